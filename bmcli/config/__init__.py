@@ -1,0 +1,1 @@
+"""From text to one frozen, fully resolved `ExperimentConfig`, or a list of located errors."""

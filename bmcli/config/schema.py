@@ -1,0 +1,237 @@
+"""The config as typed, frozen values: every key with its type, default, range and one line of documentation.
+
+`resolve.py` makes an `ExperimentConfig` from text; nothing later parses, defaults or guesses. Fields marked
+with `Chosen(kind)` hold a component picked by name from that registry: in YAML either the bare name or a map
+`{name: ..., option: ...}`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SerializeAsAny
+
+from bmcli.registry import Component
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Marks a field whose value is a component of the registry of that kind."""
+
+    kind: str
+
+
+class Section(BaseModel):
+    """Base of every map in a config: unknown keys are errors, values are frozen, NaN is no number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
+Column = str | int
+Chosen_model = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("model")]
+Chosen_dataset = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("dataset")]
+Chosen_augmentation = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("augmentation")]
+Chosen_optimizer = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("optimizer")]
+Chosen_schedule = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("schedule")]
+Chosen_metric = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("metric")]
+
+
+class DataConfig(Section):
+    """Which examples, and how they are split. Give either `name` (with that dataset's options) or `path`."""
+
+    name: Chosen_dataset | None = Field(None, description="A named dataset; `bm datasets` lists them.")
+    path: str | None = Field(
+        None, description="Your own data: an image folder, text folder, .csv, .tsv, .jsonl, .parquet or .npz."
+    )
+    kind: Literal["image", "text", "table"] | None = Field(
+        None, description="What the examples are; inferred from the files and the keys below."
+    )
+    task: Literal["binary", "multiclass", "multilabel", "regression"] | None = Field(
+        None, description="What is predicted; inferred from the target."
+    )
+    text: Column | None = Field(None, description="The column that holds the text (name, or index from 0).")
+    target: Column | list[Column] | None = Field(
+        None, description="The column to predict; a list of 0/1 columns for multilabel."
+    )
+    features: list[Column] | None = Field(
+        None, description="The columns a table model sees; default: all but target and group."
+    )
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
+        None, description="What separates cells; default: comma for .csv, tab for .tsv."
+    )
+    label_delimiter: str | None = Field(
+        None, description="For multilabel in one column: what separates the labels in a cell."
+    )
+    header: bool = Field(True, description="Whether the first row of a CSV or TSV names the columns.")
+    group: str | int | None = Field(
+        None,
+        description="A column, or for folders a regular expression on file names (its first group counts): "
+        "examples of one group stay on one side of every split.",
+    )
+    test: Share | str = Field(
+        0.2, description="Share cut off first for testing, or a file or folder; ignored where data has one."
+    )
+    validation: Share | str = Field(
+        0.1, description="Share of the rest cut off for validation, or a file or folder; 0 for none."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the splits alone.")
+    limit: Annotated[int, Field(gt=0)] | None = Field(
+        None, description="Use at most this many examples per split: for quick trials."
+    )
+    augment: list[Chosen_augmentation] = Field(
+        [], description="Random changes to training pictures, in this order; see docs/config.md."
+    )
+    skip_unusable: bool = Field(
+        False, description="Leave unusable files and rows out (counted and listed) instead of stopping."
+    )
+    cache_gib: Annotated[float, Field(ge=0)] = Field(
+        4.0, description="Decoded pictures are kept in memory up to this many GiB; beyond, files are re-read."
+    )
+
+
+class ImageConfig(Section):
+    """How pictures become arrays."""
+
+    size: Annotated[int, Field(ge=1, le=4096)] | tuple[int, int] | None = Field(
+        None,
+        description="Height and width, or one number for both; default: the data's own size where all are "
+        "alike, else 64.",
+    )
+    channels: Literal[1, 3] | None = Field(
+        None, description="1 grey, 3 colour; default: 1 where all pictures looked at are grey, else 3."
+    )
+    normalization: Literal["standard", "unit", "symmetric"] = Field(
+        "standard",
+        description="standard: per channel, mean 0 and variance 1 on the training split; unit: 0 to 1; "
+        "symmetric: -1 to 1.",
+    )
+
+
+class TextConfig(Section):
+    """How texts become token ids."""
+
+    tokenizer: Literal["word", "bpe", "wordpiece"] = Field(
+        "word", description="Trained on the training split: whole words, byte-pair encoding, or WordPiece."
+    )
+    vocabulary: Annotated[int, Field(ge=3, le=1_000_000)] = Field(
+        20_000, description="At most this many token ids, padding and unknown included."
+    )
+    max_length: Annotated[int, Field(ge=1, le=65_536)] = Field(200, description="Tokens a text is cut to.")
+    truncate: Literal["end", "start"] = Field("end", description="Which side of a longer text is cut off.")
+    lowercase: bool = Field(True, description="Lower-case texts and strip accents before splitting.")
+
+
+class TableConfig(Section):
+    """How rows become numbers. Categories are one-hot, with one place for the unseen or missing."""
+
+    scaling: Literal["standard", "minmax", "none"] = Field(
+        "standard", description="Numeric columns: mean 0 and variance 1, or 0 to 1, on the training split."
+    )
+    missing: Literal["mean", "median", "error"] = Field(
+        "mean",
+        description="What fills a missing number (a column 'is missing' is added), or error to refuse it.",
+    )
+    max_categories: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        100, description="The most frequent categories of a column that get a place of their own."
+    )
+
+
+class PreprocessingConfig(Section):
+    """From raw examples to model inputs; only the map of the data's kind is used."""
+
+    image: ImageConfig = Field(ImageConfig(), description="For pictures.")
+    text: TextConfig = Field(TextConfig(), description="For texts.")
+    table: TableConfig = Field(TableConfig(), description="For tables.")
+
+
+class EarlyStopping(Section):
+    """Stop when the monitored figure no longer improves."""
+
+    patience: Annotated[int, Field(ge=1)] = Field(3, description="Epochs without improvement to wait.")
+    min_delta: Annotated[float, Field(ge=0)] = Field(0.0, description="What counts as improvement.")
+
+
+class CheckpointConfig(Section):
+    """When the complete state is written, besides at the end of every epoch."""
+
+    every_minutes: Annotated[float, Field(gt=0)] | None = Field(
+        10.0, description="Also within long epochs, this often; null for epochs only."
+    )
+
+
+class TrainingConfig(Section):
+    """How the weights are found."""
+
+    epochs: Annotated[int, Field(ge=1)] = Field(10, description="Passes over the training split.")
+    batch_size: Annotated[int, Field(ge=1)] = Field(64, description="Examples per step.")
+    optimizer: Chosen_optimizer = Field(description="The rule that changes the weights; default adam.")
+    schedule: Chosen_schedule = Field(
+        description="How the learning rate changes over the steps; default constant."
+    )
+    gradient_clipping: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Largest global norm of the gradient."
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Share of the target's mass spread over all classes."
+    )
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = Field(
+        None, description="Weight of each class in the loss: `balanced`, or a map from class to weight."
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="Momentum of an exponential moving average of the weights, which is then used."
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Of the arithmetic in training; auto: bfloat16 where the hardware has it."
+    )
+    monitor: str = Field(
+        "val_loss", description="Decides best, early stopping and the order of runs: val_<metric> or loss."
+    )
+    early_stopping: EarlyStopping | None = Field(None, description="Off unless given.")
+    checkpoint: CheckpointConfig = Field(CheckpointConfig(), description="When the state is saved.")
+
+
+class InitFrom(Section):
+    """Start from another run's weights."""
+
+    run: str = Field(description="A run: id, name, latest, or the path of a run directory.")
+    freeze: list[str] = Field(
+        [], description="Patterns (`conv*`) of layer names whose weights are not trained."
+    )
+
+
+class EvaluationConfig(Section):
+    """What is measured with the best weights, after training."""
+
+    splits: list[Literal["train", "validation", "test"]] = Field(
+        ["validation", "test"], description="The splits to evaluate."
+    )
+    metrics: list[Chosen_metric] = Field(
+        [], description="Metrics beyond those every task has (your own, by `code`)."
+    )
+    top_k: Annotated[int, Field(ge=2)] = Field(5, description="The k of top-k accuracy.")
+    batch_size: Annotated[int, Field(ge=1)] = Field(256, description="Examples per evaluation step.")
+
+
+class ExperimentConfig(Section):
+    """One experiment, fully resolved."""
+
+    name: Name = Field(description="The run's name; default: the file's.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Seed of weights, order, augmentation and dropout.")
+    code: list[str] = Field(
+        [], description="Python files that register your own models, datasets, metrics, ..."
+    )
+    data: DataConfig
+    preprocessing: PreprocessingConfig = Field(
+        PreprocessingConfig(), description="From raw examples to model inputs."
+    )
+    model: Chosen_model = Field(description="The network; `bm models` lists them.")
+    init_from: InitFrom | None = Field(None, description="Start from another run's weights.")
+    training: TrainingConfig
+    evaluation: EvaluationConfig = Field(EvaluationConfig(), description="What is measured afterwards.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain YAML data with every default filled in; resolving it again gives an equal config."""
+        raise NotImplementedError("bmcli.config.resolve")

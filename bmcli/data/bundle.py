@@ -1,0 +1,166 @@
+"""What data is, once read: examples with targets, in splits, and a description of them.
+
+Raw examples are one of three kinds, each indexable and cheap to pass around:
+
+    Images   uint8 arrays in memory, or paths decoded when asked for
+    Texts    a list of strings
+    Table    named columns
+
+`preprocessing` turns raw examples into arrays a model takes; nothing here knows how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Kind = Literal["image", "text", "table"]
+Task = Literal["binary", "multiclass", "multilabel", "regression"]
+SplitName = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Images:
+    """N pictures. Exactly one of `arrays` and `paths` is set.
+
+    arrays: uint8 [N, height, width, channels], channels 1 or 3, as a named dataset or .npz brings them.
+    paths: files that Pillow can decode, read when needed.
+    """
+
+    arrays: np.ndarray | None = None
+    paths: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.arrays) if self.arrays is not None else len(self.paths or ())
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Images:
+        """The pictures at `indices`, in that order."""
+        if self.arrays is not None:
+            return Images(arrays=self.arrays[indices])
+        assert self.paths is not None
+        return Images(paths=tuple(self.paths[int(i)] for i in indices))
+
+
+@dataclass(frozen=True)
+class Texts:
+    """N texts."""
+
+    texts: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Texts:
+        """The texts at `indices`, in that order."""
+        return Texts(tuple(self.texts[int(i)] for i in indices))
+
+
+@dataclass(frozen=True)
+class Table:
+    """N rows of named columns, each an array of length N.
+
+    A numeric column is float64 with NaN for a missing value; a categorical column is an object array of
+    str with None for a missing value.
+    """
+
+    columns: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Table:
+        """The rows at `indices`, in that order."""
+        return Table({name: values[indices] for name, values in self.columns.items()})
+
+
+Examples = Images | Texts | Table
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split's examples and their truth.
+
+    ids: a name per example, unique within the data: relative path, 'file.csv:17' (row numbers count from 1
+        without the header), or 'train/17' for arrays.
+    targets: classes int64 [N]; multilabel float32 [N, L] of 0 and 1; regression float64 [N].
+    """
+
+    examples: Examples
+    targets: np.ndarray
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Split:
+        """The examples at `indices`, in that order."""
+        return Split(
+            self.examples.take(indices), self.targets[indices], tuple(self.ids[int(i)] for i in indices)
+        )
+
+
+@dataclass(frozen=True)
+class DataBundle:
+    """All that `data` hands on: one config's examples, split, and what is known of them.
+
+    classes: class (or label, for multilabel) names in index order; empty for regression.
+    target_name: the predicted quantity, for regression ('target' where the data does not name it).
+    fingerprint: SHA-256 over ids, targets and content of every split, hex.
+    splits_from: how each split came about, for the run's record: 'official', 'folder test/', 'cut 0.1,
+        stratified, seed 0', 'file test.csv'.
+    notes: things worth a line on screen and in the run ('3 unusable files left out', 'not the official
+        release: ...').
+    """
+
+    kind: Kind
+    task: Task
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split | None
+    test: Split | None
+    fingerprint: str
+    target_name: str = "target"
+    splits_from: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    def split(self, name: SplitName) -> Split | None:
+        """The split of that name, or None where there is none."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """All a model builder may know: what goes in and what must come out.
+
+    input_shape: of one example as the model takes it, without the batch axis: (height, width, channels)
+        float32 for images; (None,) int32 token ids for texts, 0 is padding; (features,) float32 for tables.
+    vocabulary_size: number of token ids, padding included; texts only.
+    max_length: the longest token sequence the preprocessing makes; texts only.
+    target_offset, target_scale: regression targets are standardised in training; the finished model undoes
+        it, so that it answers in the data's own unit.
+    """
+
+    kind: Kind
+    task: Task
+    input_shape: tuple[int | None, ...]
+    classes: tuple[str, ...] = ()
+    target_name: str = "target"
+    vocabulary_size: int | None = None
+    max_length: int | None = None
+    target_offset: float = 0.0
+    target_scale: float = 1.0
+
+    @property
+    def units(self) -> int:
+        """Width of the model's last layer: 1 for binary and regression, else one per class or label."""
+        return 1 if self.task in ("binary", "regression") else len(self.classes)
+
+    @property
+    def input_dtype(self) -> str:
+        """'int32' for token ids, else 'float32'."""
+        return "int32" if self.kind == "text" else "float32"

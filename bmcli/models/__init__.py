@@ -1,0 +1,55 @@
+"""Models by name: one file per family, found by its place.
+
+A model is a pure builder: from a `DataSpec` and its own options to a functional `keras.Model` that maps a
+batch of preprocessed inputs to raw outputs (logits, or standardised regression values) of shape
+[batch, spec.units], float32. It knows nothing of configs, files or training. The task's activation is put on
+top by `bmcli.models._head.finished` (softmax, sigmoid, or the way back to the target's unit).
+
+Rules every builder keeps, so that runs repeat, weights reload and plain Keras opens the saved model:
+  - only layers and operations that Keras itself ships (no custom classes, no Lambda);
+  - every layer with variables has an explicit `name`; the input layer is named 'input';
+  - the last layer is called 'head' and has `dtype="float32"`;
+  - padding (token 0) must not influence the output, whatever the padded length.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bmcli.registry import Component, Registry
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.data.bundle import DataSpec, Kind, Task
+
+
+class Model(Component):
+    """Base of all models: the fields are the options, `build` makes the network."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = ()
+    """Kinds of data it takes."""
+    tasks: ClassVar[tuple[Task, ...]] = ("binary", "multiclass", "multilabel", "regression")
+
+    def check_input(self, input_shape: tuple[int | None, ...]) -> list[tuple[tuple[str | int, ...], str]]:
+        """What cannot work for inputs of this shape, as (path of the option, message); no Keras.
+
+        `bm check` and `bm train` call it as soon as the shape is known, so that 'a kernel larger than the
+        image' is a config error with a line, not a failure inside Keras. Sizes that are not known are None.
+        """
+        return []
+
+    def build(self, spec: DataSpec) -> keras.Model:
+        """The network: inputs [batch, *spec.input_shape] to raw outputs [batch, spec.units], float32."""
+        raise NotImplementedError
+
+    def solve(self, model: keras.Model, spec: DataSpec, inputs: Any, targets: Any) -> bool:
+        """Set the weights in closed form from all training data, where the model can; True if it did.
+
+        inputs: float32 [N, features]; targets as the loss takes them, [N, units]. A model that returns True
+        is not trained by steps.
+        """
+        return False
+
+
+MODELS: Registry[Model] = Registry("model", Model, __name__)

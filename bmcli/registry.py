@@ -1,0 +1,139 @@
+"""Components and registries: everything a config chooses by name.
+
+A component is one small pydantic class: its fields are the options (type, default, range, a line of
+documentation each), its docstring's first line is its summary, and a method does the work, importing what
+computes inside. So every option is known without Keras, and a user's own class looks and behaves like a
+built-in one:
+
+    @MODELS.register("tiny")
+    class Tiny(Model):
+        \"\"\"A single hidden layer.\"\"\"
+
+        units: PositiveInt = Field(32, description="Width of the hidden layer.")
+
+        def build(self, spec): ...
+
+Names are found without importing what they name: a registry looks at the file names of its package, and at
+entry points; a module is imported when one of its names is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint, entry_points
+from typing import ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from bmcli.errors import UsageError, did_you_mean
+
+
+class Component(BaseModel):
+    """Base of everything chosen by name. Frozen: an instance is a value, its fields the options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+    registry_name: ClassVar[str] = ""
+    source: ClassVar[str] = ""
+    """Where the method comes from: paper or reference."""
+
+    @classmethod
+    def summary(cls) -> str:
+        """The docstring's first line."""
+        return (cls.__doc__ or "").strip().split("\n")[0]
+
+    def to_config(self) -> dict[str, object]:
+        """`{name: ..., option: value, ...}` with every default filled in, as plain YAML data."""
+        return {"name": self.registry_name, **self.model_dump(mode="json")}
+
+
+HOMES = {
+    "model": "bmcli.models:MODELS",
+    "dataset": "bmcli.data.named:DATASETS",
+    "augmentation": "bmcli.data.augment:AUGMENTATIONS",
+    "optimizer": "bmcli.training.optimizers:OPTIMIZERS",
+    "schedule": "bmcli.training.schedules:SCHEDULES",
+    "metric": "bmcli.evaluation.metrics:METRICS",
+}
+"""Where each kind's registry lives. Named by text, so that `config` can look a component up without importing
+the rooms above it."""
+
+
+def registry_of(kind: str) -> Registry[Component]:
+    """The registry of that kind, imported now."""
+    module, _, attribute = HOMES[kind].partition(":")
+    registry: Registry[Component] = getattr(importlib.import_module(module), attribute)
+    return registry
+
+
+C = TypeVar("C", bound=Component)
+
+
+class Registry(Generic[C]):
+    """Named components of one kind.
+
+    kind: singular noun for messages ('model').
+    base: the class every entry derives from.
+    package: a package whose modules each register the component named like the file (files beginning with
+        '_' are helpers), or a plain module that registers several.
+    """
+
+    def __init__(self, kind: str, base: type[C], package: str) -> None:
+        self.kind = kind
+        self.base = base
+        self.package = package
+        self.entry_point_group = f"bmcli.{kind}s"
+        self._classes: dict[str, type[C]] = {}
+
+    def register(self, name: str) -> Callable[[type[C]], type[C]]:
+        """Class decorator: make `cls` known as `name`. A later registration replaces an earlier one."""
+
+        def add(cls: type[C]) -> type[C]:
+            if not (isinstance(cls, type) and issubclass(cls, self.base)):
+                raise TypeError(f"{self.kind} {name!r} must derive from {self.base.__name__}")
+            cls.registry_name = name
+            self._classes[name] = cls
+            return cls
+
+        return add
+
+    def names(self) -> list[str]:
+        """Every known name, sorted; imports no module of a package registry."""
+        return sorted({*self._module_names(), *self._entry_points(), *self._classes})
+
+    def get(self, name: str) -> type[C]:
+        """The class registered as `name`; UsageError with a hint where there is none."""
+        if name not in self._classes:
+            self._import(name)
+        try:
+            return self._classes[name]
+        except KeyError:
+            known = self.names()
+            raise UsageError(
+                f"unknown {self.kind} '{name}'",
+                hint=did_you_mean(name, known) or f"known: {', '.join(known)}",
+            ) from None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def _import(self, name: str) -> None:
+        if name in self._module_names():
+            importlib.import_module(f"{self.package}.{name}")
+        elif (entry := self._entry_points().get(name)) is not None:
+            self.register(name)(entry.load())
+
+    def _module_names(self) -> list[str]:
+        package = importlib.import_module(self.package)
+        paths = getattr(package, "__path__", None)
+        if paths is None:  # a plain module: importing it has registered all it holds
+            return []
+        return [m.name for m in pkgutil.iter_modules(paths) if not m.name.startswith("_")]
+
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        return {entry.name: entry for entry in entry_points(group=self.entry_point_group)}

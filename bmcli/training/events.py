@@ -1,0 +1,52 @@
+"""What a training reports while it runs. Values only: whoever trains decides what to save and show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StepsDone:
+    """A group of steps is finished.
+
+    epoch counts from 1; step: steps done in this epoch, of `steps`; loss and metric: running means of this
+    epoch, over examples; metric_name: 'accuracy' or 'mae'; learning_rate: of the last step; examples_per_second: of this epoch so
+    far; seconds: of this epoch; seconds_left: estimate for the whole training.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    metric_name: str
+    metric: float
+    learning_rate: float
+    examples_per_second: float
+    seconds: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch is finished and validated.
+
+    record: the line of metrics.jsonl; best: whether the monitored figure improved.
+    """
+
+    epoch: int
+    epochs: int
+    record: dict[str, float | int | None]
+    best: bool
+
+
+@dataclass(frozen=True)
+class TrainingDone:
+    """No more epochs: all done, or stopped early (`reason` says why)."""
+
+    epochs_done: int
+    best_epoch: int
+    reason: str
+
+
+Event = StepsDone | EpochDone | TrainingDone
