@@ -1,0 +1,223 @@
+"""The formulas behind the figures: NumPy only, vectorised, float64 sums. Undefined is None.
+
+Names and conventions are scikit-learn's (sklearn.metrics), against which every one is tested; the rules for
+what is undefined stand in `metrics.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LOG_LOSS_CLIP = float(np.finfo(np.float64).eps)
+"""Probabilities are clipped to [2.2e-16, 1 - 2.2e-16] before the logarithm, as scikit-learn does for float64:
+one example costs at most 36.04 nats."""
+
+Figures = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class PerClass:
+    """One value per class, [C]; NaN where undefined (precision of a class never predicted, recall of one
+    that does not occur, F1 of one that does neither). support: int64, the examples truly of the class."""
+
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    support: np.ndarray
+
+
+def multiclass(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
+    """Figures of int targets [N] and probabilities [N, C]."""
+    names = ("loss", "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "precision_macro")
+    if not _usable(probabilities):
+        return dict.fromkeys((*names, "recall_macro", "roc_auc"))
+    matrix = confusion_matrix(targets, probabilities.argmax(axis=1), probabilities.shape[1])
+    classes = per_class(matrix)
+    return {
+        "loss": log_loss(targets, probabilities),
+        "accuracy": accuracy(matrix),
+        "balanced_accuracy": _mean_of_defined(classes.recall),
+        "f1_macro": macro(classes.f1, matrix),
+        "f1_weighted": weighted(classes.f1, classes.support),
+        "precision_macro": macro(classes.precision, matrix),
+        "recall_macro": macro(classes.recall, matrix),
+        "roc_auc": roc_auc_one_vs_rest(targets, probabilities),
+    }
+
+
+def binary(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
+    """Figures of targets 0 or 1 [N] and probabilities [N, 2]; class 1 is the positive one."""
+    names = ("loss", "accuracy", "balanced_accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc")
+    if not _usable(probabilities):
+        return dict.fromkeys(names)
+    matrix = confusion_matrix(targets, probabilities.argmax(axis=1), 2)
+    classes = per_class(matrix)
+    return {
+        "loss": log_loss(targets, probabilities),
+        "accuracy": accuracy(matrix),
+        "balanced_accuracy": _mean_of_defined(classes.recall),
+        "precision": _defined(classes.precision[1]),
+        "recall": _defined(classes.recall[1]),
+        "f1": _defined(classes.f1[1]),
+        "f1_macro": macro(classes.f1, matrix),
+        "roc_auc": roc_auc(targets == 1, probabilities[:, 1]),
+    }
+
+
+def multilabel(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
+    """Figures of 0/1 targets [N, L] and independent probabilities [N, L]."""
+    names = ("loss", "subset_accuracy", "label_accuracy", "f1_macro", "f1_micro", "precision_micro")
+    if not _usable(probabilities):
+        return dict.fromkeys((*names, "recall_micro", "roc_auc"))
+    truth, predicted = targets > 0.5, probabilities >= 0.5
+    right = truth == predicted
+    pairs = label_confusion(truth, predicted)
+    labels = per_label(pairs)
+    total = per_label(pairs.sum(axis=0, keepdims=True))
+    areas = [roc_auc(truth[:, i], probabilities[:, i]) for i in range(truth.shape[1])]
+    return {
+        "loss": binary_cross_entropy(truth, probabilities),
+        "subset_accuracy": float(right.all(axis=1).mean()),
+        "label_accuracy": float(right.mean()),
+        "f1_macro": _mean_of_defined(labels.f1),
+        "f1_micro": _defined(total.f1[0]),
+        "precision_micro": _defined(total.precision[0]),
+        "recall_micro": _defined(total.recall[0]),
+        "roc_auc": _mean_of_defined(np.array([np.nan if a is None else a for a in areas])),
+    }
+
+
+def regression(targets: np.ndarray, outputs: np.ndarray) -> Figures:
+    """Figures of targets [N] and values [N, 1] or [N], in the target's own unit."""
+    if not _usable(outputs):
+        return dict.fromkeys(("loss", "mae", "rmse", "r2"))
+    truth = np.asarray(targets, np.float64).reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        errors = truth - np.asarray(outputs, np.float64).reshape(-1)
+        square = float(np.mean(errors**2))
+        spread = float(np.sum((truth - truth.mean()) ** 2)) if np.ptp(truth) > 0 else np.nan
+        explained = 1.0 - float(np.sum(errors**2)) / spread if spread > 0 else np.nan
+        absolute = float(np.mean(np.abs(errors)))
+    return {
+        "loss": _defined(square),
+        "mae": _defined(absolute),
+        "rmse": _defined(np.sqrt(square)),
+        "r2": _defined(explained),
+    }
+
+
+def confusion_matrix(targets: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Counts int64 [C, C]: row is the true class, column the predicted one."""
+    cells = np.asarray(targets, np.int64) * classes + predicted
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def label_confusion(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Counts int64 [L, 2, 2] of bool arrays [N, L]: per label [[tn, fp], [fn, tp]]."""
+    tp = (truth & predicted).sum(axis=0)
+    fp = (~truth & predicted).sum(axis=0)
+    fn = (truth & ~predicted).sum(axis=0)
+    tn = len(truth) - tp - fp - fn
+    return np.stack([tn, fp, fn, tp], axis=1).reshape(-1, 2, 2).astype(np.int64)
+
+
+def per_class(matrix: np.ndarray) -> PerClass:
+    """Precision, recall, F1 and support of every class of a confusion matrix [C, C]."""
+    return _per_class(np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1))
+
+
+def per_label(pairs: np.ndarray) -> PerClass:
+    """The same of every label, from `label_confusion` [L, 2, 2]."""
+    return _per_class(pairs[:, 1, 1], pairs[:, :, 1].sum(axis=1), pairs[:, 1, :].sum(axis=1))
+
+
+def _per_class(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> PerClass:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return PerClass(
+            precision=hits / predicted,
+            recall=hits / support,
+            f1=2 * hits / (predicted + support),
+            support=support,
+        )
+
+
+def accuracy(matrix: np.ndarray) -> float | None:
+    """The share of the diagonal."""
+    total = matrix.sum()
+    return float(np.trace(matrix) / total) if total else None
+
+
+def macro(values: np.ndarray, matrix: np.ndarray) -> float | None:
+    """Mean over the classes that occur in truth or predictions; an undefined value counts as 0."""
+    occurs = (matrix.sum(axis=0) + matrix.sum(axis=1)) > 0
+    return float(np.nan_to_num(values[occurs], nan=0.0).mean()) if occurs.any() else None
+
+
+def weighted(values: np.ndarray, support: np.ndarray) -> float | None:
+    """Mean weighted by support."""
+    total = support.sum()
+    return float(np.nan_to_num(values, nan=0.0) @ support / total) if total else None
+
+
+def top_k_accuracy(targets: np.ndarray, probabilities: np.ndarray, k: int) -> float | None:
+    """How often the truth is among the k most probable; of equal ones the first come first."""
+    if not len(targets):
+        return None
+    own = np.take_along_axis(probabilities, targets[:, None].astype(np.int64), axis=1)
+    earlier = np.arange(probabilities.shape[1])[None, :] < targets[:, None]
+    ahead = (probabilities > own) | ((probabilities == own) & earlier)
+    return float((ahead.sum(axis=1) < k).mean())
+
+
+def log_loss(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean of -log p(true class), natural logarithm, clipped as LOG_LOSS_CLIP says."""
+    own = np.take_along_axis(probabilities, targets[:, None].astype(np.int64), axis=1)
+    return float(-np.log(_clipped(own)).mean())
+
+
+def binary_cross_entropy(truth: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean over examples and labels of -log p(what is true), clipped as LOG_LOSS_CLIP says."""
+    p = _clipped(probabilities)
+    return float(-np.log(np.where(truth, p, 1.0 - p)).mean())
+
+
+def roc_auc(positive: np.ndarray, scores: np.ndarray) -> float | None:
+    """Area under the ROC curve: how often a positive scores above a negative, ties counting half.
+
+    The Mann-Whitney U statistic over its maximum (Hanley and McNeil, 1982). None where one side is empty.
+    positive: bool [N]; scores: [N].
+    """
+    above, below = scores[positive], np.sort(scores[~positive])
+    if not len(above) or not len(below):
+        return None
+    # Twice U, in integers: exact whatever the number of pairs.
+    twice = np.searchsorted(below, above, "left").sum() + np.searchsorted(below, above, "right").sum()
+    return float(twice / (2.0 * len(above) * len(below)))
+
+
+def roc_auc_one_vs_rest(targets: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """Mean over classes of the area for 'this class or another'; classes for which it is undefined (none
+    or all of the examples) are left out."""
+    columns = np.ascontiguousarray(probabilities.T)
+    areas = [roc_auc(targets == i, column) for i, column in enumerate(columns)]
+    defined = [area for area in areas if area is not None]
+    return float(np.mean(defined)) if defined else None
+
+
+def _clipped(probabilities: np.ndarray) -> np.ndarray:
+    return np.clip(probabilities.astype(np.float64), LOG_LOSS_CLIP, 1.0 - LOG_LOSS_CLIP)
+
+
+def _usable(outputs: np.ndarray) -> bool:
+    return len(outputs) > 0 and bool(np.isfinite(outputs).all())
+
+
+def _defined(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _mean_of_defined(values: np.ndarray) -> float | None:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else None
