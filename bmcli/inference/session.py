@@ -1,0 +1,120 @@
+"""Running a trained model: ONNX Runtime where the run has a published model.onnx, else Keras.
+
+Through ONNX Runtime neither TensorFlow nor Keras is imported, and no code of the user's runs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from bmcli.errors import IntegrityError
+from bmcli.runs.layout import MODEL_ONNX
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.runs.store import Run
+
+
+class Session(Protocol):
+    """A trained model, ready to answer."""
+
+    engine: Literal["onnx", "keras"]
+
+    def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
+        """The finished model's outputs, float32 [n, C], for preprocessed inputs [n, ...], in their order.
+
+        See `bmcli.models._head.finished` for what the C columns are.
+        """
+        ...
+
+
+def open_session(run: Run) -> Session:
+    """The run's model in the engine it has. IntegrityError where its file is damaged."""
+    if run.exists(MODEL_ONNX):
+        return OnnxSession(run.read_bytes(MODEL_ONNX), origin=str(run.path / MODEL_ONNX))
+    from bmcli.inference.keras_model import rebuild
+
+    return KerasSession(rebuild(run))
+
+
+class OnnxSession:
+    """A model in ONNX Runtime, on the CPU.
+
+    model: the bytes of the .onnx file; origin: its name, for messages.
+    Raises IntegrityError where ONNX Runtime cannot read it, or it is not one of bm's.
+    """
+
+    engine: Literal["onnx", "keras"] = "onnx"
+
+    def __init__(self, model: bytes, *, origin: str = MODEL_ONNX, threads: int | None = None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or available_cores()
+        options.inter_op_num_threads = 1
+        # Idle workers sleep instead of burning a core between batches, which on few cores slows the
+        # preprocessing that runs beside them.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4
+        hint = "make it again with `bm export RUN --format onnx`"
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, sess_options=options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's exceptions share no narrower base
+            raise IntegrityError(f"{origin} is damaged: {_first_line(error)}", hint=hint) from error
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if [i.name for i in inputs] != ["input"] or [o.name for o in outputs] != ["output"]:
+            raise IntegrityError(f"{origin} is not a model of bm: its input and output differ", hint=hint)
+        self._width = int(outputs[0].shape[1])
+        self._dtype = np.dtype({"tensor(int32)": "int32", "tensor(float)": "float32"}[inputs[0].type])
+
+    def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
+        """See Session."""
+        parts = [
+            self._session.run(["output"], {"input": np.ascontiguousarray(batch, dtype=self._dtype)})[0]
+            for batch in _batches(inputs, batch_size)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, self._width), np.float32)
+
+
+class KerasSession:
+    """A finished Keras model, called in batches."""
+
+    engine: Literal["onnx", "keras"] = "keras"
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+
+    def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
+        """See Session."""
+        parts = [
+            np.asarray(self._model.predict_on_batch(batch), dtype=np.float32)
+            for batch in _batches(inputs, batch_size)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, self._model.output_shape[-1]), np.float32)
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _batches(inputs: np.ndarray, size: int) -> list[np.ndarray]:
+    return [_trimmed(inputs[start : start + size]) for start in range(0, len(inputs), size)]
+
+
+def _trimmed(batch: np.ndarray) -> np.ndarray:
+    """Token ids without the columns that are padding in every row: no model's output depends on them."""
+    if batch.ndim != 2 or batch.dtype.kind != "i":
+        return batch
+    used = np.flatnonzero(batch.any(axis=0))
+    return batch[:, : used[-1] + 1 if len(used) else 1]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]

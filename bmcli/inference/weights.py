@@ -1,0 +1,119 @@
+"""A model's weights as plain arrays: read, put back, hashed, and written as safetensors.
+
+Keyed by Keras's variable path ('conv1/kernel'), which depends on the layers' names alone. The states of
+random generators are left out: they are no weights, and their names count up over a process's life.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bmcli.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import keras
+
+RANDOM_STATE = "seed_generator_state"
+"""How Keras names the variable of a random generator, dropout's for one."""
+
+
+def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
+    """Copies of all weights, path -> array, in the dtype they are kept in.
+
+    That is float32 whatever precision the arithmetic has, statistics of batch normalisation included.
+    """
+    from keras import ops
+
+    return {path: np.array(ops.convert_to_numpy(v)) for path, v in _variables(model).items()}
+
+
+def load_weights(
+    model: keras.Model, weights: Mapping[str, np.ndarray], *, origin: str = "the weights"
+) -> None:
+    """Put `weights` into a model built alike.
+
+    Raises IntegrityError, and changes nothing, unless paths, shapes and dtypes are exactly the model's.
+    """
+    variables = _variables(model)
+    differences = [
+        *(f"{path} is missing" for path in sorted(variables.keys() - weights.keys())),
+        *(f"{path} is not in this model" for path in sorted(weights.keys() - variables.keys())),
+        *(
+            f"{path} is {_described(weights[path])}, the model's is {_described(variable)}"
+            for path, variable in sorted(variables.items())
+            if path in weights and _described(weights[path]) != _described(variable)
+        ),
+    ]
+    if differences:
+        listed = "; ".join(differences[:3]) + ("; ..." if len(differences) > 3 else "")
+        raise IntegrityError(f"{origin} do not fit the model: {listed}")
+    for path, variable in variables.items():
+        variable.assign(weights[path])
+
+
+def weights_sha256(model: keras.Model) -> str:
+    """The hex SHA-256 of a model's weights: see `sha256_of`."""
+    return sha256_of(weights_of(model))
+
+
+def sha256_of(weights: Mapping[str, np.ndarray]) -> str:
+    """Hex SHA-256 over path, shape, dtype and bytes of every variable.
+
+    Variables come sorted by path. Of each, four fields are fed to the hash, each after its length in bytes
+    as an unsigned 64-bit little-endian number: the path in UTF-8; the shape as decimal numbers joined by
+    commas ('3,3,1,32'; empty for a scalar); the dtype's name ('float32'); the values in C order,
+    little-endian.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(weights):
+        array = weights[path]
+        little_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        for part in (
+            path.encode(),
+            ",".join(map(str, array.shape)).encode(),
+            array.dtype.name.encode(),
+            little_endian.tobytes(),
+        ):
+            digest.update(struct.pack("<Q", len(part)))
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def to_bytes(weights: Mapping[str, np.ndarray], *, metadata: Mapping[str, str] | None = None) -> bytes:
+    """The arrays as a safetensors file, which holds data only."""
+    from safetensors.numpy import save
+
+    contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    return save(contiguous, metadata=dict(metadata) if metadata else None)
+
+
+def from_bytes(data: bytes, *, origin: str = "the file") -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file. IntegrityError where it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise IntegrityError(f"{origin} is damaged: {error}") from error
+
+
+def _variables(model: keras.Model) -> dict[str, keras.Variable]:
+    kept = [variable for variable in model.variables if not variable.path.endswith(RANDOM_STATE)]
+    by_path = {variable.path: variable for variable in kept}
+    if len(by_path) < len(kept):
+        paths = [variable.path for variable in kept]
+        repeated = sorted({path for path in paths if paths.count(path) > 1})
+        raise ValueError(f"variables share a path: {', '.join(repeated)}; give every layer its own name")
+    return by_path
+
+
+def _described(array: np.ndarray | keras.Variable) -> str:
+    dtype = array.dtype if isinstance(array.dtype, str) else array.dtype.name
+    return f"{dtype} [{', '.join(map(str, array.shape))}]"
