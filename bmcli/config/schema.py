@@ -183,7 +183,7 @@ class TrainingConfig(Section):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="Momentum of an exponential moving average of the weights, which is then used."
     )
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Of the arithmetic in training; auto: bfloat16 where the hardware has it."
     )
     monitor: str = Field(

@@ -10,8 +10,9 @@ class StepsDone:
     """A group of steps is finished.
 
     epoch counts from 1; step: steps done in this epoch, of `steps`; loss and metric: running means of this
-    epoch, over examples; metric_name: 'accuracy' or 'mae'; learning_rate: of the last step; examples_per_second: of this epoch so
-    far; seconds: of this epoch; seconds_left: estimate for the whole training.
+    epoch, over examples; metric_name: 'accuracy', 'label_accuracy' or 'mae'; learning_rate: of the last step;
+    examples_per_second: of this epoch so far; seconds: of this epoch; seconds_left: estimate for the whole
+    training.
     """
 
     epoch: int

@@ -1,0 +1,145 @@
+"""Batches for training: which examples, in which order, changed how.
+
+All of it is a function of (seed, epoch, example), never of how often something was drawn before: a run that
+goes on in the middle of an epoch sees exactly the batches it would have seen. A background thread prepares
+the next group of batches while the current one is computed.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from bmcli.data.augment import Augmentation
+    from bmcli.preprocessing import Source
+
+GROUP_BYTES = 64 * 2**20
+"""A prepared group stays below this, however many steps the caller asks for."""
+AHEAD = 2
+"""Groups prepared in advance."""
+
+# What a stream of random numbers is for; part of its key, so that no two streams are ever the same.
+ORDER, AUGMENTATION = 0, 1
+
+
+@dataclass(frozen=True)
+class Group:
+    """Several batches of one size, ready for the model.
+
+    inputs [steps, batch, ...]; targets float32 [steps, batch, units]; weights float32 [steps, batch];
+    examples int64 [steps, batch], positions in the training split.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    examples: np.ndarray
+
+    @property
+    def steps(self) -> int:
+        """Number of batches."""
+        return len(self.inputs)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The training split, ready to be drawn from.
+
+    targets float32 [N, units]; weights float32 [N] or None; finish: compact arrays to model inputs.
+    """
+
+    source: Source
+    targets: np.ndarray
+    weights: np.ndarray | None
+    finish: Callable[[np.ndarray], np.ndarray]
+    augmentations: Sequence[Augmentation]
+    batch_size: int
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The last, smaller batch counts."""
+        return -(-len(self.source) // self.batch_size)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The permutation of the training examples in `epoch`, int64 [N]."""
+        return stream(self.seed, ORDER, epoch).permutation(len(self.source))
+
+    def groups(self, epoch: int, *, start: int, size: Callable[[], int]) -> Iterator[Group]:
+        """The batches of `epoch` from step `start` on, as groups of at most `size()` steps, prepared ahead.
+
+        Raises what preparing raises (an unreadable file, say). Closing the generator ends its thread.
+        """
+        ready: queue.Queue[Group | BaseException | None] = queue.Queue(maxsize=AHEAD)
+        stop = threading.Event()
+
+        def put(item: Group | BaseException | None) -> None:
+            while not stop.is_set():
+                try:
+                    ready.put(item, timeout=0.1)
+                    return
+                except queue.Full:
+                    continue
+
+        def work() -> None:
+            try:
+                for group in self._prepare(epoch, start, size):
+                    put(group)
+                    if stop.is_set():
+                        return
+                put(None)
+            except BaseException as error:  # handed to the consumer, who raises it
+                put(error)
+
+        worker = threading.Thread(target=work, name="bm-feed", daemon=True)
+        worker.start()
+        try:
+            while (item := ready.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            stop.set()
+            worker.join()
+
+    def _prepare(self, epoch: int, start: int, size: Callable[[], int]) -> Iterator[Group]:
+        order = self.order(epoch)
+        uniforms = [
+            stream(self.seed, AUGMENTATION, epoch, number).random((len(order), augmentation.uniforms))
+            for number, augmentation in enumerate(self.augmentations)
+        ]
+        whole = len(order) // self.batch_size
+        step = start
+        batch_bytes = 0
+        while step < self.steps_per_epoch:
+            if step < whole:
+                fitting = GROUP_BYTES // batch_bytes if batch_bytes else 1
+                count = max(1, min(size(), whole - step, fitting))
+            else:
+                count = 1
+            chosen = order[step * self.batch_size : (step + count) * self.batch_size]
+            batches = [self._batch(part, uniforms) for part in np.split(chosen, count)]
+            inputs, targets, weights = (np.stack(parts) for parts in zip(*batches, strict=True))
+            batch_bytes = inputs[0].nbytes
+            yield Group(inputs, targets, weights, chosen.reshape(count, -1))
+            step += count
+
+    def _batch(
+        self, examples: np.ndarray, uniforms: list[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        inputs, targets = self.source[examples], self.targets[examples]
+        for augmentation, numbers in zip(self.augmentations, uniforms, strict=True):
+            inputs, targets = augmentation.apply(inputs, targets, numbers[examples])
+        weights = np.ones(len(examples), np.float32) if self.weights is None else self.weights[examples]
+        return self.finish(inputs), targets, weights
+
+
+def stream(seed: int, *key: int) -> np.random.Generator:
+    """An independent stream of random numbers for (seed, key), by a counter-based generator."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *key])))

@@ -1,0 +1,113 @@
+"""Optimizers by name: typed options around Keras's own.
+
+Weight decay is decoupled from the gradient (Loshchilov & Hutter 2019) in all of them and spares biases and
+the gains and offsets of normalisation, as is usual.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from bmcli.registry import Component, Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import keras
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Optimizer(Component):
+    """Base of all optimizers. `learning_rate` is what the schedule multiplies."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="Peak step size.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Share of each weight taken away per step, times the learning rate."
+    )
+
+    def build(self, variables: Sequence[Any], *, gradient_clipping: float | None = None) -> Any:
+        """A Keras optimizer, built for `variables`, with global-norm clipping where asked for."""
+        shared: dict[str, Any] = {"learning_rate": self.learning_rate, "name": "optimizer"}
+        if gradient_clipping is not None:
+            shared["global_clipnorm"] = gradient_clipping
+        if self.weight_decay:
+            shared["weight_decay"] = self.weight_decay
+        optimizer = self.make(shared)
+        if self.weight_decay:
+            spared = [v for v in variables if len(v.shape) < 2]
+            if spared:
+                optimizer.exclude_from_weight_decay(var_list=spared)
+        optimizer.build(list(variables))
+        return optimizer
+
+    def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
+        """The Keras optimizer from the options all share (learning rate, decay, clipping) and its own."""
+        raise NotImplementedError
+
+
+OPTIMIZERS: Registry[Optimizer] = Registry("optimizer", Optimizer, __name__)
+
+
+@OPTIMIZERS.register("sgd")
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum."""
+
+    source = "Robbins & Monro 1951; momentum: Sutskever et al. 2013"
+
+    learning_rate: Annotated[float, Field(gt=0)] = Field(0.01, description="Peak step size.")
+    momentum: Rate = Field(0.9, description="Share of the last step that is kept.")
+    nesterov: bool = Field(False, description="Look ahead along the momentum.")
+
+    def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
+        """See Optimizer.make."""
+        import keras
+
+        return keras.optimizers.SGD(momentum=self.momentum, nesterov=self.nesterov, **shared)
+
+
+@OPTIMIZERS.register("adam")
+class Adam(Optimizer):
+    """Steps scaled by running moments of the gradient."""
+
+    source = "Kingma & Ba 2015, arXiv 1412.6980"
+
+    beta_1: Rate = Field(0.9, description="Decay of the first moment.")
+    beta_2: Rate = Field(0.999, description="Decay of the second moment.")
+    epsilon: Annotated[float, Field(gt=0)] = Field(1e-7, description="Keeps the division finite.")
+
+    def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
+        """See Optimizer.make."""
+        import keras
+
+        return keras.optimizers.Adam(beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon, **shared)
+
+
+@OPTIMIZERS.register("adamw")
+class AdamW(Adam):
+    """Adam with decoupled weight decay switched on."""
+
+    source = "Loshchilov & Hutter 2019, arXiv 1711.05101"
+
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        0.01, description="Share of each weight taken away per step, times the learning rate."
+    )
+
+
+@OPTIMIZERS.register("rmsprop")
+class RMSprop(Optimizer):
+    """Steps scaled by a running mean of the squared gradient."""
+
+    source = "Tieleman & Hinton 2012"
+
+    rho: Rate = Field(0.9, description="Decay of the mean square.")
+    momentum: Rate = Field(0.0, description="Share of the last step that is kept.")
+    epsilon: Annotated[float, Field(gt=0)] = Field(1e-7, description="Keeps the division finite.")
+
+    def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
+        """See Optimizer.make."""
+        import keras
+
+        return keras.optimizers.RMSprop(rho=self.rho, momentum=self.momentum, epsilon=self.epsilon, **shared)

@@ -1,0 +1,104 @@
+"""Learning-rate schedules: pure functions of the step, so that a resumed run continues the same curve."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bmcli.registry import Component, Registry
+
+
+class Schedule(Component):
+    """Base of all schedules: a factor on the optimizer's learning rate, after an optional warm-up."""
+
+    warmup_epochs: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="The rate first rises from 0 in a straight line over so many epochs."
+    )
+
+    def rate(self, step: int, *, steps_per_epoch: int, epochs: int) -> float:
+        """Factor at `step` (from 0, over the whole training), in [0, 1]."""
+        warmup = round(self.warmup_epochs * steps_per_epoch)
+        if step < warmup:
+            return (step + 1) / warmup
+        total = max(1, steps_per_epoch * epochs - warmup)
+        return self.factor((step - warmup) / total, (step - warmup) / steps_per_epoch)
+
+    def factor(self, progress: float, epoch: float) -> float:
+        """Factor after warm-up: `progress` in [0, 1) over what is left, `epoch` in epochs since warm-up."""
+        raise NotImplementedError
+
+
+SCHEDULES: Registry[Schedule] = Registry("schedule", Schedule, __name__)
+
+
+@SCHEDULES.register("constant")
+class Constant(Schedule):
+    """The same rate throughout."""
+
+    def factor(self, progress: float, epoch: float) -> float:
+        """See Schedule.factor."""
+        return 1.0
+
+
+@SCHEDULES.register("step")
+class Step(Schedule):
+    """Multiplied by `gamma` every so many epochs."""
+
+    every_epochs: Annotated[float, Field(gt=0)] = Field(10.0, description="Epochs between two drops.")
+    gamma: Annotated[float, Field(gt=0, lt=1)] = Field(0.1, description="What each drop multiplies by.")
+
+    def factor(self, progress: float, epoch: float) -> float:
+        """See Schedule.factor."""
+        return float(self.gamma ** math.floor(epoch / self.every_epochs))
+
+
+@SCHEDULES.register("exponential")
+class Exponential(Schedule):
+    """Multiplied by `gamma` over every epoch, smoothly."""
+
+    gamma: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="What an epoch multiplies by.")
+
+    def factor(self, progress: float, epoch: float) -> float:
+        """See Schedule.factor."""
+        return float(self.gamma**epoch)
+
+
+@SCHEDULES.register("cosine")
+class Cosine(Schedule):
+    """Half a cosine down to `final`."""
+
+    source = "Loshchilov & Hutter 2017, arXiv 1608.03983"
+
+    final: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="Factor at the end.")
+
+    def factor(self, progress: float, epoch: float) -> float:
+        """See Schedule.factor."""
+        return self.final + (1 - self.final) * _half_cosine(progress)
+
+
+@SCHEDULES.register("one_cycle")
+class OneCycle(Schedule):
+    """Up to the full rate, then down to almost nothing."""
+
+    source = "Smith & Topin 2018, arXiv 1708.07120"
+
+    peak: Annotated[float, Field(gt=0, lt=1)] = Field(0.3, description="Share of the steps spent rising.")
+    start: Annotated[float, Field(ge=0, le=1)] = Field(0.04, description="Factor at the beginning.")
+    final: Annotated[float, Field(ge=0, le=1)] = Field(0.0001, description="Factor at the end.")
+    shape: Literal["cosine", "linear"] = Field("cosine", description="Of both legs.")
+
+    def factor(self, progress: float, epoch: float) -> float:
+        """See Schedule.factor."""
+        if progress < self.peak:
+            end, away = self.start, 1 - progress / self.peak
+        else:
+            end, away = self.final, (progress - self.peak) / (1 - self.peak)
+        share = away if self.shape == "linear" else 1 - _half_cosine(away)
+        return 1 + (end - 1) * share
+
+
+def _half_cosine(progress: float) -> float:
+    """1 at 0, 0 at 1."""
+    return (1 + math.cos(math.pi * progress)) / 2

@@ -1,0 +1,309 @@
+"""The training itself: a generator of events over one model and one feed.
+
+It prints nothing, knows no paths, and keeps no state that `state()` does not hold, so that a run may be
+stopped after any group of steps and continued in another process bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bmcli.errors import DivergedError
+from bmcli.training.checkpoints import TrainingState
+from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
+from bmcli.training.losses import RUNNING_METRIC
+from bmcli.training.steps import StepLoop, forward
+from bmcli.training.watch import Watch
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.config.schema import TrainingConfig
+    from bmcli.data.bundle import DataSpec
+    from bmcli.preprocessing import Source
+    from bmcli.training.feed import Feed, Group
+
+GROUP_SECONDS = 0.3
+"""A group of steps takes about this long: often enough for a live display and a quick answer to Ctrl-C."""
+MAX_GROUP = 256
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What is measured after every epoch.
+
+    metrics: from finished-model outputs [N, C] float32 to named figures, `loss` among them.
+    """
+
+    source: Source
+    finish: Callable[[np.ndarray], np.ndarray]
+    metrics: Callable[[np.ndarray], dict[str, float | None]]
+    batch_size: int
+
+
+@dataclass
+class _Epoch:
+    """The sums of the epoch under way; seconds of earlier sittings included."""
+
+    step: int = 0
+    examples: int = 0
+    loss: float = 0.0
+    metric: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass
+class _Clock:
+    """Adapts the group size to GROUP_SECONDS, in powers of two."""
+
+    size: int = 1
+    compiled: set[tuple[int, ...]] = field(default_factory=set)
+
+    def ran(self, group: Group, seconds: float) -> None:
+        shape = group.inputs.shape[1:]
+        if shape not in self.compiled:  # the first call compiled; its time says nothing
+            self.compiled.add(shape)
+        elif group.steps == self.size and seconds < GROUP_SECONDS / 2:
+            self.size = min(self.size * 2, MAX_GROUP)
+        elif seconds > GROUP_SECONDS * 2:
+            self.size = max(self.size // 2, 1)
+
+
+class Trainer:
+    """Trains `model` on `feed`.
+
+    model: raw outputs, under the training precision; finished: the same weights with the task's activation;
+    validation: None where there is nothing to choose by.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        finished: keras.Model,
+        spec: DataSpec,
+        config: TrainingConfig,
+        feed: Feed,
+        validation: Validation | None,
+        watch: Watch,
+    ) -> None:
+        self.model = model
+        self.spec = spec
+        self.config = config
+        self.feed = feed
+        self.validation = validation
+        self.watch = watch
+        self.records: list[dict[str, Any]] = []
+        self.optimizer = config.optimizer.build(  # type: ignore[attr-defined]
+            model.trainable_variables, gradient_clipping=config.gradient_clipping
+        )
+        self.loop = StepLoop(model, self.optimizer, spec.task, ema=config.ema)
+        self.epoch = 1
+        self._now = _Epoch()
+        self._clock = _Clock()
+        self._forward = forward(finished)
+
+    # --- the run -----------------------------------------------------------------------------------------
+
+    def run(self) -> Iterator[Event]:
+        """Train to the end; DivergedError where the loss became NaN or infinite."""
+        while self.epoch <= self.config.epochs and not self.watch.should_stop:
+            yield from self._train_epoch()
+            yield self._finish_epoch()
+        early = self.watch.should_stop and self.epoch <= self.config.epochs
+        reason = (
+            f"no better {self.watch.monitor} for {self.watch.waited} epochs" if early else "all epochs done"
+        )
+        yield TrainingDone(len(self.records), self.watch.best_epoch, reason)
+
+    def _train_epoch(self) -> Iterator[StepsDone]:
+        groups = self.feed.groups(self.epoch, start=self._now.step, size=lambda: self._clock.size)
+        try:
+            started = time.perf_counter()
+            for group in groups:
+                rates = np.array([self._rate(self._now.step + i) for i in range(group.steps)], np.float32)
+                began = time.perf_counter()
+                result = self.loop.run(group, rates)
+                now = time.perf_counter()
+                self._clock.ran(group, now - began)
+                self._add(group, result.losses, result.metrics)
+                self._now.seconds += now - started
+                started = now
+                if not result.finite:
+                    self._diverged(group, result.losses, rates)
+                yield self._steps_done(float(rates[-1]))
+        finally:
+            groups.close()  # type: ignore[attr-defined]
+
+    def _rate(self, step: int) -> float:
+        whole = (self.epoch - 1) * self.feed.steps_per_epoch + step
+        factor = self.config.schedule.rate(  # type: ignore[attr-defined]
+            whole, steps_per_epoch=self.feed.steps_per_epoch, epochs=self.config.epochs
+        )
+        return float(self.config.optimizer.learning_rate * factor)  # type: ignore[attr-defined]
+
+    def _add(self, group: Group, losses: np.ndarray, metrics: np.ndarray) -> None:
+        batch = group.inputs.shape[1]
+        # One by one: a sum in another order would differ in its last bit with the size of the groups.
+        for loss, metric in zip(losses.tolist(), metrics.tolist(), strict=True):
+            self._now.loss += loss * batch
+            self._now.metric += metric
+        self._now.step += group.steps
+        self._now.examples += batch * group.steps
+
+    def _diverged(self, group: Group, losses: np.ndarray, rates: np.ndarray) -> None:
+        last = len(losses) - 1
+        step = self._now.step - group.steps + last + 1
+        examples = ", ".join(str(i) for i in group.examples[last][:8])
+        raise DivergedError(
+            f"the loss became {losses[last]} in epoch {self.epoch}, step {step} of "
+            f"{self.feed.steps_per_epoch}, at learning rate {rates[last]:.3g} "
+            f"(training examples {examples}{', ...' if group.inputs.shape[1] > 8 else ''})",
+            hint="try a smaller training.optimizer.learning_rate, training.gradient_clipping: 1, or "
+            "training.precision: float32",
+        )
+
+    def _means(self) -> tuple[float, float]:
+        """Loss and running metric of the epoch under way, in the target's unit for regression."""
+        examples = max(self._now.examples, 1)
+        loss, metric = self._now.loss / examples, self._now.metric / examples
+        if self.spec.task == "regression":
+            return loss * self.spec.target_scale**2, metric * self.spec.target_scale
+        return loss, metric
+
+    def _steps_done(self, rate: float) -> StepsDone:
+        loss, metric = self._means()
+        per_step = self._now.seconds / max(self._now.step, 1)
+        steps_left = (self.config.epochs - self.epoch + 1) * self.feed.steps_per_epoch - self._now.step
+        past = [r["seconds"] - r["training_seconds"] for r in self.records]
+        between = (sum(past) / len(past) if past else 0.0) * (self.config.epochs - self.epoch + 1)
+        return StepsDone(
+            epoch=self.epoch,
+            epochs=self.config.epochs,
+            step=self._now.step,
+            steps=self.feed.steps_per_epoch,
+            loss=loss,
+            metric_name=RUNNING_METRIC[self.spec.task],
+            metric=metric,
+            learning_rate=rate,
+            examples_per_second=self._now.examples / max(self._now.seconds, 1e-9),
+            seconds=self._now.seconds,
+            seconds_left=per_step * steps_left + between,
+        )
+
+    def _finish_epoch(self) -> EpochDone:
+        loss, metric = self._means()
+        training_seconds = self._now.seconds
+        began = time.perf_counter()
+        measured = self._validate()
+        seconds = training_seconds + time.perf_counter() - began
+        record: dict[str, Any] = {
+            "epoch": self.epoch,
+            "loss": loss,
+            RUNNING_METRIC[self.spec.task]: metric,
+            **{f"val_{name}": value for name, value in measured.items()},
+            "learning_rate": self._rate(self.feed.steps_per_epoch - 1),
+            "seconds": round(seconds, 3),
+            "training_seconds": round(training_seconds, 3),
+            "examples_per_second": round(self._now.examples / max(training_seconds, 1e-9), 1),
+        }
+        # JSON has no NaN: an undefined figure is null.
+        record = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
+        self.records.append(record)
+        self.watch = self.watch.see(self.epoch, record.get(self.watch.monitor))
+        done = EpochDone(self.epoch, self.config.epochs, record, self.watch.best_epoch == self.epoch)
+        self.epoch, self._now = self.epoch + 1, _Epoch()
+        return done
+
+    def _validate(self) -> dict[str, float | None]:
+        if self.validation is None:
+            return {}
+        v, count = self.validation, len(self.validation.source)
+        with self._averaged():
+            outputs = []
+            for start in range(0, count, v.batch_size):
+                part = np.arange(start, min(start + v.batch_size, count))
+                # The last batch is filled up, so that one compiled shape serves all.
+                full = np.resize(part, v.batch_size) if count > v.batch_size else part
+                outputs.append(self._forward(v.finish(v.source[full]))[: len(part)])
+        return v.metrics(np.concatenate(outputs))
+
+    # --- weights and state -------------------------------------------------------------------------------
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights to evaluate and keep: averaged where `ema` is on; float32 by variable path."""
+        from bmcli.inference.weights import weights_of
+
+        with self._averaged():
+            return weights_of(self.model)
+
+    def _averaged(self) -> _Swapped:
+        return _Swapped(self.model.trainable_variables if self.loop.average else [], self.loop.average)
+
+    def state(self) -> TrainingState:
+        """A copy of everything, between two groups of steps."""
+        progress = {
+            "sums": asdict(self._now),
+            "watch": asdict(self.watch),
+            "records": self.records,
+        }
+        arrays = {name: variable.numpy() for name, variable in self._variables().items()}
+        return TrainingState(arrays, self.epoch, self._now.step, progress)
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from `state`; IntegrityError where it does not fit this model and optimizer."""
+        from bmcli.errors import IntegrityError
+
+        variables = self._variables()
+        if set(variables) != set(state.arrays):
+            odd = sorted(set(variables) ^ set(state.arrays))
+            raise IntegrityError(f"the checkpoint does not fit this model: {', '.join(odd[:5])}")
+        for name, variable in variables.items():
+            if tuple(variable.shape) != state.arrays[name].shape:
+                raise IntegrityError(f"the checkpoint does not fit this model: shape of {name}")
+        for name, variable in variables.items():
+            variable.assign(state.arrays[name])
+        self.epoch = state.epoch
+        self.records = list(state.progress["records"])
+        self.watch = replace(self.watch, **state.progress["watch"])
+        self._now = _Epoch(**state.progress["sums"])
+
+    def _variables(self) -> dict[str, Any]:
+        """Every variable of the training by a name that does not depend on what was built before it.
+
+        Seed generators are numbered by Keras per process, so their place in the model names them.
+        """
+        named: dict[str, Any] = {}
+        randoms = 0
+        for variable in self.model.variables:
+            if "seed_generator" in variable.path:
+                named[f"random/{randoms}"] = variable
+                randoms += 1
+            else:
+                named[f"model/{variable.path}"] = variable
+        for number, variable in enumerate(self.optimizer.variables):
+            named[f"optimizer/{number:04d}"] = variable
+        for number, variable in enumerate(self.loop.average):
+            named[f"average/{number:04d}"] = variable
+        return named
+
+
+class _Swapped:
+    """While entered, `variables` hold the values of `others`; after that, their own again."""
+
+    def __init__(self, variables: list[Any], others: list[Any]) -> None:
+        self.variables, self.others = variables, others
+
+    def __enter__(self) -> None:
+        self.own = [v.numpy().copy() for v in self.variables]
+        for variable, other in zip(self.variables, self.others, strict=True):
+            variable.assign(other)
+
+    def __exit__(self, *_: object) -> None:
+        for variable, value in zip(self.variables, self.own, strict=True):
+            variable.assign(value)
