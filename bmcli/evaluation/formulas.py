@@ -28,11 +28,14 @@ class PerClass:
     support: np.ndarray
 
 
+def usable(outputs: np.ndarray) -> bool:
+    """Whether there is anything to measure: at least one example, and finite outputs. The four functions
+    below require it."""
+    return len(outputs) > 0 and bool(np.isfinite(outputs).all())
+
+
 def multiclass(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
     """Figures of int targets [N] and probabilities [N, C]."""
-    names = ("loss", "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "precision_macro")
-    if not _usable(probabilities):
-        return dict.fromkeys((*names, "recall_macro", "roc_auc"))
     matrix = confusion_matrix(targets, probabilities.argmax(axis=1), probabilities.shape[1])
     classes = per_class(matrix)
     return {
@@ -49,9 +52,6 @@ def multiclass(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
 
 def binary(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
     """Figures of targets 0 or 1 [N] and probabilities [N, 2]; class 1 is the positive one."""
-    names = ("loss", "accuracy", "balanced_accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc")
-    if not _usable(probabilities):
-        return dict.fromkeys(names)
     matrix = confusion_matrix(targets, probabilities.argmax(axis=1), 2)
     classes = per_class(matrix)
     return {
@@ -68,9 +68,6 @@ def binary(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
 
 def multilabel(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
     """Figures of 0/1 targets [N, L] and independent probabilities [N, L]."""
-    names = ("loss", "subset_accuracy", "label_accuracy", "f1_macro", "f1_micro", "precision_micro")
-    if not _usable(probabilities):
-        return dict.fromkeys((*names, "recall_micro", "roc_auc"))
     truth, predicted = targets > 0.5, probabilities >= 0.5
     right = truth == predicted
     pairs = label_confusion(truth, predicted)
@@ -91,8 +88,6 @@ def multilabel(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
 
 def regression(targets: np.ndarray, outputs: np.ndarray) -> Figures:
     """Figures of targets [N] and values [N, 1] or [N], in the target's own unit."""
-    if not _usable(outputs):
-        return dict.fromkeys(("loss", "mae", "rmse", "r2"))
     truth = np.asarray(targets, np.float64).reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
         errors = truth - np.asarray(outputs, np.float64).reshape(-1)
@@ -208,10 +203,6 @@ def roc_auc_one_vs_rest(targets: np.ndarray, probabilities: np.ndarray) -> float
 
 def _clipped(probabilities: np.ndarray) -> np.ndarray:
     return np.clip(probabilities.astype(np.float64), LOG_LOSS_CLIP, 1.0 - LOG_LOSS_CLIP)
-
-
-def _usable(outputs: np.ndarray) -> bool:
-    return len(outputs) > 0 and bool(np.isfinite(outputs).all())
 
 
 def _defined(value: float) -> float | None:

@@ -134,6 +134,8 @@ def epoch_metrics(
     """
     from bmcli.evaluation import formulas
 
+    if not formulas.usable(outputs):
+        return dict.fromkeys(monitorable(task, extra))
     if task == "regression":
         figures = formulas.regression(targets, outputs)
     elif task == "multilabel":
