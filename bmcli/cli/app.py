@@ -1,0 +1,319 @@
+"""`bm`: finds commands by their place, runs one, and turns whatever happens into an exit code.
+
+A command is a module of `bmcli.cli.commands`; it is imported when it is invoked. `bm --help` reads the first
+line of its docstring from the source, without importing it.
+"""
+
+from __future__ import annotations
+
+import ast
+import errno
+import importlib
+import importlib.util
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from inspect import Signature
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from bmcli import quiet
+from bmcli.cli import commands as commands_package
+from bmcli.cli import render
+from bmcli.cli.command import COMMON_NAMES, Session, adapt, common_parameters, is_command
+from bmcli.errors import (
+    BmError,
+    ExitCode,
+    InterruptedRunError,
+    ResourceError,
+    UsageError,
+    did_you_mean,
+)
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+_ORDER = (
+    "init",
+    "check",
+    "train",
+    "runs",
+    "evaluate",
+    "predict",
+    "explain",
+    "compare",
+    "gate",
+    "report",
+    "export",
+)
+"""How `bm --help` sorts what it finds: the way of a first experiment. Others follow by name."""
+
+_CLOSED_PIPE = 141
+"""What a shell shows for a program that wrote to a reader who had gone (128 + SIGPIPE)."""
+
+_RESOURCE_ERRORS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOMEM,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EFBIG,
+    errno.EIO,
+}
+
+
+class _ReaderGone(Exception):
+    """stdout was closed. Not an OSError, which Typer would turn into exit code 1."""
+
+
+def command_names() -> list[str]:
+    """Every command, in the order of the help."""
+    found = [m.name for m in pkgutil.iter_modules(commands_package.__path__) if not m.name.startswith("_")]
+    return sorted(found, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+
+
+def summaries(name: str) -> dict[str, str]:
+    """Function name -> first docstring line of the command and its subcommands, read without importing."""
+    spec = importlib.util.find_spec(f"{commands_package.__name__}.{name}")
+    if spec is None or spec.origin is None:
+        return {}
+    with open(spec.origin, "rb") as file:  # noqa: PTH123 (Path costs more here than the reading)
+        tree = ast.parse(file.read())
+    return {
+        node.name: (ast.get_docstring(node) or "").split("\n")[0]
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and any(isinstance(d, ast.Name) and d.id == "command" for d in node.decorator_list)
+    }
+
+
+class _Command(TyperCommand):
+    """A command or subcommand; its help lists the common options apart, and its subcommands."""
+
+    subcommands: dict[str, str]
+    """Name -> summary."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        own, common, arguments = [], [], []
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            if parameter.param_type_name == "argument":
+                arguments.append(record)
+            else:
+                (common if parameter.name in {*COMMON_NAMES, "help"} else own).append(record)
+        sections = {
+            "Arguments": arguments,
+            "Options": own,
+            "Common options": common,
+            "Subcommands": list(self.subcommands.items()),
+        }
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        from typer.core import CompletionItem
+
+        offered = [
+            CompletionItem(name, help=summary)
+            for name, summary in self.subcommands.items()
+            if name.startswith(incomplete)
+        ]
+        return offered + super().shell_complete(ctx, incomplete)
+
+
+def _build(module_name: str, function_name: str) -> _Command:
+    module = importlib.import_module(f"{commands_package.__name__}.{module_name}")
+    function = getattr(module, function_name)
+    name = function_name.replace("_", "-")
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_SETTINGS)
+    app.command(name, cls=_Command)(adapt(function, _enter))
+    built = typer.main.get_command(app)
+    assert isinstance(built, _Command)
+    is_head = function_name == module_name
+    built.subcommands = {}
+    if is_head:
+        marked = {n: v for n, v in vars(module).items() if is_command(v) and v.__module__ == module.__name__}
+        built.subcommands = {
+            n.replace("_", "-"): (v.__doc__ or "").strip().split("\n")[0]
+            for n, v in marked.items()
+            if n != module_name
+        }
+    return built
+
+
+class _Root(TyperGroup):
+    """`bm` itself."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return command_names()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> _Command | None:
+        """By name; 'runs show' for a subcommand."""
+        head, _, subcommand = cmd_name.partition(" ")
+        if head not in command_names():
+            return None
+        return _build(head, subcommand.replace("-", "_") or head)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find `bm runs` and `bm runs show`; common options may stand between the two words."""
+        name, rest = args[0], args[1:]
+        if name not in command_names():
+            if ctx.resilient_parsing:
+                return None, None, rest
+            known = command_names()
+            if name.startswith("-"):
+                raise UsageError(f"bm has no option {name}", hint="see bm --help")
+            hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
+            raise UsageError(f"unknown command '{name}'", hint=hint)
+        subcommands = {n.replace("_", "-") for n in summaries(name) if n != name}
+        position = _first_argument(rest)
+        if position is not None and rest[position] in subcommands:
+            full = f"{name} {rest.pop(position)}"
+            return full, self.get_command(ctx, full), rest
+        return name, self.get_command(ctx, name), rest
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summaries(name).get(name, "")) for name in command_names()])
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGone from error
+
+
+def _first_argument(args: Sequence[str]) -> int | None:
+    """Where the first word stands that is not a common option (or the value of one)."""
+    skip = False
+    for position, arg in enumerate(args):
+        if skip:
+            skip = False
+        elif arg == "--runs-dir":
+            skip = True
+        elif not arg.startswith("-"):
+            return position
+    return None
+
+
+def build_app() -> Any:
+    """The command line as a Typer group; commands are built when asked for."""
+
+    def bm(ctx: typer.Context, **common: Any) -> None:
+        if ctx.invoked_subcommand is None:
+            print(ctx.get_help())
+
+    bm.__doc__ = "Turn a YAML file into a trained, measured, reusable Keras model."
+    context = Signature.from_callable(bm).parameters["ctx"].replace(annotation=typer.Context)
+    bm.__signature__ = Signature([context.replace(kind=context.KEYWORD_ONLY), *common_parameters()])  # type: ignore[attr-defined]
+    bm.__annotations__ = {}
+    app = typer.Typer(
+        name="bm",
+        cls=_Root,
+        rich_markup_mode=None,
+        invoke_without_command=True,
+        add_completion=True,
+        context_settings=_SETTINGS,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(bm)
+    return typer.main.get_command(app)
+
+
+def _enter(session: Session) -> None:
+    """What must be so before a command runs."""
+    quiet.prepare(verbose=session.verbose)
+
+
+def _usage_error(error: typer.TyperException) -> UsageError:
+    """A mistake Typer's parser found, as ours."""
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    hint = f"see {context.command_path} --help" if context is not None else "see bm --help"
+    possibilities = getattr(error, "possibilities", None)
+    if possibilities:
+        message = error.message.rstrip(".")
+        hint = f"did you mean {' or '.join(sorted(possibilities))}?"
+    subcommands = getattr(context.command, "subcommands", {}) if context is not None else {}
+    if subcommands and "unexpected extra argument" in message:
+        word = message.partition("(")[2].split(" ")[0].rstrip(")")
+        hint = did_you_mean(word, subcommands) or f"subcommands: {', '.join(subcommands)}"
+    return UsageError(message, hint=hint)
+
+
+def _as_bm_error(error: Exception) -> BmError | None:
+    """Whatever was raised, as one of our errors; None where it is a fault of bm's own."""
+    if isinstance(error, BmError):
+        return error
+    if isinstance(error, typer.TyperException):
+        return _usage_error(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
+        return ResourceError("out of memory", hint="a smaller training.batch_size or model needs less")
+    if isinstance(error, OSError) and error.errno in _RESOURCE_ERRORS:
+        where = f": {error.filename}" if error.filename else ""
+        return ResourceError(f"{error.strerror or 'cannot use the disk'}{where}")
+    return None
+
+
+def _report(error: Exception, *, as_json: bool, debug: bool) -> int:
+    """Tell what went wrong, once; the exit code."""
+    known = _as_bm_error(error)
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    if known is None:
+        known = BmError(
+            f"a fault of bm's own: {type(error).__name__}: {error}",
+            hint=None if debug else "the same command with --debug shows where",
+        )
+    if as_json:
+        render.write_json(render.error_document(known), sys.stdout)
+    else:
+        render.print_plain(render.error_text(known))
+    return known.signal_exit_code if isinstance(known, InterruptedRunError) else known.exit_code
+
+
+def _wants(flag: str, args: Sequence[str]) -> bool:
+    """Whether the flag was given, known even where the command line could not be parsed."""
+    return flag in (args[: args.index("--")] if "--" in args else args)
+
+
+def run(args: Sequence[str]) -> int:
+    """One invocation; the exit code. Raises nothing but what ends a process (SystemExit of completion)."""
+    as_json, debug = _wants("--json", args), _wants("--debug", args)
+    try:
+        code = build_app().main(list(args), prog_name="bm", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else ExitCode.DONE
+    except (_ReaderGone, BrokenPipeError):
+        return _leave_closed_pipe()
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        try:
+            return _report(error, as_json=as_json, debug=debug)
+        except BrokenPipeError:
+            return _leave_closed_pipe()
+
+
+def _leave_closed_pipe() -> int:
+    # The interpreter flushes stdout once more when it ends, and would complain: let it write to nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _CLOSED_PIPE
+
+
+def main() -> None:
+    """The console script `bm`."""
+    sys.exit(run(sys.argv[1:]))

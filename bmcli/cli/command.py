@@ -1,0 +1,229 @@
+"""What every command shares: the common options, and the session they make.
+
+A command is a plain function in `bmcli/cli/commands/<name>.py`, marked with `@command`. Its first parameter is
+the `Session`; the others are its own arguments and options, declared as Typer takes them. Its docstring is its
+help. The function named like its module is the command (`bm runs`); every other marked function of the module
+is a subcommand (`bm runs show`):
+
+    @command
+    def runs(session: Session) -> None:
+        \"\"\"Show the table of runs.\"\"\"
+
+    @command
+    def show(session: Session, run: RunArgument) -> None:
+        \"\"\"Show what is known of a run.\"\"\"
+
+A command module imports Typer and the standard library at its head and everything else inside the function, so
+that help, completion and a wrong option answer at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from bmcli.cli import render
+from bmcli.cli.completion import complete_run
+from bmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from bmcli.runs.store import RunStore
+
+F = TypeVar("F", bound=Callable[..., None])
+
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run: its id, its name, latest, or its path.", autocompletion=complete_run
+    ),
+]
+RunsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN...", help="Runs: ids, names, latest, or paths.", autocompletion=complete_run),
+]
+RunOption = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        metavar="RUN",
+        help="A run: its id, its name, latest, or its path.",
+        autocompletion=complete_run,
+    ),
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@dataclass(frozen=True)
+class Session:
+    """The common options of one invocation, and the ways to say something.
+
+    Results go to stdout, everything else to stderr.
+    """
+
+    runs_dir: Path = Path("runs")
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+
+    @cached_property
+    def store(self) -> RunStore:
+        """The runs in `--runs-dir`."""
+        from bmcli.runs.store import RunStore
+
+        return RunStore(self.runs_dir)
+
+    @cached_property
+    def out(self) -> Console:
+        """Rich on stdout."""
+        return render.console(sys.stdout)
+
+    @cached_property
+    def err(self) -> Console:
+        """Rich on stderr."""
+        return render.console(sys.stderr)
+
+    def result(
+        self,
+        document: Mapping[str, Any],
+        shown: RenderableType | Callable[[], RenderableType | None] | None = None,
+    ) -> None:
+        """The command's answer: under --json the document with `format: 1`, else `shown`.
+
+        shown: text or any Rich renderable, or a function that makes one (so that --json need not import Rich);
+            None where there is nothing to see. A text goes out as it is, not folded to the terminal's width.
+        """
+        if self.json:
+            render.write_json({"format": 1, **document}, sys.stdout)
+            return
+        if callable(shown):
+            shown = shown()
+        if isinstance(shown, str):
+            render.print_plain(shown, sys.stdout)
+        elif shown is not None:
+            self.out.print(shown)
+
+    def result_line(self, document: Mapping[str, Any]) -> None:
+        """One answer of many: the document with `format: 1` on one line of stdout (JSONL)."""
+        render.write_json({"format": 1, **document}, sys.stdout, indent=None)
+
+    def note(self, text: str) -> None:
+        """Something worth knowing, on stderr; nothing with -q."""
+        if not self.quiet:
+            render.print_plain(text)
+
+    def warn(self, text: str) -> None:
+        """Something that may be wrong, on stderr; also with -q."""
+        render.print_plain(f"warning: {text}")
+
+    def confirm(self, question: str, flag: str) -> bool:
+        """Ask yes or no on the terminal; UsageError naming `flag` ('--yes') where nobody can answer."""
+        if self.json or not (render.is_terminal(sys.stdin) and render.is_terminal(sys.stderr)):
+            raise UsageError(
+                f"{question} Nobody is there to answer", hint=f"say {flag} to go on without asking"
+            )
+        sys.stderr.write(render.safe(f"{question} [y/N] "))
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def command(function: F) -> F:
+    """Mark a function as a command (or subcommand) of the module it stands in; it stays a plain function."""
+    function.__bm_command__ = True  # type: ignore[attr-defined]
+    return function
+
+
+def is_command(value: object) -> bool:
+    """Whether `@command` marked it."""
+    return callable(value) and getattr(value, "__bm_command__", False)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from bmcli._version import __version__
+
+        if "--json" in sys.argv:
+            render.write_json({"format": 1, "bm": __version__}, sys.stdout)
+        else:
+            print(f"bm {__version__}")
+        raise typer.Exit
+
+
+_COMMON: dict[str, tuple[Any, Any]] = {
+    "runs_dir": (
+        Annotated[
+            Path | None,
+            typer.Option(
+                "--runs-dir", metavar="DIR", help="Where runs live. [default: BM_RUNS_DIR, or runs]"
+            ),
+        ],
+        None,
+    ),
+    "json": (Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")], False),
+    "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")], False),
+    "verbose": (
+        Annotated[bool, typer.Option("--verbose", "-v", help="More detail, TensorFlow's own messages too.")],
+        False,
+    ),
+    "debug": (Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")], False),
+    "version": (
+        Annotated[
+            bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+        ],
+        False,
+    ),
+}
+"""The options of every command: annotation and default."""
+
+COMMON_NAMES = frozenset(_COMMON)
+
+
+def common_parameters() -> list[inspect.Parameter]:
+    """The common options, as parameters of a signature."""
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+        for name, (annotation, default) in _COMMON.items()
+    ]
+
+
+def open_session(*given: Mapping[str, Any]) -> Session:
+    """A session of the common options given after `bm` and after the command; the later one counts."""
+    import os
+
+    values: dict[str, Any] = {"runs_dir": Path(os.environ.get("BM_RUNS_DIR") or "runs")}
+    for options in given:
+        values |= {name: value for name, value in options.items() if name in COMMON_NAMES and value}
+    values.pop("version", None)
+    return Session(**values)
+
+
+def adapt(function: Callable[..., None], enter: Callable[[Session], None]) -> Callable[..., None]:
+    """The function as Typer wants it: without the session, with the common options.
+
+    enter: called with the session before the function is.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    first, *own = signature.parameters.values()
+    if first.name != "session":
+        raise TypeError(f"{function.__module__}.{function.__name__}: the first parameter must be `session`")
+
+    def run(ctx: typer.Context, **values: Any) -> None:
+        session = open_session(ctx.find_root().params, values)
+        enter(session)
+        function(session, **{name: value for name, value in values.items() if name not in COMMON_NAMES})
+
+    keyword_only = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    run.__signature__ = inspect.Signature([context, *keyword_only, *common_parameters()])  # type: ignore[attr-defined]
+    run.__annotations__ = {}
+    run.__doc__ = function.__doc__
+    return run

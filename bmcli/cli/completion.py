@@ -1,0 +1,26 @@
+"""What the shell offers on TAB, beyond options: run ids."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import typer
+
+
+def complete_run(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Ids, names and `latest` of the runs in the runs folder; never fails, as nobody would see why."""
+    from bmcli.errors import BmError
+    from bmcli.runs.store import RunStore
+
+    given = ctx.params.get("runs_dir") or ctx.find_root().params.get("runs_dir")
+    store = RunStore(Path(given or os.environ.get("BM_RUNS_DIR") or "runs"))
+    try:
+        runs = store.all()
+    except (BmError, OSError):
+        return []
+    offers = {run.id: run.status for run in runs}
+    offers |= {run.name: "its newest completed run" for run in runs}
+    if runs:
+        offers["latest"] = "the newest completed run"
+    return [(name, text) for name, text in offers.items() if name.startswith(incomplete)]

@@ -1,0 +1,208 @@
+"""How things look on a terminal, in a pipe and as JSON.
+
+All of Rich is reached through here, late: its import costs more than most commands. No text is ever read as
+markup, and control characters, of whatever name they came with, are shown as escapes: names from outside
+cannot colour, move or rewrite anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from bmcli.errors import BmError, Problem
+
+MOST_PROBLEMS = 20
+"""A terminal shows so many problems; --json shows all."""
+
+UNBOUNDED = 10_000
+"""The width of what goes into a pipe or a file: lines there are not folded."""
+
+_LINE_WIDTH = 100
+"""Of a quoted source line; longer ones are cut around the caret."""
+
+# C0 but newline and tab, C1, the marks that reverse reading direction, and halves of surrogate pairs (which stand
+# for the undecodable bytes of a file name).
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def safe(text: str) -> str:
+    """`text` with every control character shown as an escape; newlines and tabs stay."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def one_line(text: str) -> str:
+    """`text` made safe, on one line: for names and anything else that must not break a layout."""
+    return safe(text.replace("\n", "\\n").replace("\t", "\\t"))
+
+
+def to_json(document: Any, *, indent: int | None = 2) -> str:
+    """Strict JSON: NaN and infinity raise ValueError, as they are a mistake of whoever made the document."""
+    return json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def write_json(document: Any, stream: IO[str], *, indent: int | None = 2) -> None:
+    """One document and a newline, in UTF-8 whatever the locale."""
+    text = to_json(document, indent=indent) + "\n"
+    # An undecodable byte of a file name is a lone surrogate, which UTF-8 cannot hold; backslashreplace writes it
+    # as \udcXX, which within a JSON string is just the right escape.
+    data = text.encode("utf-8", "backslashreplace")
+    buffer = getattr(stream, "buffer", None)
+    if buffer is None:
+        stream.write(data.decode("utf-8"))
+    else:
+        stream.flush()
+        buffer.write(data)
+    stream.flush()
+
+
+def is_terminal(stream: IO[str]) -> bool:
+    """Whether a person looks at it; False for a closed stream."""
+    try:
+        return stream.isatty()
+    except (AttributeError, ValueError):  # None under pythonw, or closed
+        return False
+
+
+def width_of(stream: IO[str]) -> int | None:
+    """COLUMNS where it is set, no bound for a pipe, None (ask the terminal) else."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns) > 0:
+        return int(columns)
+    return None if is_terminal(stream) else UNBOUNDED
+
+
+def console(stream: IO[str]) -> Console:
+    """A Rich console on `stream` that takes every string literally and lets no control character through."""
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class SafeConsole(Console):
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                if segment.control or not _UNSAFE.search(segment.text):
+                    yield segment
+                else:
+                    yield Segment(safe(segment.text), segment.style)
+
+    plain = not is_terminal(stream) or bool(os.environ.get("NO_COLOR"))
+    return SafeConsole(
+        file=stream,
+        width=width_of(stream),
+        markup=False,
+        emoji=False,
+        highlight=False,
+        # 'Plain text, no control characters' also where a person looks on: NO_COLOR drops bold and italics too.
+        color_system=None if plain else "auto",
+        no_color=plain or None,
+        force_terminal=False if plain else None,
+        legacy_windows=False,
+    )
+
+
+def table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """An empty table in the house style: no frame, bold head. `right`: columns of figures."""
+    from rich.table import Table
+
+    result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        result.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return result
+
+
+def error_text(error: BmError) -> str:
+    """What a person sees of an error: what is wrong, where, what to do; at most a few lines per problem."""
+    problems = error.problems
+    if len(problems) == 1 and (not error.message or error.message == problems[0].message):
+        only = problems[0]
+        return "\n".join(_problem_lines("error: " + only.message, only.place, only.hint or error.hint))
+    lines = _problem_lines("error: " + error.message, error.place, None)
+    for problem in problems[:MOST_PROBLEMS]:
+        lines += ["  " + line for line in _listed(problem)]
+    if len(problems) > MOST_PROBLEMS:
+        lines.append(f"  … and {len(problems) - MOST_PROBLEMS:,} more (all with --json)")
+    if error.hint:
+        lines += _hint_lines(error.hint)
+    return "\n".join(lines)
+
+
+def _listed(problem: Problem) -> list[str]:
+    head = problem.message if problem.place is None else f"{problem.place}  {problem.message}"
+    return [one_line(head), *_quote(problem), *_hint_lines(problem.hint)]
+
+
+def _problem_lines(message: str, place: Any, hint: str | None) -> list[str]:
+    lines = [safe(line) for line in message.splitlines()] or [""]
+    if place is not None:
+        from bmcli.errors import Problem
+
+        lines += ["  " + one_line(str(place)), *_quote(Problem("", place))]
+    return lines + _hint_lines(hint)
+
+
+def _hint_lines(hint: str | None) -> list[str]:
+    return ["  " + safe(line) for line in hint.splitlines()] if hint else []
+
+
+def _quote(problem: Problem) -> list[str]:
+    """The source line and a caret under the column."""
+    place = problem.place
+    if place is None or place.text is None:
+        return []
+    # One cell per character, so that the caret stands where the column says.
+    text = safe(place.text.rstrip("\r\n").replace("\t", " "))
+    column = place.column
+    if len(text) > _LINE_WIDTH:
+        start = max(0, min((column or 1) - _LINE_WIDTH // 2, len(text) - _LINE_WIDTH))
+        text = text[start : start + _LINE_WIDTH]
+        column = None if column is None else column - start
+    lines = ["    " + text]
+    if column is not None and 1 <= column <= len(text) + 1:
+        lines.append("    " + " " * (column - 1) + "^")
+    return lines
+
+
+def error_document(error: BmError) -> dict[str, Any]:
+    """The error as `--json` shows it: the first in full, and all of them."""
+    problems = error.problems
+    first = problems[0] if problems else None
+    place = error.place or (first.place if first else None)
+    hint = error.hint or (first.hint if first else None)
+    head = {"code": error.code, **_located(error.message, place, hint)}
+    every = [{"code": error.code, **_located(p.message, p.place, p.hint)} for p in problems]
+    return {"format": 1, "error": head, "errors": every or [head]}
+
+
+def _located(message: str, place: Any, hint: str | None) -> dict[str, Any]:
+    return {
+        "message": message,
+        "file": place.file if place else None,
+        "line": place.line if place else None,
+        "column": place.column if place else None,
+        "hint": hint,
+    }
+
+
+def print_plain(text: str, stream: IO[str] | None = None) -> None:
+    """A line without Rich: for errors and notes, which must work when all else fails."""
+    stream = sys.stderr if stream is None else stream
+    data = safe(text) + "\n"
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(data.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
