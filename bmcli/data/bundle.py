@@ -29,10 +29,14 @@ class Images:
 
     arrays: uint8 [N, height, width, channels], channels 1 or 3, as a named dataset or .npz brings them.
     paths: files that Pillow can decode, read when needed.
+    sizes, grey: with paths, where they have been looked at: int32 [N, 2] heights and widths as shown, and
+        bool [N], whether a file holds no colour.
     """
 
     arrays: np.ndarray | None = None
     paths: tuple[str, ...] | None = None
+    sizes: np.ndarray | None = None
+    grey: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.arrays) if self.arrays is not None else len(self.paths or ())
@@ -42,7 +46,11 @@ class Images:
         if self.arrays is not None:
             return Images(arrays=self.arrays[indices])
         assert self.paths is not None
-        return Images(paths=tuple(self.paths[int(i)] for i in indices))
+        return Images(
+            paths=tuple(self.paths[int(i)] for i in indices),
+            sizes=None if self.sizes is None else self.sizes[indices],
+            grey=None if self.grey is None else self.grey[indices],
+        )
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,29 @@ class Split:
         return Split(
             self.examples.take(indices), self.targets[indices], tuple(self.ids[int(i)] for i in indices)
         )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Examples as a reader or a named dataset brings them, before anything is cut.
+
+    train: the training split where the data has splits, else all examples. validation, test: as the data
+        brings them. groups: what keeps examples of `train` together, one text each. classes: in index order;
+        targets already count by them. splits_from, notes,
+        skipped: as in DataBundle.
+    """
+
+    kind: Kind
+    task: Task
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split | None = None
+    test: Split | None = None
+    groups: tuple[str, ...] | None = None
+    target_name: str = "target"
+    splits_from: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
