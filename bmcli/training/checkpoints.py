@@ -38,7 +38,7 @@ def to_bytes(state: TrainingState) -> bytes:
 
     about = {"format": FORMAT, "epoch": state.epoch, "step": state.step, "progress": state.progress}
     header = {"bm": json.dumps(about, allow_nan=False)}
-    data: bytes = save({name: np.ascontiguousarray(a) for name, a in state.arrays.items()}, metadata=header)
+    data: bytes = save({name: np.array(a, order="C") for name, a in state.arrays.items()}, metadata=header)
     return data
 
 
