@@ -1,8 +1,8 @@
 """Keeps TensorFlow's own messages off the terminal: one place, used before its first import.
 
-Most of them can be switched off by environment variables, which count only before the import. Some are written
-by C++ code to file descriptor 2 before any logging is set up; for those, `quiet_import` holds the descriptor
-for the moment of the import. Errors raised in Python are never touched.
+Most of them can be switched off by environment variables, which count only before the import. Some are
+written by C++ code to file descriptor 2 before any logging is set up; for those, `quiet_import` holds the
+descriptor for the moment of the import. Errors raised in Python are never touched.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def prepare(*, verbose: bool = False) -> None:
 
 @contextmanager
 def quiet_import() -> Iterator[None]:
-    """Around the first import of TensorFlow: what C++ writes to stderr meanwhile is shown only if it fails."""
+    """Around the first import of TensorFlow: what C++ writes to stderr is shown only if it fails."""
     if "tensorflow" in sys.modules or os.environ.get(_VERBOSE):
         yield
         return

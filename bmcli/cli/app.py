@@ -99,7 +99,9 @@ class _Command(TyperCommand):
     """Name -> summary."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        own, common, arguments = [], [], []
+        own: list[Any] = []
+        common: list[Any] = []
+        arguments: list[Any] = []
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is None:
@@ -245,7 +247,7 @@ def _usage_error(error: typer.TyperException) -> UsageError:
         hint = f"did you mean {' or '.join(sorted(possibilities))}?"
     subcommands = getattr(context.command, "subcommands", {}) if context is not None else {}
     if subcommands and "unexpected extra argument" in message:
-        word = message.partition("(")[2].split(" ")[0].rstrip(")")
+        word = message.rpartition("(")[2].split(" ")[0].rstrip(")")
         hint = did_you_mean(word, subcommands) or f"subcommands: {', '.join(subcommands)}"
     return UsageError(message, hint=hint)
 

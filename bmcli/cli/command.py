@@ -1,9 +1,9 @@
 """What every command shares: the common options, and the session they make.
 
-A command is a plain function in `bmcli/cli/commands/<name>.py`, marked with `@command`. Its first parameter is
-the `Session`; the others are its own arguments and options, declared as Typer takes them. Its docstring is its
-help. The function named like its module is the command (`bm runs`); every other marked function of the module
-is a subcommand (`bm runs show`):
+A command is a plain function in `bmcli/cli/commands/<name>.py`, marked with `@command`. Its first parameter
+is the `Session`; the others are its own arguments and options, declared as Typer takes them. Its docstring is
+its help. The function named like its module is the command (`bm runs`); every other marked function of the
+module is a subcommand (`bm runs show`):
 
     @command
     def runs(session: Session) -> None:
@@ -13,8 +13,8 @@ is a subcommand (`bm runs show`):
     def show(session: Session, run: RunArgument) -> None:
         \"\"\"Show what is known of a run.\"\"\"
 
-A command module imports Typer and the standard library at its head and everything else inside the function, so
-that help, completion and a wrong option answer at once.
+A command module imports Typer and the standard library at its head and everything else inside the function,
+so that help, completion and a wrong option answer at once.
 """
 
 from __future__ import annotations
@@ -99,8 +99,9 @@ class Session:
     ) -> None:
         """The command's answer: under --json the document with `format: 1`, else `shown`.
 
-        shown: text or any Rich renderable, or a function that makes one (so that --json need not import Rich);
-            None where there is nothing to see. A text goes out as it is, not folded to the terminal's width.
+        shown: text or any Rich renderable, or a function that makes one (so that --json need not import
+            Rich); None where there is nothing to see. A text goes out as it is, not folded to the terminal's
+            width.
         """
         if self.json:
             render.write_json({"format": 1, **document}, sys.stdout)
@@ -163,7 +164,7 @@ _COMMON: dict[str, tuple[Any, Any]] = {
         Annotated[
             Path | None,
             typer.Option(
-                "--runs-dir", metavar="DIR", help="Where runs live. [default: BM_RUNS_DIR, or runs]"
+                "--runs-dir", metavar="DIR", help="Where runs live [default: BM_RUNS_DIR, or runs]."
             ),
         ],
         None,

@@ -30,8 +30,8 @@ UNBOUNDED = 10_000
 _LINE_WIDTH = 100
 """Of a quoted source line; longer ones are cut around the caret."""
 
-# C0 but newline and tab, C1, the marks that reverse reading direction, and halves of surrogate pairs (which stand
-# for the undecodable bytes of a file name).
+# C0 but newline and tab, C1, the marks that reverse reading direction, and halves of surrogate pairs (which
+# stand for the undecodable bytes of a file name).
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -58,8 +58,8 @@ def to_json(document: Any, *, indent: int | None = 2) -> str:
 def write_json(document: Any, stream: IO[str], *, indent: int | None = 2) -> None:
     """One document and a newline, in UTF-8 whatever the locale."""
     text = to_json(document, indent=indent) + "\n"
-    # An undecodable byte of a file name is a lone surrogate, which UTF-8 cannot hold; backslashreplace writes it
-    # as \udcXX, which within a JSON string is just the right escape.
+    # An undecodable byte of a file name is a lone surrogate, which UTF-8 cannot hold; backslashreplace writes
+    # it as \udcXX, which within a JSON string is just the right escape.
     data = text.encode("utf-8", "backslashreplace")
     buffer = getattr(stream, "buffer", None)
     if buffer is None:
@@ -108,7 +108,7 @@ def console(stream: IO[str]) -> Console:
         markup=False,
         emoji=False,
         highlight=False,
-        # 'Plain text, no control characters' also where a person looks on: NO_COLOR drops bold and italics too.
+        # NO_COLOR drops bold and cursor movements too: 'plain text, no control characters'.
         color_system=None if plain else "auto",
         no_color=plain or None,
         force_terminal=False if plain else None,
