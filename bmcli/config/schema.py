@@ -7,19 +7,34 @@ with `Chosen(kind)` hold a component picked by name from that registry: in YAML 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SerializeAsAny
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, SerializeAsAny
 
 from bmcli.registry import Component
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """Marks a field whose value is a component of the registry of that kind."""
+    """Marks a field whose value is a component of the registry of that kind.
+
+    default: the name that holds where the config names none.
+    """
 
     kind: str
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class FilePath:
+    """Marks text that is a path; `resolve` makes it absolute, counted from the file that names it."""
+
+
+@dataclass(frozen=True)
+class RunReference:
+    """Marks text that names a run: a path only where it holds a path separator."""
 
 
 class Section(BaseModel):
@@ -28,14 +43,23 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
+def _not_reserved(name: str) -> str:
+    if name == "latest" or re.search(r"-v[0-9]+$", name):
+        raise ValueError(
+            f"a run cannot be called '{name}': 'latest' and endings like '-v2' have a meaning of their own"
+        )
+    return name
+
+
 Share = Annotated[float, Field(ge=0, lt=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
+Path = Annotated[str, Field(min_length=1), FilePath()]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100), AfterValidator(_not_reserved)]
 Column = str | int
 Chosen_model = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("model")]
 Chosen_dataset = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("dataset")]
 Chosen_augmentation = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("augmentation")]
-Chosen_optimizer = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("optimizer")]
-Chosen_schedule = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("schedule")]
+Chosen_optimizer = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("optimizer", default="adam")]
+Chosen_schedule = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("schedule", default="constant")]
 Chosen_metric = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("metric")]
 
 
@@ -43,7 +67,7 @@ class DataConfig(Section):
     """Which examples, and how they are split. Give either `name` (with that dataset's options) or `path`."""
 
     name: Chosen_dataset | None = Field(None, description="A named dataset; `bm datasets` lists them.")
-    path: str | None = Field(
+    path: Path | None = Field(
         None, description="Your own data: an image folder, text folder, .csv, .tsv, .jsonl, .parquet or .npz."
     )
     kind: Literal["image", "text", "table"] | None = Field(
@@ -71,10 +95,10 @@ class DataConfig(Section):
         description="A column, or for folders a regular expression on file names (its first group counts): "
         "examples of one group stay on one side of every split.",
     )
-    test: Share | str = Field(
+    test: Share | Path = Field(
         0.2, description="Share cut off first for testing, or a file or folder; ignored where data has one."
     )
-    validation: Share | str = Field(
+    validation: Share | Path = Field(
         0.1, description="Share of the rest cut off for validation, or a file or folder; 0 for none."
     )
     seed: int = Field(0, ge=0, description="Seed of the splits alone.")
@@ -157,8 +181,8 @@ class EarlyStopping(Section):
 class CheckpointConfig(Section):
     """When the complete state is written, besides at the end of every epoch."""
 
-    every_minutes: Annotated[float, Field(gt=0)] | None = Field(
-        10.0, description="Also within long epochs, this often; null for epochs only."
+    every_minutes: Annotated[float, Field(ge=0)] = Field(
+        10.0, description="Also within long epochs, this often; 0 for the ends of epochs only."
     )
 
 
@@ -196,7 +220,9 @@ class TrainingConfig(Section):
 class InitFrom(Section):
     """Start from another run's weights."""
 
-    run: str = Field(description="A run: id, name, latest, or the path of a run directory.")
+    run: Annotated[str, Field(min_length=1), RunReference()] = Field(
+        description="A run: id, name, latest, or the path of a run directory."
+    )
     freeze: list[str] = Field(
         [], description="Patterns (`conv*`) of layer names whose weights are not trained."
     )
@@ -220,7 +246,7 @@ class ExperimentConfig(Section):
 
     name: Name = Field(description="The run's name; default: the file's.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of weights, order, augmentation and dropout.")
-    code: list[str] = Field(
+    code: list[Path] = Field(
         [], description="Python files that register your own models, datasets, metrics, ..."
     )
     data: DataConfig
@@ -234,4 +260,19 @@ class ExperimentConfig(Section):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain YAML data with every default filled in; resolving it again gives an equal config."""
-        raise NotImplementedError("bmcli.config.resolve")
+        return _plain(self)
+
+
+def _plain(section: Section) -> dict[str, Any]:
+    plain = section.model_dump(mode="json")
+    for key, value in section:
+        if isinstance(value, Section):
+            plain[key] = _plain(value)
+        elif isinstance(value, Component):
+            plain[key] = value.to_config()
+        elif isinstance(value, list) and value and isinstance(value[0], Component):
+            plain[key] = [component.to_config() for component in value]
+    if isinstance(section, DataConfig) and section.name is not None:
+        # A named dataset's options stand beside the keys every dataset has, as its user writes them.
+        plain = {**plain.pop("name"), **plain}
+    return plain

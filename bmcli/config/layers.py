@@ -1,0 +1,257 @@
+"""From several texts to one tree: `extends` files, then the file, then `KEY=VALUE`.
+
+Maps merge, lists replace. Where a component's name changes, the options of the old one go; the same name keeps
+them. `null` takes away what was said below, so that the default holds again. Every node keeps its own place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from bmcli.config import shipped, yaml
+from bmcli.config.problems import COMMAND_LINE, config_error
+from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
+from bmcli.config.yaml import Node
+from bmcli.errors import ConfigError, Place, Problem, did_you_mean
+
+_MAX_FILES = 50
+
+ABOUT_THE_SOURCE = {
+    *("kind", "task", "text", "target", "features", "delimiter", "label_delimiter", "header", "group"),
+}
+"""Keys of `data` that describe the user's own files; another source does not inherit them."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a place in the config holds: a section, a component, a list of either, or a plain value."""
+
+    section: type[Section] | None = None
+    chosen: Chosen | None = None
+    many: bool = False
+
+
+ROOT = Shape(section=ExperimentConfig)
+PLAIN = Shape()
+
+
+@cache
+def shape_of(section: type[Section], key: str) -> Shape:
+    """The shape of that key's value."""
+    field = section.model_fields.get(key)
+    if field is None:
+        return PLAIN
+    chosen = next((item for item in field.metadata if isinstance(item, Chosen)), None)
+    return Shape(chosen=chosen) if chosen else _shape(field.annotation)
+
+
+def _shape(annotation: Any) -> Shape:
+    origin = get_origin(annotation)
+    if isinstance(annotation, type) and origin is None and issubclass(annotation, Section):
+        return Shape(section=annotation)
+    if origin is Annotated:
+        chosen = next((item for item in annotation.__metadata__ if isinstance(item, Chosen)), None)
+        return Shape(chosen=chosen) if chosen else _shape(get_args(annotation)[0])
+    if origin is list:
+        return replace(_shape(get_args(annotation)[0]), many=True)
+    if origin in (Union, UnionType):
+        return next((shape for arg in get_args(annotation) if (shape := _shape(arg)) != PLAIN), PLAIN)
+    return PLAIN
+
+
+def merged(source: str | Path | dict[str, Any], overrides: Sequence[str], cwd: Path) -> tuple[Node, str]:
+    """The tree of all layers without nulls, and the name a run gets where none is given.
+
+    ConfigError for what cannot be read; values are not looked at yet.
+    """
+    if isinstance(source, dict):
+        top, default_name = yaml.from_plain(source, "config", str(cwd)), "experiment"
+    else:
+        path = find(source, cwd)
+        top, default_name = yaml.read(path), legal_name(path.stem)
+    tree = _extended(top, [] if isinstance(source, dict) else [Path(top.place.file).resolve()])
+    problems = []
+    for text in overrides:
+        try:
+            tree = merge(tree, parse_override(text, cwd), ROOT, by_index=True)
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise config_error(problems)
+    return without_nulls(tree), default_name
+
+
+def find(source: str | Path, cwd: Path) -> Path:
+    """The config file meant: a path, or the bare name of a shipped config."""
+    path = cwd / Path(source).expanduser()
+    text = str(source)
+    if path.exists() or path.suffix in (".yaml", ".yml") or Path(text).name != text:
+        if not path.exists():
+            raise config_error(
+                [Problem(f"there is no config file {text}", Place(text), _similar(path, text))]
+            )
+        # Shown as the user wrote it, where that leads there from the working directory.
+        return Path(source) if cwd == Path.cwd() and not text.startswith("~") else path
+    found = shipped.find(text)
+    if found is None:
+        hint = did_you_mean(text, shipped.names()) or "bm init lists the configs that come with bm"
+        raise config_error([Problem(f"there is neither a file nor a shipped config '{text}'", None, hint)])
+    return found
+
+
+def _similar(path: Path, text: str) -> str | None:
+    folder = path.parent
+    files = [entry.name for entry in folder.glob("*.y*ml")] if folder.is_dir() else []
+    return did_you_mean(Path(text).name, files)
+
+
+def legal_name(stem: str) -> str:
+    """A run name made of a file's stem: 'My CNN.v2' becomes 'my-cnn.v2'."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem.lower())
+    name = kept.strip("._-")[:90].rstrip("._-") or "experiment"
+    head, dash, tail = name.rpartition("-v")
+    if dash and tail.isdigit():
+        name = f"{head}_v{tail}" if head else f"run_v{tail}"
+    return "latest-config" if name == "latest" else name
+
+
+def _extended(node: Node, trail: list[Path], seen: list[Path] | None = None) -> Node:
+    """The node of a file laid over those it extends."""
+    seen = seen if seen is not None else []
+    if not node.is_map:
+        found = "nothing" if node.value is None else "a list" if node.is_list else f'"{node.text}"'
+        message = f"a config is a map of keys and values, found {found}"
+        raise config_error([Problem(message, node.place, "bm init writes one to start from")])
+    values = dict(node.value)
+    named = values.pop("extends", None)
+    own = replace(node, value=values)
+    if named is None or named.value is None:
+        return own
+    below: Node | None = None
+    for item in named.value if named.is_list else [named]:
+        path = _extended_file(item)
+        if path.resolve() in trail:
+            names = " → ".join(step.name for step in [*trail, path])
+            raise config_error([Problem(f"extends goes round in a circle: {names}", item.place)])
+        seen.append(path)
+        if len(seen) > _MAX_FILES:
+            raise config_error([Problem(f"extends more than {_MAX_FILES} files", item.place)])
+        layer = _extended(yaml.read(path), [*trail, path.resolve()], seen)
+        below = merge(below, layer, ROOT)
+    return own if below is None else merge(below, own, ROOT)
+
+
+def _extended_file(item: Node) -> Path:
+    if not isinstance(item.value, str) or not item.value:
+        message = "expected the path of a config file, or a list of them"
+        raise config_error([Problem(message, item.place)])
+    path = Path(item.folder) / Path(item.value).expanduser()
+    if path.is_file():
+        return path
+    if (found := shipped.find(item.value)) is not None:
+        return found
+    raise config_error(
+        [Problem(f"there is no config file {item.value}", item.place, _similar(path, item.value))]
+    )
+
+
+def parse_override(text: str, cwd: Path) -> Node:
+    """`training.epochs=3` as a tree; every node's place is the override itself."""
+    place = Place(f"{COMMAND_LINE}: {text}")
+    key, equals, value = text.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        message = f"expected KEY=VALUE, found '{text}'"
+        raise config_error([Problem(message, place, "for example training.epochs=3")])
+    if len(parts) > yaml.MAX_DEPTH:
+        raise config_error([Problem(f"nested deeper than {yaml.MAX_DEPTH} levels", place)])
+    node = yaml.parse(value, place.file, str(cwd), place=place)
+    for part in reversed(parts):
+        node = Node({part: node}, place, str(cwd), keys={part: Node(part, place, str(cwd), part)})
+    return node
+
+
+def merge(low: Node | None, high: Node, shape: Shape, *, by_index: bool = False) -> Node:
+    """`high` laid over `low`.
+
+    by_index: from the command line, where `augment.0.padding=2` changes an item of a list.
+    """
+    if low is None or low.value is None or high.value is None:
+        return high
+    if shape.section is DataConfig:
+        low, high = _map_of(low), _map_of(high)
+        low = _without_old_source(low, high)
+    elif shape.chosen is not None and not shape.many:
+        low, high = _map_of(low), _map_of(high)
+        if low.is_map and high.is_map and _renamed(low, high, shape.chosen):
+            return high
+    if by_index and low.is_list and high.is_map:
+        return _merge_item(low, high, replace(shape, many=False))
+    if not (low.is_map and high.is_map):
+        return high
+    values, keys = dict(low.value), dict(low.keys)
+    for key, node in high.value.items():
+        inner = shape_of(shape.section, key) if shape.section and isinstance(key, str) else PLAIN
+        values[key] = merge(values.get(key), node, inner, by_index=by_index)
+        keys[key] = high.keys[key]
+    return replace(high, value=values, keys=keys)
+
+
+def _merge_item(low: Node, high: Node, shape: Shape) -> Node:
+    items = list(low.value)
+    for key, node in high.value.items():
+        if not str(key).isdecimal() or int(key) >= len(items):
+            message = f"'{key}' is no item of this list of {len(items)}; items count from 0"
+            raise config_error([Problem(message, node.place)])
+        items[int(key)] = merge(items[int(key)], node, shape, by_index=True)
+    return replace(low, value=items)
+
+
+def _map_of(node: Node) -> Node:
+    """A component as a map: the bare name `adam` means `{name: adam}`."""
+    if not isinstance(node.value, str):
+        return node
+    name = replace(node)
+    return Node({"name": name}, node.place, node.folder, keys={"name": name}, size=2)
+
+
+def _renamed(low: Node, high: Node, chosen: Chosen) -> bool:
+    new = high.value.get("name")
+    old = low.value.get("name")
+    return new is not None and new.value != (old.value if old is not None else chosen.default)
+
+
+def _without_old_source(low: Node, high: Node) -> Node:
+    """`data` without what belonged to a source that `high` replaces: the dataset's options, the path's keys."""
+    if not (low.is_map and high.is_map):
+        return low
+    own = set(DataConfig.model_fields)
+    drop: set[Any] = set()
+    new_name, new_path = high.value.get("name"), high.value.get("path")
+    old_name = low.value.get("name")
+    if new_name is not None and (old_name is None or old_name.value != new_name.value):
+        drop = {key for key in low.value if key not in own} | {"path"} | ABOUT_THE_SOURCE
+        drop |= {key for key in ("test", "validation") if _is_text(low.value.get(key))}
+    elif new_path is not None and old_name is not None:
+        drop = {key for key in low.value if key not in own} | {"name"} | ABOUT_THE_SOURCE
+    return replace(low, value={key: node for key, node in low.value.items() if key not in drop})
+
+
+def _is_text(node: Node | None) -> bool:
+    return node is not None and isinstance(node.value, str)
+
+
+def without_nulls(node: Node) -> Node:
+    """The tree without map entries that are null: their defaults hold."""
+    if node.is_map:
+        return replace(
+            node, value={k: without_nulls(v) for k, v in node.value.items() if v.value is not None}
+        )
+    if node.is_list:
+        return replace(node, value=[without_nulls(item) for item in node.value])
+    return node
