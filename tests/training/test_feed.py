@@ -1,0 +1,90 @@
+"""The order of examples and their changes depend on (seed, epoch, example) alone."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bmcli.training.feed import Feed, Group
+
+N, BATCH = 23, 5
+
+
+class Noise:
+    """An augmentation that shows its random numbers."""
+
+    uniforms = 2
+
+    def apply(self, images: np.ndarray, targets: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return images + u.sum(axis=1, keepdims=True), targets
+
+
+@pytest.fixture
+def feed() -> Feed:
+    source = np.arange(N, dtype=np.float64).reshape(N, 1) * 10
+    targets = np.arange(N, dtype=np.float32).reshape(N, 1)
+    return Feed(source, targets, None, lambda b: b.astype(np.float32), [Noise()], BATCH, seed=3)
+
+
+def batches(feed: Feed, epoch: int = 1, start: int = 0, size: int = 1) -> list[tuple[np.ndarray, ...]]:
+    groups = feed.groups(epoch, start=start, size=lambda: size)
+    return [row for g in groups for row in zip(g.inputs, g.targets, g.examples, strict=True)]
+
+
+def assert_equal(left: list[tuple[np.ndarray, ...]], right: list[tuple[np.ndarray, ...]]) -> None:
+    assert len(left) == len(right)
+    for a, b in zip(left, right, strict=True):
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
+def test_every_example_once_per_epoch(feed: Feed) -> None:
+    seen = np.concatenate([examples for _, _, examples in batches(feed)])
+    assert sorted(seen) == list(range(N))
+    assert feed.steps_per_epoch == 5
+
+
+def test_group_size_changes_nothing(feed: Feed) -> None:
+    assert_equal(batches(feed, size=1), batches(feed, size=3))
+
+
+def test_starting_in_the_middle_continues_the_same_batches(feed: Feed) -> None:
+    assert_equal(batches(feed)[3:], batches(feed, start=3, size=2))
+
+
+def test_epochs_and_seeds_differ(feed: Feed) -> None:
+    assert not np.array_equal(feed.order(1), feed.order(2))
+    assert not np.array_equal(feed.order(1), replace(feed, seed=4).order(1))
+
+
+def test_targets_belong_to_their_inputs(feed: Feed) -> None:
+    for inputs, targets, examples in batches(feed):
+        np.testing.assert_array_equal(targets[:, 0], examples)
+        np.testing.assert_allclose(inputs[:, 0] // 10, examples)
+
+
+def test_the_last_smaller_batch_stands_alone(feed: Feed) -> None:
+    groups: list[Group] = list(feed.groups(1, start=0, size=lambda: 100))
+    assert [g.inputs.shape[:2] for g in groups][-1] == (1, N % BATCH)
+
+
+def test_an_unreadable_example_is_raised_to_whoever_trains(feed: Feed) -> None:
+    class Broken:
+        def __len__(self) -> int:
+            return N
+
+        def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        batches(replace(feed, source=Broken()))
+
+
+def test_leaving_early_ends_the_thread(feed: Feed) -> None:
+    groups = feed.groups(1, start=0, size=lambda: 1)
+    next(groups)
+    groups.close()
+    assert not [t for t in threading.enumerate() if t.name == "bm-feed"]
