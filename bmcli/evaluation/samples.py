@@ -1,0 +1,200 @@
+"""What the predictions look like: some right ones, and the mistakes the model was surest of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bmcli.data.bundle import Images, Table, Texts
+from bmcli.evaluation._figure import BLUE, GREY, INK, ORANGE, cut, figure, style, to_png
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+
+    from bmcli.data.bundle import Examples, Task
+
+COLUMNS = 6
+RIGHT_PICTURES, WRONG_PICTURES = 6, 12
+RIGHT_ROWS, WRONG_ROWS = 4, 10
+THUMBNAIL = 192
+"""Pictures are drawn at most this many pixels wide and high."""
+
+
+@dataclass(frozen=True)
+class _Sample:
+    position: int
+    right: bool
+    true: str
+    predicted: str
+    probability: float
+
+
+def sample_predictions(
+    task: Task,
+    classes: tuple[str, ...],
+    examples: Examples,
+    targets: np.ndarray,
+    outputs: np.ndarray,
+    ids: Sequence[str],
+    split: str = "",
+) -> bytes:
+    """A picture of right predictions, evenly taken, and of the most confident wrong ones; classification.
+
+    Pictures become a grid; texts and rows of a table a list. PNG bytes.
+    """
+    pictures = isinstance(examples, Images)
+    right, wrong = (RIGHT_PICTURES, WRONG_PICTURES) if pictures else (RIGHT_ROWS, WRONG_ROWS)
+    chosen = _choose(task, classes, targets, outputs, right, wrong)
+    mistakes = sum(not one.right for one in chosen)
+    total = int((~_right(task, targets, outputs)).sum())
+    blocks = [
+        (
+            f"{cut(split, 24)}: the {mistakes} most confident of {total:,} mistakes",
+            [s for s in chosen if not s.right],
+        ),
+        ("right", [s for s in chosen if s.right]),
+    ]
+    shown = [(title, samples) for title, samples in blocks if samples]
+    with style():
+        return _grid(shown, examples) if isinstance(examples, Images) else _list(shown, examples, ids)
+
+
+def _right(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    if task == "multilabel":
+        return ((targets > 0.5) == (outputs >= 0.5)).all(axis=1)
+    return outputs.argmax(axis=1) == targets
+
+
+def _choose(
+    task: Task, classes: tuple[str, ...], targets: np.ndarray, outputs: np.ndarray, right: int, wrong: int
+) -> list[_Sample]:
+    """The surest mistakes, surest first, then right ones evenly over the split. A multilabel answer is as
+    sure as its worst label is wrong, or as its least sure label where all are right."""
+    import numpy as np
+
+    hits = _right(task, targets, outputs)
+    if task == "multilabel":
+        error = np.abs(targets - outputs).max(axis=1)
+        sure = np.where(hits, 1 - error, error)
+    else:
+        sure = outputs.max(axis=1)
+    misses = np.flatnonzero(~hits)
+    worst = misses[np.argsort(-sure[misses], kind="stable")][:wrong]
+    good = np.flatnonzero(hits)
+    good = good[np.unique(np.linspace(0, len(good) - 1, right).astype(int))] if len(good) else good
+
+    def names(row: np.ndarray) -> str:
+        return ", ".join(classes[i] for i in np.flatnonzero(row)) or "none"
+
+    samples = []
+    for position in (*worst.tolist(), *good.tolist()):
+        if task == "multilabel":
+            true, predicted = names(targets[position] > 0.5), names(outputs[position] >= 0.5)
+        else:
+            true, predicted = (
+                classes[int(targets[position])],
+                classes[int(outputs[position].argmax())],
+            )
+        samples.append(_Sample(position, bool(hits[position]), true, predicted, float(sure[position])))
+    return samples
+
+
+def _grid(blocks: list[tuple[str, list[_Sample]]], images: Images) -> bytes:
+    rows = [-(-len(samples) // COLUMNS) for _, samples in blocks]
+    made = figure(11.5, 2.55 * sum(rows) + 0.5 * len(rows))
+    parts = made.subfigures(len(blocks), 1, height_ratios=[2.55 * n + 0.5 for n in rows], squeeze=False)[:, 0]
+    for part, (title, samples), lines in zip(parts, blocks, rows, strict=True):
+        part.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+        for axes, at in zip(
+            part.subplots(lines, COLUMNS, squeeze=False).flat, range(lines * COLUMNS), strict=True
+        ):
+            axes.axis("off")
+            if at < len(samples):
+                _picture(axes, images, samples[at])
+    return to_png(made)
+
+
+def _picture(axes: Axes, images: Images, sample: _Sample) -> None:
+    pixels = _pixels(images, sample.position)
+    small = max(pixels.shape[:2]) < 64
+    axes.imshow(
+        pixels,
+        cmap="gray" if pixels.ndim == 2 else None,
+        vmin=0,
+        vmax=255,
+        interpolation="nearest" if small else "antialiased",
+    )
+    colour = BLUE if sample.right else ORANGE
+    axes.set_title(
+        f"{cut(sample.predicted, 14)} {sample.probability:.2f}",
+        color=colour,
+        fontsize=12,
+        loc="center",
+        pad=17 if not sample.right else 4,
+    )
+    if not sample.right:
+        axes.text(
+            0.5, 1.02, f"is {cut(sample.true, 18)}", transform=axes.transAxes, ha="center", va="bottom",
+            fontsize=11, color=INK,
+        )  # fmt: skip
+
+
+def _pixels(images: Images, position: int) -> np.ndarray:
+    """uint8 [h, w] or [h, w, 3], upright, at most THUMBNAIL on a side."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    if images.arrays is not None:
+        array = images.arrays[position]
+        picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+    else:
+        assert images.paths is not None
+        with Image.open(images.paths[position]) as opened:
+            opened.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
+            picture = ImageOps.exif_transpose(opened).convert("RGB")
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    return np.asarray(picture)
+
+
+def _list(blocks: list[tuple[str, list[_Sample]]], examples: Examples, ids: Sequence[str]) -> bytes:
+    """One example under the other: predicted, true, how sure, and the beginning of what was read."""
+    line, head = 0.31, 0.75
+    height = sum(head + line * len(samples) for _, samples in blocks) + 0.2
+    width, content = 13.5, 88
+    made = figure(width, height)
+    made.set_layout_engine("none")
+    places = ((0.015, "predicted"), (0.165, "p"), (0.215, "true"), (0.35, _content_name(examples)))
+    y = height
+    for title, samples in blocks:
+        made.text(places[0][0], (y - 0.3) / height, title, fontsize=13.5, fontweight="bold", va="center")
+        for x, name in places:
+            made.text(x, (y - 0.6) / height, name, fontsize=11, color=GREY, va="center")
+        y -= head
+        for sample in samples:
+            at = (y - line / 2) / height
+            colour = BLUE if sample.right else ORANGE
+            cells = (
+                (cut(sample.predicted, 18), colour),
+                (f"{sample.probability:.2f}", colour),
+                (cut(sample.true, 17), INK),
+                (cut(_content(examples, sample.position, ids), content), INK),
+            )
+            for (x, _), (text, ink) in zip(places, cells, strict=True):
+                made.text(x, at, text, fontsize=11.5, color=ink, va="center")
+            y -= line
+    return to_png(made)
+
+
+def _content_name(examples: Examples) -> str:
+    return "text" if isinstance(examples, Texts) else "row"
+
+
+def _content(examples: Examples, position: int, ids: Sequence[str]) -> str:
+    if isinstance(examples, Texts):
+        return examples.texts[position]
+    assert isinstance(examples, Table)
+    values = ((name, column[position]) for name, column in examples.columns.items())
+    cells = ", ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in values)
+    return f"{ids[position]}: {cells}"
