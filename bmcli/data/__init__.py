@@ -1,0 +1,58 @@
+"""From a config's `data` to examples in splits.
+
+    load            everything a training needs: a `DataBundle`
+    read_labelled   one file or folder with the truth in it, for scoring a finished run
+
+Importing this package is cheap; NumPy and the readers come with the first call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from bmcli.config.schema import DataConfig
+    from bmcli.data.bundle import DataBundle, DataSpec, Split
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being done, how much of it, of how much): bytes of a download, files looked at."""
+
+
+def load(
+    config: DataConfig,
+    *,
+    home: Path | None = None,
+    progress: Progress | None = None,
+    synthesize: bool = False,
+    examples: int | None = None,
+) -> DataBundle:
+    """The config's examples, read, checked, split and fingerprinted.
+
+    home: where named datasets live; default `download.data_home()`.
+    synthesize: download nothing; what is missing is made up from the declared shape and classes, and noted.
+    examples: at most so many per split, beside the config's own limit.
+
+    Raises DataError (with all unusable files and rows at once), IntegrityError for a download that is not the
+    pinned one, ResourceError where the data home cannot be written.
+    """
+    from bmcli.data import loading
+
+    return loading.load(config, home=home, progress=progress, synthesize=synthesize, examples=examples)
+
+
+def read_labelled(
+    path: str | Path,
+    config: DataConfig,
+    spec: DataSpec,
+    columns: Mapping[str, Literal["numeric", "categorical"]] | None = None,
+) -> Split:
+    """A labelled file or folder in the form of the run's own data, with the run's classes.
+
+    columns: for tables, the columns the run takes and what they are; inferred from the file where not given.
+    Raises DataError; a label the run does not know is a problem like an unusable row.
+    """
+    from bmcli.data import loading
+
+    return loading.read_labelled(Path(path), config, spec, columns)

@@ -6,7 +6,8 @@ What `decode` does, in this order:
        what has more than MAX_PIXELS pixels or is larger than MAX_BYTES;
     2. reduces a JPEG while decoding it, by 2, 4 or 8, to no less than twice the wanted size;
     3. turns the picture as its EXIF orientation says;
-    4. scales 16-bit grey to 8 bits, lays transparent pictures on white, makes CMYK, palette and other colours RGB;
+    4. scales 16-bit grey to 8 bits, lays transparent pictures on white, makes CMYK, palette and other colours
+       RGB;
     5. makes it grey (ITU-R 601 luma) or RGB, as wanted;
     6. resizes it, by bilinear interpolation with antialiasing, without keeping the aspect ratio.
 """
@@ -16,13 +17,13 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
 import struct
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -65,8 +66,8 @@ def decode(
 class Probe:
     """What a look at N files found.
 
-    sizes: int32 [N, 2], height and width as shown (EXIF turned), 0 where unusable; grey: bool [N], whether the
-    file holds no colour; digests: SHA-256 of the N files' bytes, 32 bytes each, b"" where unreadable;
+    sizes: int32 [N, 2], height and width as shown (EXIF turned), 0 where unusable; grey: bool [N], whether
+    the file holds no colour; digests: SHA-256 of the N files' bytes, 32 bytes each, b"" where unreadable;
     problems: position -> what is wrong.
     """
 
@@ -149,12 +150,16 @@ class _Unusable(ValueError):
 
 
 def _read(path: str) -> bytes:
-    file = Path(path)
-    if not file.is_file():
-        raise _Unusable("there is no such file" if not file.exists() else "not a regular file")
-    if file.stat().st_size > MAX_BYTES:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - called for every picture of a folder
+    except FileNotFoundError:
+        raise _Unusable("there is no such file") from None
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+        raise _Unusable("not a regular file")
+    if status.st_size > MAX_BYTES:
         raise _Unusable(f"larger than {MAX_BYTES // 2**20} MiB")
-    return file.read_bytes()
+    with open(path, "rb") as file:  # noqa: PTH123
+        return file.read()
 
 
 def _opened(data: bytes) -> Image.Image:

@@ -1,0 +1,191 @@
+"""`load` and `read_labelled`: find the reader, check, cut, limit, fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from bmcli.config.schema import DataConfig
+from bmcli.data import splits
+from bmcli.data.bundle import DataBundle, DataSpec, Images, Parts, Split, Task
+from bmcli.data.download import data_home
+from bmcli.data.fingerprint import fingerprint
+from bmcli.errors import DataError, Place, Problem
+
+Progress = Callable[[str, int, int], None]
+SPLITS: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
+
+
+def load(
+    config: DataConfig,
+    *,
+    home: Path | None = None,
+    progress: Progress | None = None,
+    synthesize: bool = False,
+    examples: int | None = None,
+) -> DataBundle:
+    """See `bmcli.data.load`."""
+    parts = _read(config, home or data_home(), progress, synthesize, examples)
+    limit = min((n for n in (config.limit, examples) if n is not None), default=None)
+    digests: dict[str, bytes] = {}
+    if limit is None:  # unusable pictures leave before the cut, so that shares are exact
+        parts = _checked(parts, config, digests, progress)
+    _require_sense(parts)
+    parts, made, notes = splits.cut(
+        parts,
+        test=config.test if isinstance(config.test, float) else 0.0,
+        validation=config.validation if isinstance(config.validation, float) else 0.0,
+        seed=config.seed,
+    )
+    _require_training_examples(parts)
+    if limit is not None:  # a quick trial looks at no more files than it uses
+        kept = {n: splits.sample(s, parts.task, limit, config.seed) for n in SPLITS if (s := _of(parts, n))}
+        parts = _checked(replace(parts, groups=None, **kept), config, digests, progress)
+        made = {
+            **dict.fromkeys(kept, f"at most {limit}"),
+            **{n: f"{how}, at most {limit}" for n, how in made.items()},
+        }
+    return DataBundle(
+        kind=parts.kind,
+        task=parts.task,
+        classes=parts.classes,
+        train=parts.train,
+        validation=parts.validation,
+        test=parts.test,
+        fingerprint=fingerprint({n: _of(parts, n) for n in SPLITS}, parts.classes, digests),
+        target_name=parts.target_name,
+        splits_from={**parts.splits_from, **made},
+        notes=parts.notes + notes,
+        skipped=parts.skipped,
+    )
+
+
+def read_labelled(
+    path: Path,
+    config: DataConfig,
+    spec: DataSpec,
+    columns: Mapping[str, Literal["numeric", "categorical"]] | None = None,
+) -> Split:
+    """See `bmcli.data.read_labelled`."""
+    from bmcli.data.own import read_split
+
+    parts = read_split(path, config, spec, columns)
+    parts = _checked(parts, config, {}, None)
+    if not len(parts.train):
+        raise DataError(f"{path} holds no usable example")
+    return parts.train
+
+
+def _read(
+    config: DataConfig, home: Path, progress: Progress | None, synthesize: bool, examples: int | None
+) -> Parts:
+    from bmcli.data.named import Dataset
+
+    dataset = config.name
+    if dataset is not None:
+        assert isinstance(dataset, Dataset)  # the config's own type says Component, so as not to look upwards
+        if synthesize and not dataset.available(home):
+            from bmcli.data.synthesize import like_named
+
+            return like_named(dataset, config, examples)
+        parts = dataset.load(home, progress)
+        given = {n: "official" for n in SPLITS[1:] if _of(parts, n) is not None}
+        if given:
+            given["train"] = "official"
+        return _with_given_files(replace(parts, splits_from={**given, **parts.splits_from}), config)
+    if config.path is None:
+        raise DataError("no data is named", hint="give data.name or data.path")
+    if synthesize and not Path(config.path).exists():
+        from bmcli.data.synthesize import like_own
+
+        return like_own(config, examples)
+    from bmcli.data.own import read
+
+    return read(config)
+
+
+def _with_given_files(parts: Parts, config: DataConfig) -> Parts:
+    """A named dataset with `validation` or `test` given as a file or folder of one's own."""
+    spec = DataSpec(parts.kind, parts.task, (), parts.classes, parts.target_name)
+    for name in ("validation", "test"):
+        where = getattr(config, name)
+        if isinstance(where, str):
+            from bmcli.data.own import read_split
+
+            own = read_split(Path(where), config, spec, None)
+            parts = replace(
+                parts,
+                splits_from={**parts.splits_from, name: f"given: {Path(where).name}"},
+                notes=parts.notes + own.notes,
+                skipped=parts.skipped + own.skipped,
+                **{name: own.train},
+            )
+    return parts
+
+
+def _of(parts: Parts, name: str) -> Split | None:
+    split: Split | None = getattr(parts, name)
+    return split
+
+
+def _checked(parts: Parts, config: DataConfig, digests: dict[str, bytes], progress: Progress | None) -> Parts:
+    """The parts without pictures that cannot be decoded; DataError naming them all unless skipped.
+
+    Fills `digests` (path -> SHA-256) on the way, since every file is read here anyway.
+    """
+    from bmcli.data.readers.problems import settle
+
+    problems: list[Problem] = []
+    for name in SPLITS:
+        split = _of(parts, name)
+        if split is None or not isinstance(split.examples, Images) or split.examples.paths is None:
+            continue
+        from bmcli.data.readers.images import probe
+
+        paths = split.examples.paths
+        tell = None if progress is None else lambda done, all_: progress("looking at pictures", done, all_)
+        found = probe(paths, progress=tell)
+        digests.update(zip(paths, found.digests, strict=True))
+        problems += [Problem(what, Place(split.ids[i])) for i, what in found.problems.items()]
+        good = np.array([i not in found.problems for i in range(len(paths))], bool)
+        looked_at = replace(split, examples=Images(paths=paths, sizes=found.sizes, grey=found.grey))
+        if name == "train" and parts.groups is not None:
+            parts = replace(parts, groups=tuple(g for g, ok in zip(parts.groups, good, strict=True) if ok))
+        parts = replace(parts, **{name: looked_at.take(np.flatnonzero(good))})
+    notes, skipped = settle(problems, "file", skip=config.skip_unusable)
+    return replace(parts, notes=parts.notes + notes, skipped=parts.skipped + skipped)
+
+
+def _require_sense(parts: Parts) -> None:
+    if not len(parts.train):
+        raise DataError("there are no usable training examples")
+    if parts.task in ("binary", "multiclass") and len(parts.classes) < 2:
+        only = f" ('{parts.classes[0]}')" if parts.classes else ""
+        raise DataError(f"there is only one class{only}: nothing to tell apart")
+    if parts.task == "binary" and len(parts.classes) != 2:
+        raise DataError(f"task binary needs 2 classes, the data has {len(parts.classes)}")
+
+
+def _require_training_examples(parts: Parts) -> None:
+    """Every class must have been seen in training, before a limit makes an exception of quick trials."""
+    if parts.task == "regression":
+        return
+    seen = _seen(parts.train.targets, parts.task, len(parts.classes))
+    missing = [name for name, there in zip(parts.classes, seen, strict=True) if not there]
+    if missing:
+        what = "label" if parts.task == "multilabel" else "class"
+        shown = ", ".join(f"'{name}'" for name in missing[:10]) + (", ..." if len(missing) > 10 else "")
+        raise DataError(
+            f"no training example has the {what} {shown}",
+            hint="give it examples outside of validation and test, or leave it out of the data",
+        )
+
+
+def _seen(targets: np.ndarray, task: Task, classes: int) -> np.ndarray:
+    if task == "multilabel":
+        return targets.any(axis=0)
+    return np.bincount(targets, minlength=classes) > 0

@@ -1,0 +1,28 @@
+"""What becomes of unusable files and rows: all named in one error, or left out, counted and listed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bmcli.errors import DataError, Problem
+
+
+def settle(
+    problems: Sequence[Problem], what: str, *, skip: bool, source: str | Path | None = None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(notes, skipped) where they may be skipped, nothing where there are none; else DataError with them all.
+
+    what: 'file' or 'row'; source: what they are in, for the message.
+    """
+    if not problems:
+        return (), ()
+    count = f"{len(problems):,} {what}{'s' if len(problems) > 1 else ''}"
+    if not skip:
+        raise DataError(
+            f"{count} cannot be used" + (f" in {source}" if source else ""),
+            problems=problems,
+            hint="mend or remove them, or set data.skip_unusable: true to leave them out",
+        )
+    listed = tuple(f"{p.place}: {p.message}" if p.place else p.message for p in problems)
+    return (f"{count} left out as unusable" + (f" in {source}" if source else ""),), listed
