@@ -10,12 +10,21 @@ Three steps, so that the dear one is done once and the random one in the middle:
 
 from __future__ import annotations
 
+import json
+import math
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from bmcli.errors import IntegrityError
+from bmcli.runs.layout import PREPROCESSING, TOKENIZER
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.config.schema import PreprocessingConfig
     from bmcli.data.bundle import DataBundle, DataSpec, Examples, Kind
+
+FORMAT = 1
+TASKS = ("binary", "multiclass", "multilabel", "regression")
 
 
 class Source(Protocol):
@@ -26,7 +35,7 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray:
         """The rows at `indices` (int64 [n]) in that order: uint8 [n, h, w, c], int32 [n, max_length] (0 is
         padding) or float32 [n, features]."""
         ...
@@ -46,6 +55,11 @@ class Preprocessing(Protocol):
         """Compact arrays of raw examples. DataError listing all that cannot be read."""
         ...
 
+    def encode_usable(self, examples: Examples) -> tuple[np.ndarray, dict[int, str]]:
+        """Compact arrays of those examples that can be used, in their order, and position -> what is wrong
+        with each of the others. DataError only where all of them lack something (a column)."""
+        ...
+
     def finish(self, batch: np.ndarray) -> np.ndarray:
         """The model's input from a batch of compact arrays."""
         ...
@@ -55,12 +69,58 @@ class Preprocessing(Protocol):
         ...
 
 
-def fit(bundle: DataBundle, options: Any) -> tuple[Preprocessing, DataSpec]:
+def fit(
+    bundle: DataBundle, options: PreprocessingConfig, *, cache_gib: float = 4.0
+) -> tuple[Preprocessing, DataSpec]:
     """The preprocessing for this data, fitted on `bundle.train`, and the spec models are built from.
 
-    options: a `PreprocessingConfig`.
+    cache_gib: decoded pictures of all splits together are kept in memory up to this many GiB.
+    Raises DataError listing all training examples that cannot be used.
     """
-    raise NotImplementedError
+    from bmcli.data.bundle import DataSpec
+
+    preprocessing: Preprocessing
+    vocabulary_size = max_length = None
+    if bundle.kind == "image":
+        from bmcli.preprocessing.image import ImagePreprocessing
+
+        splits = (bundle.train, bundle.validation, bundle.test)
+        preprocessing = ImagePreprocessing.fit(
+            [split.examples for split in splits if split is not None],  # type: ignore[misc]
+            options.image,
+            cache_bytes=int(cache_gib * 2**30),
+        )
+    elif bundle.kind == "text":
+        from bmcli.preprocessing.text import TextPreprocessing
+
+        preprocessing = TextPreprocessing.fit(bundle.train.examples, options.text)  # type: ignore[arg-type]
+        vocabulary_size, max_length = preprocessing.vocabulary_size, preprocessing.max_length
+    else:
+        from bmcli.preprocessing.table import TablePreprocessing
+
+        preprocessing = TablePreprocessing.fit(bundle.train.examples, options.table, bundle.train.ids)  # type: ignore[arg-type]
+    offset, scale = _target_scaling(bundle)
+    spec = DataSpec(
+        kind=bundle.kind,
+        task=bundle.task,
+        input_shape=preprocessing.input_shape,
+        classes=bundle.classes,
+        target_name=bundle.target_name,
+        vocabulary_size=vocabulary_size,
+        max_length=max_length,
+        target_offset=offset,
+        target_scale=scale,
+    )
+    return preprocessing, spec
+
+
+def _target_scaling(bundle: DataBundle) -> tuple[float, float]:
+    """Mean and standard deviation of regression's training targets; a constant's deviation counts as 1."""
+    if bundle.task != "regression":
+        return 0.0, 1.0
+    targets = bundle.train.targets
+    scale = float(targets.std()) if targets.min() < targets.max() else 1.0
+    return float(targets.mean()), scale if scale > 0 and math.isfinite(scale) else 1.0
 
 
 def dump(preprocessing: Preprocessing, spec: DataSpec) -> dict[str, str]:
@@ -68,9 +128,85 @@ def dump(preprocessing: Preprocessing, spec: DataSpec) -> dict[str, str]:
 
     preprocessing.json holds the spec (task, classes, ...) too: it is all that a prediction needs.
     """
-    raise NotImplementedError
+    document = {
+        "format": FORMAT,
+        "kind": spec.kind,
+        "task": spec.task,
+        "classes": list(spec.classes),
+        "target_name": spec.target_name,
+        "input_shape": list(spec.input_shape),
+        "vocabulary_size": spec.vocabulary_size,
+        "max_length": spec.max_length,
+        "target_offset": spec.target_offset,
+        "target_scale": spec.target_scale,
+        spec.kind: preprocessing.to_json(),
+    }
+    files = {PREPROCESSING: json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
+    if preprocessing.kind == "text":
+        files[TOKENIZER] = preprocessing.tokenizer_json()  # type: ignore[attr-defined]
+    return files
 
 
 def load(files: dict[str, str]) -> tuple[Preprocessing, DataSpec]:
     """The inverse of `dump`; IntegrityError where the files are damaged."""
-    raise NotImplementedError
+    try:
+        document = json.loads(files[PREPROCESSING], parse_constant=_refuse)
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']!r}, where this bm knows {FORMAT}")
+        spec = _spec(document)
+        preprocessing = _preprocessing(spec.kind, document[spec.kind], files)
+        if tuple(preprocessing.input_shape) != spec.input_shape:
+            raise ValueError("its input_shape is not what it makes")
+        if spec.kind == "text" and preprocessing.vocabulary_size != spec.vocabulary_size:  # type: ignore[attr-defined]
+            raise ValueError("its vocabulary_size is not the tokenizer's")
+    except KeyError as error:
+        raise IntegrityError(f"{PREPROCESSING} is damaged: {error} is missing") from error
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise IntegrityError(f"{PREPROCESSING} is damaged: {error}") from error
+    return preprocessing, spec
+
+
+def _preprocessing(kind: str, part: dict[str, Any], files: dict[str, str]) -> Preprocessing:
+    if kind == "image":
+        from bmcli.preprocessing.image import ImagePreprocessing
+
+        return ImagePreprocessing.from_json(part)
+    if kind == "text":
+        from bmcli.preprocessing.text import TextPreprocessing
+
+        return TextPreprocessing.from_json(part, files[TOKENIZER])
+    from bmcli.preprocessing.table import TablePreprocessing
+
+    return TablePreprocessing.from_json(part)
+
+
+def _spec(document: dict[str, Any]) -> DataSpec:
+    """The spec, each value checked; KeyError or ValueError where one is not what `dump` writes."""
+    from bmcli.data.bundle import DataSpec
+
+    if document["kind"] not in ("image", "text", "table"):
+        raise ValueError(f"kind {document['kind']!r}")
+    if document["task"] not in TASKS:
+        raise ValueError(f"task {document['task']!r}")
+    spec = DataSpec(
+        kind=document["kind"],
+        task=document["task"],
+        input_shape=tuple(document["input_shape"]),
+        classes=tuple(document["classes"]),
+        target_name=document["target_name"],
+        vocabulary_size=document["vocabulary_size"],
+        max_length=document["max_length"],
+        target_offset=float(document["target_offset"]),
+        target_scale=float(document["target_scale"]),
+    )
+    if not all(isinstance(name, str) for name in (*spec.classes, spec.target_name)):
+        raise ValueError("a class's name is no text")
+    if bool(spec.classes) == (spec.task == "regression"):
+        raise ValueError("its classes do not fit its task")
+    if not (math.isfinite(spec.target_offset) and math.isfinite(spec.target_scale) and spec.target_scale > 0):
+        raise ValueError("target_offset or target_scale")
+    return spec
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number")
