@@ -24,6 +24,17 @@ REPORT = "report.html"
 TENSORBOARD = "tensorboard"
 LOG = "train.log"
 LOCK = ".lock"
+"""Held by the process that trains; tells a running run from one that was killed."""
+MANIFEST_LOCK = ".manifest.lock"
+"""Held for the moments in which files and the manifest change together."""
+TEMPORARY = ".tmp-"
+"""Begins the name of a file that is still being written; what a killed process leaves is ignored."""
+
+NUMBERS = ".numbers.json"
+"""In the runs folder: the highest number each name has had, so that none is used again."""
+NUMBERS_LOCK = ".numbers.lock"
+REMOVING = ".removing-"
+"""Begins the name of a run directory that is being removed."""
 
 
 def evaluation_of(stem: str) -> str:

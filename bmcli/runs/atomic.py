@@ -1,0 +1,104 @@
+"""Files that are either there in full or not at all.
+
+A file is written under a temporary name in its own folder, synced to disk and renamed; then the folder is
+synced. Whoever reads sees the old file or the new one, also after a power cut. What the machine cannot do
+(disk full, no permission) is a ResourceError, and the temporary file is gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bmcli.errors import ResourceError
+from bmcli.runs.layout import TEMPORARY
+
+_HINTS = {
+    errno.ENOSPC: "free some space, or choose another place with --runs-dir",
+    errno.EDQUOT: "free some space, or choose another place with --runs-dir",
+    errno.EACCES: "the permissions of the folder do not allow it; --runs-dir chooses another",
+    errno.EROFS: "the disk is read-only; --runs-dir chooses another place",
+}
+
+
+@contextmanager
+def resources(action: str) -> Iterator[None]:
+    """Turn an OSError into a ResourceError 'cannot <action>: <reason>'."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ResourceError(f"cannot {action}: {reason}", hint=_HINTS.get(error.errno or 0)) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_with(
+    path: Path, writer: Callable[[Path], None], before: Callable[[str], None] | None = None
+) -> None:
+    """Let `writer` write a file, then put it in place of `path`.
+
+    writer: gets a temporary path in the same folder, with the same suffix, and writes it. Its own exceptions
+        pass through, except that an OSError becomes a ResourceError.
+    before: called with the SHA-256 (hex) of what was written, when it is safe on disk and not yet in place.
+    """
+    with resources(f"write {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.parent / f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}"
+        try:
+            writer(temporary)
+            # Whatever wrote it, its bytes must be on disk before the name points to them.
+            descriptor = os.open(temporary, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if before is not None:
+                before(sha256_of(temporary))
+            temporary.replace(path)
+            sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes, before: Callable[[str], None] | None = None) -> None:
+    """Put `data` in place of `path`; see `write_with`."""
+    write_with(path, lambda temporary: _store(temporary, data), before)
+
+
+def _store(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def append_line(path: Path, text: str) -> None:
+    """Add `text` and a newline, in one write, synced.
+
+    A line that was cut off by a crash is closed first, so that it spoils no other.
+    """
+    with resources(f"write {path}"), path.open("ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        torn = b""
+        if end:
+            file.seek(end - 1)
+            torn = b"" if file.read(1) == b"\n" else b"\n"
+        file.write(torn + text.encode("utf-8", "backslashreplace") + b"\n")
+        file.flush()
+        os.fsync(file.fileno())

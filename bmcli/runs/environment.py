@@ -1,0 +1,101 @@
+"""What a run's record keeps of where it ran: versions, git, hardware, and a few environment variables.
+
+Nothing here imports what it reports on. Only the variables named here are ever recorded: others may hold
+secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from bmcli._version import __version__
+
+_PACKAGES = ("keras", "tensorflow", "numpy", "onnxruntime", "scikit-learn", "tokenizers", "pillow")
+
+_RECORDED = frozenset(
+    "KERAS_BACKEND CUDA_VISIBLE_DEVICES NVIDIA_TF32_OVERRIDE XLA_FLAGS PYTHONHASHSEED BM_OFFLINE "
+    "OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS ONEDNN_MAX_CPU_ISA ONEDNN_DEFAULT_FPMATH_MODE "
+    "TF_ENABLE_ONEDNN_OPTS TF_NUM_INTRAOP_THREADS TF_NUM_INTEROP_THREADS TF_DETERMINISTIC_OPS "
+    "TF_CUDNN_DETERMINISTIC TF_XLA_FLAGS TF_FORCE_GPU_ALLOW_GROWTH TF_GPU_ALLOCATOR "
+    "TF_ENABLE_CUBLAS_TENSOR_OP_MATH_FP32 TF_SET_ONEDNN_FPMATH_MODE".split()
+)
+"""Each by its full name: a pattern like TF_* would also take Terraform's TF_VAR_* and TF_TOKEN_*, secrets."""
+
+_GIT_SECONDS = 2.0
+
+
+def versions() -> dict[str, str]:
+    """bm, Python, the operating system and every package that decides the figures; absent ones left out."""
+    found = {"bm": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    found["os"] = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return found
+
+
+def variables() -> dict[str, str]:
+    """The environment variables on the allow-list that are set."""
+    return {name: value for name, value in sorted(os.environ.items()) if name in _RECORDED}
+
+
+def git(folder: Path) -> dict[str, Any] | None:
+    """Commit and dirtiness of the repository `folder` is in; None without git or repository."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    status = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit.strip(), "dirty": None if status is None else bool(status.strip())}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            # A repository of somebody else's may name programs for git to start: none of them.
+            ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return None  # no git, a huge repository, odd names: the record says 'unknown'
+    return done.stdout if done.returncode == 0 else None
+
+
+def hardware(gpus: Sequence[str] = ()) -> dict[str, Any]:
+    """Processor, usable cores, memory in bytes, and the graphics cards' names as given."""
+    import psutil
+
+    return {
+        "cpu": cpu_model(),
+        "cores": usable_cores(),
+        "memory": int(psutil.virtual_memory().total),
+        "gpus": list(gpus),
+    }
+
+
+def usable_cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cpu_model() -> str:
+    """The processor's name, as the operating system gives it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
+    except OSError:  # not Linux
+        text = ""
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return found.group(1).strip() if found else platform.processor() or platform.machine()

@@ -1,0 +1,81 @@
+"""manifest.json: the SHA-256 of every finished file of a run.
+
+Files and manifest change in an order that survives being cut off anywhere: first the manifest announces the
+new hash (`pending`), then the file takes its place, then the announced hash becomes the valid one. In
+between, a file may have its old content or the announced one; both are right.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bmcli.errors import IntegrityError
+from bmcli.runs import atomic
+from bmcli.runs.layout import MANIFEST
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """files: relative path (with '/') -> SHA-256, hex. pending: the same, of files about to be replaced."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    pending: Mapping[str, str] = field(default_factory=dict)
+
+    def names(self, path: str) -> bool:
+        """Whether it vouches for that file."""
+        return path in self.files or path in self.pending
+
+    def accepts(self, path: str, sha256: str) -> bool:
+        """Whether a file of that hash is what it should be."""
+        return sha256 in (self.files.get(path), self.pending.get(path))
+
+    def announce(self, path: str, sha256: str) -> Manifest:
+        """The file is about to get this content."""
+        return replace(self, pending={**self.pending, path: sha256})
+
+    def settle(self, path: str, sha256: str) -> Manifest:
+        """The file has this content."""
+        pending = {name: value for name, value in self.pending.items() if name != path}
+        return Manifest({**self.files, path: sha256}, pending)
+
+    def without(self, *paths: str) -> Manifest:
+        """No longer vouch for these files, or for anything in these folders."""
+
+        def kept(name: str) -> bool:
+            return not any(name == path or name.startswith(f"{path}/") for path in paths)
+
+        return Manifest(
+            {name: value for name, value in self.files.items() if kept(name)},
+            {name: value for name, value in self.pending.items() if kept(name)},
+        )
+
+
+def read(folder: Path) -> Manifest:
+    """The run's manifest, empty where it has none yet; IntegrityError where it is damaged."""
+    path = folder / MANIFEST
+    try:
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return Manifest()
+    except ValueError as error:
+        raise IntegrityError(f"{path} is damaged: {error}") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise IntegrityError(f"{path} has a format this bm does not know", hint="a newer bm may read it")
+    files, pending = data.get("files"), data.get("pending", {})
+    for part in (files, pending):
+        if not isinstance(part, dict) or not all(isinstance(value, str) for value in part.values()):
+            raise IntegrityError(f"{path} is damaged: it does not map files to hashes")
+    return Manifest(dict(files or {}), dict(pending))
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Put the manifest in place, atomically."""
+    data: dict[str, object] = {"format": FORMAT, "files": dict(sorted(manifest.files.items()))}
+    if manifest.pending:
+        data["pending"] = dict(sorted(manifest.pending.items()))
+    atomic.write_bytes(folder / MANIFEST, (json.dumps(data, indent=2) + "\n").encode())

@@ -1,0 +1,155 @@
+"""run.json: what is known of a run, as one frozen value."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+from bmcli.errors import IntegrityError
+
+FORMAT = 1
+
+Status = Literal["running", "completed", "interrupted", "failed", "diverged"]
+STATUSES: tuple[str, ...] = get_args(Status)
+
+
+def now() -> str:
+    """This moment, ISO 8601 in UTC: '2026-01-31T12:34:56.789Z'."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The content of run.json. What is not known yet is None or empty.
+
+    id, name, version: as created; a copied directory keeps them.
+    created, started, finished: ISO 8601, UTC; `started` of the first start, `finished` of the last end.
+    seconds: spent in training and evaluation, over all continuations.
+    resumed: when the run was continued.
+    command: the command line.
+    seed: the config's.
+    versions, git, hardware, environment: see `environment.py`.
+    model, data: the names in the config (for own data: the file's or folder's), for tables.
+    kind, task: of the data.
+    data_fingerprint: of the DataBundle, hex.
+    splits: split -> number of examples. splits_from: split -> how it came about.
+    notes: what was odd about the data. skipped: unusable examples that were left out.
+    precision: what `auto` became. parameters: number of trained values.
+    weights_sha256: over path, shape, dtype and bytes of every variable, hex.
+    onnx: {'published': bool, 'reason': str | None, 'max_difference': float | None}.
+    monitor, best_epoch, best_value, epochs: the figure that chose, where and how good, epochs done.
+    stopped: why training ended.
+    metrics: split -> {metric: value}, the headline figures of each evaluated split.
+    headline: the metric that stands for the run in tables.
+    error: one line, for runs that failed or diverged.
+    extra: keys of other versions of bm, kept as they are.
+    """
+
+    id: str
+    uuid: str
+    name: str
+    version: int
+    status: Status
+    created: str
+    tags: tuple[str, ...] = ()
+    started: str | None = None
+    finished: str | None = None
+    seconds: float | None = None
+    resumed: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    seed: int | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    git: dict[str, Any] | None = None
+    hardware: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    model: str | None = None
+    data: str | None = None
+    kind: str | None = None
+    task: str | None = None
+    classes: tuple[str, ...] = ()
+    data_fingerprint: str | None = None
+    splits: dict[str, int] = field(default_factory=dict)
+    splits_from: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    precision: str | None = None
+    parameters: int | None = None
+    weights_sha256: str | None = None
+    onnx: dict[str, Any] | None = None
+    monitor: str | None = None
+    best_epoch: int | None = None
+    best_value: float | None = None
+    epochs: int | None = None
+    stopped: str | None = None
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    headline: str | None = None
+    error: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def changed(self, **changes: Any) -> RunRecord:
+        """The same with these fields changed; TypeError for a field there is none of."""
+        return replace(self, **{name: _frozen(name, value) for name, value in changes.items()})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As strict JSON data."""
+        data = asdict(self)
+        extra = data.pop("extra")
+        return {"format": FORMAT, **data, **extra}
+
+    def to_text(self) -> str:
+        """As it stands in run.json. ValueError for NaN or infinity, which JSON has no word for."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+_REQUIRED = ("id", "uuid", "name", "version", "status", "created")
+
+_JSON_TYPES: dict[str, type | tuple[type, ...]] = {
+    "tuple": list,
+    "dict": dict,
+    "str": str,
+    "Status": str,
+    "int": int,
+    "float": (int, float),
+}
+
+
+def _expected(annotation: str) -> tuple[type, ...]:
+    """What JSON may hold for a field, from its annotation: 'dict[str, int] | None' -> (dict, NoneType)."""
+    main, *optional = annotation.split(" | ")
+    types = _JSON_TYPES[main.partition("[")[0]]
+    return (*(types if isinstance(types, tuple) else (types,)), *([type(None)] if optional else []))
+
+
+_FIELDS = {f.name: _expected(str(f.type)) for f in fields(RunRecord) if f.name != "extra"}
+
+
+def _frozen(name: str, value: Any) -> Any:
+    return tuple(value) if value is not None and list in _FIELDS.get(name, ()) else value
+
+
+def from_text(text: str | bytes, origin: str) -> RunRecord:
+    """The record; IntegrityError where it is damaged or of an unknown format. origin: path, for messages."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise IntegrityError(f"{origin} is damaged: {error}") from error
+    if not isinstance(data, dict):
+        raise IntegrityError(f"{origin} is damaged: it holds no map")
+    format_ = data.pop("format", None)
+    if format_ != FORMAT:
+        raise IntegrityError(
+            f"{origin} has format {format_!r}; this bm reads format {FORMAT}", hint="a newer bm may read it"
+        )
+    missing = [name for name in _REQUIRED if name not in data]
+    if missing:
+        raise IntegrityError(f"{origin} is damaged: it lacks {', '.join(missing)}")
+    known = {name: value for name, value in data.items() if name in _FIELDS}
+    for name, value in known.items():
+        if not isinstance(value, _FIELDS[name]):
+            raise IntegrityError(f"{origin} is damaged: {name} is {type(value).__name__}")
+    if known["status"] not in STATUSES:
+        raise IntegrityError(f"{origin} is damaged: status {known['status']!r}")
+    extra = {name: value for name, value in data.items() if name not in _FIELDS}
+    return RunRecord(**{name: _frozen(name, value) for name, value in known.items()}, extra=extra)

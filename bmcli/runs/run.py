@@ -1,0 +1,298 @@
+"""One run and its directory: what is written is written atomically, what is read is verified."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bmcli.errors import IntegrityError, Problem
+from bmcli.runs import atomic, layout
+from bmcli.runs import manifest as manifests
+from bmcli.runs import record as records
+from bmcli.runs.lock import TrainingLock, exclusive
+from bmcli.runs.manifest import Manifest
+from bmcli.runs.record import RunRecord, Status
+
+ID = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)-v(?P<version>[1-9][0-9]*)")
+
+_GROWING = (layout.METRICS, layout.LOG, layout.TENSORBOARD)
+"""What is appended to while a run trains: it joins the manifest when the run ends."""
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a check of all files found.
+
+    problems: damaged and missing files. unverified: files the manifest does not name. checked: files that are
+    as they should be.
+    """
+
+    problems: tuple[Problem, ...]
+    unverified: tuple[str, ...]
+    checked: int
+
+
+class Run:
+    """A run directory, wherever it lies.
+
+    path: the directory. Its name is the run's id where it looks like one; a copy under any other name keeps
+    the id it was created with.
+    """
+
+    def __init__(self, path: Path, record: RunRecord | None = None) -> None:
+        self.path = path
+        self._record = record
+        self._lock = TrainingLock(path / layout.LOCK)
+        self._opened: float | None = None
+        self._appended: set[str] = set()
+        self._writing = threading.RLock()
+        self._depth = 0
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @property
+    def id(self) -> str:
+        """`<name>-v<N>`."""
+        return self.path.name if ID.fullmatch(self.path.name) else self.record.id
+
+    @property
+    def name(self) -> str:
+        """The id without its number."""
+        found = ID.fullmatch(self.id)
+        return found["name"] if found else self.record.name
+
+    @property
+    def version(self) -> int:
+        """The id's number."""
+        found = ID.fullmatch(self.id)
+        return int(found["version"]) if found else self.record.version
+
+    @property
+    def record(self) -> RunRecord:
+        """run.json, read once; IntegrityError where it is missing or damaged."""
+        if self._record is None:
+            path = self.path / layout.RECORD
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                raise IntegrityError(f"{path} is missing: this is no run directory") from None
+            self._record = records.from_text(data, str(path))
+        return self._record
+
+    @property
+    def killed(self) -> bool:
+        """Whether it calls itself running and no process is at it."""
+        return self.record.status == "running" and not self._lock.held()
+
+    @property
+    def status(self) -> Status:
+        """The record's, but 'failed' for a run whose process died without a word."""
+        return "failed" if self.killed else self.record.status
+
+    def reload(self) -> Run:
+        """Forget what was read of run.json; another process may have changed it."""
+        self._record = None
+        return self
+
+    # Its life
+
+    def start(self, record: RunRecord) -> None:
+        """Begin a new run with this record: its directory exists and is empty."""
+        self._lock.acquire()
+        self._opened = time.monotonic()
+        self.write_text(layout.RECORD, record.to_text())
+        self._record = record
+
+    def resume(self) -> None:
+        """Continue to train: 'running' again. UsageError where another process is at it."""
+        self._lock.acquire()
+        self._opened = time.monotonic()
+        with self._changing() as manifest:
+            manifests.write(self.path, manifest.without(*_GROWING))
+        self.reload()
+        again = [*self.record.resumed, records.now()]
+        self.update(status="running", finished=None, error=None, resumed=again)
+
+    def seal(self, status: Status, **changes: Any) -> None:
+        """End: set the status, bring everything not yet there into the manifest, let go of the lock."""
+        if self._opened is not None:
+            changes["seconds"] = round((self.record.seconds or 0.0) + time.monotonic() - self._opened, 3)
+            self._opened = None
+        self.update(status=status, finished=records.now(), **changes)
+        with self._changing() as manifest:
+            for name in self.files():
+                if name not in manifest.files or name in manifest.pending:
+                    sha256 = atomic.sha256_of(self.path / name)
+                    if not manifest.names(name) or manifest.accepts(name, sha256):
+                        manifest = manifest.settle(name, sha256)
+            manifests.write(self.path, manifest)
+        self._appended.clear()
+        self._lock.release()
+
+    def update(self, **changes: Any) -> RunRecord:
+        """Change fields of run.json, atomically; what another process changed meanwhile stays."""
+        with self._changing():
+            self._record = None
+            changed = self.record.changed(**changes)
+            self.write_text(layout.RECORD, changed.to_text())
+            self._record = changed
+        return changed
+
+    # Writing
+
+    def write_text(self, name: str, text: str) -> None:
+        """Put a UTF-8 text file in place. name: relative path, with '/'."""
+        self.write_bytes(name, text.encode("utf-8"))
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Put a file in place."""
+        self.write_with(name, lambda path: _store(path, data))
+
+    def write_with(self, name: str, writer: Callable[[Path], None]) -> None:
+        """Let `writer` write a temporary file (same folder, same suffix), then put it in place."""
+        path = self._inside(name)
+        with self._changing() as manifest:
+            hashes: list[str] = []
+
+            def announce(sha256: str) -> None:
+                hashes.append(sha256)
+                manifests.write(self.path, manifest.announce(name, sha256))
+
+            atomic.write_with(path, writer, announce)
+            manifests.write(self.path, manifest.settle(name, hashes[0]))
+
+    def append_line(self, name: str, text: str) -> None:
+        """Add a line to a growing file; it joins the manifest with `seal`."""
+        path = self._inside(name)
+        with self._writing:
+            if name not in self._appended:
+                self._appended.add(name)
+                with self._changing() as manifest:
+                    if manifest.names(name):
+                        manifests.write(self.path, manifest.without(name))
+                path.parent.mkdir(parents=True, exist_ok=True)
+            atomic.append_line(path, text)
+
+    def remove_file(self, name: str) -> None:
+        """Take a file away, where it is there: one that is no longer true."""
+        path = self._inside(name)
+        with self._changing() as manifest, atomic.resources(f"remove {path}"):
+            path.unlink(missing_ok=True)
+            if manifest.names(name):
+                manifests.write(self.path, manifest.without(name))
+
+    # Reading
+
+    def exists(self, name: str) -> bool:
+        """Whether the run has that file."""
+        return self._inside(name).is_file()
+
+    def read_text(self, name: str) -> str:
+        """A verified UTF-8 text file."""
+        try:
+            return self.read_bytes(name).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise IntegrityError(f"{self.path / name} is damaged: {error}") from error
+
+    def read_bytes(self, name: str) -> bytes:
+        """A verified file; IntegrityError where it is missing or not what the manifest says."""
+        path = self._inside(name)
+        data = b""
+
+        def load() -> str:
+            nonlocal data
+            data = path.read_bytes()
+            return hashlib.sha256(data).hexdigest()
+
+        self._check(name, load)
+        return data
+
+    def verified(self, name: str) -> Path:
+        """The path of a file that has just been verified, for those who read files themselves."""
+        path = self._inside(name)
+        self._check(name, lambda: atomic.sha256_of(path))
+        return path
+
+    def manifest(self) -> dict[str, str]:
+        """Relative path -> SHA-256 (hex) of every finished file."""
+        return dict(manifests.read(self.path).files)
+
+    def files(self) -> list[str]:
+        """Relative paths of all files, sorted: without the manifest, locks and what was never finished."""
+        found = []
+        for folder, _, names in os.walk(self.path):
+            inside = Path(folder).relative_to(self.path)
+            found += [(inside / n).as_posix() for n in names if not n.startswith(layout.TEMPORARY)]
+        return sorted(set(found) - {layout.MANIFEST, layout.LOCK, layout.MANIFEST_LOCK})
+
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum((self.path / name).stat().st_size for name in self.files())
+
+    def verify(self) -> Verification:
+        """Compare every file with the manifest."""
+        manifest = manifests.read(self.path)
+        files = self.files()
+        problems = [Problem(f"{name} is missing") for name in sorted(set(manifest.files) - set(files))]
+        unverified = []
+        checked = 0
+        for name in files:
+            if not manifest.names(name):
+                unverified.append(name)
+            elif manifest.accepts(name, atomic.sha256_of(self.path / name)):
+                checked += 1
+            else:
+                problems.append(Problem(f"{name} is damaged or changed"))
+        return Verification(tuple(problems), tuple(unverified), checked)
+
+    def _inside(self, name: str) -> Path:
+        parts = PurePosixPath(name)
+        if not name or parts.is_absolute() or ".." in parts.parts:
+            raise ValueError(f"not a path within a run: {name!r}")
+        return self.path / parts
+
+    def _check(self, name: str, load: Callable[[], str]) -> None:
+        """IntegrityError unless the hash that `load` finds is right. load: reads the file anew."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                sha256 = load()
+            except FileNotFoundError:
+                lost = manifests.read(self.path).names(name)
+                message = f"{self.path} {'has lost its' if lost else 'has no'} {name}"
+                raise IntegrityError(message) from None
+            manifest = manifests.read(self.path)
+            if not manifest.names(name) or manifest.accepts(name, sha256):
+                return
+            if attempt + 1 < _ATTEMPTS:  # another process may have replaced it between the two readings
+                time.sleep(0.02)
+        raise IntegrityError(
+            f"{self.path / name} is damaged or changed: its SHA-256 is not the manifest's",
+            hint="bm runs verify checks every file of a run",
+        )
+
+    @contextmanager
+    def _changing(self) -> Iterator[Manifest]:
+        """Keep other threads and processes from changing files meanwhile; gives the manifest as it is."""
+        with self._writing:
+            lock = exclusive(self.path / layout.MANIFEST_LOCK) if self._depth == 0 else nullcontext()
+            self._depth += 1
+            try:
+                with lock:
+                    yield manifests.read(self.path)
+            finally:
+                self._depth -= 1
+
+
+def _store(path: Path, data: bytes) -> None:
+    path.write_bytes(data)

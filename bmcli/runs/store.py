@@ -1,0 +1,259 @@
+"""The runs folder: makes runs, finds them by what people call them, removes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import sys
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from bmcli.errors import BmError, IntegrityError, UsageError, did_you_mean
+from bmcli.runs import atomic, environment, layout
+from bmcli.runs import record as records
+from bmcli.runs.lock import exclusive
+from bmcli.runs.record import RunRecord
+from bmcli.runs.run import ID, Run
+
+__all__ = ["LATEST", "Purpose", "Run", "RunStore", "open_path", "validate_name"]
+
+LATEST = "latest"
+
+Purpose = Literal["use", "resume"]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_LONGEST_NAME = 100
+
+
+def validate_name(name: str) -> None:
+    """UsageError unless a run may bear that name."""
+    if len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) and name != LATEST and not ID.fullmatch(name):
+        return
+    raise UsageError(
+        f"'{name}' cannot be a run's name",
+        hint="lower-case letters, digits, '.', '_' and '-', beginning with a letter or digit, at most "
+        f"{_LONGEST_NAME}; not 'latest', and without a version like -v3 at its end",
+    )
+
+
+def open_path(path: Path) -> Run:
+    """The run in that directory, wherever it lies; UsageError where there is none."""
+    if not (path / layout.RECORD).is_file():
+        what = "there is no run directory" if not path.exists() else "this is no run directory"
+        raise UsageError(f"{path}: {what}", hint=f"a run directory holds a {layout.RECORD}")
+    return _checked(Run(path))
+
+
+def _checked(run: Run) -> Run:
+    """The run, its run.json verified."""
+    run.read_bytes(layout.RECORD)
+    return run
+
+
+class RunStore:
+    """The runs in one folder. The folder need not exist: it is made with the first run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    # Making
+
+    def create(self, name: str, tags: Iterable[str] = (), **known: Any) -> Run:
+        """A new, running, locked run with the next number of that name.
+
+        known: fields of the record that are known already (seed=..., model=...).
+        """
+        validate_name(name)
+        with atomic.resources(f"make the runs folder {self.root}"):
+            self.root.mkdir(parents=True, exist_ok=True)
+        path, version = self._claim(name)
+        moment = records.now()
+        record = RunRecord(
+            id=path.name,
+            uuid=str(uuid.uuid4()),
+            name=name,
+            version=version,
+            status="running",
+            created=moment,
+            started=moment,
+            tags=tuple(tags),
+            command=(Path(sys.argv[0]).name, *sys.argv[1:]),
+            versions=environment.versions(),
+            git=environment.git(Path.cwd()),
+            hardware=environment.hardware(),
+            environment=environment.variables(),
+        ).changed(**known)
+        run = Run(path)
+        try:
+            run.start(record)
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)  # the reason is on its way up; an empty run helps nobody
+            raise
+        return run
+
+    def _claim(self, name: str) -> tuple[Path, int]:
+        """A directory of one's own, and its number. mkdir succeeds for one process only."""
+        with exclusive(self.root / layout.NUMBERS_LOCK):
+            numbers = self._numbers()
+            taken = [int(found["version"]) for found in self._ids() if found["name"] == name]
+            version = max([numbers.get(name, 0), *taken]) + 1
+            while True:
+                path = self.root / f"{name}-v{version}"
+                try:
+                    with atomic.resources(f"make {path}"):
+                        path.mkdir()
+                    break
+                except BmError as error:
+                    if not isinstance(error.__cause__, FileExistsError):
+                        raise
+                    version += 1
+            self._write_numbers({**numbers, name: version})
+        return path, version
+
+    def _numbers(self) -> dict[str, int]:
+        """Name -> the highest number it has had."""
+        path = self.root / layout.NUMBERS
+        try:
+            data = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise _damaged_numbers(path) from error
+        last = data.get("last") if isinstance(data, dict) else None
+        if not isinstance(last, dict) or not all(isinstance(number, int) for number in last.values()):
+            raise _damaged_numbers(path)
+        return last
+
+    def _write_numbers(self, numbers: dict[str, int]) -> None:
+        text = json.dumps({"format": 1, "last": dict(sorted(numbers.items()))}, indent=2)
+        atomic.write_bytes(self.root / layout.NUMBERS, text.encode() + b"\n")
+
+    # Finding
+
+    def _ids(self) -> list[re.Match[str]]:
+        """Names of the directories that look like runs, taken apart."""
+        try:
+            with os.scandir(self.root) as entries:
+                names = [entry.name for entry in entries]
+        except FileNotFoundError:
+            return []
+        except NotADirectoryError:
+            raise UsageError(f"{self.root} is not a folder", hint="--runs-dir says where runs live") from None
+        return [found for name in names if (found := ID.fullmatch(name))]
+
+    def all(self) -> list[Run]:
+        """Every run, newest first; damaged ones last, whose `record` raises IntegrityError."""
+        return _newest_first(self._runs(found.group() for found in self._ids()))
+
+    def named(self, name: str) -> list[Run]:
+        """Every run of that name, newest first, whatever its status."""
+        return _newest_first(self._runs(found.group() for found in self._ids() if found["name"] == name))
+
+    def _runs(self, ids: Iterable[str]) -> list[Run]:
+        runs = []
+        for run_id in ids:
+            run = Run(self.root / run_id)
+            try:
+                run.record  # noqa: B018 (reads it)
+            except IntegrityError:
+                if not (run.path / layout.RECORD).exists():
+                    continue  # just being made, or not ours
+            runs.append(run)
+        return runs
+
+    def find(self, reference: str, purpose: Purpose = "use") -> Run:
+        """The run that a RUN on the command line means.
+
+        Text with a path separator is a run directory's path; else an exact id, `latest`, or a name. `latest`
+        and a name mean the newest completed run, or for 'resume' the newest that was interrupted or crashed.
+        An exact id or path means that run, whatever its status. UsageError where there is none.
+        """
+        if os.sep in reference:
+            return open_path(Path(reference))
+        found = ID.fullmatch(reference)
+        if found and (self.root / reference / layout.RECORD).is_file():
+            return _checked(Run(self.root / reference))
+        candidates = self.all() if reference == LATEST else self.named(reference) if not found else []
+        for run in candidates:
+            if _fits(run, purpose):
+                return _checked(run)
+        raise self._not_found(reference, candidates, purpose)
+
+    def completed(self, reference: str) -> list[Run]:
+        """The runs that a RUN of `bm compare` means: of a name all its completed ones, else the one found."""
+        runs = [run for run in self.named(reference) if _fits(run, "use")] if os.sep not in reference else []
+        return [_checked(run) for run in runs] or [self.find(reference)]
+
+    def _not_found(self, reference: str, candidates: list[Run], purpose: Purpose) -> UsageError:
+        wanted = "completed" if purpose == "use" else "interrupted or failed"
+        if candidates:
+            newest = candidates[0]
+            state = status_of(newest)
+            hint = f"{newest.id} is {state}"
+            if purpose == "use" and state in ("interrupted", "failed"):
+                hint += f": bm train --resume {newest.id} continues it; its id names it as it is"
+            whose = "no run" if reference == LATEST else f"no run of '{reference}'"
+            return UsageError(f"{whose} in {self.root} is {wanted}", hint=hint)
+        ids = [found.group() for found in self._ids()]
+        if not ids:
+            return UsageError(
+                f"there are no runs in {self.root}",
+                hint="bm train CONFIG makes one; --runs-dir looks elsewhere",
+            )
+        names = sorted({found["name"] for found in self._ids()})
+        close = did_you_mean(reference, [*ids, *names, LATEST])
+        return UsageError(
+            f"there is no run '{reference}' in {self.root}", hint=close or "bm runs lists what there is"
+        )
+
+    # Removing
+
+    def remove(self, run: Run) -> None:
+        """Delete a run; its number is never used again. UsageError while it trains."""
+        if status_of(run) == "running":
+            raise UsageError(f"{run.id} is being trained", hint="stop it first")
+        with exclusive(self.root / layout.NUMBERS_LOCK), atomic.resources(f"remove {run.path}"):
+            numbers = self._numbers()
+            if numbers.get(run.name, 0) < run.version:
+                self._write_numbers({**numbers, run.name: run.version})
+            # Out of sight at once, so that nobody finds half a run; then away.
+            hidden = self.root / f"{layout.REMOVING}{run.path.name}-{secrets.token_hex(4)}"
+            run.path.rename(hidden)
+            if hidden.is_symlink():
+                hidden.unlink()
+            for left in self.root.glob(f"{layout.REMOVING}*"):
+                shutil.rmtree(left)
+
+
+def status_of(run: Run) -> str:
+    """The run's status, 'damaged' where run.json cannot be read."""
+    try:
+        return run.status
+    except IntegrityError:
+        return "damaged"
+
+
+def _fits(run: Run, purpose: Purpose) -> bool:
+    wanted = ("completed",) if purpose == "use" else ("interrupted", "failed")
+    return status_of(run) in wanted
+
+
+def _newest_first(runs: list[Run]) -> list[Run]:
+    def key(run: Run) -> tuple[str, int]:
+        try:
+            return run.record.created, run.version
+        except IntegrityError:
+            return "", run.version
+
+    return sorted(runs, key=key, reverse=True)
+
+
+def _damaged_numbers(path: Path) -> IntegrityError:
+    return IntegrityError(
+        f"{path} is damaged", hint="delete it: numbers then count on from the runs that exist"
+    )
