@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bmcli.errors import DivergedError
-from bmcli.evaluation.metrics import Metric, epoch_metrics, headline_of
+from bmcli.evaluation.metrics import Metric, epoch_metrics, headline_of, monitorable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,9 +82,9 @@ class WeakestClass:
 class Evaluation:
     """The figures of one split (or scored file).
 
-    metrics: name -> value, None where undefined. confusion_matrix: counts, row = truth, [C][C]; multilabel
-    [[tn, fp], [fn, tp]] per label; None for regression. examples_sha256: over ids and targets; figures of
-    different examples cannot be compared.
+    metrics: name -> value, None where undefined; lower_is_better: those of them. confusion_matrix: counts,
+    row = truth, [C][C]; multilabel [[tn, fp], [fn, tp]] per label; None for regression. examples_sha256: over
+    ids, targets and contents; figures of different examples cannot be compared.
     """
 
     split: str
@@ -93,6 +93,7 @@ class Evaluation:
     classes: tuple[str, ...]
     metrics: dict[str, float | None]
     headline: str
+    lower_is_better: tuple[str, ...]
     baseline: Baseline | None
     per_class: tuple[ClassFigures, ...]
     confusion_matrix: list[Any] | None
@@ -111,10 +112,11 @@ class Evaluation:
             "classes": list(self.classes),
             "headline": self.headline,
             "metrics": dict(self.metrics),
-            "baseline": self.baseline and vars(self.baseline),
-            "weakest_class": self.weakest_class and vars(self.weakest_class),
-            "most_confused": self.most_confused and vars(self.most_confused),
-            "per_class": [vars(one) for one in self.per_class],
+            "lower_is_better": list(self.lower_is_better),
+            "baseline": self.baseline and asdict(self.baseline),
+            "weakest_class": self.weakest_class and asdict(self.weakest_class),
+            "most_confused": self.most_confused and asdict(self.most_confused),
+            "per_class": [asdict(one) for one in self.per_class],
             "confusion_matrix": self.confusion_matrix,
             "training_targets": self.training_targets and self.training_targets.to_json(),
             "examples_sha256": self.examples_sha256,
@@ -158,6 +160,7 @@ def evaluate(
         classes=tuple(classes),
         metrics=metrics,
         headline=headline_of(task),
+        lower_is_better=tuple(name for name, up in monitorable(task, extra_metrics).items() if not up),
         baseline=baseline(task, classes, targets, training_targets) if training_targets else None,
         per_class=figures,
         confusion_matrix=None if matrix is None else matrix.tolist(),

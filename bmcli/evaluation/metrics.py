@@ -113,11 +113,6 @@ def monitorable(task: Task, extra: Sequence[Metric] = ()) -> dict[str, bool]:
     return _BUILT_IN[task] | {metric.registry_name: metric.greater_is_better for metric in extra}
 
 
-def greater_is_better(task: Task, name: str, extra: Sequence[Metric] = ()) -> bool:
-    """Which way a figure of an evaluation improves; top-k accuracies are the ones no epoch has."""
-    return monitorable(task, extra).get(name, True)
-
-
 def epoch_metrics(
     task: Task,
     targets: np.ndarray,

@@ -128,7 +128,7 @@ def _picture(axes: Axes, images: Images, sample: _Sample) -> None:
     )
     colour = BLUE if sample.right else ORANGE
     axes.set_title(
-        f"{cut(sample.predicted, 14)} {sample.probability:.2f}",
+        f"{cut(sample.predicted, 12)} {sample.probability:.2f}",
         color=colour,
         fontsize=12,
         loc="center",
@@ -136,7 +136,7 @@ def _picture(axes: Axes, images: Images, sample: _Sample) -> None:
     )
     if not sample.right:
         axes.text(
-            0.5, 1.02, f"is {cut(sample.true, 18)}", transform=axes.transAxes, ha="center", va="bottom",
+            0.5, 1.02, f"is {cut(sample.true, 15)}", transform=axes.transAxes, ha="center", va="bottom",
             fontsize=11, color=INK,
         )  # fmt: skip
 

@@ -1,0 +1,80 @@
+"""bm evaluate: measure a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bmcli.cli.command import RunArgument, Session, command
+
+if TYPE_CHECKING:
+    from bmcli.evaluation.evaluate import Evaluation
+
+
+@command
+def evaluate(
+    session: Session,
+    run: RunArgument,
+    split: Annotated[
+        Literal["train", "validation", "test"] | None,
+        typer.Option("--split", help="One of the run's own splits [default: test]."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="PATH", help="Score these labelled files instead."),
+    ] = None,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run the Python files kept in the run.")
+    ] = False,
+) -> None:
+    """Measure a run on one of its splits, or on labelled files of yours.
+
+    Writes the figures, every prediction and pictures into the run.
+    """
+    from bmcli.evaluation.run import evaluate_run, has_code
+
+    found = session.store.find(run)
+    if not trust_code and has_code(found):
+        trust_code = session.confirm(
+            f"{found.id} keeps Python files, which this would run. Trust them?", "--trust-code"
+        )
+    evaluation = evaluate_run(found, split, data=data, trust_code=trust_code, note=session.note)
+    session.result({"run": found.id, **evaluation.to_json()}, lambda: figures(evaluation))
+    session.note(f"{found.path}/evaluation/{evaluation.split}.json · predictions, plots beside it")
+
+
+def figures(evaluation: Evaluation) -> str:
+    """The compact table of an evaluation: the headline beside the trivial answer, then the other figures,
+    then where it fails."""
+    from bmcli.cli.render import one_line
+
+    what = "labelled examples" if evaluation.examples != 1 else "labelled example"
+    lines = [f"{one_line(evaluation.split)}, {evaluation.examples:,} {what}"]
+    width = max(len(name) for name in (*evaluation.metrics, "weakest class", "most confused"))
+    names = [evaluation.headline, *(name for name in evaluation.metrics if name != evaluation.headline)]
+    for name in names:
+        line = f"  {name:<{width}}  {_figure(evaluation.metrics[name])}"
+        baseline = evaluation.baseline
+        if name == evaluation.headline and baseline is not None:
+            line += f"    {one_line(baseline.name)}: {_figure(baseline.value).strip()}"
+        lines.append(line.rstrip())
+    if (weakest := evaluation.weakest_class) is not None:
+        few = ": few" if weakest.few else ""
+        found = (
+            f"{one_line(weakest.name)}    {weakest.metric} {weakest.value:.2f} (n = {weakest.support:,}{few})"
+        )
+        lines.append(f"  {'weakest class':<{width}}  {found}")
+    if (confused := evaluation.most_confused) is not None:
+        times = "once" if confused.count == 1 else f"{confused.count:,} times"
+        pair = f"{one_line(confused.true)} → {one_line(confused.predicted)}, {times}"
+        lines.append(f"  {'most confused':<{width}}  {pair}")
+    return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    """Three decimals, or four significant digits beyond 100; aligned at the point."""
+    if value is None:
+        return "undefined"
+    return f"{value:8.3f}" if abs(value) < 100 else f"{value:8.4g}"
