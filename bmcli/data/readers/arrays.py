@@ -1,0 +1,120 @@
+"""Arrays in .npz files: pictures or tables of numbers, in one piece (x, y) or with splits (x_train, ...).
+
+Pictures are [N, height, width] or [N, height, width, channels] with 1 or 3 channels. Bytes are taken as they
+are; other numbers must lie between 0 and 255 (whole numbers) or, where none exceeds 1, between 0 and 1: those
+are scaled to 0 to 255 and rounded. Two axes, [N, features], are a table with columns '0', '1', ...
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bmcli.data.bundle import Images, Table
+from bmcli.errors import DataError, Place
+
+SPLIT_NAMES = {"train": "train", "validation": "val", "test": "test"}
+
+
+def open_npz(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """The arrays of a .npz, those of `names` or all; never a pickled object.
+
+    Raises DataError where it is no .npz, an array is missing, or one holds objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DataError(f"{path} is a single array, not a .npz", place=Place(str(path)))
+            missing = [name for name in names or () if name not in file.files]
+            if missing:
+                raise DataError(
+                    f"{path} has no array {', '.join(missing)}",
+                    place=Place(str(path)),
+                    hint=f"it holds {', '.join(file.files) or 'nothing'}",
+                )
+            return {name: file[name] for name in (names or file.files)}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        what = (
+            "holds Python objects, which are not read"
+            if "pickle" in str(error)
+            else f"cannot be read: {error}"
+        )
+        raise DataError(f"{path} {what}", place=Place(str(path))) from error
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """One split of a .npz: examples and their truth, as found."""
+
+    examples: Images | Table
+    targets: np.ndarray
+
+
+def read(path: Path) -> dict[str, Arrays]:
+    """The splits of a .npz: 'train', and 'validation' and 'test' where it has them; x and y are 'train'."""
+    arrays = open_npz(path)
+    pairs = {}
+    for split, short in SPLIT_NAMES.items():
+        for suffix in {short, split}:
+            if f"x_{suffix}" in arrays and f"y_{suffix}" in arrays:
+                pairs[split] = (f"x_{suffix}", f"y_{suffix}")
+    if "train" not in pairs and "x" in arrays and "y" in arrays:
+        pairs["train"] = ("x", "y")
+    if "train" not in pairs:
+        raise DataError(
+            f"{path} has neither x and y nor x_train and y_train",
+            place=Place(str(path)),
+            hint=f"it holds {', '.join(arrays) or 'nothing'}",
+        )
+    splits = {split: _pair(arrays[x], arrays[y], x, y, path) for split, (x, y) in pairs.items()}
+    shapes = {_shape(arrays.examples) for arrays in splits.values()}
+    if len(shapes) > 1:
+        raise DataError(f"{path}: the splits differ in shape: {', '.join(map(str, sorted(shapes)))}")
+    return splits
+
+
+def _shape(examples: Images | Table) -> tuple[int, ...]:
+    return (len(examples.columns),) if isinstance(examples, Table) else np.shape(examples.arrays)[1:]
+
+
+def _pair(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str, path: Path) -> Arrays:
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim not in (1, 2) or x.ndim < 1 or len(x) != len(y):
+        raise DataError(f"{path}: {x_name} {x.shape} and {y_name} {y.shape} do not belong together")
+    if x.dtype.kind not in "buif":
+        raise DataError(f"{path}: {x_name} holds {x.dtype}, not numbers")
+    if y.dtype.kind not in "buifUS":
+        raise DataError(f"{path}: {y_name} holds {y.dtype}, neither numbers nor texts")
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8")
+    if x.ndim == 2:
+        return Arrays(Table({str(i): x[:, i].astype(np.float64) for i in range(x.shape[1])}), y)
+    if x.ndim == 3:
+        x = x[..., None]
+    if x.ndim != 4 or x.shape[3] not in (1, 3) or 0 in x.shape[1:]:
+        raise DataError(
+            f"{path}: {x_name} {x.shape} are neither pictures [N, h, w] or [N, h, w, 1 or 3] "
+            "nor rows [N, features]"
+        )
+    return Arrays(Images(arrays=_bytes(x, x_name, path)), y)
+
+
+def _bytes(x: np.ndarray, name: str, path: Path) -> np.ndarray:
+    if x.dtype == np.uint8:
+        return np.ascontiguousarray(x)
+    if not x.size:
+        return x.astype(np.uint8)
+    low, high = x.min(), x.max()
+    if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 255:
+        raise DataError(
+            f"{path}: {name} runs from {low} to {high}",
+            hint="pictures are bytes, or numbers from 0 to 255, or from 0 to 1",
+        )
+    scaled = x * 255.0 if x.dtype.kind == "b" or (x.dtype.kind == "f" and high <= 1) else x
+    return np.rint(scaled).astype(np.uint8)
