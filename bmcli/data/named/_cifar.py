@@ -7,6 +7,7 @@ import io
 import pickle
 import tarfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ def read(
         raise DataError(
             f"{place} is incomplete: {', '.join(missing)} missing", hint="remove it and fetch it again"
         )
-    odd = [n for n, data in raw.items() if hashlib.md5(data, usedforsecurity=False).hexdigest() != md5[n]]
+    with ThreadPoolExecutor() as pool:
+        sums = pool.map(lambda data: hashlib.md5(data, usedforsecurity=False).hexdigest(), raw.values())
+        odd = [name for name, found in zip(raw, sums, strict=True) if found != md5[name]]
     notes = (f"not the official release: {', '.join(odd)} in {place}",) if odd else ()
     return {name: _unpickled(data, place / name) for name, data in raw.items()}, notes
 
@@ -41,7 +44,7 @@ def split(
     batches: Sequence[Mapping[bytes, Any]], labels: bytes, name: str, classes: int, place: Path
 ) -> Split:
     """The batches' rows [n, 3072] (red, green, blue planes) as pictures uint8 [N, 32, 32, 3]."""
-    pictures, targets = [], []
+    rows, targets = [], []
     for batch in batches:
         data, label = batch.get(b"data"), batch.get(labels)
         if not (
@@ -54,11 +57,16 @@ def split(
             and all(type(n) is int and 0 <= n < classes for n in label)
         ):
             raise DataError(f"{place}: a batch of the {name} split is not in CIFAR's form")
-        pictures.append(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+        rows.append(data)
         targets += label
-    arrays = np.concatenate(pictures)
-    ids = tuple(f"{name}/{i}" for i in range(len(arrays)))
-    return Split(Images(arrays=np.ascontiguousarray(arrays)), np.array(targets, np.int64), ids)
+    pixels = np.empty((len(targets), 1024, 3), np.uint8)
+    start = 0
+    for data in rows:  # plane by plane, which is several times faster than transposing
+        for channel in range(3):
+            pixels[start : start + len(data), :, channel] = data[:, 1024 * channel : 1024 * (channel + 1)]
+        start += len(data)
+    ids = tuple(f"{name}/{i}" for i in range(len(targets)))
+    return Split(Images(arrays=pixels.reshape(-1, 32, 32, 3)), np.array(targets, np.int64), ids)
 
 
 def _from_folder(folder: Path, names: Mapping[str, str]) -> dict[str, bytes]:
