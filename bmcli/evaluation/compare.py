@@ -124,7 +124,7 @@ def _rows(split: str, documents: Sequence[dict[str, Any] | None], comparable: bo
                 names.setdefault(name, name not in document["lower_is_better"])
     rows = []
     for name, up in names.items():
-        values = tuple(d and d["metrics"].get(name) for d in documents)
+        values = tuple(None if d is None else d["metrics"].get(name) for d in documents)
         best = _best(values, up) if comparable else ()
         rows.append(MetricRow(split, name, up, values, best))
     return rows

@@ -113,6 +113,11 @@ def monitorable(task: Task, extra: Sequence[Metric] = ()) -> dict[str, bool]:
     return _BUILT_IN[task] | {metric.registry_name: metric.greater_is_better for metric in extra}
 
 
+def greater_is_better(task: Task, name: str, extra: Sequence[Metric] = ()) -> bool:
+    """Which way a figure of `monitorable` improves. KeyError for another name."""
+    return monitorable(task, extra)[name]
+
+
 def epoch_metrics(
     task: Task,
     targets: np.ndarray,

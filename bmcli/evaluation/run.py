@@ -6,9 +6,9 @@ Everything comes from the run directory but the data itself, so a run can be mov
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from bmcli.errors import DataError, UsageError
 from bmcli.evaluation.evaluate import Evaluation, TargetSummary, evaluate, summarize, to_text
@@ -30,45 +30,29 @@ AHEAD = 4
 
 def evaluate_split(
     run: Run,
-    name: str,
-    split: Split,
-    *,
     session: Session,
     preprocessing: Preprocessing,
     spec: DataSpec,
-    options: EvaluationConfig,
-    training_targets: TargetSummary | None = None,
-    pictures: bool = True,
+    split: Split,
+    *,
+    name: str,
+    training_targets: np.ndarray,
+    evaluation: EvaluationConfig,
 ) -> Evaluation:
-    """Measure one split and write all of it into the run: figures, predictions, pictures.
+    """Measure one of the run's splits and write all of it into the run: figures, predictions, pictures, and
+    the figures into its record.
 
-    name: 'train', 'validation' or 'test', whose figures join the run's record; anything else is the stem of
-    the files of a scored file. session: the run's published model.
+    name: 'train', 'validation' or 'test'. session: the run's published model. training_targets: the training
+    split's, for the trivial answer.
 
     Raises DataError for an empty split or an example that cannot be read, DivergedError for outputs that are
-    not finite.
+    not finite, UsageError where a user's metric fails.
     """
-    if not len(split):
-        raise DataError(f"{name} holds no examples")
-    from bmcli.data.fingerprint import fingerprint
-
-    outputs = predict_all(session, preprocessing, split.examples, options.batch_size)
-    evaluation = evaluate(
-        spec.task,
-        spec.classes,
-        split.targets,
-        outputs,
-        split=name,
-        top_k=options.top_k,
-        extra_metrics=options.metrics,  # type: ignore[arg-type]  # the schema looks no further than Component
-        training_targets=training_targets,
-        examples_sha256=fingerprint({"examples": split}, spec.classes),
-    )
-    _write(run, evaluation, split, outputs, spec, pictures)
-    if name in SPLITS:
-        metrics = {**run.reload().record.metrics, name: dict(evaluation.metrics)}
-        run.update(metrics=metrics, headline=evaluation.headline)
-    return evaluation
+    training = summarize(spec.task, spec.classes, training_targets)
+    measured = _measure(run, session, preprocessing, spec, split, name, training, evaluation)
+    metrics = {**run.reload().record.metrics, name: dict(measured.metrics)}
+    run.update(metrics=metrics, headline=measured.headline)
+    return measured
 
 
 def evaluate_run(
@@ -103,29 +87,27 @@ def evaluate_run(
     config = resolve.load(run.verified(layout.CONFIG), run_code=trust_code)
     names = (layout.PREPROCESSING, layout.TOKENIZER)
     preprocessing, spec = preprocessings.load({n: run.read_text(n) for n in names if run.exists(n)})
-    training: TargetSummary | None
-    if data is None:
-        name: str = split or "test"
-        bundle = _same_data(run, config, name, progress)
-        chosen = bundle.split(split or "test")
-        assert chosen is not None
-        training = summarize(bundle.task, bundle.classes, bundle.train.targets)
-    else:
-        chosen = _labelled(data, config, spec, preprocessing)
-        name = f"{data.resolve().stem}-{_hash8(chosen, spec)}"
-        training = _recorded_targets(run)
     session = open_session(run)
     if session.engine == "keras":
         note("predictions go through Keras: the run has no model.onnx")
+    if data is not None:
+        labelled = _labelled(data, config, spec, preprocessing)
+        stem = f"{data.resolve().stem}-{_examples_sha256(labelled, spec)[:8]}"
+        training = _recorded_targets(run)
+        return _measure(run, session, preprocessing, spec, labelled, stem, training, config.evaluation)
+    name = split or "test"
+    bundle = _same_data(run, config, name, progress)
+    chosen = bundle.split(name)
+    assert chosen is not None
     return evaluate_split(
         run,
-        name,
+        session,
+        preprocessing,
+        spec,
         chosen,
-        session=session,
-        preprocessing=preprocessing,
-        spec=spec,
-        options=config.evaluation,
-        training_targets=training,
+        name=name,
+        training_targets=bundle.train.targets,
+        evaluation=config.evaluation,
     )
 
 
@@ -145,25 +127,6 @@ def predict_all(
             for start in range(0, len(source), step)
         ]
     )
-
-
-def draw_learning_curves(run: Run) -> None:
-    """Draw plots/learning_curves.png from the run's metrics.jsonl; nothing where no epoch was finished."""
-    from bmcli.evaluation import plots
-    from bmcli.training.losses import RUNNING_METRIC
-
-    records = learning_records(run)
-    record = run.record
-    if records and record.task:
-        picture = plots.learning_curves(records, RUNNING_METRIC[record.task], record.best_epoch)
-        run.write_bytes(layout.plot_of("learning_curves"), picture)
-
-
-def learning_records(run: Run) -> list[Mapping[str, Any]]:
-    """The epochs of metrics.jsonl."""
-    if not run.exists(layout.METRICS):
-        return []
-    return [json.loads(line) for line in run.read_text(layout.METRICS).splitlines()]
 
 
 def has_code(run: Run) -> bool:
@@ -213,10 +176,11 @@ def _labelled(path: Path, config: ExperimentConfig, spec: DataSpec, preprocessin
     return datasets.read_labelled(path, config.data, spec, columns)
 
 
-def _hash8(split: Split, spec: DataSpec) -> str:
+def _examples_sha256(split: Split, spec: DataSpec) -> str:
+    """Over ids, targets, contents and class names: equal figures' examples are equal."""
     from bmcli.data.fingerprint import fingerprint
 
-    return fingerprint({"examples": split}, spec.classes)[:8]
+    return fingerprint({"examples": split}, spec.classes)
 
 
 def _recorded_targets(run: Run) -> TargetSummary | None:
@@ -228,9 +192,36 @@ def _recorded_targets(run: Run) -> TargetSummary | None:
     return None
 
 
-def _write(
-    run: Run, evaluation: Evaluation, split: Split, outputs: np.ndarray, spec: DataSpec, pictures: bool
-) -> None:
+def _measure(
+    run: Run,
+    session: Session,
+    preprocessing: Preprocessing,
+    spec: DataSpec,
+    split: Split,
+    stem: str,
+    training: TargetSummary | None,
+    options: EvaluationConfig,
+) -> Evaluation:
+    """Predict, measure, and write the files of that stem."""
+    if not len(split):
+        raise DataError(f"{stem} holds no examples")
+    outputs = predict_all(session, preprocessing, split.examples, options.batch_size)
+    evaluation = evaluate(
+        spec.task,
+        spec.classes,
+        split.targets,
+        outputs,
+        split=stem,
+        top_k=options.top_k,
+        extra_metrics=options.metrics,  # type: ignore[arg-type]  # the schema looks no further than Component
+        training_targets=training,
+        examples_sha256=_examples_sha256(split, spec),
+    )
+    _write(run, evaluation, split, outputs, spec)
+    return evaluation
+
+
+def _write(run: Run, evaluation: Evaluation, split: Split, outputs: np.ndarray, spec: DataSpec) -> None:
     """Predictions and pictures first, the figures last: who finds the figures finds the rest too."""
     from bmcli.evaluation.predictions import to_csv
 
@@ -239,9 +230,8 @@ def _write(
     run.write_text(layout.predictions_of(stem), text)
     if arrays is not None:
         run.write_bytes(layout.predictions_of(stem).removesuffix(".csv") + ".npz", arrays)
-    if pictures:
-        for name, picture in _pictures(evaluation, split, outputs, spec).items():
-            run.write_bytes(layout.plot_of(f"{name}-{stem}"), picture)
+    for name, picture in _pictures(evaluation, split, outputs, spec).items():
+        run.write_bytes(layout.plot_of(f"{name}-{stem}"), picture)
     run.write_text(layout.evaluation_of(stem), to_text(evaluation.to_json()))
 
 

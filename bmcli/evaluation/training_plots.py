@@ -1,0 +1,25 @@
+"""The pictures of a run's training, from what it wrote down."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from bmcli.runs import layout
+
+if TYPE_CHECKING:
+    from bmcli.runs.run import Run
+
+
+def draw_learning_curves(run: Run) -> None:
+    """Draw plots/learning_curves.png from metrics.jsonl; nothing where no epoch was finished."""
+    from bmcli.evaluation.plots import learning_curves
+    from bmcli.training.losses import RUNNING_METRIC
+
+    task = run.record.task
+    if task is None or not run.exists(layout.METRICS):
+        return
+    records = [json.loads(line) for line in run.read_text(layout.METRICS).splitlines()]
+    if records:
+        picture = learning_curves(records, RUNNING_METRIC[task], run.record.best_epoch)
+        run.write_bytes(layout.plot_of("learning_curves"), picture)
