@@ -162,7 +162,7 @@ def _version(wanted: bool) -> None:
 _COMMON: dict[str, tuple[Any, Any]] = {
     "runs_dir": (
         Annotated[
-            Path | None,
+            str | None,
             typer.Option(
                 "--runs-dir", metavar="DIR", help="Where runs live [default: BM_RUNS_DIR, or runs]."
             ),
@@ -200,11 +200,11 @@ def open_session(*given: Mapping[str, Any]) -> Session:
     """A session of the common options given after `bm` and after the command; the later one counts."""
     import os
 
-    values: dict[str, Any] = {"runs_dir": Path(os.environ.get("BM_RUNS_DIR") or "runs")}
+    values: dict[str, Any] = {"runs_dir": os.environ.get("BM_RUNS_DIR") or "runs"}
     for options in given:
         values |= {name: value for name, value in options.items() if name in COMMON_NAMES and value}
     values.pop("version", None)
-    return Session(**values)
+    return Session(**{**values, "runs_dir": Path(values["runs_dir"])})
 
 
 def adapt(function: Callable[..., None], enter: Callable[[Session], None]) -> Callable[..., None]:

@@ -19,12 +19,28 @@ from bmcli._version import __version__
 
 _PACKAGES = ("keras", "tensorflow", "numpy", "onnxruntime", "scikit-learn", "tokenizers", "pillow")
 
-_RECORDED = frozenset(
-    "KERAS_BACKEND CUDA_VISIBLE_DEVICES NVIDIA_TF32_OVERRIDE XLA_FLAGS PYTHONHASHSEED BM_OFFLINE "
-    "OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS ONEDNN_MAX_CPU_ISA ONEDNN_DEFAULT_FPMATH_MODE "
-    "TF_ENABLE_ONEDNN_OPTS TF_NUM_INTRAOP_THREADS TF_NUM_INTEROP_THREADS TF_DETERMINISTIC_OPS "
-    "TF_CUDNN_DETERMINISTIC TF_XLA_FLAGS TF_FORCE_GPU_ALLOW_GROWTH TF_GPU_ALLOCATOR "
-    "TF_ENABLE_CUBLAS_TENSOR_OP_MATH_FP32 TF_SET_ONEDNN_FPMATH_MODE".split()
+_RECORDED = (
+    "KERAS_BACKEND",
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_TF32_OVERRIDE",
+    "XLA_FLAGS",
+    "PYTHONHASHSEED",
+    "BM_OFFLINE",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "ONEDNN_MAX_CPU_ISA",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_DETERMINISTIC_OPS",
+    "TF_CUDNN_DETERMINISTIC",
+    "TF_XLA_FLAGS",
+    "TF_FORCE_GPU_ALLOW_GROWTH",
+    "TF_GPU_ALLOCATOR",
+    "TF_ENABLE_CUBLAS_TENSOR_OP_MATH_FP32",
+    "TF_SET_ONEDNN_FPMATH_MODE",
 )
 """Each by its full name: a pattern like TF_* would also take Terraform's TF_VAR_* and TF_TOKEN_*, secrets."""
 
@@ -45,7 +61,7 @@ def versions() -> dict[str, str]:
 
 def variables() -> dict[str, str]:
     """The environment variables on the allow-list that are set."""
-    return {name: value for name, value in sorted(os.environ.items()) if name in _RECORDED}
+    return {name: os.environ[name] for name in _RECORDED if name in os.environ}
 
 
 def git(folder: Path) -> dict[str, Any] | None:

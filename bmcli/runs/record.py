@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
@@ -90,7 +90,8 @@ class RunRecord:
 
     def changed(self, **changes: Any) -> RunRecord:
         """The same with these fields changed; TypeError for a field there is none of."""
-        return replace(self, **{name: _frozen(name, value) for name, value in changes.items()})
+        frozen: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in changes.items()}
+        return replace(self, **frozen)
 
     def to_dict(self) -> dict[str, Any]:
         """As strict JSON data."""
@@ -105,28 +106,25 @@ class RunRecord:
 
 _REQUIRED = ("id", "uuid", "name", "version", "status", "created")
 
-_JSON_TYPES: dict[str, type | tuple[type, ...]] = {
-    "tuple": list,
-    "dict": dict,
-    "str": str,
-    "Status": str,
-    "int": int,
-    "float": (int, float),
+_JSON_TYPES: dict[str, frozenset[type]] = {
+    "tuple": frozenset({list}),
+    "dict": frozenset({dict}),
+    "str": frozenset({str}),
+    "Status": frozenset({str}),
+    "int": frozenset({int}),
+    "float": frozenset({int, float}),
 }
 
 
-def _expected(annotation: str) -> tuple[type, ...]:
-    """What JSON may hold for a field, from its annotation: 'dict[str, int] | None' -> (dict, NoneType)."""
+def _expected(annotation: str) -> frozenset[type]:
+    """What JSON may hold for a field, from its annotation: 'dict[str, int] | None' -> {dict, NoneType}."""
     main, *optional = annotation.split(" | ")
-    types = _JSON_TYPES[main.partition("[")[0]]
-    return (*(types if isinstance(types, tuple) else (types,)), *([type(None)] if optional else []))
+    return _JSON_TYPES[main.partition("[")[0]] | ({type(None)} if optional else set())
 
 
+_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(RunRecord) if f.default is not MISSING}
+_MAPS = [f.name for f in fields(RunRecord) if f.default_factory is dict and f.name != "extra"]
 _FIELDS = {f.name: _expected(str(f.type)) for f in fields(RunRecord) if f.name != "extra"}
-
-
-def _frozen(name: str, value: Any) -> Any:
-    return tuple(value) if value is not None and list in _FIELDS.get(name, ()) else value
 
 
 def from_text(text: str | bytes, origin: str) -> RunRecord:
@@ -145,11 +143,21 @@ def from_text(text: str | bytes, origin: str) -> RunRecord:
     missing = [name for name in _REQUIRED if name not in data]
     if missing:
         raise IntegrityError(f"{origin} is damaged: it lacks {', '.join(missing)}")
-    known = {name: value for name, value in data.items() if name in _FIELDS}
-    for name, value in known.items():
-        if not isinstance(value, _FIELDS[name]):
+    # One pass: a table of a thousand runs waits for this.
+    known: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for name, value in data.items():
+        expected = _FIELDS.get(name)
+        if expected is None:
+            extra[name] = value
+        elif type(value) in expected:
+            known[name] = tuple(value) if type(value) is list else value
+        else:
             raise IntegrityError(f"{origin} is damaged: {name} is {type(value).__name__}")
     if known["status"] not in STATUSES:
         raise IntegrityError(f"{origin} is damaged: status {known['status']!r}")
-    extra = {name: value for name, value in data.items() if name not in _FIELDS}
-    return RunRecord(**{name: _frozen(name, value) for name, value in known.items()}, extra=extra)
+    record = object.__new__(RunRecord)
+    # What RunRecord(**known, extra=extra) does, without __setattr__ for each of forty frozen fields.
+    vars(record).update(_DEFAULTS)
+    vars(record).update({name: {} for name in _MAPS if name not in known}, **known, extra=extra)
+    return record

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -52,7 +53,6 @@ class Run:
     def __init__(self, path: Path, record: RunRecord | None = None) -> None:
         self.path = path
         self._record = record
-        self._lock = TrainingLock(path / layout.LOCK)
         self._opened: float | None = None
         self._appended: set[str] = set()
         self._writing = threading.RLock()
@@ -60,6 +60,10 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
+
+    @cached_property
+    def _lock(self) -> TrainingLock:
+        return TrainingLock(self.path / layout.LOCK)
 
     @property
     def id(self) -> str:
@@ -82,12 +86,14 @@ class Run:
     def record(self) -> RunRecord:
         """run.json, read once; IntegrityError where it is missing or damaged."""
         if self._record is None:
-            path = self.path / layout.RECORD
+            path = f"{self.path}{os.sep}{layout.RECORD}"
             try:
-                data = path.read_bytes()
+                # Not Path.read_bytes, which takes as long as parsing: `bm runs` does this for every run.
+                with open(path, "rb") as file:  # noqa: PTH123
+                    data = file.read()
             except FileNotFoundError:
                 raise IntegrityError(f"{path} is missing: this is no run directory") from None
-            self._record = records.from_text(data, str(path))
+            self._record = records.from_text(data, path)
         return self._record
 
     @property
