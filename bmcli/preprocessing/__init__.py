@@ -79,7 +79,7 @@ def fit(
     """
     from bmcli.data.bundle import DataSpec
 
-    preprocessing: Preprocessing
+    preprocessing: Any  # a Preprocessing
     vocabulary_size = max_length = None
     if bundle.kind == "image":
         from bmcli.preprocessing.image import ImagePreprocessing

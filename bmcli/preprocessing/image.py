@@ -126,7 +126,7 @@ class ImagePreprocessing:
         images = _as_images(examples)
         if images.arrays is not None and images.arrays.shape[1:] == self.input_shape:
             return images.arrays, {}
-        pictures = np.empty((len(images), *self.input_shape), np.uint8)  # type: ignore[arg-type]
+        pictures = np.empty((len(images), self.height, self.width, self.channels), np.uint8)
         problems = {}
         usable = 0
         size = (self.height, self.width)

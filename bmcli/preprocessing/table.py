@@ -281,7 +281,7 @@ def _fit_categories(name: str, values: np.ndarray, at_most: int) -> CategoricalC
 
 def _category_indices(column: CategoricalColumn, values: np.ndarray) -> np.ndarray:
     """Which place each value has, int64 [N]; the last for what is unseen or missing."""
-    places = {category: i for i, category in enumerate(column.categories)}
+    places: dict[str | None, int] = {category: i for i, category in enumerate(column.categories)}
     other = len(places)
     cells = values.tolist() if values.dtype.kind == "O" else [_as_category(v) for v in values.tolist()]
     return np.fromiter((places.get(cell, other) for cell in cells), np.int64, len(cells))

@@ -1,0 +1,323 @@
+"""Texts to token ids, by a tokenizer trained on the training split.
+
+Three tokenizers, all saved as a `tokenizer.json` of the `tokenizers` library:
+
+    word       whole words, the most frequent first
+    bpe        byte-pair encoding of characters (Sennrich et al. 2016, arXiv:1508.07909)
+    wordpiece  WordPiece (Schuster and Nakajima 2012), trained as BPE merges, read longest piece first
+
+Words are the default and by far the most common, so they take a shorter way: a regular expression and a
+dictionary do what the library would do from the same file, several times faster and without importing it.
+
+A text is first brought to one form (Chinese characters set apart; with `lowercase`, canonical decomposition,
+accents dropped, lower case), then split into words, which may hold apostrophes, and runs of other signs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from bmcli.data.bundle import Examples, Kind, Texts
+from bmcli.errors import DataError, IntegrityError
+from bmcli.runs.layout import TOKENIZER
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from bmcli.config.schema import TextConfig
+    from bmcli.preprocessing import Source
+
+PAD, UNKNOWN = "[PAD]", "[UNK]"
+PAD_ID, UNKNOWN_ID = 0, 1
+SPECIAL = (PAD, UNKNOWN)
+CHARACTERS_PER_TOKEN = 64
+"""Of a text, at most `max_length` times so many characters are looked at: an endless text costs no more."""
+BATCH = 1024
+"""Texts handed to the library at once."""
+LONGEST_WORD = 100
+"""Characters of the longest word WordPiece and BPE learn from; WordPiece calls longer ones unknown."""
+
+# Letters, digits and underscore as Python's \w has them, and the vowel signs of the scripts of India and
+# South-East Asia, which it leaves out and without which their words would fall apart.
+_SIGNS = (
+    "\u0900-\u0963\u0966-\u0df3\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u17b4-\u17d3"
+)
+_WORD = rf"[\w{_SIGNS}]+(?:['’][\w{_SIGNS}]+)*|[^\w\s{_SIGNS}]+"
+_LIBRARY_WORD = _WORD.replace(r"\w", r"\p{L}\p{N}_")  # what Python's \w is, in the library's syntax
+_CHINESE = re.compile(
+    "([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f])"
+)
+_find_words = re.compile(_WORD).findall
+_find_ascii_words = re.compile(r"\w+(?:'\w+)*|[^\w\s]+").findall  # the same on ASCII text, and faster
+_beyond_ascii = re.compile(r"[^\x00-\x7f]+")
+
+
+@dataclass(frozen=True)
+class TextPreprocessing:
+    """Texts as int32 [n, max_length] token ids, padded with 0 at the end.
+
+    tokenizer: 'word', 'bpe' or 'wordpiece'; truncate: which side of a longer text is cut off;
+    vocabulary: the text of tokenizer.json.
+    """
+
+    kind: ClassVar[Kind] = "text"
+
+    tokenizer: str
+    max_length: int
+    truncate: str
+    lowercase: bool
+    vocabulary: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.tokenizer not in ("word", "bpe", "wordpiece") or self.truncate not in ("end", "start"):
+            raise ValueError("tokenizer or truncate")
+        if not (isinstance(self.max_length, int) and self.max_length >= 1):
+            raise ValueError("max_length")
+
+    @classmethod
+    def fit(cls, texts: Texts, options: TextConfig) -> TextPreprocessing:
+        """Trained on `texts`: the same texts give the same tokenizer.json, byte for byte."""
+        if not isinstance(texts, Texts):
+            raise DataError("this run takes texts")
+        untrained = cls(options.tokenizer, options.max_length, options.truncate, options.lowercase, "")
+        looked_at = (untrained._cut(text) for text in texts.texts)
+        if options.tokenizer == "word":
+            vocabulary = _word_vocabulary(looked_at, options.vocabulary, options.lowercase)
+            model: dict[str, Any] = {"type": "WordLevel", "vocab": vocabulary, "unk_token": UNKNOWN}
+        else:
+            model = _piece_model(looked_at, options)
+        document: dict[str, Any] = {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": [],
+            "normalizer": _library_normalizer(options.lowercase),
+            "pre_tokenizer": {
+                "type": "Split",
+                "pattern": {"Regex": _LIBRARY_WORD},
+                "behavior": "Removed",
+                "invert": True,
+            },
+            "post_processor": None,
+            "decoder": None,
+            "model": model,
+        }
+        saved = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return cls(options.tokenizer, options.max_length, options.truncate, options.lowercase, saved)
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """(None,): a model takes any length."""
+        return (None,)
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """Token -> id, of every token."""
+        ids: dict[str, int] = json.loads(self.vocabulary)["model"]["vocab"]
+        if ids.get(PAD) != PAD_ID or ids.get(UNKNOWN) != UNKNOWN_ID:
+            raise ValueError(f"{TOKENIZER} lacks {PAD} or {UNKNOWN}")
+        if sorted(ids.values()) != list(range(len(ids))):
+            raise ValueError(f"the ids in {TOKENIZER} are not 0, 1, 2, ...")
+        return ids
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of token ids, padding and unknown included."""
+        return len(self.ids)
+
+    def encode(self, examples: Examples) -> Source:
+        """int32 [N, max_length]. A text without any token is a row of padding."""
+        if not isinstance(examples, Texts):
+            raise DataError("this run takes texts")
+        rows = np.zeros((len(examples), self.max_length), np.int32)
+        for row, ids in zip(rows, self._token_ids(examples.texts), strict=True):
+            row[: len(ids)] = ids
+        return rows
+
+    def encode_usable(self, examples: Examples) -> tuple[np.ndarray, dict[int, str]]:
+        """See Preprocessing; every text can be used."""
+        return np.asarray(self.encode(examples)), {}
+
+    def finish(self, batch: np.ndarray) -> np.ndarray:
+        """The batch itself."""
+        return batch
+
+    def tokens(self, text: str) -> list[tuple[str, int]]:
+        """What the model sees of `text`, as (token, id) in order: for explanations."""
+        names = {i: token for token, i in self.ids.items()}
+        if self.tokenizer == "word":
+            words = self._within(_words(self._cut(text), self.lowercase))
+            return [(word, self.ids.get(word, UNKNOWN_ID)) for word in words]
+        return [(names[i], i) for i in next(self._token_ids([text]))]
+
+    def _token_ids(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """The ids of each text, at most `max_length`."""
+        if self.tokenizer == "word":
+            id_of = self.ids.get
+            for text in texts:
+                words = self._within(_words(self._cut(text), self.lowercase))
+                yield [id_of(word, UNKNOWN_ID) for word in words]
+            return
+        for start in range(0, len(texts), BATCH):
+            cut = [self._cut(text) for text in texts[start : start + BATCH]]
+            for encoding in self._library.encode_batch_fast(cut, add_special_tokens=False):
+                yield self._within(encoding.ids)
+
+    def _within(self, tokens: list[Any]) -> list[Any]:
+        return tokens[: self.max_length] if self.truncate == "end" else tokens[-self.max_length :]
+
+    def _cut(self, text: str) -> str:
+        """The part of `text` that can hold its `max_length` tokens; valid Unicode.
+
+        Whatever stands between blanks is at least one token, so so many blanks are enough.
+        """
+        limit = self.max_length * CHARACTERS_PER_TOKEN
+        if self.truncate == "end":
+            text = text[:limit]
+            rest = text.split(None, self.max_length)[self.max_length :]
+            text = text[: len(text) - len(rest[0])] if rest else text
+        else:
+            text = text[-limit:]
+            parts = text.rsplit(None, self.max_length)
+            text = text[len(parts[0]) :] if len(parts) > self.max_length else text
+        # A lone surrogate (from a \ud800 in JSON, say) is no text; the library would refuse it.
+        return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+    @cached_property
+    def _library(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_str(self.vocabulary)
+
+    def tokenizer_json(self) -> str:
+        """The text of tokenizer.json."""
+        return self.vocabulary
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the vocabulary."""
+        return {
+            "tokenizer": self.tokenizer,
+            "max_length": self.max_length,
+            "truncate": self.truncate,
+            "lowercase": self.lowercase,
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any], vocabulary: str) -> TextPreprocessing:
+        """The inverse of `to_json` and `tokenizer_json`.
+
+        KeyError, TypeError or ValueError where the first is damaged, IntegrityError where the second is.
+        """
+        loaded = cls(
+            document["tokenizer"],
+            document["max_length"],
+            document["truncate"],
+            bool(document["lowercase"]),
+            vocabulary,
+        )
+        try:
+            _ = loaded.ids
+            if loaded.tokenizer != "word":
+                _ = loaded._library
+        except Exception as error:  # the library raises plain Exception for a file it cannot read
+            raise IntegrityError(f"{TOKENIZER} is damaged: {error}") from error
+        return loaded
+
+
+def _words(text: str, lowercase: bool) -> list[str]:
+    """The words and runs of other signs in `text`, in one form."""
+    find = _find_ascii_words if text.isascii() else _find_words
+    return find(_one_form(text, lowercase))
+
+
+def _one_form(text: str, lowercase: bool) -> str:
+    """`text` as `_library_normalizer` makes it."""
+    if text.isascii():
+        return text.lower() if lowercase else text
+    text = _CHINESE.sub(r" \1 ", text)
+    return _beyond_ascii.sub(_without_accents, text).lower() if lowercase else text
+
+
+def _without_accents(found: re.Match[str]) -> str:
+    decomposed = unicodedata.normalize("NFD", found[0])
+    return "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
+
+
+def _library_normalizer(lowercase: bool) -> dict[str, Any]:
+    chinese = {
+        "type": "BertNormalizer",
+        "clean_text": False,
+        "handle_chinese_chars": True,
+        "strip_accents": False,
+        "lowercase": False,
+    }
+    steps = [{"type": "NFD"}, {"type": "StripAccents"}, {"type": "Lowercase"}] if lowercase else []
+    return {"type": "Sequence", "normalizers": [chinese, *steps]}
+
+
+def _word_vocabulary(texts: Iterable[str], size: int, lowercase: bool) -> dict[str, int]:
+    """The most frequent words, ties in alphabetical order, after padding and unknown."""
+    counts = _word_counts(texts, lowercase)
+    ranked = sorted(counts, key=lambda word: (-counts[word], word))
+    return {token: i for i, token in enumerate([*SPECIAL, *ranked[: size - len(SPECIAL)]])}
+
+
+def _word_counts(texts: Iterable[str], lowercase: bool) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(_words(text, lowercase))
+    return counts
+
+
+def _piece_model(texts: Iterable[str], options: TextConfig) -> dict[str, Any]:
+    """The `model` of a tokenizer.json: pieces of words by byte-pair merges."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    bpe = options.tokenizer == "bpe"
+    counts = _word_counts(texts, options.lowercase)
+    learned_from = sorted(word for word in counts if len(word) <= LONGEST_WORD)
+    alphabet = _alphabet({word: counts[word] for word in learned_from}, options.vocabulary)
+    # The library gives ids to characters within and at the edge of words in the order of a randomly seeded
+    # hash table, and ties between merges go by id. Named as special tokens, they get theirs in our order.
+    edge_forms = [f"{character}</w>" if bpe else f"##{character}" for character in alphabet]
+    learning: dict[str, Any] = {
+        "vocab_size": options.vocabulary,
+        "min_frequency": 2,
+        "show_progress": False,
+        "special_tokens": [*SPECIAL, *alphabet, *edge_forms],
+        "initial_alphabet": alphabet,
+        "limit_alphabet": len(alphabet),
+        "max_token_length": LONGEST_WORD,
+    }
+    if bpe:
+        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN, fuse_unk=True, end_of_word_suffix="</w>"))
+        trainer: Any = trainers.BpeTrainer(end_of_word_suffix="</w>", **learning)
+    else:
+        del learning["max_token_length"]
+        tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_WORD))
+        trainer = trainers.WordPieceTrainer(continuing_subword_prefix="##", **learning)
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    # The library counts words itself and takes no counts: so each is given as often as it occurs.
+    tokenizer.train_from_iterator((f"{word} " * counts[word] for word in learned_from), trainer)
+    model: dict[str, Any] = json.loads(tokenizer.to_str())["model"]
+    model["vocab"] = dict(sorted(model["vocab"].items(), key=lambda item: item[1]))
+    return model
+
+
+def _alphabet(word_counts: dict[str, int], vocabulary: int) -> list[str]:
+    """The characters that get a token: the most frequent, of at most a quarter of the vocabulary."""
+    counts: Counter[str] = Counter()
+    for word, count in word_counts.items():
+        for character in word:
+            counts[character] += count
+    ranked = sorted(counts, key=lambda character: (-counts[character], character))
+    return ranked[: min(1000, (vocabulary - len(SPECIAL)) // 4)]
