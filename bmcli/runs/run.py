@@ -120,8 +120,13 @@ class Run:
         self.write_text(layout.RECORD, record.to_text())
         self._record = record
 
-    def resume(self) -> None:
-        """Continue to train: 'running' again. UsageError where another process is at it."""
+    def open(self) -> None:
+        """Continue to train: 'running' again. UsageError where another process is at it.
+
+        A run this process has just created, or opened before, is open already.
+        """
+        if self._opened is not None:
+            return
         self._lock.acquire()
         self._opened = time.monotonic()
         with self._changing() as manifest:
@@ -203,6 +208,10 @@ class Run:
     def exists(self, name: str) -> bool:
         """Whether the run has that file."""
         return self._inside(name).is_file()
+
+    def exists_any(self, name: str) -> bool:
+        """Whether the run has that file or folder."""
+        return self._inside(name).exists()
 
     def read_text(self, name: str) -> str:
         """A verified UTF-8 text file."""
