@@ -56,10 +56,10 @@ def initialise(
             f"init_from: the run's network differs from this config's: {'; '.join(odd[:3])}",
             hint="give `model` the same options as that run's config.yaml",
         )
-    return Initialised(taken, tuple(new), _freeze(model, freeze))
+    return Initialised(taken, tuple(new), freeze(model, freeze))
 
 
-def _freeze(model: keras.Model, patterns: Sequence[str]) -> tuple[str, ...]:
+def freeze(model: keras.Model, patterns: Sequence[str]) -> tuple[str, ...]:
     layers = {layer.name: layer for layer in model.layers if layer.weights}
     frozen: list[str] = []
     for pattern in patterns:

@@ -25,8 +25,8 @@ class GroupResult:
     """What a group of steps gave, a row per step that was taken.
 
     losses float32 [taken]: the mean weighted loss of the batch; metrics float32 [taken]: the sum of the
-    running metric over the batch. finite: False where the last of them was NaN or infinite; no update was
-    applied at that step, and none was taken after it.
+    running metric over the batch. finite: False where the last one's loss or gradient was NaN or
+    infinite; no update was applied at that step, and none was taken after it.
     """
 
     losses: np.ndarray
@@ -113,7 +113,13 @@ class StepLoop:
             loss = tf.reduce_mean(example_losses(self.task, raw, targets) * weights)
             total = tf.add_n([loss, *self.model.losses]) if self.model.losses else loss
         gradients = tape.gradient(total, [v.value for v in variables])
-        finite = tf.math.is_finite(total)
+        # The loss alone tells too late: a ReLU that turns NaN into 0 leaves it finite, and the gradient not.
+        sums = [
+            tf.reduce_sum(g.values if isinstance(g, tf.IndexedSlices) else g)
+            for g in gradients
+            if g is not None
+        ]
+        finite = tf.math.is_finite(total + tf.add_n([tf.cast(s, tf.float32) for s in sums]))
 
         def update() -> Any:
             self.optimizer.learning_rate.assign(rate)

@@ -17,7 +17,7 @@ import numpy as np
 from bmcli.errors import DivergedError
 from bmcli.training.checkpoints import TrainingState
 from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
-from bmcli.training.losses import RUNNING_METRIC
+from bmcli.training.losses import RUNNING_METRIC, example_losses, example_metrics
 from bmcli.training.steps import StepLoop, forward
 from bmcli.training.watch import Watch
 
@@ -159,9 +159,10 @@ class Trainer:
     def _diverged(self, group: Group, losses: np.ndarray, rates: np.ndarray) -> None:
         last = len(losses) - 1
         step = self._now.step - group.steps + last + 1
+        what = "the gradient became" if math.isfinite(losses[last]) else "the loss became"
         examples = ", ".join(str(i) for i in group.examples[last][:8])
         raise DivergedError(
-            f"the loss became {losses[last]} in epoch {self.epoch}, step {step} of "
+            f"{what} NaN or infinite in epoch {self.epoch}, step {step} of "
             f"{self.feed.steps_per_epoch}, at learning rate {rates[last]:.3g} "
             f"(training examples {examples}{', ...' if group.inputs.shape[1] > 8 else ''})",
             hint="try a smaller training.optimizer.learning_rate, training.gradient_clipping: 1, or "
@@ -195,6 +196,19 @@ class Trainer:
             seconds=self._now.seconds,
             seconds_left=per_step * steps_left + between,
         )
+
+    def measure(self, seconds: float) -> EpochDone:
+        """The record of a model that was solved, not trained: the same figures, as one epoch of `seconds`."""
+        raw_outputs = forward(self.model)
+        for start in range(0, len(self.feed.source), self.feed.batch_size):
+            part = np.arange(start, min(start + self.feed.batch_size, len(self.feed.source)))
+            raw = raw_outputs(self.feed.finish(self.feed.source[part]))
+            targets = self.feed.targets[part]
+            self._now.loss += float(np.sum(example_losses(self.spec.task, raw, targets)))
+            self._now.metric += float(np.sum(example_metrics(self.spec.task, raw, targets)))
+            self._now.examples += len(part)
+        self._now.seconds = seconds
+        return self._finish_epoch()
 
     def _finish_epoch(self) -> EpochDone:
         loss, metric = self._means()

@@ -1,0 +1,617 @@
+"""One experiment from its config to a finished run directory, and the way back into an unfinished one.
+
+    prepare   config -> data, preprocessing, device and precision
+    train     a new run: build, train, finish
+    resume    an interrupted one: the same, from its last checkpoint
+    finish    best weights -> model files, evaluation, plots; the run is sealed
+
+Everything that happens is told to a `Display`; this module prints nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bmcli.errors import (
+    BmError,
+    ConfigError,
+    DataError,
+    DivergedError,
+    InterruptedRunError,
+    Problem,
+    ResourceError,
+    UsageError,
+)
+from bmcli.runs import environment, layout
+from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.config.schema import ExperimentConfig
+    from bmcli.data.bundle import DataBundle, DataSpec, Split
+    from bmcli.evaluation.evaluate import Evaluation
+    from bmcli.preprocessing import Preprocessing
+    from bmcli.runs.run import Run
+    from bmcli.runs.store import RunStore
+    from bmcli.training.interrupt import StopRequest
+    from bmcli.training.trainer import Trainer
+
+SMOKE_BATCHES = 3
+"""`--smoke` uses so many batches per split."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A config with everything it names at hand, ready to be built and trained."""
+
+    config: ExperimentConfig
+    bundle: DataBundle
+    preprocessing: Preprocessing
+    spec: DataSpec
+    gpu: bool
+    precision: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a finished run is summed up by. seconds: of the whole command, this sitting."""
+
+    run: Run
+    evaluations: tuple[Evaluation, ...]
+    seconds: float
+
+
+class Display(Protocol):
+    """Whoever watches. No method may raise because nobody looks any more."""
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+
+    def warn(self, text: str) -> None:
+        """Something that may be wrong."""
+
+    def begin(self, run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> None:
+        """The run exists and training is about to start."""
+
+    def handle(self, event: Event) -> None:
+        """Training goes on."""
+
+    def stage(self, text: str) -> None:
+        """What is being done between training and the end."""
+
+    def finished(self, finished: Finished) -> None:
+        """The run is complete."""
+
+
+class Silent:
+    """A display for nobody: the Python API's default."""
+
+    def note(self, text: str) -> None:
+        """See Display."""
+
+    def warn(self, text: str) -> None:
+        """See Display."""
+
+    def begin(self, run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> None:
+        """See Display."""
+
+    def handle(self, event: Event) -> None:
+        """See Display."""
+
+    def stage(self, text: str) -> None:
+        """See Display."""
+
+    def finished(self, finished: Finished) -> None:
+        """See Display."""
+
+
+# === from a config to something trainable ================================================================
+
+
+def prepare(
+    config: ExperimentConfig,
+    *,
+    device: str = "auto",
+    files: dict[str, str] | None = None,
+    smoke: bool = False,
+    display: Display | None = None,
+) -> Experiment:
+    """Load the data, fit the preprocessing, choose device and precision.
+
+    files: preprocessing to reuse instead of fitting one (a resumed run's, or the run's of `init_from`), as
+        `bmcli.preprocessing.load` takes them. smoke: a few examples of each split, made up where the data is
+        missing. Raises DataError, ConfigError (a model that does not fit the data), ResourceError.
+    """
+    from bmcli import data, preprocessing
+
+    examples = SMOKE_BATCHES * config.training.batch_size if smoke else None
+    bundle = data.load(config.data, synthesize=smoke, examples=examples)
+    for note in bundle.notes:
+        (display or Silent()).note(note)
+    fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
+    if files is not None:
+        fitted, kept = preprocessing.load(files, cache_gib=config.data.cache_gib)
+        if kept.kind != spec.kind:
+            raise ConfigError(f"the other run's data is {kept.kind}, this config's is {spec.kind}")
+        spec = replace(
+            spec,
+            input_shape=kept.input_shape,
+            vocabulary_size=kept.vocabulary_size,
+            max_length=kept.max_length,
+        )
+    _check_model(config, spec)
+
+    from bmcli.training import device as devices
+    from bmcli.training import precision
+
+    gpu = devices.select(device)
+    return Experiment(
+        config, bundle, fitted, spec, gpu, precision.resolve(config.training.precision, gpu=gpu)
+    )
+
+
+def _check_model(config: ExperimentConfig, spec: DataSpec) -> None:
+    """What is known only with the data at hand; the rest `config` has checked."""
+    model: Any = config.model
+    problems = []
+    if model.kinds and spec.kind not in model.kinds:
+        problems.append(
+            f"model.name: '{model.registry_name}' takes {' or '.join(model.kinds)}, not {spec.kind}"
+        )
+    if spec.task not in model.tasks:
+        problems.append(f"model.name: '{model.registry_name}' does not do {spec.task}")
+    for path, message in model.check_input(spec.input_shape):
+        problems.append(f"model.{'.'.join(map(str, path))}: {message}")
+    if problems:
+        raise ConfigError(problems[0], problems=[Problem(p) for p in problems])
+
+
+def build(experiment: Experiment, *, precision: str | None = None) -> tuple[keras.Model, keras.Model]:
+    """The network (raw outputs) and the finished model on the same weights, freshly initialised.
+
+    Everything random about it comes from the config's seed.
+    """
+    import keras
+
+    from bmcli.models._head import finished
+    from bmcli.training.precision import policy
+
+    keras.utils.set_random_seed(experiment.config.seed)
+    with policy(precision or experiment.precision):
+        network = experiment.config.model.build(experiment.spec)  # type: ignore[attr-defined]
+    return network, finished(network, experiment.spec)
+
+
+def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
+    """A trainer at step 0."""
+    from bmcli.evaluation.metrics import epoch_metrics, greater_is_better
+    from bmcli.training.feed import Feed
+    from bmcli.training.targets import dense_targets, example_weights
+    from bmcli.training.trainer import Trainer, Validation
+    from bmcli.training.watch import Watch
+
+    config, bundle, spec = experiment.config, experiment.bundle, experiment.spec
+    training = config.training
+    preprocessing = experiment.preprocessing
+    feed = Feed(
+        source=preprocessing.encode(bundle.train.examples),
+        targets=dense_targets(spec, bundle.train.targets, label_smoothing=training.label_smoothing),
+        weights=example_weights(spec, bundle.train.targets, training.class_weights),
+        finish=preprocessing.finish,
+        augmentations=config.data.augment,  # type: ignore[arg-type]
+        batch_size=training.batch_size,
+        seed=config.seed,
+    )
+    validation = None
+    extra: Any = config.evaluation.metrics
+    if (held_out := bundle.validation) is not None:
+        validation = Validation(
+            source=preprocessing.encode(held_out.examples),
+            finish=preprocessing.finish,
+            metrics=lambda outputs: epoch_metrics(spec.task, held_out.targets, outputs, spec.classes, extra),
+            batch_size=config.evaluation.batch_size,
+        )
+    stopping = training.early_stopping
+    figure = training.monitor.removeprefix("val_")
+    watch = Watch(
+        training.monitor if validation is not None else "loss",
+        greater_is_better=validation is not None and greater_is_better(spec.task, figure, extra),
+        patience=stopping.patience if stopping else None,
+        min_delta=stopping.min_delta if stopping else 0.0,
+        keep_last=validation is None,
+    )
+    return Trainer(network, complete, spec, training, feed, validation, watch)
+
+
+# === a run =================================================================================================
+
+
+def train(
+    config: ExperimentConfig,
+    store: RunStore,
+    *,
+    tags: Sequence[str] = (),
+    command: Sequence[str] = (),
+    device: str = "auto",
+    display: Display | None = None,
+    smoke: bool = False,
+) -> Run:
+    """A new run of `config`, trained, evaluated and sealed; InterruptedRunError where somebody stopped it.
+
+    tags: free labels; command: the command line, for the record; smoke: one epoch of a few batches.
+    """
+    started = time.perf_counter()
+    display = display or Silent()
+    if smoke:
+        config = _smaller(config)
+    other = _other_run(config, store)
+    files = _preprocessing_files(other) if other is not None else None
+    experiment = prepare(config, device=device, files=files, smoke=smoke, display=display)
+    network, complete = build(experiment)
+    if other is not None:
+        _initialise(experiment, network, other, display)
+    trainer = make_trainer(experiment, network, complete)
+    run = store.create(config.name, tags)
+    run.open()
+    with _settling(run):
+        _describe(run, experiment, network, command)
+        _train_and_finish(run, experiment, trainer, display, started)
+    return run
+
+
+def resume(
+    run: Run, *, device: str = "auto", display: Display | None = None, trust_code: bool = False
+) -> Run:
+    """Go on with an interrupted run, bit for bit as if it had never stopped.
+
+    UsageError where it is complete, is being trained, or has nothing to go on from; DataError where its data
+    changed. trust_code: run the Python files kept in the run directory.
+    """
+    from bmcli.training.checkpoints import from_bytes
+
+    started = time.perf_counter()
+    display = display or Silent()
+    if run.status == "completed":
+        raise UsageError(
+            f"{run.id} is complete: there is nothing to resume",
+            hint=f"to train on from its weights, put `init_from: {run.id}` into a config",
+        )
+    if not run.exists(layout.LAST):
+        raise UsageError(f"{run.id} has no checkpoint to go on from", hint="train it anew")
+    config = config_of(run, trust_code=trust_code)
+    run.open()
+    with _settling(run):
+        experiment = prepare(config, device=device, files=_preprocessing_files(run), display=display)
+        if experiment.bundle.fingerprint != run.record.data_fingerprint:
+            raise DataError(
+                f"the data of {run.id} is not what it was when training began",
+                hint="put the old data back, or train anew",
+            )
+        network, complete = build(experiment)
+        if config.init_from is not None:
+            _freeze_again(experiment, network)
+        trainer = make_trainer(experiment, network, complete)
+        trainer.restore(from_bytes(run.read_bytes(layout.LAST), name=layout.LAST))
+        _rewrite_metrics(run, trainer)
+        _train_and_finish(run, experiment, trainer, display, started)
+    return run
+
+
+def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
+    """The resolved config of a run; its `code/` is run only if trusted (UsageError otherwise)."""
+    from bmcli.config import resolve
+
+    path = run.verified(layout.CONFIG)
+    if not trust_code and run.exists_any(layout.CODE):
+        raise UsageError(
+            f"{run.id} brings its own Python code, which would be run",
+            hint=f"look at {run.path / layout.CODE}, then say --trust-code",
+        )
+    return resolve.load(path, run_code=True)
+
+
+def made_from(run: Run, config: ExperimentConfig) -> bool:
+    """Whether the run's config is this one: equal but for where the user's own files lie."""
+    from bmcli.config import resolve
+
+    try:
+        text = run.read_text(layout.CONFIG)
+    except BmError:
+        return False
+    return text == resolve.dump(config.model_copy(update={"code": _code_names(config)}))
+
+
+def _code_names(config: ExperimentConfig) -> list[str]:
+    """Where the user's files are kept in the run directory."""
+    names: list[str] = []
+    for number, source in enumerate(config.code):
+        name = f"{layout.CODE}/{Path(source).name}"
+        # Two files of the same name from different folders.
+        names.append(f"{layout.CODE}/{number}_{Path(source).name}" if name in names else name)
+    return names
+
+
+def _train_and_finish(
+    run: Run, experiment: Experiment, trainer: Trainer, display: Display, started: float
+) -> None:
+    from bmcli.training.interrupt import stop_requests
+
+    with stop_requests() as stop:
+        display.begin(run, experiment, run.record.parameters or 0, trainer.feed.steps_per_epoch)
+        if not _solve(run, experiment, trainer, display):
+            _fit(run, trainer, experiment, display, stop)
+    evaluations = finish(run, experiment, trainer, display)
+    display.finished(Finished(run, evaluations, time.perf_counter() - started))
+
+
+def _fit(run: Run, trainer: Trainer, experiment: Experiment, display: Display, stop: StopRequest) -> None:
+    """Train to the end, saving on the way. InterruptedRunError after a stop request."""
+    from bmcli.training.tensorboard import EventWriter
+
+    every = experiment.config.training.checkpoint.every_minutes
+    saved = time.monotonic()
+    events = EventWriter(run.path / layout.TENSORBOARD, epoch=trainer.epoch)
+    try:
+        for event in trainer.run():
+            display.handle(event)
+            if isinstance(event, EpochDone):
+                run.append_line(layout.METRICS, json.dumps(event.record, allow_nan=False))
+                events.epoch(event.record)
+                if event.best:
+                    _save_best(run, trainer)
+                _save_state(run, trainer)
+                saved = time.monotonic()
+            elif isinstance(event, TrainingDone):
+                run.update(
+                    stopped=event.reason,
+                    epochs=event.epochs_done,
+                    best_epoch=event.best_epoch,
+                    best_value=trainer.watch.best,
+                )
+            elif every is not None and time.monotonic() - saved > every * 60:
+                _save_state(run, trainer)
+                saved = time.monotonic()
+            if stop.signal is not None and not isinstance(event, TrainingDone):
+                if isinstance(event, StepsDone):
+                    _save_state(run, trainer)
+                raise InterruptedRunError(
+                    f"{run.id} was stopped in epoch {trainer.epoch}; its state is saved",
+                    signal_exit_code=stop.exit_code,
+                    hint=f"bm train --resume {run.id}",
+                )
+    finally:
+        events.close()
+
+
+def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display) -> bool:
+    """The closed form, where the model has one; the one 'epoch' is recorded like any other."""
+    if trainer.records:
+        return False
+    feed, model = trainer.feed, experiment.config.model
+    if not getattr(model, "closed_form", False):
+        return False
+    began = time.perf_counter()
+    inputs = feed.finish(feed.source[_everything(len(feed.source))])
+    model.solve(trainer.model, experiment.spec, inputs, feed.targets)  # type: ignore[attr-defined]
+    done = trainer.measure(time.perf_counter() - began)
+    display.handle(done)
+    run.append_line(layout.METRICS, json.dumps(done.record, allow_nan=False))
+    _save_best(run, trainer)
+    run.update(stopped="solved in closed form", epochs=1, best_epoch=1, best_value=trainer.watch.best)
+    return True
+
+
+def finish(run: Run, experiment: Experiment, trainer: Trainer, display: Display) -> tuple[Evaluation, ...]:
+    """From the best weights to everything a run is used for, in float32; seals the run."""
+    from bmcli.evaluation.run import evaluate_split
+    from bmcli.evaluation.training_plots import draw_learning_curves
+    from bmcli.export.publish import publish
+    from bmcli.inference.session import open_session
+    from bmcli.inference.weights import from_bytes, load_weights, weights_sha256
+
+    display.stage("saving the model")
+    network, model = build(experiment, precision="float32")
+    load_weights(network, from_bytes(run.read_bytes(layout.BEST), origin=layout.BEST))
+    run.update(weights_sha256=weights_sha256(model))
+    run.write_with(layout.MODEL_KERAS, lambda path: model.save(path))
+
+    display.stage("exporting to ONNX")
+    status = publish(run, model, experiment.spec, experiment.preprocessing, _sample_source(experiment))
+    run.update(onnx=status.to_json())
+    if not status.published:
+        display.warn(f"no {layout.MODEL_ONNX}: {status.reason}; predictions will go through Keras")
+
+    evaluations = []
+    session = open_session(run, model=model)
+    for name in experiment.config.evaluation.splits:
+        split = experiment.bundle.split(name)
+        if split is None:
+            continue
+        display.stage(f"evaluating on {name}")
+        evaluations.append(
+            evaluate_split(
+                run,
+                session,
+                experiment.preprocessing,
+                experiment.spec,
+                split,
+                name=name,
+                training_targets=experiment.bundle.train.targets,
+                evaluation=experiment.config.evaluation,
+            )
+        )
+    draw_learning_curves(run)
+    run.seal("completed")
+    return tuple(evaluations)
+
+
+# === parts =================================================================================================
+
+
+@contextmanager
+def _settling(run: Run) -> Iterator[None]:
+    """However it ends, the run's record says how."""
+    try:
+        yield
+    except (InterruptedRunError, KeyboardInterrupt):
+        run.seal("interrupted")
+        raise
+    except DivergedError as error:
+        run.seal("diverged", error=error.message)
+        raise
+    except MemoryError as error:
+        run.seal("failed", error="out of memory")
+        raise ResourceError("out of memory", hint="try a smaller training.batch_size") from error
+    except BaseException as error:
+        said = error.message if isinstance(error, BmError) else f"{type(error).__name__}: {error}"
+        run.seal("failed", error=said.split("\n")[0][:500])
+        raise
+
+
+def _describe(run: Run, experiment: Experiment, network: keras.Model, command: Sequence[str]) -> None:
+    """The files and the record a run has before its first step."""
+    from bmcli import preprocessing
+    from bmcli.config import resolve
+
+    config, bundle = experiment.config, experiment.bundle
+    kept = _code_names(config)
+    for name, source in zip(kept, config.code, strict=True):
+        run.write_bytes(name, Path(source).read_bytes())
+    run.write_text(layout.CONFIG, resolve.dump(config.model_copy(update={"code": kept})))
+    for name, text in preprocessing.dump(experiment.preprocessing, experiment.spec).items():
+        run.write_text(name, text)
+    run.update(
+        command=tuple(command),
+        seed=config.seed,
+        versions=environment.versions(),
+        git=environment.git(Path.cwd()),
+        hardware=environment.hardware(_gpu_names() if experiment.gpu else ()),
+        environment=environment.variables(),
+        model=config.model.registry_name,
+        data=config.data.name.registry_name if config.data.name else Path(config.data.path or "").name,
+        kind=bundle.kind,
+        task=bundle.task,
+        classes=bundle.classes,
+        data_fingerprint=bundle.fingerprint,
+        splits={name: len(split) for name, split in _splits(bundle).items()},
+        splits_from=bundle.splits_from,
+        notes=bundle.notes,
+        skipped=bundle.skipped,
+        precision=experiment.precision,
+        parameters=int(network.count_params()),
+        monitor=config.training.monitor if bundle.validation is not None else "loss",
+    )
+
+
+def _splits(bundle: DataBundle) -> dict[str, Split]:
+    found = {"train": bundle.train, "validation": bundle.validation, "test": bundle.test}
+    return {name: split for name, split in found.items() if split is not None}
+
+
+def _gpu_names() -> list[str]:
+    import tensorflow as tf
+
+    devices = tf.config.list_physical_devices("GPU")
+    return [str(tf.config.experimental.get_device_details(d).get("device_name", d.name)) for d in devices]
+
+
+def _save_best(run: Run, trainer: Trainer) -> None:
+    from bmcli.inference.weights import to_bytes
+
+    run.write_bytes(layout.BEST, to_bytes(trainer.weights()))
+
+
+def _save_state(run: Run, trainer: Trainer) -> None:
+    """Replace `last`, keeping its predecessor: a damaged newest one never leaves a run with none."""
+    from bmcli.training.checkpoints import to_bytes
+
+    if run.exists(layout.LAST):
+        run.write_with(layout.PREVIOUS, lambda path: _link(run.path / layout.LAST, path))
+    run.write_bytes(layout.LAST, to_bytes(trainer.state()))
+
+
+def _link(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
+
+
+def _rewrite_metrics(run: Run, trainer: Trainer) -> None:
+    """A kill may have come between the log of an epoch and its checkpoint: the checkpoint counts."""
+    run.remove_file(layout.METRICS)
+    for record in trainer.records:
+        run.append_line(layout.METRICS, json.dumps(record, allow_nan=False))
+
+
+def _everything(count: int) -> Any:
+    import numpy as np
+
+    return np.arange(count)
+
+
+def _sample_source(experiment: Experiment) -> Split:
+    """Where stored samples come from: examples that were not trained on, if there are any."""
+    bundle = experiment.bundle
+    return bundle.test or bundle.validation or bundle.train
+
+
+def _smaller(config: ExperimentConfig) -> ExperimentConfig:
+    """The same config, one epoch long."""
+    training = config.training.model_copy(update={"epochs": 1, "early_stopping": None})
+    schedule: Any = training.schedule
+    training = training.model_copy(update={"schedule": schedule.model_copy(update={"warmup_epochs": 0.0})})
+    return config.model_copy(update={"training": training})
+
+
+def _other_run(config: ExperimentConfig, store: RunStore) -> Run | None:
+    return store.find(config.init_from.run) if config.init_from is not None else None
+
+
+def _preprocessing_files(run: Run) -> dict[str, str]:
+    names = [layout.PREPROCESSING, layout.TOKENIZER]
+    return {name: run.read_text(name) for name in names if run.exists(name)}
+
+
+def _initialise(experiment: Experiment, network: keras.Model, other: Run, display: Display) -> None:
+    from bmcli.inference.weights import from_bytes
+    from bmcli.training.initialise import initialise
+
+    assert experiment.config.init_from is not None
+    spec = experiment.spec
+    alike = other.record.task == spec.task and tuple(other.record.classes) == spec.classes
+    taken = initialise(
+        network,
+        from_bytes(other.read_bytes(layout.BEST), origin=f"{other.id}/{layout.BEST}"),
+        same_targets=alike and spec.task != "regression",
+        freeze=experiment.config.init_from.freeze,
+    )
+    text = f"{taken.taken} weights from {other.id}"
+    if taken.new:
+        text += ", a new head"
+    if taken.frozen:
+        text += f", frozen: {', '.join(taken.frozen)}"
+    display.note(text)
+
+
+def _freeze_again(experiment: Experiment, network: keras.Model) -> None:
+    from bmcli.training.initialise import freeze
+
+    assert experiment.config.init_from is not None
+    freeze(network, experiment.config.init_from.freeze)
+
+
+def command_line() -> tuple[str, ...]:
+    """As typed, for the record."""
+    return ("bm", *sys.argv[1:])

@@ -1,0 +1,56 @@
+"""Does a config run at all? Every stage on a few batches: train, save, evaluate, export, predict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bmcli import pipeline
+from bmcli.runs.store import RunStore
+
+if TYPE_CHECKING:
+    from bmcli.config.schema import ExperimentConfig
+    from bmcli.training.events import Event
+
+
+class _Stopwatch(pipeline.Silent):
+    """Notes when each stage began."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self.note = note  # type: ignore[method-assign]
+        self.warn = note  # type: ignore[method-assign]
+        self.marks: list[tuple[str, float]] = [("prepare", time.perf_counter())]
+
+    def stage(self, text: str) -> None:
+        """See Display."""
+        self.marks.append((text, time.perf_counter()))
+
+    def begin(
+        self, run: object, experiment: pipeline.Experiment, parameters: int, steps_per_epoch: int
+    ) -> None:
+        """See Display."""
+        self.experiment = experiment
+        self.stage("train")
+
+    def handle(self, event: Event) -> None:
+        """See Display."""
+
+
+def smoke(
+    config: ExperimentConfig, folder: Path, *, device: str, note: Callable[[str], None]
+) -> dict[str, float]:
+    """Run every stage in `folder`; seconds of each. Raises whatever a stage raises."""
+    from bmcli.inference.predict import predict
+
+    watch = _Stopwatch(note)
+    run = pipeline.train(config, RunStore(folder), device=device, display=watch, smoke=True)
+    watch.stage("predict")
+    examples = watch.experiment.bundle.train.examples.take([0, 1])
+    list(predict(run, examples))
+    watch.marks.append(("", time.perf_counter()))
+    return {
+        name: round(after - before, 3)
+        for (name, before), (_, after) in zip(watch.marks, watch.marks[1:], strict=False)
+    }
