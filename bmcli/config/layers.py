@@ -1,7 +1,8 @@
 """From several texts to one tree: `extends` files, then the file, then `KEY=VALUE`.
 
-Maps merge, lists replace. Where a component's name changes, the options of the old one go; the same name keeps
-them. `null` takes away what was said below, so that the default holds again. Every node keeps its own place.
+Maps merge, lists replace. Where a component's name changes, the options of the old one go; the same name
+keeps them. `null` takes away what was said below, so that the default holds again. Every node keeps its own
+place.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def _shape(annotation: Any) -> Shape:
         chosen = next((item for item in annotation.__metadata__ if isinstance(item, Chosen)), None)
         return Shape(chosen=chosen) if chosen else _shape(get_args(annotation)[0])
     if origin is list:
-        return replace(_shape(get_args(annotation)[0]), many=True)
+        inner = _shape(get_args(annotation)[0])
+        return inner if inner == PLAIN else replace(inner, many=True)
     if origin in (Union, UnionType):
         return next((shape for arg in get_args(annotation) if (shape := _shape(arg)) != PLAIN), PLAIN)
     return PLAIN
@@ -75,7 +77,7 @@ def merged(source: str | Path | dict[str, Any], overrides: Sequence[str], cwd: P
         path = find(source, cwd)
         top, default_name = yaml.read(path), legal_name(path.stem)
     tree = _extended(top, [] if isinstance(source, dict) else [Path(top.place.file).resolve()])
-    problems = []
+    problems: list[Problem] = []
     for text in overrides:
         try:
             tree = merge(tree, parse_override(text, cwd), ROOT, by_index=True)
@@ -184,10 +186,10 @@ def merge(low: Node | None, high: Node, shape: Shape, *, by_index: bool = False)
     if low is None or low.value is None or high.value is None:
         return high
     if shape.section is DataConfig:
-        low, high = _map_of(low), _map_of(high)
+        low, high = as_map(low), as_map(high)
         low = _without_old_source(low, high)
     elif shape.chosen is not None and not shape.many:
-        low, high = _map_of(low), _map_of(high)
+        low, high = as_map(low), as_map(high)
         if low.is_map and high.is_map and _renamed(low, high, shape.chosen):
             return high
     if by_index and low.is_list and high.is_map:
@@ -212,8 +214,8 @@ def _merge_item(low: Node, high: Node, shape: Shape) -> Node:
     return replace(low, value=items)
 
 
-def _map_of(node: Node) -> Node:
-    """A component as a map: the bare name `adam` means `{name: adam}`."""
+def as_map(node: Node) -> Node:
+    """A component (or `data`) as a map: the bare name `adam` means `{name: adam}`."""
     if not isinstance(node.value, str):
         return node
     name = replace(node)
@@ -227,7 +229,7 @@ def _renamed(low: Node, high: Node, chosen: Chosen) -> bool:
 
 
 def _without_old_source(low: Node, high: Node) -> Node:
-    """`data` without what belonged to a source that `high` replaces: the dataset's options, the path's keys."""
+    """`data` without what belonged to a source that `high` replaces: a dataset's options, a path's keys."""
     if not (low.is_map and high.is_map):
         return low
     own = set(DataConfig.model_fields)

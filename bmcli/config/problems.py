@@ -16,7 +16,7 @@ def config_error(problems: Iterable[Problem], *, order: tuple[str, ...] = ()) ->
     first = found[0]
     if len(found) == 1:
         return ConfigError(first.message, place=first.place, hint=first.hint, problems=found)
-    return ConfigError(f"{len(found)} mistakes in the config", place=first.place, problems=found)
+    return ConfigError(f"{len(found)} mistakes in the config", problems=found)
 
 
 def _sort_key(place: Place | None, order: tuple[str, ...]) -> tuple[bool, int, int, int]:

@@ -55,6 +55,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Path = Annotated[str, Field(min_length=1), FilePath()]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100), AfterValidator(_not_reserved)]
 Column = str | int
+Side = Annotated[int, Field(ge=1, le=4096)]
 Chosen_model = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("model")]
 Chosen_dataset = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("dataset")]
 Chosen_augmentation = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("augmentation")]
@@ -119,7 +120,7 @@ class DataConfig(Section):
 class ImageConfig(Section):
     """How pictures become arrays."""
 
-    size: Annotated[int, Field(ge=1, le=4096)] | tuple[int, int] | None = Field(
+    size: Side | tuple[Side, Side] | None = Field(
         None,
         description="Height and width, or one number for both; default: the data's own size where all are "
         "alike, else 64.",

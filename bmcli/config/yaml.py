@@ -50,7 +50,6 @@ _CONSTANTS: dict[str, Scalar] = {
 }
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-_LONGEST_LINE = 500
 _MOST_PROBLEMS = 50
 
 
@@ -258,7 +257,7 @@ class _Document:
             value = self._node(next(events), events, depth + 1)
             if key.is_map or key.is_list:
                 self._problem("a key must be a word or number, not a list or map", key_event)
-            elif key.text == "<<" and isinstance(key_event, ScalarEvent) and key_event.style is None:
+            elif key.text == "<<" and isinstance(key_event, ScalarEvent) and not key_event.style:
                 self._problem(
                     "merge keys (<<) are not supported",
                     key_event,
@@ -284,7 +283,7 @@ class _Document:
 
     def _scalar(self, event: ScalarEvent) -> Node:
         value: Scalar = event.value
-        if event.style is None:
+        if not event.style:
             try:
                 value = plain_scalar(event.value)
             except ValueError:
@@ -340,7 +339,7 @@ class _Document:
         if self.fixed_place is not None:
             return self.fixed_place
         text = self.lines[line] if line < len(self.lines) else ""
-        return Place(self.name, line + 1, column + 1, text if len(text) <= _LONGEST_LINE else None)
+        return Place(self.name, line + 1, column + 1, text)
 
 
 def plain_scalar(text: str) -> Scalar:

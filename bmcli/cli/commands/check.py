@@ -1,0 +1,128 @@
+"""`bm check`: all that can be known of a config without training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bmcli.cli.command import Session, command
+
+if TYPE_CHECKING:
+    from bmcli.config.schema import ExperimentConfig
+
+
+@command
+def check(
+    session: Session,
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or a config bm comes with.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes: training.epochs=3.")
+    ] = None,
+    build: Annotated[
+        bool, typer.Option("--build", help="Also load the data, fit the preprocessing and build the model.")
+    ] = False,
+) -> None:
+    """Check a config, and show what it resolves to.
+
+    All mistakes are listed at once, with their places. The Python files the config names under `code` are
+    run, as in training.
+    """
+    from bmcli.config.resolve import load
+
+    experiment = load(config, overrides or (), run_code=True)
+    document: dict[str, Any] = {"ok": True, "config": experiment.to_dict()}
+    lines = ["ok", *summary(experiment)]
+    if build:
+        built = _build(experiment, session)
+        document["build"] = built
+        lines += _built_lines(built)
+    session.result(document, "\n".join(lines))
+
+
+def summary(config: ExperimentConfig) -> list[str]:
+    """A few lines: what is trained on what, and how."""
+    return [
+        f"name      {config.name} · seed {config.seed}",
+        f"data      {_data(config)}",
+        f"model     {_component(config.model.to_config())}",
+        f"training  {_training(config)}",
+    ]
+
+
+def _data(config: ExperimentConfig) -> str:
+    from bmcli.config.guess import facts_of
+
+    data = config.data
+    parts = [_component(data.name.to_config()) if data.name is not None else str(data.path)]
+    if data.target is not None:
+        target = ", ".join(map(str, data.target)) if isinstance(data.target, list) else data.target
+        parts.append(f"target {target}")
+    facts = facts_of(data)
+    for name, brought in (("test", facts.brings_test), ("validation", facts.brings_validation)):
+        value = getattr(data, name)
+        if brought and not isinstance(value, str):
+            continue  # the data's own split holds
+        parts.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
+    if data.augment:
+        parts.append("augment " + ", ".join(one.registry_name for one in data.augment))
+    return " · ".join(parts)
+
+
+def _training(config: ExperimentConfig) -> str:
+    training = config.training
+    parts = [
+        f"{training.epochs} epochs of batches of {training.batch_size}",
+        _component(training.optimizer.to_config(), most=1),
+        _component(training.schedule.to_config(), most=0),
+        training.precision,
+        f"best by {training.monitor}",
+    ]
+    if training.early_stopping is not None:
+        parts.append(f"stops after {training.early_stopping.patience} epochs without improvement")
+    return " · ".join(parts)
+
+
+def _component(config: dict[str, object], most: int = 12) -> str:
+    from bmcli.config.words import as_written
+
+    options = [
+        f"{key} {as_written(value)}" for key, value in config.items() if key != "name" and value is not None
+    ]
+    return f"{config['name']} ({', '.join(options[:most])})" if options[:most] else str(config["name"])
+
+
+def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
+    """Load, fit and build; what came out, as plain data."""
+    from bmcli import data, preprocessing
+    from bmcli.models import Model
+    from bmcli.quiet import quiet_import
+
+    bundle = data.load(config.data)
+    for note in bundle.notes:
+        session.note(note)
+    _, spec = preprocessing.fit(bundle, config.preprocessing)
+    with quiet_import():
+        import keras  # noqa: F401 (first import, so that its chatter is held back)
+    assert isinstance(config.model, Model)
+    model = config.model.build(spec)
+    splits = {name: bundle.split(name) for name in ("train", "validation", "test")}  # type: ignore[arg-type]
+    return {
+        "kind": bundle.kind,
+        "task": bundle.task,
+        "classes": list(bundle.classes),
+        "examples": {name: len(split) for name, split in splits.items() if split is not None},
+        "input_shape": list(spec.input_shape),
+        "parameters": int(model.count_params()),
+    }
+
+
+def _built_lines(built: dict[str, Any]) -> list[str]:
+    examples = " · ".join(f"{name} {count:,}" for name, count in built["examples"].items())
+    shape = " × ".join("any" if size is None else str(size) for size in built["input_shape"])
+    lines = [f"examples  {examples}", f"inputs    {built['kind']} {shape}"]
+    if classes := built["classes"]:
+        shown = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
+        lines.append(f"classes   {len(classes)}: {shown}")
+    lines.append(f"built     {built['parameters']:,} parameters · {built['task']}")
+    return lines

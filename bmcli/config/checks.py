@@ -1,0 +1,295 @@
+"""Mistakes no single key can have: combinations that cannot work, found before anything heavy is imported.
+
+Each check looks at the finished config and yields findings: the path of the key to blame, in words what is
+wrong, and the other keys that took part in it (`also`). What is only known once the data is read is left to
+the rooms that read it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bmcli.config.guess import facts_of
+from bmcli.config.schema import DataConfig, ExperimentConfig
+from bmcli.errors import did_you_mean
+from bmcli.registry import HOMES
+
+KeyPath = tuple[str | int, ...]
+
+_TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+_COLUMN_KEYS = ("text", "target", "features", "delimiter", "label_delimiter")
+_OWN_FILES_KEYS = ("kind", *_COLUMN_KEYS, "group")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One impossible combination."""
+
+    path: KeyPath
+    message: str
+    hint: str | None = None
+    also: tuple[KeyPath, ...] = ()
+
+
+def check(config: ExperimentConfig, *, paths_exist: bool = True) -> tuple[ExperimentConfig, list[Finding]]:
+    """The config, with what follows from combinations filled in, and all that cannot work.
+
+    paths_exist: whether missing data is a mistake; not so for the config of a finished run.
+    """
+    findings = [finding for one in _CHECKS for finding in one(config)]
+    if paths_exist:
+        findings += _paths(config)
+    if not has_validation(config.data) and "monitor" not in config.training.model_fields_set:
+        training = config.training.model_copy(update={"monitor": "loss"})
+        config = config.model_copy(update={"training": training})
+    return config, findings
+
+
+def has_validation(data: DataConfig) -> bool:
+    """Whether there will be a validation split, as far as can be told without reading the data."""
+    return data.validation != 0 or facts_of(data).brings_validation
+
+
+def _source(config: ExperimentConfig) -> Iterator[Finding]:
+    data = config.data
+    if data.name is None and data.path is None:
+        yield Finding(
+            ("data",), "which data? give name (a named dataset) or path (your own)", "bm datasets lists names"
+        )
+    if data.name is not None and data.path is not None:
+        message = f"'name' ({data.name.registry_name}) and 'path' are both given; only one can be the data"
+        yield Finding(("data", "path"), message, also=(("data", "name"),))
+    elif data.name is not None:
+        for key in _OWN_FILES_KEYS:
+            if getattr(data, key) is not None:
+                message = f"'{key}' describes files of your own; {data.name.registry_name} is a named dataset"
+                yield Finding(("data", key), message, also=(("data", "name"),))
+        task = facts_of(data).dataset_task
+        if data.task is not None and task is not None and data.task != task:
+            message = f"{data.name.registry_name} is a {task} task, not {data.task}"
+            yield Finding(("data", "task"), message, also=(("data", "name"),))
+
+
+def _columns(config: ExperimentConfig) -> Iterator[Finding]:
+    data = config.data
+    if data.path is None or data.name is not None:
+        return
+    path, suffix = Path(data.path), Path(data.path).suffix.lower()
+    if suffix not in _TABLE_SUFFIXES:
+        if not (path.is_dir() or suffix == ".npz"):
+            return
+        what = "a folder" if path.is_dir() else "an .npz file"
+        for key in _COLUMN_KEYS:
+            if getattr(data, key) is not None:
+                yield Finding(("data", key), f"{what} has no columns", also=(("data", "path"),))
+        if path.is_dir() and isinstance(data.group, int):
+            message = "for a folder, group is a regular expression on file names"
+            yield Finding(("data", "group"), message, also=(("data", "path"),))
+        elif path.is_dir() and isinstance(data.group, str):
+            try:
+                re.compile(data.group)
+            except re.error as error:
+                yield Finding(("data", "group"), f"not a regular expression: {error}")
+        return
+    if data.target is None:
+        message = "which column is to be predicted? 'target' is missing"
+        yield Finding(("data", "target"), message, also=(("data", "path"),))
+    if suffix in (".jsonl", ".parquet"):
+        if data.delimiter is not None:
+            yield Finding(("data", "delimiter"), f"{suffix} has no delimiter", also=(("data", "path"),))
+        if not data.header:
+            yield Finding(("data", "header"), f"{suffix} always names its columns", also=(("data", "path"),))
+    if data.kind is not None and data.kind != (implied := "text" if data.text is not None else "table"):
+        because = "because 'text' is given" if implied == "text" else "unless 'text' names a column"
+        message = f"a {suffix} file holds {implied} examples {because}, not {data.kind}"
+        yield Finding(("data", "kind"), message, also=(("data", "path"), ("data", "text")))
+    if not data.header and suffix in (".csv", ".tsv"):
+        for key, columns in _named_columns(data):
+            message = f"with header: false there is no column '{columns}'; columns are numbers, from 0"
+            hint = f"write {int(columns)}" if columns.isdecimal() else None
+            yield Finding(("data", key), message, hint, also=(("data", "header"),))
+    yield from _twice(data)
+
+
+def _named_columns(data: DataConfig) -> Iterator[tuple[str, str]]:
+    for key in ("text", "target", "features", "group"):
+        value = getattr(data, key)
+        for column in value if isinstance(value, list) else [value]:
+            if isinstance(column, str):
+                yield key, column
+
+
+def _twice(data: DataConfig) -> Iterator[Finding]:
+    targets = data.target if isinstance(data.target, list) else [data.target]
+    for index, column in enumerate(data.features or []):
+        if column in targets:
+            message = f"column '{column}' is the target; a model that sees it learns nothing else"
+            yield Finding(("data", "features", index), message, also=(("data", "target"),))
+    if data.text is not None and data.text in targets:
+        yield Finding(("data", "text"), "text and target are the same column", also=(("data", "target"),))
+    if isinstance(data.target, list) and data.task not in (None, "multilabel"):
+        yield Finding(
+            ("data", "task"), "several target columns make a multilabel task", also=(("data", "target"),)
+        )
+
+
+def _shares(config: ExperimentConfig) -> Iterator[Finding]:
+    data = config.data
+    if facts_of(data).brings_test or isinstance(data.test, str) or isinstance(data.validation, str):
+        return
+    # Validation is a share of what the test split leaves, so this could be done; whoever writes it thinks
+    # of shares of the whole.
+    if data.test + data.validation >= 1:
+        message = (
+            f"test ({data.test:g}) and validation ({data.validation:g}) together make up all of the data"
+        )
+        key = "validation" if "validation" in data.model_fields_set else "test"
+        yield Finding(("data", key), message, also=(("data", "test"), ("data", "validation")))
+
+
+def _validation(config: ExperimentConfig) -> Iterator[Finding]:
+    training = config.training
+    if has_validation(config.data):
+        return
+    also: tuple[KeyPath, ...] = (("data", "validation"),)
+    if training.early_stopping is not None:
+        message = "early stopping needs a validation split, and data.validation is 0"
+        yield Finding(("training", "early_stopping"), message, "give data.validation a share", also)
+    if training.monitor.startswith("val_") and "monitor" in training.model_fields_set:
+        message = f"'{training.monitor}' needs a validation split, and data.validation is 0"
+        yield Finding(("training", "monitor"), message, "write loss, or give data.validation a share", also)
+
+
+def _monitor(config: ExperimentConfig) -> Iterator[Finding]:
+    monitor = config.training.monitor
+    module: Any = importlib.import_module(HOMES["metric"].partition(":")[0])
+    task = facts_of(config.data).task
+    tasks = [task] if task else ["binary", "multiclass", "multilabel", "regression"]
+    known = ["loss"]
+    for one in tasks:
+        known += [f"val_{name}" for name in module.monitorable(one, config.evaluation.metrics)]
+    if monitor in known:
+        return
+    for_task = f" for a {task} task" if task else ""
+    hint = did_you_mean(monitor, known) or f"known: {', '.join(sorted(set(known)))}"
+    also = (("data", "task"), ("data", "name"), ("evaluation", "metrics"))
+    yield Finding(("training", "monitor"), f"there is no figure '{monitor}'{for_task}", hint, also)
+
+
+def _model(config: ExperimentConfig) -> Iterator[Finding]:
+    model: Any = config.model
+    facts = facts_of(config.data)
+    about_data: tuple[KeyPath, ...] = (("data", "name"), ("data", "path"), ("data", "kind"), ("data", "text"))
+    name = model.registry_name
+    if facts.kind is not None and facts.kind not in model.kinds:
+        message = f"{name} takes {_listed(model.kinds)}, and the data is {_MANY[facts.kind]}"
+        yield Finding(("model",), message, "bm models shows what each one takes", about_data)
+        return
+    if facts.task is not None and facts.task not in model.tasks:
+        message = f"{name} cannot do a {facts.task} task"
+        yield Finding(("model",), message, "bm models shows what each one can do", about_data)
+    if facts.kind == "image":
+        shape = _image_shape(config, facts.shape)
+        for option, message in model.check_input(shape):
+            also = (*about_data, ("preprocessing", "image"))
+            yield Finding(("model", *option), message, also=also)
+
+
+_MANY = {"image": "pictures", "text": "texts", "table": "table rows"}
+
+
+def _listed(kinds: tuple[str, ...]) -> str:
+    return " or ".join(_MANY[kind] for kind in kinds)
+
+
+def _image_shape(config: ExperimentConfig, shape: tuple[int, int, int] | None) -> tuple[int | None, ...]:
+    image = config.preprocessing.image
+    height, width, channels = shape or (None, None, None)
+    if image.size is not None:
+        height, width = image.size if isinstance(image.size, tuple) else (image.size, image.size)
+    return (height, width, image.channels or channels)
+
+
+def _augment(config: ExperimentConfig) -> Iterator[Finding]:
+    facts = facts_of(config.data)
+    if not config.data.augment:
+        return
+    if facts.kind not in (None, "image"):
+        message = f"augmentation is for pictures, and the data is {_MANY[facts.kind or 'image']}"
+        also = (("data", "name"), ("data", "path"), ("data", "text"))
+        yield Finding(("data", "augment"), message, also=also)
+        return
+    for index, one in enumerate(config.data.augment):
+        tasks = getattr(one, "tasks", None)
+        if tasks is not None and facts.task is not None and facts.task not in tasks:
+            message = f"{one.registry_name} cannot be used in a {facts.task} task"
+            yield Finding(("data", "augment", index), message, also=(("data", "name"), ("data", "task")))
+
+
+def _classes(config: ExperimentConfig) -> Iterator[Finding]:
+    facts, training = facts_of(config.data), config.training
+    also: tuple[KeyPath, ...] = (("data", "name"), ("data", "path"), ("data", "task"))
+    if facts.task == "regression":
+        if training.label_smoothing:
+            message = "label smoothing is for classes; this is a regression"
+            yield Finding(("training", "label_smoothing"), message, also=also)
+        if training.class_weights is not None:
+            message = "a regression has no classes to weigh"
+            yield Finding(("training", "class_weights"), message, also=also)
+    elif isinstance(training.class_weights, dict) and facts.classes:
+        for name in training.class_weights:
+            if name not in facts.classes:
+                known = ", ".join(facts.classes[:12]) + (", ..." if len(facts.classes) > 12 else "")
+                hint = did_you_mean(name, facts.classes) or f"classes: {known}"
+                yield Finding(("training", "class_weights", name), f"there is no class '{name}'", hint, also)
+
+
+def _schedule(config: ExperimentConfig) -> Iterator[Finding]:
+    warmup = getattr(config.training.schedule, "warmup_epochs", None)
+    if warmup is not None and warmup > config.training.epochs:
+        message = f"a warm-up of {warmup:g} epochs is longer than the training ({config.training.epochs})"
+        path = ("training", "schedule", "warmup_epochs")
+        yield Finding(path, message, also=(("training", "epochs"),))
+
+
+def _metrics(config: ExperimentConfig) -> Iterator[Finding]:
+    task = facts_of(config.data).task
+    for index, metric in enumerate(config.evaluation.metrics):
+        tasks = getattr(metric, "tasks", None)
+        if task is not None and tasks is not None and task not in tasks:
+            message = f"metric {metric.registry_name} is for {', '.join(tasks)} tasks, and this is {task}"
+            also = (("data", "name"), ("data", "task"))
+            yield Finding(("evaluation", "metrics", index), message, also=also)
+
+
+def _paths(config: ExperimentConfig) -> Iterator[Finding]:
+    data = config.data
+    for key in ("path", "test", "validation"):
+        value = getattr(data, key)
+        if isinstance(value, str) and not Path(value).exists():
+            hint = None
+            if key != "path" and re.fullmatch(r"[0-9.]+", Path(value).name):
+                hint = f"write {Path(value).name} without quotes if a share is meant"
+            yield Finding(("data", key), f"there is no file or folder {value}", hint)
+    start = config.init_from
+    if start is not None and Path(start.run).is_absolute() and not Path(start.run).is_dir():
+        yield Finding(("init_from", "run"), f"there is no run directory {start.run}")
+
+
+_CHECKS: tuple[Callable[[ExperimentConfig], Iterator[Finding]], ...] = (
+    _source,
+    _columns,
+    _shares,
+    _validation,
+    _monitor,
+    _model,
+    _augment,
+    _classes,
+    _schedule,
+    _metrics,
+)

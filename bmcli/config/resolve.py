@@ -1,0 +1,142 @@
+"""From text to one frozen, fully resolved `ExperimentConfig`, or every mistake at once.
+
+Defaults, then `extends` files, then the file, then `KEY=VALUE`; after this nothing parses, defaults or
+guesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bmcli.config import checks, layers, yaml
+from bmcli.config.code import load_code
+from bmcli.config.declared import absolute
+from bmcli.config.problems import config_error
+from bmcli.config.schema import ExperimentConfig
+from bmcli.config.validate import KeyPath, Mistake, Validator
+from bmcli.config.yaml import Node
+from bmcli.errors import Place, Problem
+
+
+def load(
+    source: str | Path | dict[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    cwd: Path | None = None,
+    run_code: bool = False,
+    paths_exist: bool = True,
+) -> ExperimentConfig:
+    """The resolved config. ConfigError with all that is wrong.
+
+    source: the path of a file, the bare name of a shipped config, or the config itself as a dict.
+    overrides: `KEY=VALUE`, dotted keys, values in YAML.
+    cwd: what relative paths of overrides and of a dict count from; default: the working directory.
+    run_code: import the Python files under `code`, so that what they register is known. Without it a config
+        that picks something of theirs is an error.
+    paths_exist: whether data that is not there is a mistake; not so for a finished run's config, or where
+        data is made up.
+    """
+    tree, default_name = layers.merged(source, overrides, (cwd or Path.cwd()).absolute())
+    tree = _with_name(tree, default_name)
+    code, mistakes = _code_files(tree)
+    if run_code and not mistakes:
+        load_code(code)
+    tree = _with_code(tree)
+    validator = Validator(() if run_code else tuple(code))
+    place = Place(tree.place.file)
+    config = validator.section(ExperimentConfig, tree, (), place)
+    mistakes += validator.mistakes
+    wrong = [mistake.path for mistake in mistakes]
+    if wrong:
+        # What the mistakes leave untouched is checked too, so that everything is told at once.
+        rest = _with_name(_without(tree, wrong), default_name)
+        config = Validator().section(ExperimentConfig, rest, (), place)
+    if isinstance(config, ExperimentConfig):
+        config, found = checks.check(config, paths_exist=paths_exist)
+        mistakes += [
+            Mistake(finding.path, Problem(finding.message, _place_of(tree, finding.path), finding.hint))
+            for finding in found
+            if not any(_touches(path, bad) for path in (finding.path, *finding.also) for bad in wrong)
+        ]
+    if mistakes:
+        raise config_error(mistake.problem for mistake in mistakes)
+    return config
+
+
+def dump(config: ExperimentConfig) -> str:
+    """The resolved config as YAML; `load` of it gives an equal one."""
+    return yaml.dump(config.to_dict())
+
+
+def _with_name(tree: Node, default: str) -> Node:
+    if "name" in tree.value:
+        return tree
+    node = Node(default, tree.place, tree.folder, default)
+    return replace(tree, value={"name": node, **tree.value}, keys={"name": node, **tree.keys})
+
+
+def _with_code(tree: Node) -> Node:
+    """`code: my_model.py` means a list of one."""
+    node = tree.value.get("code")
+    if node is None or not isinstance(node.value, str):
+        return tree
+    return replace(tree, value={**tree.value, "code": replace(node, value=[node])})
+
+
+def _code_files(tree: Node) -> tuple[list[str], list[Mistake]]:
+    """The absolute paths under `code`, and those that are no files."""
+    node = tree.value.get("code")
+    items = node.value if node is not None and node.is_list else [node] if node is not None else []
+    files, mistakes = [], []
+    for item in items:
+        if not isinstance(item.value, str) or not item.value:
+            continue  # validation says so
+        path = absolute(item)
+        if Path(path).is_file():
+            files.append(path)
+        else:
+            mistakes.append(Mistake(("code",), Problem(f"there is no file {path}", item.place)))
+    return files, mistakes
+
+
+def _without(node: Node, paths: list[KeyPath]) -> Node:
+    """The tree without what stands at those paths."""
+    if not node.is_map:
+        return node
+    gone = {path[0] for path in paths if len(path) == 1}
+    deeper: dict[Any, list[KeyPath]] = {}
+    for path in paths:
+        if len(path) > 1:
+            deeper.setdefault(path[0], []).append(path[1:])
+    values = {}
+    for key, child in node.value.items():
+        if key in gone or (key in deeper and not child.is_map):
+            continue
+        values[key] = _without(child, deeper[key]) if key in deeper else child
+    return replace(node, value=values)
+
+
+def _touches(path: KeyPath, other: KeyPath) -> bool:
+    """Whether one leads through the other."""
+    shorter = min(len(path), len(other))
+    return path[:shorter] == other[:shorter]
+
+
+def _place_of(tree: Node, path: KeyPath) -> Place:
+    """Where that path stands, or the nearest thing above it that was written down."""
+    place = Place(tree.place.file)
+    node = tree
+    for step in path:
+        child = None
+        if node.is_map:
+            child = node.value.get(step)
+        elif node.is_list and isinstance(step, int) and step < len(node.value):
+            child = node.value[step]
+        if child is None:
+            name = node.value.get("name") if node.is_map and node is not tree else None
+            return name.place if name is not None else place
+        node, place = child, child.place
+    return place

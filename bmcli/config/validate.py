@@ -1,0 +1,300 @@
+"""From a tree of located values to typed ones: every mistake in plain words, at its place.
+
+Sections and components are validated one by one, from the inside out, because each has its own class; the
+outer one then receives finished instances. Nothing is converted silently: "10" is no number, 1.0 no whole
+number, true no 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from bmcli.config import words
+from bmcli.config.declared import as_declared
+from bmcli.config.layers import Shape, as_map, shape_of
+from bmcli.config.schema import Chosen, DataConfig, Section
+from bmcli.config.yaml import Node
+from bmcli.errors import Place, Problem, UsageError, did_you_mean
+from bmcli.registry import Component, registry_of
+
+KeyPath = tuple[str | int, ...]
+FIRST_KEYS = ("extends",)
+"""Keys of the outermost map that are consumed before validation; known for 'did you mean'."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A problem and the path of the key it is about."""
+
+    path: KeyPath
+    problem: Problem
+
+
+class _Invalid:
+    """Stands where a nested value could not be made; errors about it are already reported."""
+
+
+_INVALID = _Invalid()
+
+
+class Validator:
+    """Makes instances from nodes and collects what is wrong.
+
+    unloaded_code: files under `code` that were named but not run, for the hint at an unknown name.
+    """
+
+    def __init__(self, unloaded_code: tuple[str, ...] = ()) -> None:
+        self.mistakes: list[Mistake] = []
+        self.unloaded_code = unloaded_code
+
+    def section(self, cls: type[Section], node: Node, path: KeyPath, place: Place) -> Any:
+        """An instance of that section, or a stand-in where it is wrong.
+
+        place: where to report a missing key.
+        """
+        if cls is DataConfig:
+            node = as_map(node)
+        if not node.is_map:
+            self._add(path, f"expected a map of keys and values, found {words.found(node)}", node.place)
+            return _INVALID
+        values: dict[str, Any] = {}
+        nodes = dict(node.value)
+        if cls is DataConfig and "name" in nodes:
+            nodes = self._take_dataset(node, nodes, path, values)
+        for key, child in nodes.items():
+            values[key] = self._field(cls, key, child, (*path, key), node.key_place(key))
+        for key in cls.model_fields:
+            if key not in values:
+                self._fill(cls, key, values, (*path, key), place)
+        return self._instance(cls, values, replace(node, value=nodes), path, place)
+
+    def component(self, chosen: Chosen, node: Node, path: KeyPath) -> Any:
+        """The component picked by name, with its options."""
+        node = as_map(node)
+        if not node.is_map:
+            what = f"expected the name of {_a(chosen.kind)}, or a map with its name and options"
+            self._add(path, f"{what}, found {words.found(node)}", node.place)
+            return _INVALID
+        options = replace(node, value={k: v for k, v in node.value.items() if k != "name"})
+        name = node.value.get("name")
+        if name is None and chosen.default is not None:
+            name = Node(chosen.default, node.place, node.folder)
+        cls = self._class(chosen.kind, name, node.place, (*path, "name"))
+        if cls is None:
+            return _INVALID
+        return self._options(cls, options, path, name.place if name is not None else node.place)
+
+    def _options(self, cls: type[Component], node: Node, path: KeyPath, place: Place) -> Any:
+        values = {
+            key: as_declared(cls, key, child) if isinstance(key, str) else child.plain()
+            for key, child in node.value.items()
+        }
+        return self._instance(cls, values, node, path, place)
+
+    def _class(self, kind: str, name: Node | None, place: Place, path: KeyPath) -> type[Component] | None:
+        registry = registry_of(kind)
+        if name is None:
+            self._add(
+                path, f"which {kind}? 'name' is missing", place, f"known: {', '.join(registry.names())}"
+            )
+            return None
+        if not isinstance(name.value, str):
+            self._add(path, f"expected the name of {_a(kind)}, found {words.found(name)}", name.place)
+            return None
+        try:
+            return registry.get(name.value)
+        except UsageError as error:
+            hint = error.hint
+            if self.unloaded_code:
+                files = ", ".join(Path(file).name for file in self.unloaded_code)
+                hint = f"it may be defined in {files} (code:), which was not run"
+            self._add(path, error.message, name.place, hint)
+            return None
+
+    def _take_dataset(
+        self, node: Node, nodes: dict[Any, Node], path: KeyPath, values: dict[str, Any]
+    ) -> dict[Any, Node]:
+        """Make `data.name` with the options that stand beside it; what is left for `DataConfig` itself."""
+        own = set(DataConfig.model_fields)
+        name = nodes.pop("name")
+        if name.is_map:
+            self._add(
+                (*path, "name"), "expected the name of a dataset; its options stand beside it", name.place
+            )
+            values["name"] = _INVALID
+            return nodes
+        cls = self._class("dataset", name, name.place, (*path, "name"))
+        if cls is None:
+            values["name"] = _INVALID
+            # Options of a dataset nobody knows: nothing can be said of them.
+            return {key: child for key, child in nodes.items() if key in own}
+        for clash in own & set(cls.model_fields):
+            message = f"dataset '{name.value}' has an option '{clash}', which data has itself"
+            self._add((*path, "name"), message, name.place, "the option must be renamed")
+        mine = {key: child for key, child in nodes.items() if key in cls.model_fields and key not in own}
+        options = replace(node, value=mine)
+        values["name"] = self._options(cls, options, path, name.place)
+        known = [*own, *cls.model_fields]
+        for key in [key for key in nodes if key not in own and key not in mine]:
+            self._unknown((*path, key), key, node.key_place(key), known)
+            del nodes[key]
+        return {key: child for key, child in nodes.items() if key not in mine}
+
+    def _field(self, cls: type[Section], key: Any, node: Node, path: KeyPath, place: Place) -> Any:
+        shape = shape_of(cls, key) if isinstance(key, str) else Shape()
+        if shape.many:
+            if not node.is_list:
+                one = words.found(node) if node.is_map else f"[{node.text}]"
+                hint = f"write {one}" if not node.is_map else "put it in a list"
+                self._add(path, f"expected a list, found {words.found(node)}", node.place, hint)
+                return _INVALID
+            return [self._shaped(shape, item, (*path, i), item.place) for i, item in enumerate(node.value)]
+        if shape.section is None and shape.chosen is None:
+            return as_declared(cls, key, node) if isinstance(key, str) else node.plain()
+        return self._shaped(shape, node, path, place)
+
+    def _shaped(self, shape: Shape, node: Node, path: KeyPath, place: Place) -> Any:
+        if shape.chosen is not None:
+            return self.component(shape.chosen, node, path)
+        if shape.section is not None:
+            return self.section(shape.section, node, path, place)
+        return node.plain()
+
+    def _fill(
+        self, cls: type[Section], key: str, values: dict[str, Any], path: KeyPath, place: Place
+    ) -> None:
+        """Defaults that pydantic cannot hold: components by name, sections made of defaults."""
+        shape = shape_of(cls, key)
+        if shape.many or not cls.model_fields[key].is_required():
+            return
+        empty = Node({}, place, "")
+        if shape.chosen is not None and shape.chosen.default is not None:
+            values[key] = self.component(shape.chosen, empty, path)
+        elif shape.section is not None and shape.section is not DataConfig:
+            values[key] = self.section(shape.section, empty, path, place)
+
+    def _instance(
+        self, cls: type[BaseModel], values: dict[Any, Any], node: Node, path: KeyPath, place: Place
+    ) -> Any:
+        try:
+            return cls.model_validate({str(key): value for key, value in values.items()}, strict=True)
+        except ValidationError as error:
+            self._explain(cls, error, node, path, place)
+            return _INVALID
+
+    def _explain(
+        self, cls: type[BaseModel], error: ValidationError, node: Node, path: KeyPath, place: Place
+    ) -> None:
+        details: dict[KeyPath, list[Mapping[str, Any]]] = {}
+        for detail in error.errors(include_url=False, include_context=False):
+            if detail["input"] is not _INVALID:
+                details.setdefault(_along(node, detail["loc"], detail["type"]), []).append(detail)
+        for at, found in details.items():
+            # Of a union, every branch complains; the branch that got furthest is the one that was meant.
+            if any(other != at and other[: len(at)] == at for other in details) and at:
+                continue
+            self._explain_one(cls, at, found[0], node, path, place, len(found) > 1)
+
+    def _explain_one(
+        self,
+        cls: type[BaseModel],
+        at: KeyPath,
+        detail: Mapping[str, Any],
+        node: Node,
+        path: KeyPath,
+        place: Place,
+        is_union: bool,
+    ) -> None:
+        kind = detail["type"]
+        here = (*path, *at)
+        if kind == "missing" and len(detail["loc"]) == 1:
+            self._missing(cls, here, place)
+        elif kind == "extra_forbidden":
+            parent = _step(node, at[:-1])
+            key = at[-1]
+            known = list(cls.model_fields) if len(at) == 1 else []
+            self._unknown(here, key, parent.key_place(key), known)
+        elif kind in ("value_error", "assertion_error") and not is_union:
+            target = _step(node, at)
+            message = str(detail["msg"]).partition(", ")[2] or str(detail["msg"])
+            self._add(here, message, target.place if at else place)
+        else:
+            schema = _schema_at(cls, at)
+            target = _step(node, at)
+            what = words.expected(schema)
+            message = f"expected {what}, found {words.found(target)}"
+            if what == "a value":
+                message = f"{detail['msg']}, found {words.found(target)}"
+            self._add(here, message, target.place, words.hint(schema, target))
+
+    def _missing(self, cls: type[BaseModel], path: KeyPath, place: Place) -> None:
+        key = str(path[-1])
+        field = cls.model_fields[key]
+        what = f": {field.description}" if field.description else ""
+        self._add(path, f"'{key}' is missing{what}", place)
+
+    def _unknown(self, path: KeyPath, key: Any, place: Place, known: list[str]) -> None:
+        every = [*known, *FIRST_KEYS] if len(path) == 1 else known
+        listed = f"known: {', '.join(sorted(every))}" if every else "it takes no options"
+        self._add(path, f"unknown key '{key}'", place, did_you_mean(str(key), every) or listed)
+
+    def _add(self, path: KeyPath, message: str, place: Place, hint: str | None = None) -> None:
+        self.mistakes.append(Mistake(path, Problem(message, place, hint)))
+
+
+def _along(node: Node, location: tuple[str | int, ...], kind: str) -> KeyPath:
+    """The part of a pydantic location that leads through the tree; names of union branches are left out."""
+    path: list[str | int] = []
+    for step in location:
+        if node.is_map:
+            key = next((key for key in node.value if str(key) == step or _key_text(node, key) == step), None)
+            if key is not None:
+                path.append(key)
+                node = node.value[key]
+            elif kind in ("missing", "extra_forbidden") and len(location) == 1:
+                path.append(step)
+        elif node.is_list and isinstance(step, int) and step < len(node.value):
+            path.append(step)
+            node = node.value[step]
+    return tuple(path)
+
+
+def _key_text(node: Node, key: Any) -> str:
+    return node.keys[key].text if key in node.keys else str(key)
+
+
+def _step(node: Node, path: KeyPath) -> Node:
+    for key in path:
+        node = node.value[key]
+    return node
+
+
+def _schema_at(cls: type[BaseModel], path: KeyPath) -> Mapping[str, Any]:
+    """The JSON Schema of what stands at that path below the class."""
+    whole = cls.model_json_schema()
+    definitions = whole.get("$defs", {})
+    schema: Mapping[str, Any] = whole
+    for key in path:
+        found: list[Mapping[str, Any]] = []
+        for option in words.alternatives(schema):
+            option = definitions.get(str(option.get("$ref", "")).rpartition("/")[2], option)
+            if isinstance(key, int) and option.get("type") == "array":
+                prefix = option.get("prefixItems", [])
+                inner = prefix[key] if key < len(prefix) else option.get("items")
+            else:
+                inner = option.get("properties", {}).get(str(key), option.get("additionalProperties"))
+            if isinstance(inner, Mapping):
+                found.append(inner)
+        schema = {"anyOf": found} if len(found) != 1 else found[0]
+    if "$ref" in schema:
+        return definitions.get(str(schema["$ref"]).rpartition("/")[2], schema)
+    return schema
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
