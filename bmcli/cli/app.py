@@ -92,11 +92,38 @@ def summaries(name: str) -> dict[str, str]:
     }
 
 
+class _Plain:
+    """Hands on texts, and defaults that have their type already, as they are.
+
+    Typer would load pydantic for it, which takes longer than all else on the way to `bm runs`.
+    """
+
+    def __init__(self, parameter: Any) -> None:
+        self._annotation = parameter.type_descriptor.annotation
+        self._original = type(parameter).get_runtime_param.__get__(parameter)
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value is None or self._annotation in (str, list[str]) or type(value) is self._annotation:
+            return () if value is None and param.nargs == -1 else value
+        return self._original().coerce(value, param=param, ctx=ctx)
+
+
+def _without_pydantic(parameter: Any) -> Any:
+    descriptor = getattr(parameter, "type_descriptor", None)
+    if descriptor is not None and getattr(descriptor.parameter_info, "parser", None) is None:
+        plain = _Plain(parameter)
+        parameter.get_runtime_param = lambda: plain
+    return parameter
+
+
 class _Command(TyperCommand):
     """A command or subcommand; its help lists the common options apart, and its subcommands."""
 
     subcommands: dict[str, str]
     """Name -> summary."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return [_without_pydantic(parameter) for parameter in super().get_params(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         own: list[Any] = []
@@ -132,38 +159,13 @@ class _Command(TyperCommand):
         return offered + super().shell_complete(ctx, incomplete)
 
 
-class _Plain:
-    """Hands on texts, and defaults that have their type already, as they are.
-
-    Typer would load pydantic for it, which takes longer than all else on the way to `bm runs`.
-    """
-
-    def __init__(self, parameter: Any) -> None:
-        self._annotation = parameter.type_descriptor.annotation
-        self._original = parameter.get_runtime_param
-
-    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        if value is None or self._annotation in (str, list[str]) or type(value) is self._annotation:
-            return () if value is None and param.nargs == -1 else value
-        return self._original().coerce(value, param=param, ctx=ctx)
-
-
-def _without_pydantic(built: Any) -> Any:
-    for parameter in built.params:
-        descriptor = getattr(parameter, "type_descriptor", None)
-        if descriptor is not None and getattr(descriptor.parameter_info, "parser", None) is None:
-            plain = _Plain(parameter)
-            parameter.get_runtime_param = lambda plain=plain: plain
-    return built
-
-
 def _build(module_name: str, function_name: str) -> _Command:
     module = importlib.import_module(f"{commands_package.__name__}.{module_name}")
     function = getattr(module, function_name)
     name = function_name.replace("_", "-")
     app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_SETTINGS)
     app.command(name, cls=_Command)(adapt(function, _enter))
-    built = _without_pydantic(typer.main.get_command(app))
+    built = typer.main.get_command(app)
     assert isinstance(built, _Command)
     is_head = function_name == module_name
     built.subcommands = {}
@@ -179,6 +181,9 @@ def _build(module_name: str, function_name: str) -> _Command:
 
 class _Root(TyperGroup):
     """`bm` itself."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return [_without_pydantic(parameter) for parameter in super().get_params(ctx)]
 
     def list_commands(self, ctx: Any) -> list[str]:
         return command_names()
@@ -253,7 +258,7 @@ def build_app() -> Any:
         pretty_exceptions_enable=False,
     )
     app.callback()(bm)
-    return _without_pydantic(typer.main.get_command(app))
+    return typer.main.get_command(app)
 
 
 def _enter(session: Session) -> None:
