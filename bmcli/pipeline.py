@@ -13,11 +13,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -138,17 +137,13 @@ def prepare(
     bundle = data.load(config.data, synthesize=smoke, examples=examples)
     for note in bundle.notes:
         (display or Silent()).note(note)
-    fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
-    if files is not None:
-        fitted, kept = preprocessing.load(files, cache_gib=config.data.cache_gib)
-        if kept.kind != spec.kind:
-            raise ConfigError(f"the other run's data is {kept.kind}, this config's is {spec.kind}")
-        spec = replace(
-            spec,
-            input_shape=kept.input_shape,
-            vocabulary_size=kept.vocabulary_size,
-            max_length=kept.max_length,
-        )
+    if files is None:
+        fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
+    else:
+        fitted, kept = preprocessing.load(files)
+        if kept.kind != bundle.kind:
+            raise ConfigError(f"the other run's data is {kept.kind}, this config's is {bundle.kind}")
+        spec = preprocessing.spec_of(bundle, fitted)
     _check_model(config, spec)
 
     from bmcli.training import device as devices
@@ -241,14 +236,13 @@ def train(
     store: RunStore,
     *,
     tags: Sequence[str] = (),
-    command: Sequence[str] = (),
     device: str = "auto",
     display: Display | None = None,
     smoke: bool = False,
 ) -> Run:
     """A new run of `config`, trained, evaluated and sealed; InterruptedRunError where somebody stopped it.
 
-    tags: free labels; command: the command line, for the record; smoke: one epoch of a few batches.
+    tags: free labels; smoke: one epoch of a few batches.
     """
     started = time.perf_counter()
     display = display or Silent()
@@ -261,10 +255,9 @@ def train(
     if other is not None:
         _initialise(experiment, network, other, display)
     trainer = make_trainer(experiment, network, complete)
-    run = store.create(config.name, tags)
-    run.open()
+    run = store.create(config.name, tags, **_known(experiment, network))
     with _settling(run):
-        _describe(run, experiment, network, command)
+        _keep_inputs(run, experiment)
         _train_and_finish(run, experiment, trainer, display, started)
     return run
 
@@ -478,39 +471,40 @@ def _settling(run: Run) -> Iterator[None]:
         raise
 
 
-def _describe(run: Run, experiment: Experiment, network: keras.Model, command: Sequence[str]) -> None:
-    """The files and the record a run has before its first step."""
+def _known(experiment: Experiment, network: keras.Model) -> dict[str, Any]:
+    """What a run's record says before its first step."""
+    config, bundle = experiment.config, experiment.bundle
+    return {
+        "seed": config.seed,
+        "hardware": environment.hardware(_gpu_names() if experiment.gpu else ()),
+        "model": config.model.registry_name,
+        "data": config.data.name.registry_name if config.data.name else Path(config.data.path or "").name,
+        "kind": bundle.kind,
+        "task": bundle.task,
+        "classes": bundle.classes,
+        "data_fingerprint": bundle.fingerprint,
+        "splits": {name: len(split) for name, split in _splits(bundle).items()},
+        "splits_from": bundle.splits_from,
+        "notes": bundle.notes,
+        "skipped": bundle.skipped,
+        "precision": experiment.precision,
+        "parameters": int(network.count_params()),
+        "monitor": config.training.monitor if bundle.validation is not None else "loss",
+    }
+
+
+def _keep_inputs(run: Run, experiment: Experiment) -> None:
+    """The resolved config, the user's code and the preprocessing: all that is needed to repeat the run."""
     from bmcli import preprocessing
     from bmcli.config import resolve
 
-    config, bundle = experiment.config, experiment.bundle
+    config = experiment.config
     kept = _code_names(config)
     for name, source in zip(kept, config.code, strict=True):
         run.write_bytes(name, Path(source).read_bytes())
     run.write_text(layout.CONFIG, resolve.dump(config.model_copy(update={"code": kept})))
     for name, text in preprocessing.dump(experiment.preprocessing, experiment.spec).items():
         run.write_text(name, text)
-    run.update(
-        command=tuple(command),
-        seed=config.seed,
-        versions=environment.versions(),
-        git=environment.git(Path.cwd()),
-        hardware=environment.hardware(_gpu_names() if experiment.gpu else ()),
-        environment=environment.variables(),
-        model=config.model.registry_name,
-        data=config.data.name.registry_name if config.data.name else Path(config.data.path or "").name,
-        kind=bundle.kind,
-        task=bundle.task,
-        classes=bundle.classes,
-        data_fingerprint=bundle.fingerprint,
-        splits={name: len(split) for name, split in _splits(bundle).items()},
-        splits_from=bundle.splits_from,
-        notes=bundle.notes,
-        skipped=bundle.skipped,
-        precision=experiment.precision,
-        parameters=int(network.count_params()),
-        monitor=config.training.monitor if bundle.validation is not None else "loss",
-    )
 
 
 def _splits(bundle: DataBundle) -> dict[str, Split]:
@@ -610,8 +604,3 @@ def _freeze_again(experiment: Experiment, network: keras.Model) -> None:
 
     assert experiment.config.init_from is not None
     freeze(network, experiment.config.init_from.freeze)
-
-
-def command_line() -> tuple[str, ...]:
-    """As typed, for the record."""
-    return ("bm", *sys.argv[1:])

@@ -77,10 +77,7 @@ def fit(
     cache_gib: decoded pictures of all splits together are kept in memory up to this many GiB.
     Raises DataError listing all training examples that cannot be used.
     """
-    from bmcli.data.bundle import DataSpec
-
     preprocessing: Any  # a Preprocessing
-    vocabulary_size = max_length = None
     if bundle.kind == "image":
         from bmcli.preprocessing.image import ImagePreprocessing
 
@@ -94,24 +91,29 @@ def fit(
         from bmcli.preprocessing.text import TextPreprocessing
 
         preprocessing = TextPreprocessing.fit(bundle.train.examples, options.text)  # type: ignore[arg-type]
-        vocabulary_size, max_length = preprocessing.vocabulary_size, preprocessing.max_length
     else:
         from bmcli.preprocessing.table import TablePreprocessing
 
         preprocessing = TablePreprocessing.fit(bundle.train.examples, options.table, bundle.train.ids)  # type: ignore[arg-type]
+    return preprocessing, spec_of(bundle, preprocessing)
+
+
+def spec_of(bundle: DataBundle, preprocessing: Preprocessing) -> DataSpec:
+    """What a model needs to know of this data, prepared in this way (fitted on it, or on another run's)."""
+    from bmcli.data.bundle import DataSpec
+
     offset, scale = _target_scaling(bundle)
-    spec = DataSpec(
+    return DataSpec(
         kind=bundle.kind,
         task=bundle.task,
         input_shape=preprocessing.input_shape,
         classes=bundle.classes,
         target_name=bundle.target_name,
-        vocabulary_size=vocabulary_size,
-        max_length=max_length,
+        vocabulary_size=getattr(preprocessing, "vocabulary_size", None),
+        max_length=getattr(preprocessing, "max_length", None),
         target_offset=offset,
         target_scale=scale,
     )
-    return preprocessing, spec
 
 
 def _target_scaling(bundle: DataBundle) -> tuple[float, float]:

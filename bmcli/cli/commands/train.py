@@ -83,7 +83,6 @@ def train(
             loaded,
             session.store,
             tags=tag or (),
-            command=pipeline.command_line(),
             device=device,
             display=display,
         )
@@ -108,7 +107,7 @@ def _unfinished(session: Session, config: ExperimentConfig) -> Run | None:
     """The newest run that stopped early and was made from the same resolved config."""
     from bmcli import pipeline
 
-    for run in reversed(session.store.named(config.name)):
+    for run in session.store.named(config.name):
         if run.status in ("interrupted", "failed") and pipeline.made_from(run, config):
             return run
     return None
