@@ -14,14 +14,27 @@ Rules every builder keeps, so that runs repeat, weights reload and plain Keras o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bmcli.registry import Component, Registry
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from bmcli.data.bundle import DataSpec, Kind, Task
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Weights found in closed form, float64, of which the model holds the nearest float32.
+
+    kernel: [features, units]; bias: [units]. They map the model's inputs to its raw outputs.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
 
 
 class Model(Component):
@@ -39,17 +52,25 @@ class Model(Component):
         """
         return []
 
+    def check_task(self, task: Task) -> list[tuple[tuple[str | int, ...], str]]:
+        """What the options do not allow for this task, as (path of the option, message); no Keras."""
+        return []
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether `solve` sets the weights, and no steps are trained."""
+        return False
+
     def build(self, spec: DataSpec) -> keras.Model:
         """The network: inputs [batch, *spec.input_shape] to raw outputs [batch, spec.units], float32."""
         raise NotImplementedError
 
-    def solve(self, model: keras.Model, spec: DataSpec, inputs: Any, targets: Any) -> bool:
-        """Set the weights in closed form from all training data, where the model can; True if it did.
+    def solve(self, model: keras.Model, spec: DataSpec, inputs: Any, targets: Any) -> Solution | None:
+        """Set the weights in closed form from all training data, where the model can; None if it cannot.
 
-        inputs: float32 [N, features]; targets as the loss takes them, [N, units]. A model that returns True
-        is not trained by steps.
+        inputs: float32 or float64 [N, features]; targets as the loss takes them, [N, units].
         """
-        return False
+        return None
 
 
 MODELS: Registry[Model] = Registry("model", Model, __name__)

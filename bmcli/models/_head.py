@@ -23,7 +23,7 @@ def finished(model: keras.Model, spec: DataSpec) -> keras.Model:
     import keras
 
     layers = keras.layers
-    (raw,) = model.outputs
+    raw = model.output
     if spec.task == "multiclass":
         output = layers.Activation("softmax", dtype="float32", name="output")(raw)
     elif spec.task == "multilabel":
@@ -38,4 +38,4 @@ def finished(model: keras.Model, spec: DataSpec) -> keras.Model:
         output = layers.Rescaling(
             spec.target_scale, offset=spec.target_offset, dtype="float32", name="output"
         )(raw)
-    return keras.Model(model.inputs, output, name=model.name)
+    return keras.Model(model.input, output, name=model.name)

@@ -1,0 +1,93 @@
+"""A transformer encoder for texts: attention between all tokens, then their mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from bmcli.models import MODELS, Model
+from bmcli.models._frame import dropout, masked_pooling, network, network_input, token_mask
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.data.bundle import DataSpec
+
+
+@MODELS.register("transformer")
+class Transformer(Model):
+    """Self-attention over a text's tokens (encoder, pre-norm), then their mean."""
+
+    kinds = ("text",)
+    source = (
+        "Vaswani et al.: Attention is all you need (arXiv:1706.03762); Xiong et al.: On layer normalization "
+        "in the transformer architecture (arXiv:2002.04745)"
+    )
+
+    width: int = Field(64, ge=1, le=8192, description="Numbers that stand for each token in every block.")
+    blocks: int = Field(1, ge=1, le=100, description="How often attention and feed-forward are repeated.")
+    heads: int = Field(4, ge=1, le=256, description="Attention heads per block; must divide width.")
+    feed_forward: int = Field(
+        128, ge=1, le=65_536, description="Width of the hidden layer that follows attention in a block."
+    )
+    activation: Literal["relu", "gelu", "silu"] = Field(
+        "relu", description="In the feed-forward layers; relu is the fastest on CPUs."
+    )
+    dropout: float = Field(
+        0.1, ge=0, lt=1, description="Share dropped in training after every step of a block."
+    )
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Transformer:
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        return self
+
+    def build(self, spec: DataSpec) -> keras.Model:
+        """Token and position embeddings, the blocks, a last normalisation, the mean over the tokens."""
+        from keras import layers, ops
+
+        inputs = network_input(spec)
+        mask = token_mask(inputs)
+        positions = ops.cumsum(ops.ones_like(inputs), axis=1) - 1
+        x = layers.Embedding(spec.vocabulary_size, self.width, name="token_embedding")(inputs)
+        x = x + layers.Embedding(spec.max_length, self.width, name="position_embedding")(positions)
+        x = dropout(x, self.dropout, "embedding_dropout")
+        for number in range(1, self.blocks + 1):
+            name = f"block{number}"
+            y = layers.LayerNormalization(epsilon=1e-6, name=f"{name}_attention_norm")(x)
+            y = self._attention(y, mask, f"{name}_attention")
+            x = x + dropout(y, self.dropout, f"{name}_attention_dropout")
+            y = layers.LayerNormalization(epsilon=1e-6, name=f"{name}_feed_forward_norm")(x)
+            y = layers.Dense(self.feed_forward, activation=self.activation, name=f"{name}_feed_forward1")(y)
+            y = layers.Dense(self.width, name=f"{name}_feed_forward2")(y)
+            x = x + dropout(y, self.dropout, f"{name}_feed_forward_dropout")
+        x = layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
+        return network("transformer", inputs, masked_pooling(x, mask, "mean"), spec)
+
+    def _attention(self, x: Any, mask: Any, name: str) -> Any:
+        """Multi-head self-attention [batch, length, width] -> the same shape.
+
+        Written with dense layers and matrix products: what `keras.layers.MultiHeadAttention` computes, but
+        without its einsums, which ONNX Runtime runs slowly. A row of padding alone attends evenly to all of
+        its tokens (a large negative number instead of minus infinity), so that nothing becomes NaN.
+        """
+        from keras import layers, ops
+
+        size = self.width // self.heads
+
+        def heads(role: str, order: tuple[int, int, int]) -> Any:
+            projected = layers.Dense(self.width, name=f"{name}_{role}")(x)
+            split = layers.Reshape((-1, self.heads, size), name=f"{name}_{role}_split")(projected)
+            return layers.Permute(order, name=f"{name}_{role}_heads")(split)
+
+        query = heads("query", (2, 1, 3))  # [batch, heads, length, size]
+        key = heads("key", (2, 3, 1))  # [batch, heads, size, length]
+        value = heads("value", (2, 1, 3))
+        scores = ops.matmul(query, key) * size**-0.5
+        scores = ops.where(ops.expand_dims(mask, (1, 2)), scores, -1e9)
+        mixed = ops.matmul(ops.softmax(scores, axis=-1), value)
+        joined = layers.Permute((2, 1, 3), name=f"{name}_join")(mixed)
+        joined = layers.Reshape((-1, self.width), name=f"{name}_flat")(joined)
+        return layers.Dense(self.width, name=f"{name}_output")(joined)
