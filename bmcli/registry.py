@@ -33,7 +33,10 @@ from bmcli.errors import UsageError, did_you_mean
 class Component(BaseModel):
     """Base of everything chosen by name. Frozen: an instance is a value, its fields the options."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+    # defer_build: a validator is only made for what a config picks; the others cost start-up time.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, defer_build=True
+    )
 
     registry_name: ClassVar[str] = ""
     source: ClassVar[str] = ""

@@ -40,7 +40,9 @@ class RunReference:
 class Section(BaseModel):
     """Base of every map in a config: unknown keys are errors, values are frozen, NaN is no number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, defer_build=True
+    )
 
 
 def _not_reserved(name: str) -> str:

@@ -49,7 +49,6 @@ _CONSTANTS: dict[str, Scalar] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _MOST_PROBLEMS = 50
 
 
@@ -180,13 +179,12 @@ class _Document:
 
     def root(self) -> Node:
         """The document's node; ConfigError with all that is wrong."""
-        self._refuse_forbidden()
         try:
             node = self._read(yaml.parse(self.text, Loader=_LOADER))
         except yaml.MarkedYAMLError as error:
             raise self._syntax_error(error) from error
-        except yaml.YAMLError as error:
-            raise _error(f"not valid YAML: {error}", Place(self.name)) from error
+        except (yaml.reader.ReaderError, UnicodeEncodeError) as error:
+            raise self._forbidden_character() from error
         if self.problems:
             raise config_error(self.problems)
         return node
@@ -292,16 +290,14 @@ class _Document:
                 )
         return Node(value, self._at(event), self.folder, event.value)
 
-    def _refuse_forbidden(self) -> None:
-        found = _FORBIDDEN.search(self.text)
-        if found is None:
-            return
-        before = _BREAK.split(self.text[: found.start()])
-        character = f"U+{ord(found.group()):04X}"
-        what = "a NUL byte" if found.group() == "\0" else f"the control character {character}"
-        raise _error(
-            f"{what} in the text", self._place(len(before) - 1, len(before[-1])), "is this a text file?"
-        )
+    def _forbidden_character(self) -> ConfigError:
+        """The first character YAML does not allow: a control character, or half of a surrogate pair."""
+        at = next((i for i, c in enumerate(self.text) if not c.isprintable() and not _may_stand(ord(c))), 0)
+        code = ord(self.text[at])
+        before = _BREAK.split(self.text[:at])
+        what = f"the control character U+{code:04X}" if code else "a NUL byte"
+        place = self._place(len(before) - 1, len(before[-1]))
+        return _error(f"{what} in the text", place, "is this a text file?")
 
     def _syntax_error(self, error: yaml.MarkedYAMLError) -> ConfigError:
         mark = error.problem_mark or error.context_mark
@@ -363,6 +359,11 @@ _NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], Scalar]], ...] = (
     (_HEXADECIMAL, lambda text: int(text[2:], 16)),
     (_INFINITY, lambda text: float(text.lower().replace(".", ""))),
 )
+
+
+def _may_stand(code: int) -> bool:
+    """YAML 1.2, production c-printable."""
+    return code in (0x09, 0x0A, 0x0D, 0x85) or 0x20 <= code < 0x7F or 0xA0 <= code < 0xD800 or 0xDFFF < code
 
 
 def _decoded(data: bytes, name: str) -> str:
