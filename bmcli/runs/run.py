@@ -184,15 +184,20 @@ class Run:
             manifests.write(self.path, manifest.settle(name, hashes[0]))
 
     def append_line(self, name: str, text: str) -> None:
-        """Add a line to a growing file; it joins the manifest with `seal`."""
+        """Add a line to a growing file. It joins the manifest with `seal`, or stays there."""
         path = self._inside(name)
         with self._writing:
-            if name not in self._appended:
-                self._appended.add(name)
-                with self._changing() as manifest:
-                    if manifest.names(name):
-                        manifests.write(self.path, manifest.without(name))
+            if name in self._appended:
+                atomic.append_line(path, text)
+                return
+            with self._changing() as manifest:
+                if self._opened is None and manifest.names(name):
+                    self.write_bytes(name, self.read_bytes(name) + text.encode() + b"\n")
+                    return
                 path.parent.mkdir(parents=True, exist_ok=True)
+                if manifest.names(name):
+                    manifests.write(self.path, manifest.without(name))
+            self._appended.add(name)
             atomic.append_line(path, text)
 
     def remove_file(self, name: str) -> None:

@@ -1,0 +1,127 @@
+"""What `bm train` says before and after training: labelled lines, as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bmcli.cli.figures import count, duration, figure, short, size
+from bmcli.cli.render import one_line
+from bmcli.runs import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bmcli.data.bundle import DataBundle
+    from bmcli.evaluation.evaluate import Evaluation
+    from bmcli.pipeline import Experiment, Finished
+    from bmcli.runs.run import Run
+
+THINGS = {"image": "photos", "text": "texts", "table": "rows"}
+"""What examples of each kind are called."""
+
+RATES = {"image": "img/s", "text": "texts/s", "table": "rows/s"}
+
+_EXAMPLE_INPUT = {"image": "PHOTO", "text": "--text 'SOME TEXT'", "table": "TABLE.csv"}
+
+
+def header(run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> list[tuple[str, str]]:
+    """(label, text) of the lines above the table of epochs; the first label is the run's id."""
+    from bmcli.runs.environment import usable_cores
+
+    config, bundle, training = experiment.config, experiment.bundle, experiment.config.training
+    optimizer: Any = training.optimizer
+    schedule: Any = training.schedule
+    rate = getattr(optimizer, "learning_rate", None)
+    device = "GPU" if experiment.gpu else f"CPU, {usable_cores()} cores"
+    parts = [
+        f"{training.epochs} epochs × {steps_per_epoch:,} steps",
+        " ".join([optimizer.registry_name, *([short(rate)] if rate else []), schedule.registry_name]),
+        experiment.precision,
+        device,
+    ]
+    return [
+        (run.id, f"seed {config.seed}"),
+        ("data", _data(bundle)),
+        ("model", f"{config.model.registry_name} · {count(parameters)} parameters"),
+        ("training", " · ".join(parts)),
+    ]
+
+
+def _data(bundle: DataBundle) -> str:
+    splits = {"train": bundle.train, "val": bundle.validation, "test": bundle.test}
+    sizes = {name: len(split) for name, split in splits.items() if split is not None}
+    text = f"{sum(sizes.values()):,} {THINGS[bundle.kind]}"
+    if bundle.task == "regression":
+        text += f", predicting {one_line(bundle.target_name)}"
+    else:
+        what = "labels" if bundle.task == "multilabel" else "classes"
+        text += f", {len(bundle.classes)} {what}{_spread(bundle)}"
+    return text + " · " + " ".join(f"{name} {number:,}" for name, number in sizes.items())
+
+
+def _spread(bundle: DataBundle) -> str:
+    """The smallest and the largest class, ' (61–488)'."""
+    if bundle.task == "multilabel":
+        return ""
+    import numpy as np
+
+    targets = [s.targets for s in (bundle.train, bundle.validation, bundle.test) if s is not None]
+    counts = np.bincount(np.concatenate(targets), minlength=len(bundle.classes))
+    return f" ({counts.min():,}–{counts.max():,})"
+
+
+def summary(finished: Finished) -> list[str]:
+    """The lines below the table of epochs: what came out, where it is, what to do with it."""
+    run, record = finished.run, finished.run.record
+    first = f"✓ {run.id} completed in {duration(finished.seconds)}"
+    if record.best_epoch is not None:
+        first += f" · best epoch {record.best_epoch} by {record.monitor}"
+    lines = [first]
+    if finished.evaluations:
+        lines += evaluation_lines(_shown(finished.evaluations), record.kind)
+    lines.append(" · ".join(_files(run)))
+    lines.append(f"next   bm predict {_EXAMPLE_INPUT.get(record.kind or '', 'INPUT')} --run {run.id}")
+    return lines
+
+
+def _shown(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """The test split's, or the last one measured."""
+    return next((e for e in evaluations if e.split == "test"), evaluations[-1])
+
+
+def evaluation_lines(evaluation: Evaluation, kind: str | None) -> list[str]:
+    """One split's figures: the headline beside the trivial answer, what is weak, what is mixed up."""
+    lines = [f"{evaluation.split}, {evaluation.examples:,} {THINGS.get(kind or '', 'examples')}"]
+    baseline = evaluation.baseline
+    beside = f"{one_line(baseline.name)}: {figure(baseline.value)}" if baseline is not None else ""
+    rows = [(evaluation.headline, figure(evaluation.metrics.get(evaluation.headline)), beside)]
+    weakest = evaluation.weakest_class
+    if weakest is not None:
+        few = ": few" if weakest.few else ""
+        rows.append(
+            (
+                "weakest class",
+                one_line(weakest.name),
+                f"{weakest.metric} {weakest.value:.2f} (n = {weakest.support:,}{few})",
+            )
+        )
+    width = max(len(value) for _, value, _ in rows)
+    lines += [f"  {label:<17}  {value:<{width}}   {text}".rstrip() for label, value, text in rows]
+    confused = evaluation.most_confused
+    if confused is not None:
+        pair = f"{one_line(confused.true)} → {one_line(confused.predicted)}"
+        times = "once" if confused.count == 1 else f"{confused.count:,} times"
+        lines.append(f"  {'most confused':<17}  {pair}, {times}")
+    return lines
+
+
+def _files(run: Run) -> list[str]:
+    """The run's path and size, and the files a person opens."""
+    parts = [one_line(str(run.path)), size(run.size())]
+    if run.exists(layout.REPORT):
+        parts.append(layout.REPORT)
+    if run.exists(layout.MODEL_ONNX):
+        difference = (run.record.onnx or {}).get("max_difference")
+        agrees = f" (matches Keras: {difference:.0e})" if isinstance(difference, float) else ""
+        parts.append(layout.MODEL_ONNX + agrees.replace("e-0", "e-"))
+    return parts
