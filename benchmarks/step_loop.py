@@ -2,8 +2,8 @@
 
     python benchmarks/step_loop.py [--rounds 3] [--batch-size 128]
 
-Prints images per second (median of the rounds) and the ratio to `fit`. The data is random: nothing is learned,
-only time is measured. Both sides compile before the clock starts.
+Prints images per second (median of the rounds) and the ratio to `fit`. The data is random:
+nothing is learnt, only time is measured. Both sides compile before the clock starts.
 """
 
 from __future__ import annotations
