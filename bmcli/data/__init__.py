@@ -8,9 +8,9 @@ Importing this package is cheap; NumPy and the readers come with the first call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bmcli.config.schema import DataConfig
@@ -46,13 +46,12 @@ def read_labelled(
     path: str | Path,
     config: DataConfig,
     spec: DataSpec,
-    columns: Mapping[str, Literal["numeric", "categorical"]] | None = None,
 ) -> Split:
     """A labelled file or folder in the form of the run's own data, with the run's classes.
 
-    columns: for tables, the columns the run takes and what they are; inferred from the file where not given.
+    A table's columns come as texts, None where missing: what is a number, the run's preprocessing knows.
     Raises DataError; a label the run does not know is a problem like an unusable row.
     """
     from bmcli.data import loading
 
-    return loading.read_labelled(Path(path), config, spec, columns)
+    return loading.read_labelled(Path(path), config, spec)

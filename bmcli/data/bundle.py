@@ -12,7 +12,7 @@ Raw examples are one of three kinds, each indexable and cheap to pass around:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -132,6 +132,16 @@ class Parts:
     splits_from: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+
+    def split(self, name: SplitName) -> Split | None:
+        """The split of that name, or None where there is none."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
+    def with_split(self, name: SplitName, split: Split) -> Parts:
+        """The same with that split put in."""
+        if name == "train":
+            return replace(self, train=split)
+        return replace(self, validation=split) if name == "validation" else replace(self, test=split)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def _add_examples(add: Callable[[Any], None], split: Split, digests: Mapping[str
 def _add_array(add: Callable[[Any], None], array: np.ndarray) -> None:
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     add(f"{little.dtype.str} {little.shape}\n".encode())
-    add(memoryview(np.ascontiguousarray(little)).cast("B") if little.size else b"")
+    add(np.ascontiguousarray(little).view(np.uint8).data if little.size else b"")
 
 
 def _add_texts(add: Callable[[Any], None], texts: Sequence[str]) -> None:

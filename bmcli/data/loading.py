@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from bmcli.config.schema import DataConfig
 from bmcli.data import splits
-from bmcli.data.bundle import DataBundle, DataSpec, Images, Parts, Split, Task
+from bmcli.data.bundle import DataBundle, DataSpec, Images, Parts, Split, SplitName, Task
 from bmcli.data.download import data_home
 from bmcli.data.fingerprint import fingerprint
-from bmcli.errors import DataError, Place, Problem
+from bmcli.errors import ConfigError, DataError, Place, Problem
 
 Progress = Callable[[str, int, int], None]
-SPLITS: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 def load(
@@ -35,6 +34,11 @@ def load(
     if limit is None:  # unusable pictures leave before the cut, so that shares are exact
         parts = _checked(parts, config, digests, progress)
     _require_sense(parts)
+    if config.group is not None and parts.groups is None:
+        raise ConfigError(
+            "data.group needs a table's column or a folder's file names, which this data does not have",
+            hint="leave data.group out",
+        )
     parts, made, notes = splits.cut(
         parts,
         test=config.test if isinstance(config.test, float) else 0.0,
@@ -43,12 +47,14 @@ def load(
     )
     _require_training_examples(parts)
     if limit is not None:  # a quick trial looks at no more files than it uses
-        kept = {n: splits.sample(s, parts.task, limit, config.seed) for n in SPLITS if (s := _of(parts, n))}
-        parts = _checked(replace(parts, groups=None, **kept), config, digests, progress)
-        made = {
-            **dict.fromkeys(kept, f"at most {limit}"),
-            **{n: f"{how}, at most {limit}" for n, how in made.items()},
-        }
+        kept = [name for name in SPLITS if parts.split(name) is not None]
+        for name in kept:
+            whole = parts.split(name)
+            assert whole is not None
+            parts = parts.with_split(name, splits.sample(whole, parts.task, limit, config.seed))
+        parts = _checked(replace(parts, groups=None), config, digests, progress)
+        origins = {"train": "the rest", **parts.splits_from, **made}
+        made = {name: f"{origins[name]}, at most {limit}" for name in kept}
     return DataBundle(
         kind=parts.kind,
         task=parts.task,
@@ -56,7 +62,7 @@ def load(
         train=parts.train,
         validation=parts.validation,
         test=parts.test,
-        fingerprint=fingerprint({n: _of(parts, n) for n in SPLITS}, parts.classes, digests),
+        fingerprint=fingerprint({name: parts.split(name) for name in SPLITS}, parts.classes, digests),
         target_name=parts.target_name,
         splits_from={**parts.splits_from, **made},
         notes=parts.notes + notes,
@@ -68,12 +74,11 @@ def read_labelled(
     path: Path,
     config: DataConfig,
     spec: DataSpec,
-    columns: Mapping[str, Literal["numeric", "categorical"]] | None = None,
 ) -> Split:
     """See `bmcli.data.read_labelled`."""
     from bmcli.data.own import read_split
 
-    parts = read_split(path, config, spec, columns)
+    parts = read_split(path, config, spec)
     parts = _checked(parts, config, {}, None)
     if not len(parts.train):
         raise DataError(f"{path} holds no usable example")
@@ -93,7 +98,7 @@ def _read(
 
             return like_named(dataset, config, examples)
         parts = dataset.load(home, progress)
-        given = {n: "official" for n in SPLITS[1:] if _of(parts, n) is not None}
+        given: dict[str, str] = {n: "official" for n in SPLITS[1:] if parts.split(n) is not None}
         if given:
             given["train"] = "official"
         return _with_given_files(replace(parts, splits_from={**given, **parts.splits_from}), config)
@@ -111,25 +116,19 @@ def _read(
 def _with_given_files(parts: Parts, config: DataConfig) -> Parts:
     """A named dataset with `validation` or `test` given as a file or folder of one's own."""
     spec = DataSpec(parts.kind, parts.task, (), parts.classes, parts.target_name)
-    for name in ("validation", "test"):
+    for name in SPLITS[1:]:
         where = getattr(config, name)
         if isinstance(where, str):
             from bmcli.data.own import read_split
 
-            own = read_split(Path(where), config, spec, None)
+            own = read_split(Path(where), config, spec)
             parts = replace(
-                parts,
+                parts.with_split(name, own.train),
                 splits_from={**parts.splits_from, name: f"given: {Path(where).name}"},
                 notes=parts.notes + own.notes,
                 skipped=parts.skipped + own.skipped,
-                **{name: own.train},
             )
     return parts
-
-
-def _of(parts: Parts, name: str) -> Split | None:
-    split: Split | None = getattr(parts, name)
-    return split
 
 
 def _checked(parts: Parts, config: DataConfig, digests: dict[str, bytes], progress: Progress | None) -> Parts:
@@ -141,7 +140,7 @@ def _checked(parts: Parts, config: DataConfig, digests: dict[str, bytes], progre
 
     problems: list[Problem] = []
     for name in SPLITS:
-        split = _of(parts, name)
+        split = parts.split(name)
         if split is None or not isinstance(split.examples, Images) or split.examples.paths is None:
             continue
         from bmcli.data.readers.images import probe
@@ -155,7 +154,7 @@ def _checked(parts: Parts, config: DataConfig, digests: dict[str, bytes], progre
         looked_at = replace(split, examples=Images(paths=paths, sizes=found.sizes, grey=found.grey))
         if name == "train" and parts.groups is not None:
             parts = replace(parts, groups=tuple(g for g, ok in zip(parts.groups, good, strict=True) if ok))
-        parts = replace(parts, **{name: looked_at.take(np.flatnonzero(good))})
+        parts = parts.with_split(name, looked_at.take(np.flatnonzero(good)))
     notes, skipped = settle(problems, "file", skip=config.skip_unusable)
     return replace(parts, notes=parts.notes + notes, skipped=parts.skipped + skipped)
 
@@ -187,5 +186,5 @@ def _require_training_examples(parts: Parts) -> None:
 
 def _seen(targets: np.ndarray, task: Task, classes: int) -> np.ndarray:
     if task == "multilabel":
-        return targets.any(axis=0)
+        return np.asarray(targets.any(axis=0))
     return np.bincount(targets, minlength=classes) > 0

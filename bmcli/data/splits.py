@@ -19,7 +19,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from bmcli.data.bundle import Parts, Split, Task
+from bmcli.data.bundle import Parts, Split, SplitName, Task
 from bmcli.errors import DataError
 
 
@@ -32,8 +32,9 @@ def cut(
     """
     made: dict[str, str] = {}
     notes: list[str] = []
-    for name, share in (("test", test), ("validation", validation)):
-        if getattr(parts, name) is not None or not share:
+    shares: tuple[tuple[SplitName, float], ...] = (("test", test), ("validation", validation))
+    for name, share in shares:
+        if parts.split(name) is not None or not share:
             continue
         chosen = choose(parts.train, parts.task, share, seed, name, parts.groups)
         rest = np.flatnonzero(~chosen)
@@ -48,10 +49,9 @@ def cut(
             notes += _small_classes(parts)
         groups = parts.groups
         parts = replace(
-            parts,
+            parts.with_split(name, parts.train.take(np.flatnonzero(chosen))),
             train=parts.train.take(rest),
             groups=None if groups is None else tuple(groups[i] for i in rest),
-            **{name: parts.train.take(np.flatnonzero(chosen))},
         )
         how = ["grouped"] if groups else []
         how += ["stratified"] if parts.task in ("binary", "multiclass") else []

@@ -53,7 +53,7 @@ class Imdb(Dataset):
         place = folder or fetch(ARCHIVE, home, progress)
         reviews = _from_folder(place) if folder else _from_archive(place)
         train, test = (self._split(name, reviews[name], place) for name in ("train", "test"))
-        notes = ()
+        notes: tuple[str, ...] = ()
         counts = {
             f"{s}/{c}": sum(i.startswith(f"{s}/{c}/") for i in reviews[s])
             for s in reviews

@@ -79,7 +79,10 @@ def read(path: Path) -> dict[str, Arrays]:
 
 
 def _shape(examples: Images | Table) -> tuple[int, ...]:
-    return (len(examples.columns),) if isinstance(examples, Table) else np.shape(examples.arrays)[1:]
+    if isinstance(examples, Table):
+        return (len(examples.columns),)
+    assert examples.arrays is not None
+    return examples.arrays.shape[1:]
 
 
 def _pair(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str, path: Path) -> Arrays:

@@ -1,0 +1,333 @@
+"""The user's own data: folders, tables and arrays, all brought into `Parts` in the same three steps.
+
+raw       each split as its reader finds it: examples, truth as texts, ids, groups, problems
+settle    unusable rows and files end it, or are left out
+encode    one task and one list of classes for all splits
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bmcli.config.schema import DataConfig
+from bmcli.data import columns
+from bmcli.data.bundle import DataSpec, Examples, Images, Kind, Parts, Split, Table, Texts
+from bmcli.data.readers.problems import settle
+from bmcli.data.targets import Truth, classes_of, encode, infer_task
+from bmcli.errors import ConfigError, DataError, Place, Problem
+
+FORMATS = "a folder of pictures or texts, .csv, .tsv, .jsonl, .parquet or .npz"
+
+
+@dataclass(frozen=True)
+class Raw:
+    """One split as found. groups: one text per example, or None; origin: where it comes from."""
+
+    kind: Kind
+    examples: Examples
+    truth: Truth
+    ids: tuple[str, ...]
+    origin: str
+    groups: tuple[str, ...] | None = None
+
+    def take(self, indices: np.ndarray) -> Raw:
+        """The examples at `indices`."""
+        return replace(
+            self,
+            examples=self.examples.take(indices),
+            truth=replace(self.truth, labels=tuple(self.truth.labels[i] for i in indices)),
+            ids=tuple(self.ids[i] for i in indices),
+            groups=None if self.groups is None else tuple(self.groups[i] for i in indices),
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a reader brings: splits by name, unusable files or rows ('file', 'row'), things to say."""
+
+    splits: dict[str, Raw]
+    problems: list[Problem]
+    unit: str
+    target_name: str = "target"
+    notes: tuple[str, ...] = ()
+
+
+def read(config: DataConfig) -> Parts:
+    """All at `data.path`, and at `data.validation` and `data.test` where these are files or folders."""
+    assert config.path is not None
+    found = _read(Path(config.path), config)
+    for name in ("validation", "test"):
+        where = getattr(config, name)
+        if not isinstance(where, str):
+            continue
+        if name in found.splits:
+            raise ConfigError(
+                f"data.{name} names {where}, but {config.path} brings a {name} split of its own",
+                hint=f"leave data.{name} out",
+            )
+        other = _read(Path(where), config, like=found)
+        found = replace(
+            found,
+            splits={**found.splits, name: replace(_only(other, where), origin=f"given: {Path(where).name}")},
+            problems=found.problems + other.problems,
+        )
+    _distinct_ids(found)
+    notes, skipped = settle(found.problems, found.unit, skip=config.skip_unusable, source=config.path)
+    return _encoded(found, config, notes, skipped)
+
+
+def read_split(path: Path, config: DataConfig, spec: DataSpec) -> Parts:
+    """One labelled file or folder as `train`, with the kind, task and classes of `spec`."""
+    found = _read(path, config, spec=spec)
+    raw = _only(found, str(path))
+    targets, bad = encode(raw.truth, spec.task, spec.classes)
+    problems = [*found.problems, *(Problem(what, Place(raw.ids[i])) for i, what in bad.items())]
+    notes, skipped = settle(problems, found.unit, skip=config.skip_unusable, source=path)
+    good = np.array([i not in bad for i in range(len(raw.ids))], bool)
+    split = Split(raw.examples, targets, raw.ids).take(np.flatnonzero(good))
+    return Parts(spec.kind, spec.task, spec.classes, split, notes=notes, skipped=skipped)
+
+
+def _encoded(found: Found, config: DataConfig, notes: tuple[str, ...], skipped: tuple[str, ...]) -> Parts:
+    train = found.splits["train"]
+    if not train.ids:
+        raise DataError(f"{config.path} holds no usable examples")
+    task = infer_task(train.truth, config.task)
+    classes = () if task == "regression" else classes_of([raw.truth for raw in found.splits.values()])
+    if len(classes) > max(100, len(train.ids) / 2):
+        raise DataError(
+            f"the target '{found.target_name}' has {len(classes):,} different values "
+            f"in {len(train.ids):,} examples",
+            hint="is it the right column (data.target)? for a quantity say data.task: regression",
+        )
+    splits: dict[str, Split] = {}
+    groups = train.groups
+    problems: list[Problem] = []
+    for name, raw in found.splits.items():
+        targets, bad = encode(raw.truth, task, classes)
+        problems += [Problem(what, Place(raw.ids[i])) for i, what in bad.items()]
+        good = np.array([i for i in range(len(raw.ids)) if i not in bad], np.int64)
+        splits[name] = Split(raw.examples, targets, raw.ids).take(good)
+        if name == "train" and groups is not None:
+            groups = tuple(groups[i] for i in good)
+    more_notes, more_skipped = settle(problems, found.unit, skip=config.skip_unusable, source=config.path)
+    if config.task is None:
+        said = {"binary": "two classes", "multiclass": f"{len(classes)} classes"}.get(task, task)
+        notes = (f"task: {task} (inferred)" if task == said else f"task: {task} (inferred: {said})", *notes)
+    return Parts(
+        kind=train.kind,
+        task=task,
+        classes=classes,
+        train=splits["train"],
+        validation=splits.get("validation"),
+        test=splits.get("test"),
+        groups=groups,
+        target_name=found.target_name,
+        splits_from={name: raw.origin for name, raw in found.splits.items() if raw.origin},
+        notes=found.notes + notes + more_notes,
+        skipped=skipped + more_skipped,
+    )
+
+
+def _read(path: Path, config: DataConfig, like: Found | None = None, spec: DataSpec | None = None) -> Found:
+    """The splits at a path. like: the main data, whose columns and kind count; spec: a run's."""
+    if not path.exists():
+        raise DataError(
+            f"there is no {path}", place=Place(str(path)), hint="data.path counts from the config's folder"
+        )
+    main = like.splits["train"] if like is not None else None
+    kind = main.kind if main is not None else spec.kind if spec is not None else config.kind
+    if path.is_dir():
+        return _read_folder(path, config, kind)
+    if path.suffix.lower() == ".npz":
+        return _read_arrays(path, kind)
+    from bmcli.data.readers import tables
+
+    if path.suffix.lower() in tables.SUFFIXES:
+        return _read_table(path, config, kind, like, spec)
+    raise DataError(
+        f"{path}: not a form of data that is known", place=Place(str(path)), hint=f"data is {FORMATS}"
+    )
+
+
+# === Folders ===
+
+
+def _read_folder(root: Path, config: DataConfig, kind: Kind | None) -> Found:
+    from bmcli.data.readers import folders, images, texts
+
+    guessed = kind or folders.kind_of(root)
+    if guessed is None or guessed == "table":
+        tables = sorted(
+            p.name for p in root.iterdir() if p.suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet")
+        )
+        raise DataError(
+            f"{root} holds neither pictures nor .txt files",
+            hint=f"name the file: data.path: {root / tables[0]}" if tables else f"data is {FORMATS}",
+        )
+    scan = folders.scan(root, images.SUFFIXES if guessed == "image" else folders.TEXT_SUFFIXES)
+    problems = scan.problems
+    splits: dict[str, Raw] = {}
+    for name, files in scan.files.items():
+        ids, paths, labels = (tuple(column) for column in zip(*files, strict=True)) if files else ((), (), ())
+        examples: Examples = Images(paths=paths)
+        bad: dict[int, str] = {}
+        if guessed == "text":
+            read, bad = texts.read_files(paths)
+            examples = Texts(tuple(read))
+            problems += [Problem(what, Place(ids[i])) for i, what in bad.items()]
+        origin = f"folder {scan.folders[name]}/" if name in scan.folders else ""
+        raw = Raw(
+            "image" if guessed == "image" else "text",
+            examples,
+            Truth(labels, numbers=False),
+            ids,
+            origin,
+            _groups_by_name(ids, config),
+        )
+        splits[name] = raw.take(np.array([i for i in range(len(ids)) if i not in bad], np.int64))
+    return Found(splits, problems, "file", "class")
+
+
+def _groups_by_name(ids: tuple[str, ...], config: DataConfig) -> tuple[str, ...] | None:
+    """What the regular expression finds in each file's name; a file it does not fit is a group of its own."""
+    if config.group is None or config.path is None:
+        return None
+    try:
+        pattern = re.compile(str(config.group))
+    except re.error as error:
+        raise ConfigError(f"data.group is no regular expression: {error}") from error
+    matches = [pattern.search(name.rsplit("/", 1)[-1]) for name in ids]
+    if ids and not any(matches):
+        raise DataError(f"data.group {pattern.pattern!r} fits no file name", hint=f"a name is {ids[0]!r}")
+    return tuple(
+        (m.group(1) or "" if pattern.groups else m.group()) if m else f"\0{name}"
+        for m, name in zip(matches, ids, strict=True)
+    )
+
+
+# === Arrays ===
+
+
+def _read_arrays(path: Path, kind: Kind | None) -> Found:
+    from bmcli.data.readers import arrays
+
+    found = arrays.read(path)
+    splits = {}
+    for name, pair in found.items():
+        is_image = isinstance(pair.examples, Images)
+        if kind is not None and kind != ("image" if is_image else "table"):
+            raise DataError(f"{path} holds {'pictures' if is_image else 'rows of numbers'}, not {kind} data")
+        whole = len(found) == 1
+        ids = tuple(f"{'all' if whole else name}/{i}" for i in range(len(pair.targets)))
+        truth = _truth_of_array(
+            pair.targets, numbers=not is_image or pair.targets.dtype.kind == "f", path=path
+        )
+        splits[name] = Raw(
+            "image" if is_image else "table",
+            pair.examples,
+            truth,
+            ids,
+            "" if whole else f"arrays x_{name}, y_{name}",
+        )
+    return Found(splits, _infinite(splits), "row")
+
+
+def _truth_of_array(targets: np.ndarray, *, numbers: bool, path: Path) -> Truth:
+    if targets.ndim == 1:
+        if targets.dtype.kind == "f" and np.isfinite(targets).all() and (targets == np.rint(targets)).all():
+            targets = targets.astype(np.int64)
+        return Truth(tuple(str(value) for value in targets.tolist()), numbers=numbers)
+    if targets.dtype.kind in "US" or not np.isin(targets, (0, 1)).all():
+        raise DataError(f"{path}: y of two axes must hold 0 and 1, a column per label")
+    rows = [tuple(str(i) for i in np.flatnonzero(row)) for row in targets]
+    return Truth(tuple(rows), names=tuple(str(i) for i in range(targets.shape[1])))
+
+
+def _infinite(splits: dict[str, Raw]) -> list[Problem]:
+    """Rows of numbers with an infinity in them; they leave their split. NaN is a missing value."""
+    problems = []
+    for name, raw in list(splits.items()):
+        if isinstance(raw.examples, Table):
+            stack = np.stack(list(raw.examples.columns.values()), axis=1)
+            bad = np.isinf(stack).any(axis=1)
+            problems += [Problem("holds an infinite number", Place(raw.ids[i])) for i in np.flatnonzero(bad)]
+            splits[name] = raw.take(np.flatnonzero(~bad))
+    return problems
+
+
+# === Tables ===
+
+
+def _read_table(
+    path: Path, config: DataConfig, kind: Kind | None, like: Found | None, spec: DataSpec | None
+) -> Found:
+    from bmcli.data.readers import tables
+
+    frame = tables.read(path, delimiter=config.delimiter, header=config.header)
+    known = spec.target_name if spec is not None else like.target_name if like is not None else None
+    config = config if config.path else config.model_copy(update={"group": None})
+    roles = columns.assign(frame, config, kind, known)
+    if like is not None and isinstance(table := like.splits["train"].examples, Table):
+        uses = {name: _use(values) for name, values in table.columns.items()}
+        missing = [name for name in uses if name not in frame.data.columns]
+        if missing:
+            raise DataError(f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
+        roles = replace(roles, features=uses)
+    truth, bad = columns.truth_of(frame, roles.targets, config.label_delimiter)
+    if roles.kind == "text":
+        assert roles.text is not None
+        examples: Examples
+        examples, odd = columns.texts_of(frame, roles.text)
+    elif spec is not None:  # what is a number is the run's own to say: every cell stays a text
+        every = [
+            n for n in frame.data.columns if n not in roles.targets and not frame.data[n].dtype.is_nested()
+        ]
+        examples, odd = Table({n: columns.cells(frame.data[n]) for n in every}), []
+    else:
+        examples, odd = columns.table_of(frame, roles.features or {})
+    groups = None
+    if roles.group is not None:
+        cells = columns.texts(frame.data[roles.group]).tolist()
+        odd += [(i, f"group '{roles.group}' is missing") for i, cell in enumerate(cells) if cell is None]
+        groups = tuple(cell or "" for cell in cells)
+    problems, good = columns.row_problems(frame, [*bad, *odd])
+    raw = Raw(roles.kind, examples, truth, frame.ids(), "", groups).take(np.flatnonzero(good))
+    listed = sorted([*frame.problems, *problems], key=lambda p: _row_number(p.message))
+    name = roles.targets[0] if len(roles.targets) == 1 else "target"
+    return Found({"train": raw}, listed, "row", name, roles.notes)
+
+
+def _use(values: np.ndarray) -> columns.Use:
+    return "categorical" if values.dtype == object else "numeric"
+
+
+def _row_number(message: str) -> int:
+    found = re.match(r"row (\d+)", message)
+    return int(found.group(1)) if found else 0
+
+
+# === Shared ===
+
+
+def _only(found: Found, where: str) -> Raw:
+    if set(found.splits) != {"train"}:
+        raise DataError(
+            f"{where} has splits of its own ({', '.join(found.splits)})",
+            hint="name one of them: its folder or file",
+        )
+    return found.splits["train"]
+
+
+def _distinct_ids(found: Found) -> None:
+    """Two files of one name in different places: the split's name goes before, so that ids stay unique."""
+    every = [i for raw in found.splits.values() for i in raw.ids]
+    if len(set(every)) == len(every):
+        return
+    for name, raw in found.splits.items():
+        if name != "train":
+            found.splits[name] = replace(raw, ids=tuple(f"{name}/{i}" for i in raw.ids))

@@ -1,0 +1,159 @@
+"""Folders with one sub-folder per class, under split folders (train/, validation/, test/) or not.
+
+Names alone are looked at here, so this is quick. Hidden files and folders are no data. A link is followed
+when it stays inside the folder; one that leaves it is reported, for data from elsewhere must not reach into
+the rest of the machine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bmcli.data.readers import images
+from bmcli.errors import DataError, Place, Problem
+
+SPLIT_FOLDERS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
+LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+"""What operating systems leave behind, compared in lower case."""
+TEXT_SUFFIXES = frozenset({".txt"})
+
+
+@dataclass
+class Scan:
+    """What lies in a folder. files: split -> (id, path, class), by id; folders: split -> its name."""
+
+    files: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def kind_of(root: Path) -> str | None:
+    """'image' or 'text', by the suffix that more files have; None where no file has one."""
+    counts = {"image": 0, "text": 0}
+    for path in _walk(root, root.resolve(), [], set()):
+        suffix = path.suffix.lower()
+        counts["image"] += suffix in images.SUFFIXES
+        counts["text"] += suffix in TEXT_SUFFIXES
+        if counts["image"] + counts["text"] >= 1000:  # enough to know
+            break
+    best = max(counts, key=lambda kind: counts[kind])
+    return best if counts[best] else None
+
+
+def scan(root: Path, suffixes: frozenset[str]) -> Scan:
+    """All usable files by split and class, and what is wrong with the others.
+
+    A folder without split folders is one split, 'train'. Raises DataError where there are no class folders.
+    """
+    found = Scan()
+    split_folders = _split_folders(root)
+    for split, folder in split_folders.items() or {"train": root}.items():
+        if folder != root:
+            found.folders[split] = folder.name
+        found.files[split] = []
+        for path in _walk(folder, root.resolve(), found.problems, set()):
+            _sort(path, folder, root, suffixes, found, split)
+        found.files[split].sort()
+    if split_folders:
+        inside = {folder.name for folder in split_folders.values()}
+        for entry in _entries(root):
+            if entry.name not in inside:
+                found.problems.append(Problem("lies beside the split folders", Place(_shown(entry.name))))
+    if not any(found.files.values()) and not found.problems:
+        raise DataError(f"{root} holds no class folders with files in them", hint=_layout(root))
+    if not any(found.files.values()) and all(p.message == _LOOSE for p in found.problems):
+        raise DataError(f"{root}: the files lie in no class folder", hint=_layout(root))
+    found.problems.sort(key=lambda problem: str(problem.place))
+    return found
+
+
+_LOOSE = "lies in no class folder"
+
+
+def _layout(root: Path) -> str:
+    return f"one folder per class: {root.name}/daisy/1.jpg, or {root.name}/train/daisy/1.jpg"
+
+
+def _sort(path: Path, folder: Path, root: Path, suffixes: frozenset[str], found: Scan, split: str) -> None:
+    name = path.relative_to(root).as_posix()
+    inner = path.relative_to(folder).parts
+    problem = None
+    if _shown(name) != name:
+        problem = "its name is not UTF-8"
+    elif len(inner) < 2:
+        problem = _LOOSE
+    elif path.suffix.lower() not in suffixes:
+        problem = f"not one of {', '.join(sorted(suffixes))}"
+    elif not path.is_file():
+        problem = "a link to nothing" if path.is_symlink() else "not a regular file"
+    if problem is None:
+        found.files[split].append((name, str(path), inner[0]))
+    else:
+        found.problems.append(Problem(problem, Place(_shown(name))))
+
+
+def _split_folders(root: Path) -> dict[str, Path]:
+    """The split folders, where the training one is there and holds class folders."""
+    folders = {entry.name: Path(entry.path) for entry in _entries(root) if entry.is_dir()}
+    found: dict[str, Path] = {}
+    for split, names in SPLIT_FOLDERS.items():
+        matching = [path for name, path in folders.items() if name.lower() in names]
+        if len(matching) > 1:
+            raise DataError(
+                f"{root}: {' and '.join(sorted(p.name for p in matching))} are both the {split} split"
+            )
+        if matching:
+            found[split] = matching[0]
+    if "train" not in found or not any(entry.is_dir() for entry in _entries(found["train"])):
+        return {}
+    return found
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is data in a folder, by name."""
+    try:
+        with os.scandir(folder) as entries:
+            kept = [e for e in entries if not e.name.startswith(".") and e.name.lower() not in LITTER]
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be read: {error.strerror or error}", place=Place(str(folder))
+        ) from error
+    return sorted(kept, key=lambda entry: entry.name)
+
+
+def _walk(folder: Path, root: Path, problems: list[Problem], above: set[str]) -> Iterator[Path]:
+    """Every file below; links that leave `root` (resolved) or lead back above themselves become problems."""
+    real = os.path.realpath(folder)
+    above = above | {real}
+    for entry in _entries(folder):
+        path = Path(entry.path)
+        if entry.is_symlink():
+            target = os.path.realpath(entry.path)
+            inside = target == str(root) or target.startswith(f"{root}{os.sep}")
+            if not inside or target in above:
+                what = "a link that leaves the folder" if not inside else "a link back to a folder above it"
+                problems.append(Problem(what, Place(_shown(_relative(target_of=path, root=root)))))
+                continue
+        if entry.is_dir():
+            yield from _walk(path, root, problems, above)
+        else:
+            yield path
+
+
+def _relative(*, target_of: Path, root: Path) -> str:
+    try:
+        return (target_of.parent.resolve() / target_of.name).relative_to(root).as_posix()
+    except ValueError:
+        return str(target_of)
+
+
+def _shown(name: str) -> str:
+    """The name with bytes that are not UTF-8 written as \\xNN."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,0 +1,121 @@
+"""Made-up examples of a declared shape, so that a config can be tried where its data is missing.
+
+Pictures are noise whose brightness depends on the class, texts are random words with some the class favours,
+columns are random numbers shifted by the class: enough for every stage to run, with nothing worth learning.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bmcli.config.schema import DataConfig
+from bmcli.data.bundle import Examples, Images, Kind, Parts, Split, Table, Task, Texts
+from bmcli.data.named import Dataset
+
+EXAMPLES = 200
+"""In training, where nobody asks for fewer."""
+EACH = 6
+"""At least so many per class, so that every split gets some."""
+PICTURE = (32, 32, 3)
+FEATURES = 4
+
+
+def like_named(dataset: Dataset, config: DataConfig, examples: int | None) -> Parts:
+    """Examples in the form of a named dataset, with the splits it brings."""
+    names = [name for name in ("train", "validation", "test") if name in dataset.sizes] or ["train"]
+    classes = dataset.class_names()
+    splits = {
+        name: _split(dataset.kind, dataset.task, classes, name, examples, dataset.shape or PICTURE)
+        for name in names
+    }
+    return Parts(
+        kind=dataset.kind,
+        task=dataset.task,
+        classes=classes,
+        train=splits["train"],
+        validation=splits.get("validation"),
+        test=splits.get("test"),
+        groups=_groups(splits["train"], config),
+        splits_from=dict.fromkeys(names, "synthesised"),
+        notes=(f"{dataset.registry_name} is not on this machine: synthesised examples of its shape",),
+    )
+
+
+def like_own(config: DataConfig, examples: int | None) -> Parts:
+    """Examples for a `data.path` that is not there; the suffix says what the config does not."""
+    path = Path(config.path or "")
+    suffix = path.suffix.lower()
+    is_table = suffix in (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+    kind: Kind = config.kind or ("text" if config.text is not None else "table" if is_table else "image")
+    several = isinstance(config.target, list) and len(config.target) > 1
+    task: Task = config.task or ("multilabel" if several or config.label_delimiter else "multiclass")
+    classes: tuple[str, ...] = ("a", "b", "c")
+    if task == "multilabel" and isinstance(config.target, list):
+        classes = tuple(str(name) for name in config.target)
+    elif task == "binary":
+        classes = ("a", "b")
+    elif task == "regression":
+        classes = ()
+    columns = None if config.features is None else [str(name) for name in config.features]
+    split = _split(kind, task, classes, "train", examples, PICTURE, columns)
+    return Parts(
+        kind=kind,
+        task=task,
+        classes=classes,
+        train=split,
+        groups=_groups(split, config),
+        target_name=str(config.target) if isinstance(config.target, str | int) else "target",
+        splits_from={"train": "synthesised"},
+        notes=(f"{path.name} is not there: synthesised {kind} examples, task {task}",),
+    )
+
+
+def _split(
+    kind: Kind,
+    task: Task,
+    classes: tuple[str, ...],
+    name: str,
+    examples: int | None,
+    shape: tuple[int, int, int],
+    columns: list[str] | None = None,
+) -> Split:
+    # Three times what is asked for: test and validation may have to be cut from it.
+    size = max(3 * examples if examples is not None else EXAMPLES, EACH * max(1, len(classes)))
+    random = np.random.Generator(np.random.PCG64([len(name), size]))
+    level = np.arange(size) % max(2, len(classes))
+    share = level / (max(2, len(classes)) - 1)
+    targets: np.ndarray
+    if task == "regression":
+        targets = share + random.normal(0, 0.1, size)
+    elif task == "multilabel":
+        targets = (random.random((size, len(classes))) < 0.5).astype(np.float32)
+        targets[np.arange(size), level] = 1
+    else:
+        targets = level.astype(np.int64)
+    ids = tuple(f"synthesised/{name}/{i}" for i in range(size))
+    return Split(_examples(kind, share, random, shape, columns), targets, ids)
+
+
+def _examples(
+    kind: Kind,
+    share: np.ndarray,
+    random: np.random.Generator,
+    shape: tuple[int, int, int],
+    columns: list[str] | None,
+) -> Examples:
+    size = len(share)
+    if kind == "image":
+        noise = random.integers(0, 128, (size, *shape), np.uint8)
+        return Images(arrays=noise + (share * 127).astype(np.uint8)[:, None, None, None])
+    if kind == "text":
+        words = random.integers(0, 50, (size, 20)) + (share * 25).astype(np.int64)[:, None]
+        return Texts(tuple(" ".join(f"word{w}" for w in row) for row in words))
+    names = columns or [f"feature_{i}" for i in range(FEATURES)]
+    return Table({column: random.normal(0, 1, size) + share for column in names})
+
+
+def _groups(split: Split, config: DataConfig) -> tuple[str, ...] | None:
+    """Pairs of neighbours, where the config wants groups."""
+    return None if config.group is None else tuple(str(i // 2) for i in range(len(split)))
