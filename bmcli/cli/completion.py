@@ -11,7 +11,7 @@ import typer
 def complete_run(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Ids, names and `latest` of the runs in the runs folder; never fails, as nobody would see why."""
     from bmcli.errors import BmError
-    from bmcli.runs.store import RunStore
+    from bmcli.runs.store import RunStore, status_of
 
     given = ctx.params.get("runs_dir") or ctx.find_root().params.get("runs_dir")
     store = RunStore(Path(given or os.environ.get("BM_RUNS_DIR") or "runs"))
@@ -19,7 +19,7 @@ def complete_run(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
         runs = store.all()
     except (BmError, OSError):
         return []
-    offers = {run.id: run.status for run in runs}
+    offers: dict[str, str] = {run.path.name: status_of(run) for run in runs}
     offers |= {run.name: "its newest completed run" for run in runs}
     if runs:
         offers["latest"] = "the newest completed run"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
@@ -59,9 +60,15 @@ class Screen:
         """Columns; asked anew each time, as windows change."""
         return shutil.get_terminal_size().columns
 
-    def lines(self, lines: Sequence[str], style: str = "") -> None:
-        """Write lines that stay. style: ANSI parameters ('1' bold), on terminals alone."""
+    def lines(self, lines: Sequence[str], style: str = "", indent: int = 0) -> None:
+        """Write lines that stay.
+
+        style: ANSI parameters ('1' bold); indent: of what does not fit the width; both on terminals alone.
+        """
         safe = [render.safe(line) for line in lines]
+        if self.is_live and indent:
+            hanging = " " * indent
+            safe = [p for s in safe for p in textwrap.wrap(s, self.width - 1, subsequent_indent=hanging)]
         if self.is_live and style:
             safe = [f"\x1b[{style}m{line}\x1b[0m" for line in safe]
         self._write(self._erased() + "".join(f"{line}\n" for line in safe))
@@ -138,7 +145,8 @@ class TrainingDisplay:
         (title, first), *others = lines
         width = max((len(label) for label, _ in others), default=0)
         self._say([f"{title}   {first}"], style="1")
-        self._say([f"{label:<{width}}  {text}" for label, text in others])
+        for label, text in others:
+            self._say([f"{label:<{width}}  {text}"], indent=width + 2)
 
     def handle(self, event: Event) -> None:
         """Training goes on."""
@@ -191,7 +199,8 @@ class TrainingDisplay:
     def _progress(self, event: StepsDone) -> list[str]:
         number = f"{event.epoch}/{event.epochs}"
         lead = f"{number:>{_number_width(event.epochs)}}  "
-        done = f"{event.step:,}/{event.steps:,}"
+        steps = f"{event.steps:,}"
+        done = f"{event.step:>{len(steps)},}/{steps}"
         rest = (
             f"  {done}  {event.examples_per_second:,.0f} {self._rate}"
             f"  epoch {duration(event.seconds)}, all {duration(event.seconds_left)} left"
@@ -205,9 +214,9 @@ class TrainingDisplay:
         )
         return [lead + bar + rest, " " * len(lead) + figures]
 
-    def _say(self, lines: Sequence[str], *, style: str = "", always: bool = False) -> None:
+    def _say(self, lines: Sequence[str], *, style: str = "", always: bool = False, indent: int = 0) -> None:
         if always or not self._quiet:
-            self._screen.lines(lines, style)
+            self._screen.lines(lines, style, indent)
         for line in lines:
             self._log(line)
 

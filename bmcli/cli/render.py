@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
@@ -86,6 +87,11 @@ def width_of(stream: IO[str]) -> int | None:
     return None if is_terminal(stream) else UNBOUNDED
 
 
+def terminal_width() -> int:
+    """Columns of the terminal, 80 where it does not say."""
+    return shutil.get_terminal_size().columns
+
+
 def console(stream: IO[str]) -> Console:
     """A Rich console on `stream` that takes every string literally and lets no control character through."""
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -124,6 +130,30 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
     for column in columns:
         result.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return result
+
+
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Rows of cells, made safe, as aligned lines. right: the columns of figures.
+
+    For long tables without folding or colour: a thousand rows cost less than importing Rich.
+    """
+    cells = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_width, column)) for column in zip(*cells, strict=True)]
+
+    def padded(cell: str, position: int) -> str:
+        space = " " * (widths[position] - cell_width(cell))
+        return space + cell if position in right else cell + space
+
+    return ["  ".join(padded(cell, i) for i, cell in enumerate(row)).rstrip() for row in cells]
+
+
+def cell_width(text: str) -> int:
+    """Terminal cells a text takes: East Asian wide characters take two."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def error_text(error: BmError) -> str:

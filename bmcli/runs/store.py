@@ -41,12 +41,15 @@ def validate_name(name: str) -> None:
     )
 
 
-def open_path(path: Path) -> Run:
-    """The run in that directory, wherever it lies; UsageError where there is none."""
+def open_path(path: Path, *, verified: bool = True) -> Run:
+    """The run in that directory, wherever it lies; UsageError where there is none.
+
+    verified: IntegrityError where its run.json is not what its manifest says.
+    """
     if not (path / layout.RECORD).is_file():
         what = "there is no run directory" if not path.exists() else "this is no run directory"
         raise UsageError(f"{path}: {what}", hint=f"a run directory holds a {layout.RECORD}")
-    return _checked(Run(path))
+    return _checked(Run(path)) if verified else Run(path)
 
 
 def _checked(run: Run) -> Run:
@@ -184,6 +187,15 @@ class RunStore:
                 return _checked(run)
         raise self._not_found(reference, candidates, purpose)
 
+    def exact(self, run_id: str) -> Run:
+        """The run of that very id, not verified: for removing and checking damaged ones too."""
+        if not ID.fullmatch(run_id) or not (self.root / run_id).is_dir():
+            runs = [run.path.name for run in self.named(run_id)]
+            if runs:
+                raise UsageError(f"'{run_id}' is no run's id", hint=f"say which: {', '.join(runs[:5])}")
+            raise self._not_found(run_id, [], "use")
+        return Run(self.root / run_id)
+
     def completed(self, reference: str) -> list[Run]:
         """The runs that a RUN of `bm compare` means: of a name all its completed ones, else the one found."""
         runs = [run for run in self.named(reference) if _fits(run, "use")] if os.sep not in reference else []
@@ -213,10 +225,18 @@ class RunStore:
 
     # Removing
 
+    def is_running(self, run: Run) -> bool:
+        """Whether a process trains it now."""
+        return status_of(run.reload()) == "running"
+
+    def check_removable(self, run: Run) -> None:
+        """UsageError while it trains."""
+        if self.is_running(run):
+            raise UsageError(f"{run.path.name} is being trained", hint="stop it first")
+
     def remove(self, run: Run) -> None:
         """Delete a run; its number is never used again. UsageError while it trains."""
-        if status_of(run) == "running":
-            raise UsageError(f"{run.id} is being trained", hint="stop it first")
+        self.check_removable(run)
         with exclusive(self.root / layout.NUMBERS_LOCK), atomic.resources(f"remove {run.path}"):
             numbers = self._numbers()
             if numbers.get(run.name, 0) < run.version:

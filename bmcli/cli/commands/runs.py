@@ -2,16 +2,286 @@
 
 from __future__ import annotations
 
-from bmcli.cli.command import RunArgument, Session, command
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from bmcli.cli.command import RunArgument, Session, YesOption, command
+from bmcli.cli.completion import complete_run
+
+if TYPE_CHECKING:
+    from bmcli.runs.run import Run
+
+Status = Literal["running", "completed", "interrupted", "failed", "diverged", "damaged"]
+
+_HEAD = ("run", "status", "created", "time", "model", "data", "best", "test", "tags")
+_RIGHT = (3,)
+_LEAST_IMPORTANT = ("tags", "data", "model", "created", "time", "best")
+"""What a narrow terminal does without, in this order."""
 
 
 @command
-def runs(session: Session) -> None:
-    """Show the table of runs."""
-    session.result({"runs": []}, "no runs")
+def runs(
+    session: Session,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this name.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only runs in this state.")] = None,
+    tag: Annotated[str | None, typer.Option(metavar="TAG", help="Only runs with this label.")] = None,
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="KEY",
+            help="created (newest first), name, status, time, model, data, best, or a metric of the test "
+            "split (best first).",
+        ),
+    ] = "created",
+) -> None:
+    """Show the table of runs, newest first."""
+    found = session.store.all() if name is None else session.store.named(name)
+    rows = [row for run in found if (row := _row(run))]
+    rows = [row for row in rows if status in (None, row["status"]) and (tag is None or tag in row["tags"])]
+    rows = _sorted(rows, sort)
+    session.result({"runs_dir": str(session.runs_dir), "runs": rows}, lambda: _table(session, rows))
+
+
+def _row(run: Run) -> dict[str, Any]:
+    """What the table and `--json` say of a run."""
+    from bmcli.errors import IntegrityError
+
+    row = {"run": run.path.name, "path": str(run.path), "name": run.name, "version": run.version}
+    try:
+        record = run.record
+    except IntegrityError as error:
+        known = dict.fromkeys(("created", "seconds", "model", "data", "task", "monitor", "best_epoch"))
+        known |= dict.fromkeys(("best_value", "headline"))
+        return {**row, "status": "damaged", **known, "metrics": {}, "tags": [], "error": error.message}
+    killed = run.killed
+    return {
+        **row,
+        "status": "failed" if killed else record.status,
+        "created": record.created,
+        "seconds": record.seconds,
+        "model": record.model,
+        "data": record.data,
+        "task": record.task,
+        "monitor": record.monitor,
+        "best_epoch": record.best_epoch,
+        "best_value": record.best_value,
+        "headline": record.headline,
+        "metrics": record.metrics,
+        "tags": list(record.tags),
+        "error": "its process was killed" if killed else record.error,
+    }
+
+
+def _sorted(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    """Rows by that key; those without a value last."""
+    from bmcli.errors import UsageError, did_you_mean
+
+    if key == "created":
+        return rows
+    fields = {"time": "seconds", "name": "name", "status": "status", "model": "model", "data": "data"}
+    metrics = {metric for row in rows for metric in row["metrics"].get("test", {})}
+    known = ["created", "best", *fields, *sorted(metrics)]
+    if key not in known and rows:
+        raise UsageError(
+            f"cannot sort by '{key}'", hint=did_you_mean(key, known) or f"known: {', '.join(known)}"
+        )
+
+    def value(row: dict[str, Any]) -> Any:
+        if key in fields:
+            return row[fields[key]]
+        figure = row["best_value"] if key == "best" else row["metrics"].get("test", {}).get(key)
+        metric = (row["monitor"] or "").removeprefix("val_") if key == "best" else key
+        return -figure if figure is not None and _greater_is_better(row["task"], metric) else figure
+
+    valued = [row for row in rows if value(row) is not None]
+    return sorted(valued, key=value) + [row for row in rows if value(row) is None]
+
+
+def _greater_is_better(task: str | None, metric: str) -> bool:
+    from bmcli.evaluation.metrics import monitorable
+
+    return bool(task) and monitorable(task).get(metric, True)  # type: ignore[arg-type]
+
+
+def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
+    import sys
+
+    from bmcli.cli import render
+
+    if not rows:
+        session.note(f"no runs in {session.runs_dir}; bm train CONFIG makes one")
+        return None
+    cells = [dict(zip(_HEAD, _cells(row), strict=True)) for row in rows]
+    columns = [name for name in _HEAD if name != "tags" or any(row["tags"] for row in rows)]
+    width = render.width_of(sys.stdout) or render.terminal_width()
+    for least in ("", *_LEAST_IMPORTANT):
+        columns = [name for name in columns if name != least]
+        right = [columns.index(_HEAD[i]) for i in _RIGHT if _HEAD[i] in columns]
+        lines = render.columns([columns, *([row[name] for name in columns] for row in cells)], right)
+        if max(map(render.cell_width, lines)) <= width:
+            break
+    return "\n".join(lines)
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    from bmcli.cli.figures import duration, figure, moment
+
+    best = f"{row['monitor']} {figure(row['best_value'])}" if row["best_value"] is not None else "–"
+    headline = row["headline"]
+    measured = row["metrics"].get("test", {}).get(headline)
+    return (
+        row["run"],
+        row["status"],
+        moment(row["created"]),
+        duration(row["seconds"]),
+        row["model"] or "–",
+        row["data"] or "–",
+        best,
+        f"{headline} {figure(measured)}" if measured is not None else "–",
+        " ".join(row["tags"]),
+    )
 
 
 @command
 def show(session: Session, run: RunArgument) -> None:
     """Show what is known of a run."""
-    session.result({"run": run}, run)
+    found = session.store.find(run)
+    record = found.record
+    document = {
+        "run": found.id,
+        "path": str(found.path),
+        "status": found.status,
+        "killed": found.killed,
+        "size": found.size(),
+        "record": record.to_dict(),
+    }
+    session.result(document, lambda: "\n".join(_details(found)))
+
+
+def _details(run: Run) -> list[str]:
+    from bmcli.cli import render
+    from bmcli.cli.figures import count, duration, figure, moment, size
+
+    record = run.record
+    took = f", took {duration(record.seconds)}" if record.seconds is not None else ""
+    git = record.git or {}
+    hardware = record.hardware
+    onnx = record.onnx or {}
+    epochs = f"{record.epochs} epochs, {record.precision}, seed {record.seed}" if record.epochs else None
+    best = f"epoch {record.best_epoch}, {record.monitor} {figure(record.best_value)}"
+    lines = [
+        ("status", run.status + (" (its process was killed)" if run.killed else "")),
+        ("error", record.error),
+        ("created", moment(record.created) + took),
+        ("tags", " ".join(record.tags)),
+        ("command", " ".join(record.command)),
+        ("data", record.data),
+        ("splits", "  ".join(f"{name} {number:,}" for name, number in record.splits.items())),
+        ("classes", _abridged(record.classes)),
+        ("model", record.model),
+        ("parameters", count(record.parameters) if record.parameters is not None else None),
+        ("training", epochs),
+        ("best", best if record.best_epoch else None),
+        *(
+            (split, "  ".join(f"{name} {figure(value)}" for name, value in metrics.items()))
+            for split, metrics in record.metrics.items()
+        ),
+        ("onnx", ("published" if onnx.get("published") else f"none: {onnx.get('reason')}") if onnx else None),
+        ("weights", record.weights_sha256),
+        ("git", f"{str(git['commit'])[:12]}{', with changes' if git.get('dirty') else ''}" if git else None),
+        ("machine", f"{hardware['cpu']}, {hardware['cores']} cores" if "cpu" in hardware else None),
+        ("versions", "  ".join(f"{name} {version}" for name, version in record.versions.items())),
+        ("notes", "; ".join(record.notes)),
+        ("files", f"{run.path}, {size(run.size())}"),
+    ]
+    return [run.id, *render.columns([(label, str(text)) for label, text in lines if text])]
+
+
+def _abridged(names: tuple[str, ...], most: int = 12) -> str:
+    rest = f" … ({len(names):,})" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+@command
+def verify(session: Session, run: RunArgument) -> None:
+    """Check every file of a run against its manifest; exit code 4 where one is damaged or missing."""
+    import os
+    from pathlib import Path
+
+    from bmcli.errors import IntegrityError
+    from bmcli.runs.run import ID
+    from bmcli.runs.store import open_path
+
+    if os.sep in run:
+        found = open_path(Path(run), verified=False)
+    else:
+        found = session.store.exact(run) if ID.fullmatch(run) else session.store.find(run)
+    result = found.verify()
+    if result.problems:
+        number = len(result.problems)
+        files = "1 file is" if number == 1 else f"{number:,} files are"
+        raise IntegrityError(f"{found.path}: {files} not as the manifest says", problems=result.problems)
+    lines = [f"{found.id}: {result.checked:,} checked, all as they should be"]
+    lines += [f"  not in the manifest: {name}" for name in result.unverified]
+    document = {
+        "run": found.id,
+        "path": str(found.path),
+        "ok": True,
+        "checked": result.checked,
+        "unverified": list(result.unverified),
+    }
+    session.result(document, "\n".join(lines))
+
+
+@command
+def remove(
+    session: Session,
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Ids of runs.", autocompletion=complete_run)
+    ],
+    yes: YesOption = False,
+) -> None:
+    """Delete runs for good. Their numbers are not used again."""
+    store = session.store
+    found = [store.exact(reference) for reference in dict.fromkeys(runs)]
+    for run in found:
+        store.check_removable(run)
+    _remove(session, found, [], yes=yes, dry_run=False)
+
+
+@command
+def prune(
+    session: Session,
+    keep: Annotated[int, typer.Option(min=0, metavar="N", help="How many of each name to keep.")],
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this name.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    yes: YesOption = False,
+) -> None:
+    """Delete all but the newest N runs of each name; never one that is being trained."""
+    kept: dict[str, list[Run]] = {}
+    going = []
+    for run in session.store.all() if name is None else session.store.named(name):
+        newest = kept.setdefault(run.name, [])
+        if session.store.is_running(run) or len(newest) < keep:
+            newest.append(run)
+        else:
+            going.append(run)
+    _remove(session, going, [run for group in kept.values() for run in group], yes=yes, dry_run=dry_run)
+
+
+def _remove(session: Session, going: list[Run], kept: list[Run], *, yes: bool, dry_run: bool) -> None:
+    from bmcli.cli.figures import size
+
+    ids = [run.path.name for run in going]
+    document = {"removed": ids, "kept": [run.path.name for run in kept], "dry_run": dry_run}
+    if going and not dry_run:
+        total = size(sum(run.size() for run in going))
+        if not yes and not session.confirm(f"Delete {_abridged(tuple(ids))} ({total}) for good?", "--yes"):
+            document["removed"] = []
+            session.result(document, "nothing removed")
+            return
+        for run in going:
+            session.store.remove(run)
+    said = "would remove" if dry_run else "removed"
+    session.result(document, f"{said} {', '.join(ids)}" if ids else "nothing to remove")
