@@ -73,6 +73,7 @@ def evaluate_run(
     Raises UsageError for both or a split the data does not have, or code that is not trusted; DataError for
     data that is missing, unusable or no longer what the run was trained on; IntegrityError for a damaged run.
     """
+    from bmcli import data as datasets
     from bmcli import preprocessing as preprocessings
     from bmcli.config import resolve
     from bmcli.inference.session import open_session
@@ -84,14 +85,16 @@ def evaluate_run(
             f"{run.id} keeps Python files of its own, which evaluating it would run",
             hint="--trust-code runs them",
         )
-    config = resolve.load(run.verified(layout.CONFIG), run_code=trust_code)
+    config = resolve.load(run.verified(layout.CONFIG), run_code=trust_code, paths_exist=False)
     names = (layout.PREPROCESSING, layout.TOKENIZER)
     preprocessing, spec = preprocessings.load({n: run.read_text(n) for n in names if run.exists(n)})
     session = open_session(run)
     if session.engine == "keras":
         note("predictions go through Keras: the run has no model.onnx")
     if data is not None:
-        labelled = _labelled(data, config, spec, preprocessing)
+        if not data.exists():
+            raise DataError(f"{data} does not exist")
+        labelled = datasets.read_labelled(data, config.data, spec)
         stem = f"{data.resolve().stem}-{_examples_sha256(labelled, spec)[:8]}"
         training = _recorded_targets(run)
         return _measure(run, session, preprocessing, spec, labelled, stem, training, config.evaluation)
@@ -159,21 +162,6 @@ def _same_data(
         there = [split for split in SPLITS if bundle.split(split) is not None]  # type: ignore[arg-type]
         raise UsageError(f"{run.id} has no {name} split", hint=f"it has: {', '.join(there)}")
     return bundle
-
-
-def _labelled(path: Path, config: ExperimentConfig, spec: DataSpec, preprocessing: Preprocessing) -> Split:
-    from bmcli import data as datasets
-    from bmcli.preprocessing.table import NumericColumn, TablePreprocessing
-
-    if not path.exists():
-        raise DataError(f"{path} does not exist")
-    if not isinstance(preprocessing, TablePreprocessing):
-        return datasets.read_labelled(path, config.data, spec)
-    columns: dict[str, Literal["numeric", "categorical"]] = {
-        column.name: "numeric" if isinstance(column, NumericColumn) else "categorical"
-        for column in preprocessing.columns
-    }
-    return datasets.read_labelled(path, config.data, spec, columns)
 
 
 def _examples_sha256(split: Split, spec: DataSpec) -> str:

@@ -102,23 +102,37 @@ def _choose(
 
 
 def _grid(blocks: list[tuple[str, list[_Sample]]], images: Images) -> bytes:
+    """COLUMNS pictures side by side, under a heading per block. Places are computed: laying out this many
+    axes by constraints takes seconds."""
+    side, gap, heading = 1.72, 0.2, 0.55
     rows = [-(-len(samples) // COLUMNS) for _, samples in blocks]
-    made = figure(11.5, 2.55 * sum(rows) + 0.5 * len(rows))
-    parts = made.subfigures(len(blocks), 1, height_ratios=[2.55 * n + 0.5 for n in rows], squeeze=False)[:, 0]
-    for part, (title, samples), lines in zip(parts, blocks, rows, strict=True):
-        part.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
-        for axes, at in zip(
-            part.subplots(lines, COLUMNS, squeeze=False).flat, range(lines * COLUMNS), strict=True
-        ):
-            axes.axis("off")
-            if at < len(samples):
-                _picture(axes, images, samples[at])
+    captions = [0.52 if not samples[0].right else 0.3 for _, samples in blocks]
+    width = COLUMNS * (side + gap) + gap
+    height = (
+        sum(heading + n * (side + caption + gap) for n, caption in zip(rows, captions, strict=True)) + gap
+    )
+    made = figure(width, height)
+    made.set_layout_engine("none")
+    top = height
+    for (title, samples), lines, caption in zip(blocks, rows, captions, strict=True):
+        y = (top - 0.3) / height
+        made.text(gap / width, y, title, fontsize=14, fontweight="bold", va="center")
+        top -= heading
+        for at, sample in enumerate(samples):
+            row, column = divmod(at, COLUMNS)
+            left = gap + column * (side + gap)
+            bottom = top - row * (side + caption + gap) - caption - side
+            place = (left / width, bottom / height, side / width, side / height)
+            _picture(made.add_axes(place), images, sample)
+        top -= lines * (side + caption + gap)
     return to_png(made)
 
 
 def _picture(axes: Axes, images: Images, sample: _Sample) -> None:
     pixels = _pixels(images, sample.position)
     small = max(pixels.shape[:2]) < 64
+    axes.axis("off")
+    axes.set_anchor("N")
     axes.imshow(
         pixels,
         cmap="gray" if pixels.ndim == 2 else None,

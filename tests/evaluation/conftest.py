@@ -16,7 +16,9 @@ from bmcli.runs.store import RunStore
 MakeRun = Callable[..., Run]
 
 
-def linear_onnx(weights: np.ndarray, bias: np.ndarray, input_shape: tuple[int | None, ...], last: str) -> bytes:
+def linear_onnx(
+    weights: np.ndarray, bias: np.ndarray, input_shape: tuple[int | None, ...], last: str
+) -> bytes:
     """flatten, multiply, add, then `last` ('Softmax', 'Sigmoid' or 'Identity')."""
     from onnx import TensorProto, helper, numpy_helper
 

@@ -108,7 +108,9 @@ def test_binary_agrees_with_scikit_learn(data: tuple[np.ndarray, np.ndarray]) ->
     st.sampled_from([0.0, 0.1, 0.5, 1.0]),
     st.booleans(),
 )
-def test_multilabel_agrees_with_scikit_learn(n: int, labels: int, seed: int, share: float, ties: bool) -> None:
+def test_multilabel_agrees_with_scikit_learn(
+    n: int, labels: int, seed: int, share: float, ties: bool
+) -> None:
     random = np.random.default_rng(seed)
     y = (random.random((n, labels)) < share).astype(np.float32)
     p = (random.integers(0, 5, (n, labels)) / 4 if ties else random.random((n, labels))).astype(np.float32)

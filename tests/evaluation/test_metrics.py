@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from bmcli.errors import UsageError
-from bmcli.evaluation.metrics import METRICS, Metric, epoch_metrics, greater_is_better, headline_of, monitorable
+from bmcli.evaluation.metrics import (
+    METRICS,
+    Metric,
+    epoch_metrics,
+    greater_is_better,
+    headline_of,
+    monitorable,
+)
 
 TASKS = ("binary", "multiclass", "multilabel", "regression")
 

@@ -17,8 +17,7 @@ from bmcli.evaluation.evaluate import evaluate, summarize
 from bmcli.evaluation.run import evaluate_run, evaluate_split
 from bmcli.evaluation.training_plots import draw_learning_curves
 from bmcli.runs.store import RunStore, open_path
-
-from .conftest import MakeRun
+from tests.evaluation.conftest import MakeRun
 
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 200}}
 
@@ -40,7 +39,9 @@ def flowers(folder: Path, n: int = 60, shift: int = 0) -> Path:
         for _ in range(n):
             kind = int(random.integers(0, 3))
             length, width = random.normal(kind, 0.5), random.normal(-kind, 0.5)
-            writer.writerow([length, width, "clay" if length > 1 else "sand", ("aster", "daisy", "=rose")[kind]])
+            writer.writerow(
+                [length, width, "clay" if length > 1 else "sand", ("aster", "daisy", "=rose")[kind]]
+            )
     return path
 
 

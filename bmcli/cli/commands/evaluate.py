@@ -50,7 +50,7 @@ def figures(evaluation: Evaluation) -> str:
     then where it fails."""
     from bmcli.cli.render import one_line
 
-    what = "labelled examples" if evaluation.examples != 1 else "labelled example"
+    what = "examples" if evaluation.examples != 1 else "example"
     lines = [f"{one_line(evaluation.split)}, {evaluation.examples:,} {what}"]
     width = max(len(name) for name in (*evaluation.metrics, "weakest class", "most confused"))
     names = [evaluation.headline, *(name for name in evaluation.metrics if name != evaluation.headline)]
@@ -58,12 +58,12 @@ def figures(evaluation: Evaluation) -> str:
         line = f"  {name:<{width}}  {_figure(evaluation.metrics[name])}"
         baseline = evaluation.baseline
         if name == evaluation.headline and baseline is not None:
-            line += f"    {one_line(baseline.name)}: {_figure(baseline.value).strip()}"
+            line += f"   {one_line(baseline.name)}: {_figure(baseline.value)}"
         lines.append(line.rstrip())
     if (weakest := evaluation.weakest_class) is not None:
         few = ": few" if weakest.few else ""
         found = (
-            f"{one_line(weakest.name)}    {weakest.metric} {weakest.value:.2f} (n = {weakest.support:,}{few})"
+            f"{one_line(weakest.name)}   {weakest.metric} {weakest.value:.2f} (n = {weakest.support:,}{few})"
         )
         lines.append(f"  {'weakest class':<{width}}  {found}")
     if (confused := evaluation.most_confused) is not None:
@@ -74,7 +74,7 @@ def figures(evaluation: Evaluation) -> str:
 
 
 def _figure(value: float | None) -> str:
-    """Three decimals, or four significant digits beyond 100; aligned at the point."""
+    """Three decimals, or four significant digits beyond 100."""
     if value is None:
         return "undefined"
-    return f"{value:8.3f}" if abs(value) < 100 else f"{value:8.4g}"
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.4g}"

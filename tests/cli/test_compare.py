@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from bmcli.cli.app import run as bm
+from bmcli.evaluation.run import evaluate_run
+from tests.cli.test_evaluate import _runs, check_golden, plain  # noqa: F401 (fixture)
+from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
+
+DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 150}}
+
+
+@pytest.fixture
+def two(make_run: MakeRun) -> None:  # noqa: F811
+    """A good run and one spoiled by noise, of the same data; the first name has a second run too."""
+    evaluate_run(make_run(DIGITS, name="good"))
+    worse = {**DIGITS, "seed": 1, "training": {"epochs": 3}}
+    evaluate_run(make_run(worse, name="noisy", noise=0.5, precision="bfloat16"))
+
+
+def test_json_says_what_differs_and_what_is_best(two: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bm(["compare", "good", "noisy", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out, parse_constant=lambda c: pytest.fail(c))
+    check_golden("compare", document)
+    differing = {(d["section"], d["key"]): d["values"] for d in document["differences"]}
+    assert differing["config", "training.epochs"] == [10, 3]
+    assert differing["config", "seed"] == [0, 1]
+    assert differing["training", "precision"] == ["float32", "bfloat16"]
+    assert not any(section in ("data", "versions", "code") for section, _ in differing)
+    rows = {(m["split"], m["metric"]): m for m in document["metrics"]}
+    assert rows["test", "accuracy"]["best"] == [0] and rows["test", "loss"]["best"] == [0]
+    assert rows["test", "loss"]["greater_is_better"] is False
+    assert document["comparable"] == {"test": True}
+
+
+def test_the_table_marks_the_best_and_is_plain(two: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bm(["compare", "good", "noisy"]) == 0
+    captured = capsys.readouterr()
+    assert "good-v1" in captured.out and "config: training.epochs" in captured.out
+    (line,) = [line for line in captured.out.splitlines() if line.startswith("test accuracy")]
+    assert line.split()[3] == "★" and line.count("★") == 1
+    assert plain(captured.out) and captured.err == ""
+
+
+def test_other_examples_do_not_compare(
+    make_run: MakeRun,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    evaluate_run(make_run(DIGITS, name="one"))
+    evaluate_run(make_run({"data": {"name": "digits", "limit": 149}}, name="other"))
+    assert bm(["compare", "one", "other"]) == 0
+    captured = capsys.readouterr()
+    assert "different test examples" in captured.err and "★" not in captured.out
+
+
+def test_a_name_means_all_its_completed_runs(
+    make_run: MakeRun,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_run(DIGITS)
+    assert bm(["compare", "trial"]) == 2
+    assert "only trial-v1" in capsys.readouterr().err
+    make_run(DIGITS)
+    assert bm(["compare", "trial", "trial-v1"]) == 0
+    assert "trial-v2" in capsys.readouterr().out
+
+
+def test_compare_is_light(two: None) -> None:
+    code = (
+        "import sys; from bmcli.cli.app import run; assert run(['compare', 'good', 'noisy']) == 0; "
+        "assert not {'numpy', 'tensorflow', 'keras', 'sklearn', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
