@@ -68,7 +68,7 @@ def _section(cls: type[Section], definitions: dict[str, Schema]) -> Schema:
         elif shape.chosen is not None and shape.chosen.kind != "dataset":
             reference = {"$ref": f"#/$defs/{shape.chosen.kind}"}
             one: Schema = {"type": "array", "items": reference} if shape.many else reference
-            default = {"default": shape.chosen.default} if shape.chosen.default else {}
+            default: Schema = {"default": shape.chosen.default} if shape.chosen.default else {}
             properties[key] = {**one, **description, **default}
     section: Schema = {"type": "object", "properties": _nullable(properties)}
     if cls is DataConfig:

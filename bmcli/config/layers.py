@@ -92,7 +92,7 @@ def find(source: str | Path, cwd: Path) -> Path:
     """The config file meant: a path, or the bare name of a shipped config."""
     path = cwd / Path(source).expanduser()
     text = str(source)
-    if path.exists() or path.suffix in (".yaml", ".yml") or Path(text).name != text:
+    if path.is_file() or path.suffix in (".yaml", ".yml") or Path(text).name != text:
         if not path.exists():
             raise config_error(
                 [Problem(f"there is no config file {text}", Place(text), _similar(path, text))]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bmcli.config import checks, layers, yaml
+from bmcli.config import checks, layers, write
 from bmcli.config.code import load_code
 from bmcli.config.declared import absolute
 from bmcli.config.problems import config_error
@@ -68,7 +68,7 @@ def load(
 
 def dump(config: ExperimentConfig) -> str:
     """The resolved config as YAML; `load` of it gives an equal one."""
-    return yaml.dump(config.to_dict())
+    return write.dump(config.to_dict())
 
 
 def _with_name(tree: Node, default: str) -> Node:

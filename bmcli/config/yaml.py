@@ -41,6 +41,8 @@ _INTEGER = re.compile(r"[-+]?[0-9]+")
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+NUMBER = "|".join(one.pattern for one in (_INTEGER, _OCTAL, _HEXADECIMAL, _FLOAT))
+"""What an unquoted number looks like."""
 _INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _CONSTANTS: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -143,25 +145,6 @@ def from_plain(value: Any, prefix: str, folder: str) -> Node:
         raise _error(f"a {type(value).__name__} is not plain data", place)
 
     return convert(value, ())
-
-
-class Dumper(yaml.SafeDumper):
-    """Writes what this module and any YAML 1.1 reader load alike: quotes whatever either could mistake."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-Dumper.add_implicit_resolver(
-    "tag:bmcli,2026:number",
-    re.compile(rf"^(?:{_INTEGER.pattern}|{_OCTAL.pattern}|{_HEXADECIMAL.pattern}|{_FLOAT.pattern})$"),
-    list("-+.0123456789"),
-)
-
-
-def dump(value: Any) -> str:
-    """Plain data as YAML text, keys in their order; `parse` gives it back."""
-    return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 class _Document:
@@ -363,7 +346,7 @@ _NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], Scalar]], ...] = (
 
 def _may_stand(code: int) -> bool:
     """YAML 1.2, production c-printable."""
-    return code in (0x09, 0x0A, 0x0D, 0x85) or 0x20 <= code < 0x7F or 0xA0 <= code < 0xD800 or 0xDFFF < code
+    return code in (0x09, 0x0A, 0x0D, 0x85) or 0x20 <= code < 0x7F or 0xA0 <= code < 0xD800 or code > 0xDFFF
 
 
 def _decoded(data: bytes, name: str) -> str:

@@ -72,7 +72,7 @@ def _data(config: ExperimentConfig) -> str:
 def _training(config: ExperimentConfig) -> str:
     training = config.training
     parts = [
-        f"{training.epochs} epochs of batches of {training.batch_size}",
+        f"{training.epochs} epoch{'s' if training.epochs != 1 else ''}, batches of {training.batch_size}",
         _component(training.optimizer.to_config(), most=1),
         _component(training.schedule.to_config(), most=0),
         training.precision,
@@ -106,7 +106,7 @@ def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
         import keras  # noqa: F401 (first import, so that its chatter is held back)
     assert isinstance(config.model, Model)
     model = config.model.build(spec)
-    splits = {name: bundle.split(name) for name in ("train", "validation", "test")}  # type: ignore[arg-type]
+    splits = {name: bundle.split(name) for name in ("train", "validation", "test")}
     return {
         "kind": bundle.kind,
         "task": bundle.task,

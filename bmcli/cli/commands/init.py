@@ -1,0 +1,41 @@
+"""`bm init`: a config to start from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bmcli.cli.command import Session, command
+
+
+@command
+def init(
+    session: Session,
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="[TEMPLATE|PATH]", help="A shipped config, or your own data."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Write NAME.yaml; default: after the source.")
+    ] = None,
+) -> None:
+    """Write NAME.yaml here: from a template, or drafted from a look at your data.
+
+    Without an argument, lists the templates. A file that exists is never written over.
+    """
+    from pathlib import Path
+
+    from bmcli.config import starting
+
+    if source is None:
+        listed = starting.templates()
+        width = max((len(one["name"]) for one in listed), default=0)
+        lines = [f"{one['name']:{width}}   {one['summary']}" for one in listed]
+        session.result({"templates": listed}, "\n".join(lines))
+        session.note("\nbm init TEMPLATE copies one here; bm init PATH drafts one for your own data")
+        return
+    written = starting.write(source, name, Path.cwd())
+    data = {"path": str(written.path), "name": written.name, "seen": list(written.seen)}
+    session.result(data, "\n".join([f"wrote {written.path.name}", *(f"  {line}" for line in written.seen)]))
+    session.note(f"next   bm check {written.path.name}   bm train {written.path.name}")

@@ -1,0 +1,106 @@
+"""A first config for data that was looked at: commented, and accepted by `bm check`."""
+
+from __future__ import annotations
+
+from bmcli.config import write
+from bmcli.config.look import Look
+
+_LARGEST_SIDE = 96
+_FEW = 1_000
+
+
+def draft(look: Look, name: str, path: str) -> str:
+    """The text of a config.
+
+    path: the data's path as it shall be written.
+    """
+    lines = [f"# A first config for {_comment(path)}, drafted from a look at it:"]
+    lines += [f"#   {_comment(sentence)}" for sentence in look.seen]
+    lines += ["#", f"#   bm check {name}.yaml --build", f"#   bm train {name}.yaml", ""]
+    lines += [f"name: {name}", "", "data:", *_data(look, path), "", *_model(look), "", *_training(look)]
+    return "\n".join(lines) + "\n"
+
+
+def _data(look: Look, path: str) -> list[str]:
+    lines = [_entry("path", path, "relative to this file")]
+    if look.text is not None:
+        lines.append(_entry("text", look.text, "the column that is read"))
+    if look.target is not None:
+        lines.append(_entry("target", look.target, "the column that is predicted"))
+    if look.columns and look.text is None and (look.left_out or look.group is not None):
+        names = [c.name for c in look.columns if c.name not in (look.target, look.group, *look.left_out)]
+        why = f"without {', '.join(map(str, look.left_out))}" if look.left_out else "the columns a model sees"
+        lines.append(_entry("features", names, why))
+    if look.delimiter is not None:
+        lines.append(_entry("delimiter", look.delimiter, "what separates cells"))
+    if not look.header:
+        lines.append(_entry("header", False, "columns are numbers, from 0"))
+    if look.group is not None:
+        why = "rows of one group stay on one side of every split; take it out if that is not meant"
+        lines.append(_entry("group", look.group, why))
+    if look.columns:
+        lines.append(_entry("task", look.task, "binary, multiclass, multilabel or regression"))
+    if "test" not in look.brings:
+        lines.append(_entry("test", 0.2, "share cut off first, never used for choosing"))
+    if "validation" not in look.brings:
+        lines.append(_entry("validation", 0.1, "share of the rest: decides which epoch is best"))
+    if look.kind == "image" and look.examples >= 100 and not look.path.suffix:
+        lines.append(_entry("augment", ["flip"], "take it out where left and right differ, as for letters"))
+    return lines
+
+
+def _model(look: Look) -> list[str]:
+    if look.kind == "image":
+        lines = []
+        if size := _side(look):
+            lines = ["preprocessing:", f"  image: {{size: {size}}}   # every picture is resized to this", ""]
+        small = size is None and look.sizes and min(look.sizes[0]) < 16
+        filters = "[32, 64]" if small else "[32, 64, 128]"
+        return [*lines, f"model: {{name: cnn, filters: {filters}, padding: same}}   # bm models lists others"]
+    if look.kind == "text":
+        return [
+            "preprocessing:",
+            "  text: {vocabulary: 10000, max_length: 200}   # longer texts are cut",
+            "",
+            "model: gru   # bm models lists others",
+        ]
+    if look.task == "regression" and look.examples < _FEW:
+        why = "few rows: a simple model first; bm models lists others"
+        return [f"model: {{name: linear, solver: closed_form}}   # {why}"]
+    return ["model: {name: mlp, hidden: [64, 64]}   # bm models lists others"]
+
+
+def _side(look: Look) -> int | None:
+    """One size for pictures of several sizes or large ones; None to keep the data's own."""
+    if not look.sizes:
+        return None
+    sides = sorted(min(size) for size in look.sizes)
+    alike = len(set(look.sizes)) == 1
+    if alike and max(look.sizes[0]) <= _LARGEST_SIDE:
+        return None
+    return max(16, min(_LARGEST_SIDE, sides[len(sides) // 2]))
+
+
+def _training(look: Look) -> list[str]:
+    if look.task == "regression" and look.examples < _FEW:
+        return ["training:", _entry("epochs", 1, "the weights are computed, not searched for")]
+    epochs = 5 if look.kind == "text" and look.examples > 20_000 else 20
+    batch = 32 if look.examples < 2_000 else 64 if look.examples < 20_000 else 128
+    return [
+        "training:",
+        _entry("epochs", epochs, "passes over the training data"),
+        _entry("batch_size", batch, "examples per step"),
+        "  optimizer: {name: adam, learning_rate: 1e-3}",
+        "  schedule: cosine",
+        "  early_stopping: {patience: 5}   # stop when the validation loss no longer falls",
+    ]
+
+
+def _entry(key: str, value: object, why: str) -> str:
+    written = write.inline(value)
+    return f"  {key}: {written}".ljust(30) + f"   # {_comment(why)}"
+
+
+def _comment(text: str) -> str:
+    """On one line, without characters YAML does not allow."""
+    return "".join(c if c.isprintable() else "?" for c in text)
