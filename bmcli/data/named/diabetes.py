@@ -19,7 +19,7 @@ class Diabetes(Dataset):
     task: ClassVar[Task] = "regression"
     columns: ClassVar[tuple[str, ...]] = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
     sizes: ClassVar[dict[str, int]] = {"all": 442}
-    licence: ClassVar[str] = "BSD-3-Clause (as distributed with scikit-learn)"
+    licence: ClassVar[str] = "none stated"
     homepage: ClassVar[str] = "https://www4.stat.ncsu.edu/~boos/var.select/diabetes.html"
     source: ClassVar[str] = "B. Efron et al., Least Angle Regression, Annals of Statistics 32, 2004"
     forms: ClassVar[tuple[str, ...]] = ("bundled with scikit-learn",)

@@ -209,7 +209,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _lies_on_its_side(image: Image.Image) -> bool:
-    """Whether EXIF or XMP asks for a quarter turn. Most files have neither, and parsing nothing takes time."""
+    """Whether EXIF or XMP asks for a quarter turn. Most files have neither, and looking takes time."""
     if not any(key in image.info for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")):
         return False
     return image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)

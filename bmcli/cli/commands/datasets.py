@@ -1,0 +1,208 @@
+"""bm datasets: the named datasets, one in detail, and fetching one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bmcli.cli.command import Session, command
+
+if TYPE_CHECKING:
+    from bmcli.data.named import Dataset, Progress
+
+
+def _complete(incomplete: str) -> list[str]:
+    from bmcli.data.named import DATASETS
+
+    return [name for name in DATASETS.names() if name.startswith(incomplete)]
+
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A dataset.", autocompletion=_complete)]
+
+
+@command
+def datasets(
+    session: Session,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="One dataset, in detail.", autocompletion=_complete),
+    ] = None,
+) -> None:
+    """List the named datasets, or show one in detail."""
+    from bmcli.data.download import data_home
+    from bmcli.data.named import DATASETS
+
+    home = data_home()
+    if name is not None:
+        found = _details(DATASETS.get(name)(), home)
+        session.result(found, lambda: _page(found, home))
+        return
+    listed = [_summary(DATASETS.get(each)(), home) for each in DATASETS.names()]
+    session.result({"home": str(home), "datasets": listed}, lambda: _table(listed))
+
+
+@command
+def get(session: Session, name: NameArgument) -> None:
+    """Download a dataset into the data home."""
+    from bmcli.data.download import data_home, fetch
+    from bmcli.data.named import DATASETS
+
+    dataset, home = DATASETS.get(name)(), data_home()
+    there = dataset.available(home)
+    if there:
+        why = f"is already in {home}" if dataset.files else "needs no download"
+        session.note(f"{name} {why}")
+        fetched = []
+    else:
+        with _Bar(session) as progress:
+            fetched = [(file, fetch(file, home, progress)) for file in dataset.files]
+    session.result(
+        {
+            "name": name,
+            "home": str(home),
+            "available": True,
+            "downloaded": [
+                {"path": str(path), "bytes": file.size, "sha256": file.sha256} for file, path in fetched
+            ],
+        },
+        "\n".join(str(path) for _, path in fetched) or None,
+    )
+
+
+def _summary(dataset: Dataset, home: Path) -> dict[str, Any]:
+    return {
+        "name": dataset.registry_name,
+        "summary": dataset.summary(),
+        "kind": dataset.kind,
+        "task": dataset.task,
+        "classes": len(dataset.classes),
+        "shape": None if dataset.shape is None else list(dataset.shape),
+        "examples": dict(dataset.sizes),
+        "licence": dataset.licence,
+        "available": dataset.available(home),
+    }
+
+
+def _details(dataset: Dataset, home: Path) -> dict[str, Any]:
+    from bmcli.data.download import address
+
+    return {
+        **_summary(dataset, home),
+        "class_names": list(dataset.classes),
+        "options": _options(dataset),
+        "homepage": dataset.homepage,
+        "citation": dataset.source,
+        "home": str(home),
+        "looked_for": list(dataset.forms),
+        "files": [
+            {"path": file.path, "url": address(file), "bytes": file.size, "sha256": file.sha256}
+            for file in dataset.files
+        ],
+    }
+
+
+def _options(dataset: Dataset) -> list[dict[str, Any]]:
+    properties = type(dataset).model_json_schema().get("properties", {})
+    return [
+        {
+            "name": option,
+            "type": " | ".join(schema["enum"]) if "enum" in schema else schema.get("type", "any"),
+            "default": schema.get("default"),
+            "description": schema.get("description", ""),
+        }
+        for option, schema in properties.items()
+    ]
+
+
+def _table(listed: list[dict[str, Any]]) -> str:
+    from bmcli.cli.render import columns
+
+    rows = [("name", "kind", "task", "classes", "examples", "licence", "here")]
+    for each in listed:
+        rows.append(
+            (
+                each["name"],
+                each["kind"],
+                each["task"],
+                str(each["classes"] or "–"),
+                " + ".join(f"{n:,}" for n in each["examples"].values()),
+                each["licence"],
+                "yes" if each["available"] else "no",
+            )
+        )
+    return "\n".join(columns(rows, right=[3, 4]))
+
+
+def _page(found: dict[str, Any], home: Path) -> str:
+    from bmcli.cli.render import columns
+
+    shape = "" if found["shape"] is None else " × ".join(map(str, found["shape"]))
+    rows = [
+        ("kind", f"{found['kind']} {shape}".rstrip()),
+        ("task", found["task"]),
+        ("examples", ", ".join(f"{split} {n:,}" for split, n in found["examples"].items())),
+        ("classes", _classes(found["class_names"])),
+        ("licence", found["licence"]),
+        ("homepage", found["homepage"]),
+        ("citation", found["citation"]),
+        ("here", "yes" if found["available"] else f"no: bm datasets get {found['name']}"),
+        ("looked for", f"in {home}:" if found["files"] else found["looked_for"][0]),
+    ]
+    rows = [row for row in rows if row[1]]
+    if found["files"]:
+        rows += [("", form) for form in found["looked_for"]]
+    for option in found["options"]:
+        rows.append(("option", f"{option['name']}: {option['type']} = {_yaml(option['default'])}"))
+        rows.append(("", option["description"]))
+    for file in found["files"]:
+        rows.append(("download", f"{file['url']} ({file['bytes'] / 1e6:,.1f} MB)"))
+        rows.append(("", f"SHA-256 {file['sha256']}"))
+    return "\n".join([f"{found['name']}: {found['summary']}", "", *columns(rows)])
+
+
+def _classes(names: list[str]) -> str:
+    shown = ", ".join(names[:12])
+    return f"{len(names)}: {shown}" + (", …" if len(names) > 12 else "") if names else ""
+
+
+def _yaml(value: Any) -> str:
+    return {True: "true", False: "false", None: "null"}.get(value, str(value))
+
+
+class _Bar:
+    """A progress bar on stderr while somebody looks, else nothing."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.shown: Any = None
+        self.tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Progress | None:
+        import sys
+
+        from bmcli.cli.render import is_terminal
+
+        if self.session.quiet or self.session.json or not is_terminal(sys.stderr):
+            return None
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.shown = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=self.session.err,
+        )
+        self.shown.start()
+        return self._advance
+
+    def _advance(self, name: str, done: int, total: int) -> None:
+        if name not in self.tasks:
+            self.tasks[name] = self.shown.add_task(name, total=total)
+        self.shown.update(self.tasks[name], completed=done)
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown is not None:
+            self.shown.stop()
