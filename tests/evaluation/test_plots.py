@@ -1,0 +1,130 @@
+"""Pictures: the same bytes each time, whatever the names and however odd the figures."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bmcli.data.bundle import Images, Table, Texts
+from bmcli.evaluation import plots
+from bmcli.evaluation._figure import cut
+from bmcli.evaluation.evaluate import evaluate
+from bmcli.evaluation.samples import sample_predictions
+
+HOSTILE = ("$x^2$", "\\frac{", "two\nlines", "\x1b[31mred", "long " * 40, "日本", "_under_", "", " ")
+
+
+@pytest.fixture(autouse=True)
+def _no_warnings() -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    image = Image.open(io.BytesIO(png))
+    image.load()
+    assert not {"Software", "Creation Time", "date"} & set(image.info)
+    return image.size
+
+
+def measured(classes: tuple[str, ...], n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    p = random.dirichlet(np.full(len(classes), 0.3), n).astype(np.float32)
+    return np.where(random.random(n) < 0.8, p.argmax(axis=1), random.integers(0, len(classes), n)), p
+
+
+@pytest.mark.parametrize(
+    "classes", [("no", "yes"), HOSTILE, tuple(f"class {i}" for i in range(100))], ids=["2", "hostile", "100"]
+)
+def test_confusion_matrices_are_readable_and_repeat(classes: tuple[str, ...]) -> None:
+    y, p = measured(classes, 300)
+    found = evaluate("multiclass", classes, y, p, split="test")
+    png = plots.confusion_matrix(found)
+    width, height = size_of(png)
+    assert 500 < width < 2500 and 500 < height < 2500
+    assert plots.confusion_matrix(found) == png
+
+
+def test_a_users_matplotlibrc_changes_nothing() -> None:
+    import matplotlib
+
+    y, p = measured(("a", "b"), 30)
+    found = evaluate("binary", ("a", "b"), y, p, split="test")
+    png = plots.confusion_matrix(found)
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "savefig.dpi": 10}):
+        assert plots.confusion_matrix(found) == png
+        assert matplotlib.rcParams["font.size"] == 30
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 90])
+@pytest.mark.parametrize("validation", [True, False])
+def test_learning_curves_of_any_length(epochs: int, validation: bool) -> None:
+    records = [{"epoch": e, "loss": 2.0 ** -(e / 5), "accuracy": None} for e in range(1, epochs + 1)]
+    if validation:
+        records = [r | {"val_loss": r["loss"] + 0.1, "val_accuracy": 0.5} for r in records]
+    png = plots.learning_curves(records, "accuracy", best_epoch=epochs)
+    size_of(png)
+    assert plots.learning_curves(records, "accuracy", best_epoch=epochs) == png
+
+
+def test_learning_curves_of_nothing_are_an_empty_picture() -> None:
+    size_of(plots.learning_curves([{"epoch": 1, "loss": None}], "accuracy"))
+
+
+@pytest.mark.parametrize("n", [1, 300, 30_000])
+def test_regression(n: int) -> None:
+    y = np.random.default_rng(0).normal(size=n)
+    found = evaluate("regression", (), y, y[:, None] * 0.9, split="test")
+    size_of(plots.regression(found, y, y[:, None] * 0.9, "$price$ " * 9))
+
+
+@pytest.mark.parametrize("labels", [1, 60])
+def test_figures_of_labels(labels: int) -> None:
+    random = np.random.default_rng(0)
+    y = (random.random((80, labels)) < 0.3).astype(np.float32)
+    p = random.random((80, labels)).astype(np.float32)
+    names = tuple(f"$l_{i}$" for i in range(labels))
+    size_of(plots.class_figures(evaluate("multilabel", names, y, p, split="test")))
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour", "files", "texts", "rows"])
+@pytest.mark.parametrize("right", ["some", "all", "none"])
+def test_samples_of_every_kind(kind: str, right: str, tmp_path: Path) -> None:
+    n, random = 20, np.random.default_rng(0)
+    y, p = measured(HOSTILE, n)
+    if right != "some":
+        y = p.argmax(axis=1) if right == "all" else (p.argmax(axis=1) + 1) % len(HOSTILE)
+    pixels = random.integers(0, 256, (n, 9, 12, 1 if kind == "grey" else 3), dtype=np.uint8)
+    if kind == "files":
+        for i in range(n):
+            Image.fromarray(pixels[i]).save(tmp_path / f"{i}.jpg")
+    examples = {
+        "grey": lambda: Images(arrays=pixels),
+        "colour": lambda: Images(arrays=pixels),
+        "files": lambda: Images(paths=tuple(str(tmp_path / f"{i}.jpg") for i in range(n))),
+        "texts": lambda: Texts(tuple(HOSTILE[i % 9] * 20 for i in range(n))),
+        "rows": lambda: Table({"$a$": random.normal(size=n), "b": np.array([None] * n, dtype=object)}),
+    }[kind]()
+    ids = [f"id {i}" for i in range(n)]
+    png = sample_predictions("multiclass", HOSTILE, examples, y, p, ids, "test")
+    size_of(png)
+    assert sample_predictions("multiclass", HOSTILE, examples, y, p, ids, "test") == png
+
+
+def test_samples_of_multilabel_pictures() -> None:
+    random = np.random.default_rng(0)
+    y = (random.random((30, 3)) < 0.5).astype(np.float32)
+    images = Images(arrays=random.integers(0, 256, (30, 8, 8, 1), dtype=np.uint8))
+    p = random.random((30, 3)).astype(np.float32)
+    size_of(sample_predictions("multilabel", ("a", "b", "c"), images, y, p, [""] * 30, "test"))
+
+
+def test_cut_keeps_one_printable_line() -> None:
+    assert cut("a\n\tb\x1b[0m", 20) == "a b [0m"
+    assert cut("x" * 50, 10) == "x" * 9 + "…"
