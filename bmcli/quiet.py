@@ -1,17 +1,23 @@
-"""Keeps TensorFlow's own messages off the terminal: one place, used before its first import.
+"""Keeps TensorFlow's own messages off the terminal.
 
-Most of them can be switched off by environment variables, which count only before the import. Some are
-written by C++ code to file descriptor 2 before any logging is set up; for those, `quiet_import` holds the
-descriptor for the moment of the import. Errors raised in Python are never touched.
+Most of them are switched off by environment variables, which count only before its import. Some are written
+by C++ code to file descriptor 2 before any logging is set up; for those the descriptor is held while it is
+imported. Errors raised in Python are never touched, and if the import fails, what was held back is shown.
+A crash of the whole process (a processor TensorFlow was not built for) shows its reason with -v.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
 
 _SILENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -20,27 +26,57 @@ _SILENT = {
     "GLOG_minloglevel": "3",
 }
 
-_VERBOSE = "BM_VERBOSE_TENSORFLOW"
+_verbose = False
 
 
 def prepare(*, verbose: bool = False) -> None:
-    """Set the environment for a silent TensorFlow; with `verbose` leave everything as it is."""
+    """Make TensorFlow silent in this process, whoever imports it; `verbose` leaves everything as it is."""
+    global _verbose
+    _verbose = verbose
     if verbose:
-        os.environ[_VERBOSE] = "1"
         return
     for name, value in _SILENT.items():
         os.environ.setdefault(name, value)
+    if "tensorflow" not in sys.modules and not any(isinstance(f, _Finder) for f in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
 
 
 @contextmanager
 def quiet_import() -> Iterator[None]:
-    """Around the first import of TensorFlow: what C++ writes to stderr is shown only if it fails."""
-    if "tensorflow" in sys.modules or os.environ.get(_VERBOSE):
-        yield
-        return
-    prepare()
-    with _held_stderr():
-        yield
+    """Around a first import of TensorFlow where `prepare` may not have been called, as from Python."""
+    if not _verbose:
+        prepare()
+    yield
+
+
+class _Finder(MetaPathFinder):
+    """Finds TensorFlow as usual, once, and has it loaded with stderr held."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)
+        return spec
+
+
+class _Loader(Loader):
+    def __init__(self, usual: Loader) -> None:
+        self._usual = usual
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._usual, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._usual.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        with _held_stderr():
+            self._usual.exec_module(module)
 
 
 @contextmanager
@@ -51,7 +87,8 @@ def _held_stderr() -> Iterator[None]:
         yield
         return
     with tempfile.TemporaryFile() as held:
-        sys.stderr.flush()
+        if sys.stderr is not None:
+            sys.stderr.flush()
         os.dup2(held.fileno(), 2)
         try:
             yield
