@@ -245,6 +245,9 @@ def _size(images: Images, wanted: int | tuple[int, int] | None) -> tuple[int, in
         return (wanted, wanted) if isinstance(wanted, int) else wanted
     if images.arrays is not None:
         return images.arrays.shape[1], images.arrays.shape[2]
+    if images.sizes is not None:  # looked at while reading
+        alike = len(images) > 0 and bool((images.sizes == images.sizes[0]).all())
+        return (int(images.sizes[0, 0]), int(images.sizes[0, 1])) if alike else DEFAULT_SIZE
     sizes = (size for path in images.paths or () if (size := _own_size(path)) is not None)
     first = next(sizes, None)
     return first if first is not None and all(size == first for size in sizes) else DEFAULT_SIZE
@@ -267,6 +270,8 @@ def _channels(images: Images) -> Literal[1, 3]:
     """1 where all of a sample are grey, spread over the split; arrays keep what they have."""
     if images.arrays is not None:
         return 1 if images.arrays.shape[3] == 1 else 3
+    if images.grey is not None and images.grey.all():
+        return 1
     paths = images.paths or ()
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(LOOKED_AT, len(paths))).astype(int)]
     pictures = list(_pool().map(partial(_decoded, size=(32, 32), channels=3), chosen))

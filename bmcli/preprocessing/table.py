@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bmcli.preprocessing import Source
 
 LARGEST = float(np.finfo(np.float32).max)
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+"""How a cell of a numeric column says that its number is missing, as the readers have it."""
 LISTED = 1000
 """Bad cells listed in one error at most."""
 
@@ -300,18 +302,23 @@ def _numbers(values: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
     if values.dtype.kind == "O":
         numbers = np.full(len(values), np.nan)
         for row, cell in enumerate(values.tolist()):
-            if cell is None:
+            text = "" if cell is None else str(cell).strip().lower()
+            if text in MISSING:
                 continue
             try:
-                numbers[row] = float(cell)
-            except (TypeError, ValueError):
-                bad[row] = f"holds {cell!r}, which is no number"
+                numbers[row] = float("no number" if "_" in text else text)  # Python alone takes 1_000
+            except ValueError:
+                bad[row] = f"holds {_short(str(cell))!r}, which is no number"
     else:
         numbers = values.astype(np.float64)
     for row in np.flatnonzero(np.isinf(numbers)).tolist():
         bad[row] = "is not finite"
         numbers[row] = np.nan
     return numbers, bad
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
 
 
 def _cell(column: str, row: int, message: str, ids: Sequence[str] | None) -> Problem:

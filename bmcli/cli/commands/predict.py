@@ -1,0 +1,221 @@
+"""bm predict: ask a run about new inputs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bmcli.cli.command import RunOption, Session, command
+
+if TYPE_CHECKING:
+    from bmcli.errors import Problem
+    from bmcli.inference.predict import Choice, Prediction
+    from bmcli.runs.run import Run
+
+BAR = 30
+NAME_WIDTH = 60
+
+
+@command
+def predict(
+    session: Session,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin, or texts."),
+    ],
+    run: RunOption = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option("--top-k", min=1, metavar="N", help="So many classes per input [default: 5]."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Write to a .csv, .jsonl or .parquet file."),
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="The inputs are the texts themselves.")] = False,
+    lines: Annotated[bool, typer.Option("--lines", help="Each line of a file is a text.")] = False,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, metavar="N", help="Inputs given to the model at once.")
+    ] = 256,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run the Python files kept in a run without model.onnx.")
+    ] = False,
+) -> None:
+    """Predict pictures, texts or rows of tables with a run.
+
+    Without --run: with the newest completed run that takes such inputs.
+    """
+    from bmcli.data import inputs as readers
+    from bmcli.inference import predict as inference
+    from bmcli.runs import layout
+
+    if output is not None:
+        from bmcli.inference import prediction_files
+
+        prediction_files.check_suffix(output)
+    chosen = session.store.find(run) if run else _newest(session, inputs, text=text, lines=lines)
+    if not chosen.exists(layout.MODEL_ONNX):
+        session.note(f"{chosen.id} has no model.onnx: predicting through Keras, which takes longer to start")
+    if not trust_code and inference.needs_code(chosen):
+        question = f"{chosen.id} keeps Python files, which predicting would run. Trust them?"
+        trust_code = session.confirm(question, "--trust-code")
+    predictor = inference.open_predictor(chosen, trust_code=trust_code)
+    reading = inference.reading_of(chosen, predictor.preprocessing, texts=text, lines=lines)
+    pieces = predictor.stream(readers.read(inputs, reading), top_k=top_k, batch_size=batch_size)
+    shown = _Shown(session, chosen.id, predictor.spec.target_name, quiet=output is not None)
+    if output is not None:
+        prediction_files.write(output, shown.all(pieces))
+        session.note(f"{output}: {shown.count:,} prediction{'s' if shown.count != 1 else ''}")
+    else:
+        for _ in shown.all(pieces):
+            pass
+    if shown.problems:
+        error = inference.unreadable(shown.problems, shown.count + len(shown.problems))
+        if session.json and output is None:  # stdout holds one object per input already
+            from bmcli.cli.render import error_text, print_plain
+
+            print_plain(error_text(error))
+            raise typer.Exit(error.exit_code)
+        raise error
+
+
+def _newest(session: Session, inputs: Sequence[str], *, text: bool, lines: bool) -> Run:
+    """The newest run that takes these inputs; says which."""
+    from bmcli.data.inputs import kinds_of
+    from bmcli.errors import UsageError
+    from bmcli.inference.predict import choose_run
+
+    found, names = choose_run(session.store, kinds_of(inputs, texts=text, lines=lines))
+    if len(names) > 1 and session.json:
+        raise UsageError(
+            f"runs of several names take such inputs: {', '.join(names)}", hint="--run says which to ask"
+        )
+    others = f"; others: {', '.join(names[1:])} (--run chooses)" if len(names) > 1 else ""
+    session.note(f"run {found.id}, the newest that takes such inputs{others}")
+    return found
+
+
+class _Shown:
+    """Predictions on their way: shown as they come, counted, problems gathered.
+
+    quiet: they go to a file instead of stdout.
+    """
+
+    def __init__(self, session: Session, run: str, target_name: str, *, quiet: bool) -> None:
+        self.session = session
+        self.run = run
+        self.target_name = target_name
+        self.quiet = quiet
+        self.count = 0
+        self.problems: list[Problem] = []
+        self._held: list[Prediction] = []  # the first one, until it is known whether it stays alone
+        self._width = 0
+
+    def all(self, pieces: Iterator[tuple[list[Prediction], list[Problem]]]) -> Iterator[Prediction]:
+        """Every prediction, after it was shown."""
+        for predictions, problems in pieces:
+            self.count += len(predictions)
+            self.problems += problems
+            if not self.quiet:
+                self._show(predictions, problems)
+            yield from predictions
+        if self._held:
+            self._print(_card(self._held[0], self.run, self.target_name))
+
+    def _show(self, predictions: list[Prediction], problems: list[Problem]) -> None:
+        if self.session.json:
+            for prediction in predictions:
+                self.session.result_line(prediction.to_json())
+            for problem in problems:
+                self.session.result_line(_error_line(problem))
+            return
+        if self.count <= 1:
+            self._held += predictions
+            return
+        predictions, self._held = self._held + predictions, []
+        if not predictions:
+            return
+        rows = [(_name(p.input), *_answer(p)) for p in predictions]
+        if not self._width:
+            self._width = max(len("input"), *(len(row[0]) for row in rows))
+            what = self.target_name if predictions[0].value is not None else "prediction"
+            self._print(_row("input", what, "", self._width))
+        self._print("\n".join(_row(*row, self._width) for row in rows))
+
+    def _print(self, text: str) -> None:
+        from bmcli.cli.render import print_plain
+
+        print_plain(text, sys.stdout)
+
+
+def _row(name: str, answer: str, more: str, width: int) -> str:
+    return f"{name:<{width}}  {answer}  {more}".rstrip()
+
+
+def _name(name: str) -> str:
+    """On one line; of a long one the end where it is a path, else the beginning."""
+    from bmcli.cli.render import one_line
+
+    name = one_line(name)
+    if len(name) <= NAME_WIDTH:
+        return name
+    return "…" + name[1 - NAME_WIDTH :] if "/" in name and " " not in name else name[: NAME_WIDTH - 1] + "…"
+
+
+def _answer(prediction: Prediction) -> tuple[str, str]:
+    """The answer, and how sure."""
+    if prediction.value is not None:
+        return f"{prediction.value:.6g}", ""
+    if prediction.labels is not None:
+        return _listed(prediction.labels) or "none", ""
+    first, *others = prediction.top
+    return _listed([first]), f"({_listed(others[:2])})" if others else ""
+
+
+def _listed(choices: Sequence[Choice]) -> str:
+    from bmcli.cli.render import one_line
+
+    return ", ".join(f"{one_line(c.label)} {_probability(c.probability)}" for c in choices)
+
+
+def _probability(p: float) -> str:
+    """Three decimals; never 1 or 0 for what is not."""
+    if 0.9995 <= p < 1:
+        return ">0.999"
+    return "<0.001" if 0 < p < 0.0005 else f"{p:.3f}"
+
+
+def _card(prediction: Prediction, run: str, target_name: str) -> str:
+    """A single answer, with a bar for each class."""
+    from bmcli.cli.render import one_line
+
+    head = f"{_name(prediction.input)} · {run}"
+    if prediction.value is not None:
+        return f"{head}\n  {one_line(target_name)}  {prediction.value:.6g}"
+    labels = [one_line(choice.label) for choice in prediction.top]
+    width = max(map(len, labels))
+    rows = []
+    for label, choice in zip(labels, prediction.top, strict=True):
+        mark = ("✓ " if choice in prediction.labels else "  ") if prediction.labels is not None else ""
+        bar = "█" * round(choice.probability * BAR)
+        rows.append(f"  {mark}{label:<{width}}  {_probability(choice.probability):>6}  {bar}".rstrip())
+    return "\n".join([head, *rows])
+
+
+def _error_line(problem: Problem) -> dict[str, object]:
+    place = problem.place
+    return {
+        "input": str(place) if place else None,
+        "error": {
+            "code": "data",
+            "message": problem.message,
+            "file": place.file if place else None,
+            "line": place.line if place else None,
+            "column": place.column if place else None,
+            "hint": problem.hint,
+        },
+    }

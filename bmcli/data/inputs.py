@@ -1,0 +1,361 @@
+"""What `bm predict` and `bm explain` are given: unlabelled examples, read in pieces of bounded size.
+
+An input is a file, a folder, a pattern (`'photos/*.jpg'`, expanded here where the shell did not), `-` for
+stdin, or with `texts` the text itself. What it is read as is decided by the run's kind. What cannot be read
+is a problem of its own; the other inputs go on.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from bmcli.data.bundle import Examples, Images, Kind, Table, Texts
+from bmcli.errors import DataError, Place, Problem, UsageError
+
+if TYPE_CHECKING:
+    from bmcli.data.readers.tables import Frame
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp"})
+TEXT_SUFFIXES = frozenset({".txt", ".text", ".md"})
+TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
+STDIN = "-"
+PIECE = {"image": 256, "text": 1024, "table": 4096}
+"""Examples read, and handed on, at a time."""
+LONGEST_LINE = 16 * 2**20
+"""Bytes of a line that is read as one text."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Some examples. names: one per example, as the user knows it: the file, 'file.csv:17', or the text.
+
+    problems: inputs of this piece that cannot be read.
+    """
+
+    examples: Examples
+    names: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How inputs are to be read.
+
+    texts: the inputs are the texts themselves; lines: one text per line of a file.
+    text_column, delimiter, header: of tables, as in DataConfig. columns: those a table model needs.
+    """
+
+    kind: Kind
+    texts: bool = False
+    lines: bool = False
+    text_column: str | int | None = None
+    delimiter: str | None = None
+    header: bool = True
+    columns: tuple[str, ...] = ()
+
+
+def kinds_of(inputs: Sequence[str], *, texts: bool = False, lines: bool = False) -> tuple[Kind, ...]:
+    """The kinds of run that could take these inputs, by their looks; all where nothing can be said."""
+    if texts or lines:
+        return ("text",)
+    for name in inputs:
+        for path in _files(name, frozenset.union(IMAGE_SUFFIXES, TEXT_SUFFIXES, TABLE_SUFFIXES), []):
+            suffix = Path(path).suffix.lower()
+            if suffix in IMAGE_SUFFIXES:
+                return ("image",)
+            if suffix in TEXT_SUFFIXES:
+                return ("text",)
+            if suffix in TABLE_SUFFIXES:
+                return "table", "text"
+    return "image", "text", "table"
+
+
+def read(inputs: Sequence[str], reading: Reading, *, stdin: IO[bytes] | None = None) -> Iterator[Inputs]:
+    """The examples, piece by piece, in order; each piece with its own problems.
+
+    stdin: what `-` means; default the process's. Raises UsageError where an option does not fit the run.
+    """
+    if reading.kind != "text" and (reading.texts or reading.lines):
+        option = "--text" if reading.texts else "--lines"
+        raise UsageError(f"{option} is for runs that take texts; this one takes {_plural(reading.kind)}")
+    if reading.texts and reading.lines:
+        raise UsageError("--text and --lines exclude each other: the texts are given, or lie in files")
+    stdin = stdin or sys.stdin.buffer
+    if reading.kind == "image":
+        return _images(inputs, stdin)
+    if reading.kind == "table":
+        return _tables(inputs, reading, stdin)
+    return _texts(inputs, reading, stdin)
+
+
+def _plural(kind: Kind) -> str:
+    return {"image": "pictures", "text": "texts", "table": "rows of tables"}[kind]
+
+
+def _images(inputs: Sequence[str], stdin: IO[bytes]) -> Iterator[Inputs]:
+    paths: list[str] = []
+    problems: list[Problem] = []
+
+    def piece() -> Inputs:
+        made = Inputs(Images(paths=tuple(paths)), tuple(paths), tuple(problems))
+        paths.clear()
+        problems.clear()
+        return made
+
+    for name in inputs:
+        if name == STDIN:
+            yield piece()
+            yield _image_from(stdin)
+            continue
+        for path in _files(name, IMAGE_SUFFIXES, problems):
+            paths.append(path)
+            if len(paths) == PIECE["image"]:
+                yield piece()
+    yield piece()
+
+
+def _image_from(stdin: IO[bytes]) -> Inputs:
+    import numpy as np
+
+    from bmcli.data.readers.images import MAX_BYTES, decode
+
+    try:
+        picture = decode(stdin.read(MAX_BYTES + 1))
+    except DataError as error:
+        message = error.problems[0].message if error.problems else error.message
+        return Inputs(Images(arrays=np.zeros((0, 1, 1, 3), np.uint8)), (), (Problem(message, Place(STDIN)),))
+    return Inputs(Images(arrays=picture[None]), (STDIN,))
+
+
+def _texts(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterator[Inputs]:
+    problems: list[Problem] = []
+    texts: list[str] = []
+    names: list[str] = []
+
+    def piece() -> Inputs:
+        made = Inputs(Texts(tuple(texts)), tuple(names), tuple(problems))
+        for filled in (texts, names, problems):
+            filled.clear()
+        return made
+
+    for name, text in _each_text(inputs, reading, stdin, problems):
+        if not text.strip():
+            problems.append(Problem("the text is empty", Place(name or "''")))
+            continue
+        names.append(name)
+        texts.append(text)
+        if len(texts) == PIECE["text"]:
+            yield piece()
+    yield piece()
+
+
+def _each_text(
+    inputs: Sequence[str], reading: Reading, stdin: IO[bytes], problems: list[Problem]
+) -> Iterator[tuple[str, str]]:
+    """(name, text) of every text."""
+    if reading.texts:
+        for text in inputs:
+            if text == STDIN:
+                yield from _text_from(STDIN, stdin, problems)
+            else:
+                yield text, text
+        return
+    for name in inputs:
+        if name == STDIN:
+            yield from (_lines if reading.lines else _text_from)(STDIN, stdin, problems)
+            continue
+        for path in _files(name, TEXT_SUFFIXES | TABLE_SUFFIXES, problems, or_text=True):
+            if Path(path).suffix.lower() in TABLE_SUFFIXES and not reading.lines:
+                yield from _texts_of_table(path, reading, problems)
+                continue
+            try:
+                with Path(path).open("rb") as file:
+                    yield from (_lines if reading.lines else _text_from)(path, file, problems)
+            except OSError as error:
+                problems.append(Problem(f"cannot be read: {error.strerror or error}", Place(path)))
+
+
+def _text_from(name: str, file: IO[bytes], problems: list[Problem]) -> Iterator[tuple[str, str]]:
+    try:
+        yield name, file.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        problems.append(Problem("not UTF-8", Place(name)))
+
+
+def _lines(name: str, file: IO[bytes], problems: list[Problem]) -> Iterator[tuple[str, str]]:
+    """Each line that is not blank, named 'file:number'."""
+    number = 0
+    while line := file.readline(LONGEST_LINE):
+        number += 1
+        place = Place(name, number)
+        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+            problems.append(Problem(f"longer than {LONGEST_LINE // 2**20} MiB", place))
+            while len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                line = file.readline(LONGEST_LINE)
+            continue
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            problems.append(Problem("not UTF-8", place))
+            continue
+        if text.strip():
+            yield f"{name}:{number}", text
+
+
+def _texts_of_table(path: str, reading: Reading, problems: list[Problem]) -> Iterator[tuple[str, str]]:
+    """The run's column of texts, row by row."""
+    from bmcli.data import columns
+
+    frame = _frame(path, reading, problems)
+    if frame is None:
+        return
+    try:
+        texts, bad = columns.texts_of(frame, _text_column(frame, reading))
+    except DataError as error:
+        problems += error.problems or (Problem(error.message, error.place, error.hint),)
+        return
+    unusable, _ = columns.row_problems(frame, bad)
+    problems += unusable
+    empty = {i for i, _ in bad}
+    for i, (row, text) in enumerate(zip(frame.rows.tolist(), texts.texts, strict=True)):
+        if i not in empty:
+            yield f"{path}:{row}", text
+
+
+def _text_column(frame: Frame, reading: Reading) -> str:
+    """The column the config names; else the only one of texts, or the one with the longest."""
+    import polars as pl
+
+    from bmcli.data import columns
+
+    if reading.text_column is not None:
+        return columns.resolve(frame, reading.text_column, "text")
+    lengths = {
+        name: float(frame.data[name].str.len_chars().mean() or 0.0)  # type: ignore[arg-type]
+        for name in frame.data.columns
+        if frame.data[name].dtype == pl.String
+    }
+    if not lengths:
+        raise DataError(f"{frame.path} has no column of texts", place=Place(str(frame.path)))
+    return max(lengths, key=lambda name: lengths[name])
+
+
+def _tables(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterator[Inputs]:
+    import numpy as np
+
+    from bmcli.data import columns
+
+    problems: list[Problem] = []
+    for name in inputs:
+        for path in [STDIN] if name == STDIN else _files(name, TABLE_SUFFIXES, problems):
+            frame = _frame(path, reading, problems, stdin)
+            if frame is None:
+                continue
+            absent = [column for column in reading.columns if column not in frame.data.columns]
+            if absent:
+                listed = ", ".join(f"'{column}'" for column in absent)
+                what = f"lacks the column{'s' if len(absent) > 1 else ''} {listed}, which the run needs"
+                problems.append(Problem(what, Place(path)))
+                continue
+            data = frame.data.select(reading.columns)
+            nested = [name for name in data.columns if data[name].dtype.is_nested()]
+            if nested:
+                problems.append(Problem(f"column '{nested[0]}' holds nested values", Place(path)))
+                continue
+            # Whether a text is a number, the run's preprocessing knows; a number that is one already stays.
+            table = Table(
+                {
+                    column: columns.numbers(data[column])[0]
+                    if data[column].dtype.is_numeric()
+                    else columns.cells(data[column])
+                    for column in reading.columns
+                }
+            )
+            for start in range(0, len(frame.rows), PIECE["table"]):
+                rows = np.arange(start, min(start + PIECE["table"], len(frame.rows)))
+                names = tuple(f"{path}:{row}" for row in frame.rows[rows].tolist())
+                yield Inputs(table.take(rows), names, tuple(problems))
+                problems.clear()
+    yield Inputs(Table({}), (), tuple(problems))
+
+
+def _frame(
+    path: str, reading: Reading, problems: list[Problem], stdin: IO[bytes] | None = None
+) -> Frame | None:
+    """The table in a file, its malformed rows added to the problems; None where it is none."""
+    from bmcli.data.readers import tables
+
+    try:
+        if path == STDIN and stdin is not None:
+            frame = _frame_from(stdin, reading)
+        else:
+            frame = tables.read(Path(path), delimiter=reading.delimiter, header=reading.header)
+    except DataError as error:
+        problems += error.problems or (Problem(error.message, error.place or Place(path), error.hint),)
+        return None
+    problems += frame.problems
+    return frame
+
+
+def _frame_from(stdin: IO[bytes], reading: Reading) -> Frame:
+    """A CSV, TSV or JSON Lines table on stdin, told apart by its first character."""
+    import tempfile
+
+    from bmcli.data.readers import tables
+
+    data = stdin.read()
+    head = data.lstrip()[:1]
+    first_line = data.split(b"\n", 1)[0]
+    suffix = ".jsonl" if head == b"{" else ".tsv" if b"\t" in first_line else ".csv"
+    with tempfile.TemporaryDirectory(prefix="bm-stdin-") as folder:
+        path = Path(folder) / f"stdin{suffix}"
+        path.write_bytes(data)
+        return tables.read(path, delimiter=reading.delimiter, header=reading.header)
+
+
+def _files(
+    name: str, suffixes: frozenset[str], problems: list[Problem], *, or_text: bool = False
+) -> Iterator[str]:
+    """The files an input stands for: itself, those of a folder (by suffix), or those of a pattern.
+
+    or_text: the user may have meant the text itself, and is told how to say so.
+    """
+    if Path(name).is_dir():
+        yield from _below(name, suffixes, problems)
+    elif os.path.lexists(name):
+        yield name
+    elif glob.has_magic(name):
+        matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - keeps the name as it was written
+        if not matches:
+            problems.append(Problem("nothing matches", Place(name)))
+        for match in matches:
+            if Path(match).is_dir():
+                yield from _below(match, suffixes, problems)
+            else:
+                yield match
+    elif name != STDIN:
+        hint = "--text says that it is the text itself" if or_text else None
+        problems.append(Problem("there is no such file", Place(name), hint))
+
+
+def _below(folder: str, suffixes: frozenset[str], problems: list[Problem]) -> Iterator[str]:
+    """Files of a folder and the folders in it, in order; hidden ones are no data."""
+    found = False
+
+    def unreadable(error: OSError) -> None:
+        problems.append(Problem(f"cannot be read: {error.strerror or error}", Place(str(error.filename))))
+
+    for parent, folders, names in os.walk(folder, onerror=unreadable):
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        for each in sorted(names):
+            if not each.startswith(".") and Path(each).suffix.lower() in suffixes:
+                found = True
+                yield f"{parent.rstrip(os.sep)}{os.sep}{each}" if parent != os.sep else f"{os.sep}{each}"
+    if not found:
+        problems.append(Problem(f"holds no {', '.join(sorted(suffixes))} file", Place(folder)))

@@ -1,0 +1,243 @@
+"""From raw examples to answers: the run's preprocessing, its model, and the classes' names put together.
+
+Through ONNX Runtime; neither TensorFlow nor Keras is imported unless the run has no model.onnx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bmcli import preprocessing as preprocessings
+from bmcli.errors import Place, Problem, UsageError
+from bmcli.runs import layout
+
+if TYPE_CHECKING:
+    from bmcli.data.bundle import Examples, Kind
+    from bmcli.data.inputs import Inputs, Reading
+    from bmcli.inference.session import Session
+    from bmcli.preprocessing import DataSpec, Preprocessing
+    from bmcli.runs.run import Run
+    from bmcli.runs.store import RunStore
+
+TOP_K = 5
+THRESHOLD = 0.5
+"""From this probability on, a label of a multilabel model holds."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A class or label with its probability."""
+
+    label: str
+    index: int
+    probability: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in a prediction's `top`."""
+        return {"label": self.label, "index": self.index, "probability": self.probability}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a run says of one input.
+
+    top: the most probable classes or labels, best first; empty for regression.
+    labels: those that hold, for multilabel; None for other tasks.
+    value: in the target's own unit, for regression; None for other tasks.
+    """
+
+    input: str
+    run: str
+    top: tuple[Choice, ...] = ()
+    labels: tuple[Choice, ...] | None = None
+    value: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Strict JSON data, without `format`; see docs/predict.md."""
+        head: dict[str, Any] = {"input": self.input, "run": self.run}
+        if self.value is not None:
+            return {**head, "value": self.value}
+        if self.labels is not None:
+            head["labels"] = [choice.to_json() for choice in self.labels]
+        else:
+            head |= self.top[0].to_json()
+        return {**head, "top": [choice.to_json() for choice in self.top]}
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A run, ready to predict. run: its id."""
+
+    run: str
+    preprocessing: Preprocessing
+    spec: DataSpec
+    session: Session
+
+    def predict(
+        self, inputs: Inputs, *, top_k: int | None = None, batch_size: int = 256
+    ) -> tuple[list[Prediction], list[Problem]]:
+        """The predictions of those inputs that can be used, in order, and what is wrong with the others.
+
+        top_k: how many classes `top` holds; default TOP_K, for multilabel all labels.
+        """
+        return self._answers(*self._encoded(inputs), top_k, batch_size)
+
+    def stream(
+        self, pieces: Iterable[Inputs], *, top_k: int | None = None, batch_size: int = 256
+    ) -> Iterator[tuple[list[Prediction], list[Problem]]]:
+        """The same for many pieces; the next one is read and decoded while the model looks at this one."""
+        pieces = iter(pieces)
+
+        def prepare() -> tuple[np.ndarray, list[str], list[Problem]] | None:
+            piece = next(pieces, None)
+            return None if piece is None else self._encoded(piece)
+
+        with ThreadPoolExecutor(1, thread_name_prefix="bm-inputs") as ahead:
+            coming: Future[Any] = ahead.submit(prepare)
+            while (prepared := coming.result()) is not None:
+                coming = ahead.submit(prepare)
+                yield self._answers(*prepared, top_k, batch_size)
+
+    def _encoded(self, inputs: Inputs) -> tuple[np.ndarray, list[str], list[Problem]]:
+        """Compact arrays of the usable inputs, their names, and the problems of the others."""
+        if not inputs.names:
+            return np.zeros(0), [], list(inputs.problems)
+        compact, unusable = self.preprocessing.encode_usable(inputs.examples)
+        problems = [Problem(message, Place(inputs.names[i])) for i, message in unusable.items()]
+        names = [name for i, name in enumerate(inputs.names) if i not in unusable]
+        return compact, names, [*inputs.problems, *problems]
+
+    def _answers(
+        self,
+        compact: np.ndarray,
+        names: Sequence[str],
+        problems: list[Problem],
+        top_k: int | None,
+        batch_size: int,
+    ) -> tuple[list[Prediction], list[Problem]]:
+        predictions = []
+        for start in range(0, len(names), batch_size):
+            batch = self.preprocessing.finish(compact[start : start + batch_size])
+            outputs = self.session.predict(batch, batch_size)
+            for name, output in zip(names[start : start + batch_size], outputs, strict=True):
+                if np.isfinite(output).all():
+                    predictions.append(self._prediction(name, output, top_k))
+                else:
+                    problems.append(Problem("the model's answer is not a finite number", Place(name)))
+        return predictions, problems
+
+    def _prediction(self, name: str, output: np.ndarray, top_k: int | None) -> Prediction:
+        if self.spec.task == "regression":
+            return Prediction(name, self.run, value=_shortest(output[0]))
+        best = np.argsort(-output, kind="stable")
+        several = self.spec.task == "multilabel"
+        wanted = best if several and top_k is None else best[: top_k or TOP_K]
+        top = tuple(self._choice(output, i) for i in wanted.tolist())
+        if not several:
+            return Prediction(name, self.run, top)
+        holding = tuple(self._choice(output, i) for i in best.tolist() if output[i] >= THRESHOLD)
+        return Prediction(name, self.run, top, labels=holding)
+
+    def _choice(self, output: np.ndarray, index: int) -> Choice:
+        return Choice(self.spec.classes[index], index, _shortest(output[index]))
+
+
+def _shortest(value: np.float32) -> float:
+    """The number with the fewest digits that is this float32: 0.9, not 0.8999999761581421."""
+    return float(str(np.float32(value)))
+
+
+def open_predictor(run: Run) -> Predictor:
+    """The run's preprocessing and model. IntegrityError where one is missing or damaged."""
+    from bmcli.inference.session import open_session
+
+    preprocessing, spec = load_preprocessing(run)
+    return Predictor(run.id, preprocessing, spec, open_session(run))
+
+
+def load_preprocessing(run: Run) -> tuple[Preprocessing, DataSpec]:
+    """The preprocessing a run was trained with, its files verified."""
+    names = [layout.PREPROCESSING]
+    if run.exists(layout.TOKENIZER):
+        names.append(layout.TOKENIZER)
+    return preprocessings.load({name: run.read_text(name) for name in names})
+
+
+def predict(run: Run, examples: Examples, top_k: int | None = None) -> list[Prediction]:
+    """The predictions of raw examples, in order; `input` is the position as text.
+
+    Raises DataError listing all examples that cannot be used.
+    """
+    from bmcli.data.inputs import Inputs
+
+    names = tuple(str(i) for i in range(len(examples)))
+    predictions, problems = open_predictor(run).predict(Inputs(examples, names), top_k=top_k)
+    if problems:
+        raise unreadable(problems, len(examples))
+    return predictions
+
+
+def unreadable(problems: Sequence[Problem], count: int) -> Any:
+    """The error that lists inputs that cannot be used. count: of all inputs."""
+    from bmcli.errors import DataError
+
+    what = "input" if len(problems) == 1 else "inputs"
+    of_all = f" of {count:,}" if count > len(problems) else ""
+    return DataError(f"{len(problems):,}{of_all} {what} cannot be used", problems=problems)
+
+
+def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, ...]]:
+    """The newest completed run that takes one of these kinds, and the names all such runs bear.
+
+    UsageError where there is none.
+    """
+    candidates = [
+        run
+        for run in store.all()
+        if _readable(run) and run.record.kind in kinds and run.record.status == "completed"
+    ]
+    if not candidates:
+        what = " or ".join({"image": "pictures", "text": "texts", "table": "tables"}[kind] for kind in kinds)
+        raise UsageError(
+            f"no completed run in {store.root} takes {what}",
+            hint="bm runs lists what there is; --run names one, --runs-dir looks elsewhere",
+        )
+    return candidates[0], tuple(dict.fromkeys(run.name for run in candidates))
+
+
+def _readable(run: Run) -> bool:
+    """Whether its record is; a damaged run is none to choose by itself, and `bm runs` shows it."""
+    from bmcli.errors import IntegrityError
+
+    try:
+        return run.record is not None
+    except IntegrityError:
+        return False
+
+
+def reading_of(run: Run, preprocessing: Preprocessing, *, texts: bool, lines: bool) -> Reading:
+    """How inputs for this run are to be read: its kind, its columns, and how its own tables were written."""
+    from bmcli.data.inputs import Reading
+
+    if preprocessing.kind == "image":
+        return Reading("image", texts, lines)
+    import yaml
+
+    data = yaml.load(run.read_text(layout.CONFIG), yaml.CSafeLoader).get("data") or {}
+    columns: tuple[str, ...] = ()
+    if preprocessing.kind == "table":
+        columns = tuple(column.name for column in preprocessing.columns)  # type: ignore[attr-defined]
+    return Reading(
+        preprocessing.kind,
+        texts,
+        lines,
+        text_column=data.get("text"),
+        delimiter=data.get("delimiter"),
+        header=data.get("header", True),
+        columns=columns,
+    )

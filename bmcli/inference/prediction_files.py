@@ -1,0 +1,106 @@
+"""Predictions as files: .csv, .jsonl and .parquet, written atomically."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from bmcli.errors import UsageError
+from bmcli.runs import atomic
+
+if TYPE_CHECKING:
+    from bmcli.inference.predict import Prediction
+
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for a formula, at the beginning of a cell."""
+
+
+def check_suffix(path: Path) -> None:
+    """UsageError unless it is a format there is; to be asked before the work is done."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"--output {path}: its format is not known", hint=f"known: {', '.join(SUFFIXES)}")
+    if path.is_dir():
+        raise UsageError(f"--output {path} is a folder")
+
+
+def write(path: Path, predictions: Iterable[Prediction]) -> None:
+    """Write all predictions in the format of the suffix, in place of what was there.
+
+    If `predictions` raises, nothing is written. ResourceError where the disk does not take it.
+    """
+    check_suffix(path)
+    writer = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[path.suffix.lower()]
+    atomic.write_with(path, lambda temporary: writer(temporary, predictions))
+
+
+def flat(prediction: Prediction) -> dict[str, Any]:
+    """One row: input, run, and value; or label, index, probability, label_2, probability_2, ...; or for
+    multilabel the labels that hold, and p_<index> for each of `top`."""
+    row: dict[str, Any] = {"input": _valid(prediction.input), "run": prediction.run}
+    if prediction.value is not None:
+        return {**row, "value": prediction.value}
+    if prediction.labels is not None:
+        row["labels"] = "; ".join(choice.label for choice in prediction.labels)
+        by_index = sorted(prediction.top, key=lambda choice: choice.index)
+        return row | {f"p_{choice.index}": choice.probability for choice in by_index}
+    row |= prediction.top[0].to_json()
+    for place, choice in enumerate(prediction.top[1:], start=2):
+        row |= {f"label_{place}": choice.label, f"probability_{place}": choice.probability}
+    return row
+
+
+def escaped(cell: Any) -> Any:
+    """The cell so that no spreadsheet runs it: texts like formulas get a leading quote; numbers stay."""
+    if not isinstance(cell, str) or not cell.startswith(FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return "'" + cell
+    return cell
+
+
+def _valid(name: str) -> str:
+    """The name with bytes that are not UTF-8 written as \\xNN."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace") if _has_surrogates(name) else name
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _write_csv(path: Path, predictions: Iterable[Prediction]) -> None:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        writer: Any = None
+        for row in map(flat, predictions):
+            if writer is None:
+                writer = csv.DictWriter(
+                    file, list(row), lineterminator="\n", restval="", extrasaction="ignore"
+                )
+                writer.writeheader()
+            writer.writerow({name: escaped(cell) for name, cell in row.items()})
+
+
+def _write_jsonl(path: Path, predictions: Iterable[Prediction]) -> None:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        file.writelines(_json_lines(predictions))
+
+
+def _json_lines(predictions: Iterable[Prediction]) -> Iterator[str]:
+    for prediction in predictions:
+        yield json.dumps({"format": 1, **prediction.to_json()}, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _write_parquet(path: Path, predictions: Iterable[Prediction]) -> None:
+    import polars as pl
+
+    rows = [flat(prediction) for prediction in predictions]
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    file: IO[bytes]
+    with path.open("wb") as file:
+        frame.write_parquet(file)
