@@ -16,7 +16,7 @@ from bmcli.runs.layout import MODEL_ONNX
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.runs.store import Run
+    from bmcli.runs.run import Run
 
 
 class Session(Protocol):
@@ -32,13 +32,21 @@ class Session(Protocol):
         ...
 
 
-def open_session(run: Run) -> Session:
-    """The run's model in the engine it has. IntegrityError where its file is damaged."""
-    if run.exists(MODEL_ONNX):
-        return OnnxSession(run.read_bytes(MODEL_ONNX), origin=str(run.path / MODEL_ONNX))
-    from bmcli.inference.keras_model import rebuild
+def open_session(run: Run, *, model: keras.Model | None = None, trust_code: bool = False) -> Session:
+    """The run's model in the engine it has.
 
-    return KerasSession(rebuild(run))
+    model: the finished Keras model, where the caller has it, for a run without model.onnx; trust_code:
+    whether Python files kept in the run may be run to build it. Raises IntegrityError where a file is damaged
+    or lost, UsageError where code would have to be trusted.
+    """
+    published = (run.record.onnx or {}).get("published", False)
+    if published or run.exists(MODEL_ONNX):
+        return OnnxSession(run.read_bytes(MODEL_ONNX), origin=str(run.path / MODEL_ONNX))
+    if model is None:
+        from bmcli.inference.keras_model import rebuild
+
+        model = rebuild(run, trust_code=trust_code)
+    return KerasSession(model)
 
 
 class OnnxSession:
@@ -60,7 +68,7 @@ class OnnxSession:
         # preprocessing that runs beside them.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
-        hint = "make it again with `bm export RUN --format onnx`"
+        hint = "`bm export RUN --format onnx` makes it again"
         try:
             self._session = onnxruntime.InferenceSession(
                 model, sess_options=options, providers=["CPUExecutionProvider"]

@@ -1,0 +1,104 @@
+"""From a finished Keras model to an ONNX file."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+    from onnx import ModelProto
+
+    from bmcli.data.bundle import DataSpec
+
+OPSET = 18
+"""Of the ONNX operators: fixed, so that the same weights give the same file. The newest tf2onnx writes."""
+
+
+def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
+    """The model as an ONNX file: 'input' [batch, ...] to 'output' [batch, C], float32.
+
+    Batch and, for texts, length are free. model: finished, built under the float32 policy. What a reader
+    needs to name the outputs stands in the metadata. Raises whatever Keras or tf2onnx raise on layers they
+    cannot translate.
+    """
+    import numpy as np
+    import onnx
+
+    # Keras exports only a model that has been called.
+    model(np.zeros((1, *(size or 1 for size in spec.input_shape)), spec.input_dtype))
+    with tempfile.TemporaryDirectory(prefix="bm-onnx-") as folder, quiet_converter():
+        path = Path(folder) / "model.onnx"
+        model.export(path, format="onnx", verbose=False, opset_version=OPSET)
+        exported = onnx.load(path)
+    _name_ends(exported, spec)
+    _describe(exported, spec)
+    onnx.checker.check_model(exported)
+    return exported.SerializeToString(deterministic=True)
+
+
+@contextmanager
+def quiet_converter() -> Iterator[None]:
+    """Hold back what TensorFlow and tf2onnx log while they convert; errors are raised all the same."""
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "absl", "tf2onnx", "keras")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+def _name_ends(exported: ModelProto, spec: DataSpec) -> None:
+    """Call the ends 'input' and 'output', and their free dimensions by what they are."""
+    graph = exported.graph
+    (start,), (end,) = graph.input, graph.output
+    renamed = {start.name: "input", end.name: "output"}
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                names[index] = renamed.get(name, name)
+        _rename_captured(node, renamed)
+    start.name, end.name = "input", "output"
+    start_sizes, end_sizes = start.type.tensor_type.shape.dim, end.type.tensor_type.shape.dim
+    for size, name in zip(start_sizes, ("batch", "length"), strict=False):
+        if not size.HasField("dim_value"):
+            size.dim_param = name
+    end_sizes[0].dim_param = "batch"
+    graph.name = "bm"
+
+
+def _rename_captured(node: object, renamed: dict[str, str]) -> None:
+    """The bodies of loops and branches may read the graph's input too."""
+    for attribute in node.attribute:  # type: ignore[attr-defined]
+        for graph in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
+            for inner in graph.node:
+                for index, name in enumerate(inner.input):
+                    inner.input[index] = renamed.get(name, name)
+                _rename_captured(inner, renamed)
+
+
+def _describe(exported: ModelProto, spec: DataSpec) -> None:
+    import json
+
+    from bmcli._version import __version__
+
+    exported.producer_name, exported.producer_version = "bm", __version__
+    about = {
+        "kind": spec.kind,
+        "task": spec.task,
+        "classes": json.dumps(list(spec.classes), ensure_ascii=False),
+        "target": spec.target_name,
+    }
+    for key, value in about.items():
+        entry = exported.metadata_props.add()
+        entry.key, entry.value = key, value

@@ -1,0 +1,82 @@
+"""Put model.onnx into a run, if it says what Keras says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bmcli.errors import BmError
+from bmcli.export.onnx import to_onnx
+from bmcli.export.samples import Samples, answered, choose
+from bmcli.export.verify import verify
+from bmcli.inference.session import OnnxSession
+from bmcli.runs.layout import MODEL_ONNX, SAMPLES
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.data.bundle import DataSpec, Split
+    from bmcli.preprocessing import Preprocessing
+    from bmcli.runs.run import Run
+
+
+@dataclass(frozen=True)
+class OnnxStatus:
+    """Whether a run has a model.onnx, and if not, why.
+
+    max_difference: the largest difference from Keras on the samples; None where there was nothing to compare.
+    """
+
+    published: bool
+    reason: str | None
+    max_difference: float | None
+    samples: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in run.json under `onnx`."""
+        return {
+            "published": self.published,
+            "reason": self.reason,
+            "max_difference": self.max_difference,
+            "samples": self.samples,
+        }
+
+
+def publish(
+    run: Run, model: keras.Model, spec: DataSpec, preprocessing: Preprocessing, split: Split
+) -> OnnxStatus:
+    """Store samples of `split` with Keras's outputs, export, compare, and write model.onnx if it agrees.
+
+    model: finished, float32, with the weights the run is used with. A failed export leaves no model.onnx.
+    """
+    samples = answered(model, choose(spec, preprocessing, split))
+    run.write_bytes(SAMPLES, samples.to_bytes())
+    return publish_verified(run, model, spec, samples)
+
+
+def publish_verified(run: Run, model: keras.Model, spec: DataSpec, samples: Samples) -> OnnxStatus:
+    """Export, compare on `samples`, and write model.onnx if it agrees; else there is none afterwards."""
+    try:
+        exported = to_onnx(model, spec)
+        session = OnnxSession(exported)
+        agreement = verify(session, samples)
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Keras, tf2onnx and ONNX Runtime raise what they like on a layer they do not know; a training that
+        # went well must not fail for it.
+        run.remove_file(MODEL_ONNX)
+        return OnnxStatus(False, _told(error), None, len(samples))
+    if not agreement.agrees:
+        run.remove_file(MODEL_ONNX)
+        return OnnxStatus(False, agreement.reason, agreement.max_difference, agreement.samples)
+    run.write_bytes(MODEL_ONNX, exported)
+    return OnnxStatus(True, None, agreement.max_difference, agreement.samples)
+
+
+def _told(error: Exception) -> str:
+    """The export's failure in one line."""
+    text = error.message if isinstance(error, BmError) else str(error)
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    said = first if isinstance(error, BmError) else f"{type(error).__name__}: {first}"
+    return f"the export failed: {said[:300]}"

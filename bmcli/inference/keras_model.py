@@ -1,0 +1,71 @@
+"""A run's model in Keras, built anew from the registry and its weights; model.keras is never deserialised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bmcli.errors import ConfigError, UsageError
+from bmcli.inference.weights import from_bytes, load_weights
+from bmcli.models._head import finished
+from bmcli.runs import layout
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.data.bundle import DataSpec
+    from bmcli.models import Model
+    from bmcli.runs.run import Run
+
+
+def rebuild(run: Run, *, trust_code: bool = False) -> keras.Model:
+    """The finished model with the run's best weights, in float32 whatever the global policy is.
+
+    trust_code: whether Python files kept in the run may be run; a built-in model needs none. Raises
+    UsageError where they are needed, IntegrityError where a file of the run is damaged.
+    """
+    from bmcli.quiet import quiet_import
+
+    with quiet_import():
+        import keras
+
+    options, spec = model_of(run, trust_code=trust_code), spec_of(run)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        model = finished(options.build(spec), spec)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    load_weights(
+        model,
+        from_bytes(run.read_bytes(layout.BEST), origin=str(run.path / layout.BEST)),
+        origin=f"the weights of {run.id}",
+    )
+    return model
+
+
+def model_of(run: Run, *, trust_code: bool = False) -> Model:
+    """The model component of the run's config. See `rebuild` for what is raised."""
+    from bmcli.config import resolve
+
+    if trust_code:
+        for name in run.files():
+            if name.startswith(f"{layout.CODE}/"):
+                run.verified(name)
+    try:
+        config = resolve.load(run.verified(layout.CONFIG), run_code=trust_code, paths_exist=False)
+    except ConfigError as error:
+        if trust_code or not (run.path / layout.CODE).is_dir():
+            raise
+        raise UsageError(
+            f"{run.id} needs Python code of its own, which would be run",
+            hint=f"look at {run.path / layout.CODE}, then say --trust-code",
+        ) from error
+    return config.model  # type: ignore[return-value]
+
+
+def spec_of(run: Run) -> DataSpec:
+    """What the run's model takes and answers; IntegrityError where the file is damaged."""
+    from bmcli import preprocessing
+
+    names = (layout.PREPROCESSING, layout.TOKENIZER)
+    return preprocessing.load({name: run.read_text(name) for name in names if run.exists(name)})[1]
