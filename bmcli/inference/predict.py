@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli import preprocessing as preprocessings
-from bmcli.errors import Place, Problem, UsageError
+from bmcli.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Examples, Kind
+    from bmcli.data.bundle import DataSpec, Examples, Kind
     from bmcli.data.inputs import Inputs, Reading
     from bmcli.inference.session import Session
-    from bmcli.preprocessing import DataSpec, Preprocessing
+    from bmcli.preprocessing import Preprocessing
     from bmcli.runs.run import Run
     from bmcli.runs.store import RunStore
 
@@ -85,7 +85,7 @@ class Predictor:
 
         top_k: how many classes `top` holds; default TOP_K, for multilabel all labels.
         """
-        return self._answers(*self._encoded(inputs), top_k, batch_size)
+        return self._answers(self._encoded(inputs), top_k, batch_size)
 
     def stream(
         self, pieces: Iterable[Inputs], *, top_k: int | None = None, batch_size: int = 256
@@ -98,10 +98,10 @@ class Predictor:
             return None if piece is None else self._encoded(piece)
 
         with ThreadPoolExecutor(1, thread_name_prefix="bm-inputs") as ahead:
-            coming: Future[Any] = ahead.submit(prepare)
+            coming: Future[tuple[np.ndarray, list[str], list[Problem]] | None] = ahead.submit(prepare)
             while (prepared := coming.result()) is not None:
                 coming = ahead.submit(prepare)
-                yield self._answers(*prepared, top_k, batch_size)
+                yield self._answers(prepared, top_k, batch_size)
 
     def _encoded(self, inputs: Inputs) -> tuple[np.ndarray, list[str], list[Problem]]:
         """Compact arrays of the usable inputs, their names, and the problems of the others."""
@@ -114,12 +114,11 @@ class Predictor:
 
     def _answers(
         self,
-        compact: np.ndarray,
-        names: Sequence[str],
-        problems: list[Problem],
+        encoded: tuple[np.ndarray, list[str], list[Problem]],
         top_k: int | None,
         batch_size: int,
     ) -> tuple[list[Prediction], list[Problem]]:
+        compact, names, problems = encoded
         predictions = []
         for start in range(0, len(names), batch_size):
             batch = self.preprocessing.finish(compact[start : start + batch_size])
@@ -152,12 +151,30 @@ def _shortest(value: np.float32) -> float:
     return float(str(np.float32(value)))
 
 
-def open_predictor(run: Run) -> Predictor:
-    """The run's preprocessing and model. IntegrityError where one is missing or damaged."""
+def open_predictor(run: Run, *, trust_code: bool = False) -> Predictor:
+    """The run's preprocessing and model.
+
+    trust_code: whether Python files kept in the run may run, which a run without model.onnx may need.
+    Raises IntegrityError where a file is missing or damaged, UsageError where code is not trusted.
+    """
     from bmcli.inference.session import open_session
 
     preprocessing, spec = load_preprocessing(run)
+    if needs_code(run):
+        if not trust_code:
+            raise UsageError(
+                f"{run.id} has no model.onnx, and keeps Python files that predicting would run",
+                hint="--trust-code runs them",
+            )
+        from bmcli.config import resolve
+
+        resolve.load(run.verified(layout.CONFIG), run_code=True)
     return Predictor(run.id, preprocessing, spec, open_session(run))
+
+
+def needs_code(run: Run) -> bool:
+    """Whether predicting would run Python files kept in the run: through model.onnx never."""
+    return not run.exists(layout.MODEL_ONNX) and run.exists_any(layout.CODE)
 
 
 def load_preprocessing(run: Run) -> tuple[Preprocessing, DataSpec]:
@@ -182,10 +199,8 @@ def predict(run: Run, examples: Examples, top_k: int | None = None) -> list[Pred
     return predictions
 
 
-def unreadable(problems: Sequence[Problem], count: int) -> Any:
+def unreadable(problems: Sequence[Problem], count: int) -> DataError:
     """The error that lists inputs that cannot be used. count: of all inputs."""
-    from bmcli.errors import DataError
-
     what = "input" if len(problems) == 1 else "inputs"
     of_all = f" of {count:,}" if count > len(problems) else ""
     return DataError(f"{len(problems):,}{of_all} {what} cannot be used", problems=problems)
@@ -212,8 +227,6 @@ def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, 
 
 def _readable(run: Run) -> bool:
     """Whether its record is; a damaged run is none to choose by itself, and `bm runs` shows it."""
-    from bmcli.errors import IntegrityError
-
     try:
         return run.record is not None
     except IntegrityError:
@@ -226,9 +239,10 @@ def reading_of(run: Run, preprocessing: Preprocessing, *, texts: bool, lines: bo
 
     if preprocessing.kind == "image":
         return Reading("image", texts, lines)
-    import yaml
+    from bmcli.config import yaml
 
-    data = yaml.load(run.read_text(layout.CONFIG), yaml.CSafeLoader).get("data") or {}
+    config = yaml.parse(run.read_bytes(layout.CONFIG), layout.CONFIG, str(run.path)).plain()
+    data = config.get("data") or {}
     columns: tuple[str, ...] = ()
     if preprocessing.kind == "table":
         columns = tuple(column.name for column in preprocessing.columns)  # type: ignore[attr-defined]
