@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -95,6 +95,7 @@ def test_numbers_and_plain_names_stay(name: str) -> None:
     assert safe_cell(name) == name
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=5))
 def test_any_id_comes_back(ids: list[str]) -> None:
     y, p = multiclass(len(ids), 2)
