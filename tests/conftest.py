@@ -1,0 +1,82 @@
+"""Shared by all tests: the command `bm`, in its own process or in this one, away from the user's files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Done:
+    """How an invocation of `bm` ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """stdout as one strict JSON document."""
+
+        def refuse(constant: str) -> None:
+            raise ValueError(f"{constant} is not JSON")
+
+        return json.loads(self.out, parse_constant=refuse)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees or touches what the user has set or stored."""
+    for name in [name for name in os.environ if name.startswith("BM_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setenv("BM_OFFLINE", "1")
+
+
+@pytest.fixture
+def bm(tmp_path: Path) -> Callable[..., Done]:
+    """Run `bm ARGS` in a process of its own, in `tmp_path`; env adds variables, stdin is a text."""
+
+    def run(*args: str, env: dict[str, str] | None = None, stdin: str = "", timeout: float = 120) -> Done:
+        done = subprocess.run(
+            [sys.executable, "-c", "from bmcli.cli.app import main; main()", *args],
+            cwd=tmp_path,
+            env={**os.environ, "HOME": str(tmp_path), **(env or {})},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=timeout,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def invoke(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """Run `bm ARGS` in this process, in `tmp_path`: for many quick calls, and where TensorFlow is loaded."""
+
+    def run(*args: str) -> Done:
+        from bmcli.cli import app
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["bm", *args])
+        capfd.readouterr()
+        code = app.run(args)
+        sys.stdout.flush()
+        out, err = capfd.readouterr()
+        return Done(int(code), out, err)
+
+    return run

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bmcli.errors import IntegrityError, UsageError
+from bmcli.runs import layout
+from bmcli.runs.run import Run
+from bmcli.runs.store import RunStore, validate_name
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path / "runs")
+
+
+def finished(
+    store: RunStore, name: str = "digits", status: str = "completed", tags: tuple[str, ...] = ()
+) -> Run:
+    run = store.create(name, tags)
+    run.seal(status)  # type: ignore[arg-type]
+    return run
+
+
+def _create(root: str, number: int) -> list[str]:
+    store = RunStore(Path(root))
+    return [store.create("many").id for _ in range(number)]
+
+
+def test_numbers_count_up_from_one(store: RunStore) -> None:
+    assert [finished(store).id for _ in range(3)] == ["digits-v1", "digits-v2", "digits-v3"]
+    assert finished(store, "other").id == "other-v1"
+
+
+def test_twenty_processes_never_get_the_same_number(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(20) as pool:
+        made = pool.starmap(_create, [(str(tmp_path), 3)] * 20)
+    ids = [run_id for ids in made for run_id in ids]
+    assert sorted(ids) == sorted({f"many-v{n}" for n in range(1, 61)})
+
+
+def test_a_removed_number_is_never_used_again(store: RunStore) -> None:
+    finished(store)
+    store.remove(finished(store))
+    assert not (store.root / "digits-v2").exists()
+    assert finished(store).id == "digits-v3"
+    shutil.rmtree(store.root / "digits-v3")  # behind bm's back
+    assert finished(store).id == "digits-v4"
+
+
+def test_without_the_counter_numbers_go_on_from_what_is_there(store: RunStore) -> None:
+    finished(store)
+    (store.root / layout.NUMBERS).unlink()
+    assert finished(store).id == "digits-v2"
+
+
+def test_a_damaged_counter_is_an_integrity_error(store: RunStore) -> None:
+    finished(store)
+    (store.root / layout.NUMBERS).write_text('{"last": {"digits": "x"}}')
+    with pytest.raises(IntegrityError, match="damaged"):
+        store.create("digits")
+
+
+@pytest.mark.parametrize("name", ["mnist", "a", "0", "a.b_c-d", "x-v", "x-v0", "v1", "latest2"])
+def test_good_names(name: str) -> None:
+    validate_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "latest", "x-v1", "Mnist", "-x", ".x", "..", "a/b", "a b", "é", "x\n", "a" * 101]
+)
+def test_bad_names(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a run's name"):
+        validate_name(name)
+
+
+def test_find_by_id_name_latest_and_path(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, other = finished(store), finished(store), finished(store, "other")
+    finished(store, status="interrupted")
+    assert store.find("digits-v1").path == first.path
+    assert store.find("digits").path == second.path
+    assert store.find("latest").path == other.path
+    assert store.find("digits", "resume").id == "digits-v3"
+    assert store.find("latest", "resume").id == "digits-v3"
+    assert store.find("digits-v3").status == "interrupted"
+    monkeypatch.chdir(store.root)
+    assert store.find("./digits-v1").id == "digits-v1"
+    assert [run.id for run in store.completed("digits")] == ["digits-v2", "digits-v1"]
+    assert [run.id for run in store.completed("digits-v1")] == ["digits-v1"]
+
+
+def test_a_copy_elsewhere_is_a_run_too(store: RunStore, tmp_path: Path) -> None:
+    run = finished(store)
+    shutil.copytree(run.path, tmp_path / "best model")
+    found = store.find(str(tmp_path / "best model"))
+    assert (found.id, found.name, found.version) == ("digits-v1", "digits", 1)
+    assert not found.verify().problems
+
+
+def test_not_found_says_what_was_meant(store: RunStore) -> None:
+    with pytest.raises(UsageError, match="there are no runs"):
+        store.find("digits")
+    finished(store, status="interrupted")
+    with pytest.raises(UsageError, match=r"no run of 'digits' in .* is completed") as caught:
+        store.find("digits")
+    assert caught.value.hint is not None and "bm train --resume digits-v1" in caught.value.hint
+    with pytest.raises(UsageError) as caught:
+        store.find("digitz")
+    assert caught.value.hint == "did you mean digits?"
+    with pytest.raises(UsageError) as caught:
+        store.find("digits-v2")
+    assert caught.value.hint == "did you mean digits-v1?"
+    finished(store, "done")
+    with pytest.raises(UsageError, match=r"no run of 'done' in .* is interrupted or failed"):
+        store.find("done", "resume")
+
+
+@given(st.text().filter(lambda text: os.sep not in text))
+def test_no_reference_leaves_the_folder(reference: str) -> None:
+    store = RunStore(Path("/nonexistent/runs"))
+    with pytest.raises(UsageError):
+        store.find(reference)
+
+
+def test_dots_are_no_way_out(store: RunStore) -> None:
+    run = finished(store)
+    nested = RunStore(run.path / "inner")
+    finished(nested)
+    for reference in ("..", ".", "..\x00", "digits-v1\x00"):
+        with pytest.raises(UsageError):
+            nested.find(reference)
+
+
+def test_a_path_without_a_run(store: RunStore, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="this is no run directory"):
+        store.find(f"{tmp_path}/")
+    with pytest.raises(UsageError, match="there is no run directory"):
+        store.find(f"{tmp_path}/nothing")
+
+
+def test_a_runs_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(UsageError, match="is not a folder"):
+        RunStore(tmp_path / "runs").all()
+
+
+def test_all_is_newest_first_and_survives_damage(store: RunStore) -> None:
+    finished(store)
+    damaged = finished(store, "hurt")
+    finished(store, "other")
+    (damaged.path / layout.RECORD).write_text("{")
+    (store.root / "empty-v1").mkdir()
+    (store.root / "notes").mkdir()
+    assert [run.path.name for run in store.all()] == ["other-v1", "digits-v1", "hurt-v1"]
+    assert store.find("latest").id == "other-v1"
+    with pytest.raises(IntegrityError):
+        store.find("hurt-v1")
+    store.remove(store.exact("hurt-v1"))
+
+
+def test_a_running_run_cannot_be_removed(store: RunStore) -> None:
+    run = store.create("digits")
+    with pytest.raises(UsageError, match="being trained"):
+        store.remove(Run(run.path))
+    run.seal("completed")
+    store.remove(run)
+    assert store.all() == []
+
+
+_TRAINS = """
+import sys, time
+from pathlib import Path
+from bmcli.runs.store import RunStore
+run = RunStore(Path(sys.argv[1])).create("killed")
+print(run.id, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_killed_run_is_failed_and_can_be_resumed(store: RunStore) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _TRAINS, str(store.root)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "killed-v1\n"
+    assert store.find("killed-v1").status == "running"
+    with pytest.raises(UsageError, match=f"another process .pid {process.pid} on "):
+        store.find("killed-v1").open()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    found = store.find("killed", "resume")
+    assert (found.status, found.killed, found.record.status) == ("failed", True, "running")
+    found.open()
+    assert (found.status, len(found.record.resumed)) == ("running", 1)
+    found.seal("completed")
+    assert store.find("killed").status == "completed"
+    assert not (found.path / layout.LOCK).exists()
+
+
+def test_only_allowed_environment_variables_are_recorded(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SECRET_TOKEN", "AWS_SECRET_ACCESS_KEY", "TF_VAR_password", "TF_TOKEN_app_terraform_io"):
+        monkeypatch.setenv(name, "hunter2")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    run = store.create("digits")
+    assert run.record.environment["OMP_NUM_THREADS"] == "3"
+    assert "hunter2" not in (run.path / layout.RECORD).read_text()
+
+
+def test_the_record_says_where_it_ran(store: RunStore) -> None:
+    record = store.create("digits", tags=["one", "two"], seed=7).record
+    assert record.versions["bm"] and record.versions["keras"] and record.versions["python"]
+    assert record.hardware["cores"] >= 1 and record.hardware["memory"] > 0
+    assert (record.seed, record.tags, record.status) == (7, ("one", "two"), "running")
+    assert record.created.endswith("Z") and record.started == record.created
+    document = json.loads((store.root / "digits-v1" / layout.RECORD).read_text())
+    assert document["format"] == 1 and "extra" not in document
