@@ -68,7 +68,7 @@ def choose(
         return _choose_groups(strata, groups, share, seed, purpose)
     counts = np.bincount(strata)
     total = max(1, round(share * len(split)))
-    room = counts - 1 if task in ("binary", "multiclass") else counts
+    room = (counts - 1).clip(0) if task in ("binary", "multiclass") else counts
     return _first_of_each(strata, allocate(counts, total, room), shuffled(split.ids, seed, purpose))
 
 

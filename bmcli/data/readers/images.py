@@ -31,8 +31,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bmcli.errors import DataError, Place, Problem
 
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP")
-"""What may be opened. MPO is the JPEG with previews that many phones write."""
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+"""What may be opened. A phone's JPEG with previews in it (MPO) counts as JPEG: its first picture is taken."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp"})
 MAX_PIXELS = 89_478_485
 """Pillow's own limit (a quarter of a GiB at 3 bytes): beyond, a small file may fill the memory."""

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bmcli.data.readers.images import MAX_PIXELS, decode, probe
+from bmcli.errors import DataError
+from tests.data.conftest import picture
+
+
+def encoded(image: Image.Image, form: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+def huge_png() -> bytes:
+    """60,000 × 60,000 in a few bytes of header."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    header = (60_000).to_bytes(4, "big") * 2 + b"\x08\x00\x00\x00\x00"
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
+def test_every_format_is_read_from_path_and_bytes(tmp_path: Path, form: str) -> None:
+    colour = Image.new("RGB", (6, 4), (200, 30, 60))
+    path = tmp_path / "picture.xyz"
+    path.write_bytes(encoded(colour, form))
+    array = decode(str(path))
+    assert array.shape == (4, 6, 3) and array.dtype == np.uint8
+    assert np.abs(array.astype(int) - (200, 30, 60)).max() <= 12
+    assert (decode(path.read_bytes()) == array).all()
+
+
+def test_size_and_channels() -> None:
+    data = encoded(Image.new("RGB", (40, 20), (255, 0, 0)), "PNG")
+    assert decode(data, (5, 7)).shape == (5, 7, 3)
+    grey = decode(data, (5, 7), 1)
+    assert grey.shape == (5, 7, 1) and set(np.unique(grey)) == {76}, "ITU-R 601 luma of red"
+    assert decode(encoded(Image.new("L", (3, 2), 9), "PNG"), None, 3).tolist() == [[[9, 9, 9]] * 3] * 2
+    assert decode(encoded(Image.new("L", (3, 2), 9), "PNG")).shape == (2, 3, 1)
+
+
+def test_reducing_averages_and_does_not_pick() -> None:
+    stripes = np.zeros((64, 64), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.abs(decode(encoded(Image.fromarray(stripes), "PNG"), (8, 8)).astype(int) - 127).max() <= 2
+
+
+def test_a_reduced_jpeg_is_close_to_one_reduced_afterwards() -> None:
+    ramp = np.add.outer(np.arange(256), np.arange(256))[..., None] * np.array([0.5, 0.25, 0.1])
+    data = encoded(Image.fromarray(ramp.astype(np.uint8)), "JPEG", quality=95)
+    reference = Image.fromarray(decode(data)).resize((16, 16), Image.Resampling.BILINEAR)
+    assert np.abs(decode(data, (16, 16)).astype(int) - np.asarray(reference).astype(int)).max() <= 4
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int) -> None:
+    array = np.zeros((24, 32, 3), np.uint8)
+    array[:8, :8] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(array), "JPEG", exif=exif, quality=95)
+    shown = decode(data)
+    assert shown.shape[:2] == ((24, 32) if orientation < 5 else (32, 24))
+    corners = {1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0), 5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0)}
+    white = {c for c in ((0, 0), (0, -1), (-1, 0), (-1, -1)) if shown[c].min() > 200}
+    assert white == {corners[orientation]}
+    small = decode(data, (8, 8))
+    assert {c for c in ((0, 0), (0, -1), (-1, 0), (-1, -1)) if small[c].min() > 150} == white
+
+
+def test_transparency_lies_on_white() -> None:
+    assert decode(encoded(Image.new("RGBA", (1, 1), (0, 0, 0, 0)), "PNG")).tolist() == [[[255, 255, 255]]]
+    assert decode(encoded(Image.new("RGBA", (1, 1), (0, 0, 0, 128)), "PNG")).flatten()[0] in (126, 127, 128)
+    assert decode(encoded(Image.new("LA", (1, 1), (0, 0)), "PNG"), None, 1).tolist() == [[[255]]]
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.putdata([0, 1])
+    assert decode(encoded(palette, "PNG")).tolist() == [[[10, 20, 30], [40, 50, 60]]]
+    assert decode(encoded(palette, "PNG", transparency=0))[0, 0].tolist() == [255, 255, 255]
+
+
+def test_other_modes_become_eight_bits() -> None:
+    wide = Image.fromarray(np.array([[0, 257, 65535, 32896]], np.uint16))
+    assert decode(encoded(wide, "PNG")).flatten().tolist() == [0, 1, 255, 128]
+    assert decode(encoded(Image.new("1", (1, 1), 1), "PNG")).flatten().tolist() == [255]
+    red = decode(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"))
+    assert red.shape == (8, 8, 3) and red[0, 0, 0] > 200 and red[0, 0, 1] < 60
+
+
+def test_the_first_frame_of_an_animation() -> None:
+    frames = [Image.new("RGB", (2, 2), c) for c in ((255, 0, 0), (0, 255, 0))]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decode(data)[0, 0].tolist() == [255, 0, 0]
+
+
+def broken_files(folder: Path) -> dict[str, str]:
+    """File name -> what the message must say."""
+    good = picture(folder / "good.jpg", size=(64, 64)).read_bytes()
+    png = picture(folder / "good.png", size=(64, 64)).read_bytes()
+    contents = {
+        "empty.jpg": (b"", "empty"),
+        "text.png": (b"no picture at all", "known format"),
+        "truncated.jpg": (good[: len(good) // 2], "truncated"),
+        "truncated.png": (png[: len(png) // 2], "decoded"),
+        "header.jpg": (good[:20], "cannot|known"),
+        "flipped.png": (png[:60] + b"\xff\xff\xff\xff" + png[64:], "decoded"),
+        "huge.png": (huge_png(), "pixels"),
+        "drawing.tiff": (encoded(Image.new("L", (2, 2)), "TIFF"), "known format"),
+    }
+    for name, (data, _) in contents.items():
+        (folder / name).write_bytes(data)
+    os.mkfifo(folder / "pipe.jpg")
+    return {name: what for name, (_, what) in contents.items()} | {
+        "pipe.jpg": "regular",
+        "gone.jpg": "no such",
+    }
+
+
+def test_what_cannot_be_used_is_a_data_error_naming_the_file(tmp_path: Path) -> None:
+    import re
+
+    for name, what in broken_files(tmp_path).items():
+        with pytest.raises(DataError) as error:
+            decode(str(tmp_path / name), (8, 8), 3)
+        assert name in error.value.message and re.search(what, error.value.message), error.value.message
+
+
+def test_probe_finds_all_of_them_and_measures_the_rest(tmp_path: Path) -> None:
+    import re
+
+    broken = broken_files(tmp_path)
+    good = {
+        "wide.png": picture(tmp_path / "wide.png", size=(12, 5)),
+        "grey.png": picture(tmp_path / "grey.png", mode="L"),
+        "deep.png": tmp_path / "deep.png",
+        "turned.jpg": tmp_path / "turned.jpg",
+    }
+    Image.fromarray(np.zeros((2, 3), np.uint16)).save(good["deep.png"])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (30, 20)).save(good["turned.jpg"], exif=exif)
+    paths = [str(tmp_path / name) for name in (*broken, *good)]
+    told: list[tuple[int, int]] = []
+    found = probe(paths, progress=lambda *step: told.append(step))
+    assert sorted(found.problems) == list(range(len(broken)))
+    for i, what in enumerate(broken.values()):
+        assert re.search(what, found.problems[i])
+    n = len(broken)
+    assert found.sizes[n:].tolist() == [[5, 12], [8, 8], [2, 3], [20 + 10, 20]]
+    assert found.grey[n:].tolist() == [False, True, True, False]
+    assert told[-1] == (len(paths), len(paths))
+    import hashlib
+
+    assert found.digests[n] == hashlib.sha256(good["wide.png"].read_bytes()).digest()
+
+
+def test_pillows_own_bomb_limit_is_ours() -> None:
+    assert Image.MAX_IMAGE_PIXELS == MAX_PIXELS
