@@ -91,7 +91,7 @@ class OnnxSession:
 
 
 class KerasSession:
-    """A finished Keras model, called in batches."""
+    """A finished Keras model."""
 
     engine: Literal["onnx", "keras"] = "keras"
 
@@ -100,11 +100,11 @@ class KerasSession:
 
     def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
         """See Session."""
-        parts = [
-            np.asarray(self._model.predict_on_batch(batch), dtype=np.float32)
-            for batch in _batches(inputs, batch_size)
-        ]
-        return np.concatenate(parts) if parts else np.zeros((0, self._model.output_shape[-1]), np.float32)
+        if len(inputs) == 0:
+            return np.zeros((0, self._model.output_shape[-1]), np.float32)
+        # Not cut to the tokens used, as ONNX Runtime's batches are: TensorFlow would trace every length anew.
+        outputs = self._model.predict(inputs, batch_size=batch_size, verbose=0)
+        return np.asarray(outputs, dtype=np.float32)
 
 
 def available_cores() -> int:

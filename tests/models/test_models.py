@@ -1,0 +1,156 @@
+"""What holds for every model, discovered from the registry."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from bmcli.data.bundle import DataSpec, Task
+from bmcli.inference.weights import weights_of, weights_sha256
+from bmcli.models import MODELS
+
+TASKS: tuple[Task, ...] = ("binary", "multiclass", "multilabel", "regression")
+SHAPES = {
+    "image": {"input_shape": (22, 22, 1)},
+    "text": {"input_shape": (None,), "vocabulary_size": 9, "max_length": 6},
+    "table": {"input_shape": (4,)},
+}
+SMALLER = {
+    "gru": {"units": [3], "embedding": 4},
+    "transformer": {"width": 4, "feed_forward": 5},
+    "resnet": {"stem": 2, "widths": [2, 3], "blocks": [1, 0]},
+}
+
+
+def spec_for(kind: str, task: Task) -> DataSpec:
+    classes = {"binary": ("no", "yes"), "regression": ()}.get(task, ("a", "b", "c"))
+    return DataSpec(kind, task, classes=classes, **SHAPES[kind])
+
+
+def inputs_for(spec: DataSpec, count: int = 3) -> np.ndarray:
+    shape = [count, *(size or spec.max_length for size in spec.input_shape)]
+    if spec.kind == "text":
+        return np.random.default_rng(0).integers(0, spec.vocabulary_size, shape).astype(np.int32)
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("name", "kind"), [(n, k) for n in MODELS for k in MODELS.get(n).kinds])
+def test_builds_for_every_task(name, kind, task):
+    component = MODELS.get(name)(**SMALLER.get(name, {}))
+    assert task in component.tasks
+    spec = spec_for(kind, task)
+    model = component.build(spec)
+    inputs = inputs_for(spec)
+    outputs = np.asarray(model(inputs))
+    assert outputs.shape == (3, spec.units)
+    assert outputs.dtype == np.float32
+    assert np.isfinite(outputs).all()
+    assert model.input.name == "input"
+    assert model.layers[-1].name == "head"
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_one_seed_gives_one_model_whatever_was_built_before(name):
+    import keras
+
+    component = MODELS.get(name)(**SMALLER.get(name, {}))
+    spec = spec_for(component.kinds[0], "multiclass")
+
+    def built(seed: int) -> tuple[list[str], str]:
+        keras.utils.set_random_seed(seed)
+        model = component.build(spec)
+        return sorted(weights_of(model)), weights_sha256(model)
+
+    first = built(3)
+    MODELS.get("mlp")(dropout=0.5).build(spec_for("table", "binary"))
+    assert built(3) == first
+    assert built(4)[0] == first[0]
+    assert built(4)[1] != first[1]
+    assert not [path for path in first[0] if re.search(r"_\d+/", path)], "numbered by Keras, not named"
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_the_registry_tells_all_about_it(name):
+    component = MODELS.get(name)
+    assert component.summary().endswith((".", ")."))
+    assert component.source
+    assert component.kinds
+    for option, field in component.model_fields.items():
+        assert field.description, option
+        assert not field.is_required(), option
+
+
+def names_and_shapes(model) -> list[tuple[str, tuple]]:
+    return [(layer.name, layer.output.shape[1:]) for layer in model.layers]
+
+
+def test_the_default_cnn_is_the_introductory_one():
+    spec = DataSpec("image", "multiclass", (32, 32, 3), tuple("0123456789"))
+    model = MODELS.get("cnn")().build(spec)
+    assert names_and_shapes(model) == [
+        ("input", (32, 32, 3)), ("conv1", (30, 30, 32)), ("pool1", (15, 15, 32)),
+        ("conv2", (13, 13, 64)), ("pool2", (6, 6, 64)), ("conv3", (4, 4, 64)),
+        ("flatten", (1024,)), ("dense1", (64,)), ("head", (10,)),
+    ]  # fmt: skip
+    assert model.count_params() == 122_570
+    assert {layer.activation.__name__ for layer in model.layers if hasattr(layer, "activation")} == {
+        "relu",
+        "linear",
+    }
+
+
+def test_the_other_introductory_cnn():
+    spec = DataSpec("image", "multiclass", (28, 28, 1), tuple("0123456789"))
+    model = MODELS.get("cnn")(filters=[32, 64], pool_last=True, dense=[128]).build(spec)
+    assert [layer.name for layer in model.layers[1:-1]] == [
+        "conv1", "pool1", "conv2", "pool2", "flatten", "dense1"
+    ]  # fmt: skip
+    assert model.count_params() == 225_034
+
+
+def test_the_default_mlp_is_784_128_10():
+    model = MODELS.get("mlp")().build(DataSpec("image", "multiclass", (28, 28, 1), tuple("0123456789")))
+    assert model.count_params() == 784 * 128 + 128 + 128 * 10 + 10
+
+
+@pytest.mark.parametrize("name", ["cnn", "resnet"])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 8, 10, 11, 17, 18, 22, 23])
+@pytest.mark.parametrize("options", [{}, {"padding": "same"}, {"pool_last": True, "pool_size": 3}])
+def test_what_is_too_large_for_the_picture_is_told_before_keras(name, size, options):
+    component = MODELS.get(name)(**(options if name == "cnn" else {"widths": [2, 2, 2]}))
+    problems = component.check_input((size, 40, 3))
+    try:
+        model = component.build(DataSpec("image", "binary", (size, 40, 3), ("a", "b")))
+        fits = all(0 not in layer.output.shape for layer in model.layers)
+    except ValueError:
+        fits = False
+    if name == "cnn" or not fits:
+        assert fits is (not problems)
+    for path, message in problems:
+        assert path[0] in type(component).model_fields
+        assert str(size) in message
+
+
+def test_an_unknown_size_is_no_problem():
+    assert MODELS.get("cnn")().check_input((None, None, 3)) == []
+    assert MODELS.get("resnet")().check_input((None, None, 3)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cnn", {"filters": []}),
+        ("cnn", {"filters": [0]}),
+        ("cnn", {"kernels": 3}),
+        ("mlp", {"dropout": 1.0}),
+        ("transformer", {"width": 10, "heads": 4}),
+        ("resnet", {"widths": [8, 16], "blocks": [1]}),
+    ],
+)
+def test_options_outside_their_range_are_refused(name, options):
+    with pytest.raises(ValidationError):
+        MODELS.get(name)(**options)
