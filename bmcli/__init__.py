@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from bmcli._version import __version__
 
 if TYPE_CHECKING:
-    from bmcli.api import TrainedRun, evaluate, load, train
+    from bmcli.api import Run, evaluate, load, train
 
-__all__ = ["TrainedRun", "__version__", "evaluate", "load", "train"]
+__all__ = ["Run", "__version__", "evaluate", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:

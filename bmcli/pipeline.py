@@ -589,7 +589,7 @@ def _initialise(experiment: Experiment, network: keras.Model, other: Run, displa
         network,
         from_bytes(other.read_bytes(layout.BEST), origin=f"{other.id}/{layout.BEST}"),
         same_targets=alike and spec.task != "regression",
-        freeze=experiment.config.init_from.freeze,
+        frozen=experiment.config.init_from.freeze,
     )
     text = f"{taken.taken} weights from {other.id}"
     if taken.new:

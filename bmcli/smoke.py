@@ -19,9 +19,16 @@ class _Stopwatch(pipeline.Silent):
     """Notes when each stage began."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
-        self.note = note  # type: ignore[method-assign]
-        self.warn = note  # type: ignore[method-assign]
+        self._note = note
         self.marks: list[tuple[str, float]] = [("prepare", time.perf_counter())]
+
+    def note(self, text: str) -> None:
+        """See Display."""
+        self._note(text)
+
+    def warn(self, text: str) -> None:
+        """See Display."""
+        self._note(f"warning: {text}")
 
     def stage(self, text: str) -> None:
         """See Display."""

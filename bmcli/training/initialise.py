@@ -28,9 +28,9 @@ class Initialised:
 
 
 def initialise(
-    model: keras.Model, weights: Mapping[str, np.ndarray], *, same_targets: bool, freeze: Sequence[str]
+    model: keras.Model, weights: Mapping[str, np.ndarray], *, same_targets: bool, frozen: Sequence[str]
 ) -> Initialised:
-    """Copy `weights` (by variable path) into `model` and freeze the layers that match a pattern.
+    """Copy `weights` (by variable path) into `model` and freeze the layers that match a pattern of `frozen`.
 
     same_targets: whether the other run predicts the same classes; else the head starts anew. ConfigError
     where the networks differ in more than the head, or a pattern matches no layer.
@@ -56,10 +56,11 @@ def initialise(
             f"init_from: the run's network differs from this config's: {'; '.join(odd[:3])}",
             hint="give `model` the same options as that run's config.yaml",
         )
-    return Initialised(taken, tuple(new), freeze(model, freeze))
+    return Initialised(taken, tuple(new), freeze(model, frozen))
 
 
 def freeze(model: keras.Model, patterns: Sequence[str]) -> tuple[str, ...]:
+    """Take the layers whose names match out of training; their names. ConfigError as in `initialise`."""
     layers = {layer.name: layer for layer in model.layers if layer.weights}
     frozen: list[str] = []
     for pattern in patterns:

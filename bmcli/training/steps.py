@@ -124,8 +124,9 @@ class StepLoop:
         def update() -> Any:
             self.optimizer.learning_rate.assign(rate)
             self.optimizer.apply(gradients, variables)
-            for average, variable in zip(self.average, variables, strict=bool(self.average)):
-                average.assign(average * self.ema + variable * (1 - self.ema))
+            if self.ema is not None:
+                for average, variable in zip(self.average, variables, strict=True):
+                    average.assign(average * self.ema + variable * (1 - self.ema))
             return tf.constant(0)
 
         tf.cond(finite, update, lambda: tf.constant(0))
