@@ -13,7 +13,8 @@ import importlib.util
 import os
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from inspect import Signature
 from typing import Any
 
@@ -69,6 +70,14 @@ _RESOURCE_ERRORS = {
 
 class _ReaderGone(Exception):
     """stdout was closed. Not an OSError, which Typer would turn into exit code 1."""
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _ReaderGone from error
 
 
 def command_names() -> list[str]:
@@ -217,11 +226,13 @@ class _Root(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, summaries(name).get(name, "")) for name in command_names()])
 
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        with _reader_may_leave():
+            return super().make_context(*args, **settings)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _reader_may_leave():
             return super().invoke(ctx)
-        except BrokenPipeError as error:
-            raise _ReaderGone from error
 
 
 def _first_argument(args: Sequence[str]) -> int | None:
@@ -308,11 +319,23 @@ def _report(error: Exception, *, as_json: bool, debug: bool) -> int:
             f"a fault of bm's own: {type(error).__name__}: {error}",
             hint=None if debug else "the same command with --debug shows where",
         )
-    if as_json:
-        render.write_json(render.error_document(known), sys.stdout)
-    else:
+    if as_json and not _tell_json(known):
+        as_json = False
+    if not as_json:
         render.print_plain(render.error_text(known))
     return known.signal_exit_code if isinstance(known, InterruptedRunError) else known.exit_code
+
+
+def _tell_json(error: BmError) -> bool:
+    """Write the error document to stdout; False where stdout itself is what fails (a full disk)."""
+    try:
+        render.write_json(render.error_document(error), sys.stdout)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _abandon_stdout()
+        return False
+    return True
 
 
 def _wants(flag: str, args: Sequence[str]) -> bool:
@@ -341,9 +364,13 @@ def run(args: Sequence[str]) -> int:
 
 
 def _leave_closed_pipe() -> int:
+    _abandon_stdout()
+    return _CLOSED_PIPE
+
+
+def _abandon_stdout() -> None:
     # The interpreter flushes stdout once more when it ends, and would complain: let it write to nowhere.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return _CLOSED_PIPE
 
 
 def main() -> None:

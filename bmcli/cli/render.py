@@ -96,8 +96,12 @@ def console(stream: IO[str]) -> Console:
     """A Rich console on `stream` that takes every string literally and lets no control character through."""
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
+    from rich.text import Text
 
     class SafeConsole(Console):
+        def render_str(self, text: str, **settings: Any) -> Text:
+            return super().render_str(safe(text), **settings)
+
         def render(
             self, renderable: RenderableType, options: ConsoleOptions | None = None
         ) -> Iterable[Segment]:
