@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+import select
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bmcli.cli.command import Session
+from bmcli.cli.figures import count, duration, figure, moment, short, size
+from bmcli.cli.progress import Screen, TrainingDisplay, _bar
+from bmcli.evaluation.evaluate import Baseline, Confusion, Evaluation, WeakestClass
+from bmcli.pipeline import Finished
+from bmcli.runs import layout
+from bmcli.runs.run import Run
+from bmcli.runs.store import RunStore
+from bmcli.training.events import EpochDone, StepsDone, TrainingDone
+
+
+@dataclass
+class _Split:
+    targets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+def experiment() -> Any:
+    bundle = SimpleNamespace(
+        kind="image",
+        task="multiclass",
+        classes=("aster", "daisy"),
+        train=_Split(np.array([0] * 30 + [1] * 1970)),
+        validation=_Split(np.array([0, 1])),
+        test=None,
+    )
+    training = SimpleNamespace(
+        epochs=12,
+        optimizer=SimpleNamespace(registry_name="adam", learning_rate=1e-3),
+        schedule=SimpleNamespace(registry_name="cosine"),
+    )
+    config = SimpleNamespace(seed=3, model=SimpleNamespace(registry_name="resnet"), training=training)
+    return SimpleNamespace(config=config, bundle=bundle, precision="bfloat16", gpu=True)
+
+
+def epoch(number: int, best: bool = False) -> EpochDone:
+    record: dict[str, float | int | None] = {
+        "epoch": number,
+        "loss": 1.5,
+        "accuracy": 0.5,
+        "val_loss": 0.25,
+        "val_accuracy": None,
+        "learning_rate": 1e-3,
+        "seconds": 61.2,
+        "examples_per_second": 100.0,
+    }
+    return EpochDone(number, 12, record, best)
+
+
+def steps(step: int) -> StepsDone:
+    return StepsDone(1, 12, step, 71, 0.6, "label_accuracy", 0.8, 9.8e-4, 262.4, 3.0, 104.0)
+
+
+def play(display: TrainingDisplay, run: Run) -> None:
+    display.note("3 left out: \x1b[31m")
+    display.begin(run, experiment(), 1_500_000, 71)
+    display.handle(steps(41))
+    display.handle(epoch(1, best=True))
+    display.handle(epoch(2))
+    display.handle(TrainingDone(2, 1, "no better val_loss for 1 epochs"))
+    display.stage("evaluating on test")
+    display.warn("no model.onnx")
+    run.seal("completed", best_epoch=1, monitor="val_loss", kind="image")
+    evaluation = Evaluation(
+        split="test",
+        examples=449,
+        task="multiclass",
+        classes=("aster", "daisy"),
+        metrics={"accuracy": 0.902},
+        headline="accuracy",
+        lower_is_better=(),
+        baseline=Baseline("always 'daisy'", "accuracy", 0.163),
+        per_class=(),
+        confusion_matrix=None,
+        most_confused=Confusion("aster", "[red]\x1b", 5),
+        weakest_class=WeakestClass("aster", 0, "recall", 0.61, 18, True),
+    )
+    display.finished(Finished(run, (evaluation,), 131.0))
+    display.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return RunStore(tmp_path / "runs").create("flowers")
+
+
+PLAIN = """\
+3 left out: \\x1b[31m
+flowers-v1   seed 3
+data      2,002 photos, 2 classes (31–1,971) · train 2,000 val 2
+model     resnet · 1.5 M parameters
+training  12 epochs × 71 steps · adam 1e-3 cosine · bfloat16 · GPU
+epoch 1/12  loss 1.500  val_loss 0.250  val_accuracy –  1:01  best
+epoch 2/12  loss 1.500  val_loss 0.250  val_accuracy –  1:01
+stopped after epoch 2: no better val_loss for 1 epochs
+warning: no model.onnx
+
+✓ flowers-v1 completed in 2:11 · best epoch 1 by val_loss
+test, 449 photos
+  accuracy           0.902   always 'daisy': 0.163
+  weakest class      aster   recall 0.61 (n = 18: few)
+  most confused      aster → [red]\\x1b, 5 times
+"""
+
+
+def test_in_a_pipe_lines_are_plain_and_the_log_has_them_all(run: Run) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    play(TrainingDisplay(Session(), stream), run)
+    stream.seek(0)
+    text = stream.read()
+    assert text.startswith(PLAIN)
+    assert text.splitlines()[-1] == "next   bm predict PHOTO --run flowers-v1"
+    log = [line.partition("  ")[2] for line in run.read_text(layout.LOG).splitlines()]
+    assert [line for line in log if line != "evaluating on test"] == [x for x in text.splitlines() if x]
+    assert not run.verify().problems and not run.verify().unverified
+
+
+def test_quiet_shows_warnings_alone_and_logs_the_rest(run: Run) -> None:
+    stream = io.StringIO()
+    play(TrainingDisplay(Session(quiet=True), stream), run)
+    assert stream.getvalue() == "warning: no model.onnx\n"
+    assert "epoch 2/12" in run.read_text(layout.LOG)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_other_encodings_get_ascii(run: Run, encoding: str) -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding)
+    play(TrainingDisplay(Session(), stream), run)
+    assert b"aster > [red]" in raw.getvalue() and raw.getvalue().isascii()
+
+
+def test_a_closed_stream_does_not_end_the_training(run: Run) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    stream = os.fdopen(write, "w", encoding="utf-8")
+    display = TrainingDisplay(Session(), stream)
+    play(display, run)
+    assert "epoch 2/12" in run.read_text(layout.LOG)
+    closed = io.StringIO()
+    closed.close()
+    Screen(closed).lines(["x"])
+
+
+def drain(terminal: int) -> str:
+    """All that stands to be read: a terminal hands it out in pieces."""
+    found = b""
+    while select.select([terminal], [], [], 0.1)[0]:
+        found += os.read(terminal, 10_000)
+    return found.decode()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_on_a_terminal_live_lines_are_rewritten(
+    run: Run, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("bmcli.cli.progress.shutil.get_terminal_size", lambda: os.terminal_size((width, 24)))
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w", encoding="utf-8") as stream:
+        display = TrainingDisplay(Session(), stream)
+        display.begin(run, experiment(), 1_500_000, 71)
+        display.handle(steps(41))
+        first = drain(master)
+        display.handle(steps(42))
+        second = drain(master)
+        display.handle(epoch(1, best=True))
+        display.close()
+        third = drain(master)
+    os.close(master)
+    assert second.startswith("\x1b[2A\r\x1b[J"), "the two live lines are taken away first"
+    live = second.removeprefix("\x1b[2A\r\x1b[J").splitlines()
+    assert len(live) == 2 and all(len(line) < width for line in live)
+    assert live[0].strip().startswith("1/12") and "loss 0.600  label accuracy 0.800" in live[1]
+    if width >= 80:
+        assert "42/71  262 img/s  epoch 0:03, all 1:44 left" in live[0] and "━" in live[0]
+    assert "flowers-v1" in first
+    rows = [re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line) for line in third.splitlines()]
+    assert "epoch     loss  val_loss  val_accuracy    time" in rows
+    assert " 1/12    1.500     0.250             –    1:01  ★ best" in rows
+
+
+@pytest.mark.parametrize("variable", [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_that_wants_plain_text_gets_it(
+    monkeypatch: pytest.MonkeyPatch, variable: tuple[str, str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(*variable)
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w", encoding="utf-8") as stream:
+        screen = Screen(stream)
+        screen.live(["live"])
+        screen.lines(["line"], style="1")
+        assert os.read(master, 1000) == b"line\r\n"
+    os.close(master)
+
+
+def test_the_bar() -> None:
+    assert [_bar(share, 6) for share in (0, 0.05, 0.5, 0.99, 1, 2)] == [
+        "──────",
+        "──────",
+        "━━╸───",
+        "━━━━━━",
+        "━━━━━━",
+        "━━━━━━",
+    ]
+
+
+def test_figures() -> None:
+    assert [duration(s) for s in (None, 0, 8.6, 131, 3723)] == ["–", "0:00", "0:09", "2:11", "1:02:03"]
+    assert [figure(v) for v in (None, 0, 0.9021, 1e-5, -3.25, 12345.6)] == [
+        "–",
+        "0.000",
+        "0.902",
+        "1e-05",
+        "-3.250",
+        "12,346",
+    ]
+    assert [short(v) for v in (1e-3, 9.8e-4, 0.05, 1.0)] == ["1e-3", "9.8e-4", "0.05", "1"]
+    assert [count(v) for v in (650, 1500, 23_000, 1_520_000)] == ["650", "1.5 k", "23 k", "1.5 M"]
+    assert [size(v) for v in (12, 1800, 11_000_000, 2_500_000_000)] == ["12 B", "1.8 kB", "11 MB", "2.5 GB"]
+    assert (moment(None), moment("odd")) == ("–", "odd")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", moment("2026-01-31T12:34:56.789Z"))
