@@ -123,17 +123,18 @@ class Predictor:
         for start in range(0, len(names), batch_size):
             batch = self.preprocessing.finish(compact[start : start + batch_size])
             outputs = self.session.predict(batch, batch_size)
-            for name, output in zip(names[start : start + batch_size], outputs, strict=True):
-                if np.isfinite(output).all():
-                    predictions.append(self._prediction(name, output, top_k))
+            ranked = np.argsort(-outputs, axis=1, kind="stable")
+            finite = np.isfinite(outputs).all(axis=1)
+            for i, name in enumerate(names[start : start + batch_size]):
+                if finite[i]:
+                    predictions.append(self._prediction(name, outputs[i], ranked[i], top_k))
                 else:
                     problems.append(Problem("the model's answer is not a finite number", Place(name)))
         return predictions, problems
 
-    def _prediction(self, name: str, output: np.ndarray, top_k: int | None) -> Prediction:
+    def _prediction(self, name: str, output: np.ndarray, best: np.ndarray, top_k: int | None) -> Prediction:
         if self.spec.task == "regression":
             return Prediction(name, self.run, value=_shortest(output[0]))
-        best = np.argsort(-output, kind="stable")
         several = self.spec.task == "multilabel"
         wanted = best if several and top_k is None else best[: top_k or TOP_K]
         top = tuple(self._choice(output, i) for i in wanted.tolist())
@@ -201,9 +202,8 @@ def predict(run: Run, examples: Examples, top_k: int | None = None) -> list[Pred
 
 def unreadable(problems: Sequence[Problem], count: int) -> DataError:
     """The error that lists inputs that cannot be used. count: of all inputs."""
-    what = "input" if len(problems) == 1 else "inputs"
-    of_all = f" of {count:,}" if count > len(problems) else ""
-    return DataError(f"{len(problems):,}{of_all} {what} cannot be used", problems=problems)
+    of_all = f"{len(problems):,} of {count:,}" if count > len(problems) else f"{len(problems):,}"
+    return DataError(f"{of_all} input{'s' if count != 1 else ''} cannot be used", problems=problems)
 
 
 def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, ...]]:

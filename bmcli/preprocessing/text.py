@@ -9,8 +9,8 @@ Three tokenizers, all saved as a `tokenizer.json` of the `tokenizers` library:
 Words are the default and by far the most common, so they take a shorter way: a regular expression and a
 dictionary do what the library would do from the same file, several times faster and without importing it.
 
-A text is first brought to one form (Chinese characters set apart; with `lowercase`, canonical decomposition,
-accents dropped, lower case), then split into words, which may hold apostrophes, and runs of other signs.
+A text is first brought to one form (Chinese characters set apart; with `lowercase`, accents dropped
+and lower case), then split into words, which may hold apostrophes, and runs of other signs.
 """
 
 from __future__ import annotations
@@ -46,10 +46,13 @@ BATCH = 1024
 LONGEST_WORD = 100
 """Characters of the longest word WordPiece and BPE learn from; WordPiece calls longer ones unknown."""
 
-# Letters, digits and underscore as Python's \w has them, and the vowel signs of the scripts of India and
-# South-East Asia, which it leaves out and without which their words would fall apart.
+# Letters, digits and underscore are Python's \w. It leaves out marks, without which words of many scripts
+# would fall apart: combining accents, points of Hebrew and Arabic, vowel signs of India and South-East Asia.
+_ACCENTS = "\u0300-\u036f"
 _SIGNS = (
+    f"{_ACCENTS}\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc"
     "\u0900-\u0963\u0966-\u0df3\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u17b4-\u17d3"
+    "\u3099\u309a"
 )
 _WORD = rf"[\w{_SIGNS}]+(?:['’][\w{_SIGNS}]+)*|[^\w\s{_SIGNS}]+"
 _LIBRARY_WORD = _WORD.replace(r"\w", r"\p{L}\p{N}_")  # what Python's \w is, in the library's syntax
@@ -58,6 +61,7 @@ _CHINESE = re.compile(
 )
 _find_words = re.compile(_WORD).findall
 _find_ascii_words = re.compile(r"\w+(?:'\w+)*|[^\w\s]+").findall  # the same on ASCII text, and faster
+_drop_accents = re.compile(f"[{_ACCENTS}]+").sub
 _beyond_ascii = re.compile(r"[^\x00-\x7f]+")
 
 
@@ -248,8 +252,7 @@ def _one_form(text: str, lowercase: bool) -> str:
 
 
 def _without_accents(found: re.Match[str]) -> str:
-    decomposed = unicodedata.normalize("NFD", found[0])
-    return "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
+    return unicodedata.normalize("NFC", _drop_accents("", unicodedata.normalize("NFD", found[0])))
 
 
 def _library_normalizer(lowercase: bool) -> dict[str, Any]:
@@ -260,8 +263,10 @@ def _library_normalizer(lowercase: bool) -> dict[str, Any]:
         "strip_accents": False,
         "lowercase": False,
     }
-    steps = [{"type": "NFD"}, {"type": "StripAccents"}, {"type": "Lowercase"}] if lowercase else []
-    return {"type": "Sequence", "normalizers": [chinese, *steps]}
+    # Not the library's StripAccents: it would take the vowels out of Hindi too.
+    accents = {"type": "Replace", "pattern": {"Regex": f"[{_ACCENTS}]"}, "content": ""}
+    steps = [{"type": "NFD"}, accents, {"type": "NFC"}, {"type": "Lowercase"}]
+    return {"type": "Sequence", "normalizers": [chinese, *(steps if lowercase else [])]}
 
 
 def _word_vocabulary(texts: Iterable[str], size: int, lowercase: bool) -> dict[str, int]:

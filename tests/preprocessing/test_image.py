@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bmcli.config.schema import ImageConfig
+from bmcli.data.bundle import Images
+from bmcli.errors import DataError
+from bmcli.preprocessing.image import ImagePreprocessing
+
+RANDOM = np.random.default_rng(0)
+COLOUR = RANDOM.integers(0, 256, (20, 6, 9, 3), dtype=np.uint8)
+
+
+def fit(images: Images, *others: Images, cache_bytes: int = 2**30, **options) -> ImagePreprocessing:
+    return ImagePreprocessing.fit([images, *others], ImageConfig(**options), cache_bytes=cache_bytes)
+
+
+def files(folder: Path, pictures: np.ndarray, suffix: str = "png") -> Images:
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for i, picture in enumerate(pictures):
+        paths.append(str(folder / f"{i}.{suffix}"))
+        Image.fromarray(picture.squeeze()).save(paths[-1])
+    return Images(paths=tuple(paths))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_standard_gives_mean_0_and_variance_1_per_channel(channels):
+    pictures = (COLOUR[..., :channels] // np.array([1, 2, 4], np.uint8)[:channels]).astype(np.uint8)
+    prepared = fit(Images(arrays=pictures))
+    inputs = prepared.finish(prepared.encode(Images(arrays=pictures))[np.arange(20)]).astype(np.float64)
+    assert inputs.shape == pictures.shape
+    np.testing.assert_allclose(inputs.mean(axis=(0, 1, 2)), 0, atol=1e-6)
+    np.testing.assert_allclose(inputs.std(axis=(0, 1, 2)), 1, atol=1e-6)
+    expected = (pictures - pictures.mean(axis=(0, 1, 2))) / pictures.std(axis=(0, 1, 2))
+    np.testing.assert_allclose(inputs, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("normalization", "low", "high"), [("unit", 0, 1), ("symmetric", -1, 1)])
+def test_fixed_scales(normalization, low, high):
+    ends = Images(arrays=np.array([[[[0]]], [[[255]]]], np.uint8))
+    prepared = fit(ends, normalization=normalization)
+    np.testing.assert_allclose(prepared.finish(ends.arrays).ravel(), [low, high], atol=1e-6)
+
+
+def test_constant_pictures_stay_finite():
+    black = Images(arrays=np.zeros((3, 4, 4, 1), np.uint8))
+    prepared = fit(black)
+    assert (prepared.finish(black.arrays) == 0).all()
+
+
+def test_finish_does_not_depend_on_the_batch():
+    prepared = fit(Images(arrays=COLOUR))
+    whole = prepared.finish(COLOUR)
+    assert whole.dtype == np.float32
+    for start in range(0, 20, 3):
+        np.testing.assert_array_equal(prepared.finish(COLOUR[start : start + 3]), whole[start : start + 3])
+
+
+def test_own_size_where_all_are_alike_else_64(tmp_path):
+    alike = files(tmp_path / "a", COLOUR)
+    assert fit(alike).input_shape == (6, 9, 3)
+    other = files(tmp_path / "b", COLOUR[:1, :5])
+    assert fit(Images(paths=alike.paths + other.paths)).input_shape == (64, 64, 3)
+    assert fit(alike, size=8).input_shape == (8, 8, 3)
+    assert fit(alike, size=(4, 7)).input_shape == (4, 7, 3)
+
+
+def test_channels_are_1_where_all_are_grey(tmp_path):
+    grey = np.repeat(COLOUR[..., :1], 3, axis=3)
+    assert fit(files(tmp_path / "grey", grey, "jpg")).channels == 1
+    assert fit(files(tmp_path / "grey", COLOUR[..., :1])).channels == 1
+    assert fit(files(tmp_path / "colour", COLOUR)).channels == 3
+    assert fit(files(tmp_path / "colour", COLOUR), channels=1).channels == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"size": 5}, {"channels": 1}, {"size": (12, 4), "channels": 1}])
+def test_files_and_arrays_give_the_same_pixels(tmp_path, options):
+    prepared = fit(Images(arrays=COLOUR), **options)
+    from_arrays = prepared.encode(Images(arrays=COLOUR))[np.arange(20)]
+    from_files = prepared.encode(files(tmp_path / "p", COLOUR))[np.arange(20)]
+    np.testing.assert_array_equal(from_arrays, from_files)
+
+
+def test_beyond_the_cache_pictures_are_decoded_when_asked_for(tmp_path):
+    images = files(tmp_path / "p", COLOUR)
+    prepared, lazy = fit(images), fit(images, cache_bytes=100)
+    assert lazy == prepared  # the same statistics
+    source = lazy.encode(images)
+    assert isinstance(prepared.encode(images), np.ndarray)
+    assert not isinstance(source, np.ndarray)
+    assert len(source) == 20
+    order = RANDOM.permutation(20)
+    np.testing.assert_array_equal(source[order], prepared.encode(images)[order])
+    Path(images.paths[3]).write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"3\.png"):
+        source[np.array([2, 3])]
+
+
+def test_the_splits_share_the_cache(tmp_path):
+    images = files(tmp_path / "p", COLOUR)
+    prepared = fit(images, images, cache_bytes=COLOUR.nbytes + 1)
+    assert not isinstance(prepared.encode(images), np.ndarray)
+
+
+def test_training_pictures_are_decoded_once(tmp_path):
+    images = files(tmp_path / "p", COLOUR)
+    prepared = fit(images)
+    for path in images.paths:
+        Path(path).unlink()
+    np.testing.assert_array_equal(prepared.encode(images)[np.arange(20)], COLOUR)
+
+
+def test_all_unreadable_files_are_listed_at_once(tmp_path):
+    images = files(tmp_path / "p", COLOUR)
+    for i in (2, 5, 7):
+        Path(images.paths[i]).write_bytes(b"no picture")
+    with pytest.raises(DataError) as caught:
+        fit(images)
+    assert [Path(p.place.file).name for p in caught.value.problems] == ["2.png", "5.png", "7.png"]
+    prepared = fit(Images(arrays=COLOUR))
+    usable, problems = prepared.encode_usable(images)
+    assert len(usable) == 17
+    assert sorted(problems) == [2, 5, 7]
+    np.testing.assert_array_equal(usable[2], COLOUR[3])
