@@ -142,7 +142,7 @@ def _picture(axes: Axes, images: Images, sample: _Sample) -> None:
     )
     colour = BLUE if sample.right else ORANGE
     axes.set_title(
-        f"{cut(sample.predicted, 12)} {sample.probability:.2f}",
+        f"{cut(sample.predicted, 12)} · {sample.probability:.2f}",
         color=colour,
         fontsize=12,
         loc="center",
