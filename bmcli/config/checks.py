@@ -28,12 +28,13 @@ _OWN_FILES_KEYS = ("kind", *_COLUMN_KEYS, "group")
 
 @dataclass(frozen=True)
 class Finding:
-    """One impossible combination."""
+    """One impossible combination. `at_key`: the key is wrong, not its value."""
 
     path: KeyPath
     message: str
     hint: str | None = None
     also: tuple[KeyPath, ...] = ()
+    at_key: bool = False
 
 
 def check(config: ExperimentConfig, *, paths_exist: bool = True) -> tuple[ExperimentConfig, list[Finding]]:
@@ -196,7 +197,7 @@ def _model(config: ExperimentConfig) -> Iterator[Finding]:
     if facts.kind == "image":
         shape = _image_shape(config, facts.shape)
         for option, message in model.check_input(shape):
-            also = (*about_data, ("preprocessing", "image"))
+            also = (*about_data, ("preprocessing", "image"), ("model",))
             yield Finding(("model", *option), message, also=also)
 
 
@@ -246,7 +247,8 @@ def _classes(config: ExperimentConfig) -> Iterator[Finding]:
             if name not in facts.classes:
                 known = ", ".join(facts.classes[:12]) + (", ..." if len(facts.classes) > 12 else "")
                 hint = did_you_mean(name, facts.classes) or f"classes: {known}"
-                yield Finding(("training", "class_weights", name), f"there is no class '{name}'", hint, also)
+                path = ("training", "class_weights", name)
+                yield Finding(path, f"there is no class '{name}'", hint, also, at_key=True)
 
 
 def _schedule(config: ExperimentConfig) -> Iterator[Finding]:

@@ -131,7 +131,7 @@ def _nullable(properties: dict[str, Schema]) -> dict[str, Schema]:
 def _or_null(schema: Schema) -> Schema:
     if any(option.get("type") == "null" for option in schema.get("anyOf", ())):
         return schema
-    about = {key: schema[key] for key in ("description", "default") if key in schema}
+    about: Schema = {key: schema[key] for key in ("description", "default") if key in schema}
     bare = {key: value for key, value in schema.items() if key not in about}
     inner = bare["anyOf"] if set(bare) == {"anyOf"} else [bare]
     return {"anyOf": [*inner, {"type": "null"}], **about}

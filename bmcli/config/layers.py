@@ -45,8 +45,8 @@ PLAIN = Shape()
 def shape_of(section: type[Section], key: str) -> Shape:
     """The shape of that key's value."""
     field = section.model_fields.get(key)
-    if field is None:
-        return PLAIN
+    if field is None or (section is DataConfig and key == "name"):
+        return PLAIN  # a dataset's options stand beside its name, so the name is plain text
     chosen = next((item for item in field.metadata if isinstance(item, Chosen)), None)
     return Shape(chosen=chosen) if chosen else _shape(field.annotation)
 

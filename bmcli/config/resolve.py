@@ -57,7 +57,7 @@ def load(
     if isinstance(config, ExperimentConfig):
         config, found = checks.check(config, paths_exist=paths_exist)
         mistakes += [
-            Mistake(finding.path, Problem(finding.message, _place_of(tree, finding.path), finding.hint))
+            Mistake(finding.path, Problem(finding.message, _place_of(tree, finding), finding.hint))
             for finding in found
             if not any(_touches(path, bad) for path in (finding.path, *finding.also) for bad in wrong)
         ]
@@ -125,18 +125,27 @@ def _touches(path: KeyPath, other: KeyPath) -> bool:
     return path[:shorter] == other[:shorter]
 
 
-def _place_of(tree: Node, path: KeyPath) -> Place:
+def _place_of(tree: Node, finding: checks.Finding) -> Place:
     """Where that path stands, or the nearest thing above it that was written down."""
-    place = Place(tree.place.file)
+    place = above = Place(tree.place.file)
     node = tree
-    for step in path:
-        child = None
-        if node.is_map:
-            child = node.value.get(step)
-        elif node.is_list and isinstance(step, int) and step < len(node.value):
-            child = node.value[step]
+    for step in finding.path:
+        key, child = _child(node, step)
         if child is None:
             name = node.value.get("name") if node.is_map and node is not tree else None
-            return name.place if name is not None else place
-        node, place = child, child.place
+            return name.place if name is not None else above
+        above = node.key_place(key)
+        place = above if finding.at_key else child.place
+        node = child
     return place
+
+
+def _child(node: Node, step: str | int) -> tuple[Any, Node | None]:
+    """The key as the tree has it (12 for '12') and what stands there."""
+    if node.is_map:
+        keys = (key for key in node.value if key == step or node.keys[key].text == step)
+        key = next(keys, None)
+        return key, node.value.get(key)
+    if node.is_list and isinstance(step, int) and step < len(node.value):
+        return step, node.value[step]
+    return step, None

@@ -252,13 +252,13 @@ class ExperimentConfig(Section):
     code: list[Path] = Field(
         [], description="Python files that register your own models, datasets, metrics, ..."
     )
-    data: DataConfig
+    data: DataConfig = Field(description="Which examples, and how they are split.")
     preprocessing: PreprocessingConfig = Field(
         PreprocessingConfig(), description="From raw examples to model inputs."
     )
     model: Chosen_model = Field(description="The network; `bm models` lists them.")
     init_from: InitFrom | None = Field(None, description="Start from another run's weights.")
-    training: TrainingConfig
+    training: TrainingConfig = Field(description="How the weights are found.")
     evaluation: EvaluationConfig = Field(EvaluationConfig(), description="What is measured afterwards.")
 
     def to_dict(self) -> dict[str, Any]:

@@ -77,7 +77,9 @@ class Validator:
         """The component picked by name, with its options."""
         node = as_map(node)
         if not node.is_map:
-            what = f"expected the name of {_a(chosen.kind)}, or a map with its name and options"
+            what = (
+                f"expected the name of {words.with_article(chosen.kind)}, or a map with its name and options"
+            )
             self._add(path, f"{what}, found {words.found(node)}", node.place)
             return _INVALID
         options = replace(node, value={k: v for k, v in node.value.items() if k != "name"})
@@ -104,7 +106,11 @@ class Validator:
             )
             return None
         if not isinstance(name.value, str):
-            self._add(path, f"expected the name of {_a(kind)}, found {words.found(name)}", name.place)
+            self._add(
+                path,
+                f"expected the name of {words.with_article(kind)}, found {words.found(name)}",
+                name.place,
+            )
             return None
         try:
             return registry.get(name.value)
@@ -294,7 +300,3 @@ def _schema_at(cls: type[BaseModel], path: KeyPath) -> Mapping[str, Any]:
     if "$ref" in schema:
         return definitions.get(str(schema["$ref"]).rpartition("/")[2], schema)
     return schema
-
-
-def _a(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

@@ -172,3 +172,8 @@ def _bounds(schema: JsonSchema) -> str:
     if below is not None:
         words.append(f"below {as_written(below)}")
     return " " + " and ".join(words) if words else ""
+
+
+def with_article(noun: str) -> str:
+    """'a model', 'an optimizer'."""
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

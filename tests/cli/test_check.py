@@ -1,0 +1,101 @@
+"""`bm check`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bmcli.config.resolve import load
+
+GOOD = "data: {name: digits, augment: [{name: crop, padding: 1}]}\nmodel: {name: mlp, hidden: [8]}\n"
+
+
+def test_says_what_it_resolves_to(bm: Callable, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(GOOD)
+    done = bm("check", "c.yaml", "training.epochs=3")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[0] == "ok"
+    assert lines[1].split() == ["name", "c", "·", "seed", "0"]
+    assert "digits · test 0.2 · validation 0.1 · augment crop" in lines[2]
+    assert "mlp (hidden [8], " in lines[3]
+    assert "3 epochs, batches of 64 · adam (learning_rate 0.001) · constant" in lines[4]
+
+
+def test_json_is_the_resolved_config(bm: Callable, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(GOOD)
+    done = bm("check", "c.yaml", "--json")
+    assert done.json == {"format": 1, "ok": True, "config": load(tmp_path / "c.yaml").to_dict()}
+
+
+def test_all_mistakes_and_nothing_heavy(bm: Callable, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("data: digits\nmodel: cnnn\ntraining:\n  epohcs: 3\n")
+    done = bm("check", "c.yaml")
+    assert (done.code, done.out) == (2, "")
+    assert "c.yaml:2:8" in done.err
+    assert "did you mean cnn?" in done.err
+    assert "  epohcs: 3" in done.err
+    assert "did you mean epochs?" in done.err
+    assert "Traceback" not in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["c.yaml"]
+
+
+def test_mistakes_as_json(bm: Callable, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("data: digits\nmodel: cnnn\n")
+    done = bm("check", "c.yaml", "--json")
+    error = done.json["error"]
+    assert (done.code, error["code"], error["line"], error["column"]) == (2, "config", 2, 8)
+    assert error["file"] == "c.yaml"
+
+
+@pytest.mark.parametrize(
+    ("args", "fragment"),
+    [
+        (["nothing"], "neither a file nor a shipped config"),
+        (["nothing.yaml"], "no config file"),
+        (["."], "is a folder"),
+        (["digits_cn"], "did you mean digits_cnn?"),
+        (["digits_cnn", "training.epochs"], "KEY=VALUE"),
+    ],
+)
+def test_wrong_usage(invoke: Callable, args: list[str], fragment: str) -> None:
+    done = invoke("check", *args)
+    assert done.code == 2
+    assert fragment in done.err
+
+
+@pytest.mark.parametrize("args", [["check", "digits_cnn"], ["check", "digits_cnn", "seed=x"], ["schema"]])
+def test_imports_nothing_heavy(bm: Callable, tmp_path: Path, args: list[str]) -> None:
+    probe = tmp_path / "sitecustomize.py"
+    probe.write_text(
+        "import atexit, json, sys\n"
+        "atexit.register(lambda: open('modules.json', 'w').write(json.dumps(sorted(sys.modules))))\n"
+    )
+    bm(*args, env={"PYTHONPATH": str(tmp_path)})
+    modules = set(json.loads((tmp_path / "modules.json").read_text()))
+    assert "bmcli.config.resolve" in modules or "bmcli.config.json_schema" in modules
+    assert not modules & {"numpy", "tensorflow", "keras", "sklearn", "polars", "matplotlib", "PIL", "rich"}
+
+
+def test_build_tells_shapes_classes_and_parameters(invoke: Callable, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(GOOD)
+    done = invoke("check", "c.yaml", "--build", "--json")
+    assert done.code == 0, done.err
+    built = done.json["build"]
+    assert built["input_shape"] == [8, 8, 1]
+    assert built["classes"] == [str(i) for i in range(10)]
+    assert built["parameters"] == 64 * 8 + 8 + 8 * 10 + 10
+    assert sum(built["examples"].values()) == 1797
+    assert (built["kind"], built["task"]) == ("image", "multiclass")
+
+
+def test_own_code_runs(invoke: Callable, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("import no_such\n")
+    (tmp_path / "c.yaml").write_text(GOOD + "code: own.py\n")
+    done = invoke("check", "c.yaml")
+    assert done.code == 2
+    assert "own.py:1" in done.err
+    assert "No module named 'no_such'" in done.err
