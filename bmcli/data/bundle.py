@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from bmcli.errors import Problem
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -117,8 +119,8 @@ class Parts:
 
     train: the training split where the data has splits, else all examples. validation, test: as the data
         brings them. groups: what keeps examples of `train` together, one text each. classes: in index order;
-        targets already count by them. splits_from, notes,
-        skipped: as in DataBundle.
+        targets already count by them. splits_from, notes: as in DataBundle. problems: unusable files or rows
+        (`unit`), already left out here; whether that ends it is decided once all are known.
     """
 
     kind: Kind
@@ -131,7 +133,8 @@ class Parts:
     target_name: str = "target"
     splits_from: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    unit: str = "file"
 
     def split(self, name: SplitName) -> Split | None:
         """The split of that name, or None where there is none."""

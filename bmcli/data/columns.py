@@ -35,10 +35,13 @@ class Roles:
     notes: tuple[str, ...] = ()
 
 
-def assign(frame: Frame, config: DataConfig, kind: Kind | None, target: str | None = None) -> Roles:
+def assign(
+    frame: Frame, config: DataConfig, kind: Kind | None, target: str | None = None, *, first: bool = True
+) -> Roles:
     """The roles of a file's columns: as the config says, the rest inferred and noted.
 
-    target: a column to predict where the config names none and the file has it.
+    target: a column to predict where the config names none and the file has it. first: whether this file
+    decides what the features are; others follow it.
     """
     if kind == "image":
         raise DataError(
@@ -66,6 +69,8 @@ def assign(frame: Frame, config: DataConfig, kind: Kind | None, target: str | No
         if unused := [name for name in rest if name != text]:
             notes.append(f"columns not used beside the text: {_listed(unused)}")
         return Roles("text", targets, text, None, group, tuple(notes))
+    if not first:
+        return Roles("table", targets, None, None, group, tuple(notes))
     if config.features is not None:
         chosen = [resolve(frame, column, "features") for column in config.features]
         features = {name: use_of(frame, name) for name in chosen if name not in targets}

@@ -31,9 +31,12 @@ def load(
     parts = _read(config, home or data_home(), progress, synthesize, examples)
     limit = min((n for n in (config.limit, examples) if n is not None), default=None)
     digests: dict[str, bytes] = {}
+    skipped: tuple[str, ...] = ()
     if limit is None:  # unusable pictures leave before the cut, so that shares are exact
-        parts = _checked(parts, config, digests, progress)
+        parts, skipped = _checked(parts, config, digests, progress)
     _require_sense(parts)
+    _require_training_examples(parts)
+    _require_two_classes(parts)
     if config.group is not None and parts.groups is None:
         raise ConfigError(
             "data.group needs a table's column or a folder's file names, which this data does not have",
@@ -52,7 +55,7 @@ def load(
             whole = parts.split(name)
             assert whole is not None
             parts = parts.with_split(name, splits.sample(whole, parts.task, limit, config.seed))
-        parts = _checked(replace(parts, groups=None), config, digests, progress)
+        parts, skipped = _checked(replace(parts, groups=None), config, digests, progress)
         origins = {"train": "the rest", **parts.splits_from, **made}
         made = {name: f"{origins[name]}, at most {limit}" for name in kept}
     return DataBundle(
@@ -66,7 +69,7 @@ def load(
         target_name=parts.target_name,
         splits_from={**parts.splits_from, **made},
         notes=parts.notes + notes,
-        skipped=parts.skipped,
+        skipped=skipped,
     )
 
 
@@ -79,7 +82,7 @@ def read_labelled(
     from bmcli.data.own import read_split
 
     parts = read_split(path, config, spec)
-    parts = _checked(parts, config, {}, None)
+    parts, _ = _checked(parts, config, {}, None)
     if not len(parts.train):
         raise DataError(f"{path} holds no usable example")
     return parts.train
@@ -125,20 +128,23 @@ def _with_given_files(parts: Parts, config: DataConfig) -> Parts:
             parts = replace(
                 parts.with_split(name, own.train),
                 splits_from={**parts.splits_from, name: f"given: {Path(where).name}"},
-                notes=parts.notes + own.notes,
-                skipped=parts.skipped + own.skipped,
+                problems=parts.problems + own.problems,
+                unit=own.unit,
             )
     return parts
 
 
-def _checked(parts: Parts, config: DataConfig, digests: dict[str, bytes], progress: Progress | None) -> Parts:
-    """The parts without pictures that cannot be decoded; DataError naming them all unless skipped.
+def _checked(
+    parts: Parts, config: DataConfig, digests: dict[str, bytes], progress: Progress | None
+) -> tuple[Parts, tuple[str, ...]]:
+    """The parts without pictures that cannot be decoded, and what was skipped; DataError naming all that is
+    unusable, for whatever reason, where it may not be.
 
     Fills `digests` (path -> SHA-256) on the way, since every file is read here anyway.
     """
     from bmcli.data.readers.problems import settle
 
-    problems: list[Problem] = []
+    problems = list(parts.problems)
     for name in SPLITS:
         split = parts.split(name)
         if split is None or not isinstance(split.examples, Images) or split.examples.paths is None:
@@ -155,8 +161,8 @@ def _checked(parts: Parts, config: DataConfig, digests: dict[str, bytes], progre
         if name == "train" and parts.groups is not None:
             parts = replace(parts, groups=tuple(g for g, ok in zip(parts.groups, good, strict=True) if ok))
         parts = parts.with_split(name, looked_at.take(np.flatnonzero(good)))
-    notes, skipped = settle(problems, "file", skip=config.skip_unusable)
-    return replace(parts, notes=parts.notes + notes, skipped=parts.skipped + skipped)
+    notes, skipped = settle(problems, parts.unit, skip=config.skip_unusable, source=config.path)
+    return replace(parts, notes=parts.notes + notes, problems=()), skipped
 
 
 def _require_sense(parts: Parts) -> None:
@@ -165,6 +171,9 @@ def _require_sense(parts: Parts) -> None:
     if parts.task in ("binary", "multiclass") and len(parts.classes) < 2:
         only = f" ('{parts.classes[0]}')" if parts.classes else ""
         raise DataError(f"there is only one class{only}: nothing to tell apart")
+
+
+def _require_two_classes(parts: Parts) -> None:
     if parts.task == "binary" and len(parts.classes) != 2:
         raise DataError(f"task binary needs 2 classes, the data has {len(parts.classes)}")
 

@@ -1,31 +1,39 @@
 """The user's own data: folders, tables and arrays, all brought into `Parts` in the same three steps.
 
-raw       each split as its reader finds it: examples, truth as texts, ids, groups, problems
-settle    unusable rows and files end it, or are left out
-encode    one task and one list of classes for all splits
+read      each split as its reader finds it: examples, truth as texts, ids, groups
+infer     one task and one list of classes for all splits
+encode    targets; what is unusable leaves its split and is listed, in one go for all reasons
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bmcli.config.schema import DataConfig
 from bmcli.data import columns
 from bmcli.data.bundle import DataSpec, Examples, Images, Kind, Parts, Split, Table, Texts
-from bmcli.data.readers.problems import settle
 from bmcli.data.targets import Truth, classes_of, encode, infer_task
 from bmcli.errors import ConfigError, DataError, Place, Problem
+
+if TYPE_CHECKING:
+    from bmcli.data.readers.tables import Frame
 
 FORMATS = "a folder of pictures or texts, .csv, .tsv, .jsonl, .parquet or .npz"
 
 
 @dataclass(frozen=True)
 class Raw:
-    """One split as found. groups: one text per example, or None; origin: where it comes from."""
+    """One split as found.
+
+    groups: one text per example, or None; origin: where it comes from; frame, rows: the table and the
+    positions in it, for messages.
+    """
 
     kind: Kind
     examples: Examples
@@ -33,6 +41,8 @@ class Raw:
     ids: tuple[str, ...]
     origin: str
     groups: tuple[str, ...] | None = None
+    frame: Frame | None = None
+    rows: np.ndarray | None = None
 
     def take(self, indices: np.ndarray) -> Raw:
         """The examples at `indices`."""
@@ -42,7 +52,14 @@ class Raw:
             truth=replace(self.truth, labels=tuple(self.truth.labels[i] for i in indices)),
             ids=tuple(self.ids[i] for i in indices),
             groups=None if self.groups is None else tuple(self.groups[i] for i in indices),
+            rows=None if self.rows is None else self.rows[indices],
         )
+
+    def problem(self, index: int, message: str) -> Problem:
+        """Something wrong with the example at that position."""
+        if self.frame is not None and self.rows is not None:
+            return self.frame.problem(int(self.rows[index]), message)
+        return Problem(message, Place(self.ids[index]))
 
 
 @dataclass(frozen=True)
@@ -76,8 +93,7 @@ def read(config: DataConfig) -> Parts:
             problems=found.problems + other.problems,
         )
     _distinct_ids(found)
-    notes, skipped = settle(found.problems, found.unit, skip=config.skip_unusable, source=config.path)
-    return _encoded(found, config, notes, skipped)
+    return _encoded(found, config)
 
 
 def read_split(path: Path, config: DataConfig, spec: DataSpec) -> Parts:
@@ -85,17 +101,19 @@ def read_split(path: Path, config: DataConfig, spec: DataSpec) -> Parts:
     found = _read(path, config, spec=spec)
     raw = _only(found, str(path))
     targets, bad = encode(raw.truth, spec.task, spec.classes)
-    problems = [*found.problems, *(Problem(what, Place(raw.ids[i])) for i, what in bad.items())]
-    notes, skipped = settle(problems, found.unit, skip=config.skip_unusable, source=path)
-    good = np.array([i not in bad for i in range(len(raw.ids))], bool)
-    split = Split(raw.examples, targets, raw.ids).take(np.flatnonzero(good))
-    return Parts(spec.kind, spec.task, spec.classes, split, notes=notes, skipped=skipped)
+    problems = found.problems + [raw.problem(i, what) for i, what in bad.items()]
+    split = Split(raw.examples, targets, raw.ids).take(_others(len(raw.ids), bad))
+    return Parts(spec.kind, spec.task, spec.classes, split, problems=tuple(problems), unit=found.unit)
 
 
-def _encoded(found: Found, config: DataConfig, notes: tuple[str, ...], skipped: tuple[str, ...]) -> Parts:
+def _others(size: int, bad: Mapping[int, str]) -> np.ndarray:
+    return np.array([i for i in range(size) if i not in bad], np.int64)
+
+
+def _encoded(found: Found, config: DataConfig) -> Parts:
     train = found.splits["train"]
     if not train.ids:
-        raise DataError(f"{config.path} holds no usable examples")
+        raise DataError(f"{config.path} holds no usable examples", problems=found.problems)
     task = infer_task(train.truth, config.task)
     classes = () if task == "regression" else classes_of([raw.truth for raw in found.splits.values()])
     if len(classes) > max(100, len(train.ids) / 2):
@@ -106,18 +124,18 @@ def _encoded(found: Found, config: DataConfig, notes: tuple[str, ...], skipped: 
         )
     splits: dict[str, Split] = {}
     groups = train.groups
-    problems: list[Problem] = []
+    problems = list(found.problems)
     for name, raw in found.splits.items():
         targets, bad = encode(raw.truth, task, classes)
-        problems += [Problem(what, Place(raw.ids[i])) for i, what in bad.items()]
-        good = np.array([i for i in range(len(raw.ids)) if i not in bad], np.int64)
+        problems += [raw.problem(i, what) for i, what in bad.items()]
+        good = _others(len(raw.ids), bad)
         splits[name] = Split(raw.examples, targets, raw.ids).take(good)
         if name == "train" and groups is not None:
             groups = tuple(groups[i] for i in good)
-    more_notes, more_skipped = settle(problems, found.unit, skip=config.skip_unusable, source=config.path)
+    notes = found.notes
     if config.task is None:
-        said = {"binary": "two classes", "multiclass": f"{len(classes)} classes"}.get(task, task)
-        notes = (f"task: {task} (inferred)" if task == said else f"task: {task} (inferred: {said})", *notes)
+        said = {"binary": ": two classes", "multiclass": f": {len(classes)} classes"}.get(task, "")
+        notes += (f"task: {task} (inferred{said})",)
     return Parts(
         kind=train.kind,
         task=task,
@@ -128,8 +146,9 @@ def _encoded(found: Found, config: DataConfig, notes: tuple[str, ...], skipped: 
         groups=groups,
         target_name=found.target_name,
         splits_from={name: raw.origin for name, raw in found.splits.items() if raw.origin},
-        notes=found.notes + notes + more_notes,
-        skipped=skipped + more_skipped,
+        notes=notes,
+        problems=tuple(problems),
+        unit=found.unit,
     )
 
 
@@ -189,7 +208,7 @@ def _read_folder(root: Path, config: DataConfig, kind: Kind | None) -> Found:
             origin,
             _groups_by_name(ids, config),
         )
-        splits[name] = raw.take(np.array([i for i in range(len(ids)) if i not in bad], np.int64))
+        splits[name] = raw.take(_others(len(ids), bad))
     return Found(splits, problems, "file", "class")
 
 
@@ -271,7 +290,7 @@ def _read_table(
     frame = tables.read(path, delimiter=config.delimiter, header=config.header)
     known = spec.target_name if spec is not None else like.target_name if like is not None else None
     config = config if config.path else config.model_copy(update={"group": None})
-    roles = columns.assign(frame, config, kind, known)
+    roles = columns.assign(frame, config, kind, known, first=like is None and spec is None)
     if like is not None and isinstance(table := like.splits["train"].examples, Table):
         uses = {name: _use(values) for name, values in table.columns.items()}
         missing = [name for name in uses if name not in frame.data.columns]
@@ -296,19 +315,16 @@ def _read_table(
         odd += [(i, f"group '{roles.group}' is missing") for i, cell in enumerate(cells) if cell is None]
         groups = tuple(cell or "" for cell in cells)
     problems, good = columns.row_problems(frame, [*bad, *odd])
-    raw = Raw(roles.kind, examples, truth, frame.ids(), "", groups).take(np.flatnonzero(good))
-    listed = sorted([*frame.problems, *problems], key=lambda p: _row_number(p.message))
+    every_row = np.arange(frame.data.height)
+    raw = Raw(roles.kind, examples, truth, frame.ids(), "", groups, frame, every_row).take(
+        np.flatnonzero(good)
+    )
     name = roles.targets[0] if len(roles.targets) == 1 else "target"
-    return Found({"train": raw}, listed, "row", name, roles.notes)
+    return Found({"train": raw}, [*frame.problems, *problems], "row", name, roles.notes)
 
 
 def _use(values: np.ndarray) -> columns.Use:
     return "categorical" if values.dtype == object else "numeric"
-
-
-def _row_number(message: str) -> int:
-    found = re.match(r"row (\d+)", message)
-    return int(found.group(1)) if found else 0
 
 
 # === Shared ===

@@ -27,9 +27,10 @@ def open_npz(path: Path, names: Sequence[str] | None = None) -> dict[str, np.nda
     Raises DataError where it is no .npz, an array is missing, or one holds objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} is a single array, not a .npz", place=Place(str(path)))
+        opened = np.load(path, allow_pickle=False)
+        if not isinstance(opened, np.lib.npyio.NpzFile):
+            raise DataError(f"{path} is a single array, not a .npz", place=Place(str(path)))
+        with opened as file:
             missing = [name for name in names or () if name not in file.files]
             if missing:
                 raise DataError(

@@ -70,7 +70,6 @@ def scan(root: Path, suffixes: frozenset[str]) -> Scan:
         raise DataError(f"{root} holds no class folders with files in them", hint=_layout(root))
     if not any(found.files.values()) and all(p.message == _LOOSE for p in found.problems):
         raise DataError(f"{root}: the files lie in no class folder", hint=_layout(root))
-    found.problems.sort(key=lambda problem: str(problem.place))
     return found
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from bmcli.errors import DataError, Problem
 
 
 def settle(
-    problems: Sequence[Problem], what: str, *, skip: bool, source: str | Path | None = None
+    problems: Sequence[Problem], what: str, *, skip: bool, source: str | None = None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(notes, skipped) where they may be skipped, nothing where there are none; else DataError with them all.
 
@@ -17,6 +17,7 @@ def settle(
     """
     if not problems:
         return (), ()
+    problems = sorted(problems, key=_order)
     count = f"{len(problems):,} {what}{'s' if len(problems) > 1 else ''}"
     if not skip:
         raise DataError(
@@ -26,3 +27,12 @@ def settle(
         )
     listed = tuple(f"{p.place}: {p.message}" if p.place else p.message for p in problems)
     return (f"{count} left out as unusable" + (f" in {source}" if source else ""),), listed
+
+
+def _order(problem: Problem) -> tuple[str, int, str]:
+    """By file, then by line, or by the row's number where a file has no lines."""
+    place = problem.place
+    if place is None:
+        return "", 0, problem.message
+    row = re.match(r"row (\d+)", problem.message)
+    return place.file, place.line or (int(row.group(1)) if row else 0), problem.message

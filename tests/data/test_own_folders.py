@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bmcli.config.schema import DataConfig
+from bmcli.data import read_labelled
+from bmcli.data.bundle import DataBundle, DataSpec
+from bmcli.errors import ConfigError, DataError
+from tests.data.conftest import picture
+
+Load = Callable[..., DataBundle]
+
+
+def places(error: pytest.ExceptionInfo[DataError]) -> dict[str, str]:
+    return {str(p.place): p.message for p in error.value.problems}
+
+
+def test_a_folder_per_class(flowers: Path, load: Load) -> None:
+    bundle = load(path=flowers)
+    assert (bundle.kind, bundle.task, bundle.classes) == ("image", "multiclass", ("aster", "daisy", "rose"))
+    assert [len(s or ()) for s in (bundle.train, bundle.validation, bundle.test)] == [22, 2, 6]
+    assert all(
+        i.split("/")[0] == bundle.classes[t]
+        for i, t in zip(bundle.train.ids, bundle.train.targets, strict=True)
+    )
+    examples = bundle.train.examples
+    assert examples.sizes.tolist() == [[8, 8]] * 22 and not examples.grey.any()  # type: ignore[union-attr]
+    assert bundle.skipped == ()
+
+
+def test_split_folders_are_used_and_validation_is_cut_from_train(
+    flowers: Path, load: Load, tmp_path: Path
+) -> None:
+    root = tmp_path / "split"
+    root.mkdir()
+    flowers.rename(root / "Train")
+    for i in range(2):
+        picture(root / "testing/rose" / f"{i}.jpg", seed=100 + i)
+    bundle = load(path=root)
+    assert [len(s or ()) for s in (bundle.train, bundle.validation, bundle.test)] == [27, 3, 2]
+    assert bundle.splits_from["train"] == "folder Train/" and bundle.splits_from["test"] == "folder testing/"
+    picture(root / "val/daisy/1.png")
+    assert len(load(path=root).validation or ()) == 1
+
+
+def test_classes_called_train_and_test_are_classes(load: Load, tmp_path: Path) -> None:
+    for i in range(6):
+        picture(tmp_path / "p/train" / f"{i}.png", i)
+        picture(tmp_path / "p/plane" / f"{i}.png", i + 10)
+    assert load(path=tmp_path / "p").classes == ("plane", "train")
+
+
+def test_classes_sort_naturally(load: Load, tmp_path: Path) -> None:
+    for name in ("10", "9", "x"):
+        for i in range(4):
+            picture(tmp_path / "p" / name / f"{i}.png", i)
+    assert load(path=tmp_path / "p", test=0.3).classes == ("9", "10", "x")
+
+
+def test_everything_unusable_is_named_at_once(flowers: Path, load: Load, tmp_path: Path) -> None:
+    (flowers / "rose/empty.jpg").touch()
+    (flowers / "rose/notes.txt").write_text("hello")
+    (flowers / "loose.png").write_bytes((flowers / "rose/0.png").read_bytes())
+    (flowers / "daisy/cut.png").write_bytes((flowers / "rose/0.png").read_bytes()[:90])
+    os.mkfifo(flowers / "daisy/pipe.png")
+    (flowers / "daisy/dangling.png").symlink_to(flowers / "gone.png")
+    outside = picture(tmp_path / "outside/secret.png")
+    (flowers / "aster/link.png").symlink_to(outside)
+    (flowers / "aster/loop").symlink_to(flowers)
+    (flowers / "aster/inside.png").symlink_to(flowers / "rose/1.png")
+    for hidden in (".DS_Store", "aster/.hidden.png", "Thumbs.db", "__MACOSX/aster/0.png"):
+        (flowers / hidden).parent.mkdir(exist_ok=True, parents=True)
+        (flowers / hidden).write_bytes(b"x")
+    expected = {
+        "rose/notes.txt": "not one of",
+        "loose.png": "no class folder",
+        "daisy/pipe.png": "regular",
+        "daisy/dangling.png": "nothing",
+        "aster/link.png": "leaves the folder",
+        "aster/loop": "back to a folder above",
+    }
+    undecodable = {"rose/empty.jpg": "empty", "daisy/cut.png": "decoded"}
+    with pytest.raises(DataError) as error:
+        load(path=flowers)
+    found = places(error)
+    assert error.value.exit_code == 3 and "skip_unusable" in (error.value.hint or "")
+    everything = expected | undecodable
+    assert found.keys() == everything.keys()
+    assert all(text in found[name] for name, text in everything.items()), found
+    bundle = load(path=flowers, skip_unusable=True)
+    assert sum(map(len, (bundle.train, bundle.validation or (), bundle.test or ()))) == 31
+    assert len(bundle.skipped) == 8 and any("left out" in note for note in bundle.notes)
+
+
+def test_a_name_that_is_not_utf8_is_reported_readably(flowers: Path, load: Load) -> None:
+    data = (flowers / "rose/0.png").read_bytes()
+    Path(os.fsdecode(os.fsencode(flowers) + b"/rose/caf\xe9.png")).write_bytes(data)
+    with pytest.raises(DataError) as error:
+        load(path=flowers)
+    assert places(error) == {"rose/caf\\xe9.png": "its name is not UTF-8"}
+
+
+def test_files_that_belong_nowhere(load: Load, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no"):
+        load(path=tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="neither pictures nor"):
+        load(path=tmp_path / "empty")
+    picture(tmp_path / "flat/1.png")
+    with pytest.raises(DataError, match="no class folder") as error:
+        load(path=tmp_path / "flat")
+    assert "one folder per class" in (error.value.hint or "")
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables/train.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError) as error:
+        load(path=tmp_path / "tables")
+    assert "train.csv" in (error.value.hint or "")
+    (tmp_path / "model.h5").touch()
+    with pytest.raises(DataError, match="not a form of data"):
+        load(path=tmp_path / "model.h5")
+
+
+def test_one_class_is_no_task(load: Load, tmp_path: Path) -> None:
+    for i in range(5):
+        picture(tmp_path / "p/only" / f"{i}.png", i)
+    with pytest.raises(DataError, match=r"only one class.*only"):
+        load(path=tmp_path / "p")
+
+
+def test_a_class_without_training_examples(flowers: Path, load: Load, tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    flowers.rename(tmp_path / "s/train")
+    picture(tmp_path / "s/test/tulip/0.png")
+    with pytest.raises(DataError, match="no training example has the class 'tulip'"):
+        load(path=tmp_path / "s")
+
+
+def test_groups_by_file_name(load: Load, tmp_path: Path) -> None:
+    for person in range(12):
+        for shot in range(3):
+            picture(
+                tmp_path / "p" / ("a", "b")[person % 2] / f"person{person:02}_{shot}.png", person * 5 + shot
+            )
+    bundle = load(path=tmp_path / "p", group=r"(person\d+)_", test=0.25, validation=0.2)
+    sides = [
+        {i.split("/")[1][:8] for i in s.ids} for s in (bundle.train, bundle.validation, bundle.test) if s
+    ]
+    assert len(set.union(*sides)) == sum(map(len, sides)) == 12
+    assert "grouped" in bundle.splits_from["test"]
+    with pytest.raises(ConfigError, match="regular expression"):
+        load(path=tmp_path / "p", group="(")
+    with pytest.raises(DataError, match="fits no file name"):
+        load(path=tmp_path / "p", group="horse")
+
+
+def test_limit_looks_at_no_more_files_than_it_uses(flowers: Path, load: Load) -> None:
+    bundle = load(path=flowers, limit=3)
+    assert [len(s or ()) for s in (bundle.train, bundle.validation, bundle.test)] == [3, 2, 3]
+    assert set(bundle.train.targets.tolist()) == {0, 1, 2}
+    assert "at most 3" in bundle.splits_from["test"]
+    assert load(path=flowers, limit=3).fingerprint == bundle.fingerprint
+    assert len(load(path=flowers, limit=10, examples=2).train) == 2
+
+
+def test_the_fingerprint_sees_contents_names_and_splits(flowers: Path, load: Load, tmp_path: Path) -> None:
+    before = load(path=flowers).fingerprint
+    flowers.rename(tmp_path / "moved")
+    assert load(path=tmp_path / "moved").fingerprint == before, "where the folder lies is not content"
+    picture(tmp_path / "moved/rose/3.png", seed=999)
+    changed = load(path=tmp_path / "moved").fingerprint
+    (tmp_path / "moved/rose/3.png").rename(tmp_path / "moved/rose/33.png")
+    assert len({before, changed, load(path=tmp_path / "moved").fingerprint}) == 3
+
+
+def test_text_folders(load: Load, tmp_path: Path) -> None:
+    for label in ("ham", "spam"):
+        (tmp_path / "t" / label).mkdir(parents=True)
+        for i in range(8):
+            (tmp_path / "t" / label / f"{i}.txt").write_text(f"{label} Ω {i}", encoding="utf-8")
+    (tmp_path / "t/ham/bom.txt").write_bytes(b"\xef\xbb\xbfhello")
+    bundle = load(path=tmp_path / "t")
+    assert (bundle.kind, bundle.task) == ("text", "binary")
+    texts = {
+        i: t
+        for s in (bundle.train, bundle.validation, bundle.test)
+        for i, t in zip(s.ids, s.examples.texts, strict=True)
+    }  # type: ignore[union-attr]
+    assert texts["ham/bom.txt"] == "hello" and texts["spam/3.txt"] == "spam Ω 3"
+    (tmp_path / "t/ham/latin.txt").write_bytes("café".encode("latin-1"))
+    (tmp_path / "t/ham/blank.txt").write_text(" \n")
+    with pytest.raises(DataError) as error:
+        load(path=tmp_path / "t")
+    assert places(error) == {"ham/latin.txt": "not UTF-8", "ham/blank.txt": "the file is empty"}
+
+
+def test_validation_and_test_as_folders(flowers: Path, load: Load, tmp_path: Path) -> None:
+    for name in ("aster", "daisy"):
+        picture(tmp_path / "more" / name / "0.png", seed=77)
+    bundle = load(path=flowers, test=tmp_path / "more", validation=0)
+    assert bundle.test is not None
+    assert bundle.test.ids == ("test/aster/0.png", "test/daisy/0.png"), "the names alone would be taken twice"
+    assert len(bundle.train) == 30 and bundle.splits_from["test"] == "given: more"
+    every = [i for s in (bundle.train, bundle.test) for i in s.ids]
+    assert len(set(every)) == len(every)
+
+
+def test_labelled_folders_for_scoring(flowers: Path, load: Load) -> None:
+    spec = DataSpec("image", "multiclass", (8, 8, 3), ("x", "rose", "daisy", "aster"))
+    config = DataConfig(path="elsewhere")
+    split = read_labelled(flowers, config, spec)
+    assert len(split) == 30 and split.targets[0] == 3 and split.targets[-1] == 1
+    with pytest.raises(DataError) as error:
+        read_labelled(flowers, config, DataSpec("image", "multiclass", (8, 8, 3), ("aster", "rose")))
+    assert len(error.value.problems) == 10 and "unknown class 'daisy'" in error.value.problems[0].message
+    assert np.array_equal(np.unique(split.targets), [1, 2, 3])
