@@ -1,0 +1,106 @@
+"""bm models: the networks a config can name, and every option of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bmcli.cli.command import Session, command
+
+if TYPE_CHECKING:
+    from bmcli.models import Model
+
+
+def _complete(incomplete: str) -> list[str]:
+    from bmcli.models import MODELS
+
+    return [name for name in MODELS.names() if name.startswith(incomplete)]
+
+
+@command
+def models(
+    session: Session,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="One model, with all its options.", autocompletion=_complete),
+    ] = None,
+    code: Annotated[
+        list[Path] | None,
+        typer.Option("--code", metavar="FILE", help="Also run this Python file, which registers models."),
+    ] = None,
+) -> None:
+    """List the models, or show the options of one."""
+    from bmcli.models import MODELS
+
+    if code:
+        from bmcli.config.code import load_code
+
+        load_code(code)
+    if name is not None:
+        found = _details(MODELS.get(name))
+        session.result(found, lambda: _page(found))
+        return
+    listed = [_summary(MODELS.get(each)) for each in MODELS]
+    session.result({"models": listed}, lambda: _table(listed))
+
+
+def _summary(model: type[Model]) -> dict[str, Any]:
+    return {
+        "name": model.registry_name,
+        "summary": model.summary(),
+        "kinds": list(model.kinds),
+        "tasks": list(model.tasks),
+    }
+
+
+def _details(model: type[Model]) -> dict[str, Any]:
+    from bmcli.config.words import expected
+
+    options = [
+        {
+            "name": option,
+            "type": expected(schema),
+            "required": "default" not in schema,
+            "default": schema.get("default"),
+            "description": schema.get("description", ""),
+        }
+        for option, schema in model.model_json_schema().get("properties", {}).items()
+    ]
+    return {**_summary(model), "options": options, "source": model.source}
+
+
+def _table(listed: list[dict[str, Any]]) -> str:
+    from bmcli.cli.render import columns
+
+    rows = [("model", "data", "tasks", "")]
+    rows += [(each["name"], ", ".join(each["kinds"]), _tasks(each), each["summary"]) for each in listed]
+    return "\n".join([*columns(rows), "", "bm models NAME shows the options of one."])
+
+
+def _tasks(model: dict[str, Any]) -> str:
+    from bmcli.models import Model
+
+    return "all" if set(model["tasks"]) >= set(Model.tasks) else ", ".join(model["tasks"])
+
+
+def _page(model: dict[str, Any]) -> str:
+    from bmcli.cli.render import columns
+    from bmcli.config.words import as_written
+
+    head = [(model["name"], model["summary"]), ("data", ", ".join(model["kinds"])), ("tasks", _tasks(model))]
+    if model["source"]:
+        head.append(("source", model["source"]))
+    lines = columns(head)
+    if not model["options"]:
+        return "\n".join([*lines, "", "no options"])
+    rows = [("option", "default", "type")]
+    for option in model["options"]:
+        default = "(required)" if option["required"] else as_written(option["default"])
+        rows.append((option["name"], default, option["type"]))
+    heading, *described = columns(rows)
+    lines += ["", heading]
+    for option, line in zip(model["options"], described, strict=True):
+        lines += [line, *columns([("", option["description"])])]
+    return "\n".join(lines)
