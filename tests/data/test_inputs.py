@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from bmcli.data.inputs import LONGEST_LINE, PIECE, Reading, kinds_of, read
+from bmcli.errors import UsageError
+
+HOSTILE = ["[red].png", "img[b].png", "=cmd().png", "\x1b[31m.png"]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def picture(path: str, value: int = 0) -> str:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (3, 2), (value, 0, 0)).save(path, "PNG")
+    return path
+
+
+def everything(inputs, reading, stdin=b""):
+    """(names, examples of each piece, problems as 'place: message')."""
+    pieces = list(read(inputs, reading, stdin=io.BytesIO(stdin)))
+    names = [name for piece in pieces for name in piece.names]
+    assert all(len(piece.examples) == len(piece.names) for piece in pieces)
+    return names, pieces, [f"{p.place}: {p.message}" for piece in pieces for p in piece.problems]
+
+
+def texts(inputs, stdin=b"", **options):
+    names, pieces, problems = everything(inputs, Reading("text", **options), stdin)
+    return list(zip(names, [t for piece in pieces for t in piece.examples.texts], strict=True)), problems
+
+
+# === Pictures ===
+
+
+def test_files_folders_and_patterns_in_order():
+    for name in ("a/2.png", "a/10.png", "a/deep/er/1.PNG", "a/.hidden.png", "a/.git/x.png", "b/x.png"):
+        picture(name)
+    Path("a/notes.txt").write_text("no picture")
+    names, _, problems = everything(["b/x.png", "a", "b/*.png"], Reading("image"))
+    assert names == ["b/x.png", "a/10.png", "a/2.png", "a/deep/er/1.PNG", "b/x.png"]
+    assert problems == []
+    assert everything(["**/*.png"], Reading("image"))[0] == ["a/10.png", "a/2.png", "b/x.png"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_is_taken_by_its_name_before_it_is_a_pattern(name):
+    picture(name)
+    assert everything([name], Reading("image"))[0] == [name]
+
+
+def test_what_is_not_there_is_a_problem_and_the_rest_goes_on():
+    picture("good.png")
+    Path("empty").mkdir()
+    names, _, problems = everything(["no.png", "good.png", "*.jpg", "empty"], Reading("image"))
+    assert names == ["good.png"]
+    assert len(problems) == 3
+    assert problems[:2] == ["no.png: there is no such file", "*.jpg: nothing matches"]
+
+
+def test_pictures_come_in_pieces():
+    picture("one.png")
+    names, pieces, _ = everything(["one.png"] * (PIECE["image"] + 1), Reading("image"))
+    assert len(names) == PIECE["image"] + 1
+    assert max(len(piece.names) for piece in pieces) == PIECE["image"]
+
+
+def test_a_picture_on_stdin():
+    data = Path(picture("x.png", 200)).read_bytes()
+    names, pieces, problems = everything(["x.png", "-", "x.png"], Reading("image"), data)
+    assert names == ["x.png", "-", "x.png"]
+    assert [p.examples.arrays[0, 0, 0, 0] for p in pieces if p.names == ("-",)] == [200]
+    assert everything(["-"], Reading("image"), b"nothing")[2] != problems == []
+
+
+# === Texts ===
+
+
+def test_texts_given():
+    given = ["fine film", "[red]", "=1+1", " "]
+    assert texts(given, texts=True) == ([(t, t) for t in given[:3]], [" : the text is empty"])
+    assert texts(["-"], b"from stdin\n", texts=True)[0] == [("-", "from stdin\n")]
+
+
+def test_a_file_is_one_text_or_one_per_line():
+    Path("a.txt").write_bytes(b"\xef\xbb\xbfone\r\n\r\ntwo")
+    Path("bad.txt").write_bytes(b"\xff\xfe")
+    assert texts(["a.txt", "bad.txt"]) == ([("a.txt", "one\r\n\r\ntwo")], ["bad.txt: not UTF-8"])
+    assert texts(["a.txt"], lines=True)[0] == [("a.txt:1", "one"), ("a.txt:3", "two")]
+    found, problems = texts(["-"], b"x\n\xff\ny\n", lines=True)
+    assert found == [("-:1", "x"), ("-:3", "y")]
+    assert problems == ["-:2: not UTF-8"]
+
+
+def test_a_line_without_end_is_a_problem_not_a_full_memory():
+    data = b"x" * (2 * LONGEST_LINE + 5) + b"\nshort\n"
+    found, problems = texts(["-"], data, lines=True)
+    assert found == [("-:2", "short")]
+    assert problems == ["-:1: longer than 16 MiB"]
+
+
+def test_a_text_that_is_no_file_hints_at_the_flag():
+    piece = next(iter(read(["what a film"], Reading("text"))))
+    assert "--text" in (piece.problems[0].hint or "")
+
+
+def test_a_column_of_texts():
+    Path("t.csv").write_text('id,body\n1,"good, really"\n2,\n3,bad\n')
+    found, problems = texts(["t.csv"], text_column="body")
+    assert found == [("t.csv:1", "good, really"), ("t.csv:3", "bad")]
+    assert len(problems) == 1
+    assert texts(["t.csv"], text_column=1)[0] == found
+    assert texts(["t.csv"])[0] == found  # the one with the longest texts
+    assert texts(["t.csv"], text_column="nope")[0] == []
+
+
+# === Tables ===
+
+ROWS = [{"n": 1.5, "c": "red", "x": "extra"}, {"n": None, "c": None, "x": "extra"}]
+
+
+def write_table(name: str) -> bytes:
+    if name.endswith(".jsonl"):
+        Path(name).write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    elif name.endswith(".parquet"):
+        pl.DataFrame(ROWS).write_parquet(name)
+    else:
+        pl.DataFrame(ROWS).write_csv(name, separator="\t" if name.endswith(".tsv") else ",")
+    return Path(name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl", "t.parquet"])
+@pytest.mark.parametrize("piped", [False, True])
+def test_every_format_gives_the_same_rows(name, piped):
+    data = write_table(name)
+    if piped and name.endswith("parquet"):
+        pytest.skip("binary tables are files")
+    names, pieces, problems = everything(["-" if piped else name], Reading("table", columns=("c", "n")), data)
+    assert problems == []
+    assert names == [f"{'-' if piped else name}:{row}" for row in (1, 2)]
+    table = pieces[0].examples
+    assert list(table.columns) == ["c", "n"]
+    assert table.columns["c"].tolist() == ["red", None]
+    number, missing = table.columns["n"].tolist()
+    assert float(number) == 1.5
+    assert missing is None or np.isnan(missing)
+
+
+def test_missing_columns_and_malformed_rows_are_problems():
+    write_table("t.csv")
+    _, _, problems = everything(["t.csv", "no.csv"], Reading("table", columns=("n", "y", "[red]")))
+    assert "'y', '[red]'" in problems[0]
+    assert len(problems) == 2
+    Path("odd.csv").write_text("n\n1\n2,3\n4\n")
+    names, _, problems = everything(["odd.csv"], Reading("table", columns=("n",)))
+    assert names == ["odd.csv:1", "odd.csv:3"]
+    assert len(problems) == 1
+
+
+def test_tables_come_in_pieces():
+    Path("long.csv").write_text("n\n" + "1\n" * (PIECE["table"] + 1))
+    _, pieces, _ = everything(["long.csv"], Reading("table", columns=("n",)))
+    assert [len(piece.names) for piece in pieces] == [PIECE["table"], 1, 0]
+
+
+# === What it could be ===
+
+
+def test_the_kind_is_known_by_its_looks():
+    picture("p/a.png")
+    write_table("t.csv")
+    Path("a.txt").write_text("x")
+    assert kinds_of(["p"]) == ("image",)
+    assert kinds_of(["nope", "t.csv"]) == ("table", "text")
+    assert kinds_of(["a.txt"]) == ("text",)
+    assert kinds_of(["p"], texts=True) == kinds_of(["-"], lines=True) == ("text",)
+    assert set(kinds_of(["-"])) == {"image", "text", "table"}
+
+
+def test_flags_that_do_not_fit_the_run():
+    for options in ({"texts": True}, {"lines": True}):
+        with pytest.raises(UsageError, match="pictures"):
+            read(["x"], Reading("image", **options))
+    with pytest.raises(UsageError, match="exclude"):
+        read(["x"], Reading("text", texts=True, lines=True))
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read():
+    Path("locked").mkdir(mode=0)
+    assert len(everything(["locked"], Reading("image"))[2]) >= 1
