@@ -196,14 +196,14 @@ def text_run(store):  # noqa: F811
     return run
 
 
-def test_texts_from_everywhere(bm, text_run, tmp_path):
+def test_texts_from_everywhere(bm, invoke, text_run, tmp_path):
     (tmp_path / "a.txt").write_text("A GOOD film")
     (tmp_path / "reviews").mkdir()
     (tmp_path / "reviews" / "1.txt").write_text("good\n\nbad bad\n")
     (tmp_path / "t.csv").write_text("id;body\n1;good, good\n2;bad\n")
 
     def labels(*args, stdin=""):
-        done = bm("predict", *args, "--json", stdin=stdin)
+        done = bm("predict", *args, "--json", stdin=stdin) if stdin else invoke("predict", *args, "--json")
         assert done.code == 0, done.err
         return [(d["input"], d["label"]) for d in lines(done.out)]
 
@@ -215,7 +215,7 @@ def test_texts_from_everywhere(bm, text_run, tmp_path):
     assert labels("-", "--run", "words", stdin="bad\nbad good\n") == [("-", bad)]
     # the run's own column and delimiter
     assert labels("t.csv") == [("t.csv:1", good), ("t.csv:2", bad)]
-    done = bm("predict", "so good", "--run", "words")
+    done = invoke("predict", "so good", "--run", "words")
     assert done.code == 3
     assert "--text" in done.err
 
