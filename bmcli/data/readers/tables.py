@@ -48,7 +48,8 @@ class Frame:
 
     def ids(self) -> tuple[str, ...]:
         """'file.csv:17' for every row."""
-        return tuple(f"{self.path.name}:{row}" for row in self.rows.tolist())
+        name = self.path.name
+        return tuple(f"{name}:{row}" for row in self.rows.tolist())
 
 
 def read(path: Path, *, delimiter: str | None = None, header: bool = True) -> Frame:
