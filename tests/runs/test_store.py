@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -32,9 +31,13 @@ def finished(
     return run
 
 
-def _create(root: str, number: int) -> list[str]:
-    store = RunStore(Path(root))
-    return [store.create("many").id for _ in range(number)]
+_CREATES = """
+import sys
+from pathlib import Path
+from bmcli.runs.store import RunStore
+for _ in range(3):
+    print(RunStore(Path(sys.argv[1])).create("many").id)
+"""
 
 
 def test_numbers_count_up_from_one(store: RunStore) -> None:
@@ -43,10 +46,11 @@ def test_numbers_count_up_from_one(store: RunStore) -> None:
 
 
 def test_twenty_processes_never_get_the_same_number(tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(20) as pool:
-        made = pool.starmap(_create, [(str(tmp_path), 3)] * 20)
-    ids = [run_id for ids in made for run_id in ids]
-    assert sorted(ids) == sorted({f"many-v{n}" for n in range(1, 61)})
+    command = [sys.executable, "-c", _CREATES, str(tmp_path / "runs")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(20)]
+    ids = [run_id for process in processes for run_id in process.communicate(timeout=120)[0].split()]
+    assert [process.returncode for process in processes] == [0] * 20
+    assert sorted(ids) == sorted(f"many-v{number}" for number in range(1, 61))
 
 
 def test_a_removed_number_is_never_used_again(store: RunStore) -> None:
