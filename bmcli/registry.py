@@ -22,7 +22,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, distributions
 from typing import ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -139,4 +140,12 @@ class Registry(Generic[C]):
         return [m.name for m in pkgutil.iter_modules(paths) if not m.name.startswith("_")]
 
     def _entry_points(self) -> dict[str, EntryPoint]:
-        return {entry.name: entry for entry in entry_points(group=self.entry_point_group)}
+        group = self.entry_point_group
+        # What comes first on the path wins, as in an import.
+        return {entry.name: entry for entry in reversed(_installed()) if entry.group == group}
+
+
+@cache
+def _installed() -> tuple[EntryPoint, ...]:
+    """The entry points of everything installed: read once, since that takes a look into every package."""
+    return tuple(entry for found in distributions() for entry in found.entry_points)
