@@ -161,21 +161,12 @@ def open_predictor(run: Run, *, trust_code: bool = False) -> Predictor:
     from bmcli.inference.session import open_session
 
     preprocessing, spec = load_preprocessing(run)
-    if needs_code(run):
-        if not trust_code:
-            raise UsageError(
-                f"{run.id} has no model.onnx, and keeps Python files that predicting would run",
-                hint="--trust-code runs them",
-            )
-        from bmcli.config import resolve
-
-        resolve.load(run.verified(layout.CONFIG), run_code=True)
-    return Predictor(run.id, preprocessing, spec, open_session(run))
+    return Predictor(run.id, preprocessing, spec, open_session(run, trust_code=trust_code))
 
 
-def needs_code(run: Run) -> bool:
-    """Whether predicting would run Python files kept in the run: through model.onnx never."""
-    return not run.exists(layout.MODEL_ONNX) and run.exists_any(layout.CODE)
+def needs_keras(run: Run) -> bool:
+    """Whether predicting goes through Keras: the run never had a model.onnx (a lost one is damage)."""
+    return not (run.record.onnx or {}).get("published", False) and not run.exists(layout.MODEL_ONNX)
 
 
 def load_preprocessing(run: Run) -> tuple[Preprocessing, DataSpec]:

@@ -155,8 +155,11 @@ def test_code_in_a_run_without_onnx_is_not_run_unasked(make_run):  # noqa: F811
     run.write_text("code/mine.py", "raise SystemExit('ran')")
     assert open_predictor(run).run == "trial-v1"  # through model.onnx nothing of it is needed
     run.remove_file("model.onnx")
-    with pytest.raises(UsageError, match="Python files"):
+    config = run.read_text("config.yaml").replace("name: mlp", "name: mine")
+    run.write_text("config.yaml", config.replace("code: []", "code: [code/mine.py]"))
+    with pytest.raises(UsageError) as caught:
         open_predictor(run)
+    assert "--trust-code" in (caught.value.hint or "")
 
 
 def test_the_newest_run_that_takes_such_inputs(make_run, store):  # noqa: F811

@@ -51,18 +51,14 @@ def predict(
     """
     from bmcli.data import inputs as readers
     from bmcli.inference import predict as inference
-    from bmcli.runs import layout
 
     if output is not None:
         from bmcli.inference import prediction_files
 
         prediction_files.check_suffix(output)
     chosen = session.store.find(run) if run else _newest(session, inputs, text=text, lines=lines)
-    if not chosen.exists(layout.MODEL_ONNX):
+    if inference.needs_keras(chosen):
         session.note(f"{chosen.id} has no model.onnx: predicting through Keras, which takes longer to start")
-    if not trust_code and inference.needs_code(chosen):
-        question = f"{chosen.id} keeps Python files, which predicting would run. Trust them?"
-        trust_code = session.confirm(question, "--trust-code")
     predictor = inference.open_predictor(chosen, trust_code=trust_code)
     reading = inference.reading_of(chosen, predictor.preprocessing, texts=text, lines=lines)
     pieces = predictor.stream(readers.read(inputs, reading), top_k=top_k, batch_size=batch_size)
