@@ -11,6 +11,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from bmcli.registry import HOMES
 KeyPath = tuple[str | int, ...]
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+_MOST_FINDINGS = 100
 _COLUMN_KEYS = ("text", "target", "features", "delimiter", "label_delimiter")
 _OWN_FILES_KEYS = ("kind", *_COLUMN_KEYS, "group")
 
@@ -42,7 +44,7 @@ def check(config: ExperimentConfig, *, paths_exist: bool = True) -> tuple[Experi
 
     paths_exist: whether missing data is a mistake; not so for the config of a finished run.
     """
-    findings = [finding for one in _CHECKS for finding in one(config)]
+    findings = [finding for one in _CHECKS for finding in islice(one(config), _MOST_FINDINGS)]
     if paths_exist:
         findings += _paths(config)
     if not has_validation(config.data) and "monitor" not in config.training.model_fields_set:

@@ -23,6 +23,7 @@ from bmcli.errors import Place, Problem, UsageError, did_you_mean
 from bmcli.registry import Component, registry_of
 
 KeyPath = tuple[str | int, ...]
+MOST_MISTAKES = 100
 FIRST_KEYS = ("extends",)
 """Keys of the outermost map that are consumed before validation; known for 'did you mean'."""
 
@@ -52,6 +53,11 @@ class Validator:
         self.mistakes: list[Mistake] = []
         self.unloaded_code = unloaded_code
 
+    @property
+    def full(self) -> bool:
+        """Whether enough is known to be wrong: time is bounded for a hostile config too."""
+        return len(self.mistakes) >= MOST_MISTAKES
+
     def section(self, cls: type[Section], node: Node, path: KeyPath, place: Place) -> Any:
         """An instance of that section, or a stand-in where it is wrong.
 
@@ -75,6 +81,8 @@ class Validator:
 
     def component(self, chosen: Chosen, node: Node, path: KeyPath) -> Any:
         """The component picked by name, with its options."""
+        if self.full:
+            return _INVALID
         node = as_map(node)
         if not node.is_map:
             what = (
@@ -147,7 +155,8 @@ class Validator:
         values["name"] = self._options(cls, options, path, name.place)
         known = [*own, *cls.model_fields]
         for key in [key for key in nodes if key not in own and key not in mine]:
-            self._unknown((*path, key), key, node.key_place(key), known)
+            if not self.full:
+                self._unknown((*path, key), key, node.key_place(key), known)
             del nodes[key]
         return {key: child for key, child in nodes.items() if key not in mine}
 
@@ -197,10 +206,10 @@ class Validator:
         self, cls: type[BaseModel], error: ValidationError, node: Node, path: KeyPath, place: Place
     ) -> None:
         details: dict[KeyPath, list[Mapping[str, Any]]] = {}
-        for detail in error.errors(include_url=False, include_context=False):
+        for detail in error.errors(include_url=False, include_context=False)[: 4 * MOST_MISTAKES]:
             if detail["input"] is not _INVALID:
                 details.setdefault(_along(node, detail["loc"], detail["type"]), []).append(detail)
-        for at, found in details.items():
+        for at, found in list(details.items())[:MOST_MISTAKES]:
             # Of a union, every branch complains; the branch that got furthest is the one that was meant.
             if any(other != at and other[: len(at)] == at for other in details) and at:
                 continue

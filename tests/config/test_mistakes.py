@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,29 @@ def test_one_mistake_is_told_once(text: str, folder: Path) -> None:
 def test_what_follows_from_a_mistake_is_not_told(folder: Path) -> None:
     problems = problems_of("data: {name: digit, augment: [flip]}\nmodel: gru\n", folder)
     assert [p.message for p in problems] == ["unknown dataset 'digit'"]
+
+
+MANY = 40_000
+HOSTILE = {
+    "unknown keys": HEAD + "".join(f"epohcs{i}: 1\n" for i in range(MANY)),
+    "unknown data keys": "model: mlp\ndata:\n  name: digits\n" + "".join(f"  k{i}: 1\n" for i in range(MANY)),
+    "unknown options": "data: digits\nmodel:\n  name: mlp\n" + "".join(f"  k{i}: 1\n" for i in range(MANY)),
+    "wrong items": "data: digits\nmodel: {name: mlp, hidden: [" + "x," * MANY + "]}\n",
+    "wrong components": "model: mlp\ndata: {name: digits, augment: [" + "flp," * MANY + "]}\n",
+    "wrong weights": HEAD + "training:\n  class_weights:\n" + "".join(f"    k{i}: -1\n" for i in range(MANY)),
+    "unknown classes": HEAD
+    + "training:\n  class_weights:\n"
+    + "".join(f"    k{i}: 1\n" for i in range(MANY)),
+    "wrong columns": TABLE
+    + "  header: false\n  features: ["
+    + ",".join(f"k{i}" for i in range(MANY))
+    + "]\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_very_many_mistakes_are_told_quickly(name: str, folder: Path) -> None:
+    begin = time.process_time()
+    problems = problems_of(HOSTILE[name], folder)
+    assert 1 <= len(problems) <= 1000
+    assert time.process_time() - begin < 8  # about 1 s on an idle machine
