@@ -79,6 +79,9 @@ class Display(Protocol):
     def warn(self, text: str) -> None:
         """Something that may be wrong."""
 
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Data is being downloaded (bytes) or looked at (files)."""
+
     def begin(self, run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> None:
         """The run exists and training is about to start."""
 
@@ -99,6 +102,9 @@ class Silent:
         """See Display."""
 
     def warn(self, text: str) -> None:
+        """See Display."""
+
+    def progress(self, what: str, done: int, total: int) -> None:
         """See Display."""
 
     def begin(self, run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> None:
@@ -134,9 +140,10 @@ def prepare(
     from bmcli import data, preprocessing
 
     examples = SMOKE_BATCHES * config.training.batch_size if smoke else None
-    bundle = data.load(config.data, synthesize=smoke, examples=examples)
+    display = display or Silent()
+    bundle = data.load(config.data, progress=display.progress, synthesize=smoke, examples=examples)
     for note in bundle.notes:
-        (display or Silent()).note(note)
+        display.note(note)
     if files is None:
         fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
     else:
@@ -301,16 +308,16 @@ def resume(
 
 
 def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
-    """The resolved config of a run; its `code/` is run only if trusted (UsageError otherwise)."""
+    """The resolved config of a run; Python files it names are run only if trusted (UsageError otherwise)."""
     from bmcli.config import resolve
+    from bmcli.evaluation.run import has_code
 
-    path = run.verified(layout.CONFIG)
-    if not trust_code and run.exists_any(layout.CODE):
+    if has_code(run) and not trust_code:
         raise UsageError(
             f"{run.id} brings its own Python code, which would be run",
             hint=f"look at {run.path / layout.CODE}, then say --trust-code",
         )
-    return resolve.load(path, run_code=True)
+    return resolve.load(run.verified(layout.CONFIG), run_code=trust_code)
 
 
 def made_from(run: Run, config: ExperimentConfig) -> bool:

@@ -131,6 +131,11 @@ class TrainingDisplay:
         """Something that may be wrong; also with --quiet."""
         self._say([f"warning: {text}"], always=True)
 
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Data is being downloaded or looked at."""
+        if not self._quiet:
+            self._screen.live([f"{what}  {done / max(total, 1):.0%}"] if done < total else [])
+
     def begin(self, run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> None:
         """The run exists and training is about to start."""
         self._run = run

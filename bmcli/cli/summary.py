@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from bmcli.pipeline import Experiment, Finished
     from bmcli.runs.run import Run
 
-THINGS = {"image": "photos", "text": "texts", "table": "rows"}
+THINGS = {"image": "pictures", "text": "texts", "table": "rows"}
 """What examples of each kind are called."""
 
 RATES = {"image": "img/s", "text": "texts/s", "table": "rows/s"}
 
-_EXAMPLE_INPUT = {"image": "PHOTO", "text": "--text 'SOME TEXT'", "table": "TABLE.csv"}
+_EXAMPLE_INPUT = {"image": "PICTURE", "text": "--text 'SOME TEXT'", "table": "TABLE.csv"}
 
 
 def header(run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> list[tuple[str, str]]:
@@ -33,12 +33,15 @@ def header(run: Run, experiment: Experiment, parameters: int, steps_per_epoch: i
     schedule: Any = training.schedule
     rate = getattr(optimizer, "learning_rate", None)
     device = "GPU" if experiment.gpu else f"CPU, {usable_cores()} cores"
-    parts = [
-        f"{training.epochs} epochs × {steps_per_epoch:,} steps",
-        " ".join([optimizer.registry_name, *([short(rate)] if rate else []), schedule.registry_name]),
-        experiment.precision,
-        device,
-    ]
+    if getattr(config.model, "closed_form", False):
+        parts = ["solved in closed form"]
+    else:
+        parts = [
+            f"{training.epochs} {'epoch' if training.epochs == 1 else 'epochs'} × {steps_per_epoch:,} steps",
+            " ".join([optimizer.registry_name, *([short(rate)] if rate else []), schedule.registry_name]),
+            experiment.precision,
+        ]
+    parts.append(device)
     return [
         (run.id, f"seed {config.seed}"),
         ("data", _data(bundle)),
@@ -60,13 +63,15 @@ def _data(bundle: DataBundle) -> str:
 
 
 def _spread(bundle: DataBundle) -> str:
-    """The smallest and the largest class, ' (61–488)'."""
+    """The smallest and the largest class, ' (61–488)', or ' (500 each)'."""
     if bundle.task == "multilabel":
         return ""
     import numpy as np
 
     targets = [s.targets for s in (bundle.train, bundle.validation, bundle.test) if s is not None]
     counts = np.bincount(np.concatenate(targets), minlength=len(bundle.classes))
+    if counts.min() == counts.max():
+        return f" ({counts.min():,} each)"
     return f" ({counts.min():,}–{counts.max():,})"
 
 
