@@ -378,7 +378,7 @@ def _fit(run: Run, trainer: Trainer, experiment: Experiment, display: Display, s
                     best_epoch=event.best_epoch,
                     best_value=trainer.watch.best,
                 )
-            elif every is not None and time.monotonic() - saved > every * 60:
+            elif every and time.monotonic() - saved > every * 60:
                 _save_state(run, trainer)
                 saved = time.monotonic()
             if stop.signal is not None and not isinstance(event, TrainingDone):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bmcli.cli.command import Session, command
+from bmcli.cli.trust import ask_for_kept_code
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
@@ -22,6 +23,9 @@ def check(
     build: Annotated[
         bool, typer.Option("--build", help="Also load the data, fit the preprocessing and build the model.")
     ] = False,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run the Python files kept in a run directory.")
+    ] = False,
 ) -> None:
     """Check a config, and show what it resolves to.
 
@@ -30,6 +34,8 @@ def check(
     """
     from bmcli.config.resolve import load
 
+    if not trust_code:
+        ask_for_kept_code(session, config)
     experiment = load(config, overrides or (), run_code=True)
     document: dict[str, Any] = {"ok": True, "config": experiment.to_dict()}
     lines = ["ok", *summary(experiment)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bmcli.cli.command import RunArgument, Session, command
+from bmcli.cli.trust import ask_to_run_code_of
 
 if TYPE_CHECKING:
     from bmcli.evaluation.evaluate import Evaluation
@@ -33,13 +34,10 @@ def evaluate(
 
     Writes the figures, every prediction and pictures into the run.
     """
-    from bmcli.evaluation.run import evaluate_run, has_code
+    from bmcli.evaluation.run import evaluate_run
 
     found = session.store.find(run)
-    if not trust_code and has_code(found):
-        trust_code = session.confirm(
-            f"{found.id} keeps Python files, which this would run. Trust them?", "--trust-code"
-        )
+    trust_code = trust_code or ask_to_run_code_of(session, found)
     evaluation = evaluate_run(found, split, data=data, trust_code=trust_code, note=session.note)
     session.result({"run": found.id, **evaluation.to_json()}, lambda: figures(evaluation))
     session.note(f"{found.path}/evaluation/{evaluation.split}.json · predictions, plots beside it")

@@ -8,6 +8,7 @@ import typer
 
 from bmcli.cli.command import Session, command
 from bmcli.cli.completion import complete_run
+from bmcli.cli.trust import ask_for_kept_code, ask_to_run_code_of
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
@@ -44,7 +45,7 @@ def train(
         Literal["auto", "cpu", "gpu"], typer.Option(help="Where to compute; auto: a GPU if there is one.")
     ] = "auto",
     trust_code: Annotated[
-        bool, typer.Option("--trust-code", help="With --resume: run the Python files kept in the run.")
+        bool, typer.Option("--trust-code", help="Run the Python files kept in a run directory.")
     ] = False,
 ) -> None:
     """Train, then evaluate; prints the run id.
@@ -66,7 +67,10 @@ def train(
     changes = list(overrides or [])
     if name is not None:
         changes.append(f"name={name}")
-    loaded = resolve.load(config, changes, run_code=True)
+    if not trust_code:
+        ask_for_kept_code(session, config)
+    # --smoke makes up what is missing.
+    loaded = resolve.load(config, changes, run_code=True, paths_exist=not smoke)
     if smoke:
         _smoke(session, loaded, device)
         return
@@ -92,13 +96,9 @@ def train(
 def _resume(session: Session, reference: str, device: str, trust_code: bool) -> Run:
     from bmcli import pipeline
     from bmcli.cli.progress import TrainingDisplay
-    from bmcli.runs import layout
 
     run = session.store.find(reference, purpose="resume")
-    if not trust_code and run.exists_any(layout.CODE):
-        trust_code = session.confirm(
-            f"Run the Python files kept in {run.path / layout.CODE}?", "--trust-code"
-        )
+    trust_code = trust_code or ask_to_run_code_of(session, run)
     with TrainingDisplay(session) as display:
         return pipeline.resume(run, device=device, display=display, trust_code=trust_code)
 
