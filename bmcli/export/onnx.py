@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bmcli.data.bundle import DataSpec
 
 OPSET = 18
-"""Of the ONNX operators: fixed, so that the same weights give the same file. The newest tf2onnx writes."""
+"""Of the ONNX operators: the newest tf2onnx writes, fixed so that its updates change no exports."""
 
 
 def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:

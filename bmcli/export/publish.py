@@ -66,7 +66,7 @@ def publish_verified(run: Run, model: keras.Model, spec: DataSpec, samples: Samp
         # Keras, tf2onnx and ONNX Runtime raise what they like on a layer they do not know; a training that
         # went well must not fail for it.
         run.remove_file(MODEL_ONNX)
-        return OnnxStatus(False, _told(error), None, len(samples))
+        return OnnxStatus(False, f"the export failed: {told(error)}", None, len(samples))
     if not agreement.agrees:
         run.remove_file(MODEL_ONNX)
         return OnnxStatus(False, agreement.reason, agreement.max_difference, agreement.samples)
@@ -74,9 +74,9 @@ def publish_verified(run: Run, model: keras.Model, spec: DataSpec, samples: Samp
     return OnnxStatus(True, None, agreement.max_difference, agreement.samples)
 
 
-def _told(error: Exception) -> str:
-    """The export's failure in one line."""
+def told(error: Exception) -> str:
+    """The failure of an export in one line."""
     text = error.message if isinstance(error, BmError) else str(error)
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     said = first if isinstance(error, BmError) else f"{type(error).__name__}: {first}"
-    return f"the export failed: {said[:300]}"
+    return said[:300]

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,3 +103,30 @@ def append_line(path: Path, text: str) -> None:
         file.write(torn + text.encode("utf-8", "backslashreplace") + b"\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_folder(path: Path, writer: Callable[[Path], None]) -> None:
+    """Let `writer` fill a new folder, then put it in place of the folder `path`.
+
+    writer: gets an empty folder beside `path`. Where it raises, nothing is left behind and `path` is as it
+    was. Between the old folder and the new there is a moment without either; a cut-off then leaves the old
+    one under a temporary name.
+    """
+    with resources(f"write {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        token = secrets.token_hex(4)
+        new = path.parent / f"{TEMPORARY}{token}-{path.name}"
+        old = path.parent / f"{TEMPORARY}{token}-old-{path.name}"
+        try:
+            new.mkdir()
+            writer(new)
+            for file in (file for file in new.rglob("*") if file.is_file()):
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+            sync_folder(path.parent)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)

@@ -183,6 +183,21 @@ class Run:
             atomic.write_with(path, writer, announce)
             manifests.write(self.path, manifest.settle(name, hashes[0]))
 
+    def write_folder(self, name: str, writer: Callable[[Path], None]) -> None:
+        """Let `writer` fill a folder, then put it in place of the old one, if there is one."""
+        path = self._inside(name)
+
+        def write(folder: Path) -> None:
+            writer(folder)
+            with self._changing() as manifest:
+                manifests.write(self.path, manifest.without(name))
+
+        atomic.write_folder(path, write)
+        with self._changing() as manifest:
+            for file in sorted(file for file in path.rglob("*") if file.is_file()):
+                manifest = manifest.settle(file.relative_to(self.path).as_posix(), atomic.sha256_of(file))
+            manifests.write(self.path, manifest)
+
     def append_line(self, name: str, text: str) -> None:
         """Add a line to a growing file. It joins the manifest with `seal`, or stays there."""
         path = self._inside(name)
@@ -251,7 +266,8 @@ class Run:
     def files(self) -> list[str]:
         """Relative paths of all files, sorted: without the manifest, locks and what was never finished."""
         found = []
-        for folder, _, names in os.walk(self.path):
+        for folder, folders, names in os.walk(self.path):
+            folders[:] = [n for n in folders if not n.startswith(layout.TEMPORARY)]
             inside = Path(folder).relative_to(self.path)
             found += [(inside / n).as_posix() for n in names if not n.startswith(layout.TEMPORARY)]
         return sorted(set(found) - {layout.MANIFEST, layout.LOCK, layout.MANIFEST_LOCK})

@@ -1,0 +1,61 @@
+"""bm export: a run's model for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bmcli.cli.command import RunArgument, Session, command
+
+if TYPE_CHECKING:
+    from bmcli.export.formats import Exported
+
+
+@command
+def export(
+    session: Session,
+    run: RunArgument,
+    format: Annotated[
+        Literal["onnx", "saved_model", "litert"],
+        typer.Option("--format", "-f", help="ONNX, TensorFlow's SavedModel, or LiteRT (extra 'litert')."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="The folder to make [default: in the run]."),
+    ] = None,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run the Python files kept in the run.")
+    ] = False,
+) -> None:
+    """Export a run's model for other programs.
+
+    Makes a folder with the model, its preprocessing, tokenizer and labels. The model is reloaded in a new
+    process and must reproduce what Keras said on stored samples, or nothing is exported.
+    """
+    from bmcli.export.formats import export as export_run
+
+    found = session.store.find(run)
+    exported = export_run(found, format, output, trust_code=trust_code, note=session.note)
+    document = {
+        "run": found.id,
+        "export": exported.format,
+        "path": str(exported.path),
+        "model": str(exported.model),
+        "bytes": exported.bytes,
+        "files": list(exported.files),
+        "max_difference": exported.max_difference,
+        "samples": exported.samples,
+    }
+    session.result(document, str(exported.path))
+    session.note(_summary(exported))
+
+
+def _summary(exported: Exported) -> str:
+    megabytes = exported.bytes / 1e6
+    size = f"{megabytes:.1f} MB" if megabytes >= 0.1 else f"{exported.bytes / 1e3:.0f} kB"
+    return (
+        f"{exported.model.name} · {size} · reloaded in a new process: matches Keras on "
+        f"{exported.samples} samples ({exported.max_difference:.0e})"
+    )

@@ -1,0 +1,192 @@
+"""Export a run: a folder with the model, what prepares its inputs, and the names of its outputs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bmcli.errors import IntegrityError, UsageError
+from bmcli.export.check import check_in_new_process
+from bmcli.export.engines import Format, require_litert
+from bmcli.export.publish import publish_verified, told
+from bmcli.export.readme import readme
+from bmcli.export.samples import Samples
+from bmcli.export.verify import Agreement
+from bmcli.inference.keras_model import rebuild, spec_of
+from bmcli.runs import atomic, layout
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.data.bundle import DataSpec
+    from bmcli.runs.run import Run
+
+MODEL_NAMES: dict[Format, str] = {
+    "onnx": "model.onnx",
+    "saved_model": "saved_model",
+    "litert": "model.tflite",
+}
+ABOUT = "export.json"
+"""In an export's folder: what it was made from. Marks a folder that a later export may replace."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export that is in place.
+
+    path: its folder; model: the model's file or folder in it; bytes: of all files; max_difference: from
+    Keras, the largest on the stored samples.
+    """
+
+    format: Format
+    path: Path
+    model: Path
+    bytes: int
+    files: tuple[str, ...]
+    max_difference: float
+    samples: int
+
+
+def export(
+    run: Run,
+    format: Format,
+    output: Path | None = None,
+    *,
+    trust_code: bool = False,
+    note: Callable[[str], None] = lambda text: None,
+) -> Exported:
+    """Export a completed run, reload the result in a new process, and put it in place if it says what Keras
+    says.
+
+    output: the folder to make; default `exports/<format>` in the run. An earlier export there is replaced.
+    trust_code: whether Python files kept in the run may be run. note: told what is worth a line.
+
+    Raises UsageError for a run that is not complete, a model the format cannot express, or a folder that
+    holds something else; MissingExtraError; IntegrityError where the run is damaged or the export disagrees.
+    """
+    if format == "litert":
+        require_litert()
+    if run.status != "completed":
+        raise UsageError(f"{run.id} is {run.status}: only a completed run can be exported")
+    target = output if output is not None else run.path / layout.EXPORTS / format
+    if output is not None:
+        _check_replaceable(output)
+    samples = Samples.from_bytes(run.read_bytes(layout.SAMPLES), origin=str(run.path / layout.SAMPLES))
+    spec = spec_of(run)
+    agreement: Agreement | None = None
+
+    def write(folder: Path) -> None:
+        nonlocal agreement
+        model = folder / MODEL_NAMES[format]
+        _write_model(run, format, model, spec, samples, trust_code, note)
+        with tempfile.TemporaryDirectory(prefix="bm-export-") as scratch:
+            stored = Path(scratch) / layout.SAMPLES
+            stored.write_bytes(samples.to_bytes())
+            agreement = check_in_new_process(format, model, stored)
+        if not agreement.agrees:
+            raise IntegrityError(f"nothing was exported: reloaded as {format}, {agreement.reason}")
+        _write_companions(run, format, folder, spec, agreement)
+
+    if output is None:
+        run.write_folder(f"{layout.EXPORTS}/{format}", write)
+    else:
+        atomic.write_folder(output, write)
+    assert agreement is not None and agreement.max_difference is not None
+    files = sorted(file for file in target.rglob("*") if file.is_file())
+    return Exported(
+        format,
+        target,
+        target / MODEL_NAMES[format],
+        sum(file.stat().st_size for file in files),
+        tuple(file.relative_to(target).as_posix() for file in files),
+        agreement.max_difference,
+        agreement.samples,
+    )
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Only an earlier export may be written over."""
+    if folder.is_dir() and ((folder / ABOUT).is_file() or not any(folder.iterdir())):
+        return
+    if folder.exists() or folder.is_symlink():
+        raise UsageError(
+            f"{folder} exists and is no earlier export", hint="name a folder that does not exist yet"
+        )
+
+
+def _write_model(
+    run: Run,
+    format: Format,
+    path: Path,
+    spec: DataSpec,
+    samples: Samples,
+    trust_code: bool,
+    note: Callable[[str], None],
+) -> None:
+    if format == "onnx":
+        path.write_bytes(_onnx(run, spec, samples, trust_code, note))
+        return
+    from bmcli.export.onnx import quiet_converter
+
+    model = rebuild(run, trust_code=trust_code)
+    model(samples.inputs[:1])  # Keras exports only a model that has been called
+    try:
+        with quiet_converter():
+            if format == "saved_model":
+                model.export(path, format="tf_saved_model", verbose=False)
+            else:
+                _write_litert(model, path)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise UsageError(f"{run.id} cannot be exported as {format}: {told(error)}") from error
+
+
+def _write_litert(model: keras.Model, path: Path) -> None:
+    model.export(path, format="litert", verbose=False)
+
+
+def _onnx(run: Run, spec: DataSpec, samples: Samples, trust_code: bool, note: Callable[[str], None]) -> bytes:
+    """The run's published model.onnx; made anew where it is missing or damaged."""
+    try:
+        if run.exists(layout.MODEL_ONNX):
+            return run.read_bytes(layout.MODEL_ONNX)
+        note(f"{run.id} has no {layout.MODEL_ONNX}: exporting it anew")
+    except IntegrityError as error:
+        note(f"{error.message}: exporting it anew")
+    status = publish_verified(run, rebuild(run, trust_code=trust_code), spec, samples)
+    run.update(onnx=status.to_json())
+    if not status.published:
+        raise IntegrityError(f"nothing was exported: {status.reason}")
+    return run.read_bytes(layout.MODEL_ONNX)
+
+
+def _write_companions(run: Run, format: Format, folder: Path, spec: DataSpec, agreement: Agreement) -> None:
+    """What somebody needs who has this folder alone."""
+    for name in (layout.PREPROCESSING, layout.TOKENIZER):
+        if run.exists(name):
+            shutil.copyfile(run.verified(name), folder / name)
+    if spec.classes:
+        labels = "".join(f"{_one_line(name)}\n" for name in spec.classes)
+        (folder / "labels.txt").write_text(labels, encoding="utf-8")
+    (folder / "README.md").write_text(readme(run.id, format, spec), encoding="utf-8")
+    about: dict[str, Any] = {
+        "format": 1,
+        "export": format,
+        "run": run.id,
+        "uuid": run.record.uuid,
+        "weights_sha256": run.record.weights_sha256,
+        "max_difference": agreement.max_difference,
+        "samples": agreement.samples,
+    }
+    (folder / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _one_line(name: str) -> str:
+    """A label as it is, but for line breaks and other control characters, written as in JSON."""
+    return name if name.isprintable() else json.dumps(name, ensure_ascii=True)[1:-1]

@@ -1,0 +1,66 @@
+"""bm export as a command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bmcli.runs.store import RunStore
+
+GOLDEN = Path(__file__).parent / "golden"
+CONFIG = """
+name: tiny
+data: diabetes
+model: linear
+training: {epochs: 1, precision: float32}
+evaluation: {splits: [test]}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from bmcli import pipeline, quiet
+    from bmcli.config import resolve
+
+    quiet.prepare()
+    folder = tmp_path_factory.mktemp("export")
+    (folder / "tiny.yaml").write_text(CONFIG)
+    pipeline.train(resolve.load(folder / "tiny.yaml"), RunStore(folder / "runs"), device="cpu")
+    return folder / "runs"
+
+
+def test_the_document_and_the_folder(bm, trained, tmp_path):
+    done = bm("export", "tiny", "--format", "onnx", "--output", "out", "--json", "--runs-dir", str(trained))
+    assert done.code == 0, done.err
+    document = done.json
+    golden = json.loads((GOLDEN / "export.json").read_text("utf-8"))
+    shown = {
+        key: [type(value[0]).__name__] if isinstance(value, list) else type(value).__name__
+        for key, value in document.items()
+    }
+    assert shown == golden
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == document["files"]
+    assert "labels.txt" not in document["files"]  # a regression has none
+
+
+def test_the_path_alone_on_stdout(bm, trained, tmp_path):
+    done = bm("export", "tiny", "-f", "onnx", "-o", "out", "--runs-dir", str(trained))
+    assert done.out == "out\n"
+    assert "matches Keras" in done.err
+
+
+def test_no_tensorflow_for_a_model_that_is_there(bm, trained, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nfor name in ('tensorflow', 'keras'): sys.modules[name] = None\n"
+    )
+    done = bm(
+        "export", "tiny", "-f", "onnx", "-o", "out", "--runs-dir", str(trained),
+        env={"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.code == 0, done.err
+
+
+def test_an_unknown_format_is_a_usage_error(bm, trained):
+    assert bm("export", "tiny", "--format", "pmml", "--runs-dir", str(trained)).code == 2

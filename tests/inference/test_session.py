@@ -1,0 +1,96 @@
+"""Running models: what is damaged is refused, and no TensorFlow is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from bmcli.errors import IntegrityError
+from bmcli.inference.session import OnnxSession, available_cores
+
+
+def onnx_model(
+    op: str = "Softmax", kind: int = TensorProto.FLOAT, start: str = "input", end: str = "output"
+) -> bytes:
+    """[batch, 3] -> [batch, 3]."""
+    shape = ["batch", "length" if kind == TensorProto.INT32 else 3]
+    nodes = [helper.make_node(op, [start], [end], **({"to": 1} if op == "Cast" else {}))]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(start, kind, shape)],
+        [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def test_batches_come_back_in_order():
+    inputs = np.random.default_rng(0).normal(size=(11, 3)).astype(np.float32)
+    session = OnnxSession(onnx_model())
+    whole = session.predict(inputs)
+    assert whole.dtype == np.float32
+    for size in (1, 4, 11, 256):
+        np.testing.assert_array_equal(session.predict(inputs, batch_size=size), whole)
+    np.testing.assert_allclose(whole, np.exp(inputs) / np.exp(inputs).sum(1, keepdims=True), rtol=1e-6)
+
+
+def test_nothing_in_nothing_out():
+    assert OnnxSession(onnx_model()).predict(np.zeros((0, 3), np.float32)).shape == (0, 3)
+
+
+def test_other_float_widths_and_layouts_are_taken():
+    inputs = np.asfortranarray(np.random.default_rng(0).normal(size=(4, 3)))
+    assert OnnxSession(onnx_model()).predict(inputs).shape == (4, 3)
+
+
+def test_padding_of_a_whole_batch_is_cut_off():
+    """Seen through a model that hands its input back: 3 tokens wide after the cut."""
+    session = OnnxSession(onnx_model("Cast", TensorProto.INT32))
+    tokens = np.int32([[5, 6, 7, 0, 0], [1, 0, 0, 0, 0]])
+    np.testing.assert_array_equal(session.predict(tokens), [[5, 6, 7], [1, 0, 0]])
+    assert OnnxSession(onnx_model("Cast", TensorProto.INT32)).predict(tokens * 0).shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"not onnx", onnx_model()[:-20], onnx_model().replace(b"Sof", b"Sov")]
+)
+def test_a_damaged_file_is_an_integrity_error(damage, capfd):
+    with pytest.raises(IntegrityError, match=r"runs/a/model\.onnx is damaged") as caught:
+        OnnxSession(damage, origin="runs/a/model.onnx")
+    assert caught.value.exit_code == 4
+    assert "\n" not in caught.value.message
+    assert capfd.readouterr().err == ""
+
+
+def test_a_foreign_model_is_refused():
+    with pytest.raises(IntegrityError, match="not a model of bm"):
+        OnnxSession(onnx_model(start="x"))
+
+
+def test_neither_tensorflow_nor_keras_is_imported(tmp_path: Path):
+    (tmp_path / "m.onnx").write_bytes(onnx_model())
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "import numpy as np\n"
+        "from bmcli.inference.session import OnnxSession\n"
+        "OnnxSession(Path(sys.argv[1]).read_bytes()).predict(np.zeros((2, 3), np.float32))\n"
+        "print([m for m in ('tensorflow', 'keras', 'sklearn', 'polars', 'PIL') if m in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "m.onnx")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+    assert done.stderr == ""
+
+
+def test_cores_are_those_this_process_may_use():
+    assert available_cores() >= 1
