@@ -23,7 +23,7 @@ def ask_to_run_code_of(session: Session, run: Run) -> bool:
 
 
 def ask_for_kept_code(session: Session, config: str) -> None:
-    """The same for a config file, where it lies in a run directory; any other config may run what it names."""
+    """The same for a config file, where it lies in a run directory; others may run what they name."""
     from bmcli.runs import layout
     from bmcli.runs.run import Run
 
