@@ -172,7 +172,7 @@ def _check_model(config: ExperimentConfig, spec: DataSpec) -> None:
         )
     if spec.task not in model.tasks:
         problems.append(f"model.name: '{model.registry_name}' does not do {spec.task}")
-    for path, message in model.check_input(spec.input_shape):
+    for path, message in [*model.check_task(spec.task), *model.check_input(spec.input_shape)]:
         problems.append(f"model.{'.'.join(map(str, path))}: {message}")
     if problems:
         raise ConfigError(problems[0], problems=[Problem(p) for p in problems])

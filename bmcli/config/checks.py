@@ -196,6 +196,9 @@ def _model(config: ExperimentConfig) -> Iterator[Finding]:
     if facts.task is not None and facts.task not in model.tasks:
         message = f"{name} cannot do a {facts.task} task"
         yield Finding(("model",), message, "bm models shows what each one can do", about_data)
+    elif facts.task is not None:
+        for option, message in model.check_task(facts.task):
+            yield Finding(("model", *option), message, also=(*about_data, ("data", "task"), ("model",)))
     if facts.kind == "image":
         shape = _image_shape(config, facts.shape)
         for option, message in model.check_input(shape):
