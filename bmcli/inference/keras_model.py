@@ -63,6 +63,15 @@ def model_of(run: Run, *, trust_code: bool = False) -> Model:
     return config.model  # type: ignore[return-value]
 
 
+def needs_code(run: Run) -> bool:
+    """Whether the model can only be built by Python files kept in the run."""
+    try:
+        model_of(run)
+    except UsageError:
+        return True
+    return False
+
+
 def spec_of(run: Run) -> DataSpec:
     """What the run's model takes and answers; IntegrityError where the file is damaged."""
     from bmcli import preprocessing

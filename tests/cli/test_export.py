@@ -64,3 +64,42 @@ def test_no_tensorflow_for_a_model_that_is_there(bm, trained, tmp_path):
 
 def test_an_unknown_format_is_a_usage_error(bm, trained):
     assert bm("export", "tiny", "--format", "pmml", "--runs-dir", str(trained)).code == 2
+
+
+OWN = """
+from bmcli.models import MODELS, Model
+
+@MODELS.register("own")
+class Own(Model):
+    \"\"\"One layer.\"\"\"
+
+    kinds = ("table",)
+
+    def build(self, spec):
+        import keras
+        inputs = keras.Input(spec.input_shape, name="input")
+        return keras.Model(inputs, keras.layers.Dense(spec.units, name="head", dtype="float32")(inputs))
+"""
+
+
+def test_the_users_own_model_is_exported_once_trusted(invoke, tmp_path):
+    from bmcli import pipeline
+    from bmcli.config import resolve
+    from bmcli.models import MODELS
+
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "own.yaml").write_text(CONFIG.replace("linear", "own") + "code: own.py\n")
+    pipeline.train(
+        resolve.load(tmp_path / "own.yaml", run_code=True), RunStore(tmp_path / "runs"), device="cpu"
+    )
+    MODELS._classes.pop("own")
+    assert invoke("export", "tiny", "-f", "onnx", "-o", "a").code == 0
+    refused = invoke("export", "tiny", "-f", "saved_model", "-o", "b")
+    assert refused.code == 2
+    assert "--trust-code" in refused.err
+    assert "own" not in MODELS
+    assert not (tmp_path / "b").exists()
+    trusted = invoke("export", "tiny", "-f", "saved_model", "-o", "b", "--trust-code")
+    assert trusted.code == 0, trusted.err
+    assert (tmp_path / "b" / "saved_model" / "saved_model.pb").is_file()
+    MODELS._classes.pop("own", None)

@@ -34,9 +34,15 @@ def export(
     Makes a folder with the model, its preprocessing, tokenizer and labels. The model is reloaded in a new
     process and must reproduce what Keras said on stored samples, or nothing is exported.
     """
+    from bmcli.cli.trust import ask_to_run_code_of
     from bmcli.export.formats import export as export_run
+    from bmcli.inference.keras_model import needs_code
+    from bmcli.runs.layout import MODEL_ONNX
 
     found = session.store.find(run)
+    ready_made = format == "onnx" and found.exists(MODEL_ONNX)
+    if not (trust_code or ready_made) and needs_code(found):
+        trust_code = ask_to_run_code_of(session, found)
     exported = export_run(found, format, output, trust_code=trust_code, note=session.note)
     document = {
         "run": found.id,
