@@ -320,6 +320,13 @@ def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
     return resolve.load(run.verified(layout.CONFIG), run_code=trust_code)
 
 
+def data_of(run: Run, *, trust_code: bool = False) -> DataBundle:
+    """The run's data, read anew; it may have changed since (compare the fingerprints)."""
+    from bmcli import data
+
+    return data.load(config_of(run, trust_code=trust_code).data)
+
+
 def made_from(run: Run, config: ExperimentConfig) -> bool:
     """Whether the run's config is this one: equal but for where the user's own files lie."""
     from bmcli.config import resolve
