@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.training.fused_norm import fuse
 from bmcli.training.losses import example_losses, example_metrics
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class StepLoop:
         import keras
         import tensorflow as tf
 
+        fuse(model)
         self.model = model
         self.optimizer = optimizer
         self.task = task

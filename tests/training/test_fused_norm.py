@@ -1,0 +1,59 @@
+"""The fused kernel gives Keras's own batch normalisation: outputs, statistics, gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bmcli.training.fused_norm import fuse
+
+PICTURES = np.random.default_rng(0).normal(2.0, 3.0, (8, 5, 4, 6)).astype(np.float32)
+
+
+def plain(**options: Any) -> Any:
+    import keras
+
+    inputs = keras.Input((5, 4, 6), name="input")
+    layer = keras.layers.BatchNormalization(momentum=0.8, name="norm", **options)
+    model = keras.Model(inputs, layer(inputs))
+    if layer.gamma is not None:
+        layer.gamma.assign(np.linspace(0.5, 2, 6))
+        layer.beta.assign(np.linspace(-1, 1, 6))
+    return model
+
+
+def step(model: Any) -> list[np.ndarray]:
+    import tensorflow as tf
+
+    inputs = tf.constant(PICTURES)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = model(inputs, training=True)
+        total = tf.reduce_sum(outputs**3)
+    gradients = tape.gradient(total, [inputs, *[v.value for v in model.trainable_variables]])
+    return [np.asarray(a) for a in (outputs, *gradients, *[v.value for v in model.non_trainable_variables])]
+
+
+def test_outputs_gradients_and_statistics_are_keras_s() -> None:
+    fused, expected = plain(), step(plain())
+    assert fuse(fused) == 1
+    for ours, theirs in zip(step(fused), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-4)
+
+
+def test_outside_training_and_when_frozen_it_is_keras_s_own() -> None:
+    fused = plain()
+    fuse(fused)
+    np.testing.assert_array_equal(fused(PICTURES, training=False), plain()(PICTURES, training=False))
+    fused.get_layer("norm").trainable = False
+    np.testing.assert_array_equal(fused(PICTURES, training=True), plain()(PICTURES, training=False))
+
+
+def test_layers_the_kernel_does_not_do_are_left_alone() -> None:
+    import keras
+
+    inputs = keras.Input((7,), name="input")
+    flat = keras.Model(inputs, keras.layers.BatchNormalization(name="norm")(inputs))
+    assert fuse(flat) == 0
+    assert fuse(plain(scale=False)) == 0
