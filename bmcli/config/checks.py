@@ -22,7 +22,7 @@ from bmcli.registry import HOMES
 
 KeyPath = tuple[str | int, ...]
 
-_TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+_TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _MOST_FINDINGS = 100
 _COLUMN_KEYS = ("text", "target", "features", "delimiter", "label_delimiter")
 _OWN_FILES_KEYS = ("kind", *_COLUMN_KEYS, "group")
@@ -101,8 +101,8 @@ def _columns(config: ExperimentConfig) -> Iterator[Finding]:
         return
     if data.target is None:
         message = "which column is to be predicted? 'target' is missing"
-        yield Finding(("data", "target"), message, also=(("data", "path"),))
-    if suffix in (".jsonl", ".parquet"):
+        yield Finding(("data", "path"), message, at_key=True)
+    if suffix in (".jsonl", ".ndjson", ".parquet"):
         if data.delimiter is not None:
             yield Finding(("data", "delimiter"), f"{suffix} has no delimiter", also=(("data", "path"),))
         if not data.header:

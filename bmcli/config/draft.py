@@ -27,6 +27,8 @@ def _data(look: Look, path: str) -> list[str]:
         lines.append(_entry("text", look.text, "the column that is read"))
     if look.target is not None:
         lines.append(_entry("target", look.target, "the column that is predicted"))
+    if look.label_delimiter is not None:
+        lines.append(_entry("label_delimiter", look.label_delimiter, "what separates the labels in a cell"))
     if look.columns and look.text is None and (look.left_out or look.group is not None):
         names = [c.name for c in look.columns if c.name not in (look.target, look.group, *look.left_out)]
         why = f"without {', '.join(map(str, look.left_out))}" if look.left_out else "the columns a model sees"
@@ -85,6 +87,8 @@ def _training(look: Look) -> list[str]:
     if look.task == "regression" and look.examples < _FEW:
         return ["training:", _entry("epochs", 1, "the weights are computed, not searched for")]
     epochs = 5 if look.kind == "text" and look.examples > 20_000 else 20
+    if look.kind == "table" and look.examples < 20_000:
+        epochs = 50  # an epoch takes no time, and few steps
     batch = 32 if look.examples < 2_000 else 64 if look.examples < 20_000 else 128
     return [
         "training:",

@@ -10,7 +10,7 @@ from typing import Any
 from bmcli.config.schema import DataConfig
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 VALIDATION_FOLDERS = ("validation", "valid", "val", "dev")
 TEST_FOLDERS = ("test",)
 _MOST_ENTRIES = 500

@@ -7,6 +7,7 @@ Guesses only: whoever reads the draft sees what was seen and corrects it. Reader
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -65,6 +66,7 @@ class Look:
     target: str | int | None = None
     group: str | int | None = None
     left_out: tuple[str | int, ...] = ()
+    label_delimiter: str | None = None
     delimiter: str | None = None
     header: bool = True
     sizes: tuple[tuple[int, int], ...] = ()
@@ -79,7 +81,7 @@ def look(path: Path) -> Look:
         suffix = path.suffix.lower()
         if suffix in (".csv", ".tsv"):
             return _delimited(path)
-        if suffix == ".jsonl":
+        if suffix in (".jsonl", ".ndjson"):
             return _json_lines(path)
         if suffix == ".parquet":
             return _parquet(path)
@@ -147,11 +149,14 @@ def _picture_sizes(paths: Sequence[str]) -> tuple[tuple[int, int], ...]:
 
 
 def _delimited(path: Path) -> Look:
-    sample, rows = _sample_lines(path)
+    csv.field_size_limit(_SAMPLE_BYTES)  # the csv module's own limit is shorter than some texts
+    sample, count = _sample_lines(path)
     delimiter = _delimiter(sample) if path.suffix.lower() == ".csv" else "\t"
-    table = [row for row in csv.reader(sample, delimiter=delimiter) if row][:_SAMPLE_ROWS]
+    table = [row for row in csv.reader(sample, delimiter=delimiter) if row]
     if not table:
         raise DataError(f"{path} is empty")
+    rows = round(count * len(table) / len(sample))  # a quoted cell may take several lines
+    table = table[:_SAMPLE_ROWS]
     width = Counter(len(row) for row in table).most_common(1)[0][0]
     table = [row for row in table if len(row) == width]
     header = _has_header(table)
@@ -172,16 +177,15 @@ def _delimited(path: Path) -> Look:
 def _sample_lines(path: Path) -> tuple[list[str], int]:
     """The first lines, and how many there are in all (estimated for a very large file)."""
     with path.open("rb") as file:
-        data = file.read(_SAMPLE_BYTES)
+        data = last = file.read(_SAMPLE_BYTES)
         count, done = data.count(b"\n"), len(data)
         while done < _COUNT_BYTES and (chunk := file.read(1 << 20)):
             count += chunk.count(b"\n")
             done += len(chunk)
             last = chunk
-        else:
-            last = data
     total = path.stat().st_size
-    lines = data.decode("utf-8-sig", "strict" if len(data) == total else "ignore").splitlines(keepends=True)
+    text = data.decode("utf-8-sig", "strict" if len(data) == total else "ignore")
+    lines = list(io.StringIO(text, newline=""))  # str.splitlines would also cut at U+2028 and its like
     if len(data) < total:
         lines = lines[:-1]
     if not last.endswith(b"\n") and total:
@@ -272,7 +276,7 @@ def _npz(path: Path) -> Look:
     kind = "image" if len(inputs) >= 3 else "table"
     seen = [f"{name}: {' × '.join(map(str, shape))}" for name, shape in shapes.items()][:6]
     sizes = ((inputs[1], inputs[2]),) if kind == "image" else ()
-    brings = ("test",) if any(name.endswith("_test") for name in shapes) else ()
+    brings = tuple(split for split, name in (("test", "x_test"), ("validation", "x_val")) if name in shapes)
     return Look(path, kind, tuple(seen), examples=inputs[0], sizes=sizes, brings=brings)
 
 
@@ -294,9 +298,13 @@ def _table(
     chosen = next(c for c in columns if c.name == target)
     counts = Counter(cell for cell in values[target] if cell)
     regression = chosen.numeric and (not chosen.whole or chosen.distinct > 20) and text is None
+    labels = None if chosen.numeric else _label_delimiter(counts)
     seen = [f"{rows:,} rows, {len(columns)} columns"]
     if regression:
         seen.append(f"'{target}' is a number: a regression")
+    elif labels is not None:
+        each = Counter(label for cell, n in counts.items() for label in _labels(cell, labels) * n)
+        seen.append(f"'{target}' holds several labels, '{labels}' between them, of {_classes(each)}")
     else:
         seen.append(f"'{target}' has {_classes(counts)}")
     if not header:
@@ -309,13 +317,14 @@ def _table(
         path,
         "table" if text is None else "text",
         tuple(seen),
-        task,
+        "multilabel" if labels is not None else task,
         rows,
         tuple(columns),
         text,
         target,
         group,
         left_out,
+        labels,
         delimiter,
         header,
     )
@@ -351,6 +360,19 @@ def _target_column(columns: Sequence[Column], *, labelled: bool) -> str | int:
     if labelled:
         return min(usable, key=lambda c: c.distinct).name
     return usable[-1].name
+
+
+def _label_delimiter(counts: Counter[str]) -> str | None:
+    """What separates labels in the target's cells: where it cuts them into fewer different pieces."""
+    for candidate in ("|", ";", ","):
+        pieces = {label for cell in counts for label in _labels(cell, candidate)}
+        if len(pieces) < len(counts) and any(candidate in cell for cell in counts):
+            return candidate
+    return None
+
+
+def _labels(cell: str, delimiter: str) -> list[str]:
+    return [label for piece in cell.split(delimiter) if (label := piece.strip())]
 
 
 def _number(cell: str) -> bool:

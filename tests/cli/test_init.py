@@ -90,6 +90,48 @@ def test_tables(invoke: Callable, tmp_path: Path, name: str) -> None:
     assert "# " in (tmp_path / "mine.yaml").read_text()
 
 
+def test_rows_of_several_lines_are_counted_as_one(invoke: Callable, tmp_path: Path) -> None:
+    cells = "".join(f'"a text,\nover {i} ""lines""\n",{"ab"[i % 2]}\n' for i in range(100))
+    (tmp_path / "q.csv").write_text("body,topic\n" + cells)
+    assert "100 rows, 2 columns" in invoke("init", "q.csv").out
+
+
+def test_a_file_larger_than_the_sample_with_long_texts(invoke: Callable, tmp_path: Path) -> None:
+    cells = "".join(f'"{"word " * 40_000}{i}",{"ab"[i % 2]}\n' for i in range(20))
+    (tmp_path / "long.csv").write_text("text,label\n" + cells)
+    assert "20 rows, 2 columns" in invoke("init", "long.csv").out
+
+
+def test_json_lines_end_at_line_feeds_alone(invoke: Callable, tmp_path: Path) -> None:
+    lines = [json.dumps({"body": f"a\u2028b c d {i}", "y": i % 2}, ensure_ascii=False) for i in range(40)]
+    (tmp_path / "u.ndjson").write_text("\n".join(lines), encoding="utf-8")
+    done = invoke("init", "u.ndjson")
+    assert done.code == 0, done.err
+    assert "40 rows" in done.out
+    assert invoke("check", "u.yaml", "--build").code == 0
+
+
+@pytest.mark.parametrize(
+    ("cells", "delimiter"),
+    [
+        (["rain|wind", "sun", "", "rain", "wind|sun"], "|"),
+        (["a; b", "a", "b", "b; a"], ";"),
+        (["Bern, CH", "Paris, F", "Rome, I"], None),
+        (["rain", "sun"], None),
+    ],
+)
+def test_several_labels_in_a_cell(
+    invoke: Callable, tmp_path: Path, cells: list[str], delimiter: str | None
+) -> None:
+    body = "".join(f'{i % 7}.5,"{cells[i % len(cells)]}"\n' for i in range(60))
+    (tmp_path / "m.csv").write_text("x,tags\n" + body)
+    assert invoke("init", "m.csv").code == 0
+    data = load(tmp_path / "m.yaml").data
+    assert data.label_delimiter == delimiter
+    assert (data.task == "multilabel") == (delimiter is not None)
+    assert invoke("check", "m.yaml", "--build").code == 0
+
+
 def test_parquet(invoke: Callable, tmp_path: Path) -> None:
     import polars
 

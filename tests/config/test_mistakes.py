@@ -83,7 +83,7 @@ MISTAKES = {
         "describes files of your own",
     ),
     "columns of a folder": (FOLDER + "  target: y\n", 4, 11, "a folder has no columns"),
-    "no target": ("model: mlp\ndata:\n  path: t.csv\n", 2, 1, "'target' is missing"),
+    "no target": ("model: mlp\ndata:\n  path: t.csv\n", 3, 3, "'target' is missing"),
     "header": ("model: mlp\ndata:\n  path: t.csv\n  header: false\n  target: y\n", 5, 11, "no column 'y'"),
     "target as feature": (TABLE + "  features: [a, y]\nmodel: mlp\n", 4, 17, "is the target"),
     "other task": ("model: mlp\ndata:\n  name: digits\n  task: regression\n", 4, 9, "is a multiclass task"),
