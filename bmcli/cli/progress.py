@@ -113,6 +113,7 @@ class TrainingDisplay:
         self._run: Run | None = None
         self._before: list[str] = []
         self._columns: list[str] = []
+        self._monitor = ""
         self._rate = "examples/s"
 
     def __enter__(self) -> TrainingDisplay:
@@ -143,6 +144,7 @@ class TrainingDisplay:
             self._log(line)
         self._before.clear()
         self._rate = RATES[experiment.bundle.kind]
+        self._monitor = experiment.config.training.monitor
         self.header(header(run, experiment, parameters, steps_per_epoch))
 
     def header(self, lines: Sequence[tuple[str, str]]) -> None:
@@ -184,7 +186,7 @@ class TrainingDisplay:
         number = f"{event.epoch}/{event.epochs}"
         seconds = duration(record.get("seconds"))
         if not self._columns:
-            self._columns = _columns(record)
+            self._columns = _columns(record, self._monitor)
             if self._screen.is_live and not self._quiet:
                 head = "".join(f"  {name:>{_width(name)}}" for name in self._columns)
                 # Wide enough for the last epoch's number, so that no row moves.
@@ -235,12 +237,12 @@ class TrainingDisplay:
             self._run.append_line(layout.LOG, stamped)
 
 
-def _columns(record: dict[str, float | int | None]) -> list[str]:
-    """The figures a row shows: loss, and where there is a validation split its loss and metric."""
+def _columns(record: dict[str, float | int | None], monitor: str) -> list[str]:
+    """The figures a row shows: loss, and with a validation split its loss and metric, what is monitored."""
     measured = [name for name in record if name not in _TIMINGS]
     running = next((name for name in measured if name != "loss" and not name.startswith("val_")), None)
     wanted = ["loss", "val_loss", f"val_{running}"] if "val_loss" in record else ["loss", running or ""]
-    return [name for name in wanted if name in measured]
+    return [name for name in dict.fromkeys([*wanted, monitor]) if name in measured]
 
 
 def _width(name: str) -> int:

@@ -5,7 +5,7 @@ import os
 import pty
 import re
 import select
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +32,7 @@ class _Split:
         return len(self.targets)
 
 
-def experiment() -> Any:
+def experiment(monitor: str = "val_loss") -> Any:
     bundle = SimpleNamespace(
         kind="image",
         task="multiclass",
@@ -45,6 +45,7 @@ def experiment() -> Any:
         epochs=12,
         optimizer=SimpleNamespace(registry_name="adam", learning_rate=1e-3),
         schedule=SimpleNamespace(registry_name="cosine"),
+        monitor=monitor,
     )
     config = SimpleNamespace(seed=3, model=SimpleNamespace(registry_name="resnet"), training=training)
     return SimpleNamespace(config=config, bundle=bundle, precision="bfloat16", gpu=True)
@@ -130,6 +131,15 @@ def test_in_a_pipe_lines_are_plain_and_the_log_has_them_all(run: Run) -> None:
     log = [line.partition("  ")[2] for line in run.read_text(layout.LOG).splitlines()]
     assert [line for line in log if line != "evaluating on test"] == [x for x in text.splitlines() if x]
     assert not run.verify().problems and not run.verify().unverified
+
+
+def test_the_figure_that_decides_is_shown(run: Run) -> None:
+    stream = io.StringIO()
+    display = TrainingDisplay(Session(), stream)
+    display.begin(run, experiment("val_cost"), 1_500_000, 71)
+    one = epoch(1)
+    display.handle(replace(one, record=one.record | {"val_f1": 0.5, "val_cost": 0.7}))
+    assert "val_accuracy -  val_cost 0.700  1:01" in stream.getvalue()
 
 
 def test_quiet_shows_warnings_alone_and_logs_the_rest(run: Run) -> None:
