@@ -31,6 +31,7 @@ from bmcli.errors import (
     UsageError,
 )
 from bmcli.runs import environment, layout
+from bmcli.runs.store import reference_to
 from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
@@ -394,7 +395,7 @@ def _fit(run: Run, trainer: Trainer, experiment: Experiment, display: Display, s
                 raise InterruptedRunError(
                     f"{run.id} was stopped in epoch {trainer.epoch}; its state is saved",
                     signal_exit_code=stop.exit_code,
-                    hint=f"bm train --resume {run.id}",
+                    hint=f"bm train --resume {reference_to(run)}",
                 )
     finally:
         events.close()
@@ -467,10 +468,24 @@ def finish(run: Run, experiment: Experiment, trainer: Trainer, display: Display)
 
 @contextmanager
 def _settling(run: Run) -> Iterator[None]:
-    """However it ends, the run's record says how."""
+    """However it ends, the run's record says how; whoever stopped it is told how to go on."""
+    from bmcli.training.interrupt import Stopped, stops_at_once
+
     try:
-        yield
-    except (InterruptedRunError, KeyboardInterrupt):
+        with stops_at_once():
+            yield
+    except InterruptedRunError:
+        run.seal("interrupted")
+        raise
+    except Stopped as stopped:
+        run.seal("interrupted")
+        kept = run.exists(layout.LAST)
+        raise InterruptedRunError(
+            f"{run.id} was stopped" + ("; its state is saved" if kept else " before its first checkpoint"),
+            signal_exit_code=stopped.exit_code,
+            hint=f"bm train --resume {reference_to(run)}" if kept else "train it anew",
+        ) from stopped
+    except KeyboardInterrupt:
         run.seal("interrupted")
         raise
     except DivergedError as error:

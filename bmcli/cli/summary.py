@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bmcli.cli.figures import count, duration, figure, short, size
 from bmcli.cli.render import one_line
 from bmcli.runs import layout
+from bmcli.runs.store import reference_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,9 @@ def summary(finished: Finished) -> list[str]:
     if finished.evaluations:
         lines += evaluation_lines(_shown(finished.evaluations), record.kind)
     lines.append(" · ".join(_files(run)))
-    lines.append(f"next   bm predict {_EXAMPLE_INPUT.get(record.kind or '', 'INPUT')} --run {run.id}")
+    lines.append(
+        f"next   bm predict {_EXAMPLE_INPUT.get(record.kind or '', 'INPUT')} --run {reference_to(run)}"
+    )
     return lines
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import sys
 import uuid
@@ -15,12 +16,13 @@ from typing import Any, Literal
 
 from bmcli.errors import BmError, IntegrityError, UsageError, did_you_mean
 from bmcli.runs import atomic, environment, layout
+from bmcli.runs import manifest as manifests
 from bmcli.runs import record as records
 from bmcli.runs.lock import exclusive
 from bmcli.runs.record import RunRecord
 from bmcli.runs.run import ID, Run
 
-__all__ = ["LATEST", "Purpose", "Run", "RunStore", "open_path", "validate_name"]
+__all__ = ["LATEST", "Purpose", "Run", "RunStore", "open_path", "reference_to", "validate_name"]
 
 LATEST = "latest"
 
@@ -46,10 +48,29 @@ def open_path(path: Path, *, verified: bool = True) -> Run:
 
     verified: IntegrityError where its run.json is not what its manifest says.
     """
-    if not (path / layout.RECORD).is_file():
+    if not _is_run(path):
         what = "there is no run directory" if not path.exists() else "this is no run directory"
         raise UsageError(f"{path}: {what}", hint=f"a run directory holds a {layout.RECORD}")
     return _checked(Run(path)) if verified else Run(path)
+
+
+def reference_to(run: Run) -> str:
+    """What to type here to mean that run: its id, or its path where bm would not look for the id."""
+    default = Path(os.environ.get("BM_RUNS_DIR") or "runs")
+    if run.path.name == run.id and run.path.parent.resolve() == default.resolve():
+        return run.id
+    path = str(run.path)
+    return shlex.quote(path if os.sep in path else f".{os.sep}{path}")
+
+
+def _is_run(path: Path) -> bool:
+    """Whether it has a run.json, or once had: its manifest remembers."""
+    if (path / layout.RECORD).is_file():
+        return True
+    try:
+        return layout.RECORD in manifests.read(path).files
+    except IntegrityError:
+        return True
 
 
 def _checked(run: Run) -> Run:
@@ -164,7 +185,7 @@ class RunStore:
             try:
                 run.record  # noqa: B018 (reads it)
             except IntegrityError:
-                if not (run.path / layout.RECORD).exists():
+                if not _is_run(run.path):
                     continue  # just being made, or not ours
             runs.append(run)
         return runs
@@ -179,7 +200,7 @@ class RunStore:
         if os.sep in reference:
             return open_path(Path(reference))
         found = ID.fullmatch(reference)
-        if found and (self.root / reference / layout.RECORD).is_file():
+        if found and _is_run(self.root / reference):
             return _checked(Run(self.root / reference))
         candidates = self.all() if reference == LATEST else self.named(reference) if not found else []
         for run in candidates:

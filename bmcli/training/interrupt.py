@@ -1,16 +1,24 @@
-"""Ctrl-C and SIGTERM as a request: the training finishes its group of steps, saves, and stops."""
+"""Ctrl-C and SIGTERM: as a request while training, which then saves and stops; elsewhere at once."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from bmcli.errors import ExitCode
 
 EXIT_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that stops at once. exit_code: 130 for Ctrl-C, 143 for SIGTERM."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.exit_code = EXIT_CODES[signal.Signals(number)]
 
 
 class StopRequest:
@@ -28,23 +36,38 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Within, the first signal is noted; a second one stops at once, as KeyboardInterrupt.
-
-    Outside the main thread Python allows no handlers: the request then never comes.
-    """
+    """Within, the first signal is noted; a second one stops at once."""
     request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield request
-        return
 
     def note(number: int, _frame: FrameType | None) -> None:
         if request.signal is not None:
-            raise KeyboardInterrupt
+            raise Stopped(number)
         request.signal = number
 
-    before = {number: signal.signal(number, note) for number in EXIT_CODES}
-    try:
+    with _handling(note):
         yield request
+
+
+@contextmanager
+def stops_at_once() -> Iterator[None]:
+    """Within, either signal raises Stopped, so that what must be put in order can be."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    with _handling(stop):
+        yield
+
+
+@contextmanager
+def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Outside the main thread Python allows no handlers: there nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in EXIT_CODES}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -247,3 +247,20 @@ def test_stopped_and_killed_it_ends_as_if_it_never_was(tmp_path: Path, invoke: C
     assert figures(run) == figures(whole)
     assert record(run)["metrics"] == record(whole)["metrics"]
     assert not Run(run).verify().problems
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_after_the_last_epoch_it_can_be_finished(
+    number: signal.Signals, tmp_path: Path, invoke: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bmcli.evaluation import run as evaluation
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "evaluate_split", lambda *_, **__: signal.raise_signal(number))
+        stopped = invoke("train", "digits_cnn", *QUICK, "--runs-dir", "my runs")
+    assert stopped.code == 128 + number and stopped.out == ""
+    assert "bm train --resume 'my runs/digits-cnn-v1'" in stopped.err
+    run = tmp_path / "my runs/digits-cnn-v1"
+    assert record(run)["status"] == "interrupted" and not Run(run).verify().problems
+    done = invoke("train", "--resume", str(run))
+    assert done.code == 0 and record(run)["status"] == "completed"

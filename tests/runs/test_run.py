@@ -62,6 +62,13 @@ def test_damage_is_found_on_reading_and_by_verify(run: Run) -> None:
     assert (result.unverified, result.checked) == (("mine.txt",), 1)
 
 
+def test_without_a_manifest_nothing_is_verified(run: Run) -> None:
+    run.seal("completed")
+    (run.path / layout.MANIFEST).unlink()
+    with pytest.raises(IntegrityError, match=r"has lost its manifest\.json"):
+        run.verify()
+
+
 def test_growing_files_join_the_manifest_with_the_seal(run: Run) -> None:
     run.append_line(layout.METRICS, '{"epoch": 1}')
     run.append_line(layout.METRICS, '{"epoch": 2}')

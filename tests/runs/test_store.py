@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from bmcli.errors import IntegrityError, UsageError
 from bmcli.runs import layout
 from bmcli.runs.run import Run
-from bmcli.runs.store import RunStore, validate_name
+from bmcli.runs.store import RunStore, reference_to, validate_name
 
 
 @pytest.fixture
@@ -170,6 +171,29 @@ def test_all_is_newest_first_and_survives_damage(store: RunStore) -> None:
     with pytest.raises(IntegrityError):
         store.find("hurt-v1")
     store.remove(store.exact("hurt-v1"))
+
+
+def test_a_run_that_lost_its_record_is_damaged_not_gone(store: RunStore) -> None:
+    damaged = finished(store)
+    (damaged.path / layout.RECORD).unlink()
+    assert [run.path.name for run in store.all()] == ["digits-v1"]
+    for reference in ("digits-v1", str(damaged.path)):
+        with pytest.raises(IntegrityError, match=r"has lost its run\.json"):
+            store.find(reference)
+
+
+def test_a_command_to_type_finds_the_run_again(
+    store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished(store)
+    monkeypatch.chdir(tmp_path)
+    assert reference_to(run) == "digits-v1"
+    monkeypatch.chdir(store.root)
+    assert reference_to(run) == str(run.path)
+    copy = shutil.copytree(run.path, tmp_path / "my copy")
+    monkeypatch.chdir(tmp_path)
+    reference = reference_to(Run(Path(copy.name)))
+    assert reference == "'./my copy'" and store.find(shlex.split(reference)[0]).id == "digits-v1"
 
 
 def test_a_running_run_cannot_be_removed(store: RunStore) -> None:
