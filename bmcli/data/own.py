@@ -237,46 +237,48 @@ def _read_arrays(path: Path, kind: Kind | None) -> Found:
 
     found = arrays.read(path)
     splits = {}
+    problems: list[Problem] = []
     for name, pair in found.items():
         is_image = isinstance(pair.examples, Images)
         if kind is not None and kind != ("image" if is_image else "table"):
             raise DataError(f"{path} holds {'pictures' if is_image else 'rows of numbers'}, not {kind} data")
         whole = len(found) == 1
-        ids = tuple(f"{'all' if whole else name}/{i}" for i in range(len(pair.targets)))
-        truth = _truth_of_array(
-            pair.targets, numbers=not is_image or pair.targets.dtype.kind == "f", path=path
-        )
+        prefix = "all" if whole else name
+        bad = _odd_numbers(pair.examples, pair.targets)
+        problems += [Problem(what, Place(f"{prefix}/{i}")) for i, what in bad.items()]
+        good = _others(len(pair.targets), bad)
+        targets = pair.targets[good]
         splits[name] = Raw(
             "image" if is_image else "table",
-            pair.examples,
-            truth,
-            ids,
+            pair.examples.take(good),
+            _truth_of_array(targets, numbers=not is_image or targets.dtype.kind == "f", path=path),
+            tuple(f"{prefix}/{i}" for i in good),
             "" if whole else f"arrays x_{name}, y_{name}",
         )
-    return Found(splits, _infinite(splits), "row")
+    return Found(splits, problems, "row")
+
+
+def _odd_numbers(examples: Images | Table, targets: np.ndarray) -> dict[int, str]:
+    """Position -> what is wrong, of rows with an infinity (NaN is a missing value) or without truth."""
+    bad = {}
+    if isinstance(examples, Table):
+        stack = np.stack(list(examples.columns.values()), axis=1)
+        bad = dict.fromkeys(np.flatnonzero(np.isinf(stack).any(axis=1)).tolist(), "holds an infinite number")
+    if targets.dtype.kind == "f":
+        finite = np.isfinite(targets).reshape(len(targets), -1).all(axis=1)
+        bad |= {int(i): f"the target is {targets[i]}" for i in np.flatnonzero(~finite)}
+    return dict(sorted(bad.items()))
 
 
 def _truth_of_array(targets: np.ndarray, *, numbers: bool, path: Path) -> Truth:
     if targets.ndim == 1:
-        if targets.dtype.kind == "f" and np.isfinite(targets).all() and (targets == np.rint(targets)).all():
+        if targets.dtype.kind == "f" and (targets == np.rint(targets)).all():
             targets = targets.astype(np.int64)
         return Truth(tuple(str(value) for value in targets.tolist()), numbers=numbers)
     if targets.dtype.kind in "US" or not np.isin(targets, (0, 1)).all():
         raise DataError(f"{path}: y of two axes must hold 0 and 1, a column per label")
     rows = [tuple(str(i) for i in np.flatnonzero(row)) for row in targets]
     return Truth(tuple(rows), names=tuple(str(i) for i in range(targets.shape[1])))
-
-
-def _infinite(splits: dict[str, Raw]) -> list[Problem]:
-    """Rows of numbers with an infinity in them; they leave their split. NaN is a missing value."""
-    problems = []
-    for name, raw in list(splits.items()):
-        if isinstance(raw.examples, Table):
-            stack = np.stack(list(raw.examples.columns.values()), axis=1)
-            bad = np.isinf(stack).any(axis=1)
-            problems += [Problem("holds an infinite number", Place(raw.ids[i])) for i in np.flatnonzero(bad)]
-            splits[name] = raw.take(np.flatnonzero(~bad))
-    return problems
 
 
 # === Tables ===

@@ -389,6 +389,7 @@ def test_arrays(load: Load, tmp_path: Path) -> None:
             "differ in shape",
         ),
         ({"x": np.array([{}] * 4, dtype=object), "y": np.arange(4)}, "Python objects"),
+        ({"x": np.zeros((4, 5)), "y": np.array([b"caf\xe9"] * 4)}, "y is not UTF-8"),
     ],
 )
 def test_arrays_that_make_no_sense(load: Load, tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
@@ -414,6 +415,17 @@ def test_infinite_numbers_in_arrays_are_rows_to_name(load: Load, tmp_path: Path)
         load(path=path)
     assert [str(p.place) for p in error.value.problems] == ["all/5"]
     assert "all/5" not in whole(load(path=path, skip_unusable=True))
+
+
+def test_nan_in_an_array_is_no_class(load: Load, tmp_path: Path) -> None:
+    y = np.arange(40) % 2.0
+    y[7], y[8] = np.nan, np.inf
+    path = npz(tmp_path / "a.npz", x=np.zeros((40, 5, 5), np.uint8), y=y)
+    with pytest.raises(DataError) as error:
+        load(path=path)
+    found = [(str(p.place), p.message) for p in error.value.problems]
+    assert found == [("all/7", "the target is nan"), ("all/8", "the target is inf")]
+    assert load(path=path, skip_unusable=True).classes == ("0", "1")
 
 
 def test_what_the_data_cannot_do_is_a_config_error(load: Load, tmp_path: Path) -> None:

@@ -96,7 +96,10 @@ def _pair(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str, path: Path) ->
     if y.dtype.kind not in "buifUS":
         raise DataError(f"{path}: {y_name} holds {y.dtype}, neither numbers nor texts")
     if y.dtype.kind == "S":
-        y = np.char.decode(y, "utf-8")
+        try:
+            y = np.char.decode(y, "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: {y_name} is not UTF-8") from error
     if x.ndim == 2:
         return Arrays(Table({str(i): x[:, i].astype(np.float64) for i in range(x.shape[1])}), y)
     if x.ndim == 3:
