@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.data.bundle import Examples
+    from bmcli.display import Display
     from bmcli.evaluation.evaluate import Evaluation
     from bmcli.inference.predict import Prediction, Predictor
-    from bmcli.pipeline import Display
     from bmcli.runs.run import Run as StoredRun
     from bmcli.runs.store import RunStore
 
@@ -114,7 +114,7 @@ def train(
     """Train, evaluate and keep a new run.
 
     config: a file, the name of one that comes with bm, or the same as a dict; overrides: 'KEY=VALUE'.
-    display: who is told what happens (`bmcli.pipeline.Display`); nobody by default.
+    display: who is told what happens (`bmcli.display.Display`); nobody by default.
     """
     from bmcli import pipeline, quiet
     from bmcli.config import resolve

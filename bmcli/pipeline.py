@@ -1,6 +1,5 @@
 """One experiment from its config to a finished run directory, and the way back into an unfinished one.
 
-    prepare   config -> data, preprocessing, device and precision
     train     a new run: build, train, finish
     resume    an interrupted one: the same, from its last checkpoint
     finish    best weights -> model files, evaluation, plots; the run is sealed
@@ -16,227 +15,33 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from bmcli.errors import (
     BmError,
-    ConfigError,
     DataError,
     DivergedError,
     InterruptedRunError,
-    Problem,
     ResourceError,
     UsageError,
 )
 from bmcli.runs import environment, layout
 from bmcli.runs.store import reference_to
-from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
+from bmcli.training.events import EpochDone, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
     import keras
 
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.data.bundle import DataBundle, DataSpec, Split
+    from bmcli.data.bundle import DataBundle, Split
     from bmcli.evaluation.evaluate import Evaluation
-    from bmcli.preprocessing import Preprocessing
     from bmcli.runs.run import Run
     from bmcli.runs.store import RunStore
     from bmcli.training.interrupt import StopRequest
     from bmcli.training.trainer import Trainer
-
-SMOKE_BATCHES = 3
-"""`--smoke` uses so many batches per split."""
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A config with everything it names at hand, ready to be built and trained."""
-
-    config: ExperimentConfig
-    bundle: DataBundle
-    preprocessing: Preprocessing
-    spec: DataSpec
-    gpu: bool
-    precision: str
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What a finished run is summed up by. seconds: of the whole command, this sitting."""
-
-    run: Run
-    evaluations: tuple[Evaluation, ...]
-    seconds: float
-
-
-class Display(Protocol):
-    """Whoever watches. No method may raise because nobody looks any more."""
-
-    def note(self, text: str) -> None:
-        """Something worth knowing."""
-
-    def warn(self, text: str) -> None:
-        """Something that may be wrong."""
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        """Data is being downloaded (bytes) or looked at (files)."""
-
-    def begin(self, run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> None:
-        """The run exists and training is about to start."""
-
-    def handle(self, event: Event) -> None:
-        """Training goes on."""
-
-    def stage(self, text: str) -> None:
-        """What is being done between training and the end."""
-
-    def finished(self, finished: Finished) -> None:
-        """The run is complete."""
-
-
-class Silent:
-    """A display for nobody: the Python API's default."""
-
-    def note(self, text: str) -> None:
-        """See Display."""
-
-    def warn(self, text: str) -> None:
-        """See Display."""
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        """See Display."""
-
-    def begin(self, run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> None:
-        """See Display."""
-
-    def handle(self, event: Event) -> None:
-        """See Display."""
-
-    def stage(self, text: str) -> None:
-        """See Display."""
-
-    def finished(self, finished: Finished) -> None:
-        """See Display."""
-
-
-# === from a config to something trainable ================================================================
-
-
-def prepare(
-    config: ExperimentConfig,
-    *,
-    device: str = "auto",
-    files: dict[str, str] | None = None,
-    smoke: bool = False,
-    display: Display | None = None,
-) -> Experiment:
-    """Load the data, fit the preprocessing, choose device and precision.
-
-    files: preprocessing to reuse instead of fitting one (a resumed run's, or the run's of `init_from`), as
-        `bmcli.preprocessing.load` takes them. smoke: a few examples of each split, made up where the data is
-        missing. Raises DataError, ConfigError (a model that does not fit the data), ResourceError.
-    """
-    from bmcli import data, preprocessing
-
-    examples = SMOKE_BATCHES * config.training.batch_size if smoke else None
-    display = display or Silent()
-    bundle = data.load(config.data, progress=display.progress, synthesize=smoke, examples=examples)
-    for note in bundle.notes:
-        display.note(note)
-    if files is None:
-        fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
-    else:
-        fitted, kept = preprocessing.load(files)
-        if kept.kind != bundle.kind:
-            raise ConfigError(f"the other run's data is {kept.kind}, this config's is {bundle.kind}")
-        spec = preprocessing.spec_of(bundle, fitted)
-    _check_model(config, spec)
-
-    from bmcli.training import device as devices
-    from bmcli.training import precision
-
-    gpu = devices.select(device)
-    return Experiment(
-        config, bundle, fitted, spec, gpu, precision.resolve(config.training.precision, gpu=gpu)
-    )
-
-
-def _check_model(config: ExperimentConfig, spec: DataSpec) -> None:
-    """What is known only with the data at hand; the rest `config` has checked."""
-    model: Any = config.model
-    problems = []
-    if model.kinds and spec.kind not in model.kinds:
-        problems.append(
-            f"model.name: '{model.registry_name}' takes {' or '.join(model.kinds)}, not {spec.kind}"
-        )
-    if spec.task not in model.tasks:
-        problems.append(f"model.name: '{model.registry_name}' does not do {spec.task}")
-    for path, message in [*model.check_task(spec.task), *model.check_input(spec.input_shape)]:
-        problems.append(f"model.{'.'.join(map(str, path))}: {message}")
-    if problems:
-        raise ConfigError(problems[0], problems=[Problem(p) for p in problems])
-
-
-def build(experiment: Experiment, *, precision: str | None = None) -> tuple[keras.Model, keras.Model]:
-    """The network (raw outputs) and the finished model on the same weights, freshly initialised.
-
-    Everything random about it comes from the config's seed.
-    """
-    import keras
-
-    from bmcli.models._head import finished
-    from bmcli.training.precision import policy
-
-    keras.utils.set_random_seed(experiment.config.seed)
-    with policy(precision or experiment.precision):
-        network = experiment.config.model.build(experiment.spec)  # type: ignore[attr-defined]
-    return network, finished(network, experiment.spec)
-
-
-def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
-    """A trainer at step 0."""
-    from bmcli.evaluation.metrics import epoch_metrics, greater_is_better
-    from bmcli.training.feed import Feed
-    from bmcli.training.targets import dense_targets, example_weights
-    from bmcli.training.trainer import Trainer, Validation
-    from bmcli.training.watch import Watch
-
-    config, bundle, spec = experiment.config, experiment.bundle, experiment.spec
-    training = config.training
-    preprocessing = experiment.preprocessing
-    feed = Feed(
-        source=preprocessing.encode(bundle.train.examples),
-        targets=dense_targets(spec, bundle.train.targets, label_smoothing=training.label_smoothing),
-        weights=example_weights(spec, bundle.train.targets, training.class_weights),
-        finish=preprocessing.finish,
-        augmentations=config.data.augment,  # type: ignore[arg-type]
-        batch_size=training.batch_size,
-        seed=config.seed,
-    )
-    validation = None
-    extra: Any = config.evaluation.metrics
-    if (held_out := bundle.validation) is not None:
-        validation = Validation(
-            source=preprocessing.encode(held_out.examples),
-            finish=preprocessing.finish,
-            metrics=lambda outputs: epoch_metrics(spec.task, held_out.targets, outputs, spec.classes, extra),
-            batch_size=config.evaluation.batch_size,
-        )
-    stopping = training.early_stopping
-    figure = training.monitor.removeprefix("val_")
-    watch = Watch(
-        training.monitor if validation is not None else "loss",
-        greater_is_better=validation is not None and greater_is_better(spec.task, figure, extra),
-        patience=stopping.patience if stopping else None,
-        min_delta=stopping.min_delta if stopping else 0.0,
-        keep_last=validation is None,
-    )
-    return Trainer(network, complete, spec, training, feed, validation, watch)
-
-
-# === a run =================================================================================================
+from bmcli.display import Display, Finished, Silent
+from bmcli.experiment import Experiment, build, freeze_again, initialise_from, make_trainer, prepare
 
 
 def train(
@@ -261,7 +66,7 @@ def train(
     experiment = prepare(config, device=device, files=files, smoke=smoke, display=display)
     network, complete = build(experiment)
     if other is not None:
-        _initialise(experiment, network, other, display)
+        initialise_from(experiment, network, other, display)
     trainer = make_trainer(experiment, network, complete)
     run = store.create(config.name, tags, **_known(experiment, network))
     with _settling(run):
@@ -300,7 +105,7 @@ def resume(
             )
         network, complete = build(experiment)
         if config.init_from is not None:
-            _freeze_again(experiment, network)
+            freeze_again(experiment, network)
         trainer = make_trainer(experiment, network, complete)
         trainer.restore(from_bytes(run.read_bytes(layout.LAST), name=layout.LAST))
         _rewrite_metrics(run, trainer)
@@ -605,31 +410,3 @@ def _other_run(config: ExperimentConfig, store: RunStore) -> Run | None:
 def _preprocessing_files(run: Run) -> dict[str, str]:
     names = [layout.PREPROCESSING, layout.TOKENIZER]
     return {name: run.read_text(name) for name in names if run.exists(name)}
-
-
-def _initialise(experiment: Experiment, network: keras.Model, other: Run, display: Display) -> None:
-    from bmcli.inference.weights import from_bytes
-    from bmcli.training.initialise import initialise
-
-    assert experiment.config.init_from is not None
-    spec = experiment.spec
-    alike = other.record.task == spec.task and tuple(other.record.classes) == spec.classes
-    taken = initialise(
-        network,
-        from_bytes(other.read_bytes(layout.BEST), origin=f"{other.id}/{layout.BEST}"),
-        same_targets=alike and spec.task != "regression",
-        frozen=experiment.config.init_from.freeze,
-    )
-    text = f"{taken.taken} weights from {other.id}"
-    if taken.new:
-        text += ", a new head"
-    if taken.frozen:
-        text += f", frozen: {', '.join(taken.frozen)}"
-    display.note(text)
-
-
-def _freeze_again(experiment: Experiment, network: keras.Model) -> None:
-    from bmcli.training.initialise import freeze
-
-    assert experiment.config.init_from is not None
-    freeze(network, experiment.config.init_from.freeze)

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bmcli import pipeline
+from bmcli.display import Silent
 from bmcli.runs.store import RunStore
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
+    from bmcli.experiment import Experiment
     from bmcli.training.events import Event
 
 
-class _Stopwatch(pipeline.Silent):
+class _Stopwatch(Silent):
     """Notes when each stage began."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
@@ -34,9 +36,7 @@ class _Stopwatch(pipeline.Silent):
         """See Display."""
         self.marks.append((text, time.perf_counter()))
 
-    def begin(
-        self, run: object, experiment: pipeline.Experiment, parameters: int, steps_per_epoch: int
-    ) -> None:
+    def begin(self, run: object, experiment: Experiment, parameters: int, steps_per_epoch: int) -> None:
         """See Display."""
         self.experiment = experiment
         self.stage("train")

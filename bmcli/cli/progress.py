@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bmcli.cli.command import Session
-    from bmcli.pipeline import Experiment, Finished
+    from bmcli.display import Finished
+    from bmcli.experiment import Experiment
     from bmcli.runs.run import Run
 
 _BAR = 24
@@ -102,7 +103,7 @@ class Screen:
 
 
 class TrainingDisplay:
-    """Shows a training to whoever looks; `bmcli.pipeline.Display` for the command line.
+    """Shows a training to whoever looks; `bmcli.display.Display` for the command line.
 
     With --quiet only warnings are seen. Everything goes to the run's log too.
     """

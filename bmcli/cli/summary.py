@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bmcli.data.bundle import DataBundle
+    from bmcli.display import Finished
     from bmcli.evaluation.evaluate import Evaluation
-    from bmcli.pipeline import Experiment, Finished
+    from bmcli.experiment import Experiment
     from bmcli.runs.run import Run
 
 THINGS = {"image": "pictures", "text": "texts", "table": "rows"}
