@@ -8,6 +8,7 @@ the rooms that read it.
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -82,18 +83,19 @@ def _columns(config: ExperimentConfig) -> Iterator[Finding]:
     data = config.data
     if data.path is None or data.name is not None:
         return
-    path, suffix = Path(data.path), Path(data.path).suffix.lower()
+    suffix = Path(data.path).suffix.lower()
+    is_folder = os.path.isdir(data.path)  # noqa: PTH112 (False also for a name that is too long)
     if suffix not in _TABLE_SUFFIXES:
-        if not (path.is_dir() or suffix == ".npz"):
+        if not (is_folder or suffix == ".npz"):
             return
-        what = "a folder" if path.is_dir() else "an .npz file"
+        what = "a folder" if is_folder else "an .npz file"
         for key in _COLUMN_KEYS:
             if getattr(data, key) is not None:
                 yield Finding(("data", key), f"{what} has no columns", also=(("data", "path"),))
-        if path.is_dir() and isinstance(data.group, int):
+        if is_folder and isinstance(data.group, int):
             message = "for a folder, group is a regular expression on file names"
             yield Finding(("data", "group"), message, also=(("data", "path"),))
-        elif path.is_dir() and isinstance(data.group, str):
+        elif is_folder and isinstance(data.group, str):
             try:
                 re.compile(data.group)
             except re.error as error:
@@ -278,13 +280,14 @@ def _paths(config: ExperimentConfig) -> Iterator[Finding]:
     data = config.data
     for key in ("path", "test", "validation"):
         value = getattr(data, key)
-        if isinstance(value, str) and not Path(value).exists():
+        # os.path, unlike Path, takes a name too long for the file system for one that is not there.
+        if isinstance(value, str) and not os.path.exists(value):  # noqa: PTH110
             hint = None
             if key != "path" and re.fullmatch(r"[0-9.]+", Path(value).name):
                 hint = f"write {Path(value).name} without quotes if a share is meant"
             yield Finding(("data", key), f"there is no file or folder {value}", hint)
     start = config.init_from
-    if start is not None and Path(start.run).is_absolute() and not Path(start.run).is_dir():
+    if start is not None and Path(start.run).is_absolute() and not os.path.isdir(start.run):  # noqa: PTH112
         yield Finding(("init_from", "run"), f"there is no run directory {start.run}")
 
 

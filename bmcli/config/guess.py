@@ -48,7 +48,7 @@ def facts_of(data: DataConfig) -> Facts:
     task = data.task
     if task is None and (isinstance(data.target, list) or data.label_delimiter is not None):
         task = "multilabel"
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 (False also for a name that is too long)
         inside = {entry.name.lower() for entry in _entries(path) if entry.is_dir()}
         return Facts(
             kind=data.kind or kind_of_folder(path),

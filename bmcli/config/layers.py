@@ -7,6 +7,7 @@ place.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from bmcli.config import shipped, yaml
+from bmcli.config import shipped, words, yaml
 from bmcli.config.problems import COMMAND_LINE, config_error
 from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
 from bmcli.config.yaml import Node
@@ -92,8 +93,9 @@ def find(source: str | Path, cwd: Path) -> Path:
     """The config file meant: a path, or the bare name of a shipped config."""
     path = cwd / Path(source).expanduser()
     text = str(source)
-    if path.is_file() or path.suffix in (".yaml", ".yml") or Path(text).name != text:
-        if not path.exists():
+    # os.path, unlike Path, takes a name too long for the file system for one that is not there.
+    if os.path.isfile(path) or path.suffix in (".yaml", ".yml") or Path(text).name != text:  # noqa: PTH113
+        if not os.path.exists(path):  # noqa: PTH110
             raise config_error(
                 [Problem(f"there is no config file {text}", Place(text), _similar(path, text))]
             )
@@ -153,7 +155,7 @@ def _extended_file(item: Node) -> Path:
         message = "expected the path of a config file, or a list of them"
         raise config_error([Problem(message, item.place)])
     path = Path(item.folder) / Path(item.value).expanduser()
-    if path.is_file():
+    if os.path.isfile(path):  # noqa: PTH113
         return path
     if (found := shipped.find(item.value)) is not None:
         return found
@@ -164,11 +166,11 @@ def _extended_file(item: Node) -> Path:
 
 def parse_override(text: str, cwd: Path) -> Node:
     """`training.epochs=3` as a tree; every node's place is the override itself."""
-    place = Place(f"{COMMAND_LINE}: {text}")
+    place = Place(f"{COMMAND_LINE}: {words.shortened(text)}")
     key, equals, value = text.partition("=")
     parts = key.strip().split(".")
-    if not equals or not all(parts):
-        message = f"expected KEY=VALUE, found '{text}'"
+    if not equals or not all(part.isprintable() and part for part in parts):
+        message = f"expected KEY=VALUE, found '{words.shortened(text)}'"
         raise config_error([Problem(message, place, "for example training.epochs=3")])
     if len(parts) > yaml.MAX_DEPTH:
         raise config_error([Problem(f"nested deeper than {yaml.MAX_DEPTH} levels", place)])
@@ -207,8 +209,10 @@ def merge(low: Node | None, high: Node, shape: Shape, *, by_index: bool = False)
 def _merge_item(low: Node, high: Node, shape: Shape) -> Node:
     items = list(low.value)
     for key, node in high.value.items():
-        if not str(key).isdecimal() or int(key) >= len(items):
-            message = f"'{key}' is no item of this list of {len(items)}; items count from 0"
+        if str(key) not in map(str, range(len(items))):
+            message = (
+                f"'{words.shortened(str(key))}' is no item of this list of {len(items)}; items count from 0"
+            )
             raise config_error([Problem(message, node.place)])
         items[int(key)] = merge(items[int(key)], node, shape, by_index=True)
     return replace(low, value=items)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from bmcli.config.yaml import Node
+from bmcli.config.yaml import Node, plain_scalar
 from bmcli.errors import did_you_mean
 
 JsonSchema = Mapping[str, Any]
@@ -70,9 +71,14 @@ def found(node: Node) -> str:
     if node.is_list:
         return "a list" if node.value else "an empty list"
     if isinstance(node.value, str):
-        text = node.value if len(node.value) <= 60 else node.value[:57] + "..."
+        text = shortened(node.value).replace("\n", "\\n")
         return f'"{text}"' if text else "an empty text"
     return node.text if node.value is not None and node.text else as_written(node.value)
+
+
+def shortened(text: str) -> str:
+    """At most 60 characters of it."""
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def hint(schema: JsonSchema, node: Node) -> str | None:
@@ -83,8 +89,9 @@ def hint(schema: JsonSchema, node: Node) -> str | None:
     if isinstance(value, str):
         if "boolean" in kinds and value.lower() in ("yes", "on", "y", "no", "off", "n"):
             return f"write {'true' if value.lower() in ('yes', 'on', 'y') else 'false'}"
-        if {"integer", "number"} & kinds and _is_number(value.replace("_", "").replace(",", "")):
-            return f"write {value.replace('_', '').replace(',', '')}, without quotes or separators"
+        bare = value.replace("_", "").replace(",", "")
+        if {"integer", "number"} & kinds and _is_number(bare):
+            return f"write {bare}, without quotes or separators"
         if allowed and (close := did_you_mean(value, allowed)):
             return close
     if isinstance(value, float) and "integer" in kinds and "number" not in kinds and value.is_integer():
@@ -97,11 +104,12 @@ def hint(schema: JsonSchema, node: Node) -> str | None:
 
 
 def _is_number(text: str) -> bool:
+    """Whether YAML reads it as a finite number."""
     try:
-        float(text)
-    except ValueError:
+        value = plain_scalar(text)
+    except ValueError:  # of absurdly many digits
         return False
-    return True
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _one(schema: JsonSchema) -> str:

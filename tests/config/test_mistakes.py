@@ -26,6 +26,16 @@ MISTAKES = {
         "unknown key 'validaton'",
     ),
     "unknown option": ("data: digits\nmodel: {name: cnn, dropuot: 0.1}\n", 2, 20, "unknown key 'dropuot'"),
+    "path too long": (
+        f"data: {{path: {'a' * 5000}.csv, target: y}}\nmodel: mlp\n",
+        1,
+        14,
+        "there is no file",
+    ),
+    "code too long": (HEAD + f"code: {'a' * 5000}\n", 3, 7, "there is no file"),
+    "extends too long": (f"extends: {'a' * 5000}\n" + HEAD, 1, 10, "no config file"),
+    "run too long": (HEAD + f"init_from: {{run: x/{'a' * 5000}}}\n", 3, 18, "no run directory"),
+    "line in a name": ('name: "a\\nb"\n' + HEAD, 1, 7, 'found "a\\nb"'),
     "unknown model": ("data: digits\nmodel: cnnn\n", 2, 8, "unknown model 'cnnn'"),
     "unknown dataset": ("model: cnn\ndata: {name: digit}\n", 2, 14, "unknown dataset 'digit'"),
     "unknown optimizer": (HEAD + "training: {optimizer: adm}\n", 3, 23, "unknown optimizer 'adm'"),
@@ -236,3 +246,20 @@ def test_very_many_mistakes_are_told_quickly(name: str, folder: Path) -> None:
     problems = problems_of(HOSTILE[name], folder)
     assert 1 <= len(problems) <= 1000
     assert time.process_time() - begin < 8  # about 1 s on an idle machine
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "３", "٣", "'.inf'"])
+def test_what_is_no_number_in_yaml_is_not_recommended(value: str, folder: Path) -> None:
+    (problem,) = problems_of(HEAD + f"training: {{gradient_clipping: {value}}}\n", folder)
+    assert problem.hint is None
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["data.augment." + "9" * 5000 + "=flip", "data.augment.٠=flip", "seed.\udcff=1", "a." * 3000 + "b=1"],
+)
+def test_odd_keys_on_the_command_line_are_told_in_a_line(override: str, folder: Path) -> None:
+    text = "data: {name: digits, augment: [crop]}\nmodel: mlp\n"
+    (problem,) = problems_of(text, folder, override)
+    assert "no item" in problem.message or "KEY=VALUE" in problem.message or "deeper" in problem.message
+    assert len(problem.message) < 200 and len(str(problem.place)) < 100
