@@ -160,14 +160,16 @@ def _pixels(images: Images, position: int) -> np.ndarray:
     import numpy as np
     from PIL import Image, ImageOps
 
+    from bmcli.data.readers.images import eight_bits
+
     if images.arrays is not None:
         array = images.arrays[position]
         picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
     else:
         assert images.paths is not None
         with Image.open(images.paths[position]) as opened:
-            opened.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
+            opened.draft(opened.mode, (2 * THUMBNAIL, 2 * THUMBNAIL))
+            picture = eight_bits(ImageOps.exif_transpose(opened))
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     return np.asarray(picture)
 

@@ -14,7 +14,7 @@ from bmcli.data.bundle import Images, Table, Texts
 from bmcli.evaluation import plots
 from bmcli.evaluation._figure import cut
 from bmcli.evaluation.evaluate import evaluate
-from bmcli.evaluation.samples import sample_predictions
+from bmcli.evaluation.samples import _pixels, sample_predictions
 
 HOSTILE = ("$x^2$", "\\frac{", "two\nlines", "\x1b[31mred", "long " * 40, "日本", "_under_", "", " ")
 
@@ -128,3 +128,12 @@ def test_samples_of_multilabel_pictures() -> None:
 def test_cut_keeps_one_printable_line() -> None:
     assert cut("a\n\tb\x1b[0m", 20) == "a b [0m"
     assert cut("x" * 50, 10) == "x" * 9 + "…"
+
+
+def test_samples_show_a_picture_as_the_model_sees_it(tmp_path: Path) -> None:
+    wide, clear = tmp_path / "16 bit.png", tmp_path / "transparent.png"
+    Image.fromarray(np.full((4, 4), 128 * 257, np.uint16)).save(wide)
+    Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(clear)
+    images = Images(paths=(str(wide), str(clear)))
+    assert _pixels(images, 0).tolist() == [[128] * 4] * 4
+    assert _pixels(images, 1).tolist() == [[[255] * 3] * 4] * 4

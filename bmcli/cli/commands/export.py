@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bmcli.cli.command import RunArgument, Session, command
+from bmcli.cli.figures import short
 
 if TYPE_CHECKING:
     from bmcli.export.formats import Exported
@@ -63,5 +64,5 @@ def _summary(exported: Exported) -> str:
     size = f"{megabytes:.1f} MB" if megabytes >= 0.1 else f"{exported.bytes / 1e3:.0f} kB"
     return (
         f"{exported.model.name} · {size} · reloaded in a new process: matches Keras on "
-        f"{exported.samples} samples ({exported.max_difference:.0e})"
+        f"{exported.samples} samples ({short(exported.max_difference)})"
     )

@@ -186,7 +186,7 @@ def _as_array(image: Image.Image, size: tuple[int, int] | None, channels: Litera
         # Twice the wanted size: what the decoder leaves out is then far below what the resizing would keep.
         image.draft(image.mode, (2 * width, 2 * height))
     image.load()
-    image = _eight_bits(ImageOps.exif_transpose(image))
+    image = eight_bits(ImageOps.exif_transpose(image))
     mode = "L" if (channels or (1 if grey else 3)) == 1 else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
@@ -196,7 +196,7 @@ def _as_array(image: Image.Image, size: tuple[int, int] | None, channels: Litera
     return array[:, :, None] if array.ndim == 2 else array
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def eight_bits(image: Image.Image) -> Image.Image:
     """The opaque 8-bit picture, grey ('L') or 'RGB'."""
     if image.mode.startswith("I"):
         wide = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
