@@ -33,7 +33,7 @@ class ResNet(Model):
         max_length=10,
     )
     blocks: list[Annotated[int, Field(ge=0, le=100)]] = Field(
-        [1, 1, 1], description="Residual blocks of two convolutions in each stage; as many entries as widths."
+        [1, 0, 1], description="Residual blocks of two convolutions in each stage; as many entries as widths."
     )
     downsampling: Literal["stride", "max"] = Field(
         "max",
