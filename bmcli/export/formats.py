@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 MODEL_NAMES: dict[Format, str] = {
-    "onnx": "model.onnx",
+    "onnx": layout.MODEL_ONNX,
     "saved_model": "saved_model",
     "litert": "model.tflite",
 }

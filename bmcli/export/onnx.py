@@ -33,7 +33,7 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
     # Keras exports only a model that has been called.
     model(np.zeros((1, *(size or 1 for size in spec.input_shape)), spec.input_dtype))
     with tempfile.TemporaryDirectory(prefix="bm-onnx-") as folder, quiet_converter():
-        path = Path(folder) / "model.onnx"
+        path = Path(folder) / "exported.onnx"
         model.export(path, format="onnx", verbose=False, opset_version=OPSET)
         exported = onnx.load(path)
     _name_ends(exported, spec)

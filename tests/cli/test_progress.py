@@ -105,7 +105,7 @@ def run(tmp_path: Path) -> Run:
 PLAIN = """\
 3 left out: \\x1b[31m
 flowers-v1   seed 3
-data      2,002 photos, 2 classes (31–1,971) · train 2,000 val 2
+data      2,002 pictures, 2 classes (31–1,971) · train 2,000 val 2
 model     resnet · 1.5 M parameters
 training  12 epochs × 71 steps · adam 1e-3 cosine · bfloat16 · GPU
 epoch 1/12  loss 1.500  val_loss 0.250  val_accuracy –  1:01  best
@@ -114,7 +114,7 @@ stopped after epoch 2: no better val_loss for 1 epochs
 warning: no model.onnx
 
 ✓ flowers-v1 completed in 2:11 · best epoch 1 by val_loss
-test, 449 photos
+test, 449 pictures
   accuracy           0.902   always 'daisy': 0.163
   weakest class      aster   recall 0.61 (n = 18: few)
   most confused      aster → [red]\\x1b, 5 times
@@ -127,7 +127,7 @@ def test_in_a_pipe_lines_are_plain_and_the_log_has_them_all(run: Run) -> None:
     stream.seek(0)
     text = stream.read()
     assert text.startswith(PLAIN)
-    assert text.splitlines()[-1] == "next   bm predict PHOTO --run flowers-v1"
+    assert text.splitlines()[-1].startswith("next   bm predict PICTURE --run ")
     log = [line.partition("  ")[2] for line in run.read_text(layout.LOG).splitlines()]
     assert [line for line in log if line != "evaluating on test"] == [x for x in text.splitlines() if x]
     assert not run.verify().problems and not run.verify().unverified
