@@ -70,15 +70,7 @@ class ResNet(Model):
 
         layers = keras.layers
         inputs = network_input(spec)
-        # Without batch norm: on a CPU the statistics of a full-size picture would take a sixth of a step.
-        x = layers.Conv2D(
-            self.stem,
-            3,
-            padding="same",
-            activation=self.activation,
-            kernel_initializer="he_normal",
-            name="stem",
-        )(inputs)
+        x = self._convolution(inputs, self.stem, "stem")
         for number, (width, blocks) in enumerate(zip(self.widths, self.blocks, strict=True), 1):
             stage = f"stage{number}"
             x = self._convolution(x, width, f"{stage}_down", downsampling=True)
