@@ -70,6 +70,16 @@ def test_a_name_means_all_its_completed_runs(
     assert "trial-v2" in capsys.readouterr().out
 
 
+def test_runs_that_differ_in_nothing_are_named(
+    make_run: MakeRun,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for _ in range(2):
+        make_run(DIGITS).update(seconds=1.0)
+    assert bm(["compare", "trial"]) == 0
+    assert capsys.readouterr().out.startswith("trial-v2, trial-v1: nothing differs")
+
+
 def test_compare_is_light(two: None) -> None:
     code = (
         "import sys; from bmcli.cli.app import run; assert run(['compare', 'good', 'noisy']) == 0; "

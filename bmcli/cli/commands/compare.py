@@ -58,7 +58,9 @@ def _tables(comparison: Comparison) -> RenderableType:
             differing.add_row(name, *(_value(difference.key, v) for v in difference.values))
         parts.append(differing)
     else:
-        parts.append(Text("nothing differs in config, data, code, versions and hardware"))
+        # The ids head no column here, and a name may stand for many runs: say which they are.
+        which = ", ".join(ids)
+        parts.append(Text(f"{which}: nothing differs in config, data, code, versions and hardware"))
     return Group(*parts)
 
 
