@@ -208,14 +208,26 @@ def _fit(run: Run, trainer: Trainer, experiment: Experiment, display: Display, s
 
 def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display) -> bool:
     """The closed form, where the model has one; the one 'epoch' is recorded like any other."""
+    from bmcli.training.coefficients import raw_coefficients
+
     if trainer.records:
         return False
     feed, model = trainer.feed, experiment.config.model
     if not getattr(model, "closed_form", False):
         return False
     began = time.perf_counter()
-    inputs = feed.finish(feed.source[_everything(len(feed.source))])
-    model.solve(trainer.model, experiment.spec, inputs, feed.targets)  # type: ignore[attr-defined]
+    spec, train = experiment.spec, experiment.bundle.train
+    preprocessing: Any = experiment.preprocessing
+    if spec.kind == "table":
+        inputs = preprocessing.encode_exact(train.examples)
+    else:
+        inputs = feed.finish(feed.source[_everything(len(feed.source))])
+    # Not the feed's targets, which are rounded to float32.
+    targets = ((train.targets - spec.target_offset) / spec.target_scale).reshape(-1, 1)
+    solution = model.solve(trainer.model, spec, inputs, targets)  # type: ignore[attr-defined]
+    if spec.kind == "table":
+        found = raw_coefficients(solution, spec, preprocessing.features)
+        run.write_text(layout.COEFFICIENTS, json.dumps(found, indent=1, allow_nan=False) + "\n")
     done = trainer.measure(time.perf_counter() - began)
     display.handle(done)
     run.append_line(layout.METRICS, json.dumps(done.record, allow_nan=False))

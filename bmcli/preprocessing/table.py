@@ -156,7 +156,14 @@ class TablePreprocessing:
 
         Raises DataError naming missing columns, or listing all cells that cannot be used.
         """
-        rows, problems = self._encode(examples)
+        return self._all(examples, np.float32)
+
+    def encode_exact(self, examples: Examples) -> np.ndarray:
+        """The same in float64, as it is before it is rounded: for solving in closed form."""
+        return self._all(examples, np.float64)
+
+    def _all(self, examples: Examples, dtype: type[np.floating]) -> np.ndarray:
+        rows, problems = self._encode(examples, dtype)
         if problems:
             first = [_cell("", row, problems[row], None) for row in sorted(problems)[:LISTED]]
             raise _bad_cells(first, len(problems))
@@ -167,12 +174,14 @@ class TablePreprocessing:
         rows, problems = self._encode(examples)
         return (np.delete(rows, list(problems), axis=0) if problems else rows), problems
 
-    def _encode(self, examples: Examples) -> tuple[np.ndarray, dict[int, str]]:
-        """Float32 [N, features], and row -> what is wrong in it."""
+    def _encode(
+        self, examples: Examples, dtype: type[np.floating] = np.float32
+    ) -> tuple[np.ndarray, dict[int, str]]:
+        """[N, features] of `dtype`, and row -> what is wrong in it."""
         if not isinstance(examples, Table):
             raise DataError("this run takes rows of a table")
         self._check_columns(examples)
-        rows = np.zeros((len(examples), self.input_shape[0] or 0), np.float32)
+        rows = np.zeros((len(examples), self.input_shape[0] or 0), dtype)
         problems: dict[int, list[str]] = {}
         place = 0
         for column in self.columns:
