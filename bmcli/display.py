@@ -41,7 +41,7 @@ class Display(Protocol):
         """Training goes on."""
 
     def stage(self, text: str) -> None:
-        """What is being done between training and the end."""
+        """What is being done before and after training, where it takes a while."""
 
     def finished(self, finished: Finished) -> None:
         """The run is complete."""

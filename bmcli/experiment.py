@@ -69,6 +69,7 @@ def prepare(
     from bmcli.training import device as devices
     from bmcli.training import precision
 
+    display.stage("loading TensorFlow")
     gpu = devices.select(device)
     return Experiment(
         config, bundle, fitted, spec, gpu, precision.resolve(config.training.precision, gpu=gpu)

@@ -11,13 +11,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
 
 _SILENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -49,7 +50,7 @@ def quiet_import() -> Iterator[None]:
     yield
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Finds TensorFlow as usual, once, and has it loaded with stderr held."""
 
     def find_spec(
@@ -60,11 +61,11 @@ class _Finder(MetaPathFinder):
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
+            spec.loader = _Loader(spec.loader)  # type: ignore[assignment]  # (a Loader by its methods)
         return spec
 
 
-class _Loader(Loader):
+class _Loader:
     def __init__(self, usual: Loader) -> None:
         self._usual = usual
 
@@ -81,6 +82,8 @@ class _Loader(Loader):
 
 @contextmanager
 def _held_stderr() -> Iterator[None]:
+    import tempfile
+
     try:
         kept = os.dup(2)
     except OSError:  # stderr is closed: there is nothing to hold

@@ -6,12 +6,12 @@ line of its docstring from the source, without importing it.
 
 from __future__ import annotations
 
-import ast
 import errno
 import importlib
 import importlib.util
 import os
 import pkgutil
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from bmcli import quiet
 from bmcli.cli import commands as commands_package
-from bmcli.cli import render
+from bmcli.cli import render, startup
 from bmcli.cli.command import COMMON_NAMES, Session, adapt, common_parameters, is_command
 from bmcli.errors import (
     BmError,
@@ -50,6 +50,10 @@ _ORDER = (
     "export",
 )
 """How `bm --help` sorts what it finds: the way of a first experiment. Others follow by name."""
+
+_SUMMARY = re.compile(r'^@command\ndef (\w+)\(.*?\) -> None:\n    """(.*?)(?:\n|""")', re.M | re.S)
+"""Name and first docstring line of each command in a module's source. Parsing the source would take a quarter
+of the time of `bm --help`."""
 
 _CLOSED_PIPE = 141
 """What a shell shows for a program that wrote to a reader who had gone (128 + SIGPIPE)."""
@@ -91,14 +95,8 @@ def summaries(name: str) -> dict[str, str]:
     spec = importlib.util.find_spec(f"{commands_package.__name__}.{name}")
     if spec is None or spec.origin is None:
         return {}
-    with open(spec.origin, "rb") as file:  # noqa: PTH123 (Path costs more here than the reading)
-        tree = ast.parse(file.read())
-    return {
-        node.name: (ast.get_docstring(node) or "").split("\n")[0]
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef)
-        and any(isinstance(d, ast.Name) and d.id == "command" for d in node.decorator_list)
-    }
+    with open(spec.origin, encoding="utf-8") as file:  # noqa: PTH123 (Path costs more here than the reading)
+        return dict(_SUMMARY.findall(file.read()))
 
 
 class _Plain:
@@ -375,4 +373,5 @@ def _abandon_stdout() -> None:
 
 def main() -> None:
     """The console script `bm`."""
+    startup.hasten()
     sys.exit(run(sys.argv[1:]))

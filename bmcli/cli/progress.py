@@ -167,7 +167,7 @@ class TrainingDisplay:
             self._say([f"stopped after epoch {event.epochs_done}: {event.reason}"])
 
     def stage(self, text: str) -> None:
-        """What is being done between training and the end."""
+        """What is being done before and after training, where it takes a while."""
         if not self._quiet:
             self._screen.live([f"{text} …"])
         self._log(text)

@@ -25,8 +25,9 @@ def ask_to_run_code_of(session: Session, run: Run) -> bool:
 def ask_for_kept_code(session: Session, config: str) -> None:
     """The same for a config file, where it lies in a run directory; others may run what they name."""
     from bmcli.runs import layout
-    from bmcli.runs.run import Run
 
     path = Path(config)
     if path.name == layout.CONFIG and (path.parent / layout.RECORD).is_file():
+        from bmcli.runs.run import Run
+
         ask_to_run_code_of(session, Run(path.parent))

@@ -8,10 +8,9 @@ map without a name is let through. Names the registries do not know are the user
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema
-
+from bmcli.config import field_schema
 from bmcli.config.layers import shape_of
 from bmcli.config.schema import DataConfig, ExperimentConfig, Section
 from bmcli.registry import HOMES, Component, registry_of
@@ -51,30 +50,22 @@ def _sections(path: str, cls: type[Section]) -> Iterator[tuple[str, type[Section
 
 
 def options(cls: type[Section] | type[Component]) -> tuple[dict[str, Schema], dict[str, Schema]]:
-    """The JSON Schema of each key of a section or component, and the definitions they refer to."""
-    whole = cls.model_json_schema(schema_generator=type("_Of", (_OneLevel,), {"root": cls}))
-    properties = {
-        key: {word: value for word, value in schema.items() if word != "title"}
-        for key, schema in whole.get("properties", {}).items()
-    }
-    return properties, whole.get("$defs", {})
+    """The JSON Schema of each key of a section or component, and the definitions they refer to.
+
+    Of a section's own sections and components only the description.
+    """
+    nested = [key for key in cls.model_fields if _is_nested(cls, key)]
+    properties, definitions = field_schema.properties(cls, besides=nested)
+    about = {key: {"description": cls.model_fields[key].description or ""} for key in nested}
+    every = {**properties, **about}
+    return {key: every[key] for key in cls.model_fields}, definitions
 
 
-class _OneLevel(GenerateJsonSchema):
-    """Leaves out what stands in a section's sections and components, which are asked for one by one: half the
-    time of `bm schema` otherwise."""
-
-    root: ClassVar[type]
-
-    def model_schema(self, schema: Any) -> Schema:
-        """The keys of the outermost class; of nested sections and components nothing."""
-        if schema["cls"] is not self.root and issubclass(schema["cls"], Section | Component):
-            return {}
-        return super().model_schema(schema)
-
-    def encode_default(self, dft: Any) -> Any:
-        """Plain data as it is: the inherited one makes a serialiser for each."""
-        return dft if isinstance(dft, str | int | float | list | None) else super().encode_default(dft)
+def _is_nested(cls: type[Section] | type[Component], key: str) -> bool:
+    if not issubclass(cls, Section):
+        return False
+    shape = shape_of(cls, key)
+    return shape.section is not None or shape.chosen is not None or (cls is DataConfig and key == "name")
 
 
 def _section(cls: type[Section], definitions: dict[str, Schema]) -> Schema:

@@ -169,9 +169,9 @@ class TableConfig(Section):
 class PreprocessingConfig(Section):
     """From raw examples to model inputs; only the map of the data's kind is used."""
 
-    image: ImageConfig = Field(ImageConfig(), description="For pictures.")
-    text: TextConfig = Field(TextConfig(), description="For texts.")
-    table: TableConfig = Field(TableConfig(), description="For tables.")
+    image: ImageConfig = Field(default_factory=ImageConfig, description="For pictures.")
+    text: TextConfig = Field(default_factory=TextConfig, description="For texts.")
+    table: TableConfig = Field(default_factory=TableConfig, description="For tables.")
 
 
 class EarlyStopping(Section):
@@ -217,7 +217,9 @@ class TrainingConfig(Section):
         "val_loss", description="Decides best, early stopping and the order of runs: val_<metric> or loss."
     )
     early_stopping: EarlyStopping | None = Field(None, description="Off unless given.")
-    checkpoint: CheckpointConfig = Field(CheckpointConfig(), description="When the state is saved.")
+    checkpoint: CheckpointConfig = Field(
+        default_factory=CheckpointConfig, description="When the state is saved."
+    )
 
 
 class InitFrom(Section):
@@ -259,7 +261,9 @@ class ExperimentConfig(Section):
     model: Chosen_model = Field(description="The network; `bm models` lists them.")
     init_from: InitFrom | None = Field(None, description="Start from another run's weights.")
     training: TrainingConfig = Field(description="How the weights are found.")
-    evaluation: EvaluationConfig = Field(EvaluationConfig(), description="What is measured afterwards.")
+    evaluation: EvaluationConfig = Field(
+        default_factory=EvaluationConfig, description="What is measured afterwards."
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain YAML data with every default filled in; resolving it again gives an equal config."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bmcli.config.yaml import Node, plain_scalar
 from bmcli.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from bmcli.config.yaml import Node
 
 JsonSchema = Mapping[str, Any]
 
@@ -105,6 +107,8 @@ def hint(schema: JsonSchema, node: Node) -> str | None:
 
 def _is_number(text: str) -> bool:
     """Whether YAML reads it as a finite number."""
+    from bmcli.config.yaml import plain_scalar
+
     try:
         value = plain_scalar(text)
     except ValueError:  # of absurdly many digits

@@ -11,7 +11,6 @@ import platform
 import re
 import subprocess
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +48,8 @@ _GIT_SECONDS = 2.0
 
 def versions() -> dict[str, str]:
     """bm, Python, the operating system and every package that decides the figures; absent ones left out."""
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"bm": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:

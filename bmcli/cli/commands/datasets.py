@@ -36,10 +36,11 @@ def datasets(
 
     home = data_home()
     if name is not None:
-        found = _details(DATASETS.get(name)(), home)
+        found = _details(DATASETS.get(name).model_construct(), home)
         session.result(found, lambda: _page(found, home))
         return
-    listed = [_summary(DATASETS.get(each)(), home) for each in DATASETS.names()]
+    # model_construct: with every default and unvalidated, which needs no validator to be made.
+    listed = [_summary(DATASETS.get(each).model_construct(), home) for each in DATASETS.names()]
     session.result({"home": str(home), "datasets": listed}, lambda: _table(listed))
 
 
@@ -104,7 +105,8 @@ def _details(dataset: Dataset, home: Path) -> dict[str, Any]:
 
 
 def _options(dataset: Dataset) -> list[dict[str, Any]]:
-    properties = type(dataset).model_json_schema().get("properties", {})
+    from bmcli.config.field_schema import properties
+
     return [
         {
             "name": option,
@@ -112,7 +114,7 @@ def _options(dataset: Dataset) -> list[dict[str, Any]]:
             "default": schema.get("default"),
             "description": schema.get("description", ""),
         }
-        for option, schema in properties.items()
+        for option, schema in properties(type(dataset))[0].items()
     ]
 
 

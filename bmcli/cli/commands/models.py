@@ -56,6 +56,7 @@ def _summary(model: type[Model]) -> dict[str, Any]:
 
 
 def _details(model: type[Model]) -> dict[str, Any]:
+    from bmcli.config.field_schema import properties
     from bmcli.config.words import expected
 
     options = [
@@ -66,7 +67,7 @@ def _details(model: type[Model]) -> dict[str, Any]:
             "default": schema.get("default"),
             "description": schema.get("description", ""),
         }
-        for option, schema in model.model_json_schema().get("properties", {}).items()
+        for option, schema in properties(model)[0].items()
     ]
     return {**_summary(model), "options": options, "source": model.source}
 
