@@ -110,17 +110,28 @@ def train(
     device: str = "auto",
     runs_dir: str | Path | None = None,
     display: Display | None = None,
+    trust_code: bool = False,
 ) -> Run:
     """Train, evaluate and keep a new run.
 
     config: a file, the name of one that comes with bm, or the same as a dict; overrides: 'KEY=VALUE'.
     display: who is told what happens (`bmcli.display.Display`); nobody by default.
+    trust_code: whether `code` files that lie in a run directory may run; UsageError where they may not.
     """
     from bmcli import pipeline, quiet
     from bmcli.config import resolve
+    from bmcli.runs.run import came_with_a_run
 
     quiet.prepare()
-    resolved = resolve.load(config, overrides, run_code=True)
+
+    def refuse_foreign(files: Sequence[str]) -> None:
+        foreign = [file for file in files if not trust_code and came_with_a_run(file)]
+        if foreign:
+            raise UsageError(
+                f"{foreign[0]} came with a run, and would be run", hint="trust_code=True runs it"
+            )
+
+    resolved = resolve.load(config, overrides, run_code=True, before_code=refuse_foreign)
     return Run(pipeline.train(resolved, _store(runs_dir), tags=tags, device=device, display=display))
 
 

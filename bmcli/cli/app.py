@@ -371,7 +371,24 @@ def _abandon_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _open_closed_streams() -> None:
+    """Started with stdout or stderr closed (`>&-`), write to nowhere.
+
+    Otherwise the next file opened, one of a run's, would get descriptor 1 or 2, and C++ code would write its
+    messages into it.
+    """
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            stream = os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False)
+            setattr(sys, name, stream)
+
+
 def main() -> None:
     """The console script `bm`."""
+    _open_closed_streams()
     startup.hasten()
     sys.exit(run(sys.argv[1:]))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bmcli.cli.command import Session
     from bmcli.runs.run import Run
 
@@ -22,12 +23,13 @@ def ask_to_run_code_of(session: Session, run: Run) -> bool:
     return True
 
 
-def ask_for_kept_code(session: Session, config: str) -> None:
-    """The same for a config file, where it lies in a run directory; others may run what they name."""
-    from bmcli.runs import layout
+def ask_for_kept_code(session: Session, files: Sequence[str]) -> None:
+    """The same for files a config names, where they lie in a run directory; others may run."""
+    from bmcli.errors import UsageError
+    from bmcli.runs.run import came_with_a_run
 
-    path = Path(config)
-    if path.name == layout.CONFIG and (path.parent / layout.RECORD).is_file():
-        from bmcli.runs.run import Run
-
-        ask_to_run_code_of(session, Run(path.parent))
+    for file in files:
+        if came_with_a_run(file) and not session.confirm(
+            f"Run {file}, which came with a run?", "--trust-code"
+        ):
+            raise UsageError(f"{file} came with a run and was not run")

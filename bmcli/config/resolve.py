@@ -7,7 +7,7 @@ guesses.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ def load(
     *,
     cwd: Path | None = None,
     run_code: bool = False,
+    before_code: Callable[[Sequence[str]], None] = lambda files: None,
     paths_exist: bool = True,
 ) -> ExperimentConfig:
     """The resolved config. ConfigError with all that is wrong.
@@ -37,6 +38,7 @@ def load(
     cwd: what relative paths of overrides and of a dict count from; default: the working directory.
     run_code: import the Python files under `code`, so that what they register is known. Without it a config
         that picks something of theirs is an error.
+    before_code: called with the absolute paths of the files about to be run; it may raise.
     paths_exist: whether data that is not there is a mistake; not so for a finished run's config, or where
         data is made up.
     """
@@ -44,6 +46,7 @@ def load(
     tree = _with_name(tree, default_name)
     code, mistakes = _code_files(tree)
     if run_code and not mistakes:
+        before_code(code)
         load_code(code)
     tree = _with_code(tree)
     validator = Validator(() if run_code else tuple(code))

@@ -332,5 +332,11 @@ class Run:
                 self._depth -= 1
 
 
+def came_with_a_run(file: str | Path) -> bool:
+    """Whether a file lies in a run directory, by its own path or by what its links lead to."""
+    above = {*Path(file).parents, *Path(file).resolve().parents}
+    return any((folder / layout.RECORD).is_file() for folder in above)
+
+
 def _store(path: Path, data: bytes) -> None:
     path.write_bytes(data)

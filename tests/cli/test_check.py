@@ -99,3 +99,21 @@ def test_own_code_runs(invoke: Callable, tmp_path: Path) -> None:
     assert done.code == 2
     assert "own.py:1" in done.err
     assert "No module named 'no_such'" in done.err
+
+
+@pytest.mark.parametrize("config", ["config.yaml", "other.yaml", "../../extends.yaml", "../../link.yaml"])
+def test_code_that_came_with_a_run_is_asked_about(config: str, invoke: Callable, tmp_path: Path) -> None:
+    run = tmp_path / "runs/x-v1"
+    (run / "code").mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    (run / "code/own.py").write_text("from pathlib import Path\nPath('witness').touch()\n")
+    for name in ("config.yaml", "other.yaml"):
+        (run / name).write_text(GOOD + "code: code/own.py\n")
+    (tmp_path / "extends.yaml").write_text("extends: runs/x-v1/config.yaml\n")
+    (tmp_path / "link.yaml").symlink_to(run / "config.yaml")
+    (tmp_path / "code").symlink_to(run / "code")
+    done = invoke("check", f"runs/x-v1/{config}")
+    assert done.code == 2 and "--trust-code" in done.err
+    assert not (tmp_path / "witness").exists()
+    assert invoke("check", f"runs/x-v1/{config}", "--trust-code").code == 0
+    assert (tmp_path / "witness").exists()

@@ -18,6 +18,7 @@ imports what. Usually it helps to
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -155,3 +156,15 @@ def test_a_failing_import_of_tensorflow_shows_what_was_held_back(tmp_path: Path)
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60
     )
     assert "the C++ reason" in done.stderr and "ImportError: broken" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["0<&- >&- 2>&-", ">&-", "2>&-"])
+def test_closed_streams_are_no_fault_and_hand_their_numbers_to_no_file(closed: str, tmp_path: Path) -> None:
+    code = (
+        "import os; from bmcli.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit as end: os._exit(end.code or (os.open('f', os.O_CREAT) < 3))"
+    )
+    command = f'{sys.executable} -c "$CODE" models --runs-dir none {closed}'
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env={**os.environ, "CODE": code}, timeout=60)
+    assert done.returncode == 0

@@ -10,6 +10,8 @@ from bmcli.cli.command import Session, command
 from bmcli.cli.trust import ask_for_kept_code
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bmcli.config.schema import ExperimentConfig
 
 
@@ -34,9 +36,11 @@ def check(
     """
     from bmcli.config.resolve import load
 
-    if not trust_code:
-        ask_for_kept_code(session, config)
-    experiment = load(config, overrides or (), run_code=True)
+    def ask(files: Sequence[str]) -> None:
+        if not trust_code:
+            ask_for_kept_code(session, files)
+
+    experiment = load(config, overrides or (), run_code=True, before_code=ask)
     document: dict[str, Any] = {"ok": True, "config": experiment.to_dict()}
     lines = ["ok", *summary(experiment)]
     if build:

@@ -11,6 +11,8 @@ from bmcli.cli.completion import complete_run
 from bmcli.cli.trust import ask_for_kept_code, ask_to_run_code_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bmcli.config.schema import ExperimentConfig
     from bmcli.runs.run import Run
 
@@ -67,10 +69,13 @@ def train(
     changes = list(overrides or [])
     if name is not None:
         changes.append(f"name={name}")
-    if not trust_code:
-        ask_for_kept_code(session, config)
+
+    def ask(files: Sequence[str]) -> None:
+        if not trust_code:
+            ask_for_kept_code(session, files)
+
     # --smoke makes up what is missing.
-    loaded = resolve.load(config, changes, run_code=True, paths_exist=not smoke)
+    loaded = resolve.load(config, changes, run_code=True, before_code=ask, paths_exist=not smoke)
     if smoke:
         _smoke(session, loaded, device)
         return
