@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,7 +52,8 @@ class Run:
     @property
     def record(self) -> dict[str, Any]:
         """All of run.json, as it is now."""
-        return self._stored.reload().record.to_dict()
+        document: dict[str, Any] = json.loads(self._stored.reload().record.to_text())
+        return document
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
