@@ -45,7 +45,7 @@ def load(
     tree, default_name = layers.merged(source, overrides, (cwd or Path.cwd()).absolute())
     tree = _with_name(tree, default_name)
     code, mistakes = _code_files(tree)
-    if run_code and not mistakes:
+    if code and run_code and not mistakes:
         before_code(code)
         load_code(code)
     tree = _with_code(tree)
