@@ -9,7 +9,7 @@ from typing import Any
 
 from bmcli.config.schema import DataConfig
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp")
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 VALIDATION_FOLDERS = ("validation", "valid", "val", "dev")
 TEST_FOLDERS = ("test",)

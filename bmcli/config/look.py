@@ -120,7 +120,8 @@ def _folder(path: Path) -> Look:
                 break
     if len(counts) < 2:
         message = f"{path} has no folder per class with pictures or .txt files in it"
-        raise DataError(message, hint="expected FOLDER/<class>/<file>, at least 2 classes")
+        hint = "expected FOLDER/<class>/<file>, at least 2 classes; pictures as JPEG, PNG, GIF, BMP or WebP"
+        raise DataError(message, hint=hint)
     kind = suffixes.most_common(1)[0][0]
     noun = "pictures" if kind == "image" else "texts"
     seen = [f"{counts.total():,} {noun} of {_classes(counts)}"]

@@ -177,6 +177,15 @@ def test_image_folder(invoke: Callable, tmp_path: Path) -> None:
     assert invoke("check", "my-photos.yaml", "--build").code == 0
 
 
+def test_pictures_that_training_cannot_read_are_none(invoke: Callable, tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "scans" / name).mkdir(parents=True)
+        (tmp_path / "scans" / name / "1.tiff").touch()
+    done = invoke("init", "scans")
+    assert done.code == 3
+    assert "no folder per class" in done.err
+
+
 def test_split_folder_keeps_its_splits(invoke: Callable, tmp_path: Path) -> None:
     for split in ("train", "test"):
         pictures(tmp_path / "p" / split)
