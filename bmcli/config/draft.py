@@ -64,7 +64,7 @@ def _model(look: Look) -> list[str]:
             "preprocessing:",
             "  text: {vocabulary: 10000, max_length: 200}   # longer texts are cut",
             "",
-            "model: gru   # bm models lists others",
+            "model: transformer   # bm models lists others",
         ]
     if look.task == "regression" and look.examples < _FEW:
         why = "few rows: a simple model first; bm models lists others"

@@ -55,7 +55,7 @@ FILES: dict[str, tuple[str, dict[str, Any], str]] = {
     "r.tsv": (
         lines(rows(reviews), "\t"),
         {"text": 0, "target": 1, "header": False, "task": "binary", "delimiter": None},
-        "gru",
+        "transformer",
     ),
     "h.csv": (
         lines(rows(houses), ",", ["area", "rooms", "price"]),
@@ -65,7 +65,7 @@ FILES: dict[str, tuple[str, dict[str, Any], str]] = {
     "q.jsonl": (
         jsonl(rows(reviews), ["body", "queue"]),
         {"text": "body", "target": "queue", "task": "binary"},
-        "gru",
+        "transformer",
     ),
     "no: #'x.csv": (
         lines(rows(houses), ",", ["a: b", "#", "y es"]),
@@ -201,7 +201,7 @@ def test_text_folder(invoke: Callable, tmp_path: Path) -> None:
         for i in range(3):
             (tmp_path / "t" / name / f"{i}.txt").write_text("fine")
     assert invoke("init", "t").code == 0
-    assert load(tmp_path / "t.yaml").model.registry_name == "gru"
+    assert load(tmp_path / "t.yaml").model.registry_name == "transformer"
 
 
 @pytest.mark.parametrize("name", shipped.names())
