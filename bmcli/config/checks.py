@@ -104,6 +104,8 @@ def _columns(config: ExperimentConfig) -> Iterator[Finding]:
     if data.target is None:
         message = "which column is to be predicted? 'target' is missing"
         yield Finding(("data", "path"), message, at_key=True)
+    if data.delimiter is not None and data.delimiter in '\r\n"':
+        yield Finding(("data", "delimiter"), "a line break or a quotation mark cannot separate cells")
     if suffix in (".jsonl", ".ndjson", ".parquet"):
         if data.delimiter is not None:
             yield Finding(("data", "delimiter"), f"{suffix} has no delimiter", also=(("data", "path"),))

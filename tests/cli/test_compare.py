@@ -9,6 +9,7 @@ import pytest
 
 from bmcli.cli.app import run as bm
 from bmcli.evaluation.run import evaluate_run
+from bmcli.runs.store import RunStore
 from tests.cli.test_evaluate import _runs, check_golden, plain  # noqa: F401 (fixture)
 from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
 
@@ -78,6 +79,16 @@ def test_runs_that_differ_in_nothing_are_named(
         make_run(DIGITS).update(seconds=1.0)
     assert bm(["compare", "trial"]) == 0
     assert capsys.readouterr().out.startswith("trial-v2, trial-v1: nothing differs")
+
+
+def test_a_lost_evaluation_is_reported(
+    two: None,
+    store: RunStore,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (store.root / "good-v1" / "evaluation" / "test.json").unlink()
+    assert bm(["compare", "good", "noisy"]) == 4
+    assert "evaluation/test.json" in capsys.readouterr().err
 
 
 def test_compare_is_light(two: None) -> None:

@@ -86,6 +86,12 @@ MISTAKES = {
     "name and path": ("model: mlp\ndata:\n  name: digits\n  path: photos\n", 4, 9, "both given"),
     "text model on images": ("data: digits\nmodel: gru\n", 2, 8, "gru takes texts"),
     "image model on table": (TABLE + "model: cnn\n", 4, 8, "cnn takes pictures"),
+    "quotes between cells": (
+        TABLE + "  delimiter: '\"'\nmodel: mlp\n",
+        4,
+        14,
+        "cannot separate cells",
+    ),
     "columns of a dataset": (
         "model: mlp\ndata:\n  name: digits\n  target: y\n",
         4,
