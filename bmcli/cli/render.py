@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
 from typing import IO, TYPE_CHECKING, Any
+
+from bmcli.untrusted import UNSAFE, one_line, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,25 +31,6 @@ UNBOUNDED = 10_000
 
 _LINE_WIDTH = 100
 """Of a quoted source line; longer ones are cut around the caret."""
-
-# C0 but newline and tab, C1, the marks that reverse reading direction, and halves of surrogate pairs (which
-# stand for the undecodable bytes of a file name).
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
-def safe(text: str) -> str:
-    """`text` with every control character shown as an escape; newlines and tabs stay."""
-    return _UNSAFE.sub(_escape, text)
-
-
-def one_line(text: str) -> str:
-    """`text` made safe, on one line: for names and anything else that must not break a layout."""
-    return safe(text.replace("\n", "\\n").replace("\t", "\\t"))
 
 
 def to_json(document: Any, *, indent: int | None = 2) -> str:
@@ -106,7 +88,7 @@ def console(stream: IO[str]) -> Console:
             self, renderable: RenderableType, options: ConsoleOptions | None = None
         ) -> Iterable[Segment]:
             for segment in super().render(renderable, options):
-                if segment.control or not _UNSAFE.search(segment.text):
+                if segment.control or not UNSAFE.search(segment.text):
                     yield segment
                 else:
                     yield Segment(safe(segment.text), segment.style)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bmcli.cli.figures import count, duration, figure, short, size
-from bmcli.cli.render import one_line
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
+from bmcli.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +38,9 @@ def header(run: Run, experiment: Experiment, parameters: int, steps_per_epoch: i
     if getattr(config.model, "closed_form", False):
         parts = ["solved in closed form"]
     else:
+        epochs = training.epochs_of(steps_per_epoch)
         parts = [
-            f"{training.epochs} {'epoch' if training.epochs == 1 else 'epochs'} × {steps_per_epoch:,} steps",
+            f"{epochs} {'epoch' if epochs == 1 else 'epochs'} × {steps_per_epoch:,} steps",
             " ".join([optimizer.registry_name, *([short(rate)] if rate else []), schedule.registry_name]),
             experiment.precision,
         ]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bmcli.config.guess import facts_of
-from bmcli.config.schema import DataConfig, ExperimentConfig
+from bmcli.config.schema import AUTO_EPOCHS, DataConfig, ExperimentConfig
 from bmcli.errors import did_you_mean
 from bmcli.registry import HOMES
 
@@ -262,8 +262,9 @@ def _classes(config: ExperimentConfig) -> Iterator[Finding]:
 
 def _schedule(config: ExperimentConfig) -> Iterator[Finding]:
     warmup = getattr(config.training.schedule, "warmup_epochs", None)
-    if warmup is not None and warmup > config.training.epochs:
-        message = f"a warm-up of {warmup:g} epochs is longer than the training ({config.training.epochs})"
+    epochs = AUTO_EPOCHS[0] if config.training.epochs == "auto" else config.training.epochs
+    if warmup is not None and warmup > epochs:
+        message = f"a warm-up of {warmup:g} epochs is longer than the training ({epochs})"
         path = ("training", "schedule", "warmup_epochs")
         yield Finding(path, message, also=(("training", "epochs"),))
 

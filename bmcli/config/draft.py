@@ -86,13 +86,11 @@ def _side(look: Look) -> int | None:
 def _training(look: Look) -> list[str]:
     if look.task == "regression" and look.examples < _FEW:
         return ["training:", _entry("epochs", 1, "the weights are computed, not searched for")]
-    epochs = 5 if look.kind == "text" and look.examples > 20_000 else 20
-    if look.kind == "table" and look.examples < 20_000:
-        epochs = 50  # an epoch takes no time, and few steps
+    epochs = 5 if look.kind == "text" and look.examples > 20_000 else "auto"
     batch = 32 if look.examples < 2_000 else 64 if look.examples < 20_000 else 128
     return [
         "training:",
-        _entry("epochs", epochs, "passes over the training data"),
+        _entry("epochs", epochs, "passes over the training data; auto: enough for 1,500 steps, 10 to 100"),
         _entry("batch_size", batch, "examples per step"),
         "  optimizer: {name: adam, learning_rate: 1e-3}",
         "  schedule: cosine",

@@ -7,6 +7,7 @@ with `Chosen(kind)` hold a component picked by name from that registry: in YAML 
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -52,6 +53,9 @@ def _not_reserved(name: str) -> str:
         )
     return name
 
+
+AUTO_STEPS, AUTO_EPOCHS = 1_500, (10, 100)
+"""What `epochs: auto` means: as many epochs as make so many steps, within these bounds."""
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Path = Annotated[str, Field(min_length=1), FilePath()]
@@ -192,7 +196,10 @@ class CheckpointConfig(Section):
 class TrainingConfig(Section):
     """How the weights are found."""
 
-    epochs: Annotated[int, Field(ge=1)] = Field(10, description="Passes over the training split.")
+    epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto",
+        description="Passes over the training split; auto: as many as make 1,500 steps, but 10 to 100.",
+    )
     batch_size: Annotated[int, Field(ge=1)] = Field(64, description="Examples per step.")
     optimizer: Chosen_optimizer = Field(description="The rule that changes the weights; default adam.")
     schedule: Chosen_schedule = Field(
@@ -220,6 +227,12 @@ class TrainingConfig(Section):
     checkpoint: CheckpointConfig = Field(
         default_factory=CheckpointConfig, description="When the state is saved."
     )
+
+    def epochs_of(self, steps_per_epoch: int) -> int:
+        """`epochs` as a number: small data need more passes for the same number of steps."""
+        if self.epochs != "auto":
+            return self.epochs
+        return min(max(math.ceil(AUTO_STEPS / steps_per_epoch), AUTO_EPOCHS[0]), AUTO_EPOCHS[1])
 
 
 class InitFrom(Section):

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+
+from bmcli.untrusted import safe_cell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 50
 """Up to so many classes or labels, each has its own column."""
 TOP = 5
-
-_FORMULA = re.compile(r"[=+\-@\t\r]")
-_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 
 
 def to_csv(
@@ -44,12 +42,6 @@ def to_csv(
         return _text(header, _labels(ids, targets, outputs)), None
     header = ["id", "true", "predicted", *_numbered("p", classes)]
     return _text(header, _probabilities(names, ids, targets, outputs)), None
-
-
-def safe_cell(text: str) -> str:
-    """The text, with an apostrophe before what a spreadsheet would run as a formula. Plain numbers stay."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "'" + text if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def _numbered(prefix: str, classes: Sequence[str]) -> list[str]:

@@ -11,13 +11,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 from bmcli.errors import UsageError
 from bmcli.runs import atomic
+from bmcli.untrusted import safe_cell
 
 if TYPE_CHECKING:
     from bmcli.inference.predict import Prediction
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for a formula, at the beginning of a cell."""
 
 
 def check_suffix(path: Path) -> None:
@@ -54,17 +53,6 @@ def flat(prediction: Prediction) -> dict[str, Any]:
     return row
 
 
-def escaped(cell: Any) -> Any:
-    """The cell so that no spreadsheet runs it: texts like formulas get a leading quote; numbers stay."""
-    if not isinstance(cell, str) or not cell.startswith(FORMULA):
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return "'" + cell
-    return cell
-
-
 def _valid(name: str) -> str:
     """The name with bytes that are not UTF-8 written as \\xNN."""
     return os.fsencode(name).decode("utf-8", "backslashreplace") if _has_surrogates(name) else name
@@ -83,7 +71,8 @@ def _write_csv(path: Path, predictions: Iterable[Prediction]) -> None:
                     file, list(row), lineterminator="\n", restval="", extrasaction="ignore"
                 )
                 writer.writeheader()
-            writer.writerow({name: escaped(cell) for name, cell in row.items()})
+            cells = {k: safe_cell(v) if isinstance(v, str) else v for k, v in row.items()}
+            writer.writerow(cells)
 
 
 def _write_jsonl(path: Path, predictions: Iterable[Prediction]) -> None:

@@ -103,6 +103,7 @@ class Trainer:
             model.trainable_variables, gradient_clipping=config.gradient_clipping
         )
         self.loop = StepLoop(model, self.optimizer, spec.task, ema=config.ema)
+        self.epochs = config.epochs_of(feed.steps_per_epoch)
         self.epoch = 1
         self._now = _Epoch()
         self._clock = _Clock()
@@ -112,10 +113,10 @@ class Trainer:
 
     def run(self) -> Iterator[Event]:
         """Train to the end; DivergedError where the loss became NaN or infinite."""
-        while self.epoch <= self.config.epochs and not self.watch.should_stop:
+        while self.epoch <= self.epochs and not self.watch.should_stop:
             yield from self._train_epoch()
             yield self._finish_epoch()
-        early = self.watch.should_stop and self.epoch <= self.config.epochs
+        early = self.watch.should_stop and self.epoch <= self.epochs
         reason = (
             f"no better {self.watch.monitor} for {self.watch.waited} epochs" if early else "all epochs done"
         )
@@ -143,7 +144,7 @@ class Trainer:
     def _rate(self, step: int) -> float:
         whole = (self.epoch - 1) * self.feed.steps_per_epoch + step
         factor = self.config.schedule.rate(  # type: ignore[attr-defined]
-            whole, steps_per_epoch=self.feed.steps_per_epoch, epochs=self.config.epochs
+            whole, steps_per_epoch=self.feed.steps_per_epoch, epochs=self.epochs
         )
         return float(self.config.optimizer.learning_rate * factor)  # type: ignore[attr-defined]
 
@@ -180,12 +181,12 @@ class Trainer:
     def _steps_done(self, rate: float) -> StepsDone:
         loss, metric = self._means()
         per_step = self._now.seconds / max(self._now.step, 1)
-        steps_left = (self.config.epochs - self.epoch + 1) * self.feed.steps_per_epoch - self._now.step
+        steps_left = (self.epochs - self.epoch + 1) * self.feed.steps_per_epoch - self._now.step
         past = [r["seconds"] - r["training_seconds"] for r in self.records]
-        between = (sum(past) / len(past) if past else 0.0) * (self.config.epochs - self.epoch + 1)
+        between = (sum(past) / len(past) if past else 0.0) * (self.epochs - self.epoch + 1)
         return StepsDone(
             epoch=self.epoch,
-            epochs=self.config.epochs,
+            epochs=self.epochs,
             step=self._now.step,
             steps=self.feed.steps_per_epoch,
             loss=loss,
@@ -230,7 +231,7 @@ class Trainer:
         record = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
         self.records.append(record)
         self.watch = self.watch.see(self.epoch, record.get(self.watch.monitor))
-        done = EpochDone(self.epoch, self.config.epochs, record, self.watch.best_epoch == self.epoch)
+        done = EpochDone(self.epoch, self.epochs, record, self.watch.best_epoch == self.epoch)
         self.epoch, self._now = self.epoch + 1, _Epoch()
         return done
 

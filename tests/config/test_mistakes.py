@@ -50,7 +50,12 @@ MISTAKES = {
     "unknown choice": (HEAD + "training: {precision: float8}\n", 3, 23, "float32"),
     "unknown split": (HEAD + "evaluation: {splits: [tset]}\n", 3, 23, "train, validation or test"),
     # types
-    "text for int": (HEAD + "training: {epochs: ten}\n", 3, 20, 'a whole number of at least 1, found "ten"'),
+    "text for int": (
+        HEAD + "training: {epochs: ten}\n",
+        3,
+        20,
+        'a whole number of at least 1 or auto, found "ten"',
+    ),
     "quoted int": (HEAD + 'seed: "10"\n', 3, 7, 'found "10"'),
     "float for int": (HEAD + "training: {epochs: 1.0}\n", 3, 20, "found 1.0"),
     "bool for int": (HEAD + "training: {epochs: true}\n", 3, 20, "found true"),
@@ -69,7 +74,7 @@ MISTAKES = {
     "thousands": (HEAD + "training: {epochs: 1_000}\n", 3, 20, 'found "1_000"'),
     "infinity": (HEAD + "training: {gradient_clipping: .inf}\n", 3, 31, "a number above 0"),
     # ranges
-    "zero epochs": (HEAD + "training: {epochs: 0}\n", 3, 20, "of at least 1, found 0"),
+    "zero epochs": (HEAD + "training: {epochs: 0}\n", 3, 20, "of at least 1 or auto, found 0"),
     "share of one": ("model: mlp\ndata: {name: digits, test: 1.0}\n", 2, 28, "below 1"),
     "negative rate": (HEAD + "training: {optimizer: {learning_rate: -1}}\n", 3, 39, "above 0, found -1"),
     "kernel": ("data: digits\nmodel: {name: cnn, kernel_size: 99}\n", 2, 33, "from 1 to 63"),

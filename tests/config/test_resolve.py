@@ -32,7 +32,18 @@ def test_defaults(folder: Path) -> None:
     assert config.name == "my_cnn"
     assert config.training.optimizer.registry_name == "adam"
     assert config.training.schedule.registry_name == "constant"
-    assert config.training.epochs == 10
+    assert config.training.epochs == "auto"
+
+
+@pytest.mark.parametrize(
+    ("steps_per_epoch", "epochs"), [(1, 100), (15, 100), (16, 94), (149, 11), (5000, 10)]
+)
+def test_small_data_get_more_epochs(folder: Path, steps_per_epoch: int, epochs: int) -> None:
+    written(
+        folder, auto="data: digits\nmodel: mlp\n", said="data: digits\nmodel: mlp\ntraining: {epochs: 3}\n"
+    )
+    assert load("auto.yaml").training.epochs_of(steps_per_epoch) == epochs
+    assert load("said.yaml").training.epochs_of(steps_per_epoch) == 3
 
 
 @pytest.mark.parametrize(

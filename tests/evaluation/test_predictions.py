@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from bmcli.evaluation.metrics import epoch_metrics
-from bmcli.evaluation.predictions import safe_cell, to_csv
+from bmcli.evaluation.predictions import to_csv
+from bmcli.untrusted import safe, safe_cell
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -87,7 +88,14 @@ def test_many_labels_are_listed_by_index() -> None:
 def test_formulas_are_disarmed(name: str) -> None:
     text, _ = to_csv("binary", ("a", name), [name], np.array([1]), np.array([[0.5, 0.5]], np.float32))
     (row,) = rows_of(text)
-    assert row["id"] == row["true"] == "'" + name
+    assert row["id"] == row["true"] == "'" + safe(name)
+
+
+def test_no_cell_reaches_a_terminal_as_a_code() -> None:
+    name = "\x1b[31mred\u202e"
+    text, _ = to_csv("binary", ("a", name), [name], np.array([1]), np.array([[0.5, 0.5]], np.float32))
+    (row,) = rows_of(text)
+    assert row["id"] == row["true"] == r"\x1b[31mred\u202e"
 
 
 @pytest.mark.parametrize("name", ["-1", "+1", "-0.5", "1e-3", "a-b", "x=1"])

@@ -81,8 +81,9 @@ def _data(config: ExperimentConfig) -> str:
 
 def _training(config: ExperimentConfig) -> str:
     training = config.training
+    epochs = "10 to 100" if training.epochs == "auto" else training.epochs
     parts = [
-        f"{training.epochs} epoch{'s' if training.epochs != 1 else ''}, batches of {training.batch_size}",
+        f"{epochs} epoch{'s' if epochs != 1 else ''}, batches of {training.batch_size}",
         _component(training.optimizer.to_config(), most=1),
         _component(training.schedule.to_config(), most=0),
         training.precision,

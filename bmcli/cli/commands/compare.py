@@ -39,7 +39,8 @@ def _tables(comparison: Comparison) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    from bmcli.cli.render import one_line, table
+    from bmcli.cli.render import table
+    from bmcli.untrusted import one_line
 
     ids = [run["id"] for run in comparison.runs]
     parts: list[RenderableType] = []
@@ -71,7 +72,7 @@ def _figure(value: float | None) -> str:
 
 
 def _value(key: str, value: Any) -> str:
-    from bmcli.cli.render import one_line
+    from bmcli.untrusted import one_line
 
     if value is None:
         return "–"

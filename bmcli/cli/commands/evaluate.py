@@ -46,7 +46,7 @@ def evaluate(
 def figures(evaluation: Evaluation) -> str:
     """The compact table of an evaluation: the headline beside the trivial answer, then the other figures,
     then where it fails."""
-    from bmcli.cli.render import one_line
+    from bmcli.untrusted import one_line
 
     what = "examples" if evaluation.examples != 1 else "example"
     lines = [f"{one_line(evaluation.split)}, {evaluation.examples:,} {what}"]

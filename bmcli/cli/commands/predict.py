@@ -154,7 +154,7 @@ def _row(name: str, answer: str, more: str, width: int) -> str:
 
 def _name(name: str) -> str:
     """On one line; of a long one the end where it is a path, else the beginning."""
-    from bmcli.cli.render import one_line
+    from bmcli.untrusted import one_line
 
     name = one_line(name)
     if len(name) <= NAME_WIDTH:
@@ -173,7 +173,7 @@ def _answer(prediction: Prediction) -> tuple[str, str]:
 
 
 def _listed(choices: Sequence[Choice]) -> str:
-    from bmcli.cli.render import one_line
+    from bmcli.untrusted import one_line
 
     return ", ".join(f"{one_line(c.label)} {_probability(c.probability)}" for c in choices)
 
@@ -187,7 +187,7 @@ def _probability(p: float) -> str:
 
 def _card(prediction: Prediction, run: str, target_name: str) -> str:
     """A single answer, with a bar for each class."""
-    from bmcli.cli.render import one_line
+    from bmcli.untrusted import one_line
 
     head = f"{_name(prediction.input)} · {run}"
     if prediction.value is not None:
