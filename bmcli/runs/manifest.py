@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bmcli.errors import IntegrityError
 from bmcli.runs import atomic
-from bmcli.runs.layout import MANIFEST
+from bmcli.runs.layout import MANIFEST, RECORD
 
 FORMAT = 1
 
@@ -56,12 +56,14 @@ class Manifest:
 
 
 def read(folder: Path) -> Manifest:
-    """The run's manifest, empty where it has none yet; IntegrityError where it is damaged."""
+    """The run's manifest; empty where a run is just begun, IntegrityError where it is damaged or lost."""
     path = folder / MANIFEST
     try:
         data = json.loads(path.read_bytes())
     except FileNotFoundError:
-        return Manifest()
+        if not (folder / RECORD).exists():
+            return Manifest()
+        raise IntegrityError(f"{folder} has lost its {MANIFEST}: nothing vouches for its files") from None
     except ValueError as error:
         raise IntegrityError(f"{path} is damaged: {error}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:

@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM: as a request while training, which then saves and stops; elsewhere at once."""
+"""Ctrl-C and SIGTERM: as a request while training, which then saves and stops; elsewhere at once.
+
+That the terminal is gone (SIGHUP) ends neither a training nor what follows it.
+"""
 
 from __future__ import annotations
 
@@ -66,6 +69,7 @@ def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None
         yield
         return
     before = {number: signal.signal(number, handler) for number in EXIT_CODES}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield
     finally:

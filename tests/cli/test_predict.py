@@ -122,7 +122,7 @@ def test_a_csv_holds_no_formulas(invoke, image_run, tmp_path):
     assert "4 predictions" in done.err
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["input"] for row in rows] == ["[red].png", "img[/b].png", "'=cmd().png", "\x1b[31m.png"]
+    assert [row["input"] for row in rows] == ["[red].png", "img[/b].png", "'=cmd().png", r"\x1b[31m.png"]
     assert {row["label"] for row in rows} == {"[red]", "'=cmd()"}
     assert all(float(row["probability"]) >= float(row["probability_2"]) for row in rows)
 

@@ -42,7 +42,7 @@ def experiment(monitor: str = "val_loss") -> Any:
         test=None,
     )
     training = SimpleNamespace(
-        epochs=12,
+        epochs_of=lambda steps: 12,
         optimizer=SimpleNamespace(registry_name="adam", learning_rate=1e-3),
         schedule=SimpleNamespace(registry_name="cosine"),
         monitor=monitor,

@@ -65,8 +65,13 @@ def test_damage_is_found_on_reading_and_by_verify(run: Run) -> None:
 def test_without_a_manifest_nothing_is_verified(run: Run) -> None:
     run.seal("completed")
     (run.path / layout.MANIFEST).unlink()
-    with pytest.raises(IntegrityError, match=r"has lost its manifest\.json"):
-        run.verify()
+    for use in (
+        run.verify,
+        lambda: run.read_text(layout.RECORD),
+        lambda: run.write_text("config.yaml", "a: 1\n"),
+    ):
+        with pytest.raises(IntegrityError, match=r"has lost its manifest\.json"):
+            use()
 
 
 def test_growing_files_join_the_manifest_with_the_seal(run: Run) -> None:
