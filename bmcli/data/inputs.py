@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp"})
 TEXT_SUFFIXES = frozenset({".txt", ".text", ".md"})
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
+SUFFIXES = {"image": IMAGE_SUFFIXES, "text": TEXT_SUFFIXES | TABLE_SUFFIXES, "table": TABLE_SUFFIXES}
 STDIN = "-"
 PIECE = {"image": 256, "text": 1024, "table": 4096}
 """Examples read, and handed on, at a time."""
 LONGEST_LINE = 16 * 2**20
 """Bytes of a line that is read as one text."""
+LONGEST_TEXT = 64 * 2**20
+"""Bytes of a file that is read as one text."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,14 @@ def read(inputs: Sequence[str], reading: Reading, *, stdin: IO[bytes] | None = N
     return _texts(inputs, reading, stdin)
 
 
+def reads(path: Path, inputs: Sequence[str], reading: Reading) -> bool:
+    """Whether a file, by whatever name, is one of those that the inputs stand for."""
+    if reading.texts or not path.exists():
+        return False
+    files = (file for name in inputs for file in _files(name, SUFFIXES[reading.kind], []))
+    return any(Path(file).exists() and path.samefile(file) for file in files)
+
+
 def _plural(kind: Kind) -> str:
     return {"image": "pictures", "text": "texts", "table": "rows of tables"}[kind]
 
@@ -113,7 +124,7 @@ def _images(inputs: Sequence[str], stdin: IO[bytes]) -> Iterator[Inputs]:
             yield piece()
             yield _image_from(stdin)
             continue
-        for path in _files(name, IMAGE_SUFFIXES, problems):
+        for path in _files(name, SUFFIXES["image"], problems):
             paths.append(path)
             if len(paths) == PIECE["image"]:
                 yield piece()
@@ -170,7 +181,7 @@ def _each_text(
         if name == STDIN:
             yield from (_lines if reading.lines else _text_from)(STDIN, stdin, problems)
             continue
-        for path in _files(name, TEXT_SUFFIXES | TABLE_SUFFIXES, problems, or_text=True):
+        for path in _files(name, SUFFIXES["text"], problems, or_text=True):
             if Path(path).suffix.lower() in TABLE_SUFFIXES and not reading.lines:
                 yield from _texts_of_table(path, reading, problems)
                 continue
@@ -182,8 +193,12 @@ def _each_text(
 
 
 def _text_from(name: str, file: IO[bytes], problems: list[Problem]) -> Iterator[tuple[str, str]]:
+    data = file.read(LONGEST_TEXT + 1)
+    if len(data) > LONGEST_TEXT:
+        problems.append(Problem(f"larger than {LONGEST_TEXT // 2**20} MiB", Place(name)))
+        return
     try:
-        yield name, file.read().decode("utf-8-sig")
+        yield name, data.decode("utf-8-sig")
     except UnicodeDecodeError:
         problems.append(Problem("not UTF-8", Place(name)))
 
@@ -253,7 +268,7 @@ def _tables(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterat
 
     problems: list[Problem] = []
     for name in inputs:
-        for path in [STDIN] if name == STDIN else _files(name, TABLE_SUFFIXES, problems):
+        for path in [STDIN] if name == STDIN else _files(name, SUFFIXES["table"], problems):
             frame = _frame(path, reading, problems, stdin)
             if frame is None:
                 continue
@@ -354,8 +369,14 @@ def _below(folder: str, suffixes: frozenset[str], problems: list[Problem]) -> It
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         for each in sorted(names):
-            if not each.startswith(".") and Path(each).suffix.lower() in suffixes:
-                found = True
-                yield f"{parent.rstrip(os.sep)}{os.sep}{each}" if parent != os.sep else f"{os.sep}{each}"
+            if each.startswith(".") or Path(each).suffix.lower() not in suffixes:
+                continue
+            found = True
+            path = f"{parent.rstrip(os.sep)}{os.sep}{each}" if parent != os.sep else f"{os.sep}{each}"
+            if os.path.isfile(path):  # noqa: PTH113 - once for every file of a folder
+                yield path
+            else:  # to open a pipe that lies there would wait for ever
+                what = "not a regular file" if os.path.exists(path) else "a link to nothing"  # noqa: PTH110
+                problems.append(Problem(what, Place(path)))
     if not found:
         problems.append(Problem(f"holds no {', '.join(sorted(suffixes))} file", Place(folder)))

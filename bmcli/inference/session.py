@@ -6,11 +6,12 @@ Through ONNX Runtime neither TensorFlow nor Keras is imported, and no code of th
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from bmcli.errors import IntegrityError
+from bmcli.errors import IntegrityError, ResourceError
 from bmcli.runs.layout import MODEL_ONNX
 
 if TYPE_CHECKING:
@@ -49,16 +50,22 @@ def open_session(run: Run, *, model: keras.Model | None = None, trust_code: bool
     return KerasSession(model)
 
 
+_DTYPES = {"tensor(int32)": np.dtype("int32"), "tensor(float)": np.dtype("float32")}
+
+
 class OnnxSession:
     """A model in ONNX Runtime, on the CPU.
 
     model: the bytes of the .onnx file; origin: its name, for messages.
+    width: how many columns its output has.
     Raises IntegrityError where ONNX Runtime cannot read it, or it is not one of bm's.
     """
 
     engine: Literal["onnx", "keras"] = "onnx"
 
     def __init__(self, model: bytes, *, origin: str = MODEL_ONNX, threads: int | None = None) -> None:
+        # It would keep a record of every use in the home folder, and bm tells nobody anything.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -68,6 +75,9 @@ class OnnxSession:
         # preprocessing that runs beside them.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
+        # The model is the whole file: without this, its weights may lie in others of the working directory.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+        self._origin = origin
         hint = "`bm export RUN --format onnx` makes it again"
         try:
             self._session = onnxruntime.InferenceSession(
@@ -76,18 +86,34 @@ class OnnxSession:
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base
             raise IntegrityError(f"{origin} is damaged: {_first_line(error)}", hint=hint) from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if [i.name for i in inputs] != ["input"] or [o.name for o in outputs] != ["output"]:
+        if (
+            [i.name for i in inputs] != ["input"]
+            or [o.name for o in outputs] != ["output"]
+            or inputs[0].type not in _DTYPES
+            or outputs[0].type != "tensor(float)"
+            or not _is_table(outputs[0].shape)
+        ):
             raise IntegrityError(f"{origin} is not a model of bm: its input and output differ", hint=hint)
-        self._width = int(outputs[0].shape[1])
-        self._dtype = np.dtype({"tensor(int32)": "int32", "tensor(float)": "float32"}[inputs[0].type])
+        self.width = int(outputs[0].shape[1])
+        self._dtype = _DTYPES[inputs[0].type]
 
     def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
-        """See Session."""
-        parts = [
-            self._session.run(["output"], {"input": np.ascontiguousarray(batch, dtype=self._dtype)})[0]
-            for batch in _batches(inputs, batch_size)
-        ]
-        return np.concatenate(parts) if parts else np.zeros((0, self._width), np.float32)
+        """See Session; IntegrityError where the model cannot be run, or answers in another shape."""
+        parts = [self._answer(batch) for batch in _batches(inputs, batch_size)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.width), np.float32)
+
+    def _answer(self, batch: np.ndarray) -> np.ndarray:
+        batch = np.ascontiguousarray(batch, dtype=self._dtype)
+        try:
+            (output,) = self._session.run(["output"], {"input": batch})
+        except Exception as error:
+            reason = _first_line(error)
+            if "allocate" in reason or "bad_alloc" in reason:
+                raise ResourceError(f"out of memory: {self._origin} cannot be run on {len(batch)} inputs") from error
+            raise IntegrityError(f"{self._origin} cannot be run: {reason}") from error
+        if output.shape != (len(batch), self.width):
+            raise IntegrityError(f"{self._origin} answers {len(batch)} inputs with {list(output.shape)} numbers")
+        return output
 
 
 class KerasSession:
@@ -122,6 +148,11 @@ def _trimmed(batch: np.ndarray) -> np.ndarray:
         return batch
     used = np.flatnonzero(batch.any(axis=0))
     return batch[:, : used[-1] + 1 if len(used) else 1]
+
+
+def _is_table(shape: Sequence[object]) -> bool:
+    """Whether an output has two axes, the second of them of known size."""
+    return len(shape) == 2 and isinstance(shape[1], int) and shape[1] > 0
 
 
 def _first_line(error: Exception) -> str:

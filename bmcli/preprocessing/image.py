@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SIZE = (64, 64)
 DEFAULT_CACHE_BYTES = 4 * 2**30
+MOST_PIXELS = 89_478_485
+"""`readers.images` takes no larger picture, so that none is made of this size."""
 LOOKED_AT = 256
 """How many pictures decide whether all are grey."""
 CHUNK_BYTES = 16 * 2**20
@@ -48,7 +50,8 @@ class ImagePreprocessing:
     """The training pictures as decoded while fitting, so that they are not decoded again."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.height <= 65536 and 0 < self.width <= 65536 and self.channels in (1, 3)):
+        sides = 0 < self.height <= 65536 and 0 < self.width <= 65536
+        if not (sides and self.height * self.width <= MOST_PIXELS and self.channels in (1, 3)):
             raise ValueError("size or channels")
         if not len(self.scale) == len(self.offset) == self.channels:
             raise ValueError("one scale and one offset per channel are needed")

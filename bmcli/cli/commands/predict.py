@@ -61,6 +61,10 @@ def predict(
         session.note(f"{chosen.id} has no model.onnx: predicting through Keras, which takes longer to start")
     predictor = inference.open_predictor(chosen, trust_code=trust_code)
     reading = inference.reading_of(chosen, predictor.preprocessing, texts=text, lines=lines)
+    if output is not None and readers.reads(output, inputs, reading):
+        from bmcli.errors import UsageError
+
+        raise UsageError(f"--output {output} is one of the inputs", hint="choose another file")
     pieces = predictor.stream(readers.read(inputs, reading), top_k=top_k, batch_size=batch_size)
     shown = _Shown(session, chosen.id, predictor.spec.target_name, quiet=output is not None)
     if output is not None:

@@ -70,7 +70,15 @@ def split(
 
 
 def _from_folder(folder: Path, names: Mapping[str, str]) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
+    found = {}
+    for name in names:
+        path = folder / name
+        if not path.is_file():
+            continue
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: it is not what it should be")
+        found[name] = path.read_bytes()
+    return found
 
 
 def _from_archive(path: Path, folder: str, names: Mapping[str, str]) -> dict[str, bytes]:

@@ -18,7 +18,7 @@ from bmcli.data.named._idx_files import NAMES
 from bmcli.errors import DataError
 
 MAX_BYTES = 512 * 2**20
-"""What a .gz may unpack to."""
+"""Of a file, and of what a .gz unpacks to."""
 
 
 def load(files: Mapping[str, Path], md5: Mapping[str, str], classes: tuple[str, ...]) -> Parts:
@@ -60,19 +60,23 @@ def image_split(images: np.ndarray, labels: np.ndarray, split: str, classes: int
 
 def parse(data: bytes, path: Path) -> np.ndarray:
     """The array in an IDX file's bytes, uint8; DataError where it is none."""
-    if len(data) < 4 or data[:3] != b"\0\0\x08":
+    if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 4:
         raise DataError(f"{path} is no IDX file of bytes")
     axes = data[3]
+    if len(data) < 4 + 4 * axes:
+        raise DataError(f"{path} is damaged: it ends within its header")
     shape = tuple(int(n) for n in np.frombuffer(data[4 : 4 + 4 * axes], ">u4"))
     size = 1
     for n in shape:
         size *= n
-    if len(shape) != axes or len(data) != 4 + 4 * axes + size:
+    if len(data) != 4 + 4 * axes + size:
         raise DataError(f"{path} is damaged: {len(data):,} bytes do not fit its header {shape}")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
 def _unpacked(path: Path) -> bytes:
+    if path.stat().st_size > MAX_BYTES:
+        raise DataError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: it is not what it should be")
     data = path.read_bytes()
     if path.suffix != ".gz":
         return data

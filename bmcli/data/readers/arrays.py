@@ -7,6 +7,8 @@ are scaled to 0 to 255 and rounded. Two axes, [N, features], are a table with co
 
 from __future__ import annotations
 
+import lzma
+import math
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -16,18 +18,22 @@ from pathlib import Path
 import numpy as np
 
 from bmcli.data.bundle import Images, Table
-from bmcli.errors import DataError, Place
+from bmcli.errors import DataError, Place, ResourceError
 
 SPLIT_NAMES = {"train": "train", "validation": "val", "test": "test"}
+BOMB_BYTES = 128 * 2**20
+BOMB_RATIO = 500
+"""What unpacks to more than this, and to so many times its size, is a bomb: zeros shrink a thousandfold."""
 
 
 def open_npz(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
     """The arrays of a .npz, those of `names` or all; never a pickled object.
 
-    Raises DataError where it is no .npz, an array is missing, or one holds objects.
+    Raises DataError where it is no .npz, an array is missing, or one holds objects or claims more than is
+    there; ResourceError where it is too large for the memory.
     """
     try:
-        opened = np.load(path, allow_pickle=False)
+        opened = np.load(path, mmap_mode="r", allow_pickle=False)  # maps what is a single array, of any size
         if not isinstance(opened, np.lib.npyio.NpzFile):
             raise DataError(f"{path} is a single array, not a .npz", place=Place(str(path)))
         with opened as file:
@@ -38,14 +44,56 @@ def open_npz(path: Path, names: Sequence[str] | None = None) -> dict[str, np.nda
                     place=Place(str(path)),
                     hint=f"it holds {', '.join(file.files) or 'nothing'}",
                 )
-            return {name: file[name] for name in (names or file.files)}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            names = names or file.files
+            for name in names:
+                _require_plausible(file.zip, name, path)
+            return {name: file[name] for name in names}
+    except MemoryError as error:
+        raise ResourceError(f"{path} does not fit into memory") from error
+    except _FAILURES as error:
         what = (
             "holds Python objects, which are not read"
             if "pickle" in str(error)
             else f"cannot be read: {error}"
         )
         raise DataError(f"{path} {what}", place=Place(str(path))) from error
+
+
+# What a damaged or encrypted zip raises, or one packed in a way that is not known.
+_FAILURES = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    OverflowError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+
+
+def _require_plausible(archive: zipfile.ZipFile, name: str, path: Path) -> None:
+    """DataError where an array's header promises more than the archive holds, or it is a bomb; found out
+    without unpacking it."""
+    info = archive.getinfo(name if name in archive.namelist() else f"{name}.npy")
+    with archive.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(member)
+        held = info.file_size - member.tell()
+    if dtype.hasobject:
+        return  # refused when it is read
+    if info.file_size > max(BOMB_BYTES, BOMB_RATIO * info.compress_size):
+        raise DataError(
+            f"{path}: {name} would unpack from {info.compress_size / 2**20:,.1f} MiB "
+            f"to {info.file_size / 2**30:,.1f} GiB: that is no data",
+            place=Place(str(path)),
+        )
+    if math.prod(shape) * dtype.itemsize != held:
+        raise DataError(
+            f"{path} is damaged: the header of {name} does not fit its {held:,} bytes", place=Place(str(path))
+        )
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def _sort(path: Path, folder: Path, root: Path, suffixes: frozenset[str], found:
 
 def _split_folders(root: Path) -> dict[str, Path]:
     """The split folders, where the training one is there and holds class folders."""
-    folders = {entry.name: Path(entry.path) for entry in _entries(root) if entry.is_dir()}
+    folders = {entry.name: Path(entry.path) for entry in _entries(root) if _is_folder(entry)}
     found: dict[str, Path] = {}
     for split, names in SPLIT_FOLDERS.items():
         matching = [path for name, path in folders.items() if name.lower() in names]
@@ -110,9 +110,14 @@ def _split_folders(root: Path) -> dict[str, Path]:
             )
         if matching:
             found[split] = matching[0]
-    if "train" not in found or not any(entry.is_dir() for entry in _entries(found["train"])):
+    if "train" not in found or not any(_is_folder(entry) for entry in _entries(found["train"])):
         return {}
     return found
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Also where it is a link; one that leads to itself, on which `entry.is_dir` fails, is none."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -140,7 +145,7 @@ def _walk(folder: Path, root: Path, problems: list[Problem], above: set[str]) ->
                 what = "a link that leaves the folder" if not inside else "a link back to a folder above it"
                 problems.append(Problem(what, Place(_shown(_relative(target_of=path, root=root)))))
                 continue
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _walk(path, root, problems, above)
         else:
             yield path

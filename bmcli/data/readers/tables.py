@@ -25,6 +25,10 @@ CHUNK_ROWS = 50_000
 CELL_LIMIT = 64 * 2**20
 """Characters in one CSV cell: more means a quote that is never closed."""
 
+SPARSE_CELLS = 10_000_000
+SPARSE_RATIO = 100
+"""A table of more cells, of which fewer than one in so many is given, is none: a small file may fill memory."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -72,7 +76,10 @@ def read(path: Path, *, delimiter: str | None = None, header: bool = True) -> Fr
         raise DataError(
             f"{path} cannot be read: {error.strerror or error}", place=Place(str(path))
         ) from error
-    if not frame.data.width or not (frame.data.height or frame.problems):
+    if not frame.data.width:
+        what = "holds no usable rows" if frame.problems else "holds no rows"
+        raise DataError(f"{path} {what}", place=Place(str(path)), problems=frame.problems)
+    if not (frame.data.height or frame.problems):
         raise DataError(f"{path} holds no rows", place=Place(str(path)))
     return frame
 
@@ -228,6 +235,13 @@ def _read_jsonl(path: Path) -> Frame:
             rows.append(row)
             lines.append(line)
     names = list(dict.fromkeys(name for item in objects for name in item))
+    cells = sum(map(len, objects))
+    if len(names) * len(objects) > max(SPARSE_CELLS, SPARSE_RATIO * cells):
+        raise DataError(
+            f"{path} is no table: {len(objects):,} rows have {len(names):,} different keys, "
+            f"{cells / len(objects):.1f} each",
+            place=Place(str(path)),
+        )
     columns = [_json_column(name, [item.get(name) for item in objects]) for name in names]
     return Frame(
         path,
