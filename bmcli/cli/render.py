@@ -29,6 +29,9 @@ MOST_PROBLEMS = 20
 UNBOUNDED = 10_000
 """The width of what goes into a pipe or a file: lines there are not folded."""
 
+_LONGEST_LINE = 1_000
+"""Characters of a line of an error; a name from outside may have a million."""
+
 _LINE_WIDTH = 100
 """Of a quoted source line; longer ones are cut around the caret."""
 
@@ -147,7 +150,7 @@ def error_text(error: BmError) -> str:
     problems = error.problems
     if len(problems) == 1 and (not error.message or error.message == problems[0].message):
         only = problems[0]
-        return "\n".join(_problem_lines("error: " + only.message, only.place, only.hint or error.hint))
+        return _joined(_problem_lines("error: " + only.message, only.place, only.hint or error.hint))
     lines = _problem_lines("error: " + error.message, error.place, None)
     for problem in problems[:MOST_PROBLEMS]:
         lines += ["  " + line for line in _listed(problem)]
@@ -155,7 +158,11 @@ def error_text(error: BmError) -> str:
         lines.append(f"  … and {len(problems) - MOST_PROBLEMS:,} more (all with --json)")
     if error.hint:
         lines += _hint_lines(error.hint)
-    return "\n".join(lines)
+    return _joined(lines)
+
+
+def _joined(lines: list[str]) -> str:
+    return "\n".join(line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…" for line in lines)
 
 
 def _listed(problem: Problem) -> list[str]:

@@ -88,7 +88,7 @@ def evaluate_run(
     config = resolve.load(run.verified(layout.CONFIG), run_code=trust_code, paths_exist=False)
     names = (layout.PREPROCESSING, layout.TOKENIZER)
     preprocessing, spec = preprocessings.load({n: run.read_text(n) for n in names if run.exists(n)})
-    session = open_session(run)
+    session = open_session(run, spec)
     if session.engine == "keras":
         note("predictions go through Keras: the run has no model.onnx")
     if data is not None:

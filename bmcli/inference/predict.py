@@ -161,7 +161,7 @@ def open_predictor(run: Run, *, trust_code: bool = False) -> Predictor:
     from bmcli.inference.session import open_session
 
     preprocessing, spec = load_preprocessing(run)
-    return Predictor(run.id, preprocessing, spec, open_session(run, trust_code=trust_code))
+    return Predictor(run.id, preprocessing, spec, open_session(run, spec, trust_code=trust_code))
 
 
 def needs_keras(run: Run) -> bool:

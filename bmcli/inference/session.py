@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from bmcli.errors import IntegrityError, ResourceError
-from bmcli.runs.layout import MODEL_ONNX
+from bmcli.runs.layout import MODEL_ONNX, PREPROCESSING
 
 if TYPE_CHECKING:
     import keras
 
+    from bmcli.data.bundle import DataSpec
     from bmcli.runs.run import Run
 
 
@@ -33,16 +34,30 @@ class Session(Protocol):
         ...
 
 
-def open_session(run: Run, *, model: keras.Model | None = None, trust_code: bool = False) -> Session:
+def open_session(
+    run: Run,
+    spec: DataSpec | None = None,
+    *,
+    model: keras.Model | None = None,
+    trust_code: bool = False,
+) -> Session:
     """The run's model in the engine it has.
 
-    model: the finished Keras model, where the caller has it, for a run without model.onnx; trust_code:
-    whether Python files kept in the run may be run to build it. Raises IntegrityError where a file is damaged
-    or lost, UsageError where code would have to be trusted.
+    spec: what its preprocessing says it answers, where that is to be checked; model: the finished Keras
+    model, where the caller has it, for a run without model.onnx; trust_code: whether Python files kept in the
+    run may be run to build it. Raises IntegrityError where a file is damaged or lost or does not fit `spec`,
+    UsageError where code would have to be trusted.
     """
     published = (run.record.onnx or {}).get("published", False)
     if published or run.exists(MODEL_ONNX):
-        return OnnxSession(run.read_bytes(MODEL_ONNX), origin=str(run.path / MODEL_ONNX))
+        session = OnnxSession(run.read_bytes(MODEL_ONNX), origin=str(run.path / MODEL_ONNX))
+        wanted = max(len(spec.classes), 1) if spec is not None else session.width
+        if session.width != wanted:
+            raise IntegrityError(
+                f"{run.path / MODEL_ONNX} answers with {session.width} numbers, the run's {PREPROCESSING} "
+                f"expects {wanted}"
+            )
+        return session
     if model is None:
         from bmcli.inference.keras_model import rebuild
 
@@ -109,10 +124,14 @@ class OnnxSession:
         except Exception as error:
             reason = _first_line(error)
             if "allocate" in reason or "bad_alloc" in reason:
-                raise ResourceError(f"out of memory: {self._origin} cannot be run on {len(batch)} inputs") from error
+                raise ResourceError(
+                    f"out of memory: {self._origin} cannot be run on {len(batch)} inputs"
+                ) from error
             raise IntegrityError(f"{self._origin} cannot be run: {reason}") from error
         if output.shape != (len(batch), self.width):
-            raise IntegrityError(f"{self._origin} answers {len(batch)} inputs with {list(output.shape)} numbers")
+            raise IntegrityError(
+                f"{self._origin} answers {len(batch)} inputs with {list(output.shape)} numbers"
+            )
         return output
 
 

@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from bmcli.runs.run import Run
 
-CONFIG, DATA, DAMAGED = 2, 3, 4
+CONFIG, DATA, DAMAGED, RESOURCES = 2, 3, 4, 6
 
 
 @dataclass
@@ -57,9 +57,9 @@ class Place:
         self.file("c.yaml", content)
         return ["check", "c.yaml", *more]
 
-    def build(self, data: str) -> list[str]:
+    def build(self, data: str, model: str = "linear") -> list[str]:
         """`bm check --build` of a config with this `data:`, in flow style: it reads the data."""
-        return self.check(f"data: {{{data}}}\nmodel: linear\n", "--build")
+        return self.check(f"data: {{{data}}}\nmodel: {model}\n", "--build")
 
     def run(self) -> Path:
         """The directory of a finished run on pictures of digits."""
@@ -73,17 +73,17 @@ class Place:
         seal(path)
         return path
 
-    def edited(self, name: str, **changes: Any) -> Path:
+    def edited(self, file: str, **changes: Any) -> Path:
         """A run with other values in one of its JSON files, for which its manifest vouches."""
         path = self.run()
-        document = json.loads((path / name).read_text())
+        document = json.loads((path / file).read_text())
         for key, value in changes.items():
             *above, last = key.split("__")
             inner = document
             for step in above:
                 inner = inner[step]
             inner[last] = value
-        (path / name).write_text(json.dumps(document))
+        (path / file).write_text(json.dumps(document))
         seal(path)
         return path
 
@@ -102,10 +102,9 @@ class Place:
                 )
         return self.work / "photos"
 
-    def picture(self, name: str | bytes, content: bytes) -> list[str]:
+    def picture(self, name: str, content: bytes) -> list[str]:
         """`bm check --build` of a folder with one bad picture among good ones."""
-        path = os.path.join(os.fsencode(self.pictures() / "a"), os.fsencode(name))
-        Path(os.fsdecode(path)).write_bytes(content)
+        (self.pictures() / "a" / name).write_bytes(content)
         return self.build("path: photos")
 
 
@@ -123,7 +122,8 @@ def seal(run: Path) -> None:
 class Case:
     """make: puts the input there, returns the command line. code: the exit status; says: on stderr (or on
     stdout where the status is 0). writes: what may change below the root. env: more variables. slow: it needs
-    TensorFlow, or much time to make."""
+    TensorFlow, or much time to make. lines: how long the message may be: more where it lists many mistakes.
+    fault: what is known to be wrong with bm here."""
 
     name: str
     make: Callable[[Place], list[str]]
@@ -132,6 +132,7 @@ class Case:
     writes: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     slow: bool = False
+    lines: int = 25
     fault: str | None = None
 
 
@@ -182,10 +183,10 @@ def _merge_bomb() -> str:
 TAG = "data: !!python/object/apply:os.mkdir ['{}']\n"
 
 simple("yaml: alias bomb", CONFIG, "aliases written out", make=lambda p: p.check(_bomb()))
-simple("yaml: merge-key bomb", CONFIG, "merge keys", make=lambda p: p.check(_merge_bomb()))
+simple("yaml: merge-key bomb", CONFIG, "merge keys", lines=100, make=lambda p: p.check(_merge_bomb()))
 simple("yaml: 100,000 levels", CONFIG, "deeper than", make=lambda p: p.check("a: " + "[" * 100_000))
-simple("yaml: huge key", CONFIG, "unknown", make=lambda p: p.check("k" * 900_000 + ": 1\n"))
-simple("yaml: huge name", CONFIG, "name", make=lambda p: p.check("name: " + "k" * 900_000))
+simple("yaml: huge key", CONFIG, "unknown", make=lambda p: p.check("? " + "k" * 900_000 + "\n: 1\n"))
+simple("yaml: huge name", CONFIG, "name", slow=True, make=lambda p: p.check("name: " + "k" * 900_000))
 simple("yaml: huge list", CONFIG, "values", make=lambda p: p.check("a: [" + "1," * 450_000 + "]"))
 simple("yaml: python tag", CONFIG, "tag", make=lambda p: p.check(TAG.format(p.canary)))
 simple(
@@ -194,14 +195,32 @@ simple(
     "tag",
     make=lambda p: p.check("data: digits\n", f"model=!!python/object/apply:os.mkdir ['{p.canary}']"),
 )
-simple("yaml: the same key 10,000 times", CONFIG, "twice", make=lambda p: p.check("seed: 1\n" * 10_000))
+simple(
+    "yaml: the same key 10,000 times",
+    CONFIG,
+    "twice",
+    lines=100,
+    make=lambda p: p.check("seed: 1\n" * 10_000),
+)
 simple("yaml: NUL bytes", CONFIG, "NUL", make=lambda p: p.check(b"seed: 1\n" + b"\0" * 1000))
 simple("yaml: UTF-16", CONFIG, "UTF-8", make=lambda p: p.check("data: digits\n".encode("utf-16")))
 simple("yaml: not UTF-8", CONFIG, "0xff", make=lambda p: p.check(b"data: d\xff\n"))
 simple("yaml: 50 MB", CONFIG, "larger", make=lambda p: p.check(b"# x\n" * (50_000_000 // 4)))
 simple("yaml: terminal codes", CONFIG, r"\x1b[31m", make=lambda p: p.check('"\\e[31m\\e]0;x\\a": 1\n'))
-simple("yaml: text that turns round", CONFIG, r"\u202e", make=lambda p: p.check("data: digits\nx\u202ey: 1\n"))
-simple("yaml: a name with dots", CONFIG, "name", make=lambda p: p.check("name: ../../x\ndata: digits\n"))
+simple(
+    "yaml: text that turns round",
+    CONFIG,
+    r"\u202e",
+    slow=True,
+    make=lambda p: p.check("data: digits\nx\u202ey: 1\n"),
+)
+simple(
+    "yaml: a name with dots",
+    CONFIG,
+    "name",
+    slow=True,
+    make=lambda p: p.check("name: ../../x\ndata: digits\n"),
+)
 simple(
     "override: a name with dots",
     CONFIG,
@@ -211,12 +230,12 @@ simple(
 simple(
     "override: a key with dots and slashes",
     CONFIG,
-    "unknown",
+    "KEY=VALUE",
     make=lambda p: p.check("data: digits\n", "training.../../x=1"),
 )
 simple("extends: itself", CONFIG, "extends", make=lambda p: p.check("extends: c.yaml\n"))
 simple("extends: /dev/zero", CONFIG, "/dev/zero", make=lambda p: p.check("extends: /dev/zero\n"))
-simple("extends: a folder", CONFIG, "folder", make=lambda p: p.check("extends: ../outside\n"))
+simple("extends: a folder", CONFIG, "../outside", make=lambda p: p.check("extends: ../outside\n"))
 
 
 @hostile("extends: a pipe", CONFIG, "pipe.yaml")
@@ -225,7 +244,7 @@ def _(place: Place) -> list[str]:
     return place.check("extends: pipe.yaml\n")
 
 
-@hostile("extends: a circle of three", CONFIG, "extends")
+@hostile("extends: a circle of three", CONFIG, "extends", slow=True)
 def _(place: Place) -> list[str]:
     place.file("b.yaml", "extends: d.yaml\n")
     place.file("d.yaml", "extends: c.yaml\n")
@@ -309,7 +328,7 @@ def npy(array: np.ndarray) -> bytes:
 LABELS = npy(np.arange(10) % 2)
 
 
-@hostile("npz: a pickle", DATA, "d.npz", "Python objects")
+@hostile("npz: a pickle", DATA, "d.npz", "Python objects", slow=True)
 def _(place: Place) -> list[str]:
     place.file("d.npz", pickle.dumps(Payload(place.canary)))
     return place.build("path: d.npz")
@@ -320,7 +339,7 @@ def _(place: Place) -> list[str]:
     return npz(place, x=npy(np.array([Payload(place.canary)] * 10, dtype=object)), y=LABELS)
 
 
-@hostile("npz: a single array", DATA, "d.npz", "single array")
+@hostile("npz: a single array", DATA, "d.npz", "single array", slow=True)
 def _(place: Place) -> list[str]:
     place.file("d.npz", LABELS)
     return place.build("path: d.npz")
@@ -349,20 +368,24 @@ simple(
     "d.npz",
     make=lambda p: npz(p, x=npy_header((10**30, 10**30)), y=LABELS),
 )
-simple("npz: a negative shape", DATA, "d.npz", make=lambda p: npz(p, x=npy_header((-1, 4)), y=LABELS))
+simple(
+    "npz: a negative shape", DATA, "d.npz", slow=True, make=lambda p: npz(p, x=npy_header((-1, 4)), y=LABELS)
+)
 simple(
     "npz: a header of nested brackets",
     DATA,
     "d.npz",
+    slow=True,
     make=lambda p: npz(p, x=npy_header("(" * 5000 + ")" * 5000), y=LABELS),
 )
 simple(
     "npz: a header that calls",
     DATA,
     "d.npz",
+    slow=True,
     make=lambda p: npz(p, x=npy_header(f"__import__('os').mkdir('{p.canary}')"), y=LABELS),
 )
-simple("npz: no .npy inside", DATA, "d.npz", make=lambda p: npz(p, x=b"nothing", y=LABELS))
+simple("npz: no .npy inside", DATA, "d.npz", slow=True, make=lambda p: npz(p, x=b"nothing", y=LABELS))
 
 
 @hostile("npz: encrypted", DATA, "d.npz")
@@ -377,7 +400,7 @@ def _(place: Place) -> list[str]:
     return place.build("path: d.npz")
 
 
-@hostile("npz: packed in a way there is none", DATA, "d.npz")
+@hostile("npz: packed in a way there is none", DATA, "d.npz", slow=True)
 def _(place: Place) -> list[str]:
     npz(place, x=LABELS, y=LABELS)
     data = bytearray((place.work / "d.npz").read_bytes())
@@ -389,7 +412,7 @@ def _(place: Place) -> list[str]:
     return place.build("path: d.npz")
 
 
-@hostile("npz: array names of terminal codes", DATA, r"\x1b[31m")
+@hostile("npz: array names of terminal codes", DATA, r"\x1b[31m", slow=True)
 def _(place: Place) -> list[str]:
     return npz(place, **{"\x1b[31m": LABELS, "[red]": LABELS})
 
@@ -432,7 +455,7 @@ def _(place: Place) -> list[str]:
     return cifar(place, fill)
 
 
-@hostile("cifar: a tower of nested lists", DATA, "data_batch_1")
+@hostile("cifar: a tower of nested lists", DATA, "data_batch_1", slow=True)
 def _(place: Place) -> list[str]:
     def fill(archive: tarfile.TarFile) -> None:
         for name in BATCHES:
@@ -441,7 +464,7 @@ def _(place: Place) -> list[str]:
     return cifar(place, fill)
 
 
-@hostile("cifar: a pickle that claims 4 GiB of bytes", DATA, "data_batch_1")
+@hostile("cifar: a pickle that claims 4 GiB of bytes", DATA, "data_batch_1", slow=True)
 def _(place: Place) -> list[str]:
     def fill(archive: tarfile.TarFile) -> None:
         for name in BATCHES:
@@ -469,7 +492,7 @@ def _(place: Place) -> list[str]:
     return cifar(place, fill)
 
 
-@hostile("cifar: an archive cut short", DATA, "damaged")
+@hostile("cifar: an archive cut short", DATA, "damaged", slow=True)
 def _(place: Place) -> list[str]:
     noise = np.random.default_rng(0).bytes(100_000)
     args = cifar(place, lambda archive: member(archive, "cifar-10-batches-py/data_batch_1", noise))
@@ -488,7 +511,12 @@ def _(place: Place) -> list[str]:
     return place.build("name: cifar10")
 
 
-IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+IDX = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 
 
 def idx(place: Place, content: bytes, suffix: str = "") -> list[str]:
@@ -504,16 +532,24 @@ simple(
     "mnist: dimensions beyond the data",
     DATA,
     "do not fit its header",
+    slow=True,
     make=lambda p: idx(p, b"\0\0\x08\x03" + b"\xff" * 12),
 )
 simple(
-    "mnist: 255 dimensions", DATA, "do not fit its header", make=lambda p: idx(p, b"\0\0\x08\xff" + b"\0\0\0\1" * 255)
+    "mnist: 255 dimensions",
+    DATA,
+    "no IDX file",
+    slow=True,
+    make=lambda p: idx(p, b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x"),
 )
-simple("mnist: a header cut short", DATA, "train-images", make=lambda p: idx(p, b"\0\0\x08\x03\0\0"))
+simple(
+    "mnist: a header cut short", DATA, "train-images", slow=True, make=lambda p: idx(p, b"\0\0\x08\x03\0\0")
+)
 simple(
     "mnist: a gz bomb",
     DATA,
     "too large",
+    slow=True,
     make=lambda p: idx(
         p, b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + zeros_deflated(4 * 2**30) + bytes(8), suffix=".gz"
     ),
@@ -527,7 +563,7 @@ def _(place: Place) -> list[str]:
     return args
 
 
-@hostile("mnist: a .npz of objects", DATA, "Python objects")
+@hostile("mnist: a .npz of objects", DATA, "Python objects", slow=True)
 def _(place: Place) -> list[str]:
     data = npy(np.array([Payload(place.canary)] * 10, dtype=object))
     with zipfile.ZipFile(home(place) / "mnist.npz", "w") as archive:
@@ -545,19 +581,19 @@ def _(place: Place) -> list[str]:
         member(archive, "aclImdb/train/pos/0_9.txt", type=tarfile.SYMTYPE, linkname=link)
         member(archive, "aclImdb/train/neg/0_9.txt", type=tarfile.LNKTYPE, linkname=link)
         member(archive, "aclImdb/train/neg/1_9.txt", type=tarfile.FIFOTYPE)
-    return place.build("name: imdb")
+    return place.build("name: imdb", "gru")
 
 
-@hostile("imdb: an archive of garbage", DATA, "damaged")
+@hostile("imdb: an archive of garbage", DATA, "damaged", slow=True)
 def _(place: Place) -> list[str]:
     (home(place) / "aclImdb_v1.tar.gz").write_bytes(gzip.compress(b"no tar at all" * 100))
-    return place.build("name: imdb")
+    return place.build("name: imdb", "gru")
 
 
 # === Tables ===
 
 
-def table(place: Place, content: str | bytes, name: str = "t.csv", more: str = "") -> list[str]:
+def table(place: Place, content: str | bytes, name: str = "t.csv", more: str = ", target: y") -> list[str]:
     """`bm check --build` of a table."""
     place.file(name, content)
     return place.build(f"path: {name}{more}")
@@ -565,22 +601,41 @@ def table(place: Place, content: str | bytes, name: str = "t.csv", more: str = "
 
 ROWS = "x,y\n" + "1,p\n2,q\n" * 20
 
-simple("csv: NUL bytes", DATA, "not a text file", make=lambda p: table(p, b"x,y\n1,\0\n" * 100))
+simple("csv: NUL bytes", DATA, "not a text file", slow=True, make=lambda p: table(p, b"x,y\n1,\0\n" * 100))
 simple(
     "csv: NUL bytes far down",
     DATA,
     "t.csv",
+    slow=True,
     make=lambda p: table(p, ROWS.encode() * 200 + b"\0" * 100_000 + b"\n"),
 )
-simple("csv: one line of 200 MB", DATA, "t.csv", make=lambda p: table(p, b"x" * 200_000_000))
-simple("csv: a cell of 200 MB", DATA, "t.csv", make=lambda p: table(p, ROWS.encode() + b"x" * 200_000_000))
-simple("csv: one line of 20 million cells", DATA, "t.csv", make=lambda p: table(p, ROWS.encode() + b"1," * 20_000_000))
+simple("csv: one line of 200 MB", DATA, "t.csv", slow=True, make=lambda p: table(p, b"x" * 200_000_000))
+simple(
+    "csv: a cell of 200 MB",
+    DATA,
+    "t.csv",
+    slow=True,
+    make=lambda p: table(p, ROWS.encode() + b"x" * 200_000_000),
+)
+simple(
+    "csv: one line of 20 million cells",
+    DATA,
+    "t.csv",
+    slow=True,
+    make=lambda p: table(p, ROWS.encode() + b"1," * 20_000_000),
+)
 simple("csv: ragged rows", DATA, "instead of 2", make=lambda p: table(p, ROWS + "1,2,3\n1\n" * 5000))
-simple("csv: UTF-16", DATA, "UTF-16", make=lambda p: table(p, ROWS.encode("utf-16")))
-simple("csv: only a header", DATA, "no rows", make=lambda p: table(p, "x,y\n"))
-simple("csv: a quote never closed", DATA, "never closed", make=lambda p: table(p, ROWS + '1,"p\n' + "2,q\n" * 1_000_000))
+simple("csv: UTF-16", DATA, "UTF-16", slow=True, make=lambda p: table(p, ROWS.encode("utf-16")))
+simple("csv: only a header", DATA, "no rows", slow=True, make=lambda p: table(p, "x,y\n"))
+simple(
+    "csv: a quote never closed",
+    DATA,
+    "never closed",
+    slow=True,
+    make=lambda p: table(p, ROWS + '1,"p\n' + "2,q\n" * 1_000_000),
+)
 simple("csv: 100 GB of nothing", DATA, "not a text file", make=lambda p: sparse(p, "t.csv"))
-simple("jsonl: 100 GB of nothing", DATA, "not a text file", make=lambda p: sparse(p, "t.jsonl"))
+simple("jsonl: 100 GB of nothing", DATA, "not a text file", slow=True, make=lambda p: sparse(p, "t.jsonl"))
 simple(
     "csv: labels of terminal codes, markup and formulas",
     DATA,
@@ -589,12 +644,17 @@ simple(
     "=cmd()",
     r"\u202e",
     "<script>",
-    make=lambda p: table(p, ROWS + "1,\x1b[31mx\n1,[red]\n1,=cmd()\n1,\u202etxt\n1,<script>alert(1)</script>\n", more=", test: 1"),
+    make=lambda p: table(
+        p,
+        "x,y\n1,\x1b[31mx\n2,[red]\n3,=cmd()\n4,\u202etxt\n5,<script>alert(1)</script>\n",
+        more=", target: y, task: regression",
+    ),
 )
 simple(
     "csv: a header of terminal codes",
     DATA,
     r"\x1b]0;",
+    slow=True,
     make=lambda p: table(p, "x,\x1b]0;gone\x07\n1,2\n", more=", target: z"),
 )
 
@@ -606,7 +666,7 @@ def sparse(place: Place, name: str) -> list[str]:
     return args
 
 
-@hostile("csv: 100,000 columns", DATA, "t.csv")
+@hostile("csv: 100,000 columns", DATA, "t.csv", slow=True)
 def _(place: Place) -> list[str]:
     header = ",".join(f"c{i}" for i in range(100_000))
     return table(place, f"{header}\n" + (",".join(["1"] * 100_000) + "\n") * 3 + "1,2\n")
@@ -615,13 +675,32 @@ def _(place: Place) -> list[str]:
 @hostile("csv: a pipe", DATA, "t.csv")
 def _(place: Place) -> list[str]:
     os.mkfifo(place.work / "t.csv")
-    return place.build("path: t.csv")
+    return place.build("path: t.csv, target: y")
 
 
-simple("jsonl: nested 1,000,000 deep", DATA, ":2", make=lambda p: table(p, '{"x": 1, "y": "p"}\n' + "[" * 1_000_000, "t.jsonl"))
-simple("jsonl: nothing but malformed lines", DATA, ":1", ":3", "not JSON", make=lambda p: table(p, "{\n[1]\nnonsense\n", "t.jsonl"))
-simple("jsonl: no objects", DATA, ":1", "not a JSON object", make=lambda p: table(p, '1\n"x"\nnull\n[]\n', "t.jsonl"))
-simple("jsonl: empty objects", DATA, "t.jsonl", make=lambda p: table(p, "{}\n" * 100, "t.jsonl"))
+simple(
+    "jsonl: nested 1,000,000 deep",
+    DATA,
+    ":2",
+    make=lambda p: table(p, '{"x": 1, "y": "p"}\n' + "[" * 1_000_000, "t.jsonl"),
+)
+simple(
+    "jsonl: nothing but malformed lines",
+    DATA,
+    ":1",
+    ":3",
+    "not JSON",
+    make=lambda p: table(p, "{\n[1]\nnonsense\n", "t.jsonl"),
+)
+simple(
+    "jsonl: no objects",
+    DATA,
+    ":1",
+    "not a JSON object",
+    slow=True,
+    make=lambda p: table(p, '1\n"x"\nnull\n[]\n', "t.jsonl"),
+)
+simple("jsonl: empty objects", DATA, "t.jsonl", slow=True, make=lambda p: table(p, "{}\n" * 100, "t.jsonl"))
 simple(
     "jsonl: NaN, infinity and numbers of 5,000 digits",
     DATA,
@@ -634,17 +713,28 @@ simple(
         "t.jsonl",
     ),
 )
-simple("jsonl: one line of 200 MB", DATA, "t.jsonl", make=lambda p: table(p, b'{"x": "' + b"x" * 200_000_000, "t.jsonl"))
+simple(
+    "jsonl: one line of 200 MB",
+    DATA,
+    "t.jsonl",
+    slow=True,
+    make=lambda p: table(p, b'{"x": "' + b"x" * 200_000_000, "t.jsonl"),
+)
 simple(
     "jsonl: every row another key",
     DATA,
     "t.jsonl",
     make=lambda p: table(p, "".join(f'{{"k{i}": 1, "y": "p"}}\n' for i in range(30_000)), "t.jsonl"),
 )
-simple("parquet: text", DATA, "Parquet", make=lambda p: table(p, ROWS, "t.parquet"))
-simple("parquet: only its mark", DATA, "Parquet", make=lambda p: table(p, b"PAR1PAR1", "t.parquet"))
+simple("parquet: text", DATA, "Parquet", slow=True, make=lambda p: table(p, ROWS, "t.parquet"))
 simple(
-    "parquet: a footer of 2 GiB", DATA, "Parquet", make=lambda p: table(p, b"PAR1" + b"\xff\xff\xff\x7fPAR1", "t.parquet")
+    "parquet: only its mark", DATA, "Parquet", slow=True, make=lambda p: table(p, b"PAR1PAR1", "t.parquet")
+)
+simple(
+    "parquet: a footer of 2 GiB",
+    DATA,
+    "Parquet",
+    make=lambda p: table(p, b"PAR1" + b"\xff\xff\xff\x7fPAR1", "t.parquet"),
 )
 
 
@@ -655,18 +745,25 @@ def parquet(place: Place, spoil: Callable[[bytes], bytes], **columns: Any) -> li
     return table(place, spoil(buffer.getvalue()), "t.parquet", ", target: y")
 
 
-simple("parquet: cut short", DATA, "Parquet", make=lambda p: parquet(p, lambda d: d[: len(d) // 2], x=[1.0] * 20))
+simple(
+    "parquet: cut short", DATA, "Parquet", make=lambda p: parquet(p, lambda d: d[: len(d) // 2], x=[1.0] * 20)
+)
 simple(
     "parquet: a footer of noise",
     DATA,
     "Parquet",
+    slow=True,
     make=lambda p: parquet(p, lambda d: d[:-200] + bytes(range(56, 248)) + d[-8:], x=[1.0] * 20),
 )
 simple(
-    "parquet: nested columns", DATA, "nested", make=lambda p: parquet(p, lambda d: d, x=[{"a": [{"b": 1}]}] * 20)
+    "parquet: nested columns",
+    DATA,
+    "nested",
+    slow=True,
+    make=lambda p: parquet(p, lambda d: d, x=[{"a": [{"b": 1}]}] * 20),
 )
 simple(
-    "parquet: bytes", DATA, "x", make=lambda p: parquet(p, lambda d: d, x=[b"\xff\0\x1b[31m"] * 20)
+    "parquet: bytes", DATA, "x", slow=True, make=lambda p: parquet(p, lambda d: d, x=[b"\xff\0\x1b[31m"] * 20)
 )
 
 
@@ -707,18 +804,49 @@ simple(
     "picture: JPEG cut short",
     DATA,
     "a/x.jpg",
+    slow=True,
     make=lambda p: p.picture("x.jpg", encoded(NOISE, "JPEG")[:900]),
 )
-simple("picture: PNG cut short", DATA, "a/x.png", make=lambda p: p.picture("x.png", encoded(NOISE, "PNG")[:5000]))
-simple("picture: an empty file", DATA, "a/x.png", "empty", make=lambda p: p.picture("x.png", b""))
-simple("picture: text", DATA, "a/x.png", "not a picture", make=lambda p: p.picture("x.png", b"hello\n" * 99))
-simple("picture: SVG with a script", DATA, "a/x.png", "not a picture", make=lambda p: p.picture("x.png", b"<svg onload='alert(1)'/>"))
-simple("picture: PostScript", DATA, "a/x.png", "not a picture", make=lambda p: p.picture("x.png", f"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n({p.canary}) (w) file\n".encode()))
+simple(
+    "picture: PNG cut short",
+    DATA,
+    "a/x.png",
+    slow=True,
+    make=lambda p: p.picture("x.png", encoded(NOISE, "PNG")[:5000]),
+)
+simple("picture: an empty file", DATA, "a/x.png", "empty", slow=True, make=lambda p: p.picture("x.png", b""))
+simple(
+    "picture: text",
+    DATA,
+    "a/x.png",
+    "not a picture",
+    slow=True,
+    make=lambda p: p.picture("x.png", b"hello\n" * 99),
+)
+simple(
+    "picture: SVG with a script",
+    DATA,
+    "a/x.png",
+    "not a picture",
+    slow=True,
+    make=lambda p: p.picture("x.png", b"<svg onload='alert(1)'/>"),
+)
+simple(
+    "picture: PostScript",
+    DATA,
+    "a/x.png",
+    "not a picture",
+    slow=True,
+    make=lambda p: p.picture(
+        "x.png", f"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n({p.canary}) (w) file\n".encode()
+    ),
+)
 simple(
     "picture: 14,000 x 14,000 pixels",
     DATA,
     "a/x.png",
     "too many",
+    slow=True,
     make=lambda p: p.picture("x.png", blank(14_000, 14_000)),
 )
 simple(
@@ -732,13 +860,17 @@ simple(
     "picture: a header of 2^31 x 2^31",
     DATA,
     "a/x.png",
+    slow=True,
     make=lambda p: p.picture("x.png", png(2**31 - 1, 2**31 - 1, ONE_PIXEL)),
 )
-simple("picture: no width", DATA, "a/x.png", make=lambda p: p.picture("x.png", png(0, 0, ONE_PIXEL)))
+simple(
+    "picture: no width", DATA, "a/x.png", slow=True, make=lambda p: p.picture("x.png", png(0, 0, ONE_PIXEL))
+)
 simple(
     "picture: a bomb in zTXt",
     DATA,
     "a/x.png",
+    slow=True,
     make=lambda p: p.picture(
         "x.png", png(1, 1, ONE_PIXEL, extra=png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(2**30), 1)))
     ),
@@ -747,11 +879,14 @@ simple(
     "picture: ten thousand bombs in zTXt",
     DATA,
     "a/x.png",
-    make=lambda p: p.picture("x.png", png(1, 1, ONE_PIXEL, extra=png_chunk(b"zTXt", b"k\0\0" + MIB) * 10_000)),
+    slow=True,
+    make=lambda p: p.picture(
+        "x.png", png(1, 1, ONE_PIXEL, extra=png_chunk(b"zTXt", b"k\0\0" + MIB) * 10_000)
+    ),
 )
 
 
-@hostile("picture: bombs in iCCP and zTXt among good ones", DATA, "a/z.png", "1 of")
+@hostile("picture: bombs in iCCP and zTXt among good ones", DATA, "2 files", "a/x.png", "a/z.png")
 def _(place: Place) -> list[str]:
     place.pictures()
     profile = png_chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(2**28), 1))
@@ -769,9 +904,11 @@ simple(
     "picture: a GIF whose screen is 65,535 x 65,535",
     DATA,
     "a/x.gif",
-    make=lambda p: p.picture("x.gif", b"GIF89a\xff\xff\xff\xff\x80\0\0" + bytes(6) + b",\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0;"),
+    make=lambda p: p.picture(
+        "x.gif", b"GIF89a\xff\xff\xff\xff\x80\0\0" + bytes(6) + b",\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0;"
+    ),
 )
-simple("picture: a file of 100 GB", DATA, "a/x.jpg", "larger", make=lambda p: huge_picture(p))
+simple("picture: a file of 100 GB", DATA, "a/x.jpg", "larger", slow=True, make=lambda p: huge_picture(p))
 
 
 def huge_picture(place: Place) -> list[str]:
@@ -798,7 +935,7 @@ def _(place: Place) -> list[str]:
     return place.build("path: photos")
 
 
-@hostile("picture: hidden files are no data", DATA, "1 of", "a/z.png")
+@hostile("picture: hidden files are no data", DATA, "1 file ", "a/z.png")
 def _(place: Place) -> list[str]:
     place.pictures()
     os.mkfifo(place.work / "photos/a/.pipe.jpg")
@@ -820,11 +957,9 @@ def _(place: Place) -> list[str]:
 # === Inputs of `bm predict` ===
 
 
-@hostile("predict: pictures of 89 million transparent pixels", 0, "2.png")
+@hostile("predict: pictures of 89 million transparent pixels", 0, "2.png", slow=True)
 def _(place: Place) -> list[str]:
     place.run()
-    for i in range(4):
-        place.file(f"many/{i}.png", b"")
     data = blank(9400, 9400, 6)
     for i in range(4):
         place.file(f"many/{i}.png", data)
@@ -843,7 +978,9 @@ def _(place: Place) -> list[str]:
     return ["predict", "mixed", "--run", "trial"]
 
 
-@hostile("predict: a folder of texts with a pipe, a device and a hole", DATA, "pipe.txt", "zero.txt", "hole.txt")
+@hostile(
+    "predict: a folder of texts with a pipe, a device and a hole", DATA, "pipe.txt", "zero.txt", "hole.txt"
+)
 def _(place: Place) -> list[str]:
     place.make_text_run()
     place.file("texts/good.txt", "good")
@@ -871,14 +1008,14 @@ def _(place: Place) -> list[str]:
 @hostile("predict: what it reads is not overwritten", CONFIG, "t.csv")
 def _(place: Place) -> list[str]:
     place.make_text_run()
-    place.file("t.csv", "text\ngood\nbad\n")
+    place.file("t.csv", "body\ngood\nbad\n")
     return ["predict", "t.csv", "--run", "words", "--output", "t.csv"]
 
 
-@hostile("predict: what it reads is not overwritten through a link", CONFIG, "out.csv")
+@hostile("predict: what it reads is not overwritten through a link", CONFIG, "out.csv", slow=True)
 def _(place: Place) -> list[str]:
     place.make_text_run()
-    place.file("t.csv", "text\ngood\nbad\n")
+    place.file("t.csv", "body\ngood\nbad\n")
     os.link(place.work / "t.csv", place.work / "out.csv")
     return ["predict", "t.csv", "--run", "words", "--output", "out.csv"]
 
@@ -886,7 +1023,7 @@ def _(place: Place) -> list[str]:
 @hostile("predict: what it reads in a folder is not overwritten", CONFIG, "t.csv")
 def _(place: Place) -> list[str]:
     place.make_text_run()
-    place.file("texts/t.csv", "text\ngood\nbad\n")
+    place.file("texts/t.csv", "body\ngood\nbad\n")
     return ["predict", "texts", "--run", "words", "--output", "texts/t.csv"]
 
 
@@ -908,17 +1045,36 @@ def _predict_table(place: Place) -> list[str]:
 # === RUN ===
 
 simple("run: dots", CONFIG, "", make=lambda p: ["runs", "show", "../../etc"])
-simple("run: dots inside", CONFIG, "", make=lambda p: ["runs", "show", "a/b/../.."])
-simple("run: an option", CONFIG, "", make=lambda p: ["runs", "show", "-x"])
+simple("run: dots inside", CONFIG, "", slow=True, make=lambda p: ["runs", "show", "a/b/../.."])
+simple("run: an option", CONFIG, "", slow=True, make=lambda p: ["runs", "show", "-x"])
 simple("run: an option after --", CONFIG, "", make=lambda p: ["runs", "show", "--", "-x"])
-simple("run: markup", CONFIG, "[red]x[/red]", make=lambda p: [str(p.run() and "runs"), "show", "[red]x[/red]"])
-simple("run: terminal codes", CONFIG, r"\x1b[31m", make=lambda p: ["runs", "show", "\x1b[31m\x07"])
-simple("run: nothing", CONFIG, "", make=lambda p: ["runs", "show", ""])
+simple(
+    "run: markup", CONFIG, "[red]x[/red]", make=lambda p: [str(p.run() and "runs"), "show", "[red]x[/red]"]
+)
+simple(
+    "run: terminal codes",
+    CONFIG,
+    r"\x1b[31m",
+    make=lambda p: [str(p.run() and "runs"), "show", "\x1b[31m\x07"],
+)
+simple("run: nothing", CONFIG, "", slow=True, make=lambda p: ["runs", "show", ""])
 simple("run: 100,000 letters", CONFIG, "", make=lambda p: ["runs", "show", "x" * 100_000])
-simple("run: a path of 100,000 letters", CONFIG, "", make=lambda p: ["runs", "show", "./" + "x" * 100_000])
-simple("run: a version of 5,000 digits", CONFIG, "", make=lambda p: ["evaluate", "x-v" + "9" * 200])
+simple(
+    "run: a path of 100,000 letters",
+    CONFIG,
+    "",
+    fault="bmcli/runs/store.py: the name is too long for the system",
+    make=lambda p: ["runs", "show", "./" + "x" * 100_000],
+)
+simple("run: a version of 200 digits", CONFIG, "", slow=True, make=lambda p: ["evaluate", "x-v" + "9" * 200])
 simple("run: removing dots", CONFIG, "", make=lambda p: ["runs", "remove", "--yes", "../outside"])
-simple("run: a device", CONFIG, "/dev/zero", make=lambda p: ["evaluate", "/dev/zero"])
+simple(
+    "run: a device",
+    CONFIG,
+    "/dev/zero",
+    fault="bmcli/runs/manifest.py: what is no folder has no manifest",
+    make=lambda p: ["evaluate", "/dev/zero"],
+)
 
 
 # === Run directories that came from elsewhere ===
@@ -932,14 +1088,62 @@ def show(place: Place) -> list[str]:
     return ["runs", "show", "trial-v1"]
 
 
-simple("run.json: nested 200,000 deep", DAMAGED, "run.json", make=lambda p: p.spoiled("run.json", NESTED) and show(p))
-simple("run.json: nested, in the table of runs", 0, "damaged", make=lambda p: p.spoiled("run.json", NESTED) and ["runs"])
-simple("run.json: wrong types", DAMAGED, "metrics", make=lambda p: p.edited("run.json", metrics=[1]) and show(p))
-simple("run.json: wrong types deeper down", DAMAGED, "", make=lambda p: p.edited("run.json", metrics={"test": 3}, tags=[{"a": 1}], versions={"a": [1]}) and show(p))
-simple("run.json: NaN", DAMAGED, "", make=lambda p: p.edited("run.json", best_value=float("nan"), seconds=float("inf")) and [*show(p), "--json"])
-simple("run.json: an id that leaves the folder", DAMAGED, "", make=lambda p: p.edited("run.json", id="../../x", name="../../x") and ["evaluate", "trial-v1"])
-simple("run.json: terminal codes", 0, r"\x1b[31m", make=lambda p: p.edited("run.json", tags=["\x1b[31m"], classes=["\x1b]0;x\x07"], notes=["[red]"], error="\x9b31m") and show(p))
-simple("run.json: terminal codes in the table of runs", 0, r"\x1b[31m", make=lambda p: p.edited("run.json", tags=["\x1b[31m"], model="\x1b]0;x\x07") and ["runs"])
+simple(
+    "run.json: nested 200,000 deep",
+    DAMAGED,
+    "run.json",
+    fault="bmcli/runs: only ValueError is expected of JSON",
+    make=lambda p: p.spoiled("run.json", NESTED) and show(p),
+)
+simple(
+    "run.json: nested, in the table of runs",
+    0,
+    "damaged",
+    fault="bmcli/runs: only ValueError is expected of JSON",
+    make=lambda p: p.spoiled("run.json", NESTED) and ["runs"],
+)
+simple(
+    "run.json: wrong types", DAMAGED, "metrics", make=lambda p: p.edited("run.json", metrics=[1]) and show(p)
+)
+simple(
+    "run.json: wrong types deeper down",
+    DAMAGED,
+    "",
+    fault="bmcli/runs/record.py: what lists and maps hold is not looked at",
+    make=lambda p: (
+        p.edited("run.json", metrics={"test": 3}, tags=[{"a": 1}], versions={"a": [1]}) and show(p)
+    ),
+)
+simple(
+    "run.json: NaN",
+    DAMAGED,
+    "",
+    fault="bmcli/runs/record.py: NaN is read",
+    make=lambda p: (
+        p.edited("run.json", best_value=float("nan"), seconds=float("inf")) and [*show(p), "--json"]
+    ),
+)
+simple(
+    "run.json: an id that leaves the folder",
+    0,
+    "good.png",
+    make=lambda p: p.edited("run.json", id="../../x", name="../../x") and p.predict(),
+)
+simple(
+    "run.json: terminal codes",
+    0,
+    r"\x1b[31m",
+    make=lambda p: (
+        p.edited("run.json", tags=["\x1b[31m"], classes=["\x1b]0;x\x07"], notes=["[red]"], error="\x9b31m")
+        and show(p)
+    ),
+)
+simple(
+    "run.json: terminal codes in the table of runs",
+    0,
+    r"\x1b[31m",
+    make=lambda p: p.edited("run.json", tags=["\x1b[31m"], model="\x1b]0;x\x07") and ["runs"],
+)
 
 
 @hostile("run.json: a link out of the run", DAMAGED, "")
@@ -950,7 +1154,13 @@ def _(place: Place) -> list[str]:
     return show(place)
 
 
-@hostile("run.json: a link to a device", DAMAGED, "")
+@hostile(
+    "run.json: a link to a device",
+    DAMAGED,
+    "",
+    fault="bmcli/runs: what is no regular file is read",
+    slow=True,
+)
 def _(place: Place) -> list[str]:
     path = place.run()
     (path / "run.json").unlink()
@@ -958,7 +1168,7 @@ def _(place: Place) -> list[str]:
     return show(place)
 
 
-@hostile("run.json: a pipe", 0, "damaged")
+@hostile("run.json: a pipe", 0, "damaged", fault="bmcli/runs: what is no regular file is read", slow=True)
 def _(place: Place) -> list[str]:
     path = place.run()
     (path / "run.json").unlink()
@@ -979,18 +1189,37 @@ simple(
     "manifest: files outside",
     DAMAGED,
     "missing",
-    make=lambda p: manifest(p, **{"../../outside/secret.txt": sha256(b"do not read me").hexdigest(), "/etc/passwd": "0" * 64}),
+    make=lambda p: manifest(
+        p, **{"../../outside/secret.txt": sha256(b"do not read me").hexdigest(), "/etc/passwd": "0" * 64}
+    ),
 )
-simple("manifest: terminal codes", DAMAGED, r"\x1b[31m", make=lambda p: manifest(p, **{"\x1b[31m": "0"}))
+simple(
+    "manifest: terminal codes",
+    DAMAGED,
+    r"\x1b[31m",
+    slow=True,
+    make=lambda p: manifest(p, **{"\x1b[31m": "0"}),
+)
 
 
-@hostile("manifest: nested 200,000 deep", DAMAGED, "manifest.json")
+@hostile(
+    "manifest: nested 200,000 deep",
+    DAMAGED,
+    "manifest.json",
+    fault="bmcli/runs: only ValueError is expected of JSON",
+)
 def _(place: Place) -> list[str]:
     (place.run() / "manifest.json").write_text(NESTED)
     return ["runs", "verify", "trial-v1"]
 
 
-@hostile("run: files that are pipes and links out", DAMAGED, "")
+@hostile(
+    "run: files that are pipes and links out",
+    DAMAGED,
+    "",
+    fault="bmcli/runs: what is no regular file is read",
+    slow=True,
+)
 def _(place: Place) -> list[str]:
     path = place.run()
     os.mkfifo(path / "pipe")
@@ -1017,11 +1246,38 @@ simple(
     "",
     make=lambda p: preprocessing(p, image__size=[60_000, 60_000], input_shape=[60_000, 60_000, 1]),
 )
-simple("preprocessing: pictures of another size than the model's", DAMAGED, "", make=lambda p: preprocessing(p, image__size=[9, 9], input_shape=[9, 9, 1]))
-simple("preprocessing: fewer classes than the model's", DAMAGED, "", make=lambda p: preprocessing(p, classes=["one", "two"]))
-simple("preprocessing: text instead of numbers", DAMAGED, "preprocessing.json", make=lambda p: preprocessing(p, image__scale=["x"]))
-simple("preprocessing: nested 200,000 deep", DAMAGED, "preprocessing.json", make=lambda p: p.spoiled("preprocessing.json", NESTED) and p.predict())
-simple("preprocessing: classes of terminal codes", 0, r"\x1b[31m", make=lambda p: preprocessing(p, classes=[f"\x1b[31m{i}" for i in range(10)]))
+simple(
+    "preprocessing: pictures of another size than the model's",
+    DAMAGED,
+    "",
+    make=lambda p: preprocessing(p, image__size=[9, 9], input_shape=[9, 9, 1]),
+)
+simple(
+    "preprocessing: fewer classes than the model's",
+    DAMAGED,
+    "",
+    make=lambda p: preprocessing(p, classes=["one", "two"]),
+)
+simple(
+    "preprocessing: text instead of numbers",
+    DAMAGED,
+    "preprocessing.json",
+    slow=True,
+    make=lambda p: preprocessing(p, image__scale=["x"]),
+)
+simple(
+    "preprocessing: nested 200,000 deep",
+    DAMAGED,
+    "preprocessing.json",
+    slow=True,
+    make=lambda p: p.spoiled("preprocessing.json", NESTED) and p.predict(),
+)
+simple(
+    "preprocessing: classes of terminal codes",
+    0,
+    r"\x1b[31m",
+    make=lambda p: preprocessing(p, classes=[f"\x1b[31m{i}" for i in range(10)]),
+)
 
 
 def tokenizer(place: Place, content: str) -> list[str]:
@@ -1032,12 +1288,13 @@ def tokenizer(place: Place, content: str) -> list[str]:
     return ["predict", "--text", "good", "--run", "words"]
 
 
-simple("tokenizer: garbage", DAMAGED, "", make=lambda p: tokenizer(p, "garbage"))
+simple("tokenizer: garbage", DAMAGED, "", slow=True, make=lambda p: tokenizer(p, "garbage"))
 simple("tokenizer: nested 200,000 deep", DAMAGED, "", make=lambda p: tokenizer(p, NESTED))
 simple(
     "tokenizer: 50 MB of a regular expression",
     DAMAGED,
     "",
+    slow=True,
     make=lambda p: tokenizer(
         p,
         json.dumps(
@@ -1089,7 +1346,7 @@ def filled(size: int) -> bytes:
     """A model that asks for an array of `size` numbers while it runs."""
     from onnx import helper, numpy_helper
 
-    tensors = [numpy_helper.from_array(np.array([size], np.int64), "size")]
+    tensors = [numpy_helper.from_array(np.array([size, 10], np.int64), "size")]
     nodes = [
         helper.make_node("ReduceMin", ["input"], ["least"], keepdims=0),
         helper.make_node("Cast", ["least"], ["whole"], to=7),
@@ -1106,9 +1363,15 @@ def onnx(place: Place, content: bytes) -> list[str]:
 
 
 simple("onnx: garbage", DAMAGED, "model.onnx", make=lambda p: onnx(p, b"garbage" * 1000))
-simple("onnx: nothing", DAMAGED, "model.onnx", make=lambda p: onnx(p, b""))
+simple("onnx: nothing", DAMAGED, "model.onnx", slow=True, make=lambda p: onnx(p, b""))
 simple("onnx: weights in /etc/passwd", DAMAGED, "model.onnx", make=lambda p: onnx(p, external("/etc/passwd")))
-simple("onnx: weights in the folder above", DAMAGED, "model.onnx", make=lambda p: onnx(p, external("../outside/secret.txt")))
+simple(
+    "onnx: weights in the folder above",
+    DAMAGED,
+    "model.onnx",
+    slow=True,
+    make=lambda p: onnx(p, external("../outside/secret.txt")),
+)
 
 
 @hostile("onnx: weights in the working directory", DAMAGED, "model.onnx")
@@ -1117,16 +1380,14 @@ def _(place: Place) -> list[str]:
     return onnx(place, external("weights.bin"))
 
 
-simple("onnx: 10^13 numbers", DAMAGED, "model.onnx", make=lambda p: onnx(p, filled(10**13)))
+simple("onnx: 10^13 numbers", RESOURCES, "model.onnx", make=lambda p: onnx(p, filled(10**13)))
 
 
 @hostile("onnx: texts as input", DAMAGED, "model.onnx")
 def _(place: Place) -> list[str]:
     from onnx import TensorProto, helper
 
-    nodes = [helper.make_node("StringNormalizer", ["input"], ["output"])]
     node = [helper.make_node("Cast", ["input"], ["output"], to=1)]
-    del nodes
     return onnx(place, onnx_model(node, [], input_type=TensorProto.STRING, output_shape=["n", 8, 8, 1]))
 
 
@@ -1134,10 +1395,12 @@ def _(place: Place) -> list[str]:
 def _(place: Place) -> list[str]:
     from onnx import helper
 
-    return onnx(place, onnx_model([helper.make_node("Flatten", ["input"], ["output"])], [], output_shape=["n", 64]))
+    return onnx(
+        place, onnx_model([helper.make_node("Flatten", ["input"], ["output"])], [], output_shape=["n", 64])
+    )
 
 
-@hostile("onnx: no axis of classes", DAMAGED, "model.onnx")
+@hostile("onnx: no axis of classes", DAMAGED, "model.onnx", slow=True)
 def _(place: Place) -> list[str]:
     from onnx import helper
 
@@ -1145,7 +1408,19 @@ def _(place: Place) -> list[str]:
     return onnx(place, onnx_model([node], [], output_shape=[]))
 
 
-@hostile("onnx: an operator there is none", DAMAGED, "model.onnx")
+@hostile("onnx: another answer than declared", DAMAGED, "model.onnx")
+def _(place: Place) -> list[str]:
+    from onnx import helper
+
+    nodes = [
+        helper.make_node("Shape", ["input"], ["shape"]),
+        helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+        helper.make_node("Flatten", ["zeros"], ["output"]),
+    ]
+    return onnx(place, onnx_model(nodes, [], input_shape=("n", "h", "w", "c"), output_shape=["n", 10]))
+
+
+@hostile("onnx: an operator there is none", DAMAGED, "model.onnx", slow=True)
 def _(place: Place) -> list[str]:
     from onnx import helper
 
@@ -1162,13 +1437,20 @@ def keras_file(place: Place) -> bytes:
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("config.json", json.dumps({"class_name": "Functional", "config": {"layers": [layer]}}))
+        archive.writestr(
+            "config.json", json.dumps({"class_name": "Functional", "config": {"layers": [layer]}})
+        )
         archive.writestr("metadata.json", "{}")
         archive.writestr("model.weights.h5", pickle.dumps(Payload(place.canary)))
     return buffer.getvalue()
 
 
-simple("model.keras: code inside", 0, "good.png", make=lambda p: p.spoiled("model.keras", keras_file(p)) and p.predict())
+simple(
+    "model.keras: code inside",
+    0,
+    "good.png",
+    make=lambda p: p.spoiled("model.keras", keras_file(p)) and p.predict(),
+)
 
 
 def with_code(place: Place) -> Path:
@@ -1187,12 +1469,38 @@ def with_code(place: Place) -> Path:
     return path
 
 
-simple("code: evaluating needs a yes", CONFIG, "--trust-code", make=lambda p: with_code(p) and ["evaluate", "trial-v1"])
-simple("code: checking its config needs a yes", CONFIG, "--trust-code", make=lambda p: ["check", f"{with_code(p)}/config.yaml"])
-simple("code: comparing does not run it", CONFIG, "only trial-v1", make=lambda p: with_code(p) and ["compare", "trial-v1", "trial-v1"])
-simple("code: showing does not run it", 0, "trial-v1", make=lambda p: with_code(p) and show(p))
-simple("code: predicting does not run it", CONFIG, "--trust-code", slow=True, make=lambda p: with_code(p) and p.predict())
-simple("code: exporting does not run it", CONFIG, "--trust-code", make=lambda p: with_code(p) and ["export", "trial-v1", "--format", "saved_model"])
+simple(
+    "code: evaluating needs a yes",
+    CONFIG,
+    "--trust-code",
+    make=lambda p: with_code(p) and ["evaluate", "trial-v1"],
+)
+simple(
+    "code: checking its config needs a yes",
+    CONFIG,
+    "--trust-code",
+    make=lambda p: ["check", f"{with_code(p)}/config.yaml"],
+)
+simple(
+    "code: comparing does not run it",
+    CONFIG,
+    "only trial-v1",
+    make=lambda p: with_code(p) and ["compare", "trial-v1", "trial-v1"],
+)
+simple("code: showing does not run it", 0, "trial-v1", slow=True, make=lambda p: with_code(p) and show(p))
+simple(
+    "code: predicting does not run it",
+    CONFIG,
+    "--trust-code",
+    slow=True,
+    make=lambda p: with_code(p) and p.predict(),
+)
+simple(
+    "code: exporting does not run it",
+    DAMAGED,
+    "samples",
+    make=lambda p: with_code(p) and ["export", "trial-v1", "--format", "saved_model"],
+)
 
 
 def weights(place: Place, content: bytes) -> list[str]:
@@ -1216,8 +1524,38 @@ def tensor(shape: list[int], *offsets: int) -> dict[str, Any]:
     return {"dtype": "F32", "shape": shape, "data_offsets": list(offsets)}
 
 
-simple("safetensors: a header of 2^63 bytes", DAMAGED, "best.safetensors", slow=True, make=lambda p: weights(p, struct.pack("<Q", 2**63) + b"{}"))
-simple("safetensors: overlapping tensors", DAMAGED, "best.safetensors", slow=True, make=lambda p: weights(p, tensors({"a": tensor([2], 0, 8), "b": tensor([2], 4, 12)}, bytes(12))))
-simple("safetensors: a shape of 2^60 numbers", DAMAGED, "best.safetensors", slow=True, make=lambda p: weights(p, tensors({"a": tensor([2**30, 2**30], 0, 8)}, bytes(8))))
-simple("safetensors: a pickle", DAMAGED, "best.safetensors", slow=True, make=lambda p: weights(p, pickle.dumps(Payload(p.canary))))
-simple("safetensors: other tensors than the model's", DAMAGED, "do not fit", slow=True, make=lambda p: weights(p, tensors({"a": tensor([2], 0, 8)}, bytes(8))))
+simple(
+    "safetensors: a header of 2^63 bytes",
+    DAMAGED,
+    "best.safetensors",
+    slow=True,
+    make=lambda p: weights(p, struct.pack("<Q", 2**63) + b"{}"),
+)
+simple(
+    "safetensors: overlapping tensors",
+    DAMAGED,
+    "best.safetensors",
+    slow=True,
+    make=lambda p: weights(p, tensors({"a": tensor([2], 0, 8), "b": tensor([2], 4, 12)}, bytes(12))),
+)
+simple(
+    "safetensors: a shape of 2^60 numbers",
+    DAMAGED,
+    "best.safetensors",
+    slow=True,
+    make=lambda p: weights(p, tensors({"a": tensor([2**30, 2**30], 0, 8)}, bytes(8))),
+)
+simple(
+    "safetensors: a pickle",
+    DAMAGED,
+    "best.safetensors",
+    slow=True,
+    make=lambda p: weights(p, pickle.dumps(Payload(p.canary))),
+)
+simple(
+    "safetensors: other tensors than the model's",
+    DAMAGED,
+    "do not fit",
+    slow=True,
+    make=lambda p: weights(p, tensors({"a": tensor([2], 0, 8)}, bytes(8))),
+)

@@ -37,6 +37,7 @@ def open_npz(path: Path, names: Sequence[str] | None = None) -> dict[str, np.nda
         if not isinstance(opened, np.lib.npyio.NpzFile):
             raise DataError(f"{path} is a single array, not a .npz", place=Place(str(path)))
         with opened as file:
+            assert file.zip is not None
             missing = [name for name in names or () if name not in file.files]
             if missing:
                 raise DataError(
@@ -79,7 +80,9 @@ def _require_plausible(archive: zipfile.ZipFile, name: str, path: Path) -> None:
     info = archive.getinfo(name if name in archive.namelist() else f"{name}.npy")
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
         shape, _, dtype = read(member)
         held = info.file_size - member.tell()
     if dtype.hasobject:

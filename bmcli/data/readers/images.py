@@ -19,10 +19,12 @@ import io
 import os
 import stat
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,6 +39,10 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp"})
 MAX_PIXELS = 89_478_485
 """Pillow's own limit (a quarter of a GiB at 3 bytes): beyond, a small file may fill the memory."""
 MAX_BYTES = 256 * 2**20
+LARGE_PIXELS = 16 * 2**20
+"""Pictures of more than this are decoded one after the other: each takes a dozen bytes a pixel meanwhile, and
+a small file may have MAX_PIXELS. JPEGs need not wait: they are large by rights, and reduced on the way."""
+_one_large = threading.Lock()
 
 CHUNK = 32
 """Files one thread looks at in one go: many are so small that handing them round would cost more."""
@@ -58,7 +64,7 @@ def decode(
     name = source if isinstance(source, str) else "image"
     try:
         data = _read(source) if isinstance(source, str) else source
-        with _opened(data) as image:
+        with _opened(data) as image, _room_for(image):
             return _as_array(image, size, channels)
     except _FAILURES as error:
         problem = Problem(_reason(error), Place(name))
@@ -118,7 +124,7 @@ def _look(path: str) -> _Look:
         return _Look(problem=_reason(error))
     digest = hashlib.sha256(data).digest()
     try:
-        with _opened(data) as image:
+        with _opened(data) as image, _room_for(image):
             width, height = image.size
             grey = _is_grey(image)
             image.draft(image.mode, (1, 1))
@@ -177,6 +183,11 @@ def _opened(data: bytes) -> Image.Image:
     return image
 
 
+def _room_for(image: Image.Image) -> AbstractContextManager[object]:
+    large = image.format not in ("JPEG", "MPO") and image.width * image.height > LARGE_PIXELS
+    return _one_large if large else nullcontext()
+
+
 def _as_array(image: Image.Image, size: tuple[int, int] | None, channels: Literal[1, 3] | None) -> np.ndarray:
     grey = _is_grey(image)
     if size is not None:
@@ -186,7 +197,8 @@ def _as_array(image: Image.Image, size: tuple[int, int] | None, channels: Litera
         # Twice the wanted size: what the decoder leaves out is then far below what the resizing would keep.
         image.draft(image.mode, (2 * width, 2 * height))
     image.load()
-    image = eight_bits(ImageOps.exif_transpose(image))
+    ImageOps.exif_transpose(image, in_place=True)
+    image = eight_bits(image)
     mode = "L" if (channels or (1 if grey else 3)) == 1 else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
@@ -199,12 +211,11 @@ def _as_array(image: Image.Image, size: tuple[int, int] | None, channels: Litera
 def eight_bits(image: Image.Image) -> Image.Image:
     """The opaque 8-bit picture, grey ('L') or 'RGB'."""
     if image.mode.startswith("I"):
-        wide = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        wide = np.clip(np.asarray(image).astype(np.int32), 0, 65535)
         return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        clear = image.convert("RGBA")
-        white = Image.new("RGBA", clear.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, clear).convert("RGB")
+        clear = image if image.mode == "RGBA" else image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 

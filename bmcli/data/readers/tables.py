@@ -10,6 +10,7 @@ import csv
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ CELL_LIMIT = 64 * 2**20
 
 SPARSE_CELLS = 10_000_000
 SPARSE_RATIO = 100
-"""A table of more cells, of which fewer than one in so many is given, is none: a small file may fill memory."""
+"""A table of more cells, of which fewer than one in so many is given, is none: it would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 def _header(record: list[str], path: Path, line: int) -> list[str]:
     names = [name.strip() or f"unnamed_{i}" for i, name in enumerate(record)]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise DataError(
             f"{path}: two columns are called {', '.join(map(repr, twice))}", place=Place(str(path), line)
