@@ -128,7 +128,8 @@ class OnnxSession:
                     f"out of memory: {self._origin} cannot be run on {len(batch)} inputs"
                 ) from error
             raise IntegrityError(f"{self._origin} cannot be run: {reason}") from error
-        if output.shape != (len(batch), self.width):
+        # More columns than were declared would be classes that nobody has named.
+        if output.ndim != 2 or len(output) != len(batch) or output.shape[1] > self.width:
             raise IntegrityError(
                 f"{self._origin} answers {len(batch)} inputs with {list(output.shape)} numbers"
             )

@@ -556,7 +556,7 @@ simple(
 )
 
 
-@hostile("mnist: a file of 100 GB", DATA, "train-images", "larger")
+@hostile("mnist: a file of 100 GB", DATA, "train-images", "too large")
 def _(place: Place) -> list[str]:
     args = idx(place, b"")
     os.truncate(place.root / "home/data/mnist" / IDX[0], 10**11)

@@ -76,7 +76,7 @@ def parse(data: bytes, path: Path) -> np.ndarray:
 
 def _unpacked(path: Path) -> bytes:
     if path.stat().st_size > MAX_BYTES:
-        raise DataError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: it is not what it should be")
+        raise DataError(f"{path} is too large: {path.stat().st_size:,} bytes")
     data = path.read_bytes()
     if path.suffix != ".gz":
         return data
