@@ -28,6 +28,8 @@ from PIL import Image
 from bmcli.runs.run import Run
 
 CONFIG, DATA, DAMAGED, RESOURCES = 2, 3, 4, 6
+KERAS = ("home/.cache", "home/.config", "home/.keras")
+"""Where Keras and what it imports keep their own settings."""
 
 
 @dataclass
@@ -1492,6 +1494,7 @@ simple(
     "code: predicting does not run it",
     CONFIG,
     "--trust-code",
+    writes=KERAS,
     slow=True,
     make=lambda p: with_code(p) and p.predict(),
 )
@@ -1528,6 +1531,7 @@ simple(
     "safetensors: a header of 2^63 bytes",
     DAMAGED,
     "best.safetensors",
+    writes=KERAS,
     slow=True,
     make=lambda p: weights(p, struct.pack("<Q", 2**63) + b"{}"),
 )
@@ -1535,6 +1539,7 @@ simple(
     "safetensors: overlapping tensors",
     DAMAGED,
     "best.safetensors",
+    writes=KERAS,
     slow=True,
     make=lambda p: weights(p, tensors({"a": tensor([2], 0, 8), "b": tensor([2], 4, 12)}, bytes(12))),
 )
@@ -1542,6 +1547,7 @@ simple(
     "safetensors: a shape of 2^60 numbers",
     DAMAGED,
     "best.safetensors",
+    writes=KERAS,
     slow=True,
     make=lambda p: weights(p, tensors({"a": tensor([2**30, 2**30], 0, 8)}, bytes(8))),
 )
@@ -1549,6 +1555,7 @@ simple(
     "safetensors: a pickle",
     DAMAGED,
     "best.safetensors",
+    writes=KERAS,
     slow=True,
     make=lambda p: weights(p, pickle.dumps(Payload(p.canary))),
 )
@@ -1556,6 +1563,7 @@ simple(
     "safetensors: other tensors than the model's",
     DAMAGED,
     "do not fit",
+    writes=KERAS,
     slow=True,
     make=lambda p: weights(p, tensors({"a": tensor([2], 0, 8)}, bytes(8))),
 )
