@@ -1492,8 +1492,8 @@ simple(
 simple("code: showing does not run it", 0, "trial-v1", slow=True, make=lambda p: with_code(p) and show(p))
 simple(
     "code: predicting does not run it",
-    CONFIG,
-    "--trust-code",
+    DAMAGED,
+    "best.safetensors",
     writes=KERAS,
     slow=True,
     make=lambda p: with_code(p) and p.predict(),
