@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bmcli.runs.store import RunStore
     from bmcli.training.interrupt import StopRequest
     from bmcli.training.trainer import Trainer
+from bmcli import resume as going_on
 from bmcli.display import Display, Finished, Silent
 from bmcli.experiment import Experiment, build, freeze_again, initialise_from, make_trainer, prepare
 
@@ -76,41 +77,67 @@ def train(
 
 
 def resume(
-    run: Run, *, device: str = "auto", display: Display | None = None, trust_code: bool = False
+    run: Run,
+    *,
+    device: str = "auto",
+    display: Display | None = None,
+    trust_code: bool = False,
+    force: bool = False,
 ) -> Run:
     """Go on with an interrupted run, bit for bit as if it had never stopped.
 
-    UsageError where it is complete, is being trained, or has nothing to go on from; DataError where its data
-    changed. trust_code: run the Python files kept in the run directory.
+    UsageError where it is complete, is being trained, has nothing to go on from, or where data, code,
+    versions or device are not what they were; the run is then left as it was. force: go on all the same; the
+    run's record then says `exact: false`. trust_code: run the Python files kept in the run directory.
     """
-    from bmcli.training.checkpoints import from_bytes
-
     started = time.perf_counter()
     display = display or Silent()
-    if run.status == "completed":
-        raise UsageError(
-            f"{run.id} is complete: there is nothing to resume",
-            hint=f"to train on from its weights, put `init_from: {run.id}` into a config",
-        )
-    if not run.exists(layout.LAST):
-        raise UsageError(f"{run.id} has no checkpoint to go on from", hint="train it anew")
-    config = config_of(run, trust_code=trust_code)
-    run.open()
-    with _settling(run):
+    going_on.check_resumable(run)
+    with run.claimed():
+        changed = going_on.changed_code(run)
+        if changed and not force:
+            raise going_on.refuse(run, changed)
+        config = config_of(run, trust_code=trust_code)
+        changed += going_on.changed_versions(run)
         experiment = prepare(config, device=device, files=_preprocessing_files(run), display=display)
-        if experiment.bundle.fingerprint != run.record.data_fingerprint:
-            raise DataError(
-                f"the data of {run.id} is not what it was when training began",
-                hint="put the old data back, or train anew",
-            )
+        if experiment.spec.classes != run.record.classes:
+            raise DataError(f"the data of {run.id} has other classes now", hint="train it anew")
+        changed += going_on.changed_experiment(run, experiment)
+        if changed and not force:
+            raise going_on.refuse(run, changed)
         network, complete = build(experiment)
         if config.init_from is not None:
             freeze_again(experiment, network)
         trainer = make_trainer(experiment, network, complete)
-        trainer.restore(from_bytes(run.read_bytes(layout.LAST), name=layout.LAST))
-        _rewrite_metrics(run, trainer)
-        _train_and_finish(run, experiment, trainer, display, started)
+        trainer.restore(going_on.newest_state(run, display))
+        if trainer.watch.best_epoch:
+            run.verified(layout.BEST)  # found now, not after hours of training
+        run.open()
+        with _settling(run):
+            _note_changes(run, experiment, changed, display)
+            _rewrite_metrics(run, trainer)
+            _train_and_finish(run, experiment, trainer, display, started)
     return run
+
+
+def _note_changes(run: Run, experiment: Experiment, changed: list[str], display: Display) -> None:
+    """The record says what is not as it was, and compares with what is from now on."""
+    changed = [*changed, *going_on.changed_machine(run)]
+    if not changed:
+        return
+    told = "; ".join(changed)
+    display.warn(f"going on, but not exactly: {told}")
+    for name in run.files():
+        if name.startswith(f"{layout.CODE}/"):
+            run.write_bytes(name, (run.path / name).read_bytes())
+    run.update(
+        exact=False,
+        notes=(*run.record.notes, f"resumed on {run.record.resumed[-1]}, not exactly: {told}"),
+        versions=environment.versions(),
+        data_fingerprint=experiment.bundle.fingerprint,
+        precision=experiment.precision,
+        hardware=environment.hardware(_gpu_names() if experiment.gpu else ()),
+    )
 
 
 def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
@@ -131,27 +158,6 @@ def data_of(run: Run, *, trust_code: bool = False) -> DataBundle:
     from bmcli import data
 
     return data.load(config_of(run, trust_code=trust_code).data)
-
-
-def made_from(run: Run, config: ExperimentConfig) -> bool:
-    """Whether the run's config is this one: equal but for where the user's own files lie."""
-    from bmcli.config import resolve
-
-    try:
-        text = run.read_text(layout.CONFIG)
-    except BmError:
-        return False
-    return text == resolve.dump(config.model_copy(update={"code": _code_names(config)}))
-
-
-def _code_names(config: ExperimentConfig) -> list[str]:
-    """Where the user's files are kept in the run directory."""
-    names: list[str] = []
-    for number, source in enumerate(config.code):
-        name = f"{layout.CODE}/{Path(source).name}"
-        # Two files of the same name from different folders.
-        names.append(f"{layout.CODE}/{number}_{Path(source).name}" if name in names else name)
-    return names
 
 
 def _train_and_finish(
@@ -345,7 +351,7 @@ def _keep_inputs(run: Run, experiment: Experiment) -> None:
     from bmcli.config import resolve
 
     config = experiment.config
-    kept = _code_names(config)
+    kept = going_on.code_names(config)
     for name, source in zip(kept, config.code, strict=True):
         run.write_bytes(name, Path(source).read_bytes())
     run.write_text(layout.CONFIG, resolve.dump(config.model_copy(update={"code": kept})))

@@ -1,4 +1,8 @@
-"""Locks between processes. The kernel lets go of them when their process ends, however it ends."""
+"""Locks between processes. The kernel lets go of them when their process ends, however it ends.
+
+On a disk shared between machines the kernel's lock need not be seen by the others. So whoever trains a run
+also touches its lock file again and again: while that heartbeat goes on, other machines keep away.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,20 @@ import fcntl
 import json
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bmcli.errors import UsageError
 from bmcli.runs.atomic import resources
+
+HEARTBEAT_SECONDS = 5.0
+SILENCE_SECONDS = 60.0
+"""A holder on another machine that has not been heard of for so long is dead: long enough for clocks that
+differ and disks that stall."""
 
 
 @contextmanager
@@ -37,15 +48,21 @@ class TrainingLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
+        self._released = threading.Event()
 
     def acquire(self) -> None:
-        """Take it; UsageError where another process has it."""
+        """Take it, unless this process has it; UsageError where another one has."""
+        if self._descriptor is not None:
+            return
         descriptor = self._locked()
         since = datetime.now(UTC).isoformat(timespec="seconds")
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps(owner).encode())
         self._descriptor = descriptor
+        self._released = threading.Event()
+        arguments = (self.path, self._released)
+        threading.Thread(target=_beat, args=arguments, name="bm heartbeat", daemon=True).start()
 
     def _locked(self) -> int:
         """A descriptor of the lock file, locked."""
@@ -56,18 +73,35 @@ class TrainingLock:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(descriptor)
-                owner = _owner(self.path)
-                by = f" (pid {owner.get('pid')} on {owner.get('host')})" if owner else ""
-                message = f"{self.path.parent.name} is being trained by another process{by}"
-                raise UsageError(message) from None
+                raise self._taken() from None
+            if self._alive_elsewhere():
+                os.close(descriptor)
+                after = f"{SILENCE_SECONDS:.0f} s after its last sign of life"
+                raise self._taken(f"if that process is dead, the run is free {after}")
             # Whoever let go just before has taken the file away: a lock on it would guard nothing.
             if self.path.exists() and os.fstat(descriptor).st_ino == self.path.stat().st_ino:
                 return descriptor
             os.close(descriptor)
 
+    def _taken(self, hint: str | None = None) -> UsageError:
+        owner = _owner(self.path)
+        by = f" (pid {owner.get('pid')} on {owner.get('host')})" if owner else ""
+        return UsageError(f"{self.path.parent.name} is being trained by another process{by}", hint=hint)
+
+    def _alive_elsewhere(self) -> bool:
+        """Whether another machine's process has it and was heard of lately; asked where no lock is seen."""
+        owner = _owner(self.path)
+        if not owner or owner.get("host") == socket.gethostname():
+            return False
+        try:
+            return time.time() - self.path.stat().st_mtime < SILENCE_SECONDS
+        except FileNotFoundError:
+            return False
+
     def release(self) -> None:
         """Let go, and take the file away."""
         if self._descriptor is not None:
+            self._released.set()
             self.path.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = None
@@ -86,9 +120,13 @@ class TrainingLock:
             return True
         finally:
             os.close(descriptor)
-        # Free here; but a lock taken on another machine need not be seen through a network file system.
-        owner = _owner(self.path)
-        return bool(owner) and owner.get("host") != socket.gethostname()
+        return self._alive_elsewhere()
+
+
+def _beat(path: Path, released: threading.Event) -> None:
+    while not released.wait(HEARTBEAT_SECONDS):
+        with suppress(OSError):  # just let go of, or the disk is away for a moment: the next beat tells
+            os.utime(path)
 
 
 def _owner(path: Path) -> dict[str, object]:

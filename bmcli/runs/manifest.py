@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from bmcli.errors import IntegrityError
 from bmcli.runs import atomic
@@ -72,6 +72,8 @@ def read(folder: Path) -> Manifest:
     for part in (files, pending):
         if not isinstance(part, dict) or not all(isinstance(value, str) for value in part.values()):
             raise IntegrityError(f"{path} is damaged: it does not map files to hashes")
+        if odd := [name for name in part if PurePosixPath(name).is_absolute() or ".." in name.split("/")]:
+            raise IntegrityError(f"{path} is damaged: it names a file outside the run, {odd[0]!r}")
     return Manifest(dict(files or {}), dict(pending))
 
 

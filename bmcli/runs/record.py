@@ -27,7 +27,7 @@ class RunRecord:
     id, name, version: as created; a copied directory keeps them.
     created, started, finished: ISO 8601, UTC; `started` of the first start, `finished` of the last end.
     seconds: spent in training and evaluation, over all continuations.
-    resumed: when the run was continued.
+    resumed: when the run was continued. exact: whether each time as if it had never stopped.
     command: the command line.
     seed: the config's.
     versions, git, hardware, environment: see `environment.py`.
@@ -58,6 +58,7 @@ class RunRecord:
     finished: str | None = None
     seconds: float | None = None
     resumed: tuple[str, ...] = ()
+    exact: bool = True
     command: tuple[str, ...] = ()
     seed: int | None = None
     versions: dict[str, str] = field(default_factory=dict)
@@ -112,6 +113,7 @@ _JSON_TYPES: dict[str, frozenset[type]] = {
     "str": frozenset({str}),
     "Status": frozenset({str}),
     "int": frozenset({int}),
+    "bool": frozenset({bool}),
     "float": frozenset({int, float}),
 }
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bmcli.errors import IntegrityError, Problem
+from bmcli.errors import IntegrityError, Problem, ResourceError
 from bmcli.runs import atomic, layout
 from bmcli.runs import manifest as manifests
 from bmcli.runs import record as records
@@ -120,15 +121,27 @@ class Run:
         self.write_text(layout.RECORD, record.to_text())
         self._record = record
 
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other processes from training it meanwhile. UsageError where one is at it."""
+        self._lock.acquire()
+        try:
+            self.reload()
+            yield
+        finally:
+            self._lock.release()
+
     def open(self) -> None:
         """Continue to train: 'running' again. UsageError where another process is at it.
 
-        A run this process has just created, or opened before, is open already.
+        A run this process has just created, or opened before, is open already. What a killed process left
+        half-written is taken away.
         """
         if self._opened is not None:
             return
         self._lock.acquire()
         self._opened = time.monotonic()
+        self._tidy()
         with self._changing() as manifest:
             manifests.write(self.path, manifest.without(*_GROWING))
         self.reload()
@@ -277,7 +290,12 @@ class Run:
         return sum((self.path / name).stat().st_size for name in self.files())
 
     def verify(self) -> Verification:
-        """Compare every file with the manifest; IntegrityError where there is none."""
+        """Compare every file with the manifest; IntegrityError where there is none.
+
+        What was cut off between a file and the manifest is completed, where the run can be written to.
+        """
+        with suppress(ResourceError):
+            self.settle()
         manifest = manifests.read(self.path)
         files = self.files()
         problems = [Problem(f"{name} is missing") for name in sorted(set(manifest.files) - set(files))]
@@ -291,6 +309,30 @@ class Run:
             else:
                 problems.append(Problem(f"{name} is damaged or changed"))
         return Verification(tuple(problems), tuple(unverified), checked)
+
+    def _tidy(self) -> None:
+        """Take away what was never finished, and settle what was announced: nobody else writes now."""
+        for folder, folders, names in os.walk(self.path, topdown=False):
+            for name in [name for name in (*folders, *names) if name.startswith(layout.TEMPORARY)]:
+                left = Path(folder) / name
+                if left.is_dir() and not left.is_symlink():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
+        self.settle()
+
+    def settle(self) -> None:
+        """Complete what was cut off between a file and its place in the manifest."""
+        if not manifests.read(self.path).pending:
+            return
+        with self._changing() as manifest:
+            for name in list(manifest.pending):
+                path = self._inside(name)
+                if path.is_file() and manifest.accepts(name, sha256 := atomic.sha256_of(path)):
+                    manifest = manifest.settle(name, sha256)
+                elif not path.exists() and name not in manifest.files:
+                    manifest = manifest.without(name)
+            manifests.write(self.path, manifest)
 
     def _inside(self, name: str) -> Path:
         parts = PurePosixPath(name)

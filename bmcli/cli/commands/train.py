@@ -49,6 +49,13 @@ def train(
     trust_code: Annotated[
         bool, typer.Option("--trust-code", help="Run the Python files kept in a run directory.")
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="With --resume: go on though data, code or versions changed; recorded as not exact.",
+        ),
+    ] = False,
 ) -> None:
     """Train, then evaluate; prints the run id.
 
@@ -60,7 +67,7 @@ def train(
         given = [("CONFIG", config), ("--name", name), ("--tag", tag), ("--smoke", smoke)]
         if odd := [what for what, value in given if value]:
             raise UsageError(f"--resume goes on with a run as it is; leave out {', '.join(odd)}")
-        _answer(session, _resume(session, resume, device, trust_code))
+        _answer(session, _resume(session, resume, device, trust_code, force))
         return
     if config is None:
         raise UsageError("which CONFIG?", hint="bm init writes one; bm train digits_cnn needs none")
@@ -81,7 +88,7 @@ def train(
         return
     if auto_resume and (unfinished := _unfinished(session, loaded)) is not None:
         session.note(f"going on with {unfinished.id}")
-        _answer(session, _resume(session, str(unfinished.path), device, trust_code=True))
+        _answer(session, _resume(session, str(unfinished.path), device, trust_code=True, force=force))
         return
 
     from bmcli import pipeline
@@ -98,22 +105,22 @@ def train(
     _answer(session, run)
 
 
-def _resume(session: Session, reference: str, device: str, trust_code: bool) -> Run:
+def _resume(session: Session, reference: str, device: str, trust_code: bool, force: bool) -> Run:
     from bmcli import pipeline
     from bmcli.cli.progress import TrainingDisplay
 
     run = session.store.find(reference, purpose="resume")
     trust_code = trust_code or ask_to_run_code_of(session, run)
     with TrainingDisplay(session) as display:
-        return pipeline.resume(run, device=device, display=display, trust_code=trust_code)
+        return pipeline.resume(run, device=device, display=display, trust_code=trust_code, force=force)
 
 
 def _unfinished(session: Session, config: ExperimentConfig) -> Run | None:
     """The newest run that stopped early and was made from the same resolved config."""
-    from bmcli import pipeline
+    from bmcli.resume import made_from
 
     for run in session.store.named(config.name):
-        if run.status in ("interrupted", "failed") and pipeline.made_from(run, config):
+        if run.status in ("interrupted", "failed") and made_from(run, config):
             return run
     return None
 

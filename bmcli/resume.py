@@ -1,0 +1,133 @@
+"""May an interrupted run go on as if it had never stopped, and from which state?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bmcli.errors import BmError, IntegrityError, UsageError
+from bmcli.runs import atomic, environment, layout
+
+if TYPE_CHECKING:
+    from bmcli.config.schema import ExperimentConfig
+    from bmcli.display import Display
+    from bmcli.experiment import Experiment
+    from bmcli.runs.run import Run
+    from bmcli.training.checkpoints import TrainingState
+
+DECISIVE = ("bm", "keras", "tensorflow")
+"""Packages another version of which may compute other bits."""
+
+
+def check_resumable(run: Run) -> None:
+    """UsageError where there is nothing to go on with, or nothing to go on from."""
+    if run.record.status == "completed":
+        raise UsageError(
+            f"{run.id} is complete: there is nothing to resume",
+            hint=f"to train on from its weights, put `init_from: {run.id}` into a config",
+        )
+    named = run.manifest()
+    if not any(run.exists(name) or name in named for name in (layout.LAST, layout.PREVIOUS)):
+        raise UsageError(f"{run.id} has no checkpoint to go on from", hint="train it anew")
+
+
+def made_from(run: Run, config: ExperimentConfig) -> bool:
+    """Whether the run was made from this config: equal but for where the user's own files lie, and those
+    files hold what they held."""
+    from bmcli.config import resolve
+
+    kept = code_names(config)
+    try:
+        if run.read_text(layout.CONFIG) != resolve.dump(config.model_copy(update={"code": kept})):
+            return False
+        return all(
+            run.read_bytes(name) == Path(source).read_bytes()
+            for name, source in zip(kept, config.code, strict=True)
+        )
+    except (BmError, OSError):
+        return False
+
+
+def code_names(config: ExperimentConfig) -> list[str]:
+    """Where the user's files are kept in the run directory."""
+    names: list[str] = []
+    for number, source in enumerate(config.code):
+        name = f"{layout.CODE}/{Path(source).name}"
+        # Two files of the same name from different folders.
+        names.append(f"{layout.CODE}/{number}_{Path(source).name}" if name in names else name)
+    return names
+
+
+def changed_code(run: Run) -> list[str]:
+    """What is not as it was in the Python files the run keeps; found without running them."""
+    named = run.manifest()
+    files = {name for name in run.files() if name.startswith(f"{layout.CODE}/")}
+    files |= {name for name in named if name.startswith(f"{layout.CODE}/")}
+    return [
+        f"{name} {'was changed' if run.exists(name) else 'is gone'}"
+        for name in sorted(files)
+        if not run.exists(name) or atomic.sha256_of(run.path / name) != named.get(name)
+    ]
+
+
+def changed_versions(run: Run) -> list[str]:
+    """The packages that decide the bits and are not what the run was trained with."""
+    then, now = run.record.versions, environment.versions()
+    return [
+        f"{name} was {then.get(name, 'absent')}, is {now.get(name, 'absent')}"
+        for name in DECISIVE
+        if then.get(name) != now.get(name)
+    ]
+
+
+def changed_experiment(run: Run, experiment: Experiment) -> list[str]:
+    """What is not as it was in data and arithmetic."""
+    found = []
+    if experiment.bundle.fingerprint != run.record.data_fingerprint:
+        found.append("the data was changed")
+    if experiment.precision != run.record.precision:
+        found.append(f"the precision was {run.record.precision}, is {experiment.precision}")
+    if experiment.gpu != bool(run.record.hardware.get("gpus")):
+        found.append(f"it was trained on {'CPU' if experiment.gpu else 'a GPU'}")
+    return found
+
+
+def changed_machine(run: Run) -> list[str]:
+    """Another processor or number of cores: the same arithmetic, perhaps in another order."""
+    then, now = run.record.hardware, environment.hardware()
+    return [
+        f"the {what} {then.get(key)}, {now.get(key)} now"
+        for key, what in (("cpu", "processor was"), ("cores", "number of cores was"))
+        if then.get(key) != now.get(key)
+    ]
+
+
+def refuse(run: Run, changed: list[str]) -> UsageError:
+    """That it could not go on exactly, and why."""
+    return UsageError(
+        f"{run.id} cannot go on as it was: {'; '.join(changed)}",
+        hint="put back what changed; or --force goes on without that promise, and the run says so",
+    )
+
+
+def newest_state(run: Run, display: Display) -> TrainingState:
+    """The newest complete state; its predecessor, with a warning, where the newest is damaged.
+
+    IntegrityError where both are.
+    """
+    from bmcli.training.checkpoints import from_bytes
+
+    reasons = []
+    for name in (layout.LAST, layout.PREVIOUS):
+        try:
+            state = from_bytes(run.read_bytes(name), name=str(run.path / name))
+        except IntegrityError as error:
+            reasons.append(error)
+            continue
+        if reasons:
+            display.warn(f"{reasons[0].message}; going on from {name}, epoch {state.epoch}")
+        return state
+    raise IntegrityError(
+        f"{run.id} has no undamaged checkpoint: {'; '.join(error.message for error in reasons)}",
+        hint="train it anew",
+    )

@@ -1,0 +1,176 @@
+"""What a resumed run does when something is not as it was."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bmcli import pipeline
+from bmcli import resume as going_on
+from bmcli.runs import environment, layout
+from bmcli.runs.run import Run
+from tests.conftest import Done
+
+Invoke = Callable[..., Done]
+
+CONFIG = """\
+name: trial
+code: {code}
+data: {{path: cells.csv, target: kind}}
+model: {{name: mlp, hidden: [6], dropout: 0.3}}
+training:
+  epochs: 4
+  batch_size: 8
+  optimizer: {{name: adam, learning_rate: 1e-2}}
+"""
+
+
+def cells(shift: float = 0.0) -> str:
+    rows = [f"{i % 7 + shift},{i % 3},{'odd' if i % 7 > 3 else 'even'}" for i in range(80)]
+    return "a,b,kind\n" + "\n".join(rows) + "\n"
+
+
+@pytest.fixture
+def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """stop_after(n): the next training gets SIGTERM when its n-th state is saved."""
+
+    def stop(saves: int) -> None:
+        save, done = pipeline._save_state, 0
+
+        def counted(run: Run, trainer: Any) -> None:
+            nonlocal done
+            save(run, trainer)
+            done += 1
+            if done == saves:
+                signal.raise_signal(signal.SIGTERM)
+
+        monkeypatch.setattr(pipeline, "_save_state", counted)
+
+    return stop
+
+
+@pytest.fixture
+def stopped(tmp_path: Path, invoke: Invoke, stop_after: Callable[[int], None]) -> Path:
+    """The directory of a run that was stopped after three of four epochs, with code of its own."""
+    (tmp_path / "cells.csv").write_text(cells())
+    (tmp_path / "mine.py").write_text("")
+    (tmp_path / "c.yaml").write_text(CONFIG.format(code="mine.py"))
+    stop_after(3)
+    assert invoke("train", "c.yaml").code == 143
+    return tmp_path / "runs/trial-v1"
+
+
+def resume(invoke: Invoke, *more: str) -> Done:
+    return invoke("train", "--resume", "trial", "--trust-code", *more)
+
+
+def record(run: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run / layout.RECORD).read_text())
+    return found
+
+
+def spoil(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_nothing_changed(stopped: Path, invoke: Invoke) -> None:
+    done = resume(invoke)
+    assert done.code == 0 and "not exactly" not in done.err
+    assert invoke("train", "c.yaml").code == 0
+    whole = stopped.parent / "trial-v2"
+    assert record(stopped)["weights_sha256"] == record(whole)["weights_sha256"]
+    assert record(stopped)["exact"] is True
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(stopped: Path, invoke: Invoke) -> None:
+    spoil(stopped / layout.LAST)
+    done = resume(invoke)
+    assert done.code == 0, done.err
+    assert "last.safetensors is damaged" in done.err and "going on from checkpoints/previous" in done.err
+    assert invoke("train", "c.yaml").code == 0
+    assert record(stopped)["weights_sha256"] == record(stopped.parent / "trial-v2")["weights_sha256"]
+
+
+def test_a_lost_checkpoint_falls_back_too(stopped: Path, invoke: Invoke) -> None:
+    (stopped / layout.LAST).unlink()
+    done = resume(invoke)
+    assert done.code == 0 and "has lost its checkpoints/last" in done.err
+
+
+@pytest.mark.parametrize("names", [(layout.LAST, layout.PREVIOUS), (layout.BEST,)])
+def test_without_what_it_needs_it_is_not_begun(names: tuple[str, ...], stopped: Path, invoke: Invoke) -> None:
+    before = (stopped / layout.RECORD).read_bytes()
+    for name in names:
+        spoil(stopped / name)
+    done = resume(invoke)
+    assert done.code == 4 and names[0] in done.err
+    assert (stopped / layout.RECORD).read_bytes() == before and not (stopped / layout.LOCK).exists()
+
+
+def test_other_versions_are_refused_unless_forced(
+    stopped: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = environment.versions()
+    monkeypatch.setattr(going_on.environment, "versions", lambda: {**now, "keras": "9.9"})
+    before = (stopped / layout.RECORD).read_bytes()
+    done = resume(invoke)
+    assert done.code == 2 and f"keras was {now['keras']}, is 9.9" in done.err and "--force" in done.err
+    assert (stopped / layout.RECORD).read_bytes() == before
+
+    done = resume(invoke, "--force")
+    assert done.code == 0 and "not exactly: keras was" in done.err
+    found = record(stopped)
+    assert (found["status"], found["exact"], found["versions"]["keras"]) == ("completed", False, "9.9")
+    assert "keras was" in found["notes"][-1]
+
+
+def test_changed_data_are_refused_unless_forced(stopped: Path, invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "cells.csv").write_text(cells(shift=0.5))
+    done = resume(invoke)
+    assert done.code == 2 and "the data was changed" in done.err
+    assert record(stopped)["status"] == "interrupted"
+    assert resume(invoke, "--force").code == 0
+    assert record(stopped)["exact"] is False
+
+
+def test_data_with_other_classes_are_refused_always(stopped: Path, invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "cells.csv").write_text(cells().replace("odd", "new"))
+    done = resume(invoke, "--force")
+    assert done.code == 3 and "other classes" in done.err
+
+
+def test_changed_code_is_refused_before_it_runs(stopped: Path, invoke: Invoke, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    (stopped / "code/mine.py").write_text(f"open({str(canary)!r}, 'w')\n")
+    done = resume(invoke)
+    assert done.code == 2 and "code/mine.py was changed" in done.err and not canary.exists()
+    assert resume(invoke, "--force").code == 0 and canary.exists()
+    assert record(stopped)["exact"] is False and not Run(stopped).verify().problems
+
+
+def test_another_processor_is_told(stopped: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = environment.hardware()
+    monkeypatch.setattr(going_on.environment, "hardware", lambda *_: {**here, "cpu": "Z80"})
+    done = resume(invoke)
+    assert done.code == 0 and "Z80 now" in done.err and record(stopped)["exact"] is False
+
+
+def test_auto_resume_goes_on_with_the_same_code_alone(stopped: Path, invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("# another\n")
+    assert invoke("train", "c.yaml", "--auto-resume").out == "trial-v2\n"
+    (tmp_path / "mine.py").write_text("")
+    assert invoke("train", "c.yaml", "--auto-resume").out == "trial-v1\n"
+
+
+def test_what_a_killed_process_left_half_written_is_taken_away(stopped: Path, invoke: Invoke) -> None:
+    (stopped / "checkpoints/.tmp-0-last.safetensors").write_bytes(b"half")
+    (stopped / ".tmp-0-exports").mkdir()
+    assert resume(invoke).code == 0
+    assert not list(stopped.rglob(".tmp-*"))
