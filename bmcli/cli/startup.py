@@ -8,7 +8,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-_NEW_OBJECTS = 10_000
+_NEW_OBJECTS = 100_000
 """So many before garbage is looked for (Python's own: 700). What is imported stays, and looking through it
 again and again took a tenth of the time of `bm check`."""
 

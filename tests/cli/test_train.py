@@ -109,6 +109,26 @@ def test_a_run_directory_has_what_is_promised(digits: Path) -> None:
     assert not verification.problems and not verification.unverified
 
 
+def test_verify_loads_the_model_and_repeats_the_samples(digits: Path, invoke: Callable[..., Done]) -> None:
+    repeated = invoke("runs", "verify", str(digits), "--json").json["repeated"]
+    assert [row["form"] for row in repeated] == ["onnx", "keras"]
+    assert all(row["samples"] > 10 and row["max_difference"] < 1e-5 for row in repeated)
+    assert invoke("runs", "verify", str(digits), "--files-only", "--json").json["repeated"] == []
+
+
+def test_a_model_that_answers_differently_is_found(
+    digits: Path, tmp_path: Path, invoke: Callable[..., Done]
+) -> None:
+    from bmcli.inference.weights import from_bytes, to_bytes
+
+    run = Run(Path(shutil.copytree(digits, tmp_path / "runs/other-v1")))
+    weights = from_bytes(run.read_bytes("checkpoints/best.safetensors"))
+    weights["dense/kernel" if "dense/kernel" in weights else min(weights)] += 0.5
+    run.write_bytes("checkpoints/best.safetensors", to_bytes(weights))  # with a manifest that vouches for it
+    done = invoke("runs", "verify", str(run.path))
+    assert done.code == 4 and "keras: it differs from Keras on" in done.err, done.err
+
+
 def test_the_kept_config_repeats_the_run_bit_for_bit(digits: Path, tmp_path: Path) -> None:
     again = pipeline.train(resolve.load(digits / "config.yaml"), RunStore(tmp_path)).path
     assert record(again)["weights_sha256"] == record(digits)["weights_sha256"]

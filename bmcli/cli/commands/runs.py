@@ -204,8 +204,20 @@ def _abridged(names: tuple[str, ...], most: int = 12) -> str:
 
 
 @command
-def verify(session: Session, run: RunArgument) -> None:
-    """Check every file of a run against its manifest; exit code 4 where one is damaged or missing."""
+def verify(
+    session: Session,
+    run: RunArgument,
+    files_only: Annotated[
+        bool, typer.Option("--files-only", help="Do not load the model: quick, and without TensorFlow.")
+    ] = False,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run the Python files kept in the run.")
+    ] = False,
+) -> None:
+    """Check every file of a run against its manifest, load the model and repeat the stored samples.
+
+    Exit code 4 where a file is damaged or missing, or where the model answers differently.
+    """
     import os
     from pathlib import Path
 
@@ -222,16 +234,44 @@ def verify(session: Session, run: RunArgument) -> None:
         number = len(result.problems)
         files = "1 file is" if number == 1 else f"{number:,} files are"
         raise IntegrityError(f"{found.path}: {files} not as the manifest says", problems=result.problems)
-    lines = [f"{found.id}: {result.checked:,} checked, all as they should be"]
-    lines += [f"  not in the manifest: {name}" for name in result.unverified]
+    lines = [f"{found.id}: {result.checked:,} files checked, all as they should be"]
+    repeated: list[dict[str, Any]] = []
+    if not files_only:
+        repeated = _repeat(session, found, trust_code)
+        for row in repeated:
+            how = f"by {row['max_difference']:.1e} at most" if row["max_difference"] else "in nothing"
+            lines.append(f"  {row['form']}: {row['samples']} stored samples repeated, differing {how}")
+    lines += [f"  unverified, as the manifest does not name it: {name}" for name in result.unverified]
     document = {
         "run": found.id,
         "path": str(found.path),
         "ok": True,
         "checked": result.checked,
         "unverified": list(result.unverified),
+        "repeated": repeated,
     }
     session.result(document, "\n".join(lines))
+
+
+def _repeat(session: Session, run: Run, trust_code: bool) -> list[dict[str, Any]]:
+    """What each form of the model answered, all as they should; IntegrityError where one did not."""
+    from bmcli.errors import IntegrityError, Problem
+    from bmcli.export.repeat import has_samples, repeat_samples
+    from bmcli.inference.keras_model import needs_code
+
+    if not has_samples(run):
+        session.note(f"{run.id} keeps no samples: there is no finished model to load")
+        return []
+    if not trust_code and needs_code(run):
+        session.note(f"{run.id} brings its own code: the model was not loaded; --trust-code does")
+        return []
+    repeated = repeat_samples(run, trust_code=trust_code)
+    if wrong := [Problem(f"{r.form}: {r.agreement.reason}") for r in repeated if not r.agreement.agrees]:
+        raise IntegrityError(f"{run.path}: the model does not answer as it did", problems=wrong)
+    return [
+        {"form": r.form, "samples": r.agreement.samples, "max_difference": r.agreement.max_difference}
+        for r in repeated
+    ]
 
 
 @command
