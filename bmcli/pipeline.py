@@ -69,8 +69,9 @@ def train(
     if other is not None:
         initialise_from(experiment, network, other, display)
     trainer = make_trainer(experiment, network, complete)
+    less = _foresee_memory(experiment, network, display)
     run = store.create(config.name, tags, **_known(experiment, network))
-    with _settling(run):
+    with _settling(run, less):
         _keep_inputs(run, experiment)
         _train_and_finish(run, experiment, trainer, display, started)
     return run
@@ -112,8 +113,9 @@ def resume(
         trainer.restore(going_on.newest_state(run, display))
         if trainer.watch.best_epoch:
             run.verified(layout.BEST)  # found now, not after hours of training
+        less = _foresee_memory(experiment, network, display)
         run.open()
-        with _settling(run):
+        with _settling(run, less):
             _note_changes(run, experiment, changed, display)
             _rewrite_metrics(run, trainer)
             _train_and_finish(run, experiment, trainer, display, started)
@@ -290,8 +292,11 @@ def finish(run: Run, experiment: Experiment, trainer: Trainer, display: Display)
 
 
 @contextmanager
-def _settling(run: Run) -> Iterator[None]:
-    """However it ends, the run's record says how; whoever stopped it is told how to go on."""
+def _settling(run: Run, less_memory: str) -> Iterator[None]:
+    """However it ends, the run's record says how; whoever stopped it is told how to go on.
+
+    less_memory: what to try where the memory does not suffice.
+    """
     from bmcli.training.interrupt import Stopped, stops_at_once
 
     try:
@@ -314,13 +319,24 @@ def _settling(run: Run) -> Iterator[None]:
     except DivergedError as error:
         run.seal("diverged", error=error.message)
         raise
-    except MemoryError as error:
-        run.seal("failed", error="out of memory")
-        raise ResourceError("out of memory", hint="try a smaller training.batch_size") from error
     except BaseException as error:
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
+            run.seal("failed", error="out of memory")
+            raise ResourceError("out of memory", hint=less_memory) from error
         said = error.message if isinstance(error, BmError) else f"{type(error).__name__}: {error}"
         run.seal("failed", error=said.split("\n")[0][:500])
         raise
+
+
+def _foresee_memory(experiment: Experiment, network: keras.Model, display: Display) -> str:
+    """What to try where memory does not suffice; on a CPU, warns of that."""
+    from bmcli.training.memory import forecast, foresee
+
+    if experiment.gpu:
+        return "try a smaller training.batch_size"
+    training = experiment.config.training
+    batch_size = min(training.batch_size, len(experiment.bundle.train))
+    return foresee(forecast(network, experiment.spec, training), batch_size, display.warn)
 
 
 def _known(experiment: Experiment, network: keras.Model) -> dict[str, Any]:

@@ -101,6 +101,66 @@ def hardware(gpus: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
+def available_memory() -> int:
+    """Bytes this process may still take: the machine's, or what is left under a limit of its control group or
+    of its address space."""
+    import resource
+
+    import psutil
+
+    left = [int(psutil.virtual_memory().available), *_left_in_control_groups()]
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY:
+        left.append(limit - int(psutil.Process().memory_info().vms))
+    return max(min(left), 0)
+
+
+def _left_in_control_groups(
+    root: Path = Path("/sys/fs/cgroup"), of: Path = Path("/proc/self/cgroup")
+) -> list[int]:
+    """What each control group of this process has left, in bytes; those without a limit are left out."""
+    try:
+        lines = of.read_text("utf-8").splitlines()
+    except OSError:  # not Linux
+        return []
+    left = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            top, names = root, ("memory.max", "memory.current")
+        elif "memory" in controllers.split(","):
+            top, names = root / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        else:
+            continue
+        # In a container the path may be that of the host, which is not to be seen: then the root is ours.
+        folder = top / path.lstrip("/")
+        for group in (folder, *folder.parents):
+            if not group.is_relative_to(top):
+                break
+            limit, used = (_number(group / name) for name in names)
+            if limit is not None and used is not None:
+                left.append(limit - used + (_cached(group) or 0))
+    return left
+
+
+def _number(file: Path) -> int | None:
+    try:
+        return int(file.read_text("ascii"))
+    except (OSError, ValueError):  # not there, or 'max'
+        return None
+
+
+def _cached(group: Path) -> int | None:
+    """Bytes of files kept in memory, which the kernel gives back when they are needed."""
+    try:
+        found = re.search(
+            r"^(?:total_)?inactive_file (\d+)$", (group / "memory.stat").read_text("ascii"), re.MULTILINE
+        )
+    except OSError:
+        return None
+    return int(found.group(1)) if found else None
+
+
 def usable_cores() -> int:
     """Cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -1,0 +1,106 @@
+"""How much memory a training will need on a CPU, told before it starts.
+
+An estimate, rather too high than too low: what a step keeps for the gradient is counted, operation by
+operation. It serves to warn before a machine begins to swap or the kernel kills, and to name a batch size
+that fits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bmcli.errors import ResourceError
+from bmcli.runs import environment
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.config.schema import TrainingConfig
+    from bmcli.data.bundle import DataSpec
+
+FULL = 0.9
+"""Above this share of the available memory a training is warned about."""
+HOPELESS = 2.5
+"""Above so many times the available memory a training is not begun: the estimate is not that far off, and a
+process that dies for want of memory often dies without a word."""
+COMFORTABLE = 0.7
+"""A batch size that is proposed leaves room."""
+
+RUNTIME = 256 * 2**20
+"""What TensorFlow takes for itself once it computes: threads, compiled kernels, scratch."""
+
+_SIZES = {"float16": 2, "bfloat16": 2, "bool": 1, "uint8": 1, "int64": 8, "float64": 8}
+"""Bytes of a number, where they are not 4."""
+_OPTIMIZER_SLOTS = {"sgd": 1, "rmsprop": 1, "adam": 2, "adamw": 2}
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """fixed: bytes whatever the batch size (weights, gradients, optimizer, averages, TensorFlow itself);
+    per_example: bytes for each example of a batch."""
+
+    fixed: int
+    per_example: int
+
+    def total(self, batch_size: int) -> int:
+        """Bytes, beyond what the process has already."""
+        return self.fixed + self.per_example * batch_size
+
+    def fitting(self, available: int, below: int) -> int | None:
+        """The largest power of two below `below` that fits comfortably as a batch size; None: none does."""
+        room = COMFORTABLE * available - self.fixed
+        most = min(below - 1, int(room // max(self.per_example, 1)))
+        return 2 ** int(math.log2(most)) if most >= 1 else None
+
+
+def foresee(needed: Forecast, batch_size: int, warn: Callable[[str], None]) -> str:
+    """Warn where the training will hardly fit; returns what to try if it does not after all.
+
+    ResourceError where it cannot fit.
+    """
+    available = environment.available_memory()
+    fitting = needed.fitting(available, below=batch_size)
+    less = f"try training.batch_size={fitting}" if fitting else "try a smaller training.batch_size or model"
+    total = needed.total(batch_size)
+    said = f"{total / 2**30:.1f} GiB of memory with batches of {batch_size:,}, {available / 2**30:.1f} GiB are free"
+    if total > HOPELESS * available:
+        raise ResourceError(f"the training needs about {said}", hint=less)
+    if total > FULL * available:
+        warn(f"the training may need {said}; {less}")
+    return less
+
+
+def forecast(network: keras.Model, spec: DataSpec, training: TrainingConfig) -> Forecast:
+    """What training `network` (built for its training precision) will need."""
+    weights = sum(math.prod(v.shape) for v in network.trainable_variables)
+    optimizer: Any = training.optimizer
+    copies = 2 + _OPTIMIZER_SLOTS.get(optimizer.registry_name, 2) + (training.ema is not None)
+    parts = [part for operation in network.operations for part in _kept(operation, spec.max_length or 1)]
+    # The largest result's gradient comes on top; the others take the place of what is no longer needed.
+    return Forecast(RUNTIME + 4 * weights * copies, sum(parts) + max(parts))
+
+
+def _kept(operation: Any, length: int) -> Iterator[int]:
+    """Bytes of one example that an operation's results take, and those it keeps inside.
+
+    length: what stands for a dimension that is not known, that of a text.
+    """
+    from keras import activations, layers, tree
+
+    # A layer that ends in an activation keeps what goes into it too.
+    plain = isinstance(operation, layers.RNN) or getattr(operation, "activation", None) in (
+        None,
+        activations.linear,
+    )
+    times = 1 if plain else 2
+    for output in tree.flatten(operation.output):
+        size = math.prod(size or length for size in output.shape[1:])
+        yield times * size * _SIZES.get(str(output.dtype), 4)
+    if isinstance(operation, layers.MultiHeadAttention):  # scores, their softmax, its dropout mask
+        yield 3 * operation.num_heads * length * length * 4
+    elif isinstance(operation, layers.Bidirectional | layers.RNN):  # gates and states of every step
+        cells = [getattr(operation, name, None) for name in ("forward_layer", "backward_layer")]
+        yield sum(8 * getattr(cell, "units", 0) * length * 4 for cell in (cells if cells[0] else [operation]))
