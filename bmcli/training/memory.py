@@ -65,7 +65,8 @@ def foresee(needed: Forecast, batch_size: int, warn: Callable[[str], None]) -> s
     fitting = needed.fitting(available, below=batch_size)
     less = f"try training.batch_size={fitting}" if fitting else "try a smaller training.batch_size or model"
     total = needed.total(batch_size)
-    said = f"{total / 2**30:.1f} GiB of memory with batches of {batch_size:,}, {available / 2**30:.1f} GiB are free"
+    free = f"{available / 2**30:.1f} GiB are free"
+    said = f"{total / 2**30:.1f} GiB of memory with batches of {batch_size:,}, {free}"
     if total > HOPELESS * available:
         raise ResourceError(f"the training needs about {said}", hint=less)
     if total > FULL * available:
