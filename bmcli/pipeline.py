@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,9 +188,7 @@ def _fit(run: Run, trainer: Trainer, experiment: Experiment, display: Display, s
             if isinstance(event, EpochDone):
                 run.append_line(layout.METRICS, json.dumps(event.record, allow_nan=False))
                 events.epoch(event.record)
-                if event.best:
-                    _save_best(run, trainer)
-                _save_state(run, trainer)
+                _save(run, trainer, best=event.best)
                 saved = time.monotonic()
             elif isinstance(event, TrainingDone):
                 run.update(
@@ -200,11 +198,11 @@ def _fit(run: Run, trainer: Trainer, experiment: Experiment, display: Display, s
                     best_value=trainer.watch.best,
                 )
             elif every and time.monotonic() - saved > every * 60:
-                _save_state(run, trainer)
+                _save(run, trainer)
                 saved = time.monotonic()
             if stop.signal is not None and not isinstance(event, TrainingDone):
                 if isinstance(event, StepsDone):
-                    _save_state(run, trainer)
+                    _save(run, trainer)
                 raise InterruptedRunError(
                     f"{run.id} was stopped in epoch {trainer.epoch}; its state is saved",
                     signal_exit_code=stop.exit_code,
@@ -216,6 +214,7 @@ def _fit(run: Run, trainer: Trainer, experiment: Experiment, display: Display, s
 
 def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display) -> bool:
     """The closed form, where the model has one; the one 'epoch' is recorded like any other."""
+    from bmcli.inference.weights import to_bytes
     from bmcli.training.coefficients import raw_coefficients
 
     if trainer.records:
@@ -239,7 +238,7 @@ def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display)
     done = trainer.measure(time.perf_counter() - began)
     display.handle(done)
     run.append_line(layout.METRICS, json.dumps(done.record, allow_nan=False))
-    _save_best(run, trainer)
+    run.write_bytes(layout.BEST, to_bytes(trainer.weights()))
     run.update(stopped="solved in closed form", epochs=1, best_epoch=1, best_value=trainer.watch.best)
     return True
 
@@ -387,19 +386,27 @@ def _gpu_names() -> list[str]:
     return [str(tf.config.experimental.get_device_details(d).get("device_name", d.name)) for d in devices]
 
 
-def _save_best(run: Run, trainer: Trainer) -> None:
+def _save(run: Run, trainer: Trainer, *, best: bool = False) -> None:
+    """Replace `last`, keeping its predecessor: a damaged newest one never leaves a run with none.
+
+    best: the weights are the best so far; they are in place before a state says so.
+    """
     from bmcli.inference.weights import to_bytes
+    from bmcli.training import checkpoints
 
-    run.write_bytes(layout.BEST, to_bytes(trainer.weights()))
-
-
-def _save_state(run: Run, trainer: Trainer) -> None:
-    """Replace `last`, keeping its predecessor: a damaged newest one never leaves a run with none."""
-    from bmcli.training.checkpoints import to_bytes
-
+    files: dict[str, Callable[[Path], None]] = {}
     if run.exists(layout.LAST):
-        run.write_with(layout.PREVIOUS, lambda path: _link(run.path / layout.LAST, path))
-    run.write_bytes(layout.LAST, to_bytes(trainer.state()))
+        files[layout.PREVIOUS] = lambda path: _link(run.path / layout.LAST, path)
+    if best:
+        weights = to_bytes(trainer.weights())
+        files[layout.BEST] = lambda path: _store(path, weights)
+    state = checkpoints.to_bytes(trainer.state())
+    files[layout.LAST] = lambda path: _store(path, state)
+    run.write_together(files)
+
+
+def _store(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
 
 
 def _link(source: Path, target: Path) -> None:

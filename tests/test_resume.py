@@ -40,16 +40,16 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """stop_after(n): the next training gets SIGTERM when its n-th state is saved."""
 
     def stop(saves: int) -> None:
-        save, done = pipeline._save_state, 0
+        save, done = pipeline._save, 0
 
-        def counted(run: Run, trainer: Any) -> None:
+        def counted(run: Run, trainer: Any, **how: bool) -> None:
             nonlocal done
-            save(run, trainer)
+            save(run, trainer, **how)
             done += 1
             if done == saves:
                 signal.raise_signal(signal.SIGTERM)
 
-        monkeypatch.setattr(pipeline, "_save_state", counted)
+        monkeypatch.setattr(pipeline, "_save", counted)
 
     return stop
 

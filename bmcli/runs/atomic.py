@@ -12,8 +12,8 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bmcli.errors import ResourceError
@@ -61,23 +61,41 @@ def write_with(
         pass through, except that an OSError becomes a ResourceError.
     before: called with the SHA-256 (hex) of what was written, when it is safe on disk and not yet in place.
     """
-    with resources(f"write {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.parent / f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}"
-        try:
-            writer(temporary)
-            # Whatever wrote it, its bytes must be on disk before the name points to them.
-            descriptor = os.open(temporary, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            if before is not None:
-                before(sha256_of(temporary))
-            temporary.replace(path)
-            sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+    write_together({path: writer}, None if before is None else lambda hashes: before(hashes[path]))
+
+
+def write_together(
+    writers: Mapping[Path, Callable[[Path], None]],
+    before: Callable[[dict[Path, str]], None] | None = None,
+) -> None:
+    """Let each writer write its file; when all are safe on disk, put them in place, in their order.
+
+    See `write_with`. Cut off in between, some files are new and some are old, each of them whole.
+    """
+    temporaries = {path: path.parent / f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}" for path in writers}
+    try:
+        for path, temporary in temporaries.items():
+            with resources(f"write {path}"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                writers[path](temporary)
+                # Whatever wrote it, its bytes must be on disk before the name points to them.
+                descriptor = os.open(temporary, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+        if before is not None:
+            before({path: sha256_of(temporary) for path, temporary in temporaries.items()})
+        for path, temporary in temporaries.items():
+            with resources(f"write {path}"):
+                temporary.replace(path)
+        for folder in {path.parent for path in temporaries}:
+            with resources(f"write to {folder}"):
+                sync_folder(folder)
+    finally:
+        for temporary in temporaries.values():
+            with suppress(FileNotFoundError):
+                temporary.unlink()
 
 
 def write_bytes(path: Path, data: bytes, before: Callable[[str], None] | None = None) -> None:

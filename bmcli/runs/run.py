@@ -8,7 +8,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -185,16 +185,26 @@ class Run:
 
     def write_with(self, name: str, writer: Callable[[Path], None]) -> None:
         """Let `writer` write a temporary file (same folder, same suffix), then put it in place."""
-        path = self._inside(name)
+        self.write_together({name: writer})
+
+    def write_together(self, writers: Mapping[str, Callable[[Path], None]]) -> None:
+        """The same for several files, put in place in their order when all are written: quicker than one by
+        one, as the disk is waited for less often."""
+        names = {self._inside(name): name for name in writers}
         with self._changing() as manifest:
-            hashes: list[str] = []
+            written: dict[str, str] = {}
 
-            def announce(sha256: str) -> None:
-                hashes.append(sha256)
-                manifests.write(self.path, manifest.announce(name, sha256))
+            def announce(hashes: dict[Path, str]) -> None:
+                written.update({names[path]: sha256 for path, sha256 in hashes.items()})
+                announced = manifest
+                for name, sha256 in written.items():
+                    announced = announced.announce(name, sha256)
+                manifests.write(self.path, announced)
 
-            atomic.write_with(path, writer, announce)
-            manifests.write(self.path, manifest.settle(name, hashes[0]))
+            atomic.write_together({path: writers[name] for path, name in names.items()}, announce)
+            for name, sha256 in written.items():
+                manifest = manifest.settle(name, sha256)
+            manifests.write(self.path, manifest)
 
     def write_folder(self, name: str, writer: Callable[[Path], None]) -> None:
         """Let `writer` fill a folder, then put it in place of the old one, if there is one."""

@@ -1,0 +1,78 @@
+"""What saving costs: the same training with checkpoints and without, in turn, within one process.
+
+    python benchmarks/checkpoint_cost.py [--config cifar10_cnn] [--rounds 4] [--epochs 4]
+
+Prints seconds per epoch (median of the rounds), validation included, and the ratio. The clock starts with the
+end of the first epoch, in which TensorFlow compiles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from unittest import mock
+
+from bmcli import pipeline
+from bmcli.config import resolve
+from bmcli.display import Silent
+from bmcli.experiment import Experiment, build, make_trainer, prepare
+from bmcli.quiet import prepare as silence
+from bmcli.runs.store import RunStore
+from bmcli.training.events import EpochDone, Event
+from bmcli.training.interrupt import stop_requests
+
+
+class Clock(Silent):
+    """When each epoch ended."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, EpochDone):
+            self.ends.append(time.perf_counter())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--config", default="cifar10_cnn")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=4)
+    arguments = parser.parse_args()
+    silence()
+    config = resolve.load(arguments.config, [f"training.epochs={arguments.epochs}"])
+    experiment = prepare(config, display=Silent())
+    seconds: dict[str, list[float]] = {"with checkpoints": [], "without": []}
+    for number in range(2 * arguments.rounds):
+        # a b b a a b b a: neither side is always the first after a pause.
+        saving = number % 4 in (0, 3)
+        seconds["with checkpoints" if saving else "without"].append(epoch_seconds(experiment, saving=saving))
+    base = statistics.median(seconds["without"])
+    print(f"{arguments.config:20}{'s per epoch':>12}{'ratio':>8}")
+    for name, measured in seconds.items():
+        print(f"{name:20}{statistics.median(measured):12.3f}{statistics.median(measured) / base:8.3f}")
+
+
+def epoch_seconds(experiment: Experiment, *, saving: bool) -> float:
+    """Of a whole training but its first epoch."""
+    network, complete = build(experiment)
+    trainer = make_trainer(experiment, network, complete)
+    clock = Clock()
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, stop_requests() as stop:
+        run = RunStore(Path(folder)).create("cost")
+        with mock.patch.object(pipeline, "_save", pipeline._save if saving else _nothing):
+            pipeline._fit(run, trainer, experiment, clock, stop)
+        ended = time.perf_counter()
+        run.seal("completed")
+    return (ended - clock.ends[0]) / (len(clock.ends) - 1)
+
+
+def _nothing(*_: object, **__: object) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    main()
