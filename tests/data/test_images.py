@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from bmcli.data.readers.images import MAX_PIXELS, decode, probe
@@ -167,3 +169,46 @@ def test_probe_finds_all_of_them_and_measures_the_rest(tmp_path: Path) -> None:
 
 def test_pillows_own_bomb_limit_is_ours() -> None:
     assert Image.MAX_IMAGE_PIXELS == MAX_PIXELS
+
+
+def _small_files() -> dict[str, bytes]:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8))
+    files = {}
+    for suffix, options in (
+        ("PNG", {}),
+        ("JPEG", {}),
+        ("GIF", {}),
+        ("BMP", {}),
+        ("WEBP", {"lossless": True}),
+    ):
+        stream = io.BytesIO()
+        picture.save(stream, suffix)
+        files[suffix] = stream.getvalue()
+    return files
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    data=st.sampled_from(sorted(_small_files().items())),
+    changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6),
+    kept=st.integers(0, 600),
+)
+def test_any_damaged_file_is_a_picture_or_is_named(
+    data: tuple[str, bytes], changes: list[tuple[int, int]], kept: int
+) -> None:
+    spoiled = bytearray(data[1])
+    for position, value in changes:
+        spoiled[position % len(spoiled)] = value
+    try:
+        array = decode(bytes(spoiled[:kept]), (5, 4), 3)
+    except DataError as error:
+        assert len(error.problems) == 1 and error.problems[0].message
+    else:
+        assert array.shape == (5, 4, 3) and array.dtype == np.uint8
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_are_refused_in_words(data: bytes) -> None:
+    with pytest.raises(DataError):
+        decode(data)
