@@ -12,6 +12,7 @@ from bmcli.config.draft import draft
 from bmcli.config.layers import legal_name
 from bmcli.config.look import look
 from bmcli.errors import UsageError, did_you_mean
+from bmcli.runs import atomic
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,15 @@ def _renamed(text: str, name: str) -> str:
 
 
 def _write(path: Path, text: str) -> Path:
-    try:
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UsageError(f"{path.name} exists already", hint="choose another name with --name") from None
+    with atomic.resources(f"write {path}"):
+        try:
+            file = path.open("x", encoding="utf-8", newline="\n")
+        except FileExistsError:
+            raise UsageError(f"{path.name} exists already", hint="choose another name with --name") from None
+        try:
+            with file:
+                file.write(text)
+        except OSError:
+            path.unlink(missing_ok=True)  # half a config would be in the way of the next attempt
+            raise
     return path

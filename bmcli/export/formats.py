@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bmcli.errors import IntegrityError, UsageError
+from bmcli.errors import IntegrityError, ResourceError, UsageError
 from bmcli.export.check import check_in_new_process
 from bmcli.export.engines import Format, require_litert
 from bmcli.export.publish import publish_verified, told
@@ -136,12 +136,12 @@ def _write_model(
     model = rebuild(run, trust_code=trust_code)
     model(samples.inputs[:1])  # Keras exports only a model that has been called
     try:
-        with quiet_converter():
+        with atomic.resources(f"write {path}"), quiet_converter():
             if format == "saved_model":
                 model.export(path, format="tf_saved_model", verbose=False)
             else:
                 _write_litert(model, path)
-    except MemoryError:
+    except (MemoryError, ResourceError):
         raise
     except Exception as error:
         raise UsageError(f"{run.id} cannot be exported as {format}: {told(error)}") from error

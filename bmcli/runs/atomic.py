@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bmcli.errors import ResourceError
+from bmcli.errors import BmError, ResourceError
 from bmcli.runs.layout import TEMPORARY
 
 _HINTS = {
-    errno.ENOSPC: "free some space, or choose another place with --runs-dir",
-    errno.EDQUOT: "free some space, or choose another place with --runs-dir",
+    errno.ENOSPC: "free some space, or choose another place (--runs-dir, --output)",
+    errno.EDQUOT: "free some space, or choose another place (--runs-dir, --output)",
     errno.EACCES: "the permissions of the folder do not allow it; --runs-dir chooses another",
     errno.EROFS: "the disk is read-only; --runs-dir chooses another place",
 }
@@ -29,12 +29,20 @@ _HINTS = {
 
 @contextmanager
 def resources(action: str) -> Iterator[None]:
-    """Turn an OSError into a ResourceError 'cannot <action>: <reason>'."""
+    """Turn an OSError, or a library's word of a full disk, into a ResourceError 'cannot <action>: …'."""
     try:
         yield
+    except BmError:
+        raise
     except OSError as error:
         reason = error.strerror or str(error)
         raise ResourceError(f"cannot {action}: {reason}", hint=_HINTS.get(error.errno or 0)) from error
+    except Exception as error:
+        # TensorFlow and Polars raise exceptions of their own, which quote the system.
+        for number in (errno.ENOSPC, errno.EDQUOT):
+            if os.strerror(number) in str(error):
+                raise ResourceError(f"cannot {action}: {os.strerror(number)}", hint=_HINTS[number]) from error
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -136,7 +136,11 @@ class RunStore:
                     if not isinstance(error.__cause__, FileExistsError):
                         raise
                     version += 1
-            self._write_numbers({**numbers, name: version})
+            try:
+                self._write_numbers({**numbers, name: version})
+            except BmError:
+                path.rmdir()  # nobody else has it yet
+                raise
         return path, version
 
     def _numbers(self) -> dict[str, int]:
@@ -210,7 +214,7 @@ class RunStore:
 
     def exact(self, run_id: str) -> Run:
         """The run of that very id, not verified: for removing and checking damaged ones too."""
-        if not ID.fullmatch(run_id) or not (self.root / run_id).is_dir():
+        if not ID.fullmatch(run_id) or not _is_run(self.root / run_id):
             runs = [run.path.name for run in self.named(run_id)]
             if runs:
                 raise UsageError(f"'{run_id}' is no run's id", hint=f"say which: {', '.join(runs[:5])}")
@@ -232,13 +236,14 @@ class RunStore:
                 hint += f": bm train --resume {newest.id} continues it; its id names it as it is"
             whose = "no run" if reference == LATEST else f"no run of '{reference}'"
             return UsageError(f"{whose} in {self.root} is {wanted}", hint=hint)
-        ids = [found.group() for found in self._ids()]
+        runs = [found for found in self._ids() if _is_run(self.root / found.group())]
+        ids = [found.group() for found in runs]
         if not ids:
             return UsageError(
                 f"there are no runs in {self.root}",
                 hint="bm train CONFIG makes one; --runs-dir looks elsewhere",
             )
-        names = sorted({found["name"] for found in self._ids()})
+        names = sorted({found["name"] for found in runs})
         close = did_you_mean(reference, [*ids, *names, LATEST])
         return UsageError(
             f"there is no run '{reference}' in {self.root}", hint=close or "bm runs lists what there is"

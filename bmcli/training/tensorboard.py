@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bmcli.runs import atomic
+
 
 class EventWriter:
     """Scalars of one run, a point per epoch. Every write is flushed, so that a kill loses nothing written.
@@ -20,9 +22,10 @@ class EventWriter:
     def __init__(self, folder: Path, *, epoch: int) -> None:
         import tensorflow as tf
 
-        folder.mkdir(parents=True, exist_ok=True)
-        name = f"events.out.tfevents.{time.time_ns() // 1000:020d}.bm"
-        self._writer = tf.io.TFRecordWriter(str(folder / name))
+        self._path = folder / f"events.out.tfevents.{time.time_ns() // 1000:020d}.bm"
+        with atomic.resources(f"write {self._path}"):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._writer = tf.io.TFRecordWriter(str(self._path))
         self._write(file_version="brain.Event:2")
         if epoch > 1:
             from tensorflow.core.util import event_pb2
@@ -48,8 +51,9 @@ class EventWriter:
         from tensorflow.core.util import event_pb2
 
         event = event_pb2.Event(wall_time=time.time(), **fields)
-        self._writer.write(event.SerializeToString())
-        self._writer.flush()
+        with atomic.resources(f"write {self._path}"):
+            self._writer.write(event.SerializeToString())
+            self._writer.flush()
 
 
 def _tag(name: str) -> str:

@@ -1,12 +1,18 @@
 """Runs `bm` on a disk of a few megabytes that fills up at a chosen moment; started by test_disk.py.
 
-    unshare -rm python small_disk.py FOLDER < cases.json > results.json
+    unshare -rm python small_disk.py FOLDER < asked.json > results.json
 
-FOLDER becomes a small disk of this process's own, which ends with it. Each case is {"at", "nth", "commands",
-"then"}: `at` is a regular expression; when a file or folder whose path it matches is opened for writing, made
-or linked for the nth time, the disk is filled to the last byte just before. `commands` run until then and
-beyond; then the disk is freed and the commands in `then` run. One process for many cases, as loading
-TensorFlow takes longer than all the trainings.
+FOLDER becomes a small disk of this process's own, which ends with it. `asked` holds `files`, put into every
+case's folder, and `cases`:
+
+    folder   cases of the same one find what the earlier ones left there
+    at, nth  when something whose path this regular expression matches is opened for writing, made or linked
+             for the nth time, the disk is filled to the last byte just before; "" is from the start;
+             "read-only" makes it so
+    full     commands that run until then and beyond
+    then     commands that run when there is room again
+
+One process for many cases, as loading TensorFlow takes longer than all the trainings.
 """
 
 from __future__ import annotations
@@ -73,13 +79,13 @@ class Disk:
 
 def let_go_of_locks(root: Path) -> None:
     """What the kernel does when a command's own process ends; this one goes on."""
-    for name in os.listdir("/proc/self/fd"):
+    for descriptor in list(Path("/proc/self/fd").iterdir()):
         try:
-            target = Path(f"/proc/self/fd/{name}").readlink()
+            target = descriptor.readlink()
         except OSError:  # the descriptor of the listing itself
             continue
         if target.name == ".lock" and root in target.parents:
-            os.close(int(name))
+            os.close(int(descriptor.name))
 
 
 def bm(arguments: list[str], scratch: Path) -> dict[str, Any]:
@@ -110,26 +116,33 @@ def main() -> None:
     scratch = Path(tempfile.mkdtemp())
     disk = Disk(root)
     results = []
-    for number, case in enumerate(asked["cases"]):
-        folder = root / f"case{number}"
-        folder.mkdir()
-        for name, text in asked["files"].items():
-            (folder / name).write_text(text)
+    for case in asked["cases"]:
+        folder = root / case["folder"]
+        if not folder.exists():
+            folder.mkdir()
+            for name, text in asked["files"].items():
+                (folder / name).write_text(text)
         os.chdir(folder)
-        before = [bm(arguments, scratch) for arguments in case.get("before", [])]
-        disk.fill_at(case["at"], case.get("nth", 1))
-        full = [bm(arguments, scratch) for arguments in case["commands"]]
+        if case["at"] == "read-only":
+            subprocess.run(["mount", "-o", "remount,ro", root], check=True)
+        elif case["at"] == "":
+            disk.fill()
+        else:
+            disk.fill_at(case["at"], case.get("nth", 1))
+        full = [bm(arguments, scratch) for arguments in case["full"]]
+        if case["at"] == "read-only":
+            subprocess.run(["mount", "-o", "remount,rw", root], check=True)
         was_full = disk.free()
         let_go_of_locks(root)
-        after = [bm(arguments, scratch) for arguments in case.get("then", [])]
-        records = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("runs/*/run.json")}
         left = sorted(str(path.relative_to(folder)) for path in folder.rglob(".tmp-*"))
-        results.append(
-            {"before": before, "full": full, "was_full": was_full, "after": after, "records": records}
-            | {"left": left}
-        )
+        files = sorted(path.name for path in folder.iterdir())
+        then = [bm(arguments, scratch) for arguments in case.get("then", [])]
+        records = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("runs/*/run.json")}
+        results.append({"full": full, "was_full": was_full, "left": left, "files": files, "then": then})
+        results[-1]["records"] = records
         os.chdir(root)
-        shutil.rmtree(folder)
+        if not any(later["folder"] == case["folder"] for later in asked["cases"][len(results) :]):
+            shutil.rmtree(folder)
     shutil.rmtree(scratch)
     json.dump(results, sys.stdout)
 
