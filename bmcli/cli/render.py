@@ -7,6 +7,7 @@ cannot colour, move or rewrite anything.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -223,8 +224,15 @@ def _located(message: str, place: Any, hint: str | None) -> dict[str, Any]:
 
 
 def print_plain(text: str, stream: IO[str] | None = None) -> None:
-    """A line without Rich: for errors and notes, which must work when all else fails."""
-    stream = sys.stderr if stream is None else stream
+    """A line without Rich: for errors and notes, which must work when all else fails.
+
+    stream: default stderr, where what nobody can take (a full disk, a reader or terminal that is gone) is
+    left out: the work and its exit code matter more. OSError from any other stream.
+    """
+    if stream is None:
+        with contextlib.suppress(OSError):
+            print_plain(text, sys.stderr)
+        return
     data = safe(text) + "\n"
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(data.encode(encoding, "backslashreplace").decode(encoding))

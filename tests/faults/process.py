@@ -34,12 +34,8 @@ def kill_at(nth: int) -> None:
 
         setattr(owner, name, call)
 
-    watch(Path, "replace")
-    watch(Path, "rename")
-    watch(Path, "mkdir")
-    watch(Path, "unlink")
-    watch(Path, "write_bytes")
-    watch(os, "fsync")
+    for name in ("replace", "rename", "mkdir", "unlink", "rmdir", "fsync"):
+        watch(os, name)
     watch(atomic, "append_line")
     watch(manifest, "write")
 
