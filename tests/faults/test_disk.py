@@ -100,7 +100,7 @@ WRITES_OF_A_TRAINING = {
     "a plot": (r"-confusion_matrix-test\.png$", 1),
     "figures": (r"-test\.json$", 1),
     "the learning curves": (r"-learning_curves\.png$", 1),
-    **{f"the manifest, {nth}": (r"-manifest\.json$", nth) for nth in range(1, 70, 4)},
+    **{f"the manifest, {nth}": (r"-manifest\.json$", nth) for nth in range(1, 58, 4)},
 }
 """What is being written when the disk fills up."""
 
@@ -361,6 +361,19 @@ def test_a_run_that_could_not_be_sealed_is_not_running(tmp_path: Path) -> None:
     with failing(1, "sync"), pytest.raises(ResourceError):
         run.seal("failed", error="a full disk")
     assert Run(run.path).status == "failed"
+
+
+@pytest.mark.xfail(strict=True, reason="the record says 'completed' before the manifest names every file")
+def test_a_run_is_complete_only_when_it_is_sealed(tmp_path: Path) -> None:
+    def use(root: Path) -> None:
+        run = RunStore(root).create("digits")
+        run.append_line("metrics.jsonl", "{}")
+        run.seal("completed")
+
+    def check(root: Path, completed: bool) -> None:
+        assert completed or all(run.record.status != "completed" for run in RunStore(root).all())
+
+    check_each(tmp_path / "runs", "rename", use, check)
 
 
 def evaluated_whatever_fails(make_run: MakeRun, calls: str, step: int) -> None:  # noqa: F811
