@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
     from bmcli.data.bundle import DataBundle, Split
     from bmcli.evaluation.evaluate import Evaluation
+    from bmcli.runs.record import Status
     from bmcli.runs.run import Run
     from bmcli.runs.store import RunStore
     from bmcli.training.interrupt import StopRequest
@@ -298,14 +299,19 @@ def _settling(run: Run, less_memory: str) -> Iterator[None]:
     """
     from bmcli.training.interrupt import Stopped, stops_at_once
 
+    def seal(status: Status, **changes: Any) -> None:
+        # Where this fails too (a full disk), the first reason is told. The run counts as killed then.
+        with suppress(ResourceError):
+            run.seal(status, **changes)
+
     try:
         with stops_at_once():
             yield
     except InterruptedRunError:
-        run.seal("interrupted")
+        seal("interrupted")
         raise
     except Stopped as stopped:
-        run.seal("interrupted")
+        seal("interrupted")
         kept = run.exists(layout.LAST)
         raise InterruptedRunError(
             f"{run.id} was stopped" + ("; its state is saved" if kept else " before its first checkpoint"),
@@ -313,17 +319,17 @@ def _settling(run: Run, less_memory: str) -> Iterator[None]:
             hint=f"bm train --resume {reference_to(run)}" if kept else "train it anew",
         ) from stopped
     except KeyboardInterrupt:
-        run.seal("interrupted")
+        seal("interrupted")
         raise
     except DivergedError as error:
-        run.seal("diverged", error=error.message)
+        seal("diverged", error=error.message)
         raise
     except BaseException as error:
         if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
-            run.seal("failed", error="out of memory")
+            seal("failed", error="out of memory")
             raise ResourceError("out of memory", hint=less_memory) from error
         said = error.message if isinstance(error, BmError) else f"{type(error).__name__}: {error}"
-        run.seal("failed", error=said.split("\n")[0][:500])
+        seal("failed", error=said.split("\n")[0][:500])
         raise
 
 

@@ -14,7 +14,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from inspect import Signature
 from typing import Any
 
@@ -311,7 +311,8 @@ def _report(error: Exception, *, as_json: bool, debug: bool) -> int:
     if debug:
         import traceback
 
-        traceback.print_exception(error)
+        with suppress(OSError):  # a full or closed stderr changes no exit code
+            traceback.print_exception(error)
     if known is None:
         known = BmError(
             f"a fault of bm's own: {type(error).__name__}: {error}",

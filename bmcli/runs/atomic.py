@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bmcli.errors import BmError, ResourceError
+from bmcli.errors import BmError, IntegrityError, ResourceError
 from bmcli.runs.layout import TEMPORARY
 
 _HINTS = {
@@ -54,9 +56,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a file to read it; OSError as `open` does.
+
+    IntegrityError for a pipe or a device, which could keep one waiting for ever, or fill the memory.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise IntegrityError(f"{path} is no regular file")
+    return open(descriptor, "rb")  # noqa: PTH123 (a descriptor has no path)
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, hex."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -102,7 +116,7 @@ def write_together(
                 sync_folder(folder)
     finally:
         for temporary in temporaries.values():
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # in place, never made, or what hindered it hinders this too
                 temporary.unlink()
 
 

@@ -59,12 +59,13 @@ def read(folder: Path) -> Manifest:
     """The run's manifest; empty where a run is just begun, IntegrityError where it is damaged or lost."""
     path = folder / MANIFEST
     try:
-        data = json.loads(path.read_bytes())
-    except FileNotFoundError:
+        with atomic.open_regular(path) as file:
+            data = json.loads(file.read())
+    except (FileNotFoundError, NotADirectoryError):
         if not (folder / RECORD).exists():
             return Manifest()
         raise IntegrityError(f"{folder} has lost its {MANIFEST}: nothing vouches for its files") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{path} is damaged: {error}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise IntegrityError(f"{path} has a format this bm does not know", hint="a newer bm may read it")

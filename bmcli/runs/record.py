@@ -124,16 +124,34 @@ def _expected(annotation: str) -> frozenset[type]:
     return _JSON_TYPES[main.partition("[")[0]] | ({type(None)} if optional else set())
 
 
+def _held(annotation: str) -> type | None:
+    """What a list's or map's values are, from the annotation: 'dict[str, int]' -> int; None for anything."""
+    inside = annotation.partition(" | ")[0].partition("[")[2].removesuffix("]").removesuffix(", ...")
+    held = inside.split(", ", 1)[-1].partition("[")[0]
+    return {"str": str, "int": int, "dict": dict}.get(held)
+
+
+def _holds(value: Any, held: type | None) -> bool:
+    if held is None or value is None:
+        return True
+    return all(type(item) is held for item in (value.values() if type(value) is dict else value))
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number")
+
+
 _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(RunRecord) if f.default is not MISSING}
 _MAPS = [f.name for f in fields(RunRecord) if f.default_factory is dict and f.name != "extra"]
 _FIELDS = {f.name: _expected(str(f.type)) for f in fields(RunRecord) if f.name != "extra"}
+_HELD = {f.name: _held(str(f.type)) for f in fields(RunRecord)}
 
 
 def from_text(text: str | bytes, origin: str) -> RunRecord:
     """The record; IntegrityError where it is damaged or of an unknown format. origin: path, for messages."""
     try:
-        data = json.loads(text)
-    except ValueError as error:
+        data = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{origin} is damaged: {error}") from error
     if not isinstance(data, dict):
         raise IntegrityError(f"{origin} is damaged: it holds no map")
@@ -152,10 +170,10 @@ def from_text(text: str | bytes, origin: str) -> RunRecord:
         expected = _FIELDS.get(name)
         if expected is None:
             extra[name] = value
-        elif type(value) in expected:
+        elif type(value) in expected and _holds(value, _HELD[name]):
             known[name] = tuple(value) if type(value) is list else value
         else:
-            raise IntegrityError(f"{origin} is damaged: {name} is {type(value).__name__}")
+            raise IntegrityError(f"{origin} is damaged: what stands under {name} is of another type")
     if known["status"] not in STATUSES:
         raise IntegrityError(f"{origin} is damaged: status {known['status']!r}")
     record = object.__new__(RunRecord)

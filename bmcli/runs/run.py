@@ -87,14 +87,8 @@ class Run:
     def record(self) -> RunRecord:
         """run.json, read once; IntegrityError where it is missing or damaged."""
         if self._record is None:
-            path = f"{self.path}{os.sep}{layout.RECORD}"
-            try:
-                # Not Path.read_bytes, which takes as long as parsing: `bm runs` does this for every run.
-                with open(path, "rb") as file:  # noqa: PTH123
-                    data = file.read()
-            except FileNotFoundError:
-                raise IntegrityError(f"{path} is missing: this is no run directory") from None
-            self._record = records.from_text(data, path)
+            text = self.read_bytes(layout.RECORD)
+            self._record = records.from_text(text, str(self.path / layout.RECORD))
         return self._record
 
     @property
@@ -149,20 +143,26 @@ class Run:
         self.update(status="running", finished=None, error=None, resumed=again)
 
     def seal(self, status: Status, **changes: Any) -> None:
-        """End: set the status, bring everything not yet there into the manifest, let go of the lock."""
-        if self._opened is not None:
-            changes["seconds"] = round((self.record.seconds or 0.0) + time.monotonic() - self._opened, 3)
+        """End: bring everything not yet there into the manifest, set the status, let go of the lock.
+
+        In this order: a run that says it is complete is vouched for in full. The lock is let go of even where
+        all of this fails.
+        """
+        try:
+            with self._changing() as manifest:
+                for name in self.files():
+                    if name not in manifest.files or name in manifest.pending:
+                        sha256 = atomic.sha256_of(self.path / name)
+                        if not manifest.names(name) or manifest.accepts(name, sha256):
+                            manifest = manifest.settle(name, sha256)
+                manifests.write(self.path, manifest)
+            self._appended.clear()
+            if self._opened is not None:
+                changes["seconds"] = round((self.record.seconds or 0.0) + time.monotonic() - self._opened, 3)
+            self.update(status=status, finished=records.now(), **changes)
+        finally:
             self._opened = None
-        self.update(status=status, finished=records.now(), **changes)
-        with self._changing() as manifest:
-            for name in self.files():
-                if name not in manifest.files or name in manifest.pending:
-                    sha256 = atomic.sha256_of(self.path / name)
-                    if not manifest.names(name) or manifest.accepts(name, sha256):
-                        manifest = manifest.settle(name, sha256)
-            manifests.write(self.path, manifest)
-        self._appended.clear()
-        self._lock.release()
+            self._lock.release()
 
     def update(self, **changes: Any) -> RunRecord:
         """Change fields of run.json, atomically; what another process changed meanwhile stays."""
@@ -232,7 +232,8 @@ class Run:
                 if self._opened is None and manifest.names(name):
                     self.write_bytes(name, self.read_bytes(name) + text.encode() + b"\n")
                     return
-                path.parent.mkdir(parents=True, exist_ok=True)
+                with atomic.resources(f"write {path}"):
+                    path.parent.mkdir(parents=True, exist_ok=True)
                 if manifest.names(name):
                     manifests.write(self.path, manifest.without(name))
             self._appended.add(name)
@@ -242,9 +243,10 @@ class Run:
         """Take a file away, where it is there: one that is no longer true."""
         path = self._inside(name)
         with self._changing() as manifest, atomic.resources(f"remove {path}"):
-            path.unlink(missing_ok=True)
+            # In this order: a file nobody vouches for does no harm, one that is missed does.
             if manifest.names(name):
                 manifests.write(self.path, manifest.without(name))
+            path.unlink(missing_ok=True)
 
     # Reading
 
@@ -270,7 +272,8 @@ class Run:
 
         def load() -> str:
             nonlocal data
-            data = path.read_bytes()
+            with atomic.open_regular(path) as file:
+                data = file.read()
             return hashlib.sha256(data).hexdigest()
 
         self._check(name, load)
@@ -314,9 +317,14 @@ class Run:
         for name in files:
             if not manifest.names(name):
                 unverified.append(name)
-            elif manifest.accepts(name, atomic.sha256_of(self.path / name)):
-                checked += 1
-            else:
+                continue
+            try:
+                right = manifest.accepts(name, atomic.sha256_of(self.path / name))
+            except IntegrityError as error:  # a pipe or device in the file's place
+                problems.append(Problem(error.message))
+                continue
+            checked += right
+            if not right:
                 problems.append(Problem(f"{name} is damaged or changed"))
         return Verification(tuple(problems), tuple(unverified), checked)
 

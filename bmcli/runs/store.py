@@ -49,7 +49,7 @@ def open_path(path: Path, *, verified: bool = True) -> Run:
     verified: IntegrityError where its run.json is not what its manifest says.
     """
     if not _is_run(path):
-        what = "there is no run directory" if not path.exists() else "this is no run directory"
+        what = "this is no run directory" if _exists(path) else "there is no run directory"
         raise UsageError(f"{path}: {what}", hint=f"a run directory holds a {layout.RECORD}")
     return _checked(Run(path)) if verified else Run(path)
 
@@ -63,10 +63,20 @@ def reference_to(run: Run) -> str:
     return shlex.quote(path if os.sep in path else f".{os.sep}{path}")
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def _is_run(path: Path) -> bool:
     """Whether it has a run.json, or once had: its manifest remembers."""
-    if (path / layout.RECORD).is_file():
-        return True
+    try:
+        if (path / layout.RECORD).is_file():
+            return True
+    except OSError:  # a name too long for the system, say
+        return False
     try:
         return layout.RECORD in manifests.read(path).files
     except IntegrityError:

@@ -1065,7 +1065,6 @@ simple(
     "run: a path of 100,000 letters",
     CONFIG,
     "",
-    fault="bmcli/runs/store.py: the name is too long for the system",
     make=lambda p: ["runs", "show", "./" + "x" * 100_000],
 )
 simple("run: a version of 200 digits", CONFIG, "", slow=True, make=lambda p: ["evaluate", "x-v" + "9" * 200])
@@ -1074,7 +1073,6 @@ simple(
     "run: a device",
     CONFIG,
     "/dev/zero",
-    fault="bmcli/runs/manifest.py: what is no folder has no manifest",
     make=lambda p: ["evaluate", "/dev/zero"],
 )
 
@@ -1094,14 +1092,12 @@ simple(
     "run.json: nested 200,000 deep",
     DAMAGED,
     "run.json",
-    fault="bmcli/runs: only ValueError is expected of JSON",
     make=lambda p: p.spoiled("run.json", NESTED) and show(p),
 )
 simple(
     "run.json: nested, in the table of runs",
     0,
     "damaged",
-    fault="bmcli/runs: only ValueError is expected of JSON",
     make=lambda p: p.spoiled("run.json", NESTED) and ["runs"],
 )
 simple(
@@ -1111,7 +1107,6 @@ simple(
     "run.json: wrong types deeper down",
     DAMAGED,
     "",
-    fault="bmcli/runs/record.py: what lists and maps hold is not looked at",
     make=lambda p: (
         p.edited("run.json", metrics={"test": 3}, tags=[{"a": 1}], versions={"a": [1]}) and show(p)
     ),
@@ -1120,7 +1115,6 @@ simple(
     "run.json: NaN",
     DAMAGED,
     "",
-    fault="bmcli/runs/record.py: NaN is read",
     make=lambda p: (
         p.edited("run.json", best_value=float("nan"), seconds=float("inf")) and [*show(p), "--json"]
     ),
@@ -1160,7 +1154,6 @@ def _(place: Place) -> list[str]:
     "run.json: a link to a device",
     DAMAGED,
     "",
-    fault="bmcli/runs: what is no regular file is read",
     slow=True,
 )
 def _(place: Place) -> list[str]:
@@ -1170,7 +1163,7 @@ def _(place: Place) -> list[str]:
     return show(place)
 
 
-@hostile("run.json: a pipe", 0, "damaged", fault="bmcli/runs: what is no regular file is read", slow=True)
+@hostile("run.json: a pipe", 0, "damaged", slow=True)
 def _(place: Place) -> list[str]:
     path = place.run()
     (path / "run.json").unlink()
@@ -1208,7 +1201,6 @@ simple(
     "manifest: nested 200,000 deep",
     DAMAGED,
     "manifest.json",
-    fault="bmcli/runs: only ValueError is expected of JSON",
 )
 def _(place: Place) -> list[str]:
     (place.run() / "manifest.json").write_text(NESTED)
@@ -1219,7 +1211,6 @@ def _(place: Place) -> list[str]:
     "run: files that are pipes and links out",
     DAMAGED,
     "",
-    fault="bmcli/runs: what is no regular file is read",
     slow=True,
 )
 def _(place: Place) -> list[str]:

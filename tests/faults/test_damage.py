@@ -178,7 +178,6 @@ def test_a_lost_file_is_found(name: str, fresh: Any, answers: dict[str, Any], in
             assert answer(invoke, command) in (None, answers[command]), command
 
 
-@pytest.mark.xfail(strict=True, reason="the table reads run.json without comparing it with the manifest")
 def test_the_table_of_runs_believes_no_damaged_record(fresh: Any, invoke: Invoke) -> None:
     path = fresh() / "run.json"
     record = json.loads(path.read_text())
