@@ -97,6 +97,15 @@ def test_everything_unusable_is_named_at_once(flowers: Path, load: Load, tmp_pat
     assert len(bundle.skipped) == 8 and any("left out" in note for note in bundle.notes)
 
 
+def test_a_class_without_examples_is_named(flowers: Path, load: Load) -> None:
+    (flowers / "tulip").mkdir()
+    (flowers / ".cache").mkdir()
+    with pytest.raises(DataError) as error:
+        load(path=flowers)
+    assert places(error) == {"tulip": "a class without examples"}
+    assert load(path=flowers, skip_unusable=True).classes == ("aster", "daisy", "rose")
+
+
 def test_a_name_that_is_not_utf8_is_reported_readably(flowers: Path, load: Load) -> None:
     data = (flowers / "rose/0.png").read_bytes()
     Path(os.fsdecode(os.fsencode(flowers) + b"/rose/caf\xe9.png")).write_bytes(data)

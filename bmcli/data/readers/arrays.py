@@ -169,7 +169,11 @@ def _bytes(x: np.ndarray, name: str, path: Path) -> np.ndarray:
     if not x.size:
         return x.astype(np.uint8)
     low, high = x.min(), x.max()
-    if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 255:
+    if not (np.isfinite(low) and np.isfinite(high)):
+        odd = np.flatnonzero(~np.isfinite(x.sum(axis=(1, 2, 3), dtype=np.float64)))
+        listed = ", ".join(map(str, odd[:20])) + (", ..." if len(odd) > 20 else "")
+        raise DataError(f"{path}: {len(odd):,} pictures of {name} hold NaN or infinity: {listed}")
+    if low < 0 or high > 255:
         raise DataError(
             f"{path}: {name} runs from {low} to {high}",
             hint="pictures are bytes, or numbers from 0 to 255, or from 0 to 1",

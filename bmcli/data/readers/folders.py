@@ -61,6 +61,8 @@ def scan(root: Path, suffixes: frozenset[str]) -> Scan:
         for path in _walk(folder, root.resolve(), found.problems, set()):
             _sort(path, folder, root, suffixes, found, split)
         found.files[split].sort()
+        if split == "train" and found.files[split]:
+            found.problems += _classes_without_files(folder, root, found)
     if split_folders:
         inside = {folder.name for folder in split_folders.values()}
         for entry in _entries(root):
@@ -71,6 +73,17 @@ def scan(root: Path, suffixes: frozenset[str]) -> Scan:
     if not any(found.files.values()) and all(p.message == _LOOSE for p in found.problems):
         raise DataError(f"{root}: the files lie in no class folder", hint=_layout(root))
     return found
+
+
+def _classes_without_files(folder: Path, root: Path, found: Scan) -> Iterator[Problem]:
+    """A class nobody gave an example: a copy that broke off, rather than a wish."""
+    known = {name for _, _, name in found.files["train"]}
+    spoken_of = {problem.place.file for problem in found.problems if problem.place is not None}
+    for entry in _entries(folder):
+        name = Path(entry.path).relative_to(root).as_posix()
+        said = any(other == name or other.startswith(f"{name}/") for other in spoken_of)
+        if _is_folder(entry) and entry.name not in known and not said:
+            yield Problem("a class without examples", Place(_shown(name)))
 
 
 _LOOSE = "lies in no class folder"
