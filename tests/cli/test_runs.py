@@ -111,6 +111,15 @@ def test_json_shapes(store: RunStore, invoke: Callable[..., Done]) -> None:
     assert_golden("runs_remove", invoke("runs", "remove", "digits-v1", "--yes", "--json").json)
 
 
+def test_a_killed_run_says_so(store: RunStore, invoke: Callable[..., Done]) -> None:
+    killed = store.create("lost")
+    killed._lock.release()  # as the kernel does when a process dies
+    (line,) = [line for line in invoke("runs").out.splitlines() if line.startswith("lost-v1")]
+    assert "failed (killed)" in line
+    assert "failed (killed)" in invoke("runs", "show", "lost-v1").out
+    assert [run["run"] for run in invoke("runs", "--status", "failed", "--json").json["runs"]] == ["lost-v1"]
+
+
 def test_verify(store: RunStore, invoke: Callable[..., Done]) -> None:
     assert invoke("runs", "verify", "digits-v1").out == "digits-v1: 2 files checked, all as they should be\n"
     (store.root / "digits-v1" / layout.CONFIG).write_text("name: other\n")

@@ -1183,7 +1183,7 @@ def manifest(place: Place, **files: str) -> list[str]:
 simple(
     "manifest: files outside",
     DAMAGED,
-    "missing",
+    "outside the run",
     make=lambda p: manifest(
         p, **{"../../outside/secret.txt": sha256(b"do not read me").hexdigest(), "/etc/passwd": "0" * 64}
     ),

@@ -53,11 +53,20 @@ def _row(run: Run) -> dict[str, Any]:
     except IntegrityError as error:
         known = dict.fromkeys(("created", "seconds", "model", "data", "task", "monitor", "best_epoch"))
         known |= dict.fromkeys(("best_value", "headline"))
-        return {**row, "status": "damaged", **known, "metrics": {}, "tags": [], "error": error.message}
+        return {
+            **row,
+            "status": "damaged",
+            "killed": False,
+            **known,
+            "metrics": {},
+            "tags": [],
+            "error": error.message,
+        }
     killed = run.killed
     return {
         **row,
         "status": "failed" if killed else record.status,
+        "killed": killed,
         "created": record.created,
         "seconds": record.seconds,
         "model": record.model,
@@ -132,7 +141,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     measured = row["metrics"].get("test", {}).get(headline)
     return (
         row["run"],
-        row["status"],
+        f"{row['status']} (killed)" if row["killed"] else row["status"],
         moment(row["created"]),
         duration(row["seconds"]),
         row["model"] or "–",
@@ -171,7 +180,7 @@ def _details(run: Run) -> list[str]:
     epochs = f"{record.epochs} epochs, {record.precision}, seed {record.seed}" if record.epochs else None
     best = f"epoch {record.best_epoch}, {record.monitor} {figure(record.best_value)}"
     lines = [
-        ("status", run.status + (" (its process was killed)" if run.killed else "")),
+        ("status", run.status + (" (killed)" if run.killed else "")),
         ("error", record.error),
         ("created", moment(record.created) + took),
         ("tags", " ".join(record.tags)),
