@@ -131,6 +131,11 @@ def test_other_versions_are_refused_unless_forced(
     assert "keras was" in found["notes"][-1]
 
 
+def test_a_new_run_is_not_forced(invoke: Invoke) -> None:
+    done = invoke("train", "digits_cnn", "--force")
+    assert done.code == 2 and "--force belongs to --resume" in done.err
+
+
 def test_changed_data_are_refused_unless_forced(stopped: Path, invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "cells.csv").write_text(cells(shift=0.5))
     done = resume(invoke)

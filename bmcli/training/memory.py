@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FULL = 0.9
 """Above this share of the available memory a training is warned about."""
-HOPELESS = 2.5
+HOPELESS = 2.0
 """Above so many times the available memory a training is not begun: the estimate is not that far off, and a
 process that dies for want of memory often dies without a word."""
 COMFORTABLE = 0.7
@@ -104,4 +104,4 @@ def _kept(operation: Any, length: int) -> Iterator[int]:
         yield 3 * operation.num_heads * length * length * 4
     elif isinstance(operation, layers.Bidirectional | layers.RNN):  # gates and states of every step
         cells = [getattr(operation, name, None) for name in ("forward_layer", "backward_layer")]
-        yield sum(8 * getattr(cell, "units", 0) * length * 4 for cell in (cells if cells[0] else [operation]))
+        yield sum(4 * getattr(cell, "units", 0) * length * 4 for cell in (cells if cells[0] else [operation]))

@@ -63,6 +63,8 @@ def train(
     """
     from bmcli.errors import UsageError
 
+    if force and resume is None and not auto_resume:
+        raise UsageError("--force belongs to --resume or --auto-resume")
     if resume is not None:
         given = [("CONFIG", config), ("--name", name), ("--tag", tag), ("--smoke", smoke)]
         if odd := [what for what, value in given if value]:
