@@ -80,7 +80,10 @@ def killer(folder: Path, at: int, *arguments: str) -> subprocess.CompletedProces
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
 
 
-@pytest.fixture(scope="module", params=list(CONFIGS))
+PARAMS = ["cnn", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in CONFIGS if name != "cnn")]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     name = request.param
     folder = tmp_path_factory.mktemp(f"whole-{name}")
