@@ -111,8 +111,12 @@ class Run:
     def start(self, record: RunRecord) -> None:
         """Begin a new run with this record: its directory exists and is empty."""
         self._lock.acquire()
+        try:
+            self.write_text(layout.RECORD, record.to_text())
+        except BaseException:
+            self._lock.release()
+            raise
         self._opened = time.monotonic()
-        self.write_text(layout.RECORD, record.to_text())
         self._record = record
 
     @contextmanager

@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from bmcli.errors import UsageError
+from bmcli.errors import ResourceError, UsageError
 from bmcli.runs import layout, lock
 from bmcli.runs.lock import TrainingLock
 from bmcli.runs.run import Run
@@ -45,6 +46,18 @@ def test_a_silent_machine_is_dead(elsewhere: Run) -> None:
     with elsewhere.claimed():
         assert elsewhere.status == "running"
     assert elsewhere.killed and not (elsewhere.path / layout.LOCK).exists()
+
+
+def test_a_run_that_could_not_be_made_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise ResourceError("cannot write: No space left on device")
+
+    monkeypatch.setattr(Run, "write_text", full)
+    with pytest.raises(ResourceError):
+        RunStore(tmp_path / "runs").create("digits")
+    for descriptor in Path("/proc/self/fd").glob("*"):  # Linux
+        with suppress(FileNotFoundError):  # that of the listing itself
+            assert str(tmp_path) not in str(descriptor.readlink())
 
 
 def test_whoever_trains_shows_that_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
