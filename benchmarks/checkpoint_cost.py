@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from unittest import mock
 
-from bmcli import pipeline
+from bmcli import pipeline, saving
 from bmcli.config import resolve
 from bmcli.display import Silent
 from bmcli.experiment import Experiment, build, make_trainer, prepare
@@ -48,22 +48,22 @@ def main() -> None:
     seconds: dict[str, list[float]] = {"with checkpoints": [], "without": []}
     for number in range(2 * arguments.rounds):
         # a b b a a b b a: neither side is always the first after a pause.
-        saving = number % 4 in (0, 3)
-        seconds["with checkpoints" if saving else "without"].append(epoch_seconds(experiment, saving=saving))
+        kept = number % 4 in (0, 3)
+        seconds["with checkpoints" if kept else "without"].append(epoch_seconds(experiment, checkpoints=kept))
     base = statistics.median(seconds["without"])
     print(f"{arguments.config:20}{'s per epoch':>12}{'ratio':>8}")
     for name, measured in seconds.items():
         print(f"{name:20}{statistics.median(measured):12.3f}{statistics.median(measured) / base:8.3f}")
 
 
-def epoch_seconds(experiment: Experiment, *, saving: bool) -> float:
+def epoch_seconds(experiment: Experiment, *, checkpoints: bool) -> float:
     """Of a whole training but its first epoch."""
     network, complete = build(experiment)
     trainer = make_trainer(experiment, network, complete)
     clock = Clock()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, stop_requests() as stop:
         run = RunStore(Path(folder)).create("cost")
-        with mock.patch.object(pipeline, "_save", pipeline._save if saving else _nothing):
+        with mock.patch.object(saving, "save", saving.save if checkpoints else _nothing):
             pipeline._fit(run, trainer, experiment, clock, stop)
         ended = time.perf_counter()
         run.seal("completed")

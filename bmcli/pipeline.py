@@ -10,20 +10,14 @@ Everything that happens is told to a `Display`; this module prints nothing.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmcli.errors import (
-    BmError,
     DataError,
-    DivergedError,
     InterruptedRunError,
-    ResourceError,
     UsageError,
 )
 from bmcli.runs import environment, layout
@@ -36,14 +30,15 @@ if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
     from bmcli.data.bundle import DataBundle, Split
     from bmcli.evaluation.evaluate import Evaluation
-    from bmcli.runs.record import Status
     from bmcli.runs.run import Run
     from bmcli.runs.store import RunStore
     from bmcli.training.interrupt import StopRequest
     from bmcli.training.trainer import Trainer
 from bmcli import resume as going_on
+from bmcli import saving
 from bmcli.display import Display, Finished, Silent
 from bmcli.experiment import Experiment, build, freeze_again, initialise_from, make_trainer, prepare
+from bmcli.settling import settling
 
 
 def train(
@@ -72,7 +67,7 @@ def train(
     trainer = make_trainer(experiment, network, complete)
     less = _foresee_memory(experiment, network, display)
     run = store.create(config.name, tags, **_known(experiment, network))
-    with _settling(run, less):
+    with settling(run, less):
         _keep_inputs(run, experiment)
         _train_and_finish(run, experiment, trainer, display, started)
     return run
@@ -111,14 +106,16 @@ def resume(
         if config.init_from is not None:
             freeze_again(experiment, network)
         trainer = make_trainer(experiment, network, complete)
-        trainer.restore(going_on.newest_state(run, display))
+        state, origin = saving.newest_state(run, display)
+        trainer.restore(state)
         if trainer.watch.best_epoch:
             run.verified(layout.BEST)  # found now, not after hours of training
         less = _foresee_memory(experiment, network, display)
         run.open()
-        with _settling(run, less):
+        with settling(run, less):
+            saving.keep_only(run, origin)
             _note_changes(run, experiment, changed, display)
-            _rewrite_metrics(run, trainer)
+            saving.rewrite_metrics(run, trainer)
             _train_and_finish(run, experiment, trainer, display, started)
     return run
 
@@ -156,13 +153,6 @@ def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
     return resolve.load(run.verified(layout.CONFIG), run_code=trust_code)
 
 
-def data_of(run: Run, *, trust_code: bool = False) -> DataBundle:
-    """The run's data, read anew; it may have changed since (compare the fingerprints)."""
-    from bmcli import data
-
-    return data.load(config_of(run, trust_code=trust_code).data)
-
-
 def _train_and_finish(
     run: Run, experiment: Experiment, trainer: Trainer, display: Display, started: float
 ) -> None:
@@ -189,7 +179,7 @@ def _fit(run: Run, trainer: Trainer, experiment: Experiment, display: Display, s
             if isinstance(event, EpochDone):
                 run.append_line(layout.METRICS, json.dumps(event.record, allow_nan=False))
                 events.epoch(event.record)
-                _save(run, trainer, best=event.best)
+                saving.save(run, trainer, best=event.best)
                 saved = time.monotonic()
             elif isinstance(event, TrainingDone):
                 run.update(
@@ -199,11 +189,11 @@ def _fit(run: Run, trainer: Trainer, experiment: Experiment, display: Display, s
                     best_value=trainer.watch.best,
                 )
             elif every and time.monotonic() - saved > every * 60:
-                _save(run, trainer)
+                saving.save(run, trainer)
                 saved = time.monotonic()
             if stop.signal is not None and not isinstance(event, TrainingDone):
                 if isinstance(event, StepsDone):
-                    _save(run, trainer)
+                    saving.save(run, trainer)
                 raise InterruptedRunError(
                     f"{run.id} was stopped in epoch {trainer.epoch}; its state is saved",
                     signal_exit_code=stop.exit_code,
@@ -291,48 +281,6 @@ def finish(run: Run, experiment: Experiment, trainer: Trainer, display: Display)
 # === parts =================================================================================================
 
 
-@contextmanager
-def _settling(run: Run, less_memory: str) -> Iterator[None]:
-    """However it ends, the run's record says how; whoever stopped it is told how to go on.
-
-    less_memory: what to try where the memory does not suffice.
-    """
-    from bmcli.training.interrupt import Stopped, stops_at_once
-
-    def seal(status: Status, **changes: Any) -> None:
-        # Where this fails too (a full disk), the first reason is told. The run counts as killed then.
-        with suppress(ResourceError):
-            run.seal(status, **changes)
-
-    try:
-        with stops_at_once():
-            yield
-    except InterruptedRunError:
-        seal("interrupted")
-        raise
-    except Stopped as stopped:
-        seal("interrupted")
-        kept = run.exists(layout.LAST)
-        raise InterruptedRunError(
-            f"{run.id} was stopped" + ("; its state is saved" if kept else " before its first checkpoint"),
-            signal_exit_code=stopped.exit_code,
-            hint=f"bm train --resume {reference_to(run)}" if kept else "train it anew",
-        ) from stopped
-    except KeyboardInterrupt:
-        seal("interrupted")
-        raise
-    except DivergedError as error:
-        seal("diverged", error=error.message)
-        raise
-    except BaseException as error:
-        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
-            seal("failed", error="out of memory")
-            raise ResourceError("out of memory", hint=less_memory) from error
-        said = error.message if isinstance(error, BmError) else f"{type(error).__name__}: {error}"
-        seal("failed", error=said.split("\n")[0][:500])
-        raise
-
-
 def _foresee_memory(experiment: Experiment, network: keras.Model, display: Display) -> str:
     """What to try where memory does not suffice; on a CPU, warns of that."""
     from bmcli.training.memory import forecast, foresee
@@ -390,44 +338,6 @@ def _gpu_names() -> list[str]:
 
     devices = tf.config.list_physical_devices("GPU")
     return [str(tf.config.experimental.get_device_details(d).get("device_name", d.name)) for d in devices]
-
-
-def _save(run: Run, trainer: Trainer, *, best: bool = False) -> None:
-    """Replace `last`, keeping its predecessor: a damaged newest one never leaves a run with none.
-
-    best: the weights are the best so far; they are in place before a state says so.
-    """
-    from bmcli.inference.weights import to_bytes
-    from bmcli.training import checkpoints
-
-    files: dict[str, Callable[[Path], None]] = {}
-    if run.exists(layout.LAST):
-        files[layout.PREVIOUS] = lambda path: _link(run.path / layout.LAST, path)
-    if best:
-        weights = to_bytes(trainer.weights())
-        files[layout.BEST] = lambda path: _store(path, weights)
-    state = checkpoints.to_bytes(trainer.state())
-    files[layout.LAST] = lambda path: _store(path, state)
-    run.write_together(files)
-
-
-def _store(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
-def _link(source: Path, target: Path) -> None:
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, target)
-
-
-def _rewrite_metrics(run: Run, trainer: Trainer) -> None:
-    """A kill may have come between the log of an epoch and its checkpoint: the checkpoint counts."""
-    run.remove_file(layout.METRICS)
-    for record in trainer.records:
-        run.append_line(layout.METRICS, json.dumps(record, allow_nan=False))
 
 
 def _everything(count: int) -> Any:

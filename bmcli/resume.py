@@ -1,19 +1,17 @@
-"""May an interrupted run go on as if it had never stopped, and from which state?"""
+"""May an interrupted run go on as if it had never stopped?"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bmcli.errors import BmError, IntegrityError, UsageError
+from bmcli.errors import BmError, UsageError
 from bmcli.runs import atomic, environment, layout
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.display import Display
     from bmcli.experiment import Experiment
     from bmcli.runs.run import Run
-    from bmcli.training.checkpoints import TrainingState
 
 DECISIVE = ("bm", "keras", "tensorflow")
 """Packages another version of which may compute other bits."""
@@ -107,27 +105,4 @@ def refuse(run: Run, changed: list[str]) -> UsageError:
     return UsageError(
         f"{run.id} cannot go on as it was: {'; '.join(changed)}",
         hint="put back what changed; or --force goes on without that promise, and the run says so",
-    )
-
-
-def newest_state(run: Run, display: Display) -> TrainingState:
-    """The newest complete state; its predecessor, with a warning, where the newest is damaged.
-
-    IntegrityError where both are.
-    """
-    from bmcli.training.checkpoints import from_bytes
-
-    reasons = []
-    for name in (layout.LAST, layout.PREVIOUS):
-        try:
-            state = from_bytes(run.read_bytes(name), name=str(run.path / name))
-        except IntegrityError as error:
-            reasons.append(error)
-            continue
-        if reasons:
-            display.warn(f"{reasons[0].message}; going on from {name}, epoch {state.epoch}")
-        return state
-    raise IntegrityError(
-        f"{run.id} has no undamaged checkpoint: {'; '.join(error.message for error in reasons)}",
-        hint="train it anew",
     )

@@ -21,7 +21,7 @@ LAYERS = [
     {"data", "preprocessing", "models"},
     {"training", "evaluation", "inference"},
     {"report", "export", "explain"},
-    {"display", "experiment", "resume", "pipeline", "smoke", "api", ""},
+    {"display", "experiment", "resume", "saving", "settling", "pipeline", "smoke", "api", ""},
     {"cli"},
 ]
 """From the ground up. A room may import its own layer and those below; '' is `bmcli/__init__.py`."""

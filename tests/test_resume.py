@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bmcli import pipeline
 from bmcli import resume as going_on
+from bmcli import saving
 from bmcli.runs import environment, layout
 from bmcli.runs.run import Run
 from tests.conftest import Done
@@ -40,7 +40,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """stop_after(n): the next training gets SIGTERM when its n-th state is saved."""
 
     def stop(saves: int) -> None:
-        save, done = pipeline._save, 0
+        save, done = saving.save, 0
 
         def counted(run: Run, trainer: Any, **how: bool) -> None:
             nonlocal done
@@ -49,7 +49,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
             if done == saves:
                 signal.raise_signal(signal.SIGTERM)
 
-        monkeypatch.setattr(pipeline, "_save", counted)
+        monkeypatch.setattr(saving, "save", counted)
 
     return stop
 
@@ -96,6 +96,24 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(stopped: Path, invoke
     assert "last.safetensors is damaged" in done.err and "going on from checkpoints/previous" in done.err
     assert invoke("train", "c.yaml").code == 0
     assert record(stopped)["weights_sha256"] == record(stopped.parent / "trial-v2")["weights_sha256"]
+
+
+def test_after_a_fallback_there_is_a_whole_predecessor_again(
+    stopped: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(stopped / layout.LAST)
+    save = saving.save
+
+    def once(run: Run, trainer: Any, **how: bool) -> None:
+        save(run, trainer, **how)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(saving, "save", once)
+    assert resume(invoke).code == 143
+    monkeypatch.setattr(saving, "save", save)
+    spoil(stopped / layout.LAST)
+    done = resume(invoke)
+    assert done.code == 0 and "going on from checkpoints/previous" in done.err, done.err
 
 
 def test_a_lost_checkpoint_falls_back_too(stopped: Path, invoke: Invoke) -> None:

@@ -60,6 +60,9 @@ RunOption = Annotated[
     ),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+TrustCodeOption = Annotated[
+    bool, typer.Option("--trust-code", help="Run the Python files kept in a run directory.")
+]
 
 
 @dataclass(frozen=True)

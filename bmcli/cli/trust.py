@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bmcli.cli.command import Session
     from bmcli.runs.run import Run
@@ -23,13 +23,17 @@ def ask_to_run_code_of(session: Session, run: Run) -> bool:
     return True
 
 
-def ask_for_kept_code(session: Session, files: Sequence[str]) -> None:
-    """The same for files a config names, where they lie in a run directory; others may run."""
+def asking(session: Session, trust_code: bool) -> Callable[[Sequence[str]], None]:
+    """For the files a config names, before they run: unless trusted, those that lie in a run directory are
+    asked for (UsageError for a no); others may run."""
     from bmcli.errors import UsageError
     from bmcli.runs.run import came_with_a_run
 
-    for file in files:
-        if came_with_a_run(file) and not session.confirm(
-            f"Run {file}, which came with a run?", "--trust-code"
-        ):
-            raise UsageError(f"{file} came with a run and was not run")
+    def ask(files: Sequence[str]) -> None:
+        for file in files:
+            if trust_code or not came_with_a_run(file):
+                continue
+            if not session.confirm(f"Run {file}, which came with a run?", "--trust-code"):
+                raise UsageError(f"{file} came with a run and was not run")
+
+    return ask

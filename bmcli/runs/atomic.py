@@ -74,25 +74,23 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_with(
-    path: Path, writer: Callable[[Path], None], before: Callable[[str], None] | None = None
-) -> None:
+def write_with(path: Path, writer: Callable[[Path], object]) -> None:
     """Let `writer` write a file, then put it in place of `path`.
 
     writer: gets a temporary path in the same folder, with the same suffix, and writes it. Its own exceptions
         pass through, except that an OSError becomes a ResourceError.
-    before: called with the SHA-256 (hex) of what was written, when it is safe on disk and not yet in place.
     """
-    write_together({path: writer}, None if before is None else lambda hashes: before(hashes[path]))
+    write_together({path: writer})
 
 
 def write_together(
-    writers: Mapping[Path, Callable[[Path], None]],
+    writers: Mapping[Path, Callable[[Path], object]],
     before: Callable[[dict[Path, str]], None] | None = None,
 ) -> None:
     """Let each writer write its file; when all are safe on disk, put them in place, in their order.
 
     See `write_with`. Cut off in between, some files are new and some are old, each of them whole.
+    before: called with the SHA-256 (hex) of each, when all are safe on disk and none is in place.
     """
     temporaries = {path: path.parent / f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}" for path in writers}
     try:
@@ -120,13 +118,9 @@ def write_together(
                 temporary.unlink()
 
 
-def write_bytes(path: Path, data: bytes, before: Callable[[str], None] | None = None) -> None:
+def write_bytes(path: Path, data: bytes) -> None:
     """Put `data` in place of `path`; see `write_with`."""
-    write_with(path, lambda temporary: _store(temporary, data), before)
-
-
-def _store(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
+    write_with(path, lambda temporary: temporary.write_bytes(data))
 
 
 def append_line(path: Path, text: str) -> None:
@@ -145,7 +139,7 @@ def append_line(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def write_folder(path: Path, writer: Callable[[Path], None]) -> None:
+def write_folder(path: Path, writer: Callable[[Path], object]) -> None:
     """Let `writer` fill a new folder, then put it in place of the folder `path`.
 
     writer: gets an empty folder beside `path`. Where it raises, nothing is left behind and `path` is as it

@@ -185,13 +185,13 @@ class Run:
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Put a file in place."""
-        self.write_with(name, lambda path: _store(path, data))
+        self.write_with(name, lambda path: path.write_bytes(data))
 
-    def write_with(self, name: str, writer: Callable[[Path], None]) -> None:
+    def write_with(self, name: str, writer: Callable[[Path], object]) -> None:
         """Let `writer` write a temporary file (same folder, same suffix), then put it in place."""
         self.write_together({name: writer})
 
-    def write_together(self, writers: Mapping[str, Callable[[Path], None]]) -> None:
+    def write_together(self, writers: Mapping[str, Callable[[Path], object]]) -> None:
         """The same for several files, put in place in their order when all are written: quicker than one by
         one, as the disk is waited for less often."""
         names = {self._inside(name): name for name in writers}
@@ -210,7 +210,7 @@ class Run:
                 manifest = manifest.settle(name, sha256)
             manifests.write(self.path, manifest)
 
-    def write_folder(self, name: str, writer: Callable[[Path], None]) -> None:
+    def write_folder(self, name: str, writer: Callable[[Path], object]) -> None:
         """Let `writer` fill a folder, then put it in place of the old one, if there is one."""
         path = self._inside(name)
 
@@ -398,7 +398,3 @@ def came_with_a_run(file: str | Path) -> bool:
     """Whether a file lies in a run directory, by its own path or by what its links lead to."""
     above = {*Path(file).parents, *Path(file).resolve().parents}
     return any((folder / layout.RECORD).is_file() for folder in above)
-
-
-def _store(path: Path, data: bytes) -> None:
-    path.write_bytes(data)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmcli import pipeline
+from bmcli import data, pipeline
 from bmcli.config import resolve
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
@@ -163,7 +163,7 @@ def test_a_moved_run_still_works(digits: Path, tmp_path: Path, bm: Callable[...,
 def test_predicting_the_test_pictures_gives_the_kept_predictions(digits: Path) -> None:
     import bmcli
 
-    bundle = pipeline.data_of(Run(digits))
+    bundle = data.load(pipeline.config_of(Run(digits)).data)
     assert bundle.test is not None
     pictures = bundle.test.examples.arrays  # type: ignore[union-attr]
     predicted = bmcli.load(digits).predict(pictures)

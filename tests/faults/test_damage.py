@@ -11,32 +11,18 @@ from typing import Any
 import pytest
 
 from bmcli.cli import app
+from tests.cli.test_train import RUN_FILES
 from tests.conftest import Done
 from tests.faults.conftest import TINY
 
 Invoke = Callable[..., Done]
 
 FILES = [
-    "config.yaml",
-    "run.json",
-    "manifest.json",
-    "metrics.jsonl",
-    "preprocessing.json",
-    "checkpoints/last.safetensors",
+    *RUN_FILES,
     "checkpoints/previous.safetensors",
-    "checkpoints/best.safetensors",
-    "model.keras",
-    "model.onnx",
     "samples.safetensors",
-    "evaluation/validation.json",
-    "evaluation/test.json",
-    "predictions/validation.csv",
-    "predictions/test.csv",
-    "plots/learning_curves.png",
     "plots/confusion_matrix-validation.png",
-    "plots/confusion_matrix-test.png",
     "plots/sample_predictions-validation.png",
-    "plots/sample_predictions-test.png",
     "tensorboard/*",
     "train.log",
 ]

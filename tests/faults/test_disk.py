@@ -21,7 +21,6 @@ import pytest
 
 from bmcli.errors import ResourceError
 from bmcli.evaluation.run import evaluate_run
-from bmcli.runs import atomic
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
 from tests.data.conftest import Server, server  # noqa: F401 (fixture)
@@ -283,7 +282,6 @@ def failing(nth: int, calls: str) -> Iterator[list[str]]:
         elif calls == "rename":
             watch(Path, "replace")
         else:
-            watch(atomic, "_store")
             watch(Path, "write_bytes")
         yield seen
 
@@ -344,13 +342,13 @@ def test_removing_a_file_leaves_no_damage_whichever_call_fails(tmp_path: Path) -
 
 
 def test_a_training_on_a_full_disk_names_what_was_being_written(tmp_path: Path) -> None:
-    from bmcli.pipeline import _settling
+    from bmcli.settling import settling
 
     run = RunStore(tmp_path / "runs").create("digits")
     with (
         failing(1, "sync"),
         pytest.raises(ResourceError, match=r"last\.safetensors"),
-        _settling(run, "try less"),
+        settling(run, "try less"),
     ):
         run.write_text("checkpoints/last.safetensors", "a state")
 

@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
-from bmcli import pipeline
+from bmcli import data, pipeline
 from bmcli.config import resolve
 from bmcli.runs import layout
 from bmcli.runs.store import RunStore
@@ -18,7 +18,7 @@ from bmcli.runs.store import RunStore
 
 def test_diabetes_is_linear_regression(tmp_path: Path) -> None:
     run = pipeline.train(resolve.load("diabetes_linear"), RunStore(tmp_path))
-    bundle = pipeline.data_of(run)
+    bundle = data.load(pipeline.config_of(run).data)
     assert bundle.test is not None
     found = json.loads(run.read_text(layout.COEFFICIENTS))
     columns = [entry["column"] for entry in found["coefficients"]]

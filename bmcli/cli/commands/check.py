@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bmcli.cli.command import Session, command
-from bmcli.cli.trust import ask_for_kept_code
+from bmcli.cli.command import Session, TrustCodeOption, command
+from bmcli.cli.trust import asking
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bmcli.config.schema import ExperimentConfig
 
 
@@ -25,9 +23,7 @@ def check(
     build: Annotated[
         bool, typer.Option("--build", help="Also load the data, fit the preprocessing and build the model.")
     ] = False,
-    trust_code: Annotated[
-        bool, typer.Option("--trust-code", help="Run the Python files kept in a run directory.")
-    ] = False,
+    trust_code: TrustCodeOption = False,
 ) -> None:
     """Check a config, and show what it resolves to.
 
@@ -36,11 +32,7 @@ def check(
     """
     from bmcli.config.resolve import load
 
-    def ask(files: Sequence[str]) -> None:
-        if not trust_code:
-            ask_for_kept_code(session, files)
-
-    experiment = load(config, overrides or (), run_code=True, before_code=ask)
+    experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
     document: dict[str, Any] = {"ok": True, "config": experiment.to_dict()}
     lines = ["ok", *summary(experiment)]
     if build:
@@ -80,8 +72,11 @@ def _data(config: ExperimentConfig) -> str:
 
 
 def _training(config: ExperimentConfig) -> str:
+    from bmcli.config.schema import AUTO_EPOCHS
+
     training = config.training
-    epochs = "10 to 100" if training.epochs == "auto" else training.epochs
+    least, most = AUTO_EPOCHS
+    epochs = f"{least} to {most}" if training.epochs == "auto" else training.epochs
     parts = [
         f"{epochs} epoch{'s' if epochs != 1 else ''}, batches of {training.batch_size}",
         _component(training.optimizer.to_config(), most=1),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bmcli.cli.command import RunArgument, Session, command
+from bmcli.cli.command import RunArgument, Session, TrustCodeOption, command
 from bmcli.cli.trust import ask_to_run_code_of
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ def evaluate(
         Path | None,
         typer.Option("--data", metavar="PATH", help="Score these labelled files instead."),
     ] = None,
-    trust_code: Annotated[
-        bool, typer.Option("--trust-code", help="Run the Python files kept in the run.")
-    ] = False,
+    trust_code: TrustCodeOption = False,
 ) -> None:
     """Measure a run on one of its splits, or on labelled files of yours.
 

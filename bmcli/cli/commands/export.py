@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bmcli.cli.command import RunArgument, Session, command
+from bmcli.cli.command import RunArgument, Session, TrustCodeOption, command
 from bmcli.cli.figures import short
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ def export(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="The folder to make [default: in the run]."),
     ] = None,
-    trust_code: Annotated[
-        bool, typer.Option("--trust-code", help="Run the Python files kept in the run.")
-    ] = False,
+    trust_code: TrustCodeOption = False,
 ) -> None:
     """Export a run's model for other programs.
 

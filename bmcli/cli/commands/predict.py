@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bmcli.cli.command import RunOption, Session, command
+from bmcli.cli.command import RunOption, Session, TrustCodeOption, command
 
 if TYPE_CHECKING:
     from bmcli.errors import Problem
@@ -41,9 +41,7 @@ def predict(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, metavar="N", help="Inputs given to the model at once.")
     ] = 256,
-    trust_code: Annotated[
-        bool, typer.Option("--trust-code", help="Run the Python files kept in a run without model.onnx.")
-    ] = False,
+    trust_code: TrustCodeOption = False,
 ) -> None:
     """Predict pictures, texts or rows of tables with a run.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bmcli.cli.command import RunArgument, Session, YesOption, command
+from bmcli.cli.command import RunArgument, Session, TrustCodeOption, YesOption, command
 from bmcli.cli.completion import complete_run
 
 if TYPE_CHECKING:
@@ -219,9 +219,7 @@ def verify(
     files_only: Annotated[
         bool, typer.Option("--files-only", help="Do not load the model: quick, and without TensorFlow.")
     ] = False,
-    trust_code: Annotated[
-        bool, typer.Option("--trust-code", help="Run the Python files kept in the run.")
-    ] = False,
+    trust_code: TrustCodeOption = False,
 ) -> None:
     """Check every file of a run against its manifest, load the model and repeat the stored samples.
 

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bmcli.cli.command import Session, command
+from bmcli.cli.command import Session, TrustCodeOption, command
 from bmcli.cli.completion import complete_run
-from bmcli.cli.trust import ask_for_kept_code, ask_to_run_code_of
+from bmcli.cli.trust import ask_to_run_code_of, asking
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bmcli.config.schema import ExperimentConfig
     from bmcli.runs.run import Run
 
@@ -46,9 +44,7 @@ def train(
     device: Annotated[
         Literal["auto", "cpu", "gpu"], typer.Option(help="Where to compute; auto: a GPU if there is one.")
     ] = "auto",
-    trust_code: Annotated[
-        bool, typer.Option("--trust-code", help="Run the Python files kept in a run directory.")
-    ] = False,
+    trust_code: TrustCodeOption = False,
     force: Annotated[
         bool,
         typer.Option(
@@ -79,12 +75,10 @@ def train(
     if name is not None:
         changes.append(f"name={name}")
 
-    def ask(files: Sequence[str]) -> None:
-        if not trust_code:
-            ask_for_kept_code(session, files)
-
     # --smoke makes up what is missing.
-    loaded = resolve.load(config, changes, run_code=True, before_code=ask, paths_exist=not smoke)
+    loaded = resolve.load(
+        config, changes, run_code=True, before_code=asking(session, trust_code), paths_exist=not smoke
+    )
     if smoke:
         _smoke(session, loaded, device)
         return

@@ -1,0 +1,57 @@
+"""How a training ends, in its record: completed is said elsewhere, everything else here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from bmcli.errors import BmError, DivergedError, InterruptedRunError, ResourceError
+from bmcli.runs import layout
+from bmcli.runs.store import reference_to
+
+if TYPE_CHECKING:
+    from bmcli.runs.record import Status
+    from bmcli.runs.run import Run
+
+
+@contextmanager
+def settling(run: Run, less_memory: str) -> Iterator[None]:
+    """However it ends, the run's record says how; whoever stopped it is told how to go on.
+
+    less_memory: what to try where the memory does not suffice.
+    """
+    from bmcli.training.interrupt import Stopped, stops_at_once
+
+    def seal(status: Status, **changes: Any) -> None:
+        # Where this fails too (a full disk), the first reason is told. The run counts as killed then.
+        with suppress(ResourceError):
+            run.seal(status, **changes)
+
+    try:
+        with stops_at_once():
+            yield
+    except InterruptedRunError:
+        seal("interrupted")
+        raise
+    except Stopped as stopped:
+        seal("interrupted")
+        kept = run.exists(layout.LAST)
+        raise InterruptedRunError(
+            f"{run.id} was stopped" + ("; its state is saved" if kept else " before its first checkpoint"),
+            signal_exit_code=stopped.exit_code,
+            hint=f"bm train --resume {reference_to(run)}" if kept else "train it anew",
+        ) from stopped
+    except KeyboardInterrupt:
+        seal("interrupted")
+        raise
+    except DivergedError as error:
+        seal("diverged", error=error.message)
+        raise
+    except BaseException as error:
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
+            seal("failed", error="out of memory")
+            raise ResourceError("out of memory", hint=less_memory) from error
+        said = error.message if isinstance(error, BmError) else f"{type(error).__name__}: {error}"
+        seal("failed", error=said.split("\n")[0][:500])
+        raise
