@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SMOKE_BATCHES = 3
 """`--smoke` uses so many batches per split."""
+SAMPLE = 5_000
+"""So many training examples, spread over the split, are shown to a model before its first step."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,12 @@ def _check_model(config: ExperimentConfig, spec: DataSpec) -> None:
         raise ConfigError(problems[0], problems=[Problem(p) for p in problems])
 
 
-def build(experiment: Experiment, *, precision: str | None = None) -> tuple[keras.Model, keras.Model]:
+def build(
+    experiment: Experiment, *, precision: str | None = None, views: str = "none"
+) -> tuple[keras.Model, keras.Model]:
     """The network (raw outputs) and the finished model on the same weights, freshly initialised.
 
-    Everything random about it comes from the config's seed.
+    Everything random about it comes from the config's seed. views: as `bmcli.models._head.finished` takes it.
     """
     import keras
 
@@ -105,7 +109,17 @@ def build(experiment: Experiment, *, precision: str | None = None) -> tuple[kera
     keras.utils.set_random_seed(experiment.config.seed)
     with policy(precision or experiment.precision):
         network = experiment.config.model.build(experiment.spec)  # type: ignore[attr-defined]
-    return network, finished(network, experiment.spec)
+    return network, finished(network, experiment.spec, views)
+
+
+def initialise(experiment: Experiment, network: keras.Model) -> None:
+    """What the model takes from the training data before the first step."""
+    import numpy as np
+
+    source = experiment.preprocessing.encode(experiment.bundle.train.examples)
+    spread = np.linspace(0, len(source) - 1, min(len(source), SAMPLE)).astype(np.int64)
+    sample = experiment.preprocessing.finish(source[spread])
+    experiment.config.model.initialise(network, sample)  # type: ignore[attr-defined]
 
 
 def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
@@ -123,7 +137,6 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         source=preprocessing.encode(bundle.train.examples),
         targets=dense_targets(spec, bundle.train.targets, label_smoothing=training.label_smoothing),
         weights=example_weights(spec, bundle.train.targets, training.class_weights),
-        finish=preprocessing.finish,
         augmentations=config.data.augment,  # type: ignore[arg-type]
         batch_size=training.batch_size,
         seed=config.seed,
@@ -133,7 +146,6 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     if (held_out := bundle.validation) is not None:
         validation = Validation(
             source=preprocessing.encode(held_out.examples),
-            finish=preprocessing.finish,
             metrics=lambda outputs: epoch_metrics(spec.task, held_out.targets, outputs, spec.classes, extra),
             batch_size=config.evaluation.batch_size,
         )
@@ -146,7 +158,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         min_delta=stopping.min_delta if stopping else 0.0,
         keep_last=validation is None,
     )
-    return Trainer(network, complete, spec, training, feed, validation, watch)
+    return Trainer(network, complete, spec, training, feed, preprocessing.finish_tensor, validation, watch)
 
 
 def initialise_from(experiment: Experiment, network: keras.Model, other: Run, display: Display) -> None:

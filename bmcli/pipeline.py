@@ -37,7 +37,15 @@ if TYPE_CHECKING:
 from bmcli import resume as going_on
 from bmcli import saving
 from bmcli.display import Display, Finished, Silent
-from bmcli.experiment import Experiment, build, freeze_again, initialise_from, make_trainer, prepare
+from bmcli.experiment import (
+    Experiment,
+    build,
+    freeze_again,
+    initialise,
+    initialise_from,
+    make_trainer,
+    prepare,
+)
 from bmcli.settling import settling
 
 
@@ -62,6 +70,7 @@ def train(
     files = _preprocessing_files(other) if other is not None else None
     experiment = prepare(config, device=device, files=files, smoke=smoke, display=display)
     network, complete = build(experiment)
+    initialise(experiment, network)
     if other is not None:
         initialise_from(experiment, network, other, display)
     trainer = make_trainer(experiment, network, complete)
@@ -219,7 +228,7 @@ def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display)
     if spec.kind == "table":
         inputs = preprocessing.encode_exact(train.examples)
     else:
-        inputs = feed.finish(feed.source[_everything(len(feed.source))])
+        inputs = preprocessing.finish(feed.source[_everything(len(feed.source))])
     # Not the feed's targets, which are rounded to float32.
     targets = ((train.targets - spec.target_offset) / spec.target_scale).reshape(-1, 1)
     solution = model.solve(trainer.model, spec, inputs, targets)  # type: ignore[attr-defined]
@@ -243,7 +252,8 @@ def finish(run: Run, experiment: Experiment, trainer: Trainer, display: Display)
     from bmcli.inference.weights import from_bytes, load_weights, weights_sha256
 
     display.stage("saving the model")
-    network, model = build(experiment, precision="float32")
+    views = experiment.config.evaluation.views
+    network, model = build(experiment, precision="float32", views=views)
     load_weights(network, from_bytes(run.read_bytes(layout.BEST), origin=layout.BEST))
     run.update(weights_sha256=weights_sha256(model))
     run.write_with(layout.MODEL_KERAS, lambda path: model.save(path))

@@ -26,6 +26,11 @@ class Augmentation(Component):
     uniforms: ClassVar[int] = 0
     """How many uniform random numbers one example takes."""
 
+    @property
+    def alternates(self) -> bool:
+        """Whether an example keeps its numbers u through all epochs, as u and 1 - u in turn."""
+        return False
+
     def apply(self, images: np.ndarray, targets: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The changed pictures and targets; the same for the same `u`; the arguments stay as they are.
 
@@ -43,10 +48,23 @@ class Flip(Augmentation):
     """Mirror half of the pictures, left to right."""
 
     uniforms: ClassVar[int] = 2
-    source: ClassVar[str] = "Krizhevsky, Sutskever and Hinton 2012, ImageNet classification with deep CNNs"
+    source: ClassVar[str] = (
+        "Krizhevsky, Sutskever and Hinton 2012, ImageNet classification with deep CNNs; alternating: Jordan "
+        "2024, arXiv:2404.00498"
+    )
 
     horizontal: bool = Field(True, description="Left to right, with probability 1/2.")
     vertical: bool = Field(False, description="Upside down, with probability 1/2.")
+    alternate: bool = Field(
+        False,
+        description="Each picture in every second epoch, half of them in the first: the network sees both "
+        "sides of all as often, and so learns faster.",
+    )
+
+    @property
+    def alternates(self) -> bool:
+        """See Augmentation."""
+        return self.alternate
 
     def apply(self, images: np.ndarray, targets: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """u < 1/2 mirrors: u[:, 0] left to right, u[:, 1] upside down."""

@@ -36,6 +36,7 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
         path = Path(folder) / "exported.onnx"
         model.export(path, format="onnx", verbose=False, opset_version=OPSET)
         exported = onnx.load(path)
+    _without_erfc(exported)
     _name_ends(exported, spec)
     _describe(exported, spec)
     onnx.checker.check_model(exported)
@@ -56,6 +57,26 @@ def quiet_converter() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
+
+
+def _without_erfc(exported: ModelProto) -> None:
+    """TensorFlow's GELU is made of erfc, which tf2onnx passes on although ONNX has none: write 1 - erf."""
+    from onnx import helper
+
+    nodes = []
+    for node in exported.graph.node:
+        if node.op_type != "Erfc":
+            nodes.append(node)
+            continue
+        erf, one = f"{node.output[0]}/erf", f"{node.output[0]}/one"
+        constant = helper.make_tensor(one, 1, [], [1.0])
+        nodes += [
+            helper.make_node("Constant", [], [one], value=constant),
+            helper.make_node("Erf", list(node.input), [erf]),
+            helper.make_node("Sub", [one, erf], list(node.output), name=node.name),
+        ]
+    del exported.graph.node[:]
+    exported.graph.node.extend(nodes)
 
 
 def _name_ends(exported: ModelProto, spec: DataSpec) -> None:

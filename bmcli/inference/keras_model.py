@@ -12,8 +12,8 @@ from bmcli.runs import layout
 if TYPE_CHECKING:
     import keras
 
+    from bmcli.config.schema import ExperimentConfig
     from bmcli.data.bundle import DataSpec
-    from bmcli.models import Model
     from bmcli.runs.run import Run
 
 
@@ -28,11 +28,12 @@ def rebuild(run: Run, *, trust_code: bool = False) -> keras.Model:
     with quiet_import():
         import keras
 
-    options, spec = model_of(run, trust_code=trust_code), spec_of(run)
+    config, spec = config_of(run, trust_code=trust_code), spec_of(run)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        model = finished(options.build(spec), spec)
+        network = config.model.build(spec)  # type: ignore[attr-defined]
+        model = finished(network, spec, config.evaluation.views)
     finally:
         keras.config.set_dtype_policy(policy)
     load_weights(
@@ -43,8 +44,8 @@ def rebuild(run: Run, *, trust_code: bool = False) -> keras.Model:
     return model
 
 
-def model_of(run: Run, *, trust_code: bool = False) -> Model:
-    """The model component of the run's config. See `rebuild` for what is raised."""
+def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
+    """The run's config. See `rebuild` for what is raised."""
     from bmcli.config import resolve
 
     if trust_code:
@@ -52,7 +53,7 @@ def model_of(run: Run, *, trust_code: bool = False) -> Model:
             if name.startswith(f"{layout.CODE}/"):
                 run.verified(name)
     try:
-        config = resolve.load(run.verified(layout.CONFIG), run_code=trust_code, paths_exist=False)
+        return resolve.load(run.verified(layout.CONFIG), run_code=trust_code, paths_exist=False)
     except ConfigError as error:
         if trust_code or not (run.path / layout.CODE).is_dir():
             raise
@@ -60,13 +61,12 @@ def model_of(run: Run, *, trust_code: bool = False) -> Model:
             f"{run.id} needs Python code of its own, which would be run",
             hint=f"look at {run.path / layout.CODE}, then say --trust-code",
         ) from error
-    return config.model  # type: ignore[return-value]
 
 
 def needs_code(run: Run) -> bool:
     """Whether the model can only be built by Python files kept in the run."""
     try:
-        model_of(run)
+        config_of(run)
     except UsageError:
         return True
     return False

@@ -65,6 +65,12 @@ class Model(Component):
         """The network: inputs [batch, *spec.input_shape] to raw outputs [batch, spec.units], float32."""
         raise NotImplementedError
 
+    def initialise(self, model: keras.Model, sample: np.ndarray) -> None:
+        """Set what the model takes from the training data before its first step; most take nothing.
+
+        sample: preprocessed inputs of the training split, float32 or int32 [n, ...].
+        """
+
     def solve(self, model: keras.Model, spec: DataSpec, inputs: Any, targets: Any) -> Solution | None:
         """Set the weights in closed form from all training data, where the model can; None if it cannot.
 

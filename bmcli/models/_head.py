@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import keras
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bmcli.data.bundle import DataSpec
 
 
-def finished(model: keras.Model, spec: DataSpec) -> keras.Model:
+def finished(model: keras.Model, spec: DataSpec, views: str = "none") -> keras.Model:
     """The model that is saved, exported and used: same weights, with the task's activation on top.
 
     Returns a model with one output named 'output', float32:
@@ -18,12 +18,14 @@ def finished(model: keras.Model, spec: DataSpec) -> keras.Model:
       binary [batch, 2], the same: (1 - p, p), so that both tasks are read alike;
       multilabel [batch, labels], independent probabilities;
       regression [batch, 1], in the target's own unit.
+    views: 'flip' or 'shift' average the raw outputs over changed copies of a picture, within the model, so
+    that it answers alike wherever it runs (`evaluation.views`).
     Built of Keras's own layers alone, so that plain Keras loads it.
     """
     import keras
 
     layers = keras.layers
-    raw = model.output
+    raw = model.output if views == "none" else _averaged(model, views)
     if spec.task == "multiclass":
         output = layers.Activation("softmax", dtype="float32", name="output")(raw)
     elif spec.task == "multilabel":
@@ -39,3 +41,28 @@ def finished(model: keras.Model, spec: DataSpec) -> keras.Model:
             spec.target_scale, offset=spec.target_offset, dtype="float32", name="output"
         )(raw)
     return keras.Model(model.input, output, name=model.name)
+
+
+def _averaged(model: keras.Model, views: str) -> Any:
+    """The mean of the raw outputs: of a picture and its mirror image; with 'shift' also of both moved by a
+    pixel along each diagonal, which count half (Jordan 2024, arXiv 2404.00498, section 3.5)."""
+    from keras import ops
+
+    picture = model.input
+    shares = [(picture, 0.5)] if views == "shift" else [(picture, 1.0)]
+    if views == "shift":
+        height, width = picture.shape[1:3]
+        edged = _edged(picture)
+        shares += [(edged[:, :height, :width], 0.25), (edged[:, 2:, 2:], 0.25)]
+    outputs = [
+        model(view) * (share / 2) for shown, share in shares for view in (shown, ops.flip(shown, axis=2))
+    ]
+    return sum(outputs[1:], outputs[0])
+
+
+def _edged(picture: Any) -> Any:
+    """One pixel more on each side, the picture reflected there: [n, h, w, c] to [n, h + 2, w + 2, c]."""
+    from keras import ops
+
+    rows = ops.concatenate([picture[:, 1:2], picture, picture[:, -2:-1]], axis=1)
+    return ops.concatenate([rows[:, :, 1:2], rows, rows[:, :, -2:-1]], axis=2)

@@ -64,6 +64,10 @@ class Preprocessing(Protocol):
         """The model's input from a batch of compact arrays."""
         ...
 
+    def finish_tensor(self, batch: Any) -> Any:
+        """The same in keras.ops, for a tensor within a compiled step."""
+        ...
+
     def to_json(self) -> dict[str, Any]:
         """All of it but the tokenizer, as strict JSON data."""
         ...

@@ -157,6 +157,13 @@ class ImagePreprocessing:
         finished += offset
         return finished.reshape(batch.shape)
 
+    def finish_tensor(self, batch: Any) -> Any:
+        """See Preprocessing."""
+        from keras import ops
+
+        scale, offset = np.asarray(self.scale, np.float32), np.asarray(self.offset, np.float32)
+        return ops.cast(batch, "float32") * scale + offset
+
     def to_json(self) -> dict[str, Any]:
         """Size, channels, scale and offset."""
         return {

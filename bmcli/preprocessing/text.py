@@ -155,6 +155,10 @@ class TextPreprocessing:
         """The batch itself."""
         return batch
 
+    def finish_tensor(self, batch: Any) -> Any:
+        """The batch itself."""
+        return batch
+
     def tokens(self, text: str) -> list[tuple[str, int]]:
         """What the model sees of `text`, as (token, id) in order: for explanations."""
         names = {i: token for token, i in self.ids.items()}

@@ -32,8 +32,8 @@ ORDER, AUGMENTATION = 0, 1
 class Group:
     """Several batches of one size, ready for the model.
 
-    inputs [steps, batch, ...]; targets float32 [steps, batch, units]; weights float32 [steps, batch];
-    examples int64 [steps, batch], positions in the training split.
+    inputs [steps, batch, ...], compact arrays; targets float32 [steps, batch, units]; weights float32
+    [steps, batch]; examples int64 [steps, batch], positions in the training split.
     """
 
     inputs: np.ndarray
@@ -51,13 +51,12 @@ class Group:
 class Feed:
     """The training split, ready to be drawn from.
 
-    targets float32 [N, units]; weights float32 [N] or None; finish: compact arrays to model inputs.
+    targets float32 [N, units]; weights float32 [N] or None.
     """
 
     source: Source
     targets: np.ndarray
     weights: np.ndarray | None
-    finish: Callable[[np.ndarray], np.ndarray]
     augmentations: Sequence[Augmentation]
     batch_size: int
     seed: int
@@ -111,7 +110,7 @@ class Feed:
     def _prepare(self, epoch: int, start: int, size: Callable[[], int]) -> Iterator[Group]:
         order = self.order(epoch)
         uniforms = [
-            stream(self.seed, AUGMENTATION, epoch, number).random((len(order), augmentation.uniforms))
+            self._uniforms(epoch, number, augmentation)
             for number, augmentation in enumerate(self.augmentations)
         ]
         whole = len(order) // self.batch_size
@@ -130,6 +129,14 @@ class Feed:
             yield Group(inputs, targets, weights, chosen.reshape(count, -1))
             step += count
 
+    def _uniforms(self, epoch: int, number: int, augmentation: Augmentation) -> np.ndarray:
+        """What the augmentation takes for each training example in `epoch`, float64 [N, uniforms]."""
+        shape = len(self.source), augmentation.uniforms
+        if not augmentation.alternates:
+            return stream(self.seed, AUGMENTATION, epoch, number).random(shape)
+        numbers = stream(self.seed, AUGMENTATION, 0, number).random(shape)
+        return numbers if epoch % 2 else np.nextafter(1.0, 0.0) - numbers
+
     def _batch(
         self, examples: np.ndarray, uniforms: list[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -137,7 +144,7 @@ class Feed:
         for augmentation, numbers in zip(self.augmentations, uniforms, strict=True):
             inputs, targets = augmentation.apply(inputs, targets, numbers[examples])
         weights = np.ones(len(examples), np.float32) if self.weights is None else self.weights[examples]
-        return self.finish(inputs), targets, weights
+        return inputs, targets, weights
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:

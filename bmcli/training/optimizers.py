@@ -111,3 +111,50 @@ class RMSprop(Optimizer):
         import keras
 
         return keras.optimizers.RMSprop(rho=self.rho, momentum=self.momentum, epsilon=self.epsilon, **shared)
+
+
+@OPTIMIZERS.register("muon")
+class Muon(Optimizer):
+    """Hidden layers' kernels step along orthogonal matrices; everything else by momentum."""
+
+    source = "Jordan et al. 2024, Muon: An optimizer for hidden layers in neural networks"
+
+    learning_rate: Annotated[float, Field(gt=0)] = Field(
+        0.24, description="Peak step size of hidden layers' kernels, which are kept at a fixed length."
+    )
+    momentum: Rate = Field(0.6, description="Share of the kernels' last step that is kept.")
+    iterations: Annotated[int, Field(ge=1, le=20)] = Field(
+        3, description="Newton-Schulz iterations that make a step orthogonal."
+    )
+    head_learning_rate: Annotated[float, Field(gt=0)] = Field(0.02, description="Peak step size of the head.")
+    bias_learning_rate: Annotated[float, Field(gt=0)] = Field(
+        0.02, description="Peak step size of biases, gains and offsets."
+    )
+    other_momentum: Rate = Field(0.85, description="Share of the others' last step that is kept.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Share of the head, biases and offsets taken away per step at the full rate."
+    )
+
+    def build(self, variables: Sequence[Any], *, gradient_clipping: float | None = None) -> Any:
+        """See Optimizer.build; decay is the optimizer's own."""
+        shared: dict[str, Any] = {"name": "optimizer"}
+        if gradient_clipping is not None:
+            shared["global_clipnorm"] = gradient_clipping
+        optimizer = self.make(shared)
+        optimizer.build(list(variables))
+        return optimizer
+
+    def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
+        """See Optimizer.make."""
+        from bmcli.training.muon import Muon as Rule
+
+        return Rule(
+            self.learning_rate,
+            momentum=self.momentum,
+            iterations=self.iterations,
+            head_rate=self.head_learning_rate,
+            bias_rate=self.bias_learning_rate,
+            other_momentum=self.other_momentum,
+            decay=self.weight_decay,
+            **shared,
+        )

@@ -78,6 +78,17 @@ class Cosine(Schedule):
         return self.final + (1 - self.final) * _half_cosine(progress)
 
 
+@SCHEDULES.register("linear")
+class Linear(Schedule):
+    """In a straight line down to `final`."""
+
+    final: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="Factor at the end.")
+
+    def factor(self, progress: float, epoch: float) -> float:
+        """See Schedule.factor."""
+        return 1 + (self.final - 1) * progress
+
+
 @SCHEDULES.register("one_cycle")
 class OneCycle(Schedule):
     """Up to the full rate, then down to almost nothing."""

@@ -18,7 +18,7 @@ from bmcli.errors import DivergedError
 from bmcli.training.checkpoints import TrainingState
 from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
 from bmcli.training.losses import RUNNING_METRIC, example_losses, example_metrics
-from bmcli.training.steps import StepLoop, forward
+from bmcli.training.steps import Finish, forward, make_loop
 from bmcli.training.watch import Watch
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ class Validation:
     """
 
     source: Source
-    finish: Callable[[np.ndarray], np.ndarray]
     metrics: Callable[[np.ndarray], dict[str, float | None]]
     batch_size: int
 
@@ -79,6 +78,7 @@ class Trainer:
     """Trains `model` on `feed`.
 
     model: raw outputs, under the training precision; finished: the same weights with the task's activation;
+    finish: what the preprocessing still does to a batch, on the device.
     validation: None where there is nothing to choose by.
     """
 
@@ -89,6 +89,7 @@ class Trainer:
         spec: DataSpec,
         config: TrainingConfig,
         feed: Feed,
+        finish: Finish,
         validation: Validation | None,
         watch: Watch,
     ) -> None:
@@ -102,12 +103,13 @@ class Trainer:
         self.optimizer = config.optimizer.build(  # type: ignore[attr-defined]
             model.trainable_variables, gradient_clipping=config.gradient_clipping
         )
-        self.loop = StepLoop(model, self.optimizer, spec.task, ema=config.ema)
+        self.loop = make_loop(model, self.optimizer, spec.task, finish, ema=config.ema)
         self.epochs = config.epochs_of(feed.steps_per_epoch)
         self.epoch = 1
         self._now = _Epoch()
         self._clock = _Clock()
-        self._forward = forward(finished)
+        self.finish = finish
+        self._forward = forward(finished, finish)
 
     # --- the run -----------------------------------------------------------------------------------------
 
@@ -200,10 +202,10 @@ class Trainer:
 
     def measure(self, seconds: float) -> EpochDone:
         """The record of a model that was solved, not trained: the same figures, as one epoch of `seconds`."""
-        raw_outputs = forward(self.model)
+        raw_outputs = forward(self.model, self.finish)
         for start in range(0, len(self.feed.source), self.feed.batch_size):
             part = np.arange(start, min(start + self.feed.batch_size, len(self.feed.source)))
-            raw = raw_outputs(self.feed.finish(self.feed.source[part]))
+            raw = raw_outputs(self.feed.source[part])
             targets = self.feed.targets[part]
             self._now.loss += float(np.sum(example_losses(self.spec.task, raw, targets)))
             self._now.metric += float(np.sum(example_metrics(self.spec.task, raw, targets)))
@@ -245,7 +247,7 @@ class Trainer:
                 part = np.arange(start, min(start + v.batch_size, count))
                 # The last batch is filled up, so that one compiled shape serves all.
                 full = np.resize(part, v.batch_size) if count > v.batch_size else part
-                outputs.append(self._forward(v.finish(v.source[full]))[: len(part)])
+                outputs.append(self._forward(v.source[full])[: len(part)])
         return v.metrics(np.concatenate(outputs))
 
     # --- weights and state -------------------------------------------------------------------------------

@@ -99,13 +99,15 @@ WRITES_OF_A_TRAINING = {
     "a plot": (r"-confusion_matrix-test\.png$", 1),
     "figures": (r"-test\.json$", 1),
     "the learning curves": (r"-learning_curves\.png$", 1),
-    **{f"the manifest, {nth}": (r"-manifest\.json$", nth) for nth in range(1, 58, 4)},
+    **{f"the manifest, {nth}": (r"-manifest\.json$", nth) for nth in range(1, 50, 4)},
 }
 """What is being written when the disk fills up."""
 
 ALWAYS = ("tensorboard", "the second checkpoint", "model.keras")
 NEVER_BEGUN = ("the number", "the record", "the manifest, 1")
 """Without a run.json there is no run."""
+LAST_WRITE = "the manifest, 49"
+"""After run.json has said that the run is complete."""
 
 
 def trainings(names: Sequence[str]) -> list[Case]:
@@ -138,6 +140,13 @@ def check_trainings(names: Sequence[str], outcomes: list[Case]) -> None:
             continue
         resume, again = more
         (row,) = json.loads(runs["out"])["runs"]
+        if name == LAST_WRITE:
+            # All of it is there; only the manifest still announces what is in place, which `verify` settles.
+            assert row["status"] == "completed"
+            assert result["records"]["tiny-v1"]["weights_sha256"] == weights
+            assert resume["code"] == 2 and "init_from" in resume["err"], resume["err"]
+            assert verified["code"] == again["code"] == 0, verified["err"]
+            continue
         assert row["status"] == "failed", name
         assert verified["code"] == 0, verified["err"]
         # Before the first checkpoint there is nothing to go on from.

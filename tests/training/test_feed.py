@@ -26,7 +26,7 @@ class Noise:
 def feed() -> Feed:
     source = np.arange(N, dtype=np.float64).reshape(N, 1) * 10
     targets = np.arange(N, dtype=np.float32).reshape(N, 1)
-    return Feed(source, targets, None, lambda b: b.astype(np.float32), [Noise()], BATCH, seed=3)
+    return Feed(source, targets, None, [Noise()], BATCH, seed=3)
 
 
 def batches(feed: Feed, epoch: int = 1, start: int = 0, size: int = 1) -> list[tuple[np.ndarray, ...]]:

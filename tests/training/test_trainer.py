@@ -52,12 +52,10 @@ def trainer(
         **training,
     }
     config = TrainingConfig(**options)
-    feed = Feed(inputs, TARGETS, None, lambda b: b, [], config.batch_size, seed)
-    validation = Validation(
-        INPUTS, lambda b: b, lambda out: {"accuracy": float((out.argmax(1) == LABELS).mean())}, 16
-    )
+    feed = Feed(inputs, TARGETS, None, [], config.batch_size, seed)
+    validation = Validation(INPUTS, lambda out: {"accuracy": float((out.argmax(1) == LABELS).mean())}, 16)
     watch = Watch("val_accuracy", greater_is_better=True)
-    return Trainer(network, finished(network, SPEC), SPEC, config, feed, validation, watch)
+    return Trainer(network, finished(network, SPEC), SPEC, config, feed, lambda b: b, validation, watch)
 
 
 def run_to_end(t: Trainer) -> list[Any]:

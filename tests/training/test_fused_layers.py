@@ -1,12 +1,13 @@
-"""The fused kernel gives Keras's own batch normalisation: outputs, statistics, gradients."""
+"""The kernels give what Keras's own layers give: outputs, statistics, gradients."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import pytest
 
-from bmcli.training.fused_norm import fuse
+from bmcli.training.fused_layers import fuse
 
 PICTURES = np.random.default_rng(0).normal(2.0, 3.0, (8, 5, 4, 6)).astype(np.float32)
 
@@ -17,7 +18,7 @@ def plain(**options: Any) -> Any:
     inputs = keras.Input((5, 4, 6), name="input")
     layer = keras.layers.BatchNormalization(momentum=0.8, name="norm", **options)
     model = keras.Model(inputs, layer(inputs))
-    if layer.gamma is not None:
+    if layer.gamma is not None and layer.beta is not None:
         layer.gamma.assign(np.linspace(0.5, 2, 6))
         layer.beta.assign(np.linspace(-1, 1, 6))
     return model
@@ -35,8 +36,9 @@ def step(model: Any) -> list[np.ndarray]:
     return [np.asarray(a) for a in (outputs, *gradients, *[v.value for v in model.non_trainable_variables])]
 
 
-def test_outputs_gradients_and_statistics_are_keras_s() -> None:
-    fused, expected = plain(), step(plain())
+@pytest.mark.parametrize("scale", [True, False])
+def test_outputs_gradients_and_statistics_are_keras_s(scale: bool) -> None:
+    fused, expected = plain(scale=scale), step(plain(scale=scale))
     assert fuse(fused) == 1
     for ours, theirs in zip(step(fused), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-4)
@@ -56,4 +58,21 @@ def test_layers_the_kernel_does_not_do_are_left_alone() -> None:
     inputs = keras.Input((7,), name="input")
     flat = keras.Model(inputs, keras.layers.BatchNormalization(name="norm")(inputs))
     assert fuse(flat) == 0
-    assert fuse(plain(scale=False)) == 0
+    assert fuse(plain(center=False)) == 0
+
+
+@pytest.mark.parametrize("name", ["gelu", "silu"])
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_compiled_activations_are_keras_s(name: str, precision: str) -> None:
+    import keras
+
+    def model() -> Any:
+        inputs = keras.Input((5, 4, 6), name="input")
+        layer = keras.layers.Activation(name, dtype=precision, name="activation")
+        return keras.Model(inputs, keras.layers.Activation("linear", dtype="float32")(layer(inputs)))
+
+    fused, expected = model(), step(model())
+    assert fuse(fused) == 1
+    rounding = 1e-5 if precision == "float32" else 2e-2
+    for ours, theirs in zip(step(fused), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=rounding, atol=rounding * 10)

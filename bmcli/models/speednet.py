@@ -1,0 +1,145 @@
+"""The network of the CIFAR-10 speed records: whitened patches, then three groups of plain convolutions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from bmcli.models import MODELS, Model
+from bmcli.models._frame import network, network_input
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from bmcli.data.bundle import DataSpec
+
+PATCHES = 2
+"""Height and width of the whitened patches."""
+WHITENING_EPSILON = 5e-4
+"""Keeps the directions in which pictures hardly vary from being blown up; in units of normalised pixels."""
+
+
+@MODELS.register("speednet")
+class SpeedNet(Model):
+    """A shallow convolutional network that learns small pictures in few passes; its first layer is whitening."""
+
+    kinds = ("image",)
+    source = (
+        "Jordan: 94% on CIFAR-10 in 3.29 seconds on a single GPU (arXiv:2404.00498), after Page: How to train "
+        "your ResNet (2018)"
+    )
+
+    widths: list[Annotated[int, Field(ge=1, le=8192)]] = Field(
+        [64, 256, 256],
+        description="Channels of each group; a group halves height and width.",
+        min_length=1,
+        max_length=8,
+    )
+    convolutions: int = Field(2, ge=1, le=20, description="Convolutions in each group.")
+    residual: bool = Field(
+        False, description="Lead the first convolution's result around the others of its group."
+    )
+    activation: Literal["relu", "gelu", "silu"] = Field("gelu", description="After every normalisation.")
+    norm_momentum: float = Field(
+        0.6,
+        ge=0,
+        lt=1,
+        description="Of the running statistics of normalisation; short trainings need little.",
+    )
+
+    def check_input(self, input_shape: tuple[int | None, ...]) -> list[tuple[tuple[str | int, ...], str]]:
+        """A picture that is halved to nothing before the last group."""
+        sizes = [size for size in input_shape[:2] if size is not None]
+        if sizes and (min(sizes) - PATCHES + 1) < 2 ** len(self.widths):
+            return [
+                (
+                    ("widths",),
+                    f"{len(self.widths)} groups halve a picture of {'×'.join(map(str, sizes))} to nothing: "
+                    f"at most {max(min(sizes) - PATCHES + 1, 1).bit_length() - 1} fit",
+                )
+            ]
+        return []
+
+    def build(self, spec: DataSpec) -> keras.Model:
+        """Whitening; per group: convolution, max pooling, norm, activation, then the other convolutions with
+        theirs; the maximum over what is left; head."""
+        from keras import layers
+
+        inputs = network_input(spec)
+        channels = int(spec.input_shape[2] or 1)
+        whitening = layers.Conv2D(2 * channels * PATCHES**2, PATCHES, name="whitening")
+        x = layers.Activation(self.activation, name=f"whitening_{self.activation}")(whitening(inputs))
+        # Set from the training data (`initialise`), then left alone; the bias is trained.
+        whitening.kernel.trainable = False
+        for number, width in enumerate(self.widths, 1):
+            x = self._convolution(x, width, f"group{number}_conv1")
+            x = layers.MaxPooling2D(2, name=f"group{number}_pool")(x)
+            x = first = self._normalised(x, f"group{number}_conv1")
+            for index in range(2, self.convolutions + 1):
+                name = f"group{number}_conv{index}"
+                x = self._convolution(x, width, name)
+                if self.residual and index == self.convolutions and index > 1:
+                    x = layers.BatchNormalization(
+                        momentum=self.norm_momentum, epsilon=1e-12, scale=False, name=f"{name}_norm"
+                    )(x)
+                    x = layers.Add(name=f"group{number}_add")([x, first])
+                    x = layers.Activation(self.activation, name=f"{name}_{self.activation}")(x)
+                else:
+                    x = self._normalised(x, name)
+        x = layers.GlobalMaxPooling2D(name="pool", dtype="float32")(x)
+        model = network("speednet", inputs, x, spec)
+        head = model.get_layer("head").kernel
+        head.assign(head / (_deviation(head) * head.shape[0]))
+        return model
+
+    def initialise(self, model: keras.Model, sample: np.ndarray) -> None:
+        """The whitening layer from the sample's patches: their principal directions, each scaled to variance 1,
+        and the same negated (Jordan 2024, section 3.2)."""
+        import numpy as np
+
+        windows = np.lib.stride_tricks.sliding_window_view(sample, (PATCHES, PATCHES), axis=(1, 2))
+        patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, PATCHES**2 * sample.shape[3])
+        covariance = patches.T.astype(np.float64) @ patches / len(patches)
+        variances, directions = np.linalg.eigh(covariance)
+        scaled = directions / np.sqrt(variances + WHITENING_EPSILON)
+        kernel = np.concatenate([scaled, -scaled], axis=1)
+        layer = model.get_layer("whitening")
+        layer.kernel.assign(kernel.reshape(layer.kernel.shape))
+
+    def _convolution(self, x: Any, width: int, name: str) -> Any:
+        """3×3, starting as the identity on as many channels as come in, at random on the others."""
+        import numpy as np
+        from keras import initializers, layers
+
+        layer = layers.Conv2D(
+            width,
+            3,
+            padding="same",
+            use_bias=False,
+            # Uniform in ± 1/√fan_in.
+            kernel_initializer=initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
+            name=name,
+        )
+        outputs = layer(x)
+        kernel = np.array(layer.kernel)
+        identical = min(x.shape[-1], width)
+        kernel[..., :identical] = 0
+        kernel[1, 1, np.arange(identical), np.arange(identical)] = 1
+        layer.kernel.assign(kernel)
+        return outputs
+
+    def _normalised(self, x: Any, name: str) -> Any:
+        from keras import layers
+
+        x = layers.BatchNormalization(
+            momentum=self.norm_momentum, epsilon=1e-12, scale=False, name=f"{name}_norm"
+        )(x)
+        return layers.Activation(self.activation, name=f"{name}_{self.activation}")(x)
+
+
+def _deviation(values: Any) -> float:
+    import numpy as np
+
+    return float(np.std(np.array(values)))

@@ -1,0 +1,101 @@
+"""Muon: momentum whose matrices are made orthogonal before each step. Written in keras.ops.
+
+Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; its CIFAR-10 form: before each
+step a matrix is scaled to as many units of length as it has outputs, so that only its direction is learnt.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+QUINTIC = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the Newton-Schulz iteration: they raise small singular values the fastest."""
+
+
+class Muon(keras.optimizers.Optimizer):
+    """Muon for kernels of hidden layers; momentum (Nesterov) for all else.
+
+    learning_rate: for the kernels; what the schedule does to it, it does to the other rates in proportion.
+    head_rate, bias_rate: of the layer called 'head', and of everything with one axis.
+    decay: share of each weight outside the kernels taken away per step at the full rate.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float,
+        *,
+        momentum: float,
+        iterations: int,
+        head_rate: float,
+        bias_rate: float,
+        other_momentum: float,
+        decay: float,
+        **shared: Any,
+    ) -> None:
+        super().__init__(learning_rate=learning_rate, **shared)
+        self.full_rate = learning_rate
+        self.momentum = momentum
+        self.newton_schulz = iterations
+        self.head_rate = head_rate
+        self.bias_rate = bias_rate
+        self.other_momentum = other_momentum
+        self.decay = decay
+
+    def build(self, variables: list[Any]) -> None:
+        """One velocity per variable."""
+        if self.built:
+            return
+        super().build(variables)
+        self.velocities = [self.add_variable_from_reference(v, name="velocity") for v in variables]
+        # Remembered: on TensorFlow a step is given the backend's variables, which have no path.
+        self.kernels = [is_kernel(v) for v in variables]
+        self.rates = [self.head_rate if v.path.startswith("head/") else self.bias_rate for v in variables]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """See keras.optimizers.Optimizer."""
+        index = self._get_variable_index(variable)
+        velocity, kernel = self.velocities[index], self.kernels[index]
+        gradient = ops.cast(gradient, variable.dtype)
+        learning_rate = ops.cast(learning_rate, variable.dtype)
+        momentum = self.momentum if kernel else self.other_momentum
+        self.assign(velocity, velocity * momentum + gradient)
+        ahead = gradient + velocity * momentum
+        if kernel:
+            outputs = variable.shape[-1]
+            length = ops.sqrt(ops.sum(ops.square(variable)))
+            scaled = variable * (outputs**0.5 / length)
+            self.assign(variable, scaled - learning_rate * orthogonalised(ahead, self.newton_schulz))
+        else:
+            share = learning_rate / self.full_rate
+            kept = 1 - share * self.decay
+            self.assign(variable, variable * kept - share * self.rates[index] * ahead)
+
+
+def is_kernel(variable: Any) -> bool:
+    """Whether Muon takes it: a matrix or stack of them, but not the head or an embedding."""
+    return (
+        len(variable.shape) >= 2
+        and not variable.path.startswith("head/")
+        and "embedding" not in variable.path
+    )
+
+
+def orthogonalised(gradient: Any, iterations: int) -> Any:
+    """The nearest orthogonal matrix, roughly: all singular values between 0.7 and 1.2.
+
+    gradient: [..., outputs], taken as a matrix [inputs, outputs]; the same shape comes back.
+    """
+    shape = gradient.shape
+    x = ops.reshape(gradient, (-1, shape[-1]))
+    wide = x.shape[0] < x.shape[1]
+    if not wide:
+        x = ops.transpose(x)
+    x = x / (ops.sqrt(ops.sum(ops.square(x))) + 1e-7)
+    a, b, c = QUINTIC
+    for _ in range(iterations):
+        gram = ops.matmul(x, ops.transpose(x))
+        x = a * x + ops.matmul(b * gram + c * ops.matmul(gram, gram), x)
+    return ops.reshape(x if wide else ops.transpose(x), shape)

@@ -1,0 +1,135 @@
+"""The step loop on TensorFlow: a group of steps is one call of a compiled function; see `steps`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bmcli.training.fused_layers import fuse
+from bmcli.training.losses import example_losses, example_metrics
+from bmcli.training.steps import GroupResult
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.data.bundle import Task
+    from bmcli.training.feed import Group
+    from bmcli.training.steps import Finish
+
+
+class StepLoop:
+    """A `steps.Loop`."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        task: Task,
+        finish: Finish,
+        *,
+        ema: float | None,
+    ) -> None:
+        import keras
+        import tensorflow as tf
+
+        fuse(model)
+        self.model = model
+        self.optimizer = optimizer
+        self.task = task
+        self.finish = finish
+        self.ema = ema
+        self.average = [
+            keras.Variable(v.numpy(), dtype="float32", trainable=False, name=f"average_{i}")
+            for i, v in enumerate(model.trainable_variables if ema is not None else [])
+        ]
+        # The number of steps is dynamic, so that a group may grow without being compiled anew.
+        self._compiled = tf.function(self._group, reduce_retracing=False)
+        self._signatures: dict[tuple[int, ...], Any] = {}
+
+    def run(self, group: Group, rates: np.ndarray) -> GroupResult:
+        """Take the steps of `group` with the learning rates `rates` (float32 [steps])."""
+        import tensorflow as tf
+
+        taken, finite, losses, metrics = self._concrete(group)(
+            tf.constant(group.inputs),
+            tf.constant(group.targets),
+            tf.constant(group.weights),
+            tf.constant(rates),
+        )
+        count = int(taken)
+        return GroupResult(losses.numpy()[:count], metrics.numpy()[:count], bool(finite))
+
+    def _concrete(self, group: Group) -> Any:
+        import tensorflow as tf
+
+        shape = group.inputs.shape[1:]
+        if shape not in self._signatures:
+            self._signatures[shape] = self._compiled.get_concrete_function(
+                tf.TensorSpec([None, *shape], group.inputs.dtype),
+                tf.TensorSpec([None, *group.targets.shape[1:]], tf.float32),
+                tf.TensorSpec([None, *group.weights.shape[1:]], tf.float32),
+                tf.TensorSpec([None], tf.float32),
+            )
+        return self._signatures[shape]
+
+    def _group(self, inputs: Any, targets: Any, weights: Any, rates: Any) -> Any:
+        import tensorflow as tf
+
+        steps = tf.shape(inputs)[0]
+        losses = tf.TensorArray(tf.float32, size=steps)
+        metrics = tf.TensorArray(tf.float32, size=steps)
+
+        def unfinished(step: Any, finite: Any, *_: Any) -> Any:
+            return tf.logical_and(step < steps, finite)
+
+        def body(step: Any, _finite: Any, losses: Any, metrics: Any) -> Any:
+            finite, loss, metric = self._step(inputs[step], targets[step], weights[step], rates[step])
+            return step + 1, finite, losses.write(step, loss), metrics.write(step, metric)
+
+        taken, finite, losses, metrics = tf.while_loop(
+            unfinished, body, (tf.constant(0), tf.constant(True), losses, metrics), parallel_iterations=1
+        )
+        return taken, finite, losses.stack(), metrics.stack()
+
+    def _step(self, inputs: Any, targets: Any, weights: Any, rate: Any) -> Any:
+        import tensorflow as tf
+
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            raw = self.model(self.finish(inputs), training=True)
+            loss = tf.reduce_mean(example_losses(self.task, raw, targets) * weights)
+            total = tf.add_n([loss, *self.model.losses]) if self.model.losses else loss
+        gradients = tape.gradient(total, [v.value for v in variables])
+        # The loss alone tells too late: a ReLU that turns NaN into 0 leaves it finite, and the gradient not.
+        sums = [
+            tf.reduce_sum(g.values if isinstance(g, tf.IndexedSlices) else g)
+            for g in gradients
+            if g is not None
+        ]
+        finite = tf.math.is_finite(total + tf.add_n([tf.cast(s, tf.float32) for s in sums]))
+
+        def update() -> Any:
+            self.optimizer.learning_rate.assign(rate)
+            self.optimizer.apply(gradients, variables)
+            if self.ema is not None:
+                for average, variable in zip(self.average, variables, strict=True):
+                    average.assign(average * self.ema + variable * (1 - self.ema))
+            return tf.constant(0)
+
+        tf.cond(finite, update, lambda: tf.constant(0))
+        return finite, loss, tf.reduce_sum(example_metrics(self.task, raw, targets))
+
+
+def forward(model: keras.Model, finish: Finish) -> Callable[[np.ndarray], np.ndarray]:
+    """See `steps.forward`."""
+    import tensorflow as tf
+
+    compiled = tf.function(lambda batch: model(finish(batch), training=False), reduce_retracing=True)
+
+    def call(batch: np.ndarray) -> np.ndarray:
+        outputs: np.ndarray = compiled(tf.constant(batch)).numpy()
+        return outputs
+
+    return call
