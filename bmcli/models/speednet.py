@@ -23,12 +23,12 @@ WHITENING_EPSILON = 5e-4
 
 @MODELS.register("speednet")
 class SpeedNet(Model):
-    """A shallow convolutional network that learns small pictures in few passes; its first layer is whitening."""
+    """A shallow convolutional network that learns small pictures in few passes."""
 
     kinds = ("image",)
     source = (
-        "Jordan: 94% on CIFAR-10 in 3.29 seconds on a single GPU (arXiv:2404.00498), after Page: How to train "
-        "your ResNet (2018)"
+        "Jordan: 94% on CIFAR-10 in 3.29 seconds on a single GPU (arXiv:2404.00498), after Page: How to "
+        "train your ResNet (2018)"
     )
 
     widths: list[Annotated[int, Field(ge=1, le=8192)]] = Field(
@@ -95,8 +95,8 @@ class SpeedNet(Model):
         return model
 
     def initialise(self, model: keras.Model, sample: np.ndarray) -> None:
-        """The whitening layer from the sample's patches: their principal directions, each scaled to variance 1,
-        and the same negated (Jordan 2024, section 3.2)."""
+        """The whitening layer from the sample's patches: their principal directions, each scaled to variance
+        1, and the same negated (Jordan 2024, section 3.2)."""
         import numpy as np
 
         windows = np.lib.stride_tricks.sliding_window_view(sample, (PATCHES, PATCHES), axis=(1, 2))
