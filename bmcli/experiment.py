@@ -124,8 +124,10 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
 
 def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
     """A trainer at step 0."""
+    import numpy as np
+
     from bmcli.evaluation.metrics import epoch_metrics, greater_is_better
-    from bmcli.training.feed import Feed
+    from bmcli.training.feed import Feed, used_tokens
     from bmcli.training.targets import dense_targets, example_weights
     from bmcli.training.trainer import Trainer, Validation
     from bmcli.training.watch import Watch
@@ -133,21 +135,26 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     config, bundle, spec = experiment.config, experiment.bundle, experiment.spec
     training = config.training
     preprocessing = experiment.preprocessing
+    source = preprocessing.encode(bundle.train.examples)
+    by_length = training.batch_by_length and spec.kind == "text"
     feed = Feed(
-        source=preprocessing.encode(bundle.train.examples),
+        source=source,
         targets=dense_targets(spec, bundle.train.targets, label_smoothing=training.label_smoothing),
         weights=example_weights(spec, bundle.train.targets, training.class_weights),
         augmentations=config.data.augment,  # type: ignore[arg-type]
         batch_size=training.batch_size,
         seed=config.seed,
+        lengths=used_tokens(np.asarray(source)) if by_length else None,
     )
     validation = None
     extra: Any = config.evaluation.metrics
     if (held_out := bundle.validation) is not None:
+        source = preprocessing.encode(held_out.examples)
         validation = Validation(
-            source=preprocessing.encode(held_out.examples),
+            source=source,
             metrics=lambda outputs: epoch_metrics(spec.task, held_out.targets, outputs, spec.classes, extra),
             batch_size=config.evaluation.batch_size,
+            lengths=used_tokens(np.asarray(source)) if spec.kind == "text" else None,
         )
     stopping = training.early_stopping
     figure = training.monitor.removeprefix("val_")

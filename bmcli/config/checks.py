@@ -241,6 +241,18 @@ def _augment(config: ExperimentConfig) -> Iterator[Finding]:
             yield Finding(("data", "augment", index), message, also=(("data", "name"), ("data", "task")))
 
 
+def _kinds(config: ExperimentConfig) -> Iterator[Finding]:
+    kind = facts_of(config.data).kind
+    if config.training.batch_by_length and kind not in (None, "text"):
+        message = f"only texts have lengths, and the data is {_MANY[kind]}"
+        also = (("data", "name"), ("data", "path"), ("data", "text"))
+        yield Finding(("training", "batch_by_length"), message, also=also)
+    if config.evaluation.views != "none" and kind not in (None, "image"):
+        message = f"views are for pictures, and the data is {_MANY[kind]}"
+        also = (("data", "name"), ("data", "path"), ("data", "text"))
+        yield Finding(("evaluation", "views"), message, also=also)
+
+
 def _classes(config: ExperimentConfig) -> Iterator[Finding]:
     facts, training = facts_of(config.data), config.training
     also: tuple[KeyPath, ...] = (("data", "name"), ("data", "path"), ("data", "task"))
@@ -302,6 +314,7 @@ _CHECKS: tuple[Callable[[ExperimentConfig], Iterator[Finding]], ...] = (
     _monitor,
     _model,
     _augment,
+    _kinds,
     _classes,
     _schedule,
     _metrics,

@@ -201,6 +201,11 @@ class TrainingConfig(Section):
         description="Passes over the training split; auto: as many as make 1,500 steps, but 10 to 100.",
     )
     batch_size: Annotated[int, Field(ge=1)] = Field(64, description="Examples per step.")
+    batch_by_length: bool = Field(
+        False,
+        description="Texts of about the same length in a batch, padded no longer than needed: fewer tokens to "
+        "compute, and batches a little less random.",
+    )
     optimizer: Chosen_optimizer = Field(description="The rule that changes the weights; default adam.")
     schedule: Chosen_schedule = Field(
         description="How the learning rate changes over the steps; default constant."

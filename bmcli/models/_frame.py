@@ -39,11 +39,36 @@ def dropout(features: Any, rate: float, name: str) -> Any:
     return keras.layers.Dropout(rate, name=name)(features) if rate else features
 
 
+def token_dropout(states: Any, rate: float) -> Any:
+    """Drop that share of whole tokens in training. states: [batch, length, n]; the same comes back."""
+    import keras
+
+    if not rate:
+        return states
+    return keras.layers.Dropout(rate, noise_shape=(None, None, 1), name="token_dropout")(states)
+
+
 def token_mask(tokens: Any) -> Any:
     """Where tokens [batch, length] are no padding: bool [batch, length]."""
     from keras import ops
 
     return ops.not_equal(tokens, 0)
+
+
+def merged(states: Any, mask: Any, count: int) -> tuple[Any, Any]:
+    """Every `count` neighbouring tokens as their mean, padding left out, and the mask of the results.
+
+    states: [batch, length, n]; mask: bool [batch, length]. Returns [batch, length / count rounded up, n] and
+    bool [batch, the same]. Padding is added behind only: how far a text is padded makes no difference.
+    """
+    from keras import layers, ops
+
+    def means(values: Any) -> Any:
+        return layers.AveragePooling1D(count)(layers.ZeroPadding1D((0, count - 1))(values))
+
+    used = ops.expand_dims(ops.cast(mask, states.dtype), -1)
+    share = means(used)
+    return means(states * used) / ops.maximum(share, 1 / count), ops.squeeze(share > 0, -1)
 
 
 def masked_pooling(states: Any, mask: Any, how: Literal["mean", "max"]) -> Any:

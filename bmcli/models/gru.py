@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from bmcli.models import MODELS, Model
-from bmcli.models._frame import dropout, masked_pooling, network, network_input, token_mask
+from bmcli.models._frame import (
+    dropout,
+    masked_pooling,
+    merged,
+    network,
+    network_input,
+    token_dropout,
+    token_mask,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -26,12 +34,22 @@ class GRU(Model):
     )
 
     embedding: int = Field(64, ge=1, le=8192, description="Numbers that stand for each token.")
+    merge: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="So many neighbouring tokens become their mean before the first recurrent layer: long "
+        "texts cost less.",
+    )
     units: list[Annotated[int, Field(ge=1, le=8192)]] = Field(
         [64], description="Width of each recurrent layer, in each direction.", min_length=1, max_length=20
     )
     bidirectional: bool = Field(True, description="Read the text from both ends.")
     pooling: Literal["last", "mean", "max"] = Field(
         "last", description="What becomes of the last layer's states: the last one, their mean, or maximum."
+    )
+    token_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of whole tokens dropped in training: against learning by heart."
     )
     dropout: float = Field(
         0.0, ge=0, lt=1, description="Share dropped in training after the embedding and before the output."
@@ -44,6 +62,9 @@ class GRU(Model):
         inputs = network_input(spec)
         mask = token_mask(inputs)
         x = keras.layers.Embedding(spec.vocabulary_size, self.embedding, name="embedding")(inputs)
+        x = token_dropout(x, self.token_dropout)
+        if self.merge > 1:
+            x, mask = merged(x, mask, self.merge)
         x = dropout(x, self.dropout, name="embedding_dropout")
         for number, units in enumerate(self.units, 1):
             whole_sequence = number < len(self.units) or self.pooling != "last"

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from bmcli.models import MODELS, Model
-from bmcli.models._frame import dropout, masked_pooling, network, network_input, token_mask
+from bmcli.models._frame import (
+    dropout,
+    masked_pooling,
+    merged,
+    network,
+    network_input,
+    token_dropout,
+    token_mask,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -26,6 +34,13 @@ class Transformer(Model):
     )
 
     width: int = Field(64, ge=1, le=8192, description="Numbers that stand for each token in every block.")
+    merge: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="So many neighbouring tokens become their mean before the first block: "
+        "long texts cost less.",
+    )
     blocks: int = Field(1, ge=1, le=100, description="How often attention and feed-forward are repeated.")
     heads: int = Field(4, ge=1, le=256, description="Attention heads per block; must divide width.")
     feed_forward: int = Field(
@@ -33,6 +48,9 @@ class Transformer(Model):
     )
     activation: Literal["relu", "gelu", "silu"] = Field(
         "relu", description="In the feed-forward layers; relu is the fastest on CPUs."
+    )
+    token_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of whole tokens dropped in training: against learning by heart."
     )
     dropout: float = Field(
         0.1, ge=0, lt=1, description="Share dropped in training after every step of a block."
@@ -50,9 +68,13 @@ class Transformer(Model):
 
         inputs = network_input(spec)
         mask = token_mask(inputs)
-        positions = ops.cumsum(ops.ones_like(inputs), axis=1) - 1
+        # One row for the whole batch: its gradient is summed by a reduction instead of scattered.
+        positions = ops.cumsum(ops.ones_like(ops.max(inputs, axis=0, keepdims=True)), axis=1) - 1
         x = layers.Embedding(spec.vocabulary_size, self.width, name="token_embedding")(inputs)
+        x = token_dropout(x, self.token_dropout)
         x = x + layers.Embedding(spec.max_length, self.width, name="position_embedding")(positions)
+        if self.merge > 1:
+            x, mask = merged(x, mask, self.merge)
         x = dropout(x, self.dropout, "embedding_dropout")
         for number in range(1, self.blocks + 1):
             name = f"block{number}"

@@ -24,6 +24,11 @@ GROUP_BYTES = 64 * 2**20
 AHEAD = 2
 """Groups prepared in advance."""
 
+POOL = 50
+"""So many batches are drawn at random before their texts are sorted by length."""
+LENGTHS = 8
+"""Into so many different lengths batches of texts are padded: each is compiled once."""
+
 # What a stream of random numbers is for; part of its key, so that no two streams are ever the same.
 ORDER, AUGMENTATION = 0, 1
 
@@ -51,7 +56,8 @@ class Group:
 class Feed:
     """The training split, ready to be drawn from.
 
-    targets float32 [N, units]; weights float32 [N] or None.
+    targets float32 [N, units]; weights float32 [N] or None. lengths: int [N], the tokens of each text, where
+    batches are to hold texts of about the same length; they are then padded no longer than needed.
     """
 
     source: Source
@@ -60,6 +66,7 @@ class Feed:
     augmentations: Sequence[Augmentation]
     batch_size: int
     seed: int
+    lengths: np.ndarray | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -68,7 +75,17 @@ class Feed:
 
     def order(self, epoch: int) -> np.ndarray:
         """The permutation of the training examples in `epoch`, int64 [N]."""
-        return stream(self.seed, ORDER, epoch).permutation(len(self.source))
+        rng = stream(self.seed, ORDER, epoch)
+        order = rng.permutation(len(self.source))
+        if self.lengths is None:
+            return order
+        for start in range(0, len(order), POOL * self.batch_size):
+            pool = order[start : start + POOL * self.batch_size]
+            pool[:] = pool[np.argsort(self.lengths[pool], kind="stable")]
+        whole = len(order) // self.batch_size
+        batches = order[: whole * self.batch_size].reshape(whole, self.batch_size)
+        batches[:] = batches[rng.permutation(whole)]
+        return order
 
     def groups(self, epoch: int, *, start: int, size: Callable[[], int]) -> Iterator[Group]:
         """The batches of `epoch` from step `start` on, as groups of at most `size()` steps, prepared ahead.
@@ -122,12 +139,27 @@ class Feed:
                 count = max(1, min(size(), whole - step, fitting))
             else:
                 count = 1
+            if self.lengths is not None:
+                count = self._alike(order, step, count)
             chosen = order[step * self.batch_size : (step + count) * self.batch_size]
             batches = [self._batch(part, uniforms) for part in np.split(chosen, count)]
             inputs, targets, weights = (np.stack(parts) for parts in zip(*batches, strict=True))
             batch_bytes = inputs[0].nbytes
             yield Group(inputs, targets, weights, chosen.reshape(count, -1))
             step += count
+
+    def _alike(self, order: np.ndarray, step: int, most: int) -> int:
+        """How many batches from `step` on are padded to one length; at most `most`."""
+        assert self.lengths is not None
+        longest = self.source[order[:1]].shape[1]
+        first = 0
+        for count in range(most):
+            start = (step + count) * self.batch_size
+            padded = padded_length(self.lengths[order[start : start + self.batch_size]], longest)
+            if count and padded != first:
+                return count
+            first = padded
+        return most
 
     def _uniforms(self, epoch: int, number: int, augmentation: Augmentation) -> np.ndarray:
         """What the augmentation takes for each training example in `epoch`, float64 [N, uniforms]."""
@@ -143,6 +175,8 @@ class Feed:
         inputs, targets = self.source[examples], self.targets[examples]
         for augmentation, numbers in zip(self.augmentations, uniforms, strict=True):
             inputs, targets = augmentation.apply(inputs, targets, numbers[examples])
+        if self.lengths is not None:
+            inputs = inputs[:, : padded_length(self.lengths[examples], inputs.shape[1])]
         weights = np.ones(len(examples), np.float32) if self.weights is None else self.weights[examples]
         return inputs, targets, weights
 
@@ -150,3 +184,14 @@ class Feed:
 def stream(seed: int, *key: int) -> np.random.Generator:
     """An independent stream of random numbers for (seed, key), by a counter-based generator."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *key])))
+
+
+def used_tokens(tokens: np.ndarray) -> np.ndarray:
+    """How many of each row's tokens are no padding, which is 0 and stands at the end: int64 [N]."""
+    return np.count_nonzero(tokens, axis=1)
+
+
+def padded_length(lengths: np.ndarray, longest: int) -> int:
+    """What a batch of texts of these lengths is padded to: one of LENGTHS steps up to `longest`."""
+    step = -(-longest // LENGTHS)
+    return min(longest, max(1, -(-int(lengths.max()) // step)) * step)

@@ -46,7 +46,7 @@ class StepLoop:
         ]
         # The number of steps is dynamic, so that a group may grow without being compiled anew.
         self._compiled = tf.function(self._group, reduce_retracing=False)
-        self._signatures: dict[tuple[int, ...], Any] = {}
+        self._signatures: dict[tuple[int | None, ...], Any] = {}
 
     def run(self, group: Group, rates: np.ndarray) -> GroupResult:
         """Take the steps of `group` with the learning rates `rates` (float32 [steps])."""
@@ -64,7 +64,9 @@ class StepLoop:
     def _concrete(self, group: Group) -> Any:
         import tensorflow as tf
 
-        shape = group.inputs.shape[1:]
+        shape: tuple[int | None, ...] = group.inputs.shape[1:]
+        if group.inputs.dtype == "int32":  # texts: any length
+            shape = (shape[0], None)
         if shape not in self._signatures:
             self._signatures[shape] = self._compiled.get_concrete_function(
                 tf.TensorSpec([None, *shape], group.inputs.dtype),
@@ -126,6 +128,7 @@ def forward(model: keras.Model, finish: Finish) -> Callable[[np.ndarray], np.nda
     """See `steps.forward`."""
     import tensorflow as tf
 
+    # After a second length of texts it is compiled for any.
     compiled = tf.function(lambda batch: model(finish(batch), training=False), reduce_retracing=True)
 
     def call(batch: np.ndarray) -> np.ndarray:

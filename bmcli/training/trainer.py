@@ -17,6 +17,7 @@ import numpy as np
 from bmcli.errors import DivergedError
 from bmcli.training.checkpoints import TrainingState
 from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
+from bmcli.training.feed import padded_length
 from bmcli.training.losses import RUNNING_METRIC, example_losses, example_metrics
 from bmcli.training.steps import Finish, forward, make_loop
 from bmcli.training.watch import Watch
@@ -38,12 +39,14 @@ MAX_GROUP = 256
 class Validation:
     """What is measured after every epoch.
 
-    metrics: from finished-model outputs [N, C] float32 to named figures, `loss` among them.
+    metrics: from finished-model outputs [N, C] float32 to named figures, `loss` among them; lengths: the
+    tokens of each text, which are then looked at in that order, padded no longer than needed.
     """
 
     source: Source
     metrics: Callable[[np.ndarray], dict[str, float | None]]
     batch_size: int
+    lengths: np.ndarray | None = None
 
 
 @dataclass
@@ -241,14 +244,20 @@ class Trainer:
         if self.validation is None:
             return {}
         v, count = self.validation, len(self.validation.source)
+        order = np.arange(count) if v.lengths is None else np.argsort(v.lengths, kind="stable")
         with self._averaged():
             outputs = []
             for start in range(0, count, v.batch_size):
-                part = np.arange(start, min(start + v.batch_size, count))
+                part = order[start : start + v.batch_size]
                 # The last batch is filled up, so that one compiled shape serves all.
                 full = np.resize(part, v.batch_size) if count > v.batch_size else part
-                outputs.append(self._forward(v.source[full])[: len(part)])
-        return v.metrics(np.concatenate(outputs))
+                inputs = v.source[full]
+                if v.lengths is not None:
+                    inputs = inputs[:, : padded_length(v.lengths[full], inputs.shape[1])]
+                outputs.append(self._forward(inputs)[: len(part)])
+        in_order = np.empty_like(np.concatenate(outputs))
+        in_order[order] = np.concatenate(outputs)
+        return v.metrics(in_order)
 
     # --- weights and state -------------------------------------------------------------------------------
 

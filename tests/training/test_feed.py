@@ -17,6 +17,7 @@ class Noise:
     """An augmentation that shows its random numbers."""
 
     uniforms = 2
+    alternates = False
 
     def apply(self, images: np.ndarray, targets: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return images + u.sum(axis=1, keepdims=True), targets
