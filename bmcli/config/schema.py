@@ -203,8 +203,8 @@ class TrainingConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] = Field(64, description="Examples per step.")
     batch_by_length: bool = Field(
         False,
-        description="Texts of about the same length in a batch, padded no longer than needed: fewer tokens to "
-        "compute, and batches a little less random.",
+        description="Texts of about the same length in a batch, padded no longer than needed: fewer tokens "
+        "to compute, and batches a little less random.",
     )
     optimizer: Chosen_optimizer = Field(description="The rule that changes the weights; default adam.")
     schedule: Chosen_schedule = Field(
