@@ -2,8 +2,8 @@
 
     python benchmarks/checkpoint_cost.py [--config cifar10_cnn] [--rounds 4] [--epochs 4]
 
-Prints seconds per epoch (median of the rounds), validation included, and the ratio. The clock starts with the
-end of the first epoch, in which TensorFlow compiles.
+Prints seconds per epoch (median of the rounds), validation included, and the ratio. The clock starts with
+the end of the first epoch, in which TensorFlow compiles.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ def main() -> None:
     parser.add_argument("--config", default="cifar10_cnn")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--quick", action="store_true", help="only to try it out: 1 round of 2 epochs")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rounds, arguments.epochs = 1, 2
     silence()
     config = resolve.load(arguments.config, [f"training.epochs={arguments.epochs}"])
     experiment = prepare(config, display=Silent())
