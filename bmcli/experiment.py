@@ -10,6 +10,7 @@ from bmcli.errors import (
     Problem,
 )
 from bmcli.runs import layout
+from bmcli.stopwatch import phase
 
 if TYPE_CHECKING:
     import keras
@@ -56,11 +57,13 @@ def prepare(
     from bmcli import data, preprocessing
 
     examples = SMOKE_BATCHES * config.training.batch_size if smoke else None
-    bundle = data.load(config.data, progress=display.progress, synthesize=smoke, examples=examples)
+    with phase("reading data"):
+        bundle = data.load(config.data, progress=display.progress, synthesize=smoke, examples=examples)
     for note in bundle.notes:
         display.note(note)
     if files is None:
-        fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
+        with phase("preprocessing"):
+            fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
     else:
         fitted, kept = preprocessing.load(files)
         if kept.kind != bundle.kind:
@@ -72,7 +75,8 @@ def prepare(
     from bmcli.training import precision
 
     display.stage("loading TensorFlow")
-    gpu = devices.select(device)
+    with phase("importing TensorFlow"):
+        gpu = devices.select(device)
     return Experiment(
         config, bundle, fitted, spec, gpu, precision.resolve(config.training.precision, gpu=gpu)
     )
@@ -94,6 +98,7 @@ def _check_model(config: ExperimentConfig, spec: DataSpec) -> None:
         raise ConfigError(problems[0], problems=[Problem(p) for p in problems])
 
 
+@phase("building the model")
 def build(
     experiment: Experiment, *, precision: str | None = None, views: str = "none"
 ) -> tuple[keras.Model, keras.Model]:
@@ -116,12 +121,17 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
     """What the model takes from the training data before the first step."""
     import numpy as np
 
+    from bmcli.models import Model
+
+    model: Any = experiment.config.model
+    if type(model).initialise is Model.initialise:
+        return
     source = experiment.preprocessing.encode(experiment.bundle.train.examples)
     spread = np.linspace(0, len(source) - 1, min(len(source), SAMPLE)).astype(np.int64)
-    sample = experiment.preprocessing.finish(source[spread])
-    experiment.config.model.initialise(network, sample)  # type: ignore[attr-defined]
+    model.initialise(network, experiment.preprocessing.finish(source[spread]))
 
 
+@phase("preprocessing")
 def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
     """A trainer at step 0."""
     import numpy as np
@@ -165,7 +175,9 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         min_delta=stopping.min_delta if stopping else 0.0,
         keep_last=validation is None,
     )
-    return Trainer(network, complete, spec, training, feed, preprocessing.finish_tensor, validation, watch)
+    finish = preprocessing.finish_tensor
+    with phase("building the model"):
+        return Trainer(network, complete, spec, training, feed, finish, validation, watch)
 
 
 def initialise_from(experiment: Experiment, network: keras.Model, other: Run, display: Display) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from bmcli.errors import (
 )
 from bmcli.runs import environment, layout
 from bmcli.runs.store import reference_to
+from bmcli.stopwatch import phase
 from bmcli.training.events import EpochDone, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
@@ -57,10 +58,11 @@ def train(
     device: str = "auto",
     display: Display | None = None,
     smoke: bool = False,
+    shorten: Callable[[Experiment, Trainer], tuple[Experiment, Trainer]] | None = None,
 ) -> Run:
     """A new run of `config`, trained, evaluated and sealed; InterruptedRunError where somebody stopped it.
 
-    tags: free labels; smoke: one epoch of a few batches.
+    tags: free labels; smoke: one epoch of a few batches; shorten: what is trained and evaluated instead.
     """
     started = time.perf_counter()
     display = display or Silent()
@@ -75,6 +77,8 @@ def train(
         initialise_from(experiment, network, other, display)
     trainer = make_trainer(experiment, network, complete)
     less = _foresee_memory(experiment, network, display)
+    if shorten is not None:
+        experiment, trainer = shorten(experiment, trainer)
     run = store.create(config.name, tags, **_known(experiment, network))
     with settling(run, less):
         _keep_inputs(run, experiment)
@@ -212,6 +216,7 @@ def _fit(run: Run, trainer: Trainer, experiment: Experiment, display: Display, s
         events.close()
 
 
+@phase("solving in closed form")
 def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display) -> bool:
     """The closed form, where the model has one; the one 'epoch' is recorded like any other."""
     from bmcli.inference.weights import to_bytes
@@ -254,9 +259,10 @@ def finish(run: Run, experiment: Experiment, trainer: Trainer, display: Display)
     display.stage("saving the model")
     views = experiment.config.evaluation.views
     network, model = build(experiment, precision="float32", views=views)
-    load_weights(network, from_bytes(run.read_bytes(layout.BEST), origin=layout.BEST))
-    run.update(weights_sha256=weights_sha256(model))
-    run.write_with(layout.MODEL_KERAS, lambda path: model.save(path))
+    with phase("saving the model"):
+        load_weights(network, from_bytes(run.read_bytes(layout.BEST), origin=layout.BEST))
+        run.update(weights_sha256=weights_sha256(model))
+        run.write_with(layout.MODEL_KERAS, lambda path: model.save(path))
 
     display.stage("exporting to ONNX")
     status = publish(run, model, experiment.spec, experiment.preprocessing, _sample_source(experiment))
@@ -271,8 +277,8 @@ def finish(run: Run, experiment: Experiment, trainer: Trainer, display: Display)
         if split is None:
             continue
         display.stage(f"evaluating on {name}")
-        evaluations.append(
-            evaluate_split(
+        with phase(f"evaluation on {name}"):
+            evaluation = evaluate_split(
                 run,
                 session,
                 experiment.preprocessing,
@@ -282,7 +288,7 @@ def finish(run: Run, experiment: Experiment, trainer: Trainer, display: Display)
                 training_targets=experiment.bundle.train.targets,
                 evaluation=experiment.config.evaluation,
             )
-        )
+        evaluations.append(evaluation)
     draw_learning_curves(run)
     run.seal("completed")
     return tuple(evaluations)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bmcli.errors import IntegrityError
 from bmcli.runs import layout
+from bmcli.stopwatch import phase
 
 if TYPE_CHECKING:
     from bmcli.display import Display
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bmcli.training.trainer import Trainer
 
 
+@phase("checkpoints")
 def save(run: Run, trainer: Trainer, *, best: bool = False) -> None:
     """Replace `last`, keeping its predecessor: a damaged newest one never leaves a run with none.
 

@@ -16,12 +16,12 @@ PACKAGE = Path(bmcli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
-    {"errors", "registry", "untrusted", "quiet", "_version"},
+    {"errors", "registry", "untrusted", "quiet", "stopwatch", "_version"},
     {"config", "runs"},
     {"data", "preprocessing", "models"},
     {"training", "evaluation", "inference"},
     {"report", "export", "explain"},
-    {"display", "experiment", "resume", "saving", "settling", "pipeline", "smoke", "api", ""},
+    {"display", "experiment", "resume", "saving", "settling", "pipeline", "smoke", "measuring", "api", ""},
     {"cli"},
 ]
 """From the ground up. A room may import its own layer and those below; '' is `bmcli/__init__.py`."""

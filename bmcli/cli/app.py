@@ -392,4 +392,4 @@ def main() -> None:
     """The console script `bm`."""
     _open_closed_streams()
     startup.hasten()
-    sys.exit(run(sys.argv[1:]))
+    startup.leave(run(sys.argv[1:]))

@@ -10,7 +10,7 @@ from bmcli.runs.store import reference_to
 from bmcli.untrusted import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bmcli.data.bundle import DataBundle
     from bmcli.display import Finished
@@ -135,3 +135,14 @@ def _files(run: Run) -> list[str]:
         agrees = f" (matches Keras: {difference:.0e})" if isinstance(difference, float) else ""
         parts.append(layout.MODEL_ONNX + agrees.replace("e-0", "e-"))
     return parts
+
+
+def profile(parts: Mapping[str, float]) -> list[str]:
+    """Phase -> seconds as a table with shares and the sum."""
+    total = sum(parts.values())
+    width = max(map(len, parts), default=0)
+    rows = [*parts.items(), ("all", total)]
+    return ["time"] + [
+        f"  {name:<{width}}  {seconds:>9,.2f} s  {seconds / max(total, 1e-9):>5.1%}".rstrip()
+        for name, seconds in rows
+    ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from bmcli.errors import DataError, UsageError
 from bmcli.evaluation.evaluate import Evaluation, TargetSummary, evaluate, summarize, to_text
 from bmcli.runs import layout
+from bmcli.stopwatch import phase
 
 if TYPE_CHECKING:
     import numpy as np
@@ -223,6 +224,7 @@ def _write(run: Run, evaluation: Evaluation, split: Split, outputs: np.ndarray, 
     run.write_text(layout.evaluation_of(stem), to_text(evaluation.to_json()))
 
 
+@phase("plots")
 def _pictures(evaluation: Evaluation, split: Split, outputs: np.ndarray, spec: DataSpec) -> dict[str, bytes]:
     from bmcli.evaluation import plots
     from bmcli.evaluation.samples import sample_predictions

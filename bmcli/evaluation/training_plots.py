@@ -6,11 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 from bmcli.runs import layout
+from bmcli.stopwatch import phase
 
 if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 
+@phase("plots")
 def draw_learning_curves(run: Run) -> None:
     """Draw plots/learning_curves.png from metrics.jsonl; nothing where no epoch was finished."""
     from bmcli.evaluation.plots import learning_curves

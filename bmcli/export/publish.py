@@ -11,6 +11,7 @@ from bmcli.export.samples import Samples, answered, choose
 from bmcli.export.verify import verify
 from bmcli.inference.session import OnnxSession
 from bmcli.runs.layout import MODEL_ONNX, SAMPLES
+from bmcli.stopwatch import phase
 
 if TYPE_CHECKING:
     import keras
@@ -42,6 +43,7 @@ class OnnxStatus:
         }
 
 
+@phase("ONNX export")
 def publish(
     run: Run, model: keras.Model, spec: DataSpec, preprocessing: Preprocessing, split: Split
 ) -> OnnxStatus:

@@ -115,6 +115,22 @@ def available_memory() -> int:
     return max(min(left), 0)
 
 
+def peak_memory() -> int:
+    """Bytes this process has held at most so far."""
+    import resource
+    import sys
+
+    try:
+        # What getrusage tells includes the process that started this one.
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
+    except OSError:  # not Linux
+        found = None
+    if found:
+        return int(found.group(1)) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 def _left_in_control_groups(
     root: Path = Path("/sys/fs/cgroup"), of: Path = Path("/proc/self/cgroup")
 ) -> list[int]:

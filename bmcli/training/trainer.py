@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli.errors import DivergedError
+from bmcli.stopwatch import phase, waiting
 from bmcli.training.checkpoints import TrainingState
 from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
 from bmcli.training.feed import padded_length
@@ -66,6 +67,10 @@ class _Clock:
 
     size: int = 1
     compiled: set[tuple[int, ...]] = field(default_factory=set)
+
+    def phase(self, group: Group) -> str:
+        """What a group's time goes into: the first one of a shape compiles."""
+        return "training steps" if group.inputs.shape[1:] in self.compiled else "compiling"
 
     def ran(self, group: Group, seconds: float) -> None:
         shape = group.inputs.shape[1:]
@@ -131,10 +136,11 @@ class Trainer:
         groups = self.feed.groups(self.epoch, start=self._now.step, size=lambda: self._clock.size)
         try:
             started = time.perf_counter()
-            for group in groups:
+            for group in waiting("waiting for data", groups):
                 rates = np.array([self._rate(self._now.step + i) for i in range(group.steps)], np.float32)
                 began = time.perf_counter()
-                result = self.loop.run(group, rates)
+                with phase(self._clock.phase(group)):
+                    result = self.loop.run(group, rates)
                 now = time.perf_counter()
                 self._clock.ran(group, now - began)
                 self._add(group, result.losses, result.metrics)
@@ -220,7 +226,8 @@ class Trainer:
         loss, metric = self._means()
         training_seconds = self._now.seconds
         began = time.perf_counter()
-        measured = self._validate()
+        with phase("validation"):
+            measured = self._validate()
         seconds = training_seconds + time.perf_counter() - began
         record: dict[str, Any] = {
             "epoch": self.epoch,

@@ -117,3 +117,44 @@ def test_code_that_came_with_a_run_is_asked_about(config: str, invoke: Callable,
     assert not (tmp_path / "witness").exists()
     assert invoke("check", f"runs/x-v1/{config}", "--trust-code").code == 0
     assert (tmp_path / "witness").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "changes"),
+    [
+        ("digits_cnn", ["training.epochs=2"]),
+        ("digits_cnn", ["training.epochs=20000", "training.early_stopping={patience: 20000}"]),
+        ("diabetes_linear", []),
+    ],
+)
+def test_measure_tells_what_training_will_take(
+    config: str, changes: list[str], invoke: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr("bmcli.measuring.LEAST_SECONDS", 0.3)
+    monkeypatch.setattr("bmcli.measuring.MOST_SECONDS", 0.6)
+    monkeypatch.setattr("bmcli.measuring.PART", 64)
+    done = invoke("check", config, *changes, "--measure", "--json")
+    assert done.code == 0, done.err
+    told = done.json["measure"]
+    assert told["seconds"] == pytest.approx(sum(told["parts"].values()), abs=0.1)
+    assert {"reading data", "ONNX export", "evaluation on test", "plots"} <= told["parts"].keys()
+    assert all(seconds >= 0 for seconds in told["parts"].values())
+    assert told["peak_memory_bytes"] > 10**8 and told["disk_bytes"] > 10**5
+    solved = config == "diabetes_linear"
+    assert solved == (told["examples_per_second"] is None)
+    assert told["upper_bound"] == ("training.epochs=20000" in changes)
+    if told["upper_bound"]:
+        assert told["parts"]["training steps"] > 20
+    assert done.json["build"]["parameters"] > 0
+    left = {path.name for path in tmp_path.rglob("*")}
+    # TensorFlow removes its own when the process ends.
+    assert {name for name in left if "autograph" not in name} == {"temporary", "__pycache__"} & left
+
+
+def test_measure_as_text(invoke: Callable, tmp_path: Path) -> None:
+    done = invoke("check", "diabetes_linear", "--measure")
+    assert done.code == 0, done.err
+    assert [line.split()[0] for line in done.out.splitlines()[-2:]] == ["time", "memory"]
+    assert list(tmp_path.iterdir()) == []

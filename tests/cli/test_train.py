@@ -286,3 +286,35 @@ def test_stopped_after_the_last_epoch_it_can_be_finished(
     assert record(run)["status"] == "interrupted" and not Run(run).verify().problems
     done = invoke("train", "--resume", str(run))
     assert done.code == 0 and record(run)["status"] == "completed"
+
+
+def test_a_profile_tells_where_all_the_time_went(invoke: Callable[..., Done], tmp_path: Path) -> None:
+    from bmcli import stopwatch
+
+    before = stopwatch.age()
+    done = invoke("train", "digits_cnn", *QUICK, "--profile", "--json")
+    after = stopwatch.age()
+    assert done.code == 0, done.err
+    run = Run(tmp_path / "runs/digits-cnn-v1")
+    told = json.loads(run.read_text("profile.json"))
+    assert told == {"format": 1, **done.json["profile"]}
+    assert sum(told["parts"].values()) == pytest.approx(told["seconds"], abs=0.01)
+    # From the start of the process on, so that what this one has done before counts as its start.
+    assert told["seconds"] == pytest.approx(after, abs=0.05 * (after - before))
+    assert {
+        "starting bm",
+        "reading data",
+        "compiling",
+        "training steps",
+        "validation",
+        "checkpoints",
+    } <= told["parts"].keys()
+    assert "training steps" in done.err and "100.0%" in done.err
+    assert "profile.json" in run.manifest()
+    verification = run.verify()
+    assert not verification.problems and not verification.unverified
+
+
+def test_no_profile_where_none_was_asked_for(digits: Path, invoke: Callable[..., Done]) -> None:
+    assert not (digits / "profile.json").exists()
+    assert invoke("train", "digits_cnn", "--smoke", "--profile").code == 2

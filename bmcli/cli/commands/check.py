@@ -11,6 +11,8 @@ from bmcli.cli.trust import asking
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
+    from bmcli.data.bundle import DataBundle, DataSpec
+    from bmcli.measuring import Cost
 
 
 @command
@@ -22,6 +24,10 @@ def check(
     ] = None,
     build: Annotated[
         bool, typer.Option("--build", help="Also load the data, fit the preprocessing and build the model.")
+    ] = False,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Also train for some seconds, and tell what bm train will take."),
     ] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
@@ -35,10 +41,18 @@ def check(
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
     document: dict[str, Any] = {"ok": True, "config": experiment.to_dict()}
     lines = ["ok", *summary(experiment)]
-    if build:
-        built = _build(experiment, session)
+    cost = _measure(experiment, session) if measure else None
+    if build or cost is not None:
+        built = (
+            _build(experiment, session)
+            if cost is None
+            else _built(cost.experiment.bundle, cost.experiment.spec, cost.parameters)
+        )
         document["build"] = built
         lines += _built_lines(built)
+    if cost is not None:
+        document["measure"] = _measured(cost)
+        lines += _measured_lines(cost)
     session.result(document, "\n".join(lines))
 
 
@@ -112,6 +126,10 @@ def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
         import keras  # noqa: F401 (first import, so that its chatter is held back)
     assert isinstance(config.model, Model)
     model = config.model.build(spec)
+    return _built(bundle, spec, int(model.count_params()))
+
+
+def _built(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, Any]:
     splits = {name: bundle.split(name) for name in ("train", "validation", "test")}
     return {
         "kind": bundle.kind,
@@ -119,7 +137,7 @@ def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
         "classes": list(bundle.classes),
         "examples": {name: len(split) for name, split in splits.items() if split is not None},
         "input_shape": list(spec.input_shape),
-        "parameters": int(model.count_params()),
+        "parameters": parameters,
     }
 
 
@@ -131,4 +149,42 @@ def _built_lines(built: dict[str, Any]) -> list[str]:
         shown = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
         lines.append(f"classes   {len(classes)}: {shown}")
     lines.append(f"built     {built['parameters']:,} parameters · {built['task']}")
+    return lines
+
+
+def _measure(config: ExperimentConfig, session: Session) -> Cost:
+    """Train a piece of it in a temporary folder."""
+    import tempfile
+    from pathlib import Path
+
+    from bmcli import stopwatch
+
+    with tempfile.TemporaryDirectory(prefix="bm-measure-") as folder, stopwatch.running() as watch:
+        watch.add("starting bm", stopwatch.age())
+        from bmcli.measuring import measure
+
+        return measure(config, Path(folder), runs=session.store, watch=watch, note=session.note)
+
+
+def _measured(cost: Cost) -> dict[str, Any]:
+    return {
+        "seconds": round(cost.seconds, 3),
+        "upper_bound": cost.upper_bound,
+        "parts": {name: round(seconds, 3) for name, seconds in cost.parts.items()},
+        "peak_memory_bytes": cost.peak_memory,
+        "disk_bytes": cost.disk,
+        "examples_per_second": None if cost.rate is None else round(cost.rate, 1),
+    }
+
+
+def _measured_lines(cost: Cost) -> list[str]:
+    from bmcli.cli.figures import duration, size
+    from bmcli.cli.summary import RATES
+
+    largest = sorted(cost.parts.items(), key=lambda part: -part[1])[:5]
+    time = f"about {duration(cost.seconds)}" + (" at most, early stopping may end it" * cost.upper_bound)
+    lines = [f"time      {time}: {', '.join(f'{name} {duration(s)}' for name, s in largest if s >= 1)}"]
+    if cost.rate is not None:
+        lines.append(f"speed     {cost.rate:,.0f} {RATES[cost.experiment.bundle.kind]}")
+    lines.append(f"memory    {size(cost.peak_memory)} · disk {size(cost.disk)}")
     return lines

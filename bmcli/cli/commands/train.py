@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -11,8 +13,15 @@ from bmcli.cli.completion import complete_run
 from bmcli.cli.trust import ask_to_run_code_of, asking
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bmcli.config.schema import ExperimentConfig
     from bmcli.runs.run import Run
+    from bmcli.stopwatch import Stopwatch
+
+
+_SHORT = 0.005
+"""A phase of fewer seconds counts as one of the rest."""
 
 
 @command
@@ -52,6 +61,9 @@ def train(
             help="With --resume: go on though data, code or versions changed; recorded as not exact.",
         ),
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Tell where the time went, and keep it in profile.json.")
+    ] = False,
 ) -> None:
     """Train, then evaluate; prints the run id.
 
@@ -65,8 +77,12 @@ def train(
         given = [("CONFIG", config), ("--name", name), ("--tag", tag), ("--smoke", smoke)]
         if odd := [what for what, value in given if value]:
             raise UsageError(f"--resume goes on with a run as it is; leave out {', '.join(odd)}")
-        _answer(session, _resume(session, resume, device, trust_code, force))
+        with _timed(profile) as watch:
+            run = _resume(session, resume, device, trust_code, force)
+        _answer(session, run, watch)
         return
+    if smoke and profile:
+        raise UsageError("--smoke times its stages itself; leave out --profile")
     if config is None:
         raise UsageError("which CONFIG?", hint="bm init writes one; bm train digits_cnn needs none")
     from bmcli.config import resolve
@@ -82,23 +98,34 @@ def train(
     if smoke:
         _smoke(session, loaded, device)
         return
-    if auto_resume and (unfinished := _unfinished(session, loaded)) is not None:
-        session.note(f"going on with {unfinished.id}")
-        _answer(session, _resume(session, str(unfinished.path), device, trust_code=True, force=force))
-        return
+    with _timed(profile) as watch:
+        if auto_resume and (unfinished := _unfinished(session, loaded)) is not None:
+            session.note(f"going on with {unfinished.id}")
+            run = _resume(session, str(unfinished.path), device, trust_code=True, force=force)
+        else:
+            run = _train(session, loaded, tag or (), device)
+    _answer(session, run, watch)
 
+
+@contextmanager
+def _timed(wanted: bool) -> Iterator[Stopwatch | None]:
+    """A stopwatch that runs within, and has run since the process began."""
+    from bmcli import stopwatch
+
+    if not wanted:
+        yield None
+        return
+    with stopwatch.running() as watch:
+        watch.add("starting bm", stopwatch.age())
+        yield watch
+
+
+def _train(session: Session, config: ExperimentConfig, tags: Sequence[str], device: str) -> Run:
     from bmcli import pipeline
     from bmcli.cli.progress import TrainingDisplay
 
     with TrainingDisplay(session) as display:
-        run = pipeline.train(
-            loaded,
-            session.store,
-            tags=tag or (),
-            device=device,
-            display=display,
-        )
-    _answer(session, run)
+        return pipeline.train(config, session.store, tags=tags, device=device, display=display)
 
 
 def _resume(session: Session, reference: str, device: str, trust_code: bool, force: bool) -> Run:
@@ -121,12 +148,30 @@ def _unfinished(session: Session, config: ExperimentConfig) -> Run | None:
     return None
 
 
-def _answer(session: Session, run: Run) -> None:
-    def document() -> dict[str, Any]:
-        record = run.record
-        return {"run": run.id, "path": str(run.path), "status": record.status, "metrics": record.metrics}
+def _answer(session: Session, run: Run, watch: Stopwatch | None) -> None:
+    record = run.record
+    document = {"run": run.id, "path": str(run.path), "status": record.status, "metrics": record.metrics}
+    if watch is not None:
+        document["profile"] = _profile(session, run, watch)
+    session.result(document, run.id)
 
-    session.result(document(), run.id)
+
+def _profile(session: Session, run: Run, watch: Stopwatch) -> dict[str, Any]:
+    """Where the time went: shown, and kept in the run."""
+    import json
+
+    from bmcli.cli.summary import profile
+    from bmcli.runs import layout
+    from bmcli.stopwatch import REST
+
+    parts = watch.seconds()
+    for name in [name for name, seconds in parts.items() if seconds < _SHORT and name != REST]:
+        parts[REST] += parts.pop(name)
+    parts = {name: round(seconds, 3) for name, seconds in parts.items()}
+    document = {"seconds": round(sum(parts.values()), 3), "parts": parts}
+    run.write_text(layout.PROFILE, json.dumps({"format": 1, **document}, indent=1) + "\n")
+    session.note("\n".join(profile(parts)))
+    return document
 
 
 def _smoke(session: Session, config: ExperimentConfig, device: str) -> None:
