@@ -109,7 +109,7 @@ def bm_reads(folder: str, cache_gib: float) -> dict[str, Any]:
     bundle = data.load(config.data)
     fitted, _ = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
     targets = np.eye(CLASSES, dtype=np.float32)[bundle.train.targets]
-    feed = Feed(fitted.encode(bundle.train.examples), targets, None, fitted.finish, [], BATCH, seed=0)
+    feed = Feed(fitted.encode(bundle.train.examples), targets, None, [], BATCH, seed=0)
 
     def epoch(number: int) -> Any:
         return (batch for group in feed.groups(number, start=0, size=lambda: 16) for batch in group.inputs)

@@ -75,6 +75,13 @@ def rate(side: str, pictures: int, batch_size: int, epochs: int) -> float:
     return statistics.median(rates)
 
 
+def scaled(batch: Any) -> Any:
+    """Pixels from 0 to 1, within the compiled step."""
+    from keras import ops
+
+    return ops.cast(batch, "float32") / 255
+
+
 def bm_loop(precision: str, inputs: Any, labels: Any, batch_size: int) -> Epoch:
     """An epoch by bm's trainer, fed as in training."""
     from bmcli.quiet import quiet_import
@@ -101,11 +108,10 @@ def bm_loop(precision: str, inputs: Any, labels: Any, batch_size: int) -> Epoch:
     with precisions.policy(precisions.resolve(precision, gpu=gpu)):
         model = MODELS.get("cnn")().build(spec)
     config = TrainingConfig(epochs=10_000, optimizer=Adam(), schedule=Constant())
-    scale = np.float32(1 / 255)
     targets = np.eye(10, dtype=np.float32)[labels]
-    feed = Feed(inputs, targets, None, lambda batch: batch * scale, [], batch_size, seed=0)
+    feed = Feed(inputs, targets, None, [], batch_size, seed=0)
     watch = Watch("loss", greater_is_better=False, keep_last=True)
-    events = Trainer(model, finished(model, spec), spec, config, feed, None, watch).run()
+    events = Trainer(model, finished(model, spec), spec, config, feed, scaled, None, watch).run()
 
     def epoch() -> None:
         while not isinstance(next(events), EpochDone):

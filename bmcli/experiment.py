@@ -58,7 +58,13 @@ def prepare(
 
     examples = SMOKE_BATCHES * config.training.batch_size if smoke else None
     with phase("reading data"):
-        bundle = data.load(config.data, progress=display.progress, synthesize=smoke, examples=examples)
+        bundle = data.load(
+            config.data,
+            progress=display.progress,
+            synthesize=smoke,
+            examples=examples,
+            pictures=config.preprocessing.image,
+        )
     for note in bundle.notes:
         display.note(note)
     if files is None:
@@ -68,6 +74,7 @@ def prepare(
         fitted, kept = preprocessing.load(files)
         if kept.kind != bundle.kind:
             raise ConfigError(f"the other run's data is {kept.kind}, this config's is {bundle.kind}")
+        fitted = preprocessing.with_cache(fitted, bundle, config.data.cache_gib)
         spec = preprocessing.spec_of(bundle, fitted)
     _check_model(config, spec)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bmcli.config.schema import DataConfig
+    from bmcli.config.schema import DataConfig, ImageConfig
     from bmcli.data.bundle import DataBundle, DataSpec, Split
 
 Progress = Callable[[str, int, int], None]
@@ -27,19 +27,24 @@ def load(
     progress: Progress | None = None,
     synthesize: bool = False,
     examples: int | None = None,
+    pictures: ImageConfig | None = None,
 ) -> DataBundle:
     """The config's examples, read, checked, split and fingerprinted.
 
     home: where named datasets live; default `download.data_home()`.
     synthesize: download nothing; what is missing is made up from the declared shape and classes, and noted.
     examples: at most so many per split, beside the config's own limit.
+    pictures: how picture files will be wanted (default: as they are); those that fit into `cache_gib` are
+        kept as they are decoded here, where each is looked at.
 
     Raises DataError (with all unusable files and rows at once), IntegrityError for a download that is not the
     pinned one, ResourceError where the data home cannot be written.
     """
     from bmcli.data import loading
 
-    return loading.load(config, home=home, progress=progress, synthesize=synthesize, examples=examples)
+    return loading.load(
+        config, home=home, progress=progress, synthesize=synthesize, examples=examples, pictures=pictures
+    )
 
 
 def read_labelled(

@@ -26,6 +26,33 @@ SplitName = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """N picture files as they were decoded when they were looked at: some of the pictures, sums over all.
+
+    pictures: uint8 [M, height, width, channels], those that were kept; rows: int64 [N], where among them a
+    file's picture is, -1 where it was not kept; sums: uint64 [N, 2, channels], of pixels and their squares.
+    """
+
+    pictures: np.ndarray
+    rows: np.ndarray
+    sums: np.ndarray
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.pictures.shape[1], self.pictures.shape[2]
+
+    @property
+    def channels(self) -> Literal[1, 3]:
+        """1 grey, 3 RGB."""
+        return 1 if self.pictures.shape[3] == 1 else 3
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Decoded:
+        """The same for the files at `indices`, in that order; the pictures are shared."""
+        return Decoded(self.pictures, self.rows[indices], self.sums[indices])
+
+
+@dataclass(frozen=True)
 class Images:
     """N pictures. Exactly one of `arrays` and `paths` is set.
 
@@ -33,12 +60,14 @@ class Images:
     paths: files that Pillow can decode, read when needed.
     sizes, grey: with paths, where they have been looked at: int32 [N, 2] heights and widths as shown, and
         bool [N], whether a file holds no colour.
+    decoded: with paths, where they were decoded on that occasion.
     """
 
     arrays: np.ndarray | None = None
     paths: tuple[str, ...] | None = None
     sizes: np.ndarray | None = None
     grey: np.ndarray | None = None
+    decoded: Decoded | None = None
 
     def __len__(self) -> int:
         return len(self.arrays) if self.arrays is not None else len(self.paths or ())
@@ -52,6 +81,7 @@ class Images:
             paths=tuple(self.paths[int(i)] for i in indices),
             sizes=None if self.sizes is None else self.sizes[indices],
             grey=None if self.grey is None else self.grey[indices],
+            decoded=None if self.decoded is None else self.decoded.take(indices),
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bmcli.config.schema import DataConfig
+from bmcli.config.schema import DataConfig, ImageConfig
 from bmcli.data import splits
 from bmcli.data.bundle import DataBundle, DataSpec, Images, Parts, Split, SplitName, Task
 from bmcli.data.download import data_home
@@ -26,14 +26,16 @@ def load(
     progress: Progress | None = None,
     synthesize: bool = False,
     examples: int | None = None,
+    pictures: ImageConfig | None = None,
 ) -> DataBundle:
     """See `bmcli.data.load`."""
+    pictures = pictures or ImageConfig()
     parts = _read(config, home or data_home(), progress, synthesize, examples)
     limit = min((n for n in (config.limit, examples) if n is not None), default=None)
     digests: dict[str, bytes] = {}
     skipped: tuple[str, ...] = ()
     if limit is None:  # unusable pictures leave before the cut, so that shares are exact
-        parts, skipped = _checked(parts, config, digests, progress)
+        parts, skipped = _checked(parts, config, digests, progress, pictures)
     _require_sense(parts)
     _require_training_examples(parts)
     _require_two_classes(parts)
@@ -55,7 +57,7 @@ def load(
             whole = parts.split(name)
             assert whole is not None
             parts = parts.with_split(name, splits.sample(whole, parts.task, limit, config.seed))
-        parts, skipped = _checked(replace(parts, groups=None), config, digests, progress)
+        parts, skipped = _checked(replace(parts, groups=None), config, digests, progress, pictures)
         origins = {"train": "the rest", **parts.splits_from, **made}
         made = {name: f"{origins[name]}, at most {limit}" for name in kept}
     return DataBundle(
@@ -82,7 +84,7 @@ def read_labelled(
     from bmcli.data.own import read_split
 
     parts = read_split(path, config, spec)
-    parts, _ = _checked(parts, config, {}, None)
+    parts, _ = _checked(parts, config, {}, None, None)
     if not len(parts.train):
         raise DataError(f"{path} holds no usable example")
     return parts.train
@@ -135,29 +137,41 @@ def _with_given_files(parts: Parts, config: DataConfig) -> Parts:
 
 
 def _checked(
-    parts: Parts, config: DataConfig, digests: dict[str, bytes], progress: Progress | None
+    parts: Parts,
+    config: DataConfig,
+    digests: dict[str, bytes],
+    progress: Progress | None,
+    pictures: ImageConfig | None,
 ) -> tuple[Parts, tuple[str, ...]]:
     """The parts without pictures that cannot be decoded, and what was skipped; DataError naming all that is
     unusable, for whatever reason, where it may not be.
 
-    Fills `digests` (path -> SHA-256) on the way, since every file is read here anyway.
+    Fills `digests` (path -> SHA-256) on the way, since every file is read here anyway, and decodes them as
+    `pictures` wants them, as far as that can be foreseen.
     """
     from bmcli.data.readers.problems import settle
 
     problems = list(parts.problems)
+    count = sum(len(split) for name in SPLITS if (split := parts.split(name)) is not None)
     for name in SPLITS:
         split = parts.split(name)
         if split is None or not isinstance(split.examples, Images) or split.examples.paths is None:
             continue
-        from bmcli.data.readers.images import probe
+        from bmcli.data.readers.images import Wish, probe
 
         paths = split.examples.paths
+        wish = None
+        if pictures is not None:
+            size = (pictures.size, pictures.size) if isinstance(pictures.size, int) else pictures.size
+            share = int(config.cache_gib * 2**30) * len(paths) // count
+            wish = Wish(size, pictures.channels, share)
         tell = None if progress is None else lambda done, all_: progress("looking at pictures", done, all_)
-        found = probe(paths, progress=tell)
+        found = probe(paths, wish=wish, progress=tell)
         digests.update(zip(paths, found.digests, strict=True))
         problems += [Problem(what, Place(split.ids[i])) for i, what in found.problems.items()]
         good = np.array([i not in found.problems for i in range(len(paths))], bool)
-        looked_at = replace(split, examples=Images(paths=paths, sizes=found.sizes, grey=found.grey))
+        examples = Images(paths=paths, sizes=found.sizes, grey=found.grey, decoded=found.decoded)
+        looked_at = replace(split, examples=examples)
         if name == "train" and parts.groups is not None:
             parts = replace(parts, groups=tuple(g for g, ok in zip(parts.groups, good, strict=True) if ok))
         parts = parts.with_split(name, looked_at.take(np.flatnonzero(good)))

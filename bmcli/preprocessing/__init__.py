@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.config.schema import PreprocessingConfig
-    from bmcli.data.bundle import DataBundle, DataSpec, Examples, Kind
+    from bmcli.data.bundle import DataBundle, DataSpec, Examples, Images, Kind
 
 FORMAT = 1
 TASKS = ("binary", "multiclass", "multilabel", "regression")
@@ -85,11 +85,8 @@ def fit(
     if bundle.kind == "image":
         from bmcli.preprocessing.image import ImagePreprocessing
 
-        splits = (bundle.train, bundle.validation, bundle.test)
         preprocessing = ImagePreprocessing.fit(
-            [split.examples for split in splits if split is not None],  # type: ignore[misc]
-            options.image,
-            cache_bytes=int(cache_gib * 2**30),
+            _pictures(bundle), options.image, cache_bytes=int(cache_gib * 2**30)
         )
     elif bundle.kind == "text":
         from bmcli.preprocessing.text import TextPreprocessing
@@ -100,6 +97,18 @@ def fit(
 
         preprocessing = TablePreprocessing.fit(bundle.train.examples, options.table, bundle.train.ids)  # type: ignore[arg-type]
     return preprocessing, spec_of(bundle, preprocessing)
+
+
+def with_cache(preprocessing: Preprocessing, bundle: DataBundle, cache_gib: float) -> Preprocessing:
+    """One that was loaded, made to keep this data's decoded pictures in memory as a fitted one does."""
+    if bundle.kind != "image":
+        return preprocessing
+    return preprocessing.with_cache(_pictures(bundle), int(cache_gib * 2**30))  # type: ignore[attr-defined]
+
+
+def _pictures(bundle: DataBundle) -> list[Images]:
+    splits = (bundle.train, bundle.validation, bundle.test)
+    return [split.examples for split in splits if split is not None]  # type: ignore[misc]
 
 
 def spec_of(bundle: DataBundle, preprocessing: Preprocessing) -> DataSpec:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import cache, partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from bmcli.data.bundle import Examples, Images, Kind
+from bmcli.data.readers.images import decode_into, kept_rows, pool, spread, sums, without_colour
 from bmcli.errors import DataError, Place, Problem
 
 if TYPE_CHECKING:
@@ -34,7 +33,8 @@ class ImagePreprocessing:
     """Pictures as float32 [n, height, width, channels]: pixel · scale + offset, per channel.
 
     scale, offset: one number per channel, float64; the arithmetic on pixels is float32 everywhere.
-    cache_bytes: up to this size, `encode` decodes all pictures at once into memory.
+    kept: the share of the pictures that `encode` keeps in memory, of those that were not decoded when they
+        were looked at. 0 until `with_cache` says more: evaluating a run needs each picture only once.
     """
 
     kind: ClassVar[Kind] = "image"
@@ -45,7 +45,7 @@ class ImagePreprocessing:
     normalization: str
     scale: tuple[float, ...]
     offset: tuple[float, ...]
-    cache_bytes: int = field(default=DEFAULT_CACHE_BYTES, compare=False)
+    kept: float = field(default=0.0, compare=False)
     fitted_on: tuple[Images, Source] | None = field(default=None, compare=False, repr=False)
     """The training pictures as decoded while fitting, so that they are not decoded again."""
 
@@ -69,20 +69,11 @@ class ImagePreprocessing:
         train = splits[0]
         height, width = _size(train, options.size)
         channels = options.channels or _channels(train)
-        needed = sum(len(split) for split in splits) * height * width * channels
-        unscaled = cls(
-            height,
-            width,
-            channels,
-            "unit",
-            (1 / 255,) * channels,
-            (0.0,) * channels,
-            # Where not all fits, each split gets its share, so that together they stay within the limit.
-            cache_bytes if needed <= cache_bytes else cache_bytes // len(splits),
-        )
+        unscaled = cls(height, width, channels, "unit", (1 / 255,) * channels, (0.0,) * channels)
+        unscaled = unscaled.with_cache(splits, cache_bytes)
         source = unscaled.encode(train)
         if options.normalization == "standard":
-            mean, deviation = _statistics(source, channels, unscaled.picture_bytes)
+            mean, deviation = unscaled._statistics(train, source)
             scale, offset = 1 / deviation, -mean / deviation
         elif options.normalization == "symmetric":
             scale, offset = np.full(channels, 2 / 255), np.full(channels, -1.0)
@@ -95,9 +86,22 @@ class ImagePreprocessing:
             options.normalization,
             tuple(scale.tolist()),
             tuple(offset.tolist()),
-            unscaled.cache_bytes,
+            unscaled.kept,
             (train, source),
         )
+
+    def with_cache(self, splits: Sequence[Images], cache_bytes: int) -> ImagePreprocessing:
+        """The same, keeping so many of these pictures in memory; those decoded already are counted."""
+        ready = {id(d.pictures): d.pictures.nbytes for s in splits if (d := s.decoded) is not None}
+        needed = self.picture_bytes * sum(len(split) for split in splits if not self._is_ready(split))
+        spare = max(0, cache_bytes - sum(ready.values()))
+        return replace(self, kept=min(1.0, spare / needed) if needed else 1.0, fitted_on=None)
+
+    def _is_ready(self, images: Images) -> bool:
+        """Whether nothing is left to decode, or what was kept of it is of the right shape."""
+        if images.arrays is not None:
+            return images.arrays.shape[1:] == self.input_shape
+        return images.decoded is not None and images.decoded.pictures.shape[1:] == self.input_shape
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -110,42 +114,70 @@ class ImagePreprocessing:
         return self.height * self.width * self.channels
 
     def encode(self, examples: Examples) -> Source:
-        """uint8 pictures [N, height, width, channels], in memory where they fit; else decoded when asked for.
+        """uint8 pictures [N, height, width, channels]: as many in memory as `kept` says, the others decoded
+        when they are asked for, with the same result.
 
         Raises DataError listing all that cannot be read; those decoded later raise it then.
         """
         images = _as_images(examples)
         if self.fitted_on is not None and images is self.fitted_on[0]:
             return self.fitted_on[1]
-        if images.arrays is not None and images.arrays.shape[1:] == self.input_shape:
+        if images.arrays is not None and self._is_ready(images):
             return images.arrays
-        source = _DecodedWhenAsked(self, images)
-        if len(images) * self.picture_bytes > self.cache_bytes:
-            return source
-        return source[np.arange(len(images))]
+        if images.decoded is not None and self._is_ready(images):
+            return _Pictures(self, images, images.decoded.pictures, images.decoded.rows)
+        count = int(len(images) * self.kept)
+        none = _Pictures(self, images, np.empty((0, *self._shape), np.uint8), kept_rows(len(images), 0))
+        pictures = none[spread(len(images), count)]
+        if count == len(images):
+            return pictures
+        return replace(none, pictures=pictures, rows=kept_rows(len(images), count))
 
     def encode_usable(self, examples: Examples) -> tuple[np.ndarray, dict[int, str]]:
         """See Preprocessing; decodes in threads."""
         images = _as_images(examples)
-        if images.arrays is not None and images.arrays.shape[1:] == self.input_shape:
+        if images.arrays is not None and self._is_ready(images):
             return images.arrays, {}
-        pictures = np.empty((len(images), self.height, self.width, self.channels), np.uint8)
-        problems = {}
-        usable = 0
-        size = (self.height, self.width)
-        if images.arrays is not None:
-            found: Iterator[Any] = _pool().map(
-                partial(_converted, size=size, channels=self.channels), images.arrays
-            )
+        everything = np.arange(len(images))
+        pictures = np.empty((len(images), *self._shape), np.uint8)
+        problems = self._decode(images, everything, pictures, everything)
+        return (np.delete(pictures, list(problems), axis=0) if problems else pictures), problems
+
+    def _decode(
+        self, images: Images, chosen: np.ndarray, pictures: np.ndarray, positions: np.ndarray
+    ) -> dict[int, str]:
+        """The `chosen` of the images into `pictures[positions]`; what is wrong, by place in `chosen`."""
+        if images.arrays is None:
+            paths = images.paths or ()
+            return decode_into(pictures, [paths[i] for i in chosen], positions)
+        resize = partial(_converted, size=(self.height, self.width), channels=self.channels)
+        for position, picture in zip(positions, pool().map(resize, images.arrays[chosen]), strict=True):
+            pictures[position] = picture
+        return {}
+
+    def _statistics(self, images: Images, source: Source) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation per channel over all pixels, float64 [channels]; a constant's is 1.
+
+        Sums are exact (whole numbers), so the result depends on neither order nor memory.
+        """
+        if images.decoded is not None and self._is_ready(images):
+            found = images.decoded.sums.sum(axis=0)
         else:
-            found = _pool().map(partial(_decoded, size=size, channels=self.channels), images.paths or ())
-        for position, picture in enumerate(found):
-            if isinstance(picture, str):
-                problems[position] = picture
-            else:
-                pictures[usable] = picture
-                usable += 1
-        return pictures[:usable], problems
+            step = max(1, CHUNK_BYTES // self.picture_bytes)
+            starts = range(0, len(source), step)
+            chunks = (source[np.arange(start, min(start + step, len(source)))] for start in starts)
+            found = np.sum([sums(pictures) for pictures in chunks], axis=0)
+        count = len(source) * self.height * self.width
+        total, squares = ([int(number) for number in row] for row in found)
+        # The difference in whole numbers: of two large, close floats it would lose its digits.
+        scatter = [count * q - s**2 for q, s in zip(squares, total, strict=True)]
+        mean = np.array([s / count for s in total])
+        deviation = np.array([math.sqrt(v) / count if v > 0 else 1.0 for v in scatter])
+        return mean, deviation
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return self.height, self.width, self.channels
 
     def finish(self, batch: np.ndarray) -> np.ndarray:
         """float32 [n, height, width, channels] of uint8 pictures of the same shape."""
@@ -189,51 +221,47 @@ class ImagePreprocessing:
 
 
 @dataclass(frozen=True)
-class _DecodedWhenAsked:
-    """Pictures that are decoded, or resized, each time they are asked for."""
+class _Pictures:
+    """Pictures of which some are in memory; the others are decoded, or resized, each time they are asked for.
+
+    pictures: uint8 [M, height, width, channels]; rows: int64 [N], where among them each is, else -1.
+    """
 
     preprocessing: ImagePreprocessing
     images: Images
+    pictures: np.ndarray
+    rows: np.ndarray
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, indices: np.ndarray, /) -> np.ndarray:
-        wanted = self.images.take(indices)
-        pictures, problems = self.preprocessing.encode_usable(wanted)
+        rows = self.rows[indices]
+        missing = np.flatnonzero(rows < 0)
+        if not len(missing):
+            return self.pictures[rows]
+        wanted = np.empty((len(rows), *self.pictures.shape[1:]), np.uint8)
+        there = np.flatnonzero(rows >= 0)
+        wanted[there] = self.pictures[rows[there]]
+        chosen = indices[missing]
+        problems = self.preprocessing._decode(self.images, chosen, wanted, missing)
         if problems:
-            paths = wanted.paths or ()
-            listed = [Problem(message, Place(paths[position])) for position, message in problems.items()]
+            paths = self.images.paths or ()
+            listed = [Problem(message, Place(paths[chosen[i]])) for i, message in problems.items()]
             raise DataError(
                 f"{len(listed)} of {len(self.images):,} pictures cannot be read"
                 if len(listed) > 1
-                else f"{paths[next(iter(problems))]} cannot be read",
+                else f"{paths[chosen[next(iter(problems))]]} cannot be read",
                 hint="mend or remove them, or set data.skip_unusable=true",
                 problems=listed,
             )
-        return pictures
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    """The threads that decode; Pillow releases the interpreter's lock while it does."""
-    return ThreadPoolExecutor(min(32, os.cpu_count() or 1), thread_name_prefix="bm-decode")
+        return wanted
 
 
 def _as_images(examples: Examples) -> Images:
     if not isinstance(examples, Images):
         raise DataError("this run takes pictures")
     return examples
-
-
-def _decoded(path: str, size: tuple[int, int], channels: Literal[1, 3]) -> np.ndarray | str:
-    """One picture, or what is wrong with the file."""
-    from bmcli.data.readers.images import decode
-
-    try:
-        return decode(path, size, channels)
-    except DataError as error:
-        return error.problems[0].message if error.problems else error.message
 
 
 def _converted(array: np.ndarray, size: tuple[int, int], channels: Literal[1, 3]) -> np.ndarray:
@@ -282,30 +310,4 @@ def _channels(images: Images) -> Literal[1, 3]:
         return 1 if images.arrays.shape[3] == 1 else 3
     if images.grey is not None and images.grey.all():
         return 1
-    paths = images.paths or ()
-    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(LOOKED_AT, len(paths))).astype(int)]
-    pictures = list(_pool().map(partial(_decoded, size=(32, 32), channels=3), chosen))
-    # JPEG's colour transform moves grey by a unit or two.
-    grey = all(np.ptp(p.astype(np.int16), axis=2).max() <= 2 for p in pictures if not isinstance(p, str))
-    return 1 if grey else 3
-
-
-def _statistics(source: Source, channels: int, picture_bytes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation per channel over all pixels, float64 [channels]; a constant's is 1.
-
-    Sums are exact (whole numbers) and made piece by piece, so the result depends on neither order nor memory.
-    """
-    total, squares, count = np.zeros(channels, np.uint64), np.zeros(channels, np.uint64), 0
-    step = max(1, CHUNK_BYTES // picture_bytes)
-    for start in range(0, len(source), step):
-        pictures = source[np.arange(start, min(start + step, len(source)))]
-        lines = pictures.reshape(-1, pictures.shape[2] * channels)
-        total += lines.sum(axis=0, dtype=np.uint64).reshape(-1, channels).sum(axis=0)
-        wide = lines.astype(np.uint16)
-        squares += (wide * wide).sum(axis=0, dtype=np.uint64).reshape(-1, channels).sum(axis=0)
-        count += pictures[..., 0].size
-    mean = total / count
-    # The difference in whole numbers: of two large, close floats it would lose its digits.
-    scatter = [count * int(q) - int(s) ** 2 for q, s in zip(squares, total, strict=True)]
-    deviation = np.array([math.sqrt(max(0, v)) / count if v > 0 else 1.0 for v in scatter])
-    return mean, deviation
+    return 1 if without_colour(images.paths or (), at_most=LOOKED_AT) else 3

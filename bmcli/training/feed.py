@@ -51,6 +51,12 @@ class Group:
         """Number of batches."""
         return len(self.inputs)
 
+    @property
+    def signature(self) -> tuple[int | None, ...]:
+        """Shape of a batch for which steps are compiled once: of texts, those of any length."""
+        batch, *shape = self.inputs.shape[1:]
+        return (batch, None) if self.inputs.dtype == np.int32 else (batch, *shape)
+
 
 @dataclass(frozen=True)
 class Feed:

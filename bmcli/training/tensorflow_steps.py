@@ -64,9 +64,7 @@ class StepLoop:
     def _concrete(self, group: Group) -> Any:
         import tensorflow as tf
 
-        shape: tuple[int | None, ...] = group.inputs.shape[1:]
-        if group.inputs.dtype == "int32":  # texts: any length
-            shape = (shape[0], None)
+        shape = group.signature
         if shape not in self._signatures:
             self._signatures[shape] = self._compiled.get_concrete_function(
                 tf.TensorSpec([None, *shape], group.inputs.dtype),

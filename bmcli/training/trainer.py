@@ -66,14 +66,14 @@ class _Clock:
     """Adapts the group size to GROUP_SECONDS, in powers of two."""
 
     size: int = 1
-    compiled: set[tuple[int, ...]] = field(default_factory=set)
+    compiled: set[tuple[int | None, ...]] = field(default_factory=set)
 
     def phase(self, group: Group) -> str:
         """What a group's time goes into: the first one of a shape compiles."""
-        return "training steps" if group.inputs.shape[1:] in self.compiled else "compiling"
+        return "training steps" if group.signature in self.compiled else "compiling"
 
     def ran(self, group: Group, seconds: float) -> None:
-        shape = group.inputs.shape[1:]
+        shape = group.signature
         if shape not in self.compiled:  # the first call compiled; its time says nothing
             self.compiled.add(shape)
         elif group.steps == self.size and seconds < GROUP_SECONDS / 2:

@@ -206,3 +206,14 @@ def test_any_damaged_file_is_a_picture_or_is_named(
 def test_any_bytes_are_refused_in_words(data: bytes) -> None:
     with pytest.raises(DataError):
         decode(data)
+
+
+@pytest.mark.parametrize("side", [375, 376, 499])
+def test_a_jpeg_reduced_on_the_way_is_not_shifted(side: int) -> None:
+    """Half of 375 lines are 187.5: the decoder gives 188, and the last is not stretched over the edge."""
+    y, x = np.mgrid[:side, :500]
+    wave = 127 + 60 * np.sin(y / 15) + 60 * np.cos(x / 15)
+    data = encoded(Image.fromarray(wave.round().astype(np.uint8)), "JPEG", quality=97)
+    whole = Image.open(io.BytesIO(data)).resize((64, 64), Image.Resampling.BILINEAR)
+    difference = decode(data, (64, 64), 1)[..., 0].astype(int) - np.asarray(whole).astype(int)
+    assert np.abs(difference).max() <= 2

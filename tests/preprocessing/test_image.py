@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bmcli.config.schema import ImageConfig
+from bmcli import preprocessing
+from bmcli.config.schema import DataConfig, ImageConfig, PreprocessingConfig
+from bmcli.data import load
 from bmcli.data.bundle import Images
+from bmcli.data.readers import images as reader
 from bmcli.errors import DataError
 from bmcli.preprocessing.image import ImagePreprocessing
 
@@ -127,3 +130,90 @@ def test_all_unreadable_files_are_listed_at_once(tmp_path):
     assert len(usable) == 17
     assert sorted(problems) == [2, 5, 7]
     np.testing.assert_array_equal(usable[2], COLOUR[3])
+
+
+def photos(folder: Path, count: int = 23, *, grey: bool = False) -> Path:
+    """A folder of two classes with JPEGs of several sizes, some on their side."""
+    random = np.random.default_rng(1)
+    for i in range(count):
+        path = folder / "ab"[i % 2] / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (40 + i, 61 + 3 * i, 1 if grey else 3), dtype=np.uint8)
+        exif = Image.Exif()
+        exif[0x0112] = 1 + i % 8
+        Image.fromarray(pixels.squeeze()).save(path, exif=exif)
+    return folder
+
+
+@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("size", [None, 16, (20, 12)])
+def test_what_the_model_sees_does_not_depend_on_the_cache(tmp_path, monkeypatch, size, grey):
+    folder = photos(tmp_path / "p", grey=grey)
+    options = PreprocessingConfig(image={"size": size})
+    seen = []
+    for cache_gib, pictures, threads in (
+        (1.0, options.image, 2),
+        (6e-6, options.image, 1),  # room for a few
+        (0.0, options.image, 3),
+        (1.0, None, 2),  # not known while looking at them
+        (0.0, None, 1),
+    ):
+        monkeypatch.setattr(reader, "_threads", lambda threads=threads: threads)
+        reader.pool.cache_clear()
+        bundle = load(DataConfig(path=str(folder), cache_gib=cache_gib), pictures=pictures)
+        prepared, spec = preprocessing.fit(bundle, options, cache_gib=cache_gib)
+        splits = [bundle.train, bundle.validation, bundle.test]
+        order = RANDOM.permutation(len(bundle.train))
+        back = np.argsort(order)
+        encoded = [prepared.encode(split.examples) for split in splits]
+        first = prepared.finish(encoded[0][order])[back]
+        others = [source[np.arange(len(source))] for source in encoded[1:]]
+        seen.append((bundle.fingerprint, prepared, spec, [first, *others]))
+    reader.pool.cache_clear()
+    for other in seen[1:]:
+        assert other[:3] == seen[0][:3]
+        for mine, theirs in zip(other[3], seen[0][3], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_cache_holds_what_fits_of_all_splits_and_no_more(tmp_path, known):
+    folder = photos(tmp_path / "p", 40)
+    options = PreprocessingConfig(image={"size": 16})
+    room = 11 * 16 * 16 * 3
+    gib = room / 2**30
+    config = DataConfig(path=str(folder), cache_gib=gib)
+    bundle = load(config, pictures=options.image if known else None)
+    prepared, _ = preprocessing.fit(bundle, options, cache_gib=gib)
+    again = preprocessing.load(preprocessing.dump(prepared, preprocessing.spec_of(bundle, prepared)))[0]
+    for it in (prepared, preprocessing.with_cache(again, bundle, gib)):
+        sources = [it.encode(s.examples) for s in (bundle.train, bundle.validation, bundle.test)]
+        kept = {id(source.pictures): source.pictures.nbytes for source in sources}
+        assert room // 2 < sum(kept.values()) <= room
+    if not known:  # nobody has told it what there is room for
+        assert len(again.encode(bundle.train.examples).pictures) == 0
+
+
+def test_pictures_decoded_while_looking_are_not_decoded_again(tmp_path):
+    folder = photos(tmp_path / "p")
+    options = PreprocessingConfig(image={"size": 16, "channels": 3})
+    bundle = load(DataConfig(path=str(folder)), pictures=options.image)
+    for path in folder.glob("*/*.jpg"):
+        path.unlink()
+    prepared, _ = preprocessing.fit(bundle, options)
+    for split in (bundle.train, bundle.validation, bundle.test):
+        assert prepared.encode(split.examples)[np.arange(len(split))].any()
+
+
+def test_a_wrong_guess_at_the_channels_changes_nothing(tmp_path):
+    """Of the pictures from which it is guessed what the others are like, none has the colour."""
+    folder = photos(tmp_path / "p", 100, grey=True)
+    odd = sorted(folder.glob("*/*.jpg"))[1]
+    Image.fromarray(COLOUR[0]).resize((90, 90)).save(odd)
+    options = PreprocessingConfig(image={"size": 16})
+    bundle = load(DataConfig(path=str(folder), test=0, validation=0), pictures=options.image)
+    assert bundle.train.examples.decoded.channels == 1
+    prepared, _ = preprocessing.fit(bundle, options)
+    assert prepared.channels == 3
+    decoded = [reader.decode(path, (16, 16), 3) for path in bundle.train.examples.paths]
+    np.testing.assert_array_equal(prepared.encode(bundle.train.examples)[np.arange(100)], decoded)

@@ -95,7 +95,7 @@ def _layout(root: Path) -> str:
 
 def _sort(path: Path, folder: Path, root: Path, suffixes: frozenset[str], found: Scan, split: str) -> None:
     name = path.relative_to(root).as_posix()
-    inner = path.relative_to(folder).parts
+    inner = name.split("/")[0 if folder == root else 1 :]  # a split folder lies directly in the root
     problem = None
     if _shown(name) != name:
         problem = "its name is not UTF-8"

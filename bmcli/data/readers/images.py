@@ -4,18 +4,19 @@ What `decode` does, in this order:
 
     1. refuses what is no JPEG, PNG, GIF (its first frame), BMP or WebP, by content and not by file name, and
        what has more than MAX_PIXELS pixels or is larger than MAX_BYTES;
-    2. reduces a JPEG while decoding it, by 2, 4 or 8, to no less than twice the wanted size;
-    3. turns the picture as its EXIF orientation says;
-    4. scales 16-bit grey to 8 bits, lays transparent pictures on white, makes CMYK, palette and other colours
+    2. reduces a JPEG while decoding it, by 2, 4 or 8, to no less than one and a half times the wanted size;
+    3. scales 16-bit grey to 8 bits, lays transparent pictures on white, makes CMYK, palette and other colours
        RGB;
-    5. makes it grey (ITU-R 601 luma) or RGB, as wanted;
-    6. resizes it, by bilinear interpolation with antialiasing, without keeping the aspect ratio.
+    4. makes it grey (ITU-R 601 luma) or RGB, as wanted;
+    5. resizes it, by bilinear interpolation with antialiasing, without keeping the aspect ratio;
+    6. turns it as its EXIF orientation says.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import stat
 import struct
@@ -26,11 +27,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from bmcli.data.bundle import Decoded
 from bmcli.errors import DataError, Place, Problem
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
@@ -44,8 +47,16 @@ LARGE_PIXELS = 16 * 2**20
 a small file may have MAX_PIXELS. JPEGs need not wait: they are large by rights, and reduced on the way."""
 _one_large = threading.Lock()
 
+DRAFT = 1.5
+"""A JPEG reduced on the way keeps this many times the wanted size: what the decoder leaves out is then beyond
+what the resizing would keep. It differs by about one grey level in 255 from resizing the whole picture."""
 CHUNK = 32
-"""Files one thread looks at in one go: many are so small that handing them round would cost more."""
+"""Files one thread takes in one go: many are so small that handing them round would cost more."""
+GUESSED_FROM = 16
+"""How many pictures say what the others are probably like."""
+LARGEST_AS_IT_IS = 128 * 128
+"""Pixels up to which pictures of one size are kept as they are where no size is wanted: larger ones are
+seldom trained on unreduced."""
 
 # Pillow warns of a large picture on the way to our own, stricter refusal.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -71,42 +82,162 @@ def decode(
         raise DataError(f"{name}: {problem.message}", problems=(problem,)) from error
 
 
+def decode_into(pictures: np.ndarray, paths: Sequence[str], positions: np.ndarray) -> dict[int, str]:
+    """Decode the i-th of `paths` into `pictures[positions[i]]`, in threads; i -> what is wrong with it.
+
+    pictures: uint8 [N, height, width, 1 or 3].
+    """
+    size, channels = pictures.shape[1:3], pictures.shape[3]
+    assert channels in (1, 3)
+
+    def work(some: range) -> dict[int, str]:
+        problems = {}
+        for i in some:
+            try:
+                pictures[positions[i]] = decode(paths[i], size, channels)
+            except DataError as error:
+                problems[i] = error.problems[0].message
+        return problems
+
+    # A batch is fewer files than the threads would take at once; two turns each even out the large ones.
+    step = min(CHUNK, -(-len(paths) // (2 * _threads())) or 1)
+    chunks = [range(start, min(start + step, len(paths))) for start in range(0, len(paths), step)]
+    return {i: what for problems in pool().map(work, chunks) for i, what in problems.items()}
+
+
+def without_colour(paths: Sequence[str], *, at_most: int) -> bool:
+    """Whether `at_most` of the pictures, spread over all, are grey, though their files could hold colour."""
+    chosen = [paths[i] for i in spread(len(paths), at_most)]
+    small = np.zeros((len(chosen), 32, 32, 3), np.uint8)  # what cannot be decoded stays black
+    decode_into(small, chosen, np.arange(len(chosen)))
+    # JPEG's colour transform moves grey by a unit or two.
+    return all(np.ptp(picture.astype(np.int16), axis=2).max() <= 2 for picture in small)
+
+
+def spread(count: int, chosen: int) -> np.ndarray:
+    """Up to `chosen` of the positions below `count`, evenly spread, ascending."""
+    chosen = min(count, chosen)
+    return np.arange(chosen) * count // max(chosen, 1)
+
+
+@cache
+def pool() -> ThreadPoolExecutor:
+    """The threads that decode; Pillow releases the interpreter's lock while it does."""
+    return ThreadPoolExecutor(_threads(), thread_name_prefix="bm-decode")
+
+
+def _threads() -> int:
+    return min(32, os.cpu_count() or 1)
+
+
 @dataclass(frozen=True)
 class Probe:
     """What a look at N files found.
 
     sizes: int32 [N, 2], height and width as shown (EXIF turned), 0 where unusable; grey: bool [N], whether
     the file holds no colour; digests: SHA-256 of the N files' bytes, 32 bytes each, b"" where unreadable;
-    problems: position -> what is wrong.
+    problems: position -> what is wrong; decoded: the pictures, where they were decoded as wanted.
     """
 
     sizes: np.ndarray
     grey: np.ndarray
     digests: tuple[bytes, ...]
     problems: dict[int, str]
+    decoded: Decoded | None = None
 
 
-def probe(paths: Sequence[str], *, progress: Callable[[int, int], None] | None = None) -> Probe:
+@dataclass(frozen=True)
+class Wish:
+    """How pictures will be wanted: size (height, width) and channels as in `decode`, but None for what all of
+    them have in common. cache_bytes: so many are kept."""
+
+    size: tuple[int, int] | None = None
+    channels: Literal[1, 3] | None = None
+    cache_bytes: int = 0
+
+
+def probe(
+    paths: Sequence[str], *, wish: Wish | None = None, progress: Callable[[int, int], None] | None = None
+) -> Probe:
     """Read and decode every file once, in threads, and say which cannot be used.
 
-    JPEGs are decoded at an eighth of their size: that reads the whole file and so finds a truncated one, but
-    takes a fraction of the time. progress: called with (files done, files) now and then.
+    With a wish that can be foreseen, pictures are decoded as wanted, so that those kept need not be decoded
+    again. Else JPEGs are decoded at an eighth of their size: that reads the whole file and so finds a
+    truncated one, but takes a fraction of the time. progress: called with (files done, files) now and then.
     """
+    shape = _foreseen(paths, wish) if wish is not None else None
+    decoded = _with_room(len(paths), shape, wish.cache_bytes) if wish is not None and shape else None
+    alike = wish is not None and wish.size is None
+    unlike = threading.Event()
     sizes = np.zeros((len(paths), 2), np.int32)
     grey = np.zeros(len(paths), bool)
     digests: list[bytes] = []
     problems: dict[int, str] = {}
-    with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
-        chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-        for looks in pool.map(lambda chunk: [_look(path) for path in chunk], chunks):
-            for i, look in enumerate(looks, start=len(digests)):
-                sizes[i], grey[i] = look.size, look.grey
-                if look.problem is not None:
-                    problems[i] = look.problem
-            digests += [look.digest for look in looks]
-            if progress is not None:
-                progress(len(digests), len(paths))
-    return Probe(sizes, grey, tuple(digests), problems)
+
+    def work(some: range) -> list[_Look]:
+        looks = []
+        for i in some:
+            looks.append(look := _look(paths[i], None if unlike.is_set() else decoded, i))
+            if decoded is not None and alike and look.problem is None and look.size != decoded.size:
+                unlike.set()
+        return looks
+
+    chunks = [range(start, min(start + CHUNK, len(paths))) for start in range(0, len(paths), CHUNK)]
+    for looks in pool().map(work, chunks):
+        for i, look in enumerate(looks, start=len(digests)):
+            sizes[i], grey[i] = look.size, look.grey
+            if look.problem is not None:
+                problems[i] = look.problem
+        digests += [look.digest for look in looks]
+        if progress is not None:
+            progress(len(digests), len(paths))
+    return Probe(sizes, grey, tuple(digests), problems, None if unlike.is_set() else decoded)
+
+
+def _foreseen(paths: Sequence[str], wish: Wish) -> tuple[int, int, Literal[1, 3]] | None:
+    """Height, width and channels that the pictures will probably be wanted in, or None."""
+    some = [paths[i] for i in spread(len(paths), GUESSED_FROM)]
+    size = wish.size
+    if size is None:
+        sizes = {look.size for look in map(_look, some) if look.problem is None}
+        if len(sizes) != 1:
+            return None
+        size = sizes.pop()
+        if size[0] * size[1] > LARGEST_AS_IT_IS:
+            return None
+    return *size, wish.channels or (1 if without_colour(some, at_most=GUESSED_FROM) else 3)
+
+
+def kept_rows(count: int, kept: int) -> np.ndarray:
+    """int64 [count]: the row of each picture where `kept` of them, evenly spread, are kept; else -1."""
+    rows = np.full(count, -1)
+    rows[spread(count, kept)] = np.arange(min(count, kept))
+    return rows
+
+
+def sums(pictures: np.ndarray) -> np.ndarray:
+    """uint64 [2, channels]: sums of the pixels and of their squares, of uint8 [..., width, channels]."""
+    *_, width, channels = pictures.shape
+    lines = pictures.reshape(-1, width * channels)
+    total = np.zeros((2, width * channels))
+    for start in range(0, len(lines), 256):
+        # 256 squares of 255 are still exact in float32, and whatever fits into memory is in float64.
+        wide = lines[start : start + 256].astype(np.float32)
+        total += wide.sum(axis=0), np.einsum("ij,ij->j", wide, wide)
+    return total.astype(np.uint64).reshape(2, width, channels).sum(axis=1)
+
+
+def _with_room(count: int, shape: tuple[int, int, Literal[1, 3]], cache_bytes: int) -> Decoded:
+    """For `count` pictures, of which as many are kept as fit. Memory that is not written to is not taken."""
+    kept = min(count, cache_bytes // math.prod(shape))
+    pictures = np.empty((kept, *shape), np.uint8)
+    return Decoded(pictures, kept_rows(count, kept), np.zeros((count, 2, shape[2]), np.uint64))
+
+
+def _put(picture: np.ndarray, decoded: Decoded, position: int) -> None:
+    if (row := decoded.rows[position]) >= 0:
+        decoded.pictures[row] = picture
+    decoded.sums[position] = sums(picture)
 
 
 @dataclass(frozen=True)
@@ -117,7 +248,8 @@ class _Look:
     problem: str | None = None
 
 
-def _look(path: str) -> _Look:
+def _look(path: str, decoded: Decoded | None = None, position: int = 0) -> _Look:
+    """What the file holds; where `decoded` is given, the picture goes there."""
     try:
         data = _read(path)
     except _FAILURES as error:
@@ -127,9 +259,12 @@ def _look(path: str) -> _Look:
         with _opened(data) as image, _room_for(image):
             width, height = image.size
             grey = _is_grey(image)
-            image.draft(image.mode, (1, 1))
-            image.load()
-            if _lies_on_its_side(image):
+            if decoded is not None:
+                _put(_as_array(image, decoded.size, decoded.channels), decoded, position)
+            else:
+                image.draft(image.mode, (1, 1))
+                image.load()
+            if _orientation(image) in _ON_ITS_SIDE:
                 width, height = height, width
     except _FAILURES as error:
         return _Look(digest=digest, problem=_reason(error))
@@ -154,6 +289,17 @@ _FAILURES = (
     zlib.error,
 )
 _ORIENTATION = 0x0112
+_ON_ITS_SIDE = (5, 6, 7, 8)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a picture is set right, by its orientation."""
 
 
 class _Unusable(ValueError):
@@ -190,20 +336,24 @@ def _room_for(image: Image.Image) -> AbstractContextManager[object]:
 
 def _as_array(image: Image.Image, size: tuple[int, int] | None, channels: Literal[1, 3] | None) -> np.ndarray:
     grey = _is_grey(image)
+    box = None
     if size is not None:
-        height, width = size
-        if _lies_on_its_side(image):
-            height, width = width, height
-        # Twice the wanted size: what the decoder leaves out is then far below what the resizing would keep.
-        image.draft(image.mode, (2 * width, 2 * height))
+        height, width = size[::-1] if _orientation(image) in _ON_ITS_SIDE else size
+        drafted = image.draft(image.mode, (int(DRAFT * width), int(DRAFT * height)))
+        # Halving 375 lines gives 188, of which the last is a half: `box` leaves that half out.
+        box = drafted[1] if drafted else None
     image.load()
-    ImageOps.exif_transpose(image, in_place=True)
+    orientation = _orientation(image)
+    if size is not None:
+        height, width = size[::-1] if orientation in _ON_ITS_SIDE else size
     image = eight_bits(image)
     mode = "L" if (channels or (1 if grey else 3)) == 1 else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
-    if size is not None and image.size != (size[1], size[0]):
-        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    if size is not None and image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
+    if orientation in _TURNS:  # last, when there is least to turn
+        image = image.transpose(_TURNS[orientation])
     array = np.asarray(image, np.uint8)
     return array[:, :, None] if array.ndim == 2 else array
 
@@ -216,14 +366,16 @@ def eight_bits(image: Image.Image) -> Image.Image:
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         clear = image if image.mode == "RGBA" else image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+    mode = "L" if image.mode in ("1", "L") else "RGB"
+    return image if image.mode == mode else image.convert(mode)  # which would copy a photo for nothing
 
 
-def _lies_on_its_side(image: Image.Image) -> bool:
-    """Whether EXIF or XMP asks for a quarter turn. Most files have neither, and looking takes time."""
+def _orientation(image: Image.Image) -> int:
+    """What EXIF or XMP says, else 1 (upright). Most files have neither, and looking takes time."""
     if not any(key in image.info for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")):
-        return False
-    return image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        return 1
+    found = image.getexif().get(_ORIENTATION, 1)
+    return found if isinstance(found, int) else 1
 
 
 def _is_grey(image: Image.Image) -> bool:
