@@ -142,9 +142,7 @@ class _Piece:
                 self._beyond = count / part - 1
                 source = _First(validation.source, part)
                 lengths = None if validation.lengths is None else validation.lengths[:part]
-                trainer.validation = replace(
-                    validation, source=source, metrics=metrics, lengths=lengths
-                )
+                trainer.validation = replace(validation, source=source, metrics=metrics, lengths=lengths)
         return replace(experiment, bundle=replace(experiment.bundle, **shorter)), cast("Trainer", self)
 
     def __getattr__(self, name: str) -> Any:

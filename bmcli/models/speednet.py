@@ -70,28 +70,27 @@ class SpeedNet(Model):
         inputs = network_input(spec)
         channels = int(spec.input_shape[2] or 1)
         whitening = layers.Conv2D(2 * channels * PATCHES**2, PATCHES, name="whitening")
-        x = layers.Activation(self.activation, name=f"whitening_{self.activation}")(whitening(inputs))
+        x = first = layers.Activation(self.activation, name=f"whitening_{self.activation}")(whitening(inputs))
         # Set from the training data (`initialise`), then left alone; the bias is trained.
         whitening.kernel.trainable = False
         for number, width in enumerate(self.widths, 1):
-            x = self._convolution(x, width, f"group{number}_conv1")
-            x = layers.MaxPooling2D(2, name=f"group{number}_pool")(x)
-            x = first = self._normalised(x, f"group{number}_conv1")
-            for index in range(2, self.convolutions + 1):
+            for index in range(1, self.convolutions + 1):
                 name = f"group{number}_conv{index}"
                 x = self._convolution(x, width, name)
-                if self.residual and index == self.convolutions and index > 1:
-                    x = layers.BatchNormalization(
-                        momentum=self.norm_momentum, epsilon=1e-12, scale=False, name=f"{name}_norm"
-                    )(x)
+                if index == 1:
+                    x = layers.MaxPooling2D(2, name=f"group{number}_pool")(x)
+                x = layers.BatchNormalization(
+                    momentum=self.norm_momentum, epsilon=1e-12, scale=False, name=f"{name}_norm"
+                )(x)
+                if self.residual and 1 < index == self.convolutions:
                     x = layers.Add(name=f"group{number}_add")([x, first])
-                    x = layers.Activation(self.activation, name=f"{name}_{self.activation}")(x)
-                else:
-                    x = self._normalised(x, name)
+                x = layers.Activation(self.activation, name=f"{name}_{self.activation}")(x)
+                first = x if index == 1 else first
         x = layers.GlobalMaxPooling2D(name="pool", dtype="float32")(x)
         model = network("speednet", inputs, x, spec)
         head = model.get_layer("head").kernel
-        head.assign(head / (_deviation(head) * head.shape[0]))
+        # Logits begin small: the features are not normalised, and there are many.
+        head.assign(head / (head.numpy().std() * head.shape[0]))
         return model
 
     def initialise(self, model: keras.Model, sample: np.ndarray) -> None:
@@ -123,23 +122,9 @@ class SpeedNet(Model):
             name=name,
         )
         outputs = layer(x)
-        kernel = np.array(layer.kernel)
+        kernel = layer.kernel.numpy().copy()
         identical = min(x.shape[-1], width)
         kernel[..., :identical] = 0
         kernel[1, 1, np.arange(identical), np.arange(identical)] = 1
         layer.kernel.assign(kernel)
         return outputs
-
-    def _normalised(self, x: Any, name: str) -> Any:
-        from keras import layers
-
-        x = layers.BatchNormalization(
-            momentum=self.norm_momentum, epsilon=1e-12, scale=False, name=f"{name}_norm"
-        )(x)
-        return layers.Activation(self.activation, name=f"{name}_{self.activation}")(x)
-
-
-def _deviation(values: Any) -> float:
-    import numpy as np
-
-    return float(np.std(np.array(values)))
