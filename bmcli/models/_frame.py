@@ -55,6 +55,22 @@ def token_mask(tokens: Any) -> Any:
     return ops.not_equal(tokens, 0)
 
 
+def with_neighbours(states: Any, mask: Any, window: int) -> Any:
+    """Each token with what a convolution over `window` of them adds to it; no layer at all where it is 1.
+
+    states: [batch, length, n]; mask: bool [batch, length]. The same shape comes back.
+    """
+    from keras import layers, ops
+
+    if window == 1:
+        return states
+    words = states * ops.expand_dims(ops.cast(mask, states.dtype), -1)
+    convolution = layers.Conv1D(
+        states.shape[-1], window, padding="same", activation="relu", name="neighbours"
+    )
+    return words + convolution(words)
+
+
 def merged(states: Any, mask: Any, count: int) -> tuple[Any, Any]:
     """Every `count` neighbouring tokens as their mean, padding left out, and the mask of the results.
 

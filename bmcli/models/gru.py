@@ -15,6 +15,7 @@ from bmcli.models._frame import (
     network_input,
     token_dropout,
     token_mask,
+    with_neighbours,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class GRU(Model):
     )
 
     embedding: int = Field(64, ge=1, le=8192, description="Numbers that stand for each token.")
+    window: int = Field(
+        1, ge=1, le=31, description="A convolution over so many tokens is added to each of them; 1 for none."
+    )
     merge: int = Field(
         1,
         ge=1,
@@ -63,6 +67,7 @@ class GRU(Model):
         mask = token_mask(inputs)
         x = keras.layers.Embedding(spec.vocabulary_size, self.embedding, name="embedding")(inputs)
         x = token_dropout(x, self.token_dropout)
+        x = with_neighbours(x, mask, self.window)
         if self.merge > 1:
             x, mask = merged(x, mask, self.merge)
         x = dropout(x, self.dropout, name="embedding_dropout")

@@ -15,6 +15,7 @@ from bmcli.models._frame import (
     network_input,
     token_dropout,
     token_mask,
+    with_neighbours,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class Transformer(Model):
     )
 
     width: int = Field(64, ge=1, le=8192, description="Numbers that stand for each token in every block.")
+    window: int = Field(
+        1, ge=1, le=31, description="A convolution over so many tokens is added to each of them; 1 for none."
+    )
     merge: int = Field(
         1,
         ge=1,
@@ -73,6 +77,7 @@ class Transformer(Model):
         x = layers.Embedding(spec.vocabulary_size, self.width, name="token_embedding")(inputs)
         x = token_dropout(x, self.token_dropout)
         x = x + layers.Embedding(spec.max_length, self.width, name="position_embedding")(positions)
+        x = with_neighbours(x, mask, self.window)
         if self.merge > 1:
             x, mask = merged(x, mask, self.merge)
         x = dropout(x, self.dropout, "embedding_dropout")
