@@ -55,6 +55,20 @@ def token_mask(tokens: Any) -> Any:
     return ops.not_equal(tokens, 0)
 
 
+def embedded_pairs(tokens: Any, places: int, width: int) -> Any:
+    """An embedding of each token with the one behind it, by hashing both into `places` rows.
+
+    tokens: int32 [batch, length]. Returns [batch, length, width].
+    """
+    from keras import layers, ops
+
+    nothing = ops.zeros_like(ops.max(tokens, axis=1, keepdims=True))
+    behind = ops.concatenate([tokens[:, 1:], nothing], axis=1)
+    # Below 2³¹ for every vocabulary up to a million tokens.
+    rows = (tokens * 2003 + behind) % places
+    return layers.Embedding(places, width, name="pair_embedding")(rows)
+
+
 def with_neighbours(states: Any, mask: Any, window: int) -> Any:
     """Each token with what a convolution over `window` of them adds to it; no layer at all where it is 1.
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from bmcli.models import MODELS, Model
 from bmcli.models._frame import (
     dropout,
+    embedded_pairs,
     masked_pooling,
     merged,
     network,
@@ -35,6 +36,13 @@ class GRU(Model):
     )
 
     embedding: int = Field(64, ge=1, le=8192, description="Numbers that stand for each token.")
+    pairs: int = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        description="Rows of a table in which pairs of neighbouring tokens are embedded too, by their hash "
+        "(Joulin et al. 2017, arXiv 1607.01759); 0 for none.",
+    )
     window: int = Field(
         1, ge=1, le=31, description="A convolution over so many tokens is added to each of them; 1 for none."
     )
@@ -66,6 +74,8 @@ class GRU(Model):
         inputs = network_input(spec)
         mask = token_mask(inputs)
         x = keras.layers.Embedding(spec.vocabulary_size, self.embedding, name="embedding")(inputs)
+        if self.pairs:
+            x = x + embedded_pairs(inputs, self.pairs, self.embedding)
         x = token_dropout(x, self.token_dropout)
         x = with_neighbours(x, mask, self.window)
         if self.merge > 1:

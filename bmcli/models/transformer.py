@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from bmcli.models import MODELS, Model
 from bmcli.models._frame import (
     dropout,
+    embedded_pairs,
     masked_pooling,
     merged,
     network,
@@ -35,6 +36,13 @@ class Transformer(Model):
     )
 
     width: int = Field(64, ge=1, le=8192, description="Numbers that stand for each token in every block.")
+    pairs: int = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        description="Rows of a table in which pairs of neighbouring tokens are embedded too, by their hash "
+        "(Joulin et al. 2017, arXiv 1607.01759); 0 for none.",
+    )
     window: int = Field(
         1, ge=1, le=31, description="A convolution over so many tokens is added to each of them; 1 for none."
     )
@@ -75,6 +83,8 @@ class Transformer(Model):
         # One row for the whole batch: its gradient is summed by a reduction instead of scattered.
         positions = ops.cumsum(ops.ones_like(ops.max(inputs, axis=0, keepdims=True)), axis=1) - 1
         x = layers.Embedding(spec.vocabulary_size, self.width, name="token_embedding")(inputs)
+        if self.pairs:
+            x = x + embedded_pairs(inputs, self.pairs, self.width)
         x = token_dropout(x, self.token_dropout)
         x = x + layers.Embedding(spec.max_length, self.width, name="position_embedding")(positions)
         x = with_neighbours(x, mask, self.window)
