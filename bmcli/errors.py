@@ -146,6 +146,16 @@ class InterruptedRunError(BmError):
         self.signal_exit_code = signal_exit_code
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is Python's, TensorFlow's or JAX's way of saying so; told without importing them."""
+    name = type(error).__name__
+    return (
+        isinstance(error, MemoryError)
+        or name == "ResourceExhaustedError"
+        or (name in ("XlaRuntimeError", "JaxRuntimeError") and "RESOURCE_EXHAUSTED" in str(error))
+    )
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str | None:
     """A hint naming the closest choice ('did you mean epochs?'), or None where nothing is close."""
     close = get_close_matches(name.lower(), list(choices), n=1, cutoff=0.6)

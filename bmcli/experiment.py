@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bmcli import backend
 from bmcli.errors import (
     ConfigError,
     Problem,
@@ -81,8 +82,8 @@ def prepare(
     from bmcli.training import device as devices
     from bmcli.training import precision
 
-    display.stage("loading TensorFlow")
-    with phase("importing TensorFlow"):
+    display.stage(f"loading {backend.title()}")
+    with phase(f"importing {backend.title()}"):
         gpu = devices.select(device)
     return Experiment(
         config, bundle, fitted, spec, gpu, precision.resolve(config.training.precision, gpu=gpu)

@@ -135,6 +135,8 @@ def resume(
 
 def _note_changes(run: Run, experiment: Experiment, changed: list[str], display: Display) -> None:
     """The record says what is not as it was, and compares with what is from now on."""
+    from bmcli.training.device import gpu_names
+
     changed = [*changed, *going_on.changed_machine(run)]
     if not changed:
         return
@@ -149,7 +151,7 @@ def _note_changes(run: Run, experiment: Experiment, changed: list[str], display:
         versions=environment.versions(),
         data_fingerprint=experiment.bundle.fingerprint,
         precision=experiment.precision,
-        hardware=environment.hardware(_gpu_names() if experiment.gpu else ()),
+        hardware=environment.hardware(gpu_names() if experiment.gpu else ()),
     )
 
 
@@ -310,10 +312,12 @@ def _foresee_memory(experiment: Experiment, network: keras.Model, display: Displ
 
 def _known(experiment: Experiment, network: keras.Model) -> dict[str, Any]:
     """What a run's record says before its first step."""
+    from bmcli.training.device import gpu_names
+
     config, bundle = experiment.config, experiment.bundle
     return {
         "seed": config.seed,
-        "hardware": environment.hardware(_gpu_names() if experiment.gpu else ()),
+        "hardware": environment.hardware(gpu_names() if experiment.gpu else ()),
         "model": config.model.registry_name,
         "data": config.data.name.registry_name if config.data.name else Path(config.data.path or "").name,
         "kind": bundle.kind,
@@ -347,13 +351,6 @@ def _keep_inputs(run: Run, experiment: Experiment) -> None:
 def _splits(bundle: DataBundle) -> dict[str, Split]:
     found = {"train": bundle.train, "validation": bundle.validation, "test": bundle.test}
     return {name: split for name, split in found.items() if split is not None}
-
-
-def _gpu_names() -> list[str]:
-    import tensorflow as tf
-
-    devices = tf.config.list_physical_devices("GPU")
-    return [str(tf.config.experimental.get_device_details(d).get("device_name", d.name)) for d in devices]
 
 
 def _everything(count: int) -> Any:

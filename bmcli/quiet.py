@@ -17,6 +17,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from bmcli import backend
+
 if TYPE_CHECKING:
     from importlib.abc import Loader
 
@@ -44,7 +46,11 @@ def prepare(*, verbose: bool = False) -> None:
 
 @contextmanager
 def quiet_import() -> Iterator[None]:
-    """Around a first import of TensorFlow where `prepare` may not have been called, as from Python."""
+    """Around a first import of Keras, where `prepare` may not have been called, as from Python.
+
+    UsageError where Keras's backend is none bm trains on, or not installed.
+    """
+    backend.require()
     if not _verbose:
         prepare()
     yield

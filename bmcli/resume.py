@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from bmcli.experiment import Experiment
     from bmcli.runs.run import Run
 
-DECISIVE = ("bm", "keras", "tensorflow")
-"""Packages another version of which may compute other bits."""
+DECISIVE = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib")}
+"""By Keras's backend: packages another version of which may compute other bits, beside bm and Keras."""
 
 
 def check_resumable(run: Run) -> None:
@@ -70,10 +70,14 @@ def changed_code(run: Run) -> list[str]:
 
 def changed_versions(run: Run) -> list[str]:
     """The packages that decide the bits and are not what the run was trained with."""
-    then, now = run.record.versions, environment.versions()
+    now = environment.versions()
+    # Before the backend was recorded, there was one.
+    then = {"backend": "tensorflow", **run.record.versions}
+    if then["backend"] != now["backend"]:
+        return [f"Keras computed with {then['backend']}, does with {now['backend']}"]
     return [
         f"{name} was {then.get(name, 'absent')}, is {now.get(name, 'absent')}"
-        for name in DECISIVE
+        for name in ("bm", "keras", *DECISIVE.get(now["backend"], ()))
         if then.get(name) != now.get(name)
     ]
 

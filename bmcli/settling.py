@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from bmcli.errors import BmError, DivergedError, InterruptedRunError, ResourceError
+from bmcli.errors import BmError, DivergedError, InterruptedRunError, ResourceError, is_out_of_memory
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 
@@ -49,7 +49,7 @@ def settling(run: Run, less_memory: str) -> Iterator[None]:
         seal("diverged", error=error.message)
         raise
     except BaseException as error:
-        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
+        if is_out_of_memory(error):
             seal("failed", error="out of memory")
             raise ResourceError("out of memory", hint=less_memory) from error
         said = error.message if isinstance(error, BmError) else f"{type(error).__name__}: {error}"

@@ -16,7 +16,7 @@ PACKAGE = Path(bmcli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
-    {"errors", "registry", "untrusted", "quiet", "stopwatch", "_version"},
+    {"errors", "registry", "untrusted", "backend", "quiet", "stopwatch", "_version"},
     {"config", "runs"},
     {"data", "preprocessing", "models"},
     {"training", "evaluation", "inference"},
@@ -26,8 +26,29 @@ LAYERS = [
 ]
 """From the ground up. A room may import its own layer and those below; '' is `bmcli/__init__.py`."""
 
-HEAVY = {"tensorflow", "keras", "numpy", "sklearn", "polars", "matplotlib", "PIL", "onnxruntime", "onnx"}
-COLD = ("cli", "config", "runs", "errors.py", "registry.py", "untrusted.py", "quiet.py", "__init__.py")
+HEAVY = {
+    "tensorflow",
+    "jax",
+    "keras",
+    "numpy",
+    "sklearn",
+    "polars",
+    "matplotlib",
+    "PIL",
+    "onnxruntime",
+    "onnx",
+}
+COLD = (
+    "cli",
+    "config",
+    "runs",
+    "errors.py",
+    "registry.py",
+    "untrusted.py",
+    "backend.py",
+    "quiet.py",
+    "__init__.py",
+)
 """Rooms on the way to `bm --help` and to a config error: there, heavy imports stand inside functions."""
 
 

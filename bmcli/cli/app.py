@@ -32,6 +32,7 @@ from bmcli.errors import (
     ResourceError,
     UsageError,
     did_you_mean,
+    is_out_of_memory,
 )
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -297,7 +298,7 @@ def _as_bm_error(error: Exception) -> BmError | None:
         return error
     if isinstance(error, typer.TyperException):
         return _usage_error(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
+    if is_out_of_memory(error):
         return ResourceError("out of memory", hint="a smaller training.batch_size or model needs less")
     if isinstance(error, OSError) and error.errno in _RESOURCE_ERRORS:
         where = f": {error.filename}" if error.filename else ""

@@ -33,10 +33,11 @@ class SavedModel:
     engine: Any = "saved_model"
 
     def __init__(self, path: Path) -> None:
-        from bmcli.quiet import quiet_import
+        from bmcli import quiet
 
-        with quiet_import():
-            import tensorflow as tf
+        quiet.prepare()
+        import tensorflow as tf
+
         self._model = tf.saved_model.load(str(path))
 
     def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:

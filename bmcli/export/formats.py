@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bmcli import backend
 from bmcli.errors import IntegrityError, ResourceError, UsageError
 from bmcli.export.check import check_in_new_process
 from bmcli.export.engines import Format, require_litert
@@ -133,6 +134,11 @@ def _write_model(
         return
     from bmcli.export.onnx import quiet_converter
 
+    if backend.name() != "tensorflow":
+        raise UsageError(
+            f"exporting as {format} needs TensorFlow, and Keras computes with {backend.title()}",
+            hint="KERAS_BACKEND=tensorflow bm export ..., where TensorFlow is installed",
+        )
     model = rebuild(run, trust_code=trust_code)
     model(samples.inputs[:1])  # Keras exports only a model that has been called
     try:

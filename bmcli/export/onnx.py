@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bmcli import backend
+from bmcli.errors import UsageError
+
 if TYPE_CHECKING:
     import keras
     from onnx import ModelProto
@@ -25,8 +28,15 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
 
     Batch and, for texts, length are free. model: finished, built under the float32 policy. What a reader
     needs to name the outputs stands in the metadata. Raises whatever Keras or tf2onnx raise on layers they
-    cannot translate.
+    cannot translate; UsageError where Keras computes with another backend than TensorFlow.
     """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise UsageError(
+            f"it needs TensorFlow, and Keras computes with {backend.title()}",
+            hint="`bm export RUN --format onnx` makes it where TensorFlow is installed",
+        )
     import numpy as np
     import onnx
 

@@ -14,9 +14,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bmcli import backend
 from bmcli._version import __version__
 
-_PACKAGES = ("keras", "tensorflow", "numpy", "onnxruntime", "scikit-learn", "tokenizers", "pillow")
+_PACKAGES = (
+    "keras",
+    "tensorflow",
+    "jax",
+    "jaxlib",
+    "numpy",
+    "onnxruntime",
+    "scikit-learn",
+    "tokenizers",
+    "pillow",
+)
 
 _RECORDED = (
     "KERAS_BACKEND",
@@ -47,10 +58,11 @@ _GIT_SECONDS = 2.0
 
 
 def versions() -> dict[str, str]:
-    """bm, Python, the operating system and every package that decides the figures; absent ones left out."""
+    """bm, Python, the operating system, Keras's backend and every package that decides the figures; absent
+    ones left out."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"bm": __version__, "python": platform.python_version()}
+    found = {"bm": __version__, "python": platform.python_version(), "backend": backend.name()}
     for package in _PACKAGES:
         try:
             found[package] = version(package)

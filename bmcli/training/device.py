@@ -1,6 +1,8 @@
-"""Where the training computes: chosen before TensorFlow touches any device."""
+"""Where the training computes: chosen before the backend touches any device."""
 
 from __future__ import annotations
+
+import os
 
 from bmcli.errors import ResourceError
 from bmcli.quiet import quiet_import
@@ -14,7 +16,45 @@ def select(device: str) -> bool:
     """
     with quiet_import():
         import keras
-        import tensorflow as tf
+    return _select_jax(device) if keras.backend.backend() == "jax" else _select_tensorflow(device)
+
+
+def gpu_names() -> list[str]:
+    """What the graphics cards (or other accelerators) the training may use are called."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return [str(device.device_kind) for device in jax.devices()]
+    import tensorflow as tf
+
+    devices = tf.config.list_physical_devices("GPU")
+    return [str(tf.config.experimental.get_device_details(d).get("device_name", d.name)) for d in devices]
+
+
+def _select_jax(device: str) -> bool:
+    import jax
+
+    # Both count only before JAX opens the devices. Deterministic: as below. And memory is taken as it is
+    # needed, as TensorFlow does it here, not three quarters of it at once.
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_gpu_deterministic_ops" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    if device == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+    gpu = bool(jax.default_backend() != "cpu")
+    if device == "gpu" and not gpu:
+        raise ResourceError(
+            "no GPU that JAX can use was found", hint="pip install 'jax[cuda12]', or --device cpu"
+        )
+    return gpu and device != "cpu"
+
+
+def _select_tensorflow(device: str) -> bool:
+    import tensorflow as tf
+
     gpus = tf.config.list_physical_devices("GPU")
     if device == "gpu" and not gpus:
         raise ResourceError(
@@ -28,5 +68,4 @@ def select(device: str) -> bool:
         tf.config.experimental.enable_op_determinism()
         for each in gpus:
             tf.config.experimental.set_memory_growth(each, True)
-    assert keras.backend.backend() == "tensorflow"
     return gpu

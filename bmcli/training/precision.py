@@ -32,6 +32,14 @@ def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 
 
 def _gpu_has_bfloat16() -> bool:
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # TPUs and the like have no compute capability, and compute in bfloat16.
+        capabilities = [getattr(device, "compute_capability", "8.0") for device in jax.devices()]
+        return all(float(capability) >= 8 for capability in capabilities)
     import tensorflow as tf
 
     devices = tf.config.list_physical_devices("GPU")

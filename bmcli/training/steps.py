@@ -62,13 +62,22 @@ def make_loop(
     optimizer: built for `model.trainable_variables`; ema: momentum of the average of the trainable weights,
     or None.
     """
-    from bmcli.training.tensorflow_steps import StepLoop
-
-    return StepLoop(model, optimizer, task, finish, ema=ema)
+    return _steps().StepLoop(model, optimizer, task, finish, ema=ema)
 
 
 def forward(model: keras.Model, finish: Finish) -> Callable[[np.ndarray], np.ndarray]:
     """A compiled way from compact arrays to the model's outputs, without training behaviour."""
+    return _steps().forward(model, finish)
+
+
+def _steps() -> Any:
+    """The module for the backend Keras runs on."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        from bmcli.training import jax_steps
+
+        return jax_steps
     from bmcli.training import tensorflow_steps
 
-    return tensorflow_steps.forward(model, finish)
+    return tensorflow_steps

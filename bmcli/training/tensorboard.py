@@ -1,11 +1,15 @@
-"""Event files that TensorBoard opens, written with TensorFlow's own record writer.
+"""Event files that TensorBoard opens, whatever the backend: TensorFlow's record format, written here.
 
-TensorFlow's summary functions need the tensorboard package; its record format and protocol buffers do not.
+A file is a row of records; a record is a protocol buffer (tensorflow/core/util/event.proto) framed by its
+length and checksums (tensorflow/core/lib/io/record_writer.h). A point per epoch needs no more of either than
+the few fields below.
 """
 
 from __future__ import annotations
 
+import struct
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,40 +24,78 @@ class EventWriter:
     """
 
     def __init__(self, folder: Path, *, epoch: int) -> None:
-        import tensorflow as tf
-
         self._path = folder / f"events.out.tfevents.{time.time_ns() // 1000:020d}.bm"
         with atomic.resources(f"write {self._path}"):
             folder.mkdir(parents=True, exist_ok=True)
-            self._writer = tf.io.TFRecordWriter(str(self._path))
-        self._write(file_version="brain.Event:2")
+            self._file = self._path.open("wb")
+        self._write(_bytes(3, b"brain.Event:2"))  # file_version
         if epoch > 1:
-            from tensorflow.core.util import event_pb2
-
-            self._write(step=epoch, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START))
+            self._write(_int(2, epoch) + _bytes(7, _int(1, 1)))  # session_log: START
 
     def epoch(self, record: dict[str, Any]) -> None:
         """The figures of one line of metrics.jsonl; `val_x` is drawn as x of the validation run."""
-        from tensorflow.core.framework import summary_pb2
-
-        values = [
-            summary_pb2.Summary.Value(tag=_tag(name), simple_value=float(value))
+        values = b"".join(
+            _bytes(1, _bytes(1, _tag(name).encode()) + struct.pack("<Bf", 2 << 3 | 5, value))
             for name, value in record.items()
             if name != "epoch" and value is not None
-        ]
-        self._write(step=int(record["epoch"]), summary=summary_pb2.Summary(value=values))
+        )
+        self._write(_int(2, int(record["epoch"])) + _bytes(5, values))  # summary
 
     def close(self) -> None:
         """No more points."""
-        self._writer.close()
+        self._file.close()
 
-    def _write(self, **fields: Any) -> None:
-        from tensorflow.core.util import event_pb2
-
-        event = event_pb2.Event(wall_time=time.time(), **fields)
+    def _write(self, fields: bytes) -> None:
+        event = struct.pack("<Bd", 1 << 3 | 1, time.time()) + fields
         with atomic.resources(f"write {self._path}"):
-            self._writer.write(event.SerializeToString())
-            self._writer.flush()
+            self._file.write(framed(event))
+            self._file.flush()
+
+
+def framed(data: bytes) -> bytes:
+    """A record: length, checksum of the length, data, checksum of the data."""
+    length = struct.pack("<Q", len(data))
+    return length + struct.pack("<I", _masked(length)) + data + struct.pack("<I", _masked(data))
+
+
+def crc32c(data: bytes) -> int:
+    """The checksum of RFC 3720 (Castagnoli's polynomial), which Python's zlib does not have."""
+    table, crc = _crc_table(), 0xFFFFFFFF
+    for byte in data:
+        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
+    return crc ^ 0xFFFFFFFF
+
+
+def _masked(data: bytes) -> int:
+    """As the record format keeps a checksum: data that holds checksums itself must not look like one."""
+    crc = crc32c(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+@cache
+def _crc_table() -> list[int]:
+    table = []
+    for crc in range(256):
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        table.append(crc)
+    return table
+
+
+def _varint(value: int) -> bytes:
+    parts = []
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def _int(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
 
 
 def _tag(name: str) -> str:
