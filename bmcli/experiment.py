@@ -85,9 +85,9 @@ def prepare(
     display.stage(f"loading {backend.title()}")
     with phase(f"importing {backend.title()}"):
         gpu = devices.select(device)
-    return Experiment(
-        config, bundle, fitted, spec, gpu, precision.resolve(config.training.precision, gpu=gpu)
-    )
+    xla = config.training.xla
+    chosen = precision.resolve(config.training.precision, gpu=gpu, xla=xla)
+    return Experiment(config, bundle, fitted, spec, gpu, chosen)
 
 
 def _check_model(config: ExperimentConfig, spec: DataSpec) -> None:

@@ -42,7 +42,7 @@ def header(run: Run, experiment: Experiment, parameters: int, steps_per_epoch: i
         parts = [
             f"{epochs} {'epoch' if epochs == 1 else 'epochs'} × {steps_per_epoch:,} steps",
             " ".join([optimizer.registry_name, *([short(rate)] if rate else []), schedule.registry_name]),
-            experiment.precision,
+            f"{experiment.precision}, XLA" if training.xla else experiment.precision,
         ]
     parts.append(device)
     return [

@@ -225,6 +225,11 @@ class TrainingConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Of the arithmetic in training; auto: bfloat16 where the hardware has it."
     )
+    xla: bool = Field(
+        False,
+        description="Compile the steps with XLA. On processors it was slower for every model here "
+        "(docs/performance.md); JAX always does.",
+    )
     monitor: str = Field(
         "val_loss", description="Decides best, early stopping and the order of runs: val_<metric> or loss."
     )

@@ -38,6 +38,7 @@ class StepLoop:
         finish: Finish,
         *,
         ema: float | None,
+        xla: bool = False,
     ) -> None:
         import jax
         import keras

@@ -10,14 +10,17 @@ from pathlib import Path
 CPU_FLAGS = ("amx_bf16", "avx512_bf16")
 
 
-def resolve(precision: str, *, gpu: bool) -> str:
+def resolve(precision: str, *, gpu: bool, xla: bool = False) -> str:
     """'float32' or 'bfloat16' for a config's `precision`.
 
     auto means bfloat16 on a GPU that has it (compute capability 8.0 and above) and on processors with AMX or
-    AVX512 bfloat16 instructions.
+    AVX512 bfloat16 instructions; but float32 where XLA compiles for a processor, which then computes in
+    float32 anyway and converts on the way.
     """
     if precision != "auto":
         return precision
+    if xla and not gpu:
+        return "float32"
     return "bfloat16" if (_gpu_has_bfloat16() if gpu else cpu_has_bfloat16()) else "float32"
 
 

@@ -56,13 +56,14 @@ def make_loop(
     finish: Finish,
     *,
     ema: float | None,
+    xla: bool = False,
 ) -> Loop:
     """A loop over `model`, which gives raw outputs.
 
     optimizer: built for `model.trainable_variables`; ema: momentum of the average of the trainable weights,
-    or None.
+    or None; xla: compile the steps with XLA, which JAX always does.
     """
-    return _steps().StepLoop(model, optimizer, task, finish, ema=ema)
+    return _steps().StepLoop(model, optimizer, task, finish, ema=ema, xla=xla)
 
 
 def forward(model: keras.Model, finish: Finish) -> Callable[[np.ndarray], np.ndarray]:

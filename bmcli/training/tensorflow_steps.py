@@ -30,11 +30,13 @@ class StepLoop:
         finish: Finish,
         *,
         ema: float | None,
+        xla: bool = False,
     ) -> None:
         import keras
         import tensorflow as tf
 
-        fuse(model)
+        if not xla:  # which would only be kept from fusing them itself
+            fuse(model)
         self.model = model
         self.optimizer = optimizer
         self.task = task
@@ -44,6 +46,8 @@ class StepLoop:
             keras.Variable(v.numpy(), dtype="float32", trainable=False, name=f"average_{i}")
             for i, v in enumerate(model.trainable_variables if ema is not None else [])
         ]
+        self.xla = xla
+        self._one = tf.function(self._step, jit_compile=True) if xla else self._step
         # The number of steps is dynamic, so that a group may grow without being compiled anew.
         self._compiled = tf.function(self._group, reduce_retracing=False)
         self._signatures: dict[tuple[int | None, ...], Any] = {}
@@ -64,7 +68,8 @@ class StepLoop:
     def _concrete(self, group: Group) -> Any:
         import tensorflow as tf
 
-        shape = group.signature
+        # XLA compiles each length of texts by itself.
+        shape = group.inputs.shape[1:] if self.xla else group.signature
         if shape not in self._signatures:
             self._signatures[shape] = self._compiled.get_concrete_function(
                 tf.TensorSpec([None, *shape], group.inputs.dtype),
@@ -85,7 +90,7 @@ class StepLoop:
             return tf.logical_and(step < steps, finite)
 
         def body(step: Any, _finite: Any, losses: Any, metrics: Any) -> Any:
-            finite, loss, metric = self._step(inputs[step], targets[step], weights[step], rates[step])
+            finite, loss, metric = self._one(inputs[step], targets[step], weights[step], rates[step])
             return step + 1, finite, losses.write(step, loss), metrics.write(step, metric)
 
         taken, finite, losses, metrics = tf.while_loop(

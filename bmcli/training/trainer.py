@@ -111,7 +111,7 @@ class Trainer:
         self.optimizer = config.optimizer.build(  # type: ignore[attr-defined]
             model.trainable_variables, gradient_clipping=config.gradient_clipping
         )
-        self.loop = make_loop(model, self.optimizer, spec.task, finish, ema=config.ema)
+        self.loop = make_loop(model, self.optimizer, spec.task, finish, ema=config.ema, xla=config.xla)
         self.epochs = config.epochs_of(feed.steps_per_epoch)
         self.epoch = 1
         self._now = _Epoch()
