@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SMOKE_BATCHES = 3
 """`--smoke` uses so many batches per split."""
+SMOKE_BATCH = 128
+"""Larger batches are made smaller for it."""
 SAMPLE = 5_000
 """So many training examples, spread over the split, are shown to a model before its first step."""
 
@@ -145,7 +147,8 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     import numpy as np
 
     from bmcli.evaluation.metrics import epoch_metrics, greater_is_better
-    from bmcli.training.feed import Feed, used_tokens
+    from bmcli.preprocessing.text import used_tokens
+    from bmcli.training.feed import Feed
     from bmcli.training.targets import dense_targets, example_weights
     from bmcli.training.trainer import Trainer, Validation
     from bmcli.training.watch import Watch

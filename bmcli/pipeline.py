@@ -39,6 +39,7 @@ from bmcli import resume as going_on
 from bmcli import saving
 from bmcli.display import Display, Finished, Silent
 from bmcli.experiment import (
+    SMOKE_BATCH,
     Experiment,
     build,
     freeze_again,
@@ -366,8 +367,9 @@ def _sample_source(experiment: Experiment) -> Split:
 
 
 def _smaller(config: ExperimentConfig) -> ExperimentConfig:
-    """The same config, one epoch long."""
-    training = config.training.model_copy(update={"epochs": 1, "early_stopping": None})
+    """The same config, one epoch long, in batches that any machine takes quickly."""
+    less = {"epochs": 1, "early_stopping": None, "batch_size": min(config.training.batch_size, SMOKE_BATCH)}
+    training = config.training.model_copy(update=less)
     schedule: Any = training.schedule
     training = training.model_copy(update={"schedule": schedule.model_copy(update={"warmup_epochs": 0.0})})
     return config.model_copy(update={"training": training})

@@ -197,3 +197,60 @@ def test_what_a_killed_process_left_half_written_is_taken_away(stopped: Path, in
     (stopped / ".tmp-0-exports").mkdir()
     assert resume(invoke).code == 0
     assert not list(stopped.rglob(".tmp-*"))
+
+
+SPEEDY = {
+    "pictures": """\
+name: trial
+data: {name: digits, limit: 96, augment: [{name: flip, alternate: true}, {name: crop, padding: 1}]}
+model: {name: speednet, widths: [4, 6]}
+training:
+  epochs: 2
+  batch_size: 16
+  optimizer: {name: muon, weight_decay: 1e-3}
+  schedule: linear
+  checkpoint: {every_minutes: 1e-6}
+evaluation: {views: shift}
+""",
+    "texts": """\
+name: trial
+data: {path: texts.csv, text: text, target: kind}
+preprocessing: {text: {max_length: 24}}
+model: {name: transformer, width: 8, merge: 2, window: 3, pairs: 50, token_dropout: 0.2, dropout: 0.2}
+training:
+  epochs: 2
+  batch_size: 4
+  batch_by_length: true
+  xla: XLA
+  checkpoint: {every_minutes: 1e-6}
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "xla"),
+    [
+        ("pictures", "false"),
+        ("texts", "false"),
+        pytest.param("texts", "true", marks=pytest.mark.exhaustive),  # XLA compiles each length for seconds
+    ],
+)
+def test_what_makes_training_fast_leaves_resuming_exact(
+    kind: str, xla: str, tmp_path: Path, invoke: Invoke, stop_after: Callable[[int], None]
+) -> None:
+    """Stopped within the second epoch."""
+    words = ("good", "bad", "so", "very", "film")
+    rows = [f"{' '.join(words[(i * 7 + j) % 5] for j in range(i % 20 + 1))},{i % 2}" for i in range(60)]
+    (tmp_path / "texts.csv").write_text("text,kind\n" + "\n".join(rows) + "\n")
+    (tmp_path / "c.yaml").write_text(SPEEDY[kind].replace("XLA", xla))
+    assert invoke("train", "c.yaml").code == 0
+    whole = record(tmp_path / "runs/trial-v1")
+    stop_after(9 if kind == "pictures" else 14)
+    stopped = invoke("train", "c.yaml")
+    assert stopped.code == 143 and "epoch 2" in stopped.err
+    assert resume(invoke).code == 0
+    again = record(tmp_path / "runs/trial-v2")
+    assert again["weights_sha256"] == whole["weights_sha256"] and again["metrics"] == whole["metrics"]
+    assert again["exact"] is True and again["onnx"]["published"], again["onnx"]
+    assert invoke("evaluate", "trial-v2").code == 0
+    assert record(tmp_path / "runs/trial-v2")["metrics"] == whole["metrics"]

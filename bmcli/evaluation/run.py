@@ -122,15 +122,21 @@ def predict_all(
     import numpy as np
 
     source = preprocessing.encode(examples)
+    order = np.arange(len(source))
+    if preprocessing.kind == "text":  # the model then sees hardly any padding
+        from bmcli.preprocessing.text import used_tokens
+
+        order = np.argsort(used_tokens(np.asarray(source)), kind="stable")
     step = batch_size * AHEAD
-    return np.concatenate(
+    found = np.concatenate(
         [
-            session.predict(
-                preprocessing.finish(source[np.arange(start, min(start + step, len(source)))]), batch_size
-            )
-            for start in range(0, len(source), step)
+            session.predict(preprocessing.finish(source[order[start : start + step]]), batch_size)
+            for start in range(0, len(order), step)
         ]
     )
+    outputs = np.empty_like(found)
+    outputs[order] = found
+    return outputs
 
 
 def has_code(run: Run) -> bool:

@@ -330,3 +330,8 @@ def _alphabet(word_counts: dict[str, int], vocabulary: int) -> list[str]:
             counts[character] += count
     ranked = sorted(counts, key=lambda character: (-counts[character], character))
     return ranked[: min(1000, (vocabulary - len(SPECIAL)) // 4)]
+
+
+def used_tokens(tokens: np.ndarray) -> np.ndarray:
+    """How many of each row's tokens are no padding, which is 0 and stands at the end: int64 [N]."""
+    return np.count_nonzero(tokens, axis=1)

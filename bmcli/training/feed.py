@@ -192,11 +192,6 @@ def stream(seed: int, *key: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *key])))
 
 
-def used_tokens(tokens: np.ndarray) -> np.ndarray:
-    """How many of each row's tokens are no padding, which is 0 and stands at the end: int64 [N]."""
-    return np.count_nonzero(tokens, axis=1)
-
-
 def padded_length(lengths: np.ndarray, longest: int) -> int:
     """What a batch of texts of these lengths is padded to: one of LENGTHS steps up to `longest`."""
     step = -(-longest // LENGTHS)

@@ -35,9 +35,20 @@ SMALLER: dict[str, list[dict[str, object]]] = {
         {"filters": [4, 8, 8]},
         {"filters": [4, 8], "pool": "average", "batch_norm": True, "global_pooling": "max", "dense": []},
     ],
-    "gru": [{"units": [6], "embedding": 5}, {"units": [4, 3], "bidirectional": False, "pooling": "max"}],
+    "gru": [
+        {"units": [6], "embedding": 5},
+        {"units": [4, 3], "bidirectional": False, "pooling": "max"},
+        {"units": [4], "embedding": 5, "merge": 4, "window": 3, "pairs": 17, "token_dropout": 0.2},
+    ],
     "resnet": [{"stem": 4, "widths": [4, 8], "blocks": [1, 1]}],
-    "transformer": [{"width": 8, "blocks": 2, "feed_forward": 12, "dropout": 0.2}],
+    "speednet": [
+        {"widths": [4, 8], "norm_momentum": 0.9},
+        {"widths": [4, 8], "convolutions": 3, "residual": True, "activation": "silu"},
+    ],
+    "transformer": [
+        {"width": 8, "blocks": 2, "feed_forward": 12, "dropout": 0.2},
+        {"width": 8, "feed_forward": 12, "merge": 3, "window": 2, "pairs": 17, "token_dropout": 0.2},
+    ],
 }
 """Options that make a model quick to test; a model that is not named here is tested as it comes."""
 
@@ -133,6 +144,32 @@ def test_onnx_runtime_agrees_with_keras(case, capfd):
         agreement = compare(session.predict(case.inputs, batch_size), case.expected)
         assert agreement.agrees, (batch_size, agreement)
     assert session.predict(case.inputs[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("views", ["flip", "shift"])
+def test_views_are_part_of_the_model(views):
+    """The mean over changed pictures, and the same in ONNX Runtime."""
+    import keras
+
+    spec = spec_for("image")
+    inputs = inputs_for(spec)
+    keras.utils.set_random_seed(2)
+    network = MODELS.get("cnn")(filters=[4], dense=[]).build(spec)
+    raw = {0: np.asarray(network(inputs)), 1: np.asarray(network(inputs[:, :, ::-1]))}
+    mean = (raw[0] + raw[1]) / 2
+    if views == "shift":
+        edged = np.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+        for moved in (edged[:, :-2, :-2], edged[:, 2:, 2:]):
+            both = (np.asarray(network(moved)) + np.asarray(network(moved[:, :, ::-1]))) / 2
+            mean = mean + both / 2
+        mean = mean / 2
+    exponents = np.exp(mean - mean.max(axis=1, keepdims=True))
+    model = finished(network, spec, views)
+    expected = np.asarray(model(inputs))
+    np.testing.assert_allclose(expected, exponents / exponents.sum(axis=1, keepdims=True), atol=1e-5)
+    assert not np.allclose(expected, np.asarray(finished(network, spec)(inputs)), atol=1e-4)
+    assert compare(OnnxSession(to_onnx(model, spec)).predict(inputs), expected).agrees
+    assert {v.path for v in model.variables} == {v.path for v in network.variables}
 
 
 def test_predictions_differ_between_inputs(case):

@@ -22,6 +22,7 @@ SMALLER = {
     "gru": {"units": [3], "embedding": 4},
     "transformer": {"width": 4, "feed_forward": 5},
     "resnet": {"stem": 2, "widths": [2, 3], "blocks": [1, 0]},
+    "speednet": {"widths": [2, 3]},
 }
 
 

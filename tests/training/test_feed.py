@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bmcli.training.feed import Feed, Group
+from bmcli.preprocessing.text import used_tokens
+from bmcli.training.feed import Feed, Group, padded_length
 
 N, BATCH = 23, 5
 
@@ -89,3 +90,64 @@ def test_leaving_early_ends_the_thread(feed: Feed) -> None:
     next(groups)
     groups.close()
     assert not [t for t in threading.enumerate() if t.name == "bm-feed"]
+
+
+def texts(count: int = 203, longest: int = 40) -> Feed:
+    """Texts of all lengths, the k-th beginning with the token k + 1."""
+    rng = np.random.default_rng(1)
+    lengths = rng.integers(1, longest + 1, count)
+    tokens = np.where(np.arange(longest) < lengths[:, None], 7, 0).astype(np.int32)
+    tokens[:, 0] = np.arange(count) + 1
+    targets = np.arange(count, dtype=np.float32).reshape(-1, 1)
+    return Feed(tokens, targets, None, [], 8, seed=3, lengths=used_tokens(tokens))
+
+
+def test_texts_of_like_length_share_a_batch_and_lose_nothing_but_padding() -> None:
+    feed = texts()
+    seen, padding, plain_padding = [], 0, 0
+    for inputs, targets, examples in batches(feed):
+        whole = feed.source[examples]
+        np.testing.assert_array_equal(inputs, whole[:, : inputs.shape[1]])
+        assert not whole[:, inputs.shape[1] :].any()
+        np.testing.assert_array_equal(targets[:, 0], examples)
+        padding += np.count_nonzero(inputs == 0)
+        plain_padding += np.count_nonzero(whole == 0)
+        seen += examples.tolist()
+    assert sorted(seen) == list(range(203))
+    assert padding < plain_padding / 4
+
+
+def test_batches_by_length_come_in_any_order_and_the_same_however_grouped() -> None:
+    feed = texts()
+    assert not np.array_equal(feed.order(1), feed.order(2))
+    assert_equal(batches(feed, size=1), batches(feed, size=64))
+    assert_equal(batches(feed)[7:], batches(feed, start=7, size=3))
+    widths = [inputs.shape[1] for inputs, _, _ in batches(feed)]
+    assert widths != sorted(widths) and len(set(widths)) <= 8
+
+
+@pytest.mark.parametrize("longest", [1, 3, 8, 13, 200, 640])
+def test_padded_lengths_are_few_and_enough(longest: int) -> None:
+    found = {padded_length(np.array([length]), longest) for length in range(longest + 1)}
+    assert len(found) <= 8 and max(found) == longest
+    assert all(padded_length(np.array([n]), longest) >= max(n, 1) for n in range(longest + 1))
+
+
+def test_alternating_numbers_are_opposite_in_every_second_epoch(feed: Feed) -> None:
+    class Alternating(Noise):
+        alternates = True
+
+        def apply(self, images, targets, u):  # type: ignore[no-untyped-def]
+            return u.copy(), targets
+
+    feed = replace(feed, augmentations=[Alternating()])
+    first, second, third = (
+        np.concatenate([i[np.argsort(e)] for i, _, e in [stacked(batches(feed, n))]]) for n in (1, 2, 3)
+    )
+    np.testing.assert_array_equal(first, third)
+    np.testing.assert_allclose(first + second, 1)
+    assert not ((first < 0.5) & (second < 0.5)).any()
+
+
+def stacked(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    return tuple(np.concatenate(column) for column in zip(*rows, strict=True))

@@ -50,3 +50,9 @@ def test_one_cycle_starts_peaks_and_ends(shape: str) -> None:
     assert schedule.factor(1.0, 4.0) == pytest.approx(0.01)
     middle = schedule.rate(5, **SPAN)
     assert middle == pytest.approx(0.55)
+
+
+def test_linear_falls_in_a_straight_line() -> None:
+    linear = SCHEDULES.get("linear")(final=0.2)
+    rates = [linear.rate(step, steps_per_epoch=5, epochs=2) for step in range(10)]
+    assert rates == pytest.approx([1 - 0.08 * step for step in range(10)])
