@@ -37,7 +37,7 @@ def main() -> None:
         sides[f"{name}, Keras"], sides[f"{name}, bm"] = plain, ours[plain]
     steps = {name: _both(function) for name, function in sides.items()}
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for name, step in steps.items():
+    for step in steps.values():
         step(x, upstream)
     for _ in range(arguments.rounds):
         for name, step in steps.items():
