@@ -43,6 +43,7 @@ def experiment(monitor: str = "val_loss") -> Any:
     )
     training = SimpleNamespace(
         epochs_of=lambda steps: 12,
+        xla=False,
         optimizer=SimpleNamespace(registry_name="adam", learning_rate=1e-3),
         schedule=SimpleNamespace(registry_name="cosine"),
         monitor=monitor,
