@@ -134,11 +134,7 @@ def _write_model(
         return
     from bmcli.export.onnx import quiet_converter
 
-    if backend.name() != "tensorflow":
-        raise UsageError(
-            f"exporting as {format} needs TensorFlow, and Keras computes with {backend.title()}",
-            hint="KERAS_BACKEND=tensorflow bm export ..., where TensorFlow is installed",
-        )
+    _require_tensorflow(format)
     model = rebuild(run, trust_code=trust_code)
     model(samples.inputs[:1])  # Keras exports only a model that has been called
     try:
@@ -153,6 +149,14 @@ def _write_model(
         raise UsageError(f"{run.id} cannot be exported as {format}: {told(error)}") from error
 
 
+def _require_tensorflow(format: Format) -> None:
+    if backend.name() != "tensorflow":
+        raise UsageError(
+            f"exporting as {format} needs TensorFlow, and Keras computes with {backend.title()}",
+            hint="KERAS_BACKEND=tensorflow bm export ..., where TensorFlow is installed",
+        )
+
+
 def _write_litert(model: keras.Model, path: Path) -> None:
     model.export(path, format="litert", verbose=False)
 
@@ -165,6 +169,7 @@ def _onnx(run: Run, spec: DataSpec, samples: Samples, trust_code: bool, note: Ca
         note(f"{run.id} has no {layout.MODEL_ONNX}: exporting it anew")
     except IntegrityError as error:
         note(f"{error.message}: exporting it anew")
+    _require_tensorflow("onnx")
     status = publish_verified(run, rebuild(run, trust_code=trust_code), spec, samples)
     run.update(onnx=status.to_json())
     if not status.published:

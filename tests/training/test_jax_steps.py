@@ -144,5 +144,7 @@ pipeline._fit, Trainer.run = noted, run
     assert "TensorFlow" in records[0]["onnx"]["reason"] and not records[0]["onnx"]["published"]
     evaluated = bm(tmp_path, "evaluate", "cut")
     assert evaluated.returncode == 0 and "through Keras" in evaluated.stderr
+    exported = bm(tmp_path, "export", "cut", "--format", "onnx")
+    assert exported.returncode == 2 and "needs TensorFlow" in exported.stderr
     verified = bm(tmp_path, "runs", "verify", "cut")
     assert verified.returncode == 0, verified.stderr
