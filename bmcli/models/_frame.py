@@ -39,66 +39,11 @@ def dropout(features: Any, rate: float, name: str) -> Any:
     return keras.layers.Dropout(rate, name=name)(features) if rate else features
 
 
-def token_dropout(states: Any, rate: float) -> Any:
-    """Drop that share of whole tokens in training. states: [batch, length, n]; the same comes back."""
-    import keras
-
-    if not rate:
-        return states
-    return keras.layers.Dropout(rate, noise_shape=(None, None, 1), name="token_dropout")(states)
-
-
 def token_mask(tokens: Any) -> Any:
     """Where tokens [batch, length] are no padding: bool [batch, length]."""
     from keras import ops
 
     return ops.not_equal(tokens, 0)
-
-
-def embedded_pairs(tokens: Any, places: int, width: int) -> Any:
-    """An embedding of each token with the one behind it, by hashing both into `places` rows.
-
-    tokens: int32 [batch, length]. Returns [batch, length, width].
-    """
-    from keras import layers, ops
-
-    nothing = ops.zeros_like(ops.max(tokens, axis=1, keepdims=True))
-    behind = ops.concatenate([tokens[:, 1:], nothing], axis=1)
-    # Below 2³¹ for every vocabulary up to a million tokens.
-    rows = (tokens * 2003 + behind) % places
-    return layers.Embedding(places, width, name="pair_embedding")(rows)
-
-
-def with_neighbours(states: Any, mask: Any, window: int) -> Any:
-    """Each token with what a convolution over `window` of them adds to it; no layer at all where it is 1.
-
-    states: [batch, length, n]; mask: bool [batch, length]. The same shape comes back.
-    """
-    from keras import layers, ops
-
-    if window == 1:
-        return states
-    words = states * ops.expand_dims(ops.cast(mask, states.dtype), -1)
-    convolution = layers.Conv1D(
-        states.shape[-1], window, padding="same", activation="relu", name="neighbours"
-    )
-    return words + convolution(words)
-
-
-def merged(states: Any, mask: Any, count: int) -> tuple[Any, Any]:
-    """Every `count` neighbouring tokens as their mean, padding left out, and the mask of the results.
-
-    states: [batch, length, n]; mask: bool [batch, length]. Returns [batch, length / count rounded up, n] and
-    bool [batch, the same]. Padding is added behind only: how far a text is padded makes no difference.
-    """
-    from keras import layers, ops
-
-    def means(values: Any) -> Any:
-        return layers.AveragePooling1D(count)(layers.ZeroPadding1D((0, count - 1))(values))
-
-    used = ops.expand_dims(ops.cast(mask, states.dtype), -1)
-    share = means(used)
-    return means(states * used) / ops.maximum(share, 1 / count), ops.squeeze(share > 0, -1)
 
 
 def masked_pooling(states: Any, mask: Any, how: Literal["mean", "max"]) -> Any:

@@ -6,18 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from bmcli.models import MODELS, Model
-from bmcli.models._frame import (
-    dropout,
-    embedded_pairs,
-    masked_pooling,
-    merged,
-    network,
-    network_input,
-    token_dropout,
-    token_mask,
-    with_neighbours,
-)
+from bmcli.models import MODELS
+from bmcli.models._frame import dropout, masked_pooling, network, network_input
+from bmcli.models._text import TextModel
 
 if TYPE_CHECKING:
     import keras
@@ -26,33 +17,15 @@ if TYPE_CHECKING:
 
 
 @MODELS.register("transformer")
-class Transformer(Model):
+class Transformer(TextModel):
     """Self-attention over a text's tokens (encoder, pre-norm), then their mean."""
 
-    kinds = ("text",)
     source = (
         "Vaswani et al.: Attention is all you need (arXiv:1706.03762); Xiong et al.: On layer normalization "
         "in the transformer architecture (arXiv:2002.04745)"
     )
 
     width: int = Field(64, ge=1, le=8192, description="Numbers that stand for each token in every block.")
-    pairs: int = Field(
-        0,
-        ge=0,
-        le=10_000_000,
-        description="Rows of a table in which pairs of neighbouring tokens are embedded too, by their hash "
-        "(Joulin et al. 2017, arXiv 1607.01759); 0 for none.",
-    )
-    window: int = Field(
-        1, ge=1, le=31, description="A convolution over so many tokens is added to each of them; 1 for none."
-    )
-    merge: int = Field(
-        1,
-        ge=1,
-        le=64,
-        description="So many neighbouring tokens become their mean before the first block: "
-        "long texts cost less.",
-    )
     blocks: int = Field(1, ge=1, le=100, description="How often attention and feed-forward are repeated.")
     heads: int = Field(4, ge=1, le=256, description="Attention heads per block; must divide width.")
     feed_forward: int = Field(
@@ -60,9 +33,6 @@ class Transformer(Model):
     )
     activation: Literal["relu", "gelu", "silu"] = Field(
         "relu", description="In the feed-forward layers; relu is the fastest on CPUs."
-    )
-    token_dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of whole tokens dropped in training: against learning by heart."
     )
     dropout: float = Field(
         0.1, ge=0, lt=1, description="Share dropped in training after every step of a block."
@@ -79,17 +49,11 @@ class Transformer(Model):
         from keras import layers, ops
 
         inputs = network_input(spec)
-        mask = token_mask(inputs)
         # One row for the whole batch: its gradient is summed by a reduction instead of scattered.
         positions = ops.cumsum(ops.ones_like(ops.max(inputs, axis=0, keepdims=True)), axis=1) - 1
-        x = layers.Embedding(spec.vocabulary_size, self.width, name="token_embedding")(inputs)
-        if self.pairs:
-            x = x + embedded_pairs(inputs, self.pairs, self.width)
-        x = token_dropout(x, self.token_dropout)
+        x = self.tokens_embedded(inputs, spec, self.width, "token_embedding")
         x = x + layers.Embedding(spec.max_length, self.width, name="position_embedding")(positions)
-        x = with_neighbours(x, mask, self.window)
-        if self.merge > 1:
-            x, mask = merged(x, mask, self.merge)
+        x, mask = self.gathered(x, inputs)
         x = dropout(x, self.dropout, "embedding_dropout")
         for number in range(1, self.blocks + 1):
             name = f"block{number}"

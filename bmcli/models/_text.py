@@ -1,0 +1,113 @@
+"""What the models of texts have in common: from tokens to the states their first layer takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from bmcli.models import Model
+from bmcli.models._frame import token_mask
+
+if TYPE_CHECKING:
+    from bmcli.data.bundle import DataSpec, Kind
+
+
+class TextModel(Model):
+    """Base of models over a text's tokens: how those are embedded, and made fewer."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = ("text",)
+
+    pairs: int = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        description="Rows of a table in which pairs of neighbouring tokens are embedded too, by their hash "
+        "(Joulin et al. 2017, arXiv 1607.01759); 0 for none.",
+    )
+    window: int = Field(
+        1, ge=1, le=31, description="A convolution over so many tokens is added to each of them; 1 for none."
+    )
+    merge: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="So many neighbouring tokens become their mean before the first layer that looks at the "
+        "whole text: long texts cost less.",
+    )
+    token_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of whole tokens dropped in training: against learning by heart."
+    )
+
+    def tokens_embedded(self, tokens: Any, spec: DataSpec, width: int, name: str) -> Any:
+        """int32 [batch, length] to [batch, length, width], pairs included, whole tokens dropped in training.
+
+        name: of the embedding layer.
+        """
+        import keras
+
+        x = keras.layers.Embedding(spec.vocabulary_size, width, name=name)(tokens)
+        if self.pairs:
+            x = x + embedded_pairs(tokens, self.pairs, width)
+        return token_dropout(x, self.token_dropout)
+
+    def gathered(self, states: Any, tokens: Any) -> tuple[Any, Any]:
+        """The states with their neighbours, merged, and where they are no padding: bool [batch, length]."""
+        mask = token_mask(tokens)
+        states = with_neighbours(states, mask, self.window)
+        return merged(states, mask, self.merge) if self.merge > 1 else (states, mask)
+
+
+def token_dropout(states: Any, rate: float) -> Any:
+    """Drop that share of whole tokens in training. states: [batch, length, n]; the same comes back."""
+    import keras
+
+    if not rate:
+        return states
+    return keras.layers.Dropout(rate, noise_shape=(None, None, 1), name="token_dropout")(states)
+
+
+def embedded_pairs(tokens: Any, places: int, width: int) -> Any:
+    """An embedding of each token with the one behind it, by hashing both into `places` rows.
+
+    tokens: int32 [batch, length]. Returns [batch, length, width].
+    """
+    from keras import layers, ops
+
+    nothing = ops.zeros_like(ops.max(tokens, axis=1, keepdims=True))
+    behind = ops.concatenate([tokens[:, 1:], nothing], axis=1)
+    # Below 2³¹ for every vocabulary up to a million tokens.
+    rows = (tokens * 2003 + behind) % places
+    return layers.Embedding(places, width, name="pair_embedding")(rows)
+
+
+def with_neighbours(states: Any, mask: Any, window: int) -> Any:
+    """Each token with what a convolution over `window` of them adds to it; no layer at all where it is 1.
+
+    states: [batch, length, n]; mask: bool [batch, length]. The same shape comes back.
+    """
+    from keras import layers, ops
+
+    if window == 1:
+        return states
+    words = states * ops.expand_dims(ops.cast(mask, states.dtype), -1)
+    convolution = layers.Conv1D(
+        states.shape[-1], window, padding="same", activation="relu", name="neighbours"
+    )
+    return words + convolution(words)
+
+
+def merged(states: Any, mask: Any, count: int) -> tuple[Any, Any]:
+    """Every `count` neighbouring tokens as their mean, padding left out, and the mask of the results.
+
+    states: [batch, length, n]; mask: bool [batch, length]. Returns [batch, length / count rounded up, n] and
+    bool [batch, the same]. Padding is added behind only: how far a text is padded makes no difference.
+    """
+    from keras import layers, ops
+
+    def means(values: Any) -> Any:
+        return layers.AveragePooling1D(count)(layers.ZeroPadding1D((0, count - 1))(values))
+
+    used = ops.expand_dims(ops.cast(mask, states.dtype), -1)
+    share = means(used)
+    return means(states * used) / ops.maximum(share, 1 / count), ops.squeeze(share > 0, -1)
