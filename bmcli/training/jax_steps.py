@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli.training.losses import example_losses, example_metrics
-from bmcli.training.steps import GroupResult
+from bmcli.training.steps import GroupResult, Loop
 
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import Task
     from bmcli.training.feed import Group
     from bmcli.training.steps import Finish
 
@@ -27,32 +26,16 @@ State = tuple[list[Any], list[Any], list[Any], list[Any]]
 """Values of the trainable, the other, the optimizer's and the averaged variables."""
 
 
-class StepLoop:
+class StepLoop(Loop):
     """A `steps.Loop`."""
 
-    def __init__(
-        self,
-        model: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
-        task: Task,
-        finish: Finish,
-        *,
-        ema: float | None,
-        xla: bool = False,
-    ) -> None:
+    def __init__(self, *arguments: Any, xla: bool = True, ema: float | None) -> None:
         import jax
-        import keras
 
-        self.model = model
-        self.optimizer = optimizer
-        self.task = task
-        self.finish = finish
-        self.ema = ema
-        self.average = [
-            keras.Variable(v.numpy(), dtype="float32", trainable=False, name=f"average_{i}")
-            for i, v in enumerate(model.trainable_variables if ema is not None else [])
-        ]
-        self._rate = next(i for i, v in enumerate(optimizer.variables) if v is optimizer.learning_rate)
+        super().__init__(*arguments, ema=ema)
+        self._rate = next(
+            i for i, v in enumerate(self.optimizer.variables) if v is self.optimizer.learning_rate
+        )
         self._compiled = jax.jit(self._step, donate_argnums=0)
 
     def run(self, group: Group, rates: np.ndarray) -> GroupResult:

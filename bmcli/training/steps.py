@@ -6,9 +6,10 @@ the group; these loops do both, at the same throughput (see benchmarks/throughpu
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import keras
@@ -35,18 +36,37 @@ class GroupResult:
     finite: bool
 
 
-class Loop(Protocol):
-    """Trains its model in place.
+class Loop(ABC):
+    """Trains its model in place; arguments as in `make_loop`.
 
     average: with `ema`, the averaged trainable weights, float32 variables in the order of
     `model.trainable_variables`; else empty.
     """
 
-    average: list[keras.Variable]
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        task: Task,
+        finish: Finish,
+        *,
+        ema: float | None,
+    ) -> None:
+        import keras
 
+        self.model = model
+        self.optimizer = optimizer
+        self.task = task
+        self.finish = finish
+        self.ema = ema
+        self.average = [
+            keras.Variable(v.numpy(), dtype="float32", trainable=False, name=f"average_{i}")
+            for i, v in enumerate(model.trainable_variables if ema is not None else [])
+        ]
+
+    @abstractmethod
     def run(self, group: Group, rates: np.ndarray) -> GroupResult:
         """Take the steps of `group` with the learning rates `rates` (float32 [steps])."""
-        ...
 
 
 def make_loop(

@@ -9,43 +9,24 @@ import numpy as np
 
 from bmcli.training.fused_layers import fuse
 from bmcli.training.losses import example_losses, example_metrics
-from bmcli.training.steps import GroupResult
+from bmcli.training.steps import GroupResult, Loop
 
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import Task
     from bmcli.training.feed import Group
     from bmcli.training.steps import Finish
 
 
-class StepLoop:
+class StepLoop(Loop):
     """A `steps.Loop`."""
 
-    def __init__(
-        self,
-        model: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
-        task: Task,
-        finish: Finish,
-        *,
-        ema: float | None,
-        xla: bool = False,
-    ) -> None:
-        import keras
+    def __init__(self, model: keras.Model, *arguments: Any, xla: bool = False, ema: float | None) -> None:
         import tensorflow as tf
 
+        super().__init__(model, *arguments, ema=ema)
         if not xla:  # which would only be kept from fusing them itself
             fuse(model)
-        self.model = model
-        self.optimizer = optimizer
-        self.task = task
-        self.finish = finish
-        self.ema = ema
-        self.average = [
-            keras.Variable(v.numpy(), dtype="float32", trainable=False, name=f"average_{i}")
-            for i, v in enumerate(model.trainable_variables if ema is not None else [])
-        ]
         self.xla = xla
         self._one = tf.function(self._step, jit_compile=True) if xla else self._step
         # The number of steps is dynamic, so that a group may grow without being compiled anew.
