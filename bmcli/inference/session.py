@@ -6,8 +6,9 @@ Through ONNX Runtime neither TensorFlow nor Keras is imported, and no code of th
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -65,6 +66,11 @@ def open_session(
     return KerasSession(model)
 
 
+PART = 64
+"""So many inputs one core answers at a time. Each core with batches of its own is a fifth to a quarter faster
+than all cores together on one batch after the other, and small batches stay in the cache
+(benchmarks/predict.py)."""
+
 _DTYPES = {"tensor(int32)": np.dtype("int32"), "tensor(float)": np.dtype("float32")}
 
 
@@ -79,28 +85,16 @@ class OnnxSession:
     engine: Literal["onnx", "keras"] = "onnx"
 
     def __init__(self, model: bytes, *, origin: str = MODEL_ONNX, threads: int | None = None) -> None:
-        # It would keep a record of every use in the home folder, and bm tells nobody anything.
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or available_cores()
-        options.inter_op_num_threads = 1
-        # Idle workers sleep instead of burning a core between batches, which on few cores slows the
-        # preprocessing that runs beside them.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4
-        # The model is the whole file: without this, its weights may lie in others of the working directory.
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
         self._origin = origin
+        self._model = model
+        self._cores = threads or available_cores()
         hint = "`bm export RUN --format onnx` makes it again"
         try:
-            self._session = onnxruntime.InferenceSession(
-                model, sess_options=options, providers=["CPUExecutionProvider"]
-            )
+            self._shared = _opened(model, threads=self._cores)
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base
             raise IntegrityError(f"{origin} is damaged: {_first_line(error)}", hint=hint) from error
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        self._single: Any = None
+        inputs, outputs = self._shared.get_inputs(), self._shared.get_outputs()
         if (
             [i.name for i in inputs] != ["input"]
             or [o.name for o in outputs] != ["output"]
@@ -114,13 +108,22 @@ class OnnxSession:
 
     def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
         """See Session; IntegrityError where the model cannot be run, or answers in another shape."""
-        parts = [self._answer(batch) for batch in _batches(inputs, batch_size)]
-        return np.concatenate(parts) if parts else np.zeros((0, self.width), np.float32)
+        if not len(inputs):
+            return np.zeros((0, self.width), np.float32)
+        if self._cores == 1 or len(inputs) <= PART:
+            return np.concatenate([self._answer(self._shared, b) for b in _batches(inputs, batch_size)])
+        if self._single is None:
+            self._single = _opened(self._model, threads=1)
+        size = max(1, min(PART, batch_size // self._cores))
+        with ThreadPoolExecutor(self._cores, thread_name_prefix="bm-predict") as pool:
+            return np.concatenate(
+                list(pool.map(lambda b: self._answer(self._single, b), _batches(inputs, size)))
+            )
 
-    def _answer(self, batch: np.ndarray) -> np.ndarray:
+    def _answer(self, session: Any, batch: np.ndarray) -> np.ndarray:
         batch = np.ascontiguousarray(batch, dtype=self._dtype)
         try:
-            (output,) = self._session.run(["output"], {"input": batch})
+            (output,) = session.run(["output"], {"input": batch})
         except Exception as error:
             reason = _first_line(error)
             if "allocate" in reason or "bad_alloc" in reason:
@@ -158,8 +161,25 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _batches(inputs: np.ndarray, size: int) -> list[np.ndarray]:
-    return [_trimmed(inputs[start : start + size]) for start in range(0, len(inputs), size)]
+def _opened(model: bytes, *, threads: int) -> Any:
+    # It would keep a record of every use in the home folder, and bm tells nobody anything.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Idle workers sleep instead of burning a core between batches, which on few cores slows the
+    # preprocessing that runs beside them.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    # The model is the whole file: without this, its weights may lie in others of the working directory.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    return onnxruntime.InferenceSession(model, sess_options=options, providers=["CPUExecutionProvider"])
+
+
+def _batches(inputs: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    return (_trimmed(inputs[start : start + size]) for start in range(0, len(inputs), size))
 
 
 def _trimmed(batch: np.ndarray) -> np.ndarray:
