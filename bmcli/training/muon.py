@@ -19,7 +19,8 @@ class Muon(keras.optimizers.Optimizer):
     """Muon for kernels of hidden layers; momentum (Nesterov) for all else.
 
     learning_rate: for the kernels; what the schedule does to it, it does to the other rates in proportion.
-    head_rate, bias_rate: of the layer called 'head', and of everything with one axis.
+    head_rate, norm_rate, bias_rate: of the layer called 'head', of the gains and offsets of normalisations,
+    and of all other biases.
     decay: share of each weight outside the kernels taken away per step at the full rate.
     """
 
@@ -30,6 +31,7 @@ class Muon(keras.optimizers.Optimizer):
         momentum: float,
         iterations: int,
         head_rate: float,
+        norm_rate: float,
         bias_rate: float,
         other_momentum: float,
         decay: float,
@@ -40,6 +42,7 @@ class Muon(keras.optimizers.Optimizer):
         self.momentum = momentum
         self.newton_schulz = iterations
         self.head_rate = head_rate
+        self.norm_rate = norm_rate
         self.bias_rate = bias_rate
         self.other_momentum = other_momentum
         self.decay = decay
@@ -52,7 +55,12 @@ class Muon(keras.optimizers.Optimizer):
         self.velocities = [self.add_variable_from_reference(v, name="velocity") for v in variables]
         # Remembered: on TensorFlow a step is given the backend's variables, which have no path.
         self.kernels = [is_kernel(v) for v in variables]
-        self.rates = [self.head_rate if v.path.startswith("head/") else self.bias_rate for v in variables]
+        self.rates = [self._rate(v) for v in variables]
+
+    def _rate(self, variable: Any) -> float:
+        if variable.path.startswith("head/"):
+            return self.head_rate
+        return self.norm_rate if variable.name in ("gamma", "beta") else self.bias_rate
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """See keras.optimizers.Optimizer."""

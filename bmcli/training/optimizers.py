@@ -127,8 +127,11 @@ class Muon(Optimizer):
         3, description="Newton-Schulz iterations that make a step orthogonal."
     )
     head_learning_rate: Annotated[float, Field(gt=0)] = Field(0.02, description="Peak step size of the head.")
+    norm_learning_rate: Annotated[float, Field(gt=0)] = Field(
+        0.02, description="Peak step size of the gains and offsets of normalisations."
+    )
     bias_learning_rate: Annotated[float, Field(gt=0)] = Field(
-        0.02, description="Peak step size of biases, gains and offsets."
+        0.02, description="Peak step size of other biases."
     )
     other_momentum: Rate = Field(0.85, description="Share of the others' last step that is kept.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(
@@ -153,6 +156,7 @@ class Muon(Optimizer):
             momentum=self.momentum,
             iterations=self.iterations,
             head_rate=self.head_learning_rate,
+            norm_rate=self.norm_learning_rate,
             bias_rate=self.bias_learning_rate,
             other_momentum=self.other_momentum,
             decay=self.weight_decay,

@@ -53,3 +53,20 @@ def test_orthogonalised_keeps_the_shape(shape: tuple[int, ...]) -> None:
     assert result.shape == shape
     singular = np.linalg.svd(result.reshape(-1, shape[-1]), compute_uv=False)
     assert singular.min() > 0.5 and singular.max() < 1.3
+
+
+def test_offsets_of_normalisations_have_a_rate_of_their_own() -> None:
+    """At theirs the bias of a layer before one runs away: nothing but the running statistics hold it."""
+    import keras
+
+    inputs = keras.Input((4, 4, 3), name="input")
+    x = keras.layers.Conv2D(5, 1, name="whitening")(inputs)
+    x = keras.layers.BatchNormalization(name="group1_norm")(x)
+    weights = keras.Model(inputs, x).trainable_variables
+    by_name = {v.name: v for v in weights}
+    optimizer: Any = OPTIMIZERS.get("muon")(norm_learning_rate=64.0, bias_learning_rate=1.0, other_momentum=0)
+    rule = optimizer.build(list(weights))
+    before = {name: v.numpy().copy() for name, v in by_name.items()}
+    rule.apply([keras.ops.ones(v.shape) for v in weights], list(weights))
+    moved = {name: np.unique(before[name] - v.numpy()) for name, v in by_name.items() if name != "kernel"}
+    assert moved == {"bias": [1.0], "gamma": [64.0], "beta": [64.0]}
