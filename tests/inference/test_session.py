@@ -42,6 +42,24 @@ def test_batches_come_back_in_order():
     np.testing.assert_allclose(whole, np.exp(inputs) / np.exp(inputs).sum(1, keepdims=True), rtol=1e-6)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_many_inputs_come_back_in_order_whichever_core_answers(threads):
+    inputs = np.random.default_rng(0).normal(size=(1_003, 3)).astype(np.float32)
+    one_by_one = np.concatenate(
+        [OnnxSession(onnx_model(), threads=1).predict(row[None]) for row in inputs[:9]]
+    )
+    session = OnnxSession(onnx_model(), threads=threads)
+    whole = session.predict(inputs)
+    np.testing.assert_array_equal(whole[:9], one_by_one)
+    for size in (1, 70, 5_000):
+        np.testing.assert_array_equal(session.predict(inputs, batch_size=size), whole)
+
+
+def test_a_failure_on_one_core_is_the_failure_of_all():
+    with pytest.raises(IntegrityError, match="cannot be run"):
+        OnnxSession(onnx_model(), threads=2).predict(np.zeros((500, 4), np.float32))
+
+
 def test_nothing_in_nothing_out():
     assert OnnxSession(onnx_model()).predict(np.zeros((0, 3), np.float32)).shape == (0, 3)
 
