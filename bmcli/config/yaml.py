@@ -290,6 +290,8 @@ class _Document:
         message, hint = f"not valid YAML: {problem}", None
         if rest.startswith("\t"):
             message, hint = "a tab where only spaces may stand", "indent with spaces"
+        elif "maximum nesting depth" in problem:  # PyYAML >= 6.0.4 looks ahead, and gives up by itself
+            message = f"nested deeper than {MAX_DEPTH} levels"
         elif "cannot start any token" in problem:
             message, hint = f"'{rest[:1]}' cannot begin a value", "put the text in quotes"
         elif "mapping values are not allowed" in problem:

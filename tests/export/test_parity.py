@@ -181,14 +181,16 @@ def test_predictions_differ_between_inputs(case):
 def test_padding_does_not_matter(case):
     if case.spec.kind != "text":
         pytest.skip("texts only")
-    session = OnnxSession(case.onnx)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(case.onnx, providers=["CPUExecutionProvider"])
     for row, expected in zip(case.inputs[-6:], case.expected[-6:], strict=True):
         used = np.flatnonzero(row)
         shortest = row[: used[-1] + 1] if len(used) else row[:1]
         for tokens in (shortest, row):
             # Straight to both engines: KerasSession and OnnxSession would cut the padding off.
             in_keras = np.asarray(case.model(tokens[None]))
-            in_onnx = session._session.run(None, {"input": tokens[None]})[0]
+            in_onnx = session.run(None, {"input": tokens[None]})[0]
             assert compare(in_keras, expected[None]).agrees
             assert compare(in_onnx, expected[None]).agrees
 
