@@ -28,13 +28,13 @@ _EXAMPLE_INPUT = {"image": "PICTURE", "text": "--text 'SOME TEXT'", "table": "TA
 
 def header(run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> list[tuple[str, str]]:
     """(label, text) of the lines above the table of epochs; the first label is the run's id."""
-    from bmcli.runs.environment import usable_cores
+    from bmcli.cores import available_cores
 
     config, bundle, training = experiment.config, experiment.bundle, experiment.config.training
     optimizer: Any = training.optimizer
     schedule: Any = training.schedule
     rate = getattr(optimizer, "learning_rate", None)
-    device = "GPU" if experiment.gpu else f"CPU, {usable_cores()} cores"
+    device = "GPU" if experiment.gpu else f"CPU, {available_cores()} cores"
     if getattr(config.model, "closed_form", False):
         parts = ["solved in closed form"]
     else:

@@ -8,7 +8,6 @@ texts as UTF-8 with their lengths, columns by name.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from bmcli.cores import available_cores
 from bmcli.data.bundle import Images, Split, Table
 
 
@@ -47,9 +47,11 @@ def _add_examples(add: Callable[[Any], None], split: Split, digests: Mapping[str
             _add_array(add, examples.arrays)
         else:
             paths = examples.paths or ()
-            with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
-                for digest in pool.map(lambda p: digests.get(p) or _digest(p), paths):
-                    add(digest)
+            unknown = [path for path in paths if not digests.get(path)]
+            with ThreadPoolExecutor(min(32, available_cores())) as pool:
+                read = pool.map(_digest, unknown)
+                for path in paths:
+                    add(digests.get(path) or next(read))
     elif isinstance(examples, Table):
         for column, values in examples.columns.items():
             _add_texts(add, [column, values.dtype.kind])

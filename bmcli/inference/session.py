@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from bmcli.cores import available_cores
 from bmcli.errors import IntegrityError, ResourceError
 from bmcli.runs.layout import MODEL_ONNX, PREPROCESSING
 
@@ -154,11 +155,6 @@ class KerasSession:
         # Not cut to the tokens used, as ONNX Runtime's batches are: TensorFlow would trace every length anew.
         outputs = self._model.predict(inputs, batch_size=batch_size, verbose=0)
         return np.asarray(outputs, dtype=np.float32)
-
-
-def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _opened(model: bytes, *, threads: int) -> Any:

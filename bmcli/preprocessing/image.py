@@ -166,7 +166,7 @@ class ImagePreprocessing:
             step = max(1, CHUNK_BYTES // self.picture_bytes)
             starts = range(0, len(source), step)
             chunks = (source[np.arange(start, min(start + step, len(source)))] for start in starts)
-            found = np.sum([sums(pictures) for pictures in chunks], axis=0)
+            found = np.sum([sums(pictures).sum(axis=0) for pictures in chunks], axis=0)
         count = len(source) * self.height * self.width
         total, squares = ([int(number) for number in row] for row in found)
         # The difference in whole numbers: of two large, close floats it would lose its digits.

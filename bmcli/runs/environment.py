@@ -16,6 +16,7 @@ from typing import Any
 
 from bmcli import backend
 from bmcli._version import __version__
+from bmcli.cores import available_cores
 
 _PACKAGES = (
     "keras",
@@ -107,7 +108,7 @@ def hardware(gpus: Sequence[str] = ()) -> dict[str, Any]:
 
     return {
         "cpu": cpu_model(),
-        "cores": usable_cores(),
+        "cores": available_cores(),
         "memory": int(psutil.virtual_memory().total),
         "gpus": list(gpus),
     }
@@ -187,13 +188,6 @@ def _cached(group: Path) -> int | None:
     except OSError:
         return None
     return int(found.group(1)) if found else None
-
-
-def usable_cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def cpu_model() -> str:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bmcli.data.readers.images import MAX_PIXELS, decode, probe
+from bmcli.data.readers import images
+from bmcli.data.readers.images import MAX_PIXELS, Wish, decode, probe
 from bmcli.errors import DataError
 from tests.data.conftest import picture
 
@@ -167,6 +168,41 @@ def test_probe_finds_all_of_them_and_measures_the_rest(tmp_path: Path) -> None:
     assert found.digests[n] == hashlib.sha256(good["wide.png"].read_bytes()).digest()
 
 
+@pytest.mark.parametrize("cache_bytes", [0, 5 * 8 * 8 * 3, 2**30])
+def test_processes_find_what_threads_find(tmp_path: Path, monkeypatch, cache_bytes: int) -> None:
+    broken = broken_files(tmp_path)
+    for i in range(9):
+        colours = np.random.default_rng(i).integers(0, 256, (20, 20 + i % 3, 3), dtype=np.uint8)
+        Image.fromarray(colours).save(tmp_path / f"{i}.jpg")
+    paths = [str(tmp_path / name) for name in (*(f"{i}.jpg" for i in range(9)), *broken)] * 2
+    monkeypatch.setattr(images, "CHUNK", 4)
+    wish = Wish((8, 8), 3, cache_bytes)
+    in_threads = probe(paths, wish=wish)
+    monkeypatch.setattr(images, "MANY", 1)
+    told: list[tuple[int, int]] = []
+    in_processes = probe(paths, wish=wish, progress=lambda *step: told.append(step))
+    assert in_processes.problems == in_threads.problems and len(in_threads.problems) == 2 * len(broken)
+    assert in_processes.digests == in_threads.digests
+    for part in ("sizes", "grey"):
+        assert (getattr(in_processes, part) == getattr(in_threads, part)).all()
+    kept = in_threads.decoded.rows
+    assert (in_processes.decoded.rows == kept).all()
+    assert (in_processes.decoded.sums == in_threads.decoded.sums).all()
+    good = [row for i, row in enumerate(kept) if row >= 0 and i not in in_threads.problems]
+    assert (in_processes.decoded.pictures[good] == in_threads.decoded.pictures[good]).all()
+    assert (kept >= 0).sum() == min(len(paths), cache_bytes // (8 * 8 * 3))
+    for i in np.flatnonzero(kept[:9] >= 0):
+        assert (in_threads.decoded.pictures[kept[i]] == decode(paths[i], (8, 8), 3)).all()
+    assert told[-1] == (len(paths), len(paths)) and told == sorted(told)
+
+
+def test_pictures_unlike_the_first_are_not_kept(tmp_path: Path) -> None:
+    paths = [str(picture(tmp_path / f"{i}.png", size=(8, 8))) for i in range(17)]
+    assert probe(paths, wish=Wish(cache_bytes=2**20)).decoded is not None
+    paths.insert(1, str(picture(tmp_path / "wide.png", size=(9, 8))))
+    assert probe(paths, wish=Wish(cache_bytes=2**20)).decoded is None
+
+
 def test_pillows_own_bomb_limit_is_ours() -> None:
     assert Image.MAX_IMAGE_PIXELS == MAX_PIXELS
 
@@ -199,6 +235,37 @@ def test_any_damaged_file_is_a_picture_or_is_named(
         assert len(error.problems) == 1 and error.problems[0].message
     else:
         assert array.shape == (5, 4, 3) and array.dtype == np.uint8
+        assert (array == _by_pillow(bytes(spoiled[:kept]), (5, 4), 3)).all()
+
+
+def _by_pillow(data: bytes, size: tuple[int, int] | None, channels: int | None) -> np.ndarray:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "_plain_jpeg", lambda data, size: None)
+        return decode(data, size, channels)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    mode=st.sampled_from(["L", "RGB", "RGB", "CMYK"]),
+    options=st.fixed_dictionaries(
+        {
+            "quality": st.integers(1, 100),
+            "progressive": st.booleans(),
+            "subsampling": st.sampled_from(["4:4:4", "4:2:2", "4:2:0"]),
+            "restart_marker_blocks": st.integers(0, 3),
+        }
+    ),
+    size=st.none() | st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    channels=st.sampled_from([None, 1, 3]),
+    seed=st.integers(0, 9),
+)
+def test_a_plain_jpeg_has_pillows_pixels(shape, mode, options, size, channels, seed) -> None:
+    """Two builds of libjpeg-turbo: predictions must not depend on which of them read the picture."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    data = encoded(Image.fromarray(coarse).resize(shape[::-1]).convert(mode), "JPEG", **options)
+    assert (images._plain_jpeg(data, None) is None) == (mode == "CMYK")
+    assert (decode(data, size, channels) == _by_pillow(data, size, channels)).all()
 
 
 @settings(max_examples=100, deadline=None)

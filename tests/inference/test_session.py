@@ -11,8 +11,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from bmcli.cores import available_cores
 from bmcli.errors import IntegrityError
-from bmcli.inference.session import OnnxSession, available_cores
+from bmcli.inference.session import OnnxSession
 
 
 def onnx_model(

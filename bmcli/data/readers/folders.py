@@ -37,8 +37,8 @@ class Scan:
 def kind_of(root: Path) -> str | None:
     """'image' or 'text', by the suffix that more files have; None where no file has one."""
     counts = {"image": 0, "text": 0}
-    for path in _walk(root, root.resolve(), [], set()):
-        suffix = path.suffix.lower()
+    for entry in _walk(root, root.resolve(), [], set()):
+        suffix = _suffix(entry)
         counts["image"] += suffix in images.SUFFIXES
         counts["text"] += suffix in TEXT_SUFFIXES
         if counts["image"] + counts["text"] >= 1000:  # enough to know
@@ -58,8 +58,8 @@ def scan(root: Path, suffixes: frozenset[str]) -> Scan:
         if folder != root:
             found.folders[split] = folder.name
         found.files[split] = []
-        for path in _walk(folder, root.resolve(), found.problems, set()):
-            _sort(path, folder, root, suffixes, found, split)
+        for entry in _walk(folder, root.resolve(), found.problems, set()):
+            _sort(entry, folder, root, suffixes, found, split)
         found.files[split].sort()
         if split == "train" and found.files[split]:
             found.problems += _classes_without_files(folder, root, found)
@@ -93,20 +93,26 @@ def _layout(root: Path) -> str:
     return f"one folder per class: {root.name}/daisy/1.jpg, or {root.name}/train/daisy/1.jpg"
 
 
-def _sort(path: Path, folder: Path, root: Path, suffixes: frozenset[str], found: Scan, split: str) -> None:
-    name = path.relative_to(root).as_posix()
+def _suffix(entry: os.DirEntry[str]) -> str:
+    return os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - a Path per file takes most of the time
+
+
+def _sort(
+    entry: os.DirEntry[str], folder: Path, root: Path, suffixes: frozenset[str], found: Scan, split: str
+) -> None:
+    name = entry.path[len(os.path.join(root, "")) :].replace(os.sep, "/")  # noqa: PTH118
     inner = name.split("/")[0 if folder == root else 1 :]  # a split folder lies directly in the root
     problem = None
     if _shown(name) != name:
         problem = "its name is not UTF-8"
     elif len(inner) < 2:
         problem = _LOOSE
-    elif path.suffix.lower() not in suffixes:
+    elif _suffix(entry) not in suffixes:
         problem = f"not one of {', '.join(sorted(suffixes))}"
-    elif not path.is_file():
-        problem = "a link to nothing" if path.is_symlink() else "not a regular file"
+    elif not (os.path.isfile(entry.path) if entry.is_symlink() else entry.is_file()):  # noqa: PTH113
+        problem = "a link to nothing" if entry.is_symlink() else "not a regular file"
     if problem is None:
-        found.files[split].append((name, str(path), inner[0]))
+        found.files[split].append((name, os.path.normpath(entry.path), inner[0]))
     else:
         found.problems.append(Problem(problem, Place(_shown(name))))
 
@@ -145,23 +151,24 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
     return sorted(kept, key=lambda entry: entry.name)
 
 
-def _walk(folder: Path, root: Path, problems: list[Problem], above: set[str]) -> Iterator[Path]:
+def _walk(folder: Path, root: Path, problems: list[Problem], above: set[str]) -> Iterator[os.DirEntry[str]]:
     """Every file below; links that leave `root` (resolved) or lead back above themselves become problems."""
     real = os.path.realpath(folder)
     above = above | {real}
     for entry in _entries(folder):
-        path = Path(entry.path)
         if entry.is_symlink():
             target = os.path.realpath(entry.path)
             inside = target == str(root) or target.startswith(f"{root}{os.sep}")
             if not inside or target in above:
                 what = "a link that leaves the folder" if not inside else "a link back to a folder above it"
-                problems.append(Problem(what, Place(_shown(_relative(target_of=path, root=root)))))
+                problems.append(
+                    Problem(what, Place(_shown(_relative(target_of=Path(entry.path), root=root))))
+                )
                 continue
         if _is_folder(entry):
-            yield from _walk(path, root, problems, above)
+            yield from _walk(Path(entry.path), root, problems, above)
         else:
-            yield path
+            yield entry
 
 
 def _relative(*, target_of: Path, root: Path) -> str:

@@ -1,4 +1,7 @@
-"""From picture files to arrays: one way for training, evaluation and prediction. NumPy and Pillow only.
+"""From picture files to arrays: one way for training, evaluation and prediction.
+
+Pillow says what a picture is. A plain JPEG that need not be reduced goes through simplejpeg instead, which
+gives the same pixels (both are libjpeg-turbo) in a third of the time; whatever it objects to is Pillow's.
 
 What `decode` does, in this order:
 
@@ -16,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import math
 import os
 import stat
@@ -23,17 +27,21 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
+from bmcli.cores import available_cores
 from bmcli.data.bundle import Decoded
+from bmcli.data.readers._processes import in_order
 from bmcli.errors import DataError, Place, Problem
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
@@ -50,8 +58,15 @@ _one_large = threading.Lock()
 DRAFT = 1.5
 """A JPEG reduced on the way keeps this many times the wanted size: what the decoder leaves out is then beyond
 what the resizing would keep. It differs by about one grey level in 255 from resizing the whole picture."""
-CHUNK = 32
-"""Files one thread takes in one go: many are so small that handing them round would cost more."""
+CHUNK = 128
+"""Files looked at in one go, at most: many are so small that handing them round would cost more."""
+CHUNK_BYTES = 2**20
+"""Bytes of pictures decoded in one go while looking."""
+SMALL_BYTES, SOME = 3 * 2**10, 8
+"""Where some files are smaller on average, one thread decodes them faster than several, which would wait for
+the interpreter's lock after each of the many short calls."""
+MANY = 5_000
+"""So many files are worth the third of a second that processes take to start."""
 GUESSED_FROM = 16
 """How many pictures say what the others are probably like."""
 LARGEST_AS_IT_IS = 128 * 128
@@ -75,7 +90,7 @@ def decode(
     name = source if isinstance(source, str) else "image"
     try:
         data = _read(source) if isinstance(source, str) else source
-        with _opened(data) as image, _room_for(image):
+        with _plain_jpeg(data, size) or _opened(data) as image, _room_for(image):
             return _as_array(image, size, channels)
     except _FAILURES as error:
         problem = Problem(_reason(error), Place(name))
@@ -83,9 +98,9 @@ def decode(
 
 
 def decode_into(pictures: np.ndarray, paths: Sequence[str], positions: np.ndarray) -> dict[int, str]:
-    """Decode the i-th of `paths` into `pictures[positions[i]]`, in threads; i -> what is wrong with it.
+    """Decode the i-th of `paths` into `pictures[positions[i]]`, in threads where it pays.
 
-    pictures: uint8 [N, height, width, 1 or 3].
+    pictures: uint8 [N, height, width, 1 or 3]. Returns i -> what is wrong with it.
     """
     size, channels = pictures.shape[1:3], pictures.shape[3]
     assert channels in (1, 3)
@@ -99,8 +114,10 @@ def decode_into(pictures: np.ndarray, paths: Sequence[str], positions: np.ndarra
                 problems[i] = error.problems[0].message
         return problems
 
+    if sum(map(_bytes, paths[:SOME])) < SMALL_BYTES * len(paths[:SOME]):
+        return work(range(len(paths)))
     # A batch is fewer files than the threads would take at once; two turns each even out the large ones.
-    step = min(CHUNK, -(-len(paths) // (2 * _threads())) or 1)
+    step = min(CHUNK // 4, -(-len(paths) // (2 * _threads())) or 1)
     chunks = [range(start, min(start + step, len(paths))) for start in range(0, len(paths), step)]
     return {i: what for problems in pool().map(work, chunks) for i, what in problems.items()}
 
@@ -126,8 +143,15 @@ def pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_threads(), thread_name_prefix="bm-decode")
 
 
+def _bytes(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - called for every batch
+    except OSError:
+        return 0
+
+
 def _threads() -> int:
-    return min(32, os.cpu_count() or 1)
+    return min(32, available_cores())
 
 
 @dataclass(frozen=True)
@@ -168,30 +192,45 @@ def probe(
     shape = _foreseen(paths, wish) if wish is not None else None
     decoded = _with_room(len(paths), shape, wish.cache_bytes) if wish is not None and shape else None
     alike = wish is not None and wish.size is None
-    unlike = threading.Event()
     sizes = np.zeros((len(paths), 2), np.int32)
     grey = np.zeros(len(paths), bool)
     digests: list[bytes] = []
     problems: dict[int, str] = {}
+    step = max(1, min(CHUNK, CHUNK_BYTES // math.prod(shape))) if shape is not None else CHUNK
 
-    def work(some: range) -> list[_Look]:
-        looks = []
-        for i in some:
-            looks.append(look := _look(paths[i], None if unlike.is_set() else decoded, i))
-            if decoded is not None and alike and look.problem is None and look.size != decoded.size:
-                unlike.set()
-        return looks
+    def tasks() -> Iterator[tuple[Sequence[str], tuple[int, int, Literal[1, 3]] | None, np.ndarray]]:
+        for start in range(0, len(paths), step):
+            some = slice(start, start + step)
+            kept = decoded.rows[some] >= 0 if decoded is not None else np.zeros(0, bool)
+            yield paths[some], shape if decoded is not None else None, kept
 
-    chunks = [range(start, min(start + CHUNK, len(paths))) for start in range(0, len(paths), CHUNK)]
-    for looks in pool().map(work, chunks):
-        for i, look in enumerate(looks, start=len(digests)):
-            sizes[i], grey[i] = look.size, look.grey
-            if look.problem is not None:
-                problems[i] = look.problem
-        digests += [look.digest for look in looks]
+    for found in in_order(_look_at, tasks()) if len(paths) >= MANY else _in_threads(_look_at, tasks()):
+        start, end = len(digests), len(digests) + len(found.digests)
+        sizes[start:end], grey[start:end] = found.sizes, found.grey
+        problems |= {start + i: what for i, what in found.problems.items()}
+        digests += found.digests
+        if decoded is not None:
+            usable = [i for i in range(start, end) if i not in problems]
+            if alike and (sizes[usable] != decoded.size).any():
+                decoded = None
+            elif found.pictures is not None:
+                rows = decoded.rows[usable]
+                decoded.pictures[rows[rows >= 0]] = found.pictures
+                decoded.sums[usable] = found.sums
         if progress is not None:
-            progress(len(digests), len(paths))
-    return Probe(sizes, grey, tuple(digests), problems, None if unlike.is_set() else decoded)
+            progress(end, len(paths))
+    return Probe(sizes, grey, tuple(digests), problems, decoded)
+
+
+def _in_threads(work: Callable[..., _Looks], tasks: Iterable[tuple[Any, ...]]) -> Iterator[_Looks]:
+    """`work(*task)` of each task, in their order; a few ahead, for their pictures take memory."""
+    running: deque[Future[_Looks]] = deque()
+    for task in tasks:
+        running.append(pool().submit(work, *task))
+        if len(running) >= 3 * _threads():
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
 
 
 def _foreseen(paths: Sequence[str], wish: Wish) -> tuple[int, int, Literal[1, 3]] | None:
@@ -216,15 +255,20 @@ def kept_rows(count: int, kept: int) -> np.ndarray:
 
 
 def sums(pictures: np.ndarray) -> np.ndarray:
-    """uint64 [2, channels]: sums of the pixels and of their squares, of uint8 [..., width, channels]."""
-    *_, width, channels = pictures.shape
-    lines = pictures.reshape(-1, width * channels)
-    total = np.zeros((2, width * channels))
-    for start in range(0, len(lines), 256):
+    """Sums of each picture's pixels and of their squares: uint64 [n, 2, channels].
+
+    pictures: uint8 [n, height, width, channels].
+    """
+    count, height, width, channels = pictures.shape
+    lines = pictures.reshape(count, height, width * channels)
+    totals = np.zeros((count, 2, width * channels))
+    few = max(1, 2**17 // max(lines[:1].size, 1))  # in float32 they still fit into the cache
+    for first, top in itertools.product(range(0, count, few), range(0, height, 256)):
         # 256 squares of 255 are still exact in float32, and whatever fits into memory is in float64.
-        wide = lines[start : start + 256].astype(np.float32)
-        total += wide.sum(axis=0), np.einsum("ij,ij->j", wide, wide)
-    return total.astype(np.uint64).reshape(2, width, channels).sum(axis=1)
+        wide = lines[first : first + few, top : top + 256].astype(np.float32)
+        totals[first : first + few, 0] += wide.sum(axis=1)
+        totals[first : first + few, 1] += np.einsum("nij,nij->nj", wide, wide)
+    return totals.astype(np.uint64).reshape(count, 2, width, channels).sum(axis=2)
 
 
 def _with_room(count: int, shape: tuple[int, int, Literal[1, 3]], cache_bytes: int) -> Decoded:
@@ -234,33 +278,62 @@ def _with_room(count: int, shape: tuple[int, int, Literal[1, 3]], cache_bytes: i
     return Decoded(pictures, kept_rows(count, kept), np.zeros((count, 2, shape[2]), np.uint64))
 
 
-def _put(picture: np.ndarray, decoded: Decoded, position: int) -> None:
-    if (row := decoded.rows[position]) >= 0:
-        decoded.pictures[row] = picture
-    decoded.sums[position] = sums(picture)
-
-
 @dataclass(frozen=True)
+class _Looks:
+    """What n files hold: sizes, grey, digests and problems as in Probe.
+
+    Of the usable ones, where pictures were wanted: sums uint64 [m, 2, channels] and those pictures to be
+    kept, uint8 [k, height, width, channels].
+    """
+
+    sizes: np.ndarray
+    grey: np.ndarray
+    digests: list[bytes]
+    problems: dict[int, str]
+    sums: np.ndarray | None = None
+    pictures: np.ndarray | None = None
+
+
+@dataclass
 class _Look:
     size: tuple[int, int] = (0, 0)
     grey: bool = False
     digest: bytes = b""
     problem: str | None = None
+    picture: np.ndarray | None = None
 
 
-def _look(path: str, decoded: Decoded | None = None, position: int = 0) -> _Look:
-    """What the file holds; where `decoded` is given, the picture goes there."""
+def _look_at(paths: Sequence[str], wanted: tuple[int, int, Literal[1, 3]] | None, kept: np.ndarray) -> _Looks:
+    """wanted: (height, width, channels) to decode as, if at all; kept: bool [n], which to hand back."""
+    looks = [_look(path, wanted) for path in paths]
+    there = [look.picture for look in looks if look.picture is not None]
+    usable = [look.picture is not None for look in looks]
+    found = _Looks(
+        np.array([look.size for look in looks], np.int32),
+        np.array([look.grey for look in looks]),
+        [look.digest for look in looks],
+        {i: look.problem for i, look in enumerate(looks) if look.problem is not None},
+    )
+    if not there:
+        return found
+    pictures = np.stack(there)
+    return replace(found, sums=sums(pictures), pictures=pictures[kept[usable]])
+
+
+def _look(path: str, wanted: tuple[int, int, Literal[1, 3]] | None = None) -> _Look:
+    """What the file holds; where `wanted` says how, decoded."""
     try:
         data = _read(path)
     except _FAILURES as error:
         return _Look(problem=_reason(error))
     digest = hashlib.sha256(data).digest()
+    picture = None
     try:
-        with _opened(data) as image, _room_for(image):
+        with _plain_jpeg(data, wanted[:2] if wanted else (1, 1)) or _opened(data) as image, _room_for(image):
             width, height = image.size
             grey = _is_grey(image)
-            if decoded is not None:
-                _put(_as_array(image, decoded.size, decoded.channels), decoded, position)
+            if wanted is not None:
+                picture = _as_array(image, wanted[:2], wanted[2])
             else:
                 image.draft(image.mode, (1, 1))
                 image.load()
@@ -268,7 +341,7 @@ def _look(path: str, decoded: Decoded | None = None, position: int = 0) -> _Look
                 width, height = height, width
     except _FAILURES as error:
         return _Look(digest=digest, problem=_reason(error))
-    return _Look((height, width), grey, digest)
+    return _Look((height, width), grey, digest, picture=picture)
 
 
 # What Pillow's decoders raise for files that are damaged in one way or another.
@@ -302,21 +375,57 @@ _TURNS = {
 """How a picture is set right, by its orientation."""
 
 
+# Python's own open() takes twice as long; without O_NONBLOCK opening a pipe would wait for ever.
+_HOW = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
 class _Unusable(ValueError):
     """A refusal of our own; its text is the reason."""
 
 
 def _read(path: str) -> bytes:
     try:
-        status = os.stat(path)  # noqa: PTH116 - called for every picture of a folder
+        file = os.open(path, _HOW)
     except FileNotFoundError:
         raise _Unusable("there is no such file") from None
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-        raise _Unusable("not a regular file")
-    if status.st_size > MAX_BYTES:
-        raise _Unusable(f"larger than {MAX_BYTES // 2**20} MiB")
-    with open(path, "rb") as file:  # noqa: PTH123
-        return file.read()
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise _Unusable("not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise _Unusable(f"larger than {MAX_BYTES // 2**20} MiB")
+        return _whole(file, status.st_size)
+    finally:
+        os.close(file)
+
+
+def _whole(file: int, size: int) -> bytes:
+    """One call for a file of `size`; more only where it is being changed, or is larger than a call gives."""
+    data = os.read(file, size + 1)
+    if len(data) == size:
+        return data
+    parts = [data]
+    while (part := os.read(file, 2**20)) and sum(map(len, parts)) <= MAX_BYTES:
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _plain_jpeg(data: bytes, size: tuple[int, int] | None) -> Image.Image | None:
+    """The picture of a JPEG that is sound, grey or YCbCr, says nothing of how it is to be turned, and is
+    wanted whole (see DRAFT); else None.
+    """
+    if not data.startswith(b"\xff\xd8\xff") or b"Exif\0" in data or b"://ns.adobe.com/xap/" in data:
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        if colours not in ("Gray", "YCbCr") or width * height > LARGE_PIXELS:
+            return None
+        if size is not None and min(width // int(DRAFT * size[1]), height // int(DRAFT * size[0])) >= 2:
+            return None
+        array = simplejpeg.decode_jpeg(data, "GRAY" if colours == "Gray" else "RGB")
+    except ValueError:
+        return None
+    return Image.fromarray(array[:, :, 0] if colours == "Gray" else array)
 
 
 def _opened(data: bytes) -> Image.Image:

@@ -1,0 +1,74 @@
+"""Work spread over processes, where threads would wait for each other more than they work.
+
+Decoding a small picture is a dozen calls of a few microseconds, each of which takes the interpreter's lock:
+two threads are slower at it than one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from bmcli.cores import available_cores
+
+Answer = TypeVar("Answer")
+IDLE_SECONDS = 30.0
+"""After so long without work a process ends, and gives back its memory."""
+
+
+def in_order(work: Callable[..., Answer], tasks: Iterable[tuple[Any, ...]]) -> Iterator[Answer]:
+    """`work(*task)` of each task, in their order; `work` and its answers must pickle.
+
+    Tasks are taken from the iterable as they are begun, a few ahead. Where a process is killed (by the
+    system, for want of memory, say), this one does the rest.
+    """
+    from loky import get_reusable_executor
+    from loky.process_executor import BrokenProcessPool
+
+    workers = available_cores()
+    running: deque[tuple[tuple[Any, ...], Any]] = deque()
+    executor: Any = get_reusable_executor(workers, timeout=IDLE_SECONDS, initializer=_begin)
+    broken = False
+
+    def finished() -> Answer:
+        nonlocal broken
+        task, future = running.popleft()
+        if future is not None:
+            try:
+                answer: Answer = future.result()
+            except BrokenProcessPool:
+                broken = True
+            else:
+                return answer
+        return work(*task)
+
+    for task in tasks:
+        future = None
+        if not broken:
+            try:
+                future = executor.submit(work, *task)
+            except BrokenProcessPool:
+                broken = True
+        running.append((task, future))
+        if len(running) >= 3 * workers or broken:
+            yield finished()
+    while running:
+        yield finished()
+
+
+def _begin() -> None:
+    # Ctrl-C reaches the whole group of processes; what it means is for the one that asked for the work.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """Or a process whose parent was killed would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)
