@@ -24,6 +24,14 @@ def figure(value: float | int | None) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
+INTERVAL = "95 % interval"
+
+
+def interval(value: tuple[float, float]) -> str:
+    """'0.871 – 0.926'"""
+    return f"{figure(value[0])} – {figure(value[1])}"
+
+
 def short(value: float) -> str:
     """A setting, without needless zeros: 1e-3, 0.05, 9.8e-4."""
     text = f"{value:.2g}"

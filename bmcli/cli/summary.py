@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bmcli.cli.figures import count, duration, figure, short, size
+from bmcli.cli.figures import INTERVAL, count, duration, figure, interval, short, size
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 from bmcli.untrusted import one_line
@@ -101,9 +101,12 @@ def _shown(evaluations: Sequence[Evaluation]) -> Evaluation:
 
 def evaluation_lines(evaluation: Evaluation, kind: str | None) -> list[str]:
     """One split's figures: the headline beside the trivial answer, what is weak, what is mixed up."""
-    lines = [f"{evaluation.split}, {evaluation.examples:,} {THINGS.get(kind or '', 'examples')}"]
+    head = f"{evaluation.split}, {evaluation.examples:,} {THINGS.get(kind or '', 'examples')}"
     baseline = evaluation.baseline
     beside = f"{one_line(baseline.name)}: {figure(baseline.value)}" if baseline is not None else ""
+    known = evaluation.intervals.get(evaluation.headline)
+    if known is not None:
+        beside = f"{interval(known)}    {beside}".rstrip()
     rows = [(evaluation.headline, figure(evaluation.metrics.get(evaluation.headline)), beside)]
     weakest = evaluation.weakest_class
     if weakest is not None:
@@ -116,6 +119,7 @@ def evaluation_lines(evaluation: Evaluation, kind: str | None) -> list[str]:
             )
         )
     width = max(len(value) for _, value, _ in rows)
+    lines = [head if known is None else f"{head:<{width + 24}}{INTERVAL}"]
     lines += [f"  {label:<17}  {value:<{width}}   {text}".rstrip() for label, value, text in rows]
     confused = evaluation.most_confused
     if confused is not None:

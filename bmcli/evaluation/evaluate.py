@@ -47,7 +47,8 @@ class Baseline:
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """One class's (or label's) figures; None where undefined. support: examples truly of it."""
+    """One class's (or label's) figures; None where undefined. support: examples truly of it; recall_interval:
+    95 % of the recall, low and high."""
 
     name: str
     index: int
@@ -55,6 +56,7 @@ class ClassFigures:
     recall: float | None
     f1: float | None
     support: int
+    recall_interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ class WeakestClass:
 class Evaluation:
     """The figures of one split (or scored file).
 
-    metrics: name -> value, None where undefined; lower_is_better: those of them. confusion_matrix: counts,
+    metrics: name -> value, None where undefined; intervals: 95 % of each, low and high, None where there is
+    none (see `intervals.py`); lower_is_better: those of them. confusion_matrix: counts,
     row = truth, [C][C]; multilabel [[tn, fp], [fn, tp]] per label; None for regression. examples_sha256: over
     ids, targets and contents; figures of different examples cannot be compared.
     """
@@ -92,6 +95,7 @@ class Evaluation:
     task: Task
     classes: tuple[str, ...]
     metrics: dict[str, float | None]
+    intervals: dict[str, tuple[float, float] | None]
     headline: str
     lower_is_better: tuple[str, ...]
     baseline: Baseline | None
@@ -112,6 +116,7 @@ class Evaluation:
             "classes": list(self.classes),
             "headline": self.headline,
             "metrics": dict(self.metrics),
+            "intervals": {name: found and list(found) for name, found in self.intervals.items()},
             "lower_is_better": list(self.lower_is_better),
             "baseline": self.baseline and asdict(self.baseline),
             "weakest_class": self.weakest_class and asdict(self.weakest_class),
@@ -145,6 +150,8 @@ def evaluate(
     """
     import numpy as np
 
+    from bmcli.evaluation.intervals import intervals
+
     bad = int((~np.isfinite(outputs)).any(axis=1).sum())
     if bad:
         raise DivergedError(
@@ -159,6 +166,7 @@ def evaluate(
         task=task,
         classes=tuple(classes),
         metrics=metrics,
+        intervals=intervals(task, targets, outputs, metrics),
         headline=headline_of(task),
         lower_is_better=tuple(name for name, up in monitorable(task, extra_metrics).items() if not up),
         baseline=baseline(task, classes, targets, training_targets) if training_targets else None,
@@ -237,6 +245,7 @@ def _classes(
     import numpy as np
 
     from bmcli.evaluation import formulas
+    from bmcli.evaluation.intervals import wilson
 
     if task == "regression":
         return (), None
@@ -261,6 +270,10 @@ def _classes(
             recall=defined(values.recall, index),
             f1=defined(values.f1, index),
             support=int(values.support[index]),
+            recall_interval=wilson(
+                round((values.recall[index] if values.support[index] else 0) * values.support[index]),
+                int(values.support[index]),
+            ),
         )
         for index, name in enumerate(classes)
     ), matrix

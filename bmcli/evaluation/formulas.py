@@ -37,15 +37,9 @@ def usable(outputs: np.ndarray) -> bool:
 def multiclass(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
     """Figures of int targets [N] and probabilities [N, C]."""
     matrix = confusion_matrix(targets, probabilities.argmax(axis=1), probabilities.shape[1])
-    classes = per_class(matrix)
     return {
         "loss": log_loss(targets, probabilities),
-        "accuracy": accuracy(matrix),
-        "balanced_accuracy": _mean_of_defined(classes.recall),
-        "f1_macro": macro(classes.f1, matrix),
-        "f1_weighted": weighted(classes.f1, classes.support),
-        "precision_macro": macro(classes.precision, matrix),
-        "recall_macro": macro(classes.recall, matrix),
+        **_defined_of(confusion_figures(*_counts(matrix))),
         "roc_auc": roc_auc_one_vs_rest(targets, probabilities),
     }
 
@@ -54,14 +48,15 @@ def binary(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
     """Figures of targets 0 or 1 [N] and probabilities [N, 2]; class 1 is the positive one."""
     matrix = confusion_matrix(targets, probabilities.argmax(axis=1), 2)
     classes = per_class(matrix)
+    both = _defined_of(confusion_figures(*_counts(matrix)))
     return {
         "loss": log_loss(targets, probabilities),
-        "accuracy": accuracy(matrix),
-        "balanced_accuracy": _mean_of_defined(classes.recall),
+        "accuracy": both["accuracy"],
+        "balanced_accuracy": both["balanced_accuracy"],
         "precision": _defined(classes.precision[1]),
         "recall": _defined(classes.recall[1]),
         "f1": _defined(classes.f1[1]),
-        "f1_macro": macro(classes.f1, matrix),
+        "f1_macro": both["f1_macro"],
         "roc_auc": roc_auc(targets == 1, probabilities[:, 1]),
     }
 
@@ -71,17 +66,13 @@ def multilabel(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
     truth, predicted = targets > 0.5, probabilities >= 0.5
     right = truth == predicted
     pairs = label_confusion(truth, predicted)
-    labels = per_label(pairs)
-    total = per_label(pairs.sum(axis=0, keepdims=True))
+    counts = pairs[:, 1, 1], pairs[:, :, 1].sum(axis=1), pairs[:, 1, :].sum(axis=1)
     areas = [roc_auc(truth[:, i], probabilities[:, i]) for i in range(truth.shape[1])]
     return {
         "loss": binary_cross_entropy(truth, probabilities),
         "subset_accuracy": float(right.all(axis=1).mean()),
         "label_accuracy": float(right.mean()),
-        "f1_macro": _mean_of_defined(labels.f1),
-        "f1_micro": _defined(total.f1[0]),
-        "precision_micro": _defined(total.precision[0]),
-        "recall_micro": _defined(total.recall[0]),
+        **_defined_of(label_figures(*counts)),
         "roc_auc": _mean_of_defined(np.array([np.nan if a is None else a for a in areas])),
     }
 
@@ -118,9 +109,45 @@ def label_confusion(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return np.stack([tn, fp, fn, tp], axis=1).reshape(-1, 2, 2).astype(np.int64)
 
 
+def confusion_figures(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> dict[str, np.ndarray]:
+    """What depends on the confusion matrix alone, of one or of many: name -> [...], NaN where undefined.
+
+    [..., C] each: examples of a class that were taken for it, answers of the class, examples truly of it.
+    """
+    classes = _per_class(hits, predicted, support)
+    occurs = predicted + support > 0
+    total = support.sum(axis=-1)
+
+    def macro(values: np.ndarray) -> np.ndarray:
+        return _mean(np.where(np.isnan(values), 0.0, values), occurs)
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = support / total[..., None]
+        return {
+            "accuracy": hits.sum(axis=-1) / total,
+            "balanced_accuracy": _mean(classes.recall, ~np.isnan(classes.recall)),
+            "f1_macro": macro(classes.f1),
+            "f1_weighted": (np.nan_to_num(classes.f1, nan=0.0) * weights).sum(axis=-1),
+            "precision_macro": macro(classes.precision),
+            "recall_macro": macro(classes.recall),
+        }
+
+
+def label_figures(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> dict[str, np.ndarray]:
+    """The same for labels [..., L]: macro over those with a defined F1, micro over all decisions."""
+    labels = _per_class(hits, predicted, support)
+    total = _per_class(hits.sum(axis=-1), predicted.sum(axis=-1), support.sum(axis=-1))
+    return {
+        "f1_macro": _mean(labels.f1, ~np.isnan(labels.f1)),
+        "f1_micro": total.f1,
+        "precision_micro": total.precision,
+        "recall_micro": total.recall,
+    }
+
+
 def per_class(matrix: np.ndarray) -> PerClass:
     """Precision, recall, F1 and support of every class of a confusion matrix [C, C]."""
-    return _per_class(np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1))
+    return _per_class(*_counts(matrix))
 
 
 def per_label(pairs: np.ndarray) -> PerClass:
@@ -138,22 +165,15 @@ def _per_class(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> 
         )
 
 
-def accuracy(matrix: np.ndarray) -> float | None:
-    """The share of the diagonal."""
-    total = matrix.sum()
-    return float(np.trace(matrix) / total) if total else None
+def _counts(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Hits, answers and support [C] of a confusion matrix."""
+    return np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
 
 
-def macro(values: np.ndarray, matrix: np.ndarray) -> float | None:
-    """Mean over the classes that occur in truth or predictions; an undefined value counts as 0."""
-    occurs = (matrix.sum(axis=0) + matrix.sum(axis=1)) > 0
-    return float(np.nan_to_num(values[occurs], nan=0.0).mean()) if occurs.any() else None
-
-
-def weighted(values: np.ndarray, support: np.ndarray) -> float | None:
-    """Mean weighted by support."""
-    total = support.sum()
-    return float(np.nan_to_num(values, nan=0.0) @ support / total) if total else None
+def _mean(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """The mean along the last axis over what `where` says; NaN of nothing."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(where, values, 0.0).sum(axis=-1) / where.sum(axis=-1))
 
 
 def top_k_accuracy(targets: np.ndarray, probabilities: np.ndarray, k: int) -> float | None:
@@ -168,14 +188,24 @@ def top_k_accuracy(targets: np.ndarray, probabilities: np.ndarray, k: int) -> fl
 
 def log_loss(targets: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean of -log p(true class), natural logarithm, clipped as LOG_LOSS_CLIP says."""
+    return float(log_losses(targets, probabilities).mean())
+
+
+def log_losses(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """-log p(true class) of each example, float64 [N]."""
     own = np.take_along_axis(probabilities, targets[:, None].astype(np.int64), axis=1)
-    return float(-np.log(_clipped(own)).mean())
+    return np.asarray(-np.log(_clipped(own[:, 0])))
 
 
 def binary_cross_entropy(truth: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean over examples and labels of -log p(what is true), clipped as LOG_LOSS_CLIP says."""
+    return float(label_losses(truth, probabilities).mean())
+
+
+def label_losses(truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """-log p(what is true) of each example and label, float64 [N, L]."""
     p = _clipped(probabilities)
-    return float(-np.log(np.where(truth, p, 1.0 - p)).mean())
+    return np.asarray(-np.log(np.where(truth, p, 1.0 - p)))
 
 
 def roc_auc(positive: np.ndarray, scores: np.ndarray) -> float | None:
@@ -203,6 +233,10 @@ def roc_auc_one_vs_rest(targets: np.ndarray, probabilities: np.ndarray) -> float
 
 def _clipped(probabilities: np.ndarray) -> np.ndarray:
     return np.clip(probabilities.astype(np.float64), LOG_LOSS_CLIP, 1.0 - LOG_LOSS_CLIP)
+
+
+def _defined_of(figures: dict[str, np.ndarray]) -> Figures:
+    return {name: _defined(float(value)) for name, value in figures.items()}
 
 
 def _defined(value: float) -> float | None:

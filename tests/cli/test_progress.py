@@ -86,6 +86,7 @@ def play(display: TrainingDisplay, run: Run) -> None:
         task="multiclass",
         classes=("aster", "daisy"),
         metrics={"accuracy": 0.902},
+        intervals={"accuracy": (0.871, 0.926)},
         headline="accuracy",
         lower_is_better=(),
         baseline=Baseline("always 'daisy'", "accuracy", 0.163),
@@ -115,8 +116,8 @@ stopped after epoch 2: no better val_loss for 1 epochs
 warning: no model.onnx
 
 ✓ flowers-v1 completed in 2:11 · best epoch 1 by val_loss
-test, 449 pictures
-  accuracy           0.902   always 'daisy': 0.163
+test, 449 pictures           95 % interval
+  accuracy           0.902   0.871 – 0.926    always 'daisy': 0.163
   weakest class      aster   recall 0.61 (n = 18: few)
   most confused      aster → [red]\\x1b, 5 times
 """

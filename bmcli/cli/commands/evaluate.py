@@ -44,14 +44,19 @@ def evaluate(
 def figures(evaluation: Evaluation) -> str:
     """The compact table of an evaluation: the headline beside the trivial answer, then the other figures,
     then where it fails."""
+    from bmcli.cli.figures import INTERVAL, interval
     from bmcli.untrusted import one_line
 
     what = "examples" if evaluation.examples != 1 else "example"
-    lines = [f"{one_line(evaluation.split)}, {evaluation.examples:,} {what}"]
     width = max(len(name) for name in (*evaluation.metrics, "weakest class", "most confused"))
-    names = [evaluation.headline, *(name for name in evaluation.metrics if name != evaluation.headline)]
-    for name in names:
-        line = f"  {name:<{width}}  {_figure(evaluation.metrics[name])}"
+    values = {name: _figure(value) for name, value in evaluation.metrics.items()}
+    wide = max(map(len, values.values()))
+    known = {name: interval(found) for name, found in evaluation.intervals.items() if found is not None}
+    space = max(map(len, (INTERVAL, *known.values())))
+    head = f"{one_line(evaluation.split)}, {evaluation.examples:,} {what}"
+    lines = [f"{head:<{width + wide + 4}}   {INTERVAL}" if known else head]
+    for name in (evaluation.headline, *(name for name in values if name != evaluation.headline)):
+        line = f"  {name:<{width}}  {values[name]:<{wide}}   {known.get(name, ''):<{space}}"
         baseline = evaluation.baseline
         if name == evaluation.headline and baseline is not None:
             line += f"   {one_line(baseline.name)}: {_figure(baseline.value)}"
