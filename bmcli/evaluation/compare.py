@@ -1,5 +1,5 @@
-"""Runs side by side: what differs in how they came about, and in their figures. Reads files, computes nothing
-of the models; no NumPy."""
+"""Runs side by side: what differs in how they came about, and in their figures, and how sure that is. Reads
+files alone: neither data nor models are needed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from bmcli.errors import IntegrityError
+from bmcli.errors import DataError, IntegrityError
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
+    from bmcli.evaluation.paired import Difference as FigureDifference
+    from bmcli.evaluation.paired import Disagreements, Side
     from bmcli.runs.run import Run
 
 SPLITS = ("test", "validation", "train")
@@ -45,27 +47,64 @@ class MetricRow:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Runs that differ in their seed alone. label: an id, or the name and how many seeds; runs: positions;
+    counted: those of them that count, one per seed."""
+
+    label: str
+    runs: tuple[int, ...]
+    counted: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One group against the first, on the same examples.
+
+    first, second: positions of groups; figures: second less first; seeds_measured: whether training noise
+    is in the intervals; also_differ: what else than config and data differs, and may be the reason.
+    """
+
+    split: str
+    examples: int
+    first: int
+    second: int
+    figures: tuple[FigureDifference, ...]
+    disagreements: Disagreements | None
+    seeds_measured: bool
+    also_differ: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """comparable: split -> whether all runs that were measured on it saw the same examples."""
+    """comparable: split -> whether all runs that were measured on it saw the same examples; paired: empty
+    where there is one group, no split of the same examples for all, or predictions are lost."""
 
     runs: tuple[dict[str, Any], ...]
+    groups: tuple[Group, ...]
     differences: tuple[Difference, ...]
     metrics: tuple[MetricRow, ...]
     comparable: dict[str, bool]
+    paired: tuple[Paired, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON data."""
         return {
             "format": 1,
             "runs": list(self.runs),
+            "groups": [asdict(one) for one in self.groups],
             "differences": [asdict(one) for one in self.differences],
             "metrics": [asdict(one) for one in self.metrics],
             "comparable": self.comparable,
+            "paired": [asdict(one) for one in self.paired],
         }
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
-    """Compare at least two runs. IntegrityError where one of them is damaged."""
+def compare(runs: Sequence[Run], *, unpaired: bool = False) -> Comparison:
+    """Compare at least two runs, each group of them with the first.
+
+    unpaired: only side by side, whatever they were measured on. IntegrityError where one of them is damaged,
+    DataError where their test examples differ.
+    """
     evaluations = [_evaluations(run) for run in runs]
     comparable = {}
     rows: list[MetricRow] = []
@@ -75,12 +114,131 @@ def compare(runs: Sequence[Run]) -> Comparison:
         if known:
             comparable[split] = len({document.get("examples_sha256") for document in known}) == 1
             rows += _rows(split, documents, comparable[split])
+    if comparable.get("test") is False and not unpaired:
+        raise DataError(
+            "the runs were measured on different test examples: their figures do not compare",
+            hint="--unpaired shows them side by side all the same",
+        )
+    facts = [_facts(run) for run in runs]
+    differences = _differences(facts)
+    groups = _groups(runs, facts)
+    common = [
+        s for s in ("test", "validation") if comparable.get(s) and all(s in found for found in evaluations)
+    ]
+    paired: list[Paired] = []
+    if common and len(groups) > 1 and not unpaired:
+        paired = _paired(common[0], runs, groups, [found[common[0]] for found in evaluations], differences)
     return Comparison(
         runs=tuple(_described(run) for run in runs),
-        differences=tuple(_differences([_facts(run) for run in runs])),
+        groups=tuple(groups),
+        differences=tuple(differences),
         metrics=tuple(rows),
         comparable=comparable,
+        paired=tuple(paired),
     )
+
+
+def pair(run: Run, baseline: Run, split: str) -> list[FigureDifference]:
+    """The run's figures of that split less the baseline's, on the same examples.
+
+    DataError where they were measured on different ones, or one was not measured on it; IntegrityError for a
+    damaged run.
+    """
+    from bmcli.evaluation.paired import differences
+
+    documents = []
+    for one in (baseline, run):
+        document = _evaluations(one).get(split)
+        if document is None:
+            raise DataError(
+                f"{one.id} was not measured on {split}", hint=f"bm evaluate {one.id} --split {split}"
+            )
+        documents.append(document)
+    if documents[0].get("examples_sha256") != documents[1].get("examples_sha256"):
+        raise DataError(f"{run.id} and {baseline.id} were measured on different {split} examples")
+    first, second = (_side(split, [one], [d]) for one, d in zip((baseline, run), documents, strict=True))
+    return differences(first, second)
+
+
+def _side(split: str, runs: Sequence[Run], documents: Sequence[dict[str, Any]]) -> Side:
+    from bmcli.evaluation import paired, predictions
+
+    task, classes = documents[0]["task"], documents[0]["classes"]
+    read = [predictions.read(run, split, task, classes) for run in runs]
+    return paired.Side(task, [document["metrics"] for document in documents], read)
+
+
+def _groups(runs: Sequence[Run], facts: Sequence[dict[str, dict[str, Any]]]) -> list[Group]:
+    """In the order of their first runs."""
+    found: dict[str, list[int]] = {}
+    for i, one in enumerate(facts):
+        config = {key: value for key, value in one["config"].items() if key not in ("seed", "name")}
+        made = {key: one["training"].get(key) for key in ("precision", "parameters")}
+        # A commit says what else changed in the folder; what was run of it stands in the run.
+        code = {key: value for key, value in one["code"].items() if not key.startswith("git.")}
+        same = [config, one["data"], code, one["versions"], one["hardware"], made]
+        found.setdefault(json.dumps(same, sort_keys=True, default=str), []).append(i)
+    groups = []
+    for positions in found.values():
+        by_seed: dict[Any, int] = {}
+        for i in positions:
+            by_seed.setdefault(runs[i].record.seed, i)
+        label = runs[positions[0]].id
+        if len(positions) > 1:
+            names = list(dict.fromkeys(runs[i].name for i in positions))
+            label = f"{names[0]} ({len(by_seed)} seed{'s' if len(by_seed) > 1 else ''})"
+        groups.append(Group(label, tuple(positions), tuple(by_seed.values())))
+    return groups
+
+
+_OTHER_CAUSES = ("precision", "git")
+
+
+def _paired(
+    split: str,
+    runs: Sequence[Run],
+    groups: Sequence[Group],
+    documents: Sequence[dict[str, Any]],
+    differences: Sequence[Difference],
+) -> list[Paired]:
+    from dataclasses import replace
+
+    from bmcli.evaluation import paired
+
+    for run in runs:
+        if (
+            not run.exists(layout.predictions_of(split))
+            and layout.predictions_of(split) not in run.manifest()
+        ):
+            return []
+    sides = [_side(split, [runs[i] for i in g.counted], [documents[i] for i in g.counted]) for g in groups]
+    each = [paired.differences(sides[0], side) for side in sides[1:]]
+    corrected: dict[str, list[float | None]] = {}
+    for metric in {one.metric for figures in each for one in figures}:
+        values = [next((f.p for f in figures if f.metric == metric), None) for figures in each]
+        corrected[metric] = paired.holm(values)
+    found = []
+    for number, (side, figures) in enumerate(zip(sides[1:], each, strict=True)):
+        first, second = groups[0].counted[0], groups[number + 1].counted[0]
+        others = dict.fromkeys(
+            "code" if one.key.startswith("git") else one.key if one.section == "training" else one.section
+            for one in differences
+            if (one.section in ("code", "versions", "hardware") or one.key.split(".")[0] in _OTHER_CAUSES)
+            and one.values[first] != one.values[second]
+        )
+        found.append(
+            Paired(
+                split=split,
+                examples=documents[0]["examples"],
+                first=0,
+                second=number + 1,
+                figures=tuple(replace(f, p_holm=corrected[f.metric][number]) for f in figures),
+                disagreements=paired.disagreements(sides[0], side, documents[0]["classes"]),
+                seeds_measured=len(sides[0]) + len(side) > 2,
+                also_differ=tuple(others),
+            )
+        )
+    return found
 
 
 def flatten(data: Any, prefix: str = "") -> dict[str, Any]:

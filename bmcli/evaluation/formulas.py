@@ -114,7 +114,7 @@ def confusion_figures(hits: np.ndarray, predicted: np.ndarray, support: np.ndarr
 
     [..., C] each: examples of a class that were taken for it, answers of the class, examples truly of it.
     """
-    classes = _per_class(hits, predicted, support)
+    classes = per_class_of(hits, predicted, support)
     occurs = predicted + support > 0
     total = support.sum(axis=-1)
 
@@ -135,8 +135,8 @@ def confusion_figures(hits: np.ndarray, predicted: np.ndarray, support: np.ndarr
 
 def label_figures(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> dict[str, np.ndarray]:
     """The same for labels [..., L]: macro over those with a defined F1, micro over all decisions."""
-    labels = _per_class(hits, predicted, support)
-    total = _per_class(hits.sum(axis=-1), predicted.sum(axis=-1), support.sum(axis=-1))
+    labels = per_class_of(hits, predicted, support)
+    total = per_class_of(hits.sum(axis=-1), predicted.sum(axis=-1), support.sum(axis=-1))
     return {
         "f1_macro": _mean(labels.f1, ~np.isnan(labels.f1)),
         "f1_micro": total.f1,
@@ -147,15 +147,16 @@ def label_figures(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) 
 
 def per_class(matrix: np.ndarray) -> PerClass:
     """Precision, recall, F1 and support of every class of a confusion matrix [C, C]."""
-    return _per_class(*_counts(matrix))
+    return per_class_of(*_counts(matrix))
 
 
 def per_label(pairs: np.ndarray) -> PerClass:
     """The same of every label, from `label_confusion` [L, 2, 2]."""
-    return _per_class(pairs[:, 1, 1], pairs[:, :, 1].sum(axis=1), pairs[:, 1, :].sum(axis=1))
+    return per_class_of(pairs[:, 1, 1], pairs[:, :, 1].sum(axis=1), pairs[:, 1, :].sum(axis=1))
 
 
-def _per_class(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> PerClass:
+def per_class_of(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> PerClass:
+    """The same from counts of any shape: right answers, answers, and true examples of each class."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return PerClass(
             precision=hits / predicted,
@@ -180,10 +181,15 @@ def top_k_accuracy(targets: np.ndarray, probabilities: np.ndarray, k: int) -> fl
     """How often the truth is among the k most probable; of equal ones the first come first."""
     if not len(targets):
         return None
+    return float(top_k_hits(targets, probabilities, k).mean())
+
+
+def top_k_hits(targets: np.ndarray, probabilities: np.ndarray, k: int) -> np.ndarray:
+    """bool [N]: whether the truth is among them."""
     own = np.take_along_axis(probabilities, targets[:, None].astype(np.int64), axis=1)
     earlier = np.arange(probabilities.shape[1])[None, :] < targets[:, None]
     ahead = (probabilities > own) | ((probabilities == own) & earlier)
-    return float((ahead.sum(axis=1) < k).mean())
+    return np.asarray(ahead.sum(axis=1) < k)
 
 
 def log_loss(targets: np.ndarray, probabilities: np.ndarray) -> float:

@@ -7,14 +7,14 @@ They cover the choice of the examples, not the luck of one training. Per kind of
   - areas under ROC curves: from the placements of the examples (DeLong, DeLong and Clarke-Pearson, 1988), the
     mean over classes included, on the logit scale;
   - all others: percentiles of RESAMPLES bootstrap resamples of the examples (Efron, 1979), from a fixed seed.
-    What depends on the confusion matrix alone is resampled cell by cell, which is the same and costs less.
 
 An interval without width (a bootstrap of nothing but right answers) says nothing, and is None.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,16 +40,18 @@ def intervals(
 
     targets, outputs: as in `evaluate`; a user's own figures have none.
     """
-    if task == "regression":
-        found = _regression(targets, outputs)
-    elif task == "multilabel":
-        found = _multilabel(targets > 0.5, outputs)
-    else:
-        found = _classification(task, targets, outputs)
-    for name, value in figures.items():
-        if name.startswith("top_") and value is not None:
-            found[name] = wilson(value * len(targets), len(targets))
+    top_k = top_k_of(figures)
+    found = {name: percentiles(values) for name, values in resampled(task, targets, outputs, top_k).items()}
+    if task != "regression":
+        found |= {name: wilson(*share) for name, share in _shares(task, targets, outputs, top_k).items()}
+        found["roc_auc"] = area_interval(*area(task, targets, outputs))
     return {name: found.get(name) if value is not None else None for name, value in figures.items()}
+
+
+def top_k_of(figures: Iterable[str]) -> int | None:
+    """The k of `top_<k>_accuracy`, where it is among the figures."""
+    found = (re.fullmatch(r"top_(\d+)_accuracy", name) for name in figures)
+    return next((int(match[1]) for match in found if match), None)
 
 
 def wilson(hits: float, count: float) -> Interval | None:
@@ -66,13 +68,13 @@ def wilson(hits: float, count: float) -> Interval | None:
 
 
 def resamples(count: int, seed: int = SEED) -> Iterator[np.ndarray]:
-    """Blocks float32 [b, count] of how often each example is drawn, RESAMPLES rows in all."""
+    """Blocks float64 [b, count] of how often each example is drawn, RESAMPLES rows in all."""
     rng = np.random.default_rng(seed)
-    block = max(1, min(RESAMPLES, 2**22 // max(count, 1)))
+    block = max(1, min(RESAMPLES, 2**21 // max(count, 1)))
     for start in range(0, RESAMPLES, block):
         rows = min(block, RESAMPLES - start)
         drawn = rng.integers(0, count, (rows, count), dtype=np.int32 if count < 2**31 else np.int64)
-        yield np.stack([np.bincount(row, minlength=count) for row in drawn]).astype(np.float32)
+        yield np.stack([np.bincount(row, minlength=count) for row in drawn]).astype(np.float64)
 
 
 def percentiles(values: np.ndarray) -> Interval | None:
@@ -84,100 +86,147 @@ def percentiles(values: np.ndarray) -> Interval | None:
     return (float(low), float(high)) if low < high else None
 
 
+def resampled(
+    task: Task, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
+) -> dict[str, np.ndarray]:
+    """Every figure but areas under curves, of each resample: name -> float64 [RESAMPLES], NaN: undefined.
+
+    The r-th resample is the same for all runs of as many examples: their differences are paired.
+    """
+    if task == "regression":
+        return _regression(targets, outputs)
+    if task == "multilabel":
+        return _multilabel(targets > 0.5, outputs)
+    return _classification(task, targets, outputs, top_k)
+
+
 def _sums(terms: np.ndarray) -> np.ndarray:
     """float64 [RESAMPLES, K]: terms [N, K] summed over the examples of each resample."""
     terms = np.asarray(terms, np.float64)
-    return np.concatenate([weights.astype(np.float64) @ terms for weights in resamples(len(terms))])
+    return np.concatenate([weights @ terms for weights in resamples(len(terms))])
 
 
-def _classification(task: Task, targets: np.ndarray, outputs: np.ndarray) -> dict[str, Interval | None]:
+def _classification(
+    task: Task, targets: np.ndarray, outputs: np.ndarray, top_k: int | None
+) -> dict[str, np.ndarray]:
     count, classes = outputs.shape
-    matrix = formulas.confusion_matrix(targets, outputs.argmax(axis=1), classes)
-    true, predicted = np.nonzero(matrix)
-    cells = matrix[true, predicted]
-    drawn = np.random.default_rng(SEED).multinomial(count, cells / cells.sum(), RESAMPLES).astype(np.float64)
+    # A cell of the confusion matrix is drawn as often as its examples are.
+    cells, cell = np.unique(np.asarray(targets) * classes + outputs.argmax(axis=1), return_inverse=True)
+    terms = [formulas.log_losses(targets, outputs)]
+    if top_k is not None:
+        terms.append(formulas.top_k_hits(targets, outputs, top_k))
+    columns = np.column_stack(terms).astype(np.float64)
+    drawn, means = [], []
+    for weights in resamples(count):
+        drawn.append([np.bincount(cell, weights=row, minlength=len(cells)) for row in weights])
+        means.append(weights @ columns / count)
+    of_cells = np.concatenate(drawn)
+    true, predicted = np.divmod(cells, classes)
     of_class = np.eye(classes)
-    support, answers = drawn @ of_class[true], drawn @ of_class[predicted]
-    hits = drawn @ (of_class[true] * (true == predicted)[:, None])
-    figures = formulas.confusion_figures(hits, answers, support)
-    found = {name: percentiles(values) for name, values in figures.items()}
-    found["accuracy"] = wilson(np.trace(matrix), count)
+    support, answers = of_cells @ of_class[true], of_cells @ of_class[predicted]
+    hits = of_cells @ (of_class[true] * (true == predicted)[:, None])
+    found = formulas.confusion_figures(hits, answers, support)
+    found["loss"] = np.concatenate(means)[:, 0]
+    if top_k is not None:
+        found[f"top_{top_k}_accuracy"] = np.concatenate(means)[:, 1]
     if task == "binary":
-        per = formulas.per_class(matrix)
-        f1 = 2 * hits[:, 1] / np.maximum(answers[:, 1] + support[:, 1], 1)
-        found |= {"f1": percentiles(np.where(answers[:, 1] + support[:, 1] > 0, f1, np.nan))}
-        found["recall"] = wilson(matrix[1, 1], per.support[1])
-        found["precision"] = wilson(matrix[1, 1], matrix[:, 1].sum())
-        found["roc_auc"] = area([targets == 1], [outputs[:, 1]])
-    else:
-        found["roc_auc"] = area([targets == i for i in range(classes)], list(outputs.T))
-    losses = formulas.log_losses(targets, outputs)
-    found["loss"] = percentiles(_sums(losses[:, None])[:, 0] / count)
+        second = formulas.per_class_of(hits[:, 1], answers[:, 1], support[:, 1])
+        found |= {"precision": second.precision, "recall": second.recall, "f1": second.f1}
     return found
 
 
-def _multilabel(truth: np.ndarray, outputs: np.ndarray) -> dict[str, Interval | None]:
+def _multilabel(truth: np.ndarray, outputs: np.ndarray) -> dict[str, np.ndarray]:
     count, labels = truth.shape
     predicted = outputs >= 0.5
-    right = (truth == predicted).mean(axis=1)
-    losses = formulas.label_losses(truth, outputs).mean(axis=1)
-    sums = _sums(np.column_stack([truth & predicted, predicted, truth, losses, right]))
+    right = truth == predicted
+    means = [formulas.label_losses(truth, outputs).mean(axis=1), right.mean(axis=1), right.all(axis=1)]
+    sums = _sums(np.column_stack([truth & predicted, predicted, truth, *means]))
     hits, answers, support = (sums[:, i * labels : (i + 1) * labels] for i in range(3))
-    found = {
-        name: percentiles(values) for name, values in formulas.label_figures(hits, answers, support).items()
+    loss, label_accuracy, subset_accuracy = (sums[:, -3 + i] / count for i in range(3))
+    return {
+        "loss": loss,
+        "subset_accuracy": subset_accuracy,
+        "label_accuracy": label_accuracy,
+        **formulas.label_figures(hits, answers, support),
     }
-    found["loss"], found["label_accuracy"] = (percentiles(sums[:, -2 + i] / count) for i in range(2))
-    found["subset_accuracy"] = wilson(int((right == 1).sum()), count)
-    found["roc_auc"] = area(list(truth.T), list(outputs.T))
-    return found
 
 
-def _regression(targets: np.ndarray, outputs: np.ndarray) -> dict[str, Interval | None]:
+def _regression(targets: np.ndarray, outputs: np.ndarray) -> dict[str, np.ndarray]:
     truth = np.asarray(targets, np.float64).reshape(-1)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         errors = truth - np.asarray(outputs, np.float64).reshape(-1)
         centred = truth - truth.mean()
-        absolute, square, first, second = _sums(
-            np.column_stack([np.abs(errors), errors**2, centred, centred**2])
-        ).T
+        terms = [np.abs(errors), errors**2, centred, centred**2]
+        absolute, square, first, second = _sums(np.column_stack(terms)).T
         count = len(truth)
         spread = second - first**2 / count
         return {
-            "loss": percentiles(square / count),
-            "mae": percentiles(absolute / count),
-            "rmse": percentiles(np.sqrt(square / count)),
-            "r2": percentiles(np.where(spread > 0, 1 - square / np.where(spread > 0, spread, 1), np.nan)),
+            "loss": square / count,
+            "mae": absolute / count,
+            "rmse": np.sqrt(square / count),
+            "r2": np.where(spread > 0, 1 - square / np.where(spread > 0, spread, 1), np.nan),
         }
 
 
-def area(positives: list[np.ndarray], scores: list[np.ndarray]) -> Interval | None:
-    """Of the mean area under the ROC curves of several 'this or not' over the same examples.
+def _shares(
+    task: Task, targets: np.ndarray, outputs: np.ndarray, top_k: int | None
+) -> dict[str, tuple[int, int]]:
+    """The figures that are shares of examples: (hits, of how many)."""
+    count = len(targets)
+    if task == "multilabel":
+        right = ((targets > 0.5) == (outputs >= 0.5)).all(axis=1)
+        return {"subset_accuracy": (int(right.sum()), count)}
+    predicted = outputs.argmax(axis=1)
+    shares = {"accuracy": (int((predicted == targets).sum()), count)}
+    if top_k is not None:
+        shares[f"top_{top_k}_accuracy"] = (int(formulas.top_k_hits(targets, outputs, top_k).sum()), count)
+    if task == "binary":
+        both = int(((predicted == 1) & (targets == 1)).sum())
+        shares |= {"recall": (both, int(targets.sum())), "precision": (both, int(predicted.sum()))}
+    return shares
 
-    positives: bool [N] each; scores: [N] each. None where none is defined, or one side has a single example.
+
+def area(task: Task, targets: np.ndarray, outputs: np.ndarray) -> tuple[float | None, np.ndarray | None]:
+    """`roc_auc`, and each example's influence on it, float64 [N]: the sum of their squares is its variance.
+
+    None where the area is undefined; no influences where one side of a curve has a single example.
     """
+    if task == "binary":
+        positives, scores = [targets == 1], [outputs[:, 1]]
+    elif task == "multilabel":
+        positives, scores = list((targets > 0.5).T), list(outputs.T)
+    else:
+        positives, scores = [targets == i for i in range(outputs.shape[1])], list(outputs.T)
     areas: list[float] = []
-    influences = np.zeros(len(scores[0]))
+    influences: np.ndarray | None = np.zeros(len(targets))
     for positive, score in zip(positives, scores, strict=True):
         above, below = int(positive.sum()), int((~positive).sum())
         if not above or not below:
             continue
-        if above < 2 or below < 2:
-            return None
         placement = np.empty(len(score))
         placement[positive] = _share_below(score[positive], score[~positive])
         placement[~positive] = 1 - _share_below(score[~positive], score[positive])
-        value = placement[positive].mean()
-        areas.append(float(value))
+        value = float(placement[positive].mean())
+        areas.append(value)
+        if above < 2 or below < 2 or influences is None:
+            influences = None
+            continue
         # The variance of the area is that of both sides' mean placements; examples stand on one side each.
         influence = placement - value
         influence[positive] /= np.sqrt(above * (above - 1.0))
         influence[~positive] /= np.sqrt(below * (below - 1.0))
         influences += influence
     if not areas:
+        return None, None
+    return float(np.mean(areas)), None if influences is None else influences / len(areas)
+
+
+def area_interval(value: float | None, influences: np.ndarray | None) -> Interval | None:
+    """Of an area, by the normal distribution of its logit; None where it says nothing."""
+    if value is None or influences is None or not 0 < value < 1:
         return None
-    value = float(np.mean(areas))
-    error = float(np.sqrt((influences**2).sum()) / len(areas))
-    if error == 0 or not 0 < value < 1:
+    error = float(np.sqrt((influences**2).sum()))
+    if error == 0:
         return None
     logit, step = np.log(value / (1 - value)), _Z * error / (value * (1 - value))
     low, high = 1 / (1 + np.exp(-(logit - step))), 1 / (1 + np.exp(-(logit + step)))

@@ -6,18 +6,59 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bmcli.errors import IntegrityError
+from bmcli.runs import layout
 from bmcli.untrusted import safe_cell
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.data.bundle import Task
+    from bmcli.runs.run import Run
 
 MOST_COLUMNS = 50
 """Up to so many classes or labels, each has its own column."""
 TOP = 5
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Every prediction of a split, read back: ids as written (see `safe_cell`), targets and outputs as in
+    `to_csv`."""
+
+    ids: tuple[str, ...]
+    targets: np.ndarray
+    outputs: np.ndarray
+
+
+def read(run: Run, split: str, task: Task, classes: Sequence[str]) -> Predictions:
+    """What `to_csv` wrote into the run. IntegrityError where it is lost or damaged."""
+    import numpy as np
+
+    name = layout.predictions_of(split)
+    try:
+        if task != "regression" and len(classes) > MOST_COLUMNS:
+            name = name.removesuffix(".csv") + ".npz"
+            with np.load(io.BytesIO(run.read_bytes(name)), allow_pickle=False) as arrays:
+                ids = tuple(arrays["ids"].tolist())
+                return Predictions(ids, arrays["targets"], arrays["probabilities"])
+        rows = list(csv.reader(io.StringIO(run.read_text(name), newline="")))[1:]
+        ids = tuple(row[0] for row in rows)
+        if task == "regression":
+            numbers = np.array([row[1:3] for row in rows], np.float64).reshape(-1, 2)
+            return Predictions(ids, numbers[:, 0], numbers[:, 1:].astype(np.float32))
+        if task == "multilabel":
+            both = np.array([row[1:] for row in rows], np.float32).reshape(len(rows), -1)
+            return Predictions(ids, both[:, : len(classes)], both[:, len(classes) :])
+        index = {safe_cell(label): i for i, label in enumerate(classes)}
+        targets = np.array([index[row[1]] for row in rows], np.int64)
+        outputs = np.array([row[3:] for row in rows], np.float32).reshape(len(rows), len(classes))
+        return Predictions(ids, targets, outputs)
+    except (ValueError, KeyError, IndexError, csv.Error) as error:
+        raise IntegrityError(f"{run.path / name} is damaged: {error}") from error
 
 
 def to_csv(

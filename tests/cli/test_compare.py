@@ -54,9 +54,69 @@ def test_other_examples_do_not_compare(
 ) -> None:
     evaluate_run(make_run(DIGITS, name="one"))
     evaluate_run(make_run({"data": {"name": "digits", "limit": 149}}, name="other"))
-    assert bm(["compare", "one", "other"]) == 0
+    assert bm(["compare", "one", "other"]) == 3
+    captured = capsys.readouterr()
+    assert "different test examples" in captured.err and captured.out == ""
+    assert bm(["compare", "one", "other", "--unpaired"]) == 0
     captured = capsys.readouterr()
     assert "different test examples" in captured.err and "★" not in captured.out
+    assert bm(["compare", "one", "other", "--unpaired", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["paired"] == []
+
+
+def test_the_difference_is_paired_and_says_what_it_covers(
+    two: None,
+    capsys: pytest.CaptureFixture[str],
+    store: RunStore,  # noqa: F811
+) -> None:
+    assert bm(["compare", "good", "noisy", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    (paired,) = document["paired"]
+    figures = {one["metric"]: one for one in paired["figures"]}
+    values = {m["metric"]: m["values"] for m in document["metrics"]}
+    for name, one in figures.items():
+        assert one["difference"] == pytest.approx(values[name][1] - values[name][0]), name
+        assert one["interval"][0] < one["difference"] < one["interval"][1], name
+    assert figures["accuracy"]["interval"][1] < 0 and figures["accuracy"]["p"] < 0.01
+    apart = paired["disagreements"]
+    assert apart["only_first_right"] - apart["only_second_right"] == pytest.approx(
+        -figures["accuracy"]["difference"] * paired["examples"]
+    )
+    assert (
+        sum(apart[k] for k in ("both_right", "only_first_right", "only_second_right", "both_wrong"))
+        == paired["examples"]
+    )
+    assert all((one["true"] == one["first"]) != (one["true"] == one["second"]) for one in apart["examples"])
+    assert not paired["seeds_measured"] and paired["also_differ"] == ["precision"]
+    assert bm(["compare", "noisy", "good"]) == 0
+    out = capsys.readouterr().out
+    assert "the luck of training was not measured" in out and "differ in precision too" in out
+    (store.root / "good-v1" / "predictions" / "test.csv").write_bytes(b"id,true\n")
+    assert bm(["compare", "good", "noisy"]) == 4
+
+
+def test_seeds_form_one_column_and_count_as_training_noise(
+    make_run: MakeRun,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for seed in (0, 1, 2):
+        evaluate_run(make_run({**DIGITS, "seed": seed}, name="steady", noise=0.01 * seed))
+        evaluate_run(
+            make_run(
+                {**DIGITS, "seed": seed, "training": {"epochs": 3}}, name="shaky", noise=0.3 + 0.1 * seed
+            )
+        )
+    assert bm(["compare", "steady", "shaky", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [group["label"] for group in document["groups"]] == ["steady (3 seeds)", "shaky (3 seeds)"]
+    (paired,) = document["paired"]
+    assert paired["seeds_measured"]
+    (row,) = [m for m in document["metrics"] if m["metric"] == "accuracy"]
+    means = [sum(row["values"][i] for i in group["runs"]) / 3 for group in document["groups"]]
+    (accuracy,) = [one for one in paired["figures"] if one["metric"] == "accuracy"]
+    assert accuracy["difference"] == pytest.approx(means[1] - means[0])
+    assert bm(["compare", "steady", "shaky"]) == 0
+    assert " ± " in capsys.readouterr().out
 
 
 def test_a_name_means_all_its_completed_runs(
@@ -94,6 +154,6 @@ def test_a_lost_evaluation_is_reported(
 def test_compare_is_light(two: None) -> None:
     code = (
         "import sys; from bmcli.cli.app import run; assert run(['compare', 'good', 'noisy']) == 0; "
-        "assert not {'numpy', 'tensorflow', 'keras', 'sklearn', 'matplotlib'} & set(sys.modules)"
+        "assert not {'tensorflow', 'keras', 'sklearn', 'matplotlib', 'scipy.stats'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from bmcli.errors import IntegrityError
 from bmcli.evaluation.metrics import epoch_metrics
-from bmcli.evaluation.predictions import to_csv
+from bmcli.evaluation.predictions import read, to_csv
+from bmcli.runs.store import RunStore
 from bmcli.untrusted import safe, safe_cell
 
 
@@ -115,3 +118,31 @@ def test_any_id_comes_back(ids: list[str]) -> None:
 def test_an_undecodable_file_name_can_be_written() -> None:
     y, p = multiclass(1, 2)
     to_csv("binary", ("a", "b"), ["caf\udce9.jpg"], y, p)[0].encode("utf-8")
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "many", "multilabel", "many labels", "regression"])
+def test_what_was_written_is_read_back(tmp_path: Path, task: str) -> None:
+    rng = np.random.default_rng(0)
+    count = 60 if task.startswith("many") else 2 if task == "binary" else 3
+    classes = ("=cmd|' /C calc'!A0", 'with "quotes", and commas', *(f"c{i}" for i in range(2, count)))[:count]
+    kind = {"many": "multiclass", "many labels": "multilabel"}.get(task, task)
+    if kind == "regression":
+        classes, targets, outputs = (), rng.normal(size=40), rng.normal(size=(40, 1)).astype(np.float32)
+    elif kind == "multilabel":
+        targets = (rng.random((40, count)) < 0.5).astype(np.float32)
+        outputs = rng.random((40, count), np.float32)
+    else:
+        targets, outputs = rng.integers(0, count, 40), rng.dirichlet(np.ones(count), 40).astype(np.float32)
+    run = RunStore(tmp_path).create("trial")
+    text, arrays = to_csv(kind, classes, [f"e\n{i}" for i in range(40)], targets, outputs)
+    run.write_text("predictions/test.csv", text)
+    if arrays is not None:
+        run.write_bytes("predictions/test.npz", arrays)
+    found = read(run, "test", kind, classes)
+    assert len(found.ids) == 40 and found.outputs.dtype == np.float32
+    assert (found.outputs == outputs).all()
+    np.testing.assert_allclose(found.targets, targets, rtol=1e-8)
+    run.write_text("predictions/test.csv", "id,true,predicted,p_0\ne0,nobody,c1,0.5\n")
+    if not arrays:
+        with pytest.raises(IntegrityError):
+            read(run, "test", kind, classes)

@@ -1,0 +1,120 @@
+"""Paired tests against scipy, and by how often they cry wolf."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from bmcli.evaluation import paired
+from bmcli.evaluation.metrics import epoch_metrics
+from bmcli.evaluation.predictions import Predictions
+
+
+def side(task, targets, *outputs, **figures) -> paired.Side:
+    ids = tuple(f"e{i}" for i in range(len(targets)))
+    measured = [epoch_metrics(task, targets, o, ()) | figures for o in outputs]
+    return paired.Side(task, measured, [Predictions(ids, targets, o) for o in outputs])
+
+
+def outputs(
+    targets: np.ndarray, rng: np.random.Generator, sharpness: float, shared: np.ndarray
+) -> np.ndarray:
+    scores = 0.7 * rng.normal(size=shared.shape) + 0.7 * shared
+    scores[np.arange(len(targets)), targets] += sharpness
+    odds = np.exp(scores)
+    return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=60))
+def test_mcnemars_mid_p(answers: list[tuple[bool, bool]]) -> None:
+    first, second = np.array(answers, bool).reshape(-1, 2).T
+    wins, losses = int((second & ~first).sum()), int((first & ~second).sum())
+    n, fewer = wins + losses, min(wins, losses)
+    exact = stats.binomtest(fewer, n).pvalue if n else 1.0
+    expected = 1.0 if wins == losses else exact - stats.binom.pmf(fewer, n, 0.5)
+    assert paired.mcnemar(first, second) == pytest.approx(expected, abs=1e-12)
+    assert paired.mcnemar(second, first) == paired.mcnemar(first, second)
+
+
+def test_equally_good_models_are_told_apart_in_one_of_twenty() -> None:
+    rng = np.random.default_rng(0)
+    for accuracy in (0.7, 0.85, 0.95):
+        false = 0
+        for _ in range(1_500):
+            hard = rng.random(1_000)
+            first, second = (0.6 * hard + 0.4 * rng.random(1_000) < np.quantile(hard, accuracy) for _ in "ab")
+            false += paired.mcnemar(first, second) < 0.05
+        assert 0.03 <= false / 1_500 <= 0.065
+
+
+@pytest.mark.parametrize("metric", ["loss", "f1_macro", "roc_auc"])
+def test_so_are_their_other_figures(metric: str) -> None:
+    rng = np.random.default_rng(1)
+    low, held = 0, 0
+    for _ in range(150):
+        targets, shared = rng.integers(0, 3, 250), rng.normal(size=(250, 3))
+        a, b = (side("multiclass", targets, outputs(targets, rng, 1.2, shared)) for _ in "ab")
+        (one,) = [d for d in paired.differences(a, b) if d.metric == metric]
+        low += one.p < 0.05
+        held += one.interval[0] <= 0 <= one.interval[1]
+    assert low / 150 <= 0.11 and held / 150 >= 0.89, "three standard errors around 5 %"
+
+
+def test_with_seeds_the_luck_of_training_counts() -> None:
+    """Models whose sharpness varies from seed to seed, by as much as it differs."""
+    rng = np.random.default_rng(2)
+    held, single = 0, 0
+    for _ in range(120):
+        targets, shared = rng.integers(0, 3, 400), rng.normal(size=(400, 3))
+        runs = [[outputs(targets, rng, 1.2 + 0.4 * rng.normal(), shared) for _ in range(3)] for _ in range(2)]
+        a, b = (side("multiclass", targets, *group) for group in runs)
+        (one,) = [d for d in paired.differences(a, b) if d.metric == "loss"]
+        held += one.interval[0] <= 0 <= one.interval[1]
+        alone = [side("multiclass", targets, group[0]) for group in runs]
+        (one,) = [d for d in paired.differences(*alone) if d.metric == "loss"]
+        single += one.interval[0] <= 0 <= one.interval[1]
+    assert held / 120 >= 0.88, "three standard errors below 95 %"
+    assert single / 120 < 0.6, "which is why it is said that with one run each this was not measured"
+
+
+def test_one_run_against_several_borrows_their_spread() -> None:
+    rng = np.random.default_rng(3)
+    targets, shared = rng.integers(0, 3, 400), rng.normal(size=(400, 3))
+    several = [outputs(targets, rng, 1.2 + 0.5 * rng.normal(), shared) for _ in range(4)]
+    one = outputs(targets, rng, 1.2, shared)
+
+    def width(*sides: paired.Side) -> float:
+        (found,) = [d for d in paired.differences(*sides) if d.metric == "loss"]
+        return found.interval[1] - found.interval[0]
+
+    alone = width(side("multiclass", targets, one), side("multiclass", targets, several[0]))
+    assert width(side("multiclass", targets, one), side("multiclass", targets, *several)) > 2 * alone
+
+
+def test_holms_correction() -> None:
+    assert paired.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert paired.holm([None, 0.2, None]) == [None, 0.2, None]
+    assert paired.holm([0.6, 0.7]) == [1.0, 1.0] and paired.holm([]) == []
+
+
+def test_the_same_model_does_not_differ_from_itself() -> None:
+    rng = np.random.default_rng(4)
+    for task, targets in (
+        ("multiclass", rng.integers(0, 3, 50)),
+        ("binary", rng.integers(0, 2, 50)),
+        ("regression", rng.normal(size=50)),
+        ("multilabel", rng.integers(0, 2, (50, 3)).astype(np.float32)),
+    ):
+        width = {"multiclass": 3, "binary": 2, "regression": 1, "multilabel": 3}[task]
+        made = rng.random((50, width)).astype(np.float32)
+        one = side(task, targets, made, cost=3.0)
+        for found in paired.differences(one, one):
+            assert found.difference == 0 and found.interval is None, (task, found)
+            assert found.p == (None if found.metric == "cost" else 1.0), (task, found)
+        apart = paired.disagreements(one, one, ("a", "b", "c"))
+        assert (apart is None) == (task == "regression")
+        assert apart is None or not (apart.only_first_right or apart.only_second_right or apart.examples)
