@@ -43,19 +43,21 @@ F = TypeVar("F", bound=Callable[..., None])
 RunArgument = Annotated[
     str,
     typer.Argument(
-        metavar="RUN", help="A run: its id, its name, latest, or its path.", autocompletion=complete_run
+        metavar="RUN", help="A run: its id, its name, latest, @tag, or its path.", autocompletion=complete_run
     ),
 ]
 RunsArgument = Annotated[
     list[str],
-    typer.Argument(metavar="RUN...", help="Runs: ids, names, latest, or paths.", autocompletion=complete_run),
+    typer.Argument(
+        metavar="RUN...", help="Runs: ids, names, latest, @tags, or paths.", autocompletion=complete_run
+    ),
 ]
 RunOption = Annotated[
     str | None,
     typer.Option(
         "--run",
         metavar="RUN",
-        help="A run: its id, its name, latest, or its path.",
+        help="A run: its id, its name, latest, @tag, or its path.",
         autocompletion=complete_run,
     ),
 ]

@@ -9,7 +9,7 @@ import typer
 
 
 def complete_run(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Ids, names and `latest` of the runs in the runs folder; never fails, as nobody would see why."""
+    """Ids, names, tags and `latest` of the runs in the runs folder; never fails, as nobody would see why."""
     from bmcli.errors import BmError
     from bmcli.runs.store import RunStore, status_of
 
@@ -21,6 +21,8 @@ def complete_run(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
         return []
     offers: dict[str, str] = {run.path.name: status_of(run) for run in runs}
     offers |= {run.name: "its newest completed run" for run in runs}
+    tags = {tag for run in runs if offers[run.path.name] == "completed" for tag in run.record.tags}
+    offers |= {f"@{tag}": "the newest completed run with this tag" for tag in sorted(tags)}
     if runs:
         offers["latest"] = "the newest completed run"
     return [(name, text) for name, text in offers.items() if name.startswith(incomplete)]

@@ -148,7 +148,7 @@ def pair(run: Run, baseline: Run, split: str) -> list[FigureDifference]:
 
     documents = []
     for one in (baseline, run):
-        document = _evaluations(one).get(split)
+        document = read_evaluation(one, split)
         if document is None:
             raise DataError(
                 f"{one.id} was not measured on {split}", hint=f"bm evaluate {one.id} --split {split}"
@@ -260,19 +260,23 @@ def _described(run: Run) -> dict[str, Any]:
     return {"id": run.id, "status": run.status, "created": record.created, "tags": list(record.tags)}
 
 
+def read_evaluation(run: Run, split: str) -> dict[str, Any] | None:
+    """The document of evaluation/<split>.json; None where there is none, IntegrityError if damaged."""
+    path = layout.evaluation_of(split)
+    # A file the manifest names is read even where it is gone: that is a loss to report, not a gap.
+    if not run.exists(path) and path not in run.manifest():
+        return None
+    try:
+        document: dict[str, Any] = json.loads(run.read_text(path))
+        document["metrics"], document["lower_is_better"], document["per_class"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{run.path / path} is damaged: {error}") from error
+    return document
+
+
 def _evaluations(run: Run) -> dict[str, dict[str, Any]]:
-    found = {}
-    for split in SPLITS:
-        path = layout.evaluation_of(split)
-        # A file the manifest names is read even where it is gone: that is a loss to report, not a gap.
-        if run.exists(path) or path in run.manifest():
-            try:
-                document = json.loads(run.read_text(path))
-                document["metrics"], document["lower_is_better"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise IntegrityError(f"{run.path / path} is damaged: {error}") from error
-            found[split] = document
-    return found
+    found = {split: read_evaluation(run, split) for split in SPLITS}
+    return {split: document for split, document in found.items() if document is not None}
 
 
 def _rows(split: str, documents: Sequence[dict[str, Any] | None], comparable: bool) -> list[MetricRow]:

@@ -43,6 +43,15 @@ def validate_name(name: str) -> None:
     )
 
 
+def validate_tag(tag: str) -> None:
+    """UsageError unless `@tag` can mean a run."""
+    if tag and os.sep not in tag and not any(c.isspace() for c in tag) and tag.isprintable():
+        return
+    raise UsageError(
+        f"'{tag}' cannot be moved as a tag", hint="a word without spaces and '/': production, say"
+    )
+
+
 def open_path(path: Path, *, verified: bool = True) -> Run:
     """The run in that directory, wherever it lies; UsageError where there is none.
 
@@ -207,12 +216,15 @@ class RunStore:
     def find(self, reference: str, purpose: Purpose = "use") -> Run:
         """The run that a RUN on the command line means.
 
-        Text with a path separator is a run directory's path; else an exact id, `latest`, or a name. `latest`
-        and a name mean the newest completed run, or for 'resume' the newest that was interrupted or crashed.
-        An exact id or path means that run, whatever its status. UsageError where there is none.
+        Text with a path separator is a run directory's path; else `@tag`, an exact id, `latest`, or a name.
+        `latest`, a name and a tag mean the newest completed run, or for 'resume' the newest that was
+        interrupted or crashed. An exact id or path means that run, whatever its status. UsageError where
+        there is none.
         """
         if os.sep in reference:
             return open_path(Path(reference))
+        if reference.startswith("@"):
+            return self._tagged(reference, purpose)
         found = ID.fullmatch(reference)
         if found and _is_run(self.root / reference):
             return _checked(Run(self.root / reference))
@@ -221,6 +233,30 @@ class RunStore:
             if _fits(run, purpose):
                 return _checked(run)
         raise self._not_found(reference, candidates, purpose)
+
+    def _tagged(self, reference: str, purpose: Purpose) -> Run:
+        readable = [run for run in self.all() if status_of(run) != "damaged"]
+        tag = reference.removeprefix("@")
+        for run in readable:
+            if tag in run.record.tags and _fits(run, purpose):
+                return _checked(run)
+        known = sorted({f"@{tag}" for run in readable for tag in run.record.tags})
+        hint = did_you_mean(reference, known) or (
+            f"tags: {', '.join(known[:10])}"
+            if known
+            else "bm gate RUN --tag TAG and bm train --tag TAG give one"
+        )
+        raise UsageError(f"no completed run in {self.root} has the tag '{tag}'", hint=hint)
+
+    def move_tag(self, tag: str, run: Run) -> None:
+        """Take the tag from all other runs and give it to this one; it is never on none meanwhile."""
+        if tag not in run.reload().record.tags:
+            run.update(tags=[*run.record.tags, tag])
+        for other in self.all():
+            if status_of(other) == "damaged" or other.path.resolve() == run.path.resolve():
+                continue
+            if tag in other.record.tags:
+                other.update(tags=[kept for kept in other.record.tags if kept != tag])
 
     def exact(self, run_id: str) -> Run:
         """The run of that very id, not verified: for removing and checking damaged ones too."""

@@ -1,0 +1,112 @@
+"""bm gate: the pass/fail question for CI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bmcli.cli.command import RunArgument, Session, command
+from bmcli.cli.completion import complete_run
+
+if TYPE_CHECKING:
+    from bmcli.evaluation.gate import Verdict
+
+
+@command
+def gate(
+    session: Session,
+    run: RunArgument,
+    min: Annotated[
+        list[str] | None,
+        typer.Option("--min", metavar="FIGURE=VALUE", help="At least this: accuracy=0.97; may be repeated."),
+    ] = None,
+    max: Annotated[
+        list[str] | None,
+        typer.Option("--max", metavar="FIGURE=VALUE", help="At most this: loss=0.3; may be repeated."),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline", metavar="RUN", help="A run to hold it against.", autocompletion=complete_run
+        ),
+    ] = None,
+    max_drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--max-drop",
+            metavar="[FIGURE=]VALUE",
+            help="How much worse than the baseline it may be, on the same examples [default: the headline].",
+        ),
+    ] = None,
+    lower_bound: Annotated[
+        bool,
+        typer.Option("--lower-bound", help="Hold the worse end of the 95 % interval against the bound."),
+    ] = False,
+    split: Annotated[
+        str, typer.Option("--split", metavar="SPLIT", help="Whose figures: test, or what was evaluated.")
+    ] = "test",
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report for CI.")
+    ] = None,
+    tag: Annotated[
+        str | None,
+        typer.Option(
+            "--tag", metavar="TAG", help="If all holds, move this label to the run: @TAG then means it."
+        ),
+    ] = None,
+) -> None:
+    """Ask whether a run is good enough; exit 7 where it is not.
+
+    FIGURE is any of an evaluation's, or per_class.CLASS.recall (precision, f1, support). A figure that is
+    missing does not hold.
+    """
+    from bmcli.errors import ExitCode, UsageError
+    from bmcli.evaluation.gate import judge, parse
+    from bmcli.runs import atomic
+    from bmcli.runs.store import validate_tag
+
+    bounds = [
+        parse(kind, text)
+        for kind, texts in (("min", min), ("max", max), ("drop", max_drop))
+        for text in texts or ()
+    ]
+    if not bounds:
+        raise UsageError("nothing is asked of the run", hint="--min accuracy=0.97, say")
+    if bool(max_drop) != (baseline is not None):
+        raise UsageError("--baseline and --max-drop belong together")
+    if tag is not None:
+        validate_tag(tag)
+    if junit is not None and not junit.absolute().parent.is_dir():
+        raise UsageError(f"--junit {junit}: there is no folder {junit.absolute().parent}")
+    found = session.store.find(run)
+    against = session.store.find(baseline) if baseline is not None else None
+    verdict = judge(found, bounds, split=split, baseline=against, lower_bound=lower_bound)
+    if junit is not None:
+        with atomic.resources(f"writing {junit}"):
+            atomic.write_bytes(junit, verdict.to_junit())
+    if tag is not None and verdict.holds:
+        session.store.move_tag(tag, found)
+    session.result({**verdict.to_json(), "tag": tag if verdict.holds else None}, lambda: _table(verdict))
+    if tag is not None and verdict.holds:
+        session.note(f"@{tag} is {found.id} now")
+    if not verdict.holds:
+        failed = sum(not check.holds for check in verdict.checks)
+        session.note(f"{found.id}: {failed} of {len(verdict.checks)} do not hold")
+        raise typer.Exit(ExitCode.GATE)
+
+
+def _table(verdict: Verdict) -> str:
+    from bmcli.cli.render import columns
+
+    rows = [
+        (
+            "✓" if check.holds else "✗",
+            check.asked,
+            "–" if check.value is None else f"{check.value:.6g}",
+            check.reason or ("" if check.judged == check.value else f"at worst {check.judged:.6g}"),
+        )
+        for check in verdict.checks
+    ]
+    return "\n".join(columns(rows, right=(2,)))
