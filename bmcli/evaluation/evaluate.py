@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.data.bundle import Task
+    from bmcli.evaluation.calibration import Reliability
 
 FORMAT = 1
 FEW = 30
@@ -103,6 +104,7 @@ class Evaluation:
     confusion_matrix: list[Any] | None
     most_confused: Confusion | None
     weakest_class: WeakestClass | None
+    calibration: Reliability | None = None
     training_targets: TargetSummary | None = None
     examples_sha256: str | None = None
 
@@ -123,6 +125,7 @@ class Evaluation:
             "most_confused": self.most_confused and asdict(self.most_confused),
             "per_class": [asdict(one) for one in self.per_class],
             "confusion_matrix": self.confusion_matrix,
+            "calibration": self.calibration and asdict(self.calibration),
             "training_targets": self.training_targets and self.training_targets.to_json(),
             "examples_sha256": self.examples_sha256,
         }
@@ -139,17 +142,20 @@ def evaluate(
     extra_metrics: Sequence[Metric] = (),
     training_targets: TargetSummary | None = None,
     examples_sha256: str | None = None,
+    temperature: float | None = None,
 ) -> Evaluation:
     """Measure a split.
 
     targets: as in `Split.targets`; outputs: float32 of the finished model, [N, C] or [N, 1].
     top_k: adds `top_<k>_accuracy` where there are more than k classes.
     training_targets: what the baseline may know; without it there is none.
+    temperature: the run's, where it was not fitted on these examples.
 
     Raises DivergedError where an output is NaN or infinite, UsageError where a user's metric fails.
     """
     import numpy as np
 
+    from bmcli.evaluation.calibration import reliability
     from bmcli.evaluation.intervals import intervals
 
     bad = int((~np.isfinite(outputs)).any(axis=1).sum())
@@ -160,6 +166,11 @@ def evaluate(
         )
     metrics = epoch_metrics(task, targets, outputs, classes, extra_metrics)
     figures, matrix = _classes(task, classes, targets, outputs, top_k, metrics)
+    calibration = reliability(task, targets, outputs, temperature)
+    lower = [name for name, up in monitorable(task, extra_metrics).items() if not up]
+    if calibration is not None:
+        metrics["ece"] = calibration.ece
+        lower.append("ece")
     return Evaluation(
         split=split,
         examples=len(targets),
@@ -168,12 +179,13 @@ def evaluate(
         metrics=metrics,
         intervals=intervals(task, targets, outputs, metrics),
         headline=headline_of(task),
-        lower_is_better=tuple(name for name, up in monitorable(task, extra_metrics).items() if not up),
+        lower_is_better=tuple(lower),
         baseline=baseline(task, classes, targets, training_targets) if training_targets else None,
         per_class=figures,
         confusion_matrix=None if matrix is None else matrix.tolist(),
         most_confused=None if matrix is None or task == "multilabel" else _most_confused(matrix, classes),
         weakest_class=_weakest(figures, "f1" if task == "multilabel" else "recall"),
+        calibration=calibration,
         training_targets=training_targets,
         examples_sha256=examples_sha256,
     )

@@ -94,6 +94,40 @@ def class_figures(evaluation: Evaluation) -> bytes:
         return to_png(made)
 
 
+def calibration(evaluation: Evaluation) -> bytes:
+    """How often answers of each certainty are right, and below how many there are of each."""
+    import numpy as np
+
+    found = evaluation.calibration
+    assert found is not None
+    middles = [(one.low + one.high) / 2 for one in found.bins]
+    width = 0.92 * (found.bins[0].high - found.bins[0].low)
+    with style():
+        made = figure(5.6, 6.2)
+        above, below = made.subplots(2, 1, height_ratios=[3.2, 1], sharex=True)
+        above.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1.4, label="calibrated")
+        above.bar(middles, [one.right for one in found.bins], width, color="#BBD9EA", label="right")
+        above.plot(
+            [one.confidence for one in found.bins],
+            [one.right for one in found.bins],
+            "o-",
+            color=BLUE,
+            zorder=3,
+        )
+        above.set_ylim(0, 1)
+        above.set_ylabel("share that is right")
+        title = f"{_title(evaluation)}\nECE {number(found.ece)}"
+        if found.ece_with_temperature is not None:
+            title += f", {number(found.ece_with_temperature)} with temperature {number(found.temperature)}"
+        above.set_title(title)
+        above.legend(loc="upper left")
+        below.bar(middles, np.array([one.count for one in found.bins]), width, color=GREY)
+        below.set_ylabel("answers")
+        below.set_xlabel("probability of the answer")
+        below.set_xlim(0, 1)
+        return to_png(made)
+
+
 def regression(evaluation: Evaluation, targets: np.ndarray, outputs: np.ndarray, target_name: str) -> bytes:
     """Predicted against true, and what is left over against the prediction."""
     import numpy as np

@@ -198,9 +198,13 @@ def _measure(
     options: EvaluationConfig,
 ) -> Evaluation:
     """Predict, measure, and write the files of that stem."""
+    from bmcli.evaluation import calibration
+
     if not len(split):
         raise DataError(f"{stem} holds no examples")
     outputs = predict_all(session, preprocessing, split.examples, options.batch_size)
+    digest = _examples_sha256(split, spec)
+    fitted = calibration.load(run) if stem != calibration.FITTED_ON else None
     evaluation = evaluate(
         spec.task,
         spec.classes,
@@ -210,8 +214,13 @@ def _measure(
         top_k=options.top_k,
         extra_metrics=options.metrics,  # type: ignore[arg-type]  # the schema looks no further than Component
         training_targets=training,
-        examples_sha256=_examples_sha256(split, spec),
+        examples_sha256=digest,
+        temperature=fitted.temperature if fitted is not None and fitted.examples_sha256 != digest else None,
     )
+    if stem == calibration.FITTED_ON:
+        found = calibration.fit(spec.task, split.targets, outputs, examples_sha256=digest)
+        if found is not None:
+            run.write_text(layout.CALIBRATION, to_text(found.to_json()))
     _write(run, evaluation, split, outputs, spec)
     return evaluation
 
@@ -238,7 +247,7 @@ def _pictures(evaluation: Evaluation, split: Split, outputs: np.ndarray, spec: D
     if spec.task == "regression":
         return {"regression": plots.regression(evaluation, split.targets, outputs, spec.target_name)}
     draw = plots.class_figures if spec.task == "multilabel" else plots.confusion_matrix
-    drawn = {draw.__name__: draw(evaluation)}
+    drawn = {draw.__name__: draw(evaluation), "calibration": plots.calibration(evaluation)}
     drawn["sample_predictions"] = sample_predictions(
         spec.task, spec.classes, split.examples, split.targets, outputs, split.ids, evaluation.split
     )

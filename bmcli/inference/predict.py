@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from bmcli import preprocessing as preprocessings
 from bmcli.errors import DataError, IntegrityError, Place, Problem, UsageError
+from bmcli.evaluation import calibration
+from bmcli.evaluation.calibration import temper
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -71,12 +73,19 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A run, ready to predict. run: its id."""
+    """A run, ready to predict.
+
+    run: its id. temperature: what all logits are divided by. threshold: from which probability on the second
+    of two classes is predicted, and a label of a multilabel model holds; None: the most probable one, and
+    THRESHOLD.
+    """
 
     run: str
     preprocessing: Preprocessing
     spec: DataSpec
     session: Session
+    temperature: float = 1.0
+    threshold: float | None = None
 
     def predict(
         self, inputs: Inputs, *, top_k: int | None = None, batch_size: int = 256
@@ -122,8 +131,11 @@ class Predictor:
         predictions = []
         for start in range(0, len(names), batch_size):
             batch = self.preprocessing.finish(compact[start : start + batch_size])
-            outputs = self.session.predict(batch, batch_size)
+            outputs = temper(self.spec.task, self.session.predict(batch, batch_size), self.temperature)
             ranked = np.argsort(-outputs, axis=1, kind="stable")
+            if self.threshold is not None and self.spec.task == "binary":
+                second = (outputs[:, 1] >= self.threshold).astype(ranked.dtype)
+                ranked = np.stack([second, 1 - second], axis=1)
             finite = np.isfinite(outputs).all(axis=1)
             for i, name in enumerate(names[start : start + batch_size]):
                 if finite[i]:
@@ -140,7 +152,11 @@ class Predictor:
         top = tuple(self._choice(output, i) for i in wanted.tolist())
         if not several:
             return Prediction(name, self.run, top)
-        holding = tuple(self._choice(output, i) for i in best.tolist() if output[i] >= THRESHOLD)
+        holding = tuple(
+            self._choice(output, i)
+            for i in best.tolist()
+            if output[i] >= (THRESHOLD if self.threshold is None else self.threshold)
+        )
         return Prediction(name, self.run, top, labels=holding)
 
     def _choice(self, output: np.ndarray, index: int) -> Choice:
@@ -152,16 +168,37 @@ def _shortest(value: np.float32) -> float:
     return float(str(np.float32(value)))
 
 
-def open_predictor(run: Run, *, trust_code: bool = False) -> Predictor:
+def open_predictor(
+    run: Run,
+    *,
+    trust_code: bool = False,
+    calibrated: bool = False,
+    threshold: float | Literal["best"] | None = None,
+) -> Predictor:
     """The run's preprocessing and model.
 
+    calibrated: with the temperature that was fitted on validation; threshold: see Predictor, 'best' for what
+    was chosen there, which is of uncalibrated probabilities.
     trust_code: whether Python files kept in the run may run, which a run without model.onnx may need.
     Raises IntegrityError where a file is missing or damaged, UsageError where code is not trusted.
     """
     from bmcli.inference.session import open_session
 
     preprocessing, spec = load_preprocessing(run)
-    return Predictor(run.id, preprocessing, spec, open_session(run, spec, trust_code=trust_code))
+    temperature = calibration.required(run).temperature if calibrated else 1.0
+    if threshold is not None and spec.task not in ("binary", "multilabel"):
+        raise UsageError(f"--threshold is for two classes, and for labels: {run.id} is {spec.task}")
+    if threshold == "best":
+        chosen = calibration.required(run).threshold
+        if chosen is None:
+            raise UsageError(
+                f"{run.id} has no chosen threshold: that is for two classes", hint="--threshold 0.4"
+            )
+        # A temperature moves a probability, and the threshold with it.
+        half = np.array([[1 - chosen.value, chosen.value]], np.float32)
+        threshold = float(temper("binary", half, temperature)[0, 1])
+    session = open_session(run, spec, trust_code=trust_code)
+    return Predictor(run.id, preprocessing, spec, session, temperature, threshold)
 
 
 def needs_keras(run: Run) -> bool:

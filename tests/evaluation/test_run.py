@@ -72,7 +72,7 @@ def test_a_second_time_gives_the_same_bytes(make_run: MakeRun) -> None:
     names = [n for n in run.files() if n.startswith(("evaluation", "predictions", "plots"))]
     first = {name: run.read_bytes(name) for name in names}
     evaluate_run(run, "validation")
-    assert len(names) == 4 and {name: run.read_bytes(name) for name in names} == first
+    assert len(names) == 5 and {name: run.read_bytes(name) for name in names} == first
 
 
 def test_a_moved_run_works_by_its_path(make_run: MakeRun, store: RunStore, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -41,6 +41,19 @@ def predict(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, metavar="N", help="Inputs given to the model at once.")
     ] = 256,
+    calibrated: Annotated[
+        bool,
+        typer.Option("--calibrated", help="Probabilities by the temperature fitted on the validation split."),
+    ] = False,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            "--threshold",
+            metavar="P",
+            help="Predict the second of two classes (a label) from this probability on; best: the one with "
+            "the best F1 on validation.",
+        ),
+    ] = None,
     trust_code: TrustCodeOption = False,
 ) -> None:
     """Predict pictures, texts or rows of tables with a run.
@@ -57,7 +70,9 @@ def predict(
     chosen = session.store.find(run) if run else _newest(session, inputs, text=text, lines=lines)
     if inference.needs_keras(chosen):
         session.note(f"{chosen.id} has no model.onnx: predicting through Keras, which takes longer to start")
-    predictor = inference.open_predictor(chosen, trust_code=trust_code)
+    predictor = inference.open_predictor(
+        chosen, trust_code=trust_code, calibrated=calibrated, threshold=_threshold(threshold)
+    )
     reading = inference.reading_of(chosen, predictor.preprocessing, texts=text, lines=lines)
     if output is not None and readers.reads(output, inputs, reading):
         from bmcli.errors import UsageError
@@ -79,6 +94,22 @@ def predict(
             print_plain(error_text(error))
             raise typer.Exit(error.exit_code)
         raise error
+
+
+def _threshold(text: str | None) -> float | Literal["best"] | None:
+    from bmcli.errors import UsageError
+
+    if text is None:
+        return None
+    if text == "best":
+        return "best"
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UsageError(f"--threshold {text}: a probability is wanted", hint="--threshold 0.4, or best")
+    return value
 
 
 def _newest(session: Session, inputs: Sequence[str], *, text: bool, lines: bool) -> Run:
