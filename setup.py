@@ -5,5 +5,5 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["bmcli", "bmcli.*"]), "bmcli.configs"],
     package_dir={"bmcli.configs": "configs"},
-    package_data={"bmcli.configs": ["*.yaml", "**/*.yaml"], "bmcli": ["py.typed", "**/*.j2"]},
+    package_data={"bmcli.configs": ["*.yaml", "**/*.yaml"], "bmcli": ["py.typed", "**/*.j2", "**/*.css"]},
 )

@@ -258,6 +258,7 @@ def finish(run: Run, experiment: Experiment, trainer: Trainer, display: Display)
     from bmcli.export.publish import publish
     from bmcli.inference.session import open_session
     from bmcli.inference.weights import from_bytes, load_weights, weights_sha256
+    from bmcli.report.page import write_report
 
     display.stage("saving the model")
     views = experiment.config.evaluation.views
@@ -294,6 +295,8 @@ def finish(run: Run, experiment: Experiment, trainer: Trainer, display: Display)
         evaluations.append(evaluation)
     draw_learning_curves(run)
     run.seal("completed")
+    with phase("report"):  # of what is sealed: it tells when the run ended
+        write_report(run)
     return tuple(evaluations)
 
 

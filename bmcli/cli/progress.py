@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
 from bmcli.cli import render
-from bmcli.cli.figures import duration, figure, short
 from bmcli.cli.summary import RATES, header, summary
+from bmcli.figures import duration, figure, short
 from bmcli.runs import layout
 from bmcli.runs.record import now
 from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone

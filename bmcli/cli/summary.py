@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bmcli.cli.figures import INTERVAL, count, duration, figure, interval, short, size
+from bmcli.figures import INTERVAL, count, duration, figure, interval, short, size
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 from bmcli.untrusted import one_line

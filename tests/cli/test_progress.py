@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from bmcli.cli.command import Session
-from bmcli.cli.figures import count, duration, figure, moment, short, size
 from bmcli.cli.progress import Screen, TrainingDisplay, _bar
 from bmcli.display import Finished
 from bmcli.evaluation.evaluate import Baseline, Confusion, Evaluation, WeakestClass
+from bmcli.figures import count, duration, figure, moment, short, size
 from bmcli.runs import layout
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore

@@ -178,8 +178,8 @@ def _measured(cost: Cost) -> dict[str, Any]:
 
 
 def _measured_lines(cost: Cost) -> list[str]:
-    from bmcli.cli.figures import duration, size
     from bmcli.cli.summary import RATES
+    from bmcli.figures import duration, size
 
     largest = sorted(cost.parts.items(), key=lambda part: -part[1])[:5]
     time = f"about {duration(cost.seconds)}" + (" at most, early stopping may end it" * cost.upper_bound)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,7 @@ from bmcli.cli.command import RunsArgument, Session, command
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from bmcli.evaluation.compare import Comparison, MetricRow, Paired
+    from bmcli.evaluation.compare import Comparison, Paired
 
 
 @command
@@ -55,6 +55,7 @@ def _tables(comparison: Comparison) -> RenderableType:
     from rich.text import Text
 
     from bmcli.cli.render import table
+    from bmcli.report.comparison import cells, shown_value
     from bmcli.untrusted import one_line
 
     parts: list[RenderableType] = []
@@ -63,7 +64,7 @@ def _tables(comparison: Comparison) -> RenderableType:
         figures = table("figure", *labels, right=labels)
         for row in comparison.metrics:
             same = "" if comparison.comparable[row.split] else "  (other examples)"
-            figures.add_row(f"{row.split} {one_line(row.metric)}{same}", *_cells(comparison, row))
+            figures.add_row(f"{row.split} {one_line(row.metric)}{same}", *cells(comparison, row))
         parts += [figures, Text("")]
     for paired in comparison.paired:
         parts += [*_paired(comparison, paired), Text("")]
@@ -72,7 +73,7 @@ def _tables(comparison: Comparison) -> RenderableType:
         differing = table("differs", *ids)
         for difference in comparison.differences:
             name = f"{difference.section}: {one_line(difference.key)}"
-            differing.add_row(name, *(_value(difference.key, v) for v in difference.values))
+            differing.add_row(name, *(shown_value(v) for v in difference.values))
         parts.append(differing)
     else:
         # The ids head no column here, and a name may stand for many runs: say which they are.
@@ -81,75 +82,18 @@ def _tables(comparison: Comparison) -> RenderableType:
     return Group(*parts)
 
 
-def _cells(comparison: Comparison, row: MetricRow) -> list[str]:
-    """A figure of every group: its value, or the mean and standard deviation over the seeds."""
-    from statistics import fmean, stdev
-
-    means: list[float | None] = []
-    texts = []
-    for group in comparison.groups:
-        values = [v for i in group.counted if (v := row.values[i]) is not None]
-        means.append(fmean(values) if values else None)
-        text = _figure(means[-1])
-        texts.append(f"{text} ± {_figure(stdev(values))}" if len(values) > 1 else text)
-    known = [mean for mean in means if mean is not None]
-    best = max(known, default=None) if row.greater_is_better else min(known, default=None)
-    marked = comparison.comparable[row.split] and len(set(known)) > 1
-    return [
-        f"{text} {'★' if marked and mean == best else ' '}" for text, mean in zip(texts, means, strict=True)
-    ]
-
-
 def _paired(comparison: Comparison, paired: Paired) -> list[RenderableType]:
     from rich.text import Text
 
-    from bmcli.cli.figures import INTERVAL
     from bmcli.cli.render import table
+    from bmcli.figures import INTERVAL
+    from bmcli.report.comparison import paired_lines, paired_rows
     from bmcli.untrusted import one_line
 
     first, second = (one_line(comparison.groups[i].label) for i in (paired.first, paired.second))
     several = len(comparison.paired)
     p = f"p (Holm, of {several})" if several > 1 else "p"
     rows = table(f"{second} − {first}", "difference", INTERVAL, p, right=("difference", INTERVAL, p))
-    for one in paired.figures:
-        interval = "–" if one.interval is None else " – ".join(_signed(end) for end in one.interval)
-        rows.add_row(one_line(one.metric), _signed(one.difference), interval, _p(one.p_holm))
-    lines = [f"paired on the same {paired.examples:,} examples of {paired.split}"]
-    if (found := paired.disagreements) is not None:
-        apart = found.only_first_right + found.only_second_right
-        lines.append(
-            f"one is right and the other wrong on {apart:,}: "
-            f"{first} right on {found.only_first_right:,}, {second} on {found.only_second_right:,}"
-        )
-    if not paired.seeds_measured:
-        lines.append("one run each: the luck of training was not measured (train more seeds)")
-    if paired.also_differ:
-        lines.append(f"they differ in {', '.join(paired.also_differ)} too, which may be the reason")
-    return [rows, *(Text(f"  {line}") for line in lines)]
-
-
-def _signed(value: float) -> str:
-    text = f"{value:+.4f}" if abs(value) < 100 else f"{value:+.5g}"
-    return text.replace("-", "−")
-
-
-def _p(value: float | None) -> str:
-    return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:.5g}"
-
-
-def _value(key: str, value: Any) -> str:
-    from bmcli.untrusted import one_line
-
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:g}"
-    text = one_line(str(value))
-    is_hash = isinstance(value, str) and len(value) in (40, 64) and set(value) <= set("0123456789abcdef")
-    return text[:12] if is_hash else text
+    for row in paired_rows(paired):
+        rows.add_row(*map(one_line, row))
+    return [rows, *(Text(f"  {one_line(line)}") for line in paired_lines(comparison, paired))]

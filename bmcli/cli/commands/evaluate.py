@@ -44,7 +44,7 @@ def evaluate(
 def figures(evaluation: Evaluation) -> str:
     """The compact table of an evaluation: the headline beside the trivial answer, then the other figures,
     then where it fails."""
-    from bmcli.cli.figures import INTERVAL, interval
+    from bmcli.figures import INTERVAL, interval
     from bmcli.untrusted import one_line
 
     what = "examples" if evaluation.examples != 1 else "example"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bmcli.cli.command import RunArgument, Session, TrustCodeOption, command
-from bmcli.cli.figures import short
+from bmcli.figures import short
 
 if TYPE_CHECKING:
     from bmcli.export.formats import Exported

@@ -134,7 +134,7 @@ def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    from bmcli.cli.figures import duration, figure, moment
+    from bmcli.figures import duration, figure, moment
 
     best = f"{row['monitor']} {figure(row['best_value'])}" if row["best_value"] is not None else "–"
     headline = row["headline"]
@@ -170,7 +170,7 @@ def show(session: Session, run: RunArgument) -> None:
 
 def _details(run: Run) -> list[str]:
     from bmcli.cli import render
-    from bmcli.cli.figures import count, duration, figure, moment, size
+    from bmcli.figures import count, duration, figure, moment, size
 
     record = run.record
     took = f", took {duration(record.seconds)}" if record.seconds is not None else ""
@@ -318,7 +318,7 @@ def prune(
 
 
 def _remove(session: Session, going: list[Run], kept: list[Run], *, yes: bool, dry_run: bool) -> None:
-    from bmcli.cli.figures import size
+    from bmcli.figures import size
 
     ids = [run.path.name for run in going]
     document = {"removed": ids, "kept": [run.path.name for run in kept], "dry_run": dry_run}

@@ -1,0 +1,78 @@
+"""bm report: a page about a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bmcli.cli.command import RunsArgument, Session, command
+
+if TYPE_CHECKING:
+    from bmcli.runs.run import Run
+
+
+@command
+def report(
+    session: Session,
+    runs: RunsArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write it [default: in the run]."),
+    ] = None,
+    card: Annotated[
+        bool, typer.Option("--card", help="Write a model card in Markdown instead, for you to complete.")
+    ] = False,
+    split: Annotated[
+        str | None, typer.Option("--split", metavar="SPLIT", help="Whose mistakes it shows [default: test].")
+    ] = None,
+) -> None:
+    """Write a page about a run: one HTML file that needs nothing else.
+
+    Of several runs, a comparison of them, comparison.html in the current folder. The model card is
+    model_card.md there.
+    """
+    from bmcli.errors import UsageError
+    from bmcli.report import page
+    from bmcli.runs import atomic, layout
+
+    if len(runs) > 1:
+        if card or split:
+            raise UsageError("--card and --split are for a single run")
+        text, target = _comparison(session, runs), output or Path("comparison.html")
+        described = None
+    else:
+        run = described = session.store.find(runs[0])
+        if split is not None and not run.exists(layout.evaluation_of(split)):
+            raise UsageError(
+                f"{run.id} was not measured on {split}", hint=f"bm evaluate {run.id} --split {split}"
+            )
+        text = page.model_card(run) if card else page.report(run, split)
+        target = output or (Path(page.CARD) if card else run.path / layout.REPORT)
+        if card and target.exists():
+            raise UsageError(
+                f"{target} exists, and may hold what you wrote", hint="--output names another file"
+            )
+    if described is not None and target == described.path / layout.REPORT:
+        described.write_text(layout.REPORT, text)
+    else:
+        if not target.absolute().parent.is_dir():
+            raise UsageError(f"--output {target}: there is no folder {target.absolute().parent}")
+        with atomic.resources(f"write {target}"):
+            atomic.write_bytes(target, text.encode("utf-8"))
+    session.result({"runs": [run.id for run in _found(session, runs)], "path": str(target)}, str(target))
+
+
+def _comparison(session: Session, references: list[str]) -> str:
+    from bmcli.evaluation.compare import compare
+    from bmcli.report.page import comparison_report
+
+    return comparison_report(compare(_found(session, references)))
+
+
+def _found(session: Session, references: list[str]) -> list[Run]:
+    if len(references) == 1:
+        return [session.store.find(references[0])]
+    found = {run.path.resolve(): run for one in references for run in session.store.completed(one)}
+    return list(found.values())

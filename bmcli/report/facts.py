@@ -1,0 +1,324 @@
+"""All that a report says of a run, as text, read from the run's own files."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from bmcli.evaluation.compare import read_evaluation
+from bmcli.figures import count, duration, figure, interval, moment, size
+from bmcli.report.charts import Line, chart
+from bmcli.runs import layout
+
+if TYPE_CHECKING:
+    from bmcli.runs.run import Run
+
+SPLITS = ("test", "validation", "train")
+MOST_CLASSES = 50
+MOST_CELLS = 25
+MOST_MISTAKES = 20
+
+
+def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
+    """The context of run.html.j2 and card.md.j2. What an older run lacks is left out.
+
+    split: whose mistakes are shown; default: test, else what there is. IntegrityError where a file is
+    damaged.
+    """
+    record = run.record
+    documents = {name: found for name in SPLITS if (found := read_evaluation(run, name)) is not None}
+    if split is not None and split not in documents and (found := read_evaluation(run, split)) is not None:
+        documents[split] = found
+    shown = split if split in documents else next(iter(documents), None)
+    document = documents.get(shown) if shown is not None else None
+    context: dict[str, Any] = {
+        "title": run.id,
+        "made_from": run.id,
+        "lead": _lead(run),
+        "summary": _summary(run),
+        "warnings": _warnings(run, document),
+        "splits": [{"name": name, "examples": f"{d['examples']:,}"} for name, d in documents.items()],
+        "figures": _figures(documents),
+        "curves": _curves(run),
+        "data": _data(run),
+        "notes": [*record.notes, *(f"left out: {name}" for name in record.skipped[:20])],
+        "environment": _environment(run),
+        "config": run.read_text(layout.CONFIG),
+    }
+    if document is not None and shown is not None:
+        context |= _measured(run, shown, document)
+    sections = ["Summary", "Figures", "Training", "Confusion", "Classes", "Calibration", "Predictions"]
+    there = {
+        "Summary": True,
+        "Figures": context["figures"],
+        "Training": context["curves"],
+        "Confusion": context.get("matrix") or context.get("confusion_image"),
+        "Classes": context.get("classes"),
+        "Calibration": context.get("reliability"),
+        "Predictions": context.get("samples") or context.get("mistakes"),
+    }
+    context["sections"] = [name for name in sections if there[name]] + ["Data", "Environment"]
+    return context
+
+
+def _lead(run: Run) -> str:
+    record = run.record
+    parts = [f"A {record.model} model" if record.model else "A model"]
+    if record.task:
+        parts.append(f"for {record.task}")
+    if record.data:
+        parts.append(f"trained on {record.data}")
+    if record.finished:
+        parts.append(f"({moment(record.finished)})")
+    return " ".join(parts) + "."
+
+
+def _summary(run: Run) -> list[tuple[str, str]]:
+    record = run.record
+    best = f"{record.best_epoch} by {record.monitor}" if record.best_epoch is not None else None
+    rows = [
+        ("run", run.id),
+        ("status", run.status),
+        ("tags", " ".join(record.tags)),
+        ("model", record.model),
+        ("parameters", count(record.parameters) if record.parameters else None),
+        ("precision", record.precision),
+        ("seed", None if record.seed is None else str(record.seed)),
+        ("epochs", None if record.epochs is None else str(record.epochs)),
+        ("best epoch", best),
+        ("stopped", record.stopped),
+        ("time", duration(record.seconds) if record.seconds else None),
+        ("weights, SHA-256", record.weights_sha256),
+    ]
+    return [(name, text) for name, text in rows if text]
+
+
+def _warnings(run: Run, document: dict[str, Any] | None) -> list[str]:
+    record, found = run.record, []
+    if record.status != "completed":
+        found.append(f"This run is {run.status}: {record.error or 'its training did not end'}.")
+    if not record.exact:
+        found.append("The training was continued in a way that is not exactly as if it had never stopped.")
+    if record.onnx and not record.onnx.get("published", True):
+        found.append(f"There is no model.onnx: {record.onnx.get('reason') or 'it was not exported'}.")
+    if document is None:
+        found.append("No split was measured.")
+    elif document["examples"] < 200:
+        found.append(f"Only {document['examples']:,} examples were measured: the figures are uncertain.")
+    return found
+
+
+def _figures(documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    names: dict[str, None] = {}
+    for document in documents.values():
+        names |= dict.fromkeys([document["headline"], *document["metrics"]])
+    rows = []
+    for name in names:
+        cells = []
+        for document in documents.values():
+            found = document.get("intervals", {}).get(name)
+            value = document["metrics"].get(name)
+            cells.append({"value": figure(value), "interval": interval(found) if found else "–"})
+        rows.append({"name": name, "cells": cells})
+    return rows
+
+
+def _curves(run: Run) -> list[Markup]:
+    if not run.exists(layout.METRICS):
+        return []
+    records = [json.loads(line) for line in run.read_text(layout.METRICS).splitlines()]
+    records = [one for one in records if isinstance(one.get("epoch"), int)]
+    if not records:
+        return []
+    monitor = (run.record.monitor or "").removeprefix("val_")
+    wanted = ["loss", next((m for m in ("accuracy", monitor) if m in records[0] and m != "loss"), monitor)]
+    best = run.record.best_epoch if len(records) > 1 else None
+    charts = []
+    for name in dict.fromkeys(name for name in wanted if name):
+        lines = [
+            Line(label, [(one["epoch"], one.get(key)) for one in records], style)
+            for label, key, style in (("training", name, "line-1"), ("validation", f"val_{name}", "line-2"))
+            if any(one.get(key) is not None for one in records)
+        ]
+        drawn = chart(lines, title=name, x_label="epoch", mark=best, mark_label="best epoch")
+        if drawn:
+            charts.append(drawn)
+    return charts
+
+
+def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
+    headline, baseline = document["headline"], document.get("baseline")
+    found = document.get("intervals", {}).get(headline)
+    beside = None
+    if baseline and baseline.get("value") is not None:
+        beside = f"a trivial answer ({baseline['name']}) has {figure(baseline['value'])}"
+    context: dict[str, Any] = {
+        "measured": f"{split}, {document['examples']:,} examples",
+        "headline": {
+            "name": headline,
+            "value": figure(document["metrics"].get(headline)),
+            "split": f"{split}, {document['examples']:,} examples",
+            "interval": interval(found) if found else None,
+            "baseline": beside,
+        },
+    }
+    confused = document.get("most_confused")
+    if confused:
+        times = "once" if confused["count"] == 1 else f"{confused['count']:,} times"
+        context["confused"] = f"Most confused: {confused['true']} taken for {confused['predicted']}, {times}."
+    matrix = document.get("confusion_matrix")
+    if matrix and document["task"] != "multilabel":
+        if len(matrix) <= MOST_CELLS:
+            context["matrix"] = _matrix(matrix, document["classes"])
+        else:
+            context["confusion_image"] = _picture(run, f"confusion_matrix-{split}")
+    context |= _classes(document)
+    if document.get("calibration"):
+        context |= _reliability(document["calibration"])
+    regression = document["task"] == "regression"
+    context["samples"] = _picture(run, f"{'regression' if regression else 'sample_predictions'}-{split}")
+    context["samples_alt"] = (
+        "Predicted against true values, and the errors against the predictions."
+        if regression
+        else "The mistakes the model was surest of, and some right answers; the mistakes are listed below."
+    )
+    return context | _mistakes(run, split, document)
+
+
+def _matrix(matrix: list[list[int]], classes: Sequence[str]) -> dict[str, Any]:
+    rows = []
+    for i, counts in enumerate(matrix):
+        total = sum(counts)
+        cells = [
+            {
+                "count": n,
+                "kind": "none" if not n else "right" if i == j else "wrong",
+                "share": f"{n / total:.3f}" if n else None,
+            }
+            for j, n in enumerate(counts)
+        ]
+        rows.append({"name": classes[i], "cells": cells})
+    return {"names": list(classes), "rows": rows}
+
+
+def _classes(document: dict[str, Any]) -> dict[str, Any]:
+    counts = (document.get("training_targets") or {}).get("counts") or []
+    every = sorted(document["per_class"], key=lambda one: (one["recall"] is None, one["recall"] or 0.0))
+    rows = [
+        {
+            "name": one["name"],
+            "precision": figure(one["precision"]),
+            "recall": figure(one["recall"]),
+            "interval": interval(found) if (found := one.get("recall_interval")) else "–",
+            "f1": figure(one["f1"]),
+            "support": f"{one['support']:,}",
+            "few": 0 < one["support"] < 30,
+            "training": f"{counts[one['index']]:,}" if one["index"] < len(counts) else "–",
+        }
+        for one in every[:MOST_CLASSES]
+    ]
+    return {"classes": rows, "classes_left": len(every) - len(rows)}
+
+
+def _reliability(found: dict[str, Any]) -> dict[str, Any]:
+    points = [(one["confidence"], one["right"]) for one in found["bins"]]
+    text = f"The expected calibration error is {figure(found['ece'])}"
+    if found.get("ece_with_temperature") is not None:
+        text += (
+            f"; with the temperature fitted on validation, {figure(found['temperature'])}, it is "
+            f"{figure(found['ece_with_temperature'])} (bm predict --calibrated)"
+        )
+    lines = [
+        Line("calibrated", [(0, 0), (1, 1)], "guide"),
+        Line("share that is right", points, "line-1", dots=True),
+    ]
+    drawn = chart(
+        lines,
+        title="How often answers of each certainty are right",
+        x_label="probability of the answer",
+        x_range=(0, 1),
+        y_range=(0, 1),
+    )
+    return {"reliability": drawn, "reliability_text": text + "."}
+
+
+def _picture(run: Run, name: str) -> Markup | None:
+    """A PNG of the run as a data URI, or None where it has none."""
+    path = layout.plot_of(name)
+    if not run.exists(path):
+        return None
+    return Markup("data:image/png;base64," + base64.b64encode(run.read_bytes(path)).decode("ascii"))
+
+
+def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Of the predictions that were kept, the wrong ones, surest first; of numbers, the furthest off."""
+    import numpy as np
+
+    from bmcli.evaluation import predictions
+
+    task, classes = document["task"], document["classes"]
+    path = layout.predictions_of(split)
+    if task == "multilabel" or (not run.exists(path) and path not in run.manifest()):
+        return {}
+    found = predictions.read(run, split, task, classes)
+    if task == "regression":
+        errors = np.abs(found.outputs[:, 0] - found.targets)
+        worst = np.argsort(-errors, kind="stable")[:MOST_MISTAKES]
+        rows = [
+            [
+                found.ids[i],
+                figure(float(found.targets[i])),
+                figure(float(found.outputs[i, 0])),
+                figure(float(errors[i])),
+            ]
+            for i in worst
+        ]
+        columns = [("true", True), ("predicted", True), ("off by", True)]
+    else:
+        best = found.outputs.argmax(axis=1)
+        wrong = np.flatnonzero(best != found.targets)
+        sure = found.outputs[wrong, best[wrong]]
+        order = np.argsort(-sure, kind="stable")[:MOST_MISTAKES]
+        rows = [
+            [
+                found.ids[i],
+                classes[int(found.targets[i])],
+                classes[int(best[i])],
+                figure(float(found.outputs[i, best[i]])),
+                figure(float(found.outputs[i, found.targets[i]])),
+            ]
+            for i in wrong[order]
+        ]
+        columns = [("true", False), ("predicted", False), ("probability", True), ("of the truth", True)]
+    return {
+        "mistakes": rows,
+        "mistake_columns": [{"name": name, "number": is_number} for name, is_number in columns],
+    }
+
+
+def _data(run: Run) -> list[tuple[str, str]]:
+    record = run.record
+    rows = [("data", record.data or ""), ("kind", record.kind or ""), ("task", record.task or "")]
+    if record.classes:
+        shown = ", ".join(record.classes[:50]) + (", …" if len(record.classes) > 50 else "")
+        rows.append((f"{len(record.classes)} classes", shown))
+    for name, number in record.splits.items():
+        rows.append((name, f"{number:,} examples · {record.splits_from.get(name, '')}".rstrip(" ·")))
+    rows.append(("fingerprint", record.data_fingerprint or ""))
+    return [(name, text) for name, text in rows if text]
+
+
+def _environment(run: Run) -> list[tuple[str, str]]:
+    record = run.record
+    rows = [("command", " ".join(record.command)), ("created", moment(record.created))]
+    rows += [(name, str(value)) for name, value in record.versions.items()]
+    for name, value in record.hardware.items():
+        is_bytes = isinstance(value, int) and value > 10**6
+        rows.append((name, size(value) if is_bytes else str(value)))
+    if record.git:
+        rows += [(f"git {name}", str(value)) for name, value in record.git.items()]
+    return [(name, text) for name, text in rows if text and text != "[]"]

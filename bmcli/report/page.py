@@ -1,0 +1,123 @@
+"""The report of a run or of a comparison as one HTML page, and the model card.
+
+The page holds its styles and pictures, loads nothing and runs no script: its content security policy forbids
+both. Every text that comes from outside is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from bmcli._version import __version__
+from bmcli.runs import layout
+from bmcli.untrusted import one_line, safe
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from bmcli.evaluation.compare import Comparison
+    from bmcli.runs.run import Run
+
+CARD = "model_card.md"
+
+
+def report(run: Run, split: str | None = None) -> str:
+    """The page of one run, from its own files. split: whose mistakes it shows; default: test, else any.
+
+    IntegrityError where one of the files is damaged.
+    """
+    from bmcli.report.facts import of_run
+
+    return _rendered("run.html.j2", of_run(run, split))
+
+
+def model_card(run: Run) -> str:
+    """Markdown with the usual sections (Mitchell et al., 2019), a person's parts marked TODO."""
+    from bmcli.report.facts import of_run
+
+    return _rendered("card.md.j2", of_run(run))
+
+
+def write_report(run: Run) -> None:
+    """Put report.html into the run."""
+    run.write_text(layout.REPORT, report(run))
+
+
+def comparison_report(comparison: Comparison) -> str:
+    """The page of a comparison."""
+    from bmcli.report.comparison import cells, paired_lines, paired_rows, shown_value
+
+    ids = [run["id"] for run in comparison.runs]
+    labels = [group.label for group in comparison.groups]
+    unlike = [split for split, same in comparison.comparable.items() if not same]
+    paired = [
+        {
+            "title": f"{labels[one.second]} − {labels[one.first]}",
+            "rows": paired_rows(one),
+            "lines": paired_lines(comparison, one),
+        }
+        for one in comparison.paired
+    ]
+    differing = [
+        [f"{one.section}: {one.key}", *(shown_value(value) for value in one.values)]
+        for one in comparison.differences
+    ]
+    sections = ["Figures", *(["Differences"] if paired else []), *(["Settings"] if differing else [])]
+    context = {
+        "title": " and ".join(labels) if len(labels) < 4 else f"{len(labels)} groups of runs",
+        "made_from": ", ".join(ids),
+        "count": len(ids),
+        "lead": f"{len(ids)} runs: {', '.join(ids)}.",
+        "labels": labels,
+        "figures": [
+            {"name": f"{row.split} {row.metric}", "cells": [c.strip() for c in cells(comparison, row)]}
+            for row in comparison.metrics
+        ],
+        "paired": paired,
+        "ids": ids,
+        "differing": differing,
+        "warnings": [
+            f"Measured on different {split} examples: those figures do not compare." for split in unlike
+        ],
+        "sections": sections,
+    }
+    return _rendered("compare.html.j2", context)
+
+
+def _rendered(template: str, context: dict[str, Any]) -> str:
+    # Half a surrogate pair (an undecodable byte of a file name) has no place in UTF-8; `safe` escapes it.
+    known = {"version": __version__, "css": _css()}
+    return _environment().get_template(template).render(**known, **context)
+
+
+@cache
+def _css() -> Markup:
+    return Markup(files(__package__).joinpath("templates/style.css").read_text("utf-8"))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("bmcli.report"),
+        autoescape=lambda name: name is not None and ".html" in name,
+        undefined=jinja2.ChainableUndefined,
+        finalize=lambda value: (
+            safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+        ),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["md"] = _markdown
+    return made
+
+
+def _markdown(text: str) -> str:
+    """Text that Markdown, and HTML in it, leave as it is, on one line."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", one_line(text))

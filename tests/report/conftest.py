@@ -1,0 +1,1 @@
+from tests.evaluation.conftest import make_run, store  # noqa: F401 (fixtures)
