@@ -92,10 +92,12 @@ class Run:
     ) -> Evaluation:
         """Measure it on one of its splits (default test) or on labelled files, as `bm evaluate` does."""
         from bmcli.evaluation.run import evaluate_run
+        from bmcli.report.page import refresh
 
-        return evaluate_run(
-            self._stored, split, data=Path(data) if data is not None else None, trust_code=trust_code
-        )
+        where = Path(data) if data is not None else None
+        evaluation = evaluate_run(self._stored, split, data=where, trust_code=trust_code)
+        refresh(self._stored)
+        return evaluation
 
     def keras_model(self, *, trust_code: bool = False) -> keras.Model:
         """The model with its best weights, in float32: preprocessed inputs to probabilities or values."""

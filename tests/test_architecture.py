@@ -16,7 +16,7 @@ PACKAGE = Path(bmcli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
-    {"errors", "registry", "untrusted", "backend", "quiet", "stopwatch", "_version"},
+    {"errors", "registry", "untrusted", "backend", "quiet", "stopwatch", "cores", "figures", "_version"},
     {"config", "runs"},
     {"data", "preprocessing", "models"},
     {"training", "evaluation", "inference"},

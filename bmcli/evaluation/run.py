@@ -98,13 +98,12 @@ def evaluate_run(
         labelled = datasets.read_labelled(data, config.data, spec)
         stem = f"{data.resolve().stem}-{_examples_sha256(labelled, spec)[:8]}"
         training = _recorded_targets(run)
-        evaluation = _measure(run, session, preprocessing, spec, labelled, stem, training, config.evaluation)
-        return _reported(run, evaluation)
+        return _measure(run, session, preprocessing, spec, labelled, stem, training, config.evaluation)
     name = split or "test"
     bundle = _same_data(run, config, name, progress)
     chosen = bundle.split(name)
     assert chosen is not None
-    evaluation = evaluate_split(
+    return evaluate_split(
         run,
         session,
         preprocessing,
@@ -114,16 +113,6 @@ def evaluate_run(
         training_targets=bundle.train.targets,
         evaluation=config.evaluation,
     )
-    return _reported(run, evaluation)
-
-
-def _reported(run: Run, evaluation: Evaluation) -> Evaluation:
-    """A report that is there tells the new figures too."""
-    from bmcli.report.page import write_report
-
-    if run.exists(layout.REPORT):
-        write_report(run)
-    return evaluation
 
 
 def predict_all(

@@ -23,6 +23,17 @@ def rebuild(run: Run, *, trust_code: bool = False) -> keras.Model:
     trust_code: whether Python files kept in the run may be run; a built-in model needs none. Raises
     UsageError where they are needed, IntegrityError where a file of the run is damaged.
     """
+    return _built(run, trust_code)[1]
+
+
+def rebuild_network(run: Run, *, trust_code: bool = False) -> keras.Model:
+    """The same without the task's last step and without views: raw outputs [b, C], logits for classes. See
+    `rebuild`."""
+    return _built(run, trust_code)[0]
+
+
+def _built(run: Run, trust_code: bool) -> tuple[keras.Model, keras.Model]:
+    """The network, and the finished model with the same weights."""
     from bmcli.quiet import quiet_import
 
     with quiet_import():
@@ -41,7 +52,7 @@ def rebuild(run: Run, *, trust_code: bool = False) -> keras.Model:
         from_bytes(run.read_bytes(layout.BEST), origin=str(run.path / layout.BEST)),
         origin=f"the weights of {run.id}",
     )
-    return model
+    return network, model
 
 
 def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:

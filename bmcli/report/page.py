@@ -33,19 +33,25 @@ def report(run: Run, split: str | None = None) -> str:
     """
     from bmcli.report.facts import of_run
 
-    return _rendered("run.html.j2", of_run(run, split))
+    return rendered("run.html.j2", of_run(run, split))
 
 
 def model_card(run: Run) -> str:
     """Markdown with the usual sections (Mitchell et al., 2019), a person's parts marked TODO."""
     from bmcli.report.facts import of_run
 
-    return _rendered("card.md.j2", of_run(run))
+    return rendered("card.md.j2", of_run(run))
 
 
 def write_report(run: Run) -> None:
     """Put report.html into the run."""
     run.write_text(layout.REPORT, report(run))
+
+
+def refresh(run: Run) -> None:
+    """Make a report that is there tell what was measured since."""
+    if run.exists(layout.REPORT):
+        write_report(run)
 
 
 def comparison_report(comparison: Comparison) -> str:
@@ -86,10 +92,11 @@ def comparison_report(comparison: Comparison) -> str:
         ],
         "sections": sections,
     }
-    return _rendered("compare.html.j2", context)
+    return rendered("compare.html.j2", context)
 
 
-def _rendered(template: str, context: dict[str, Any]) -> str:
+def rendered(template: str, context: dict[str, Any]) -> str:
+    """A template of `templates/` with these values, escaped where it is HTML."""
     # Half a surrogate pair (an undecodable byte of a file name) has no place in UTF-8; `safe` escapes it.
     known = {"version": __version__, "css": _css()}
     return _environment().get_template(template).render(**known, **context)

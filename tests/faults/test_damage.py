@@ -25,6 +25,10 @@ FILES = [
     "plots/sample_predictions-validation.png",
     "tensorboard/*",
     "train.log",
+    "calibration.json",
+    "plots/calibration-validation.png",
+    "plots/calibration-test.png",
+    "report.html",
 ]
 
 COMMANDS = {

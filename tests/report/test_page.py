@@ -16,7 +16,7 @@ import pytest
 from bmcli.cli.app import run as bm
 from bmcli.evaluation.run import evaluate_run
 from bmcli.report.charts import Line, chart
-from bmcli.report.page import model_card, report, write_report
+from bmcli.report.page import model_card, refresh, report, write_report
 from bmcli.runs.run import Run
 from tests.evaluation.conftest import MakeRun
 
@@ -184,6 +184,7 @@ def test_a_new_evaluation_is_in_the_report_that_is_there(digits: Run) -> None:
     before = digits.read_text("report.html")
     assert "train, " not in Page(before).text
     evaluate_run(digits, "train")
+    refresh(digits)
     assert "train, " in Page(digits.read_text("report.html")).text
 
 

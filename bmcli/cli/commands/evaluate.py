@@ -33,10 +33,12 @@ def evaluate(
     Writes the figures, every prediction and pictures into the run.
     """
     from bmcli.evaluation.run import evaluate_run
+    from bmcli.report.page import refresh
 
     found = session.store.find(run)
     trust_code = trust_code or ask_to_run_code_of(session, found)
     evaluation = evaluate_run(found, split, data=data, trust_code=trust_code, note=session.note)
+    refresh(found)
     session.result({"run": found.id, **evaluation.to_json()}, lambda: figures(evaluation))
     session.note(f"{found.path}/evaluation/{evaluation.split}.json · predictions, plots beside it")
 

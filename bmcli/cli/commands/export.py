@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bmcli.cli.command import RunArgument, Session, TrustCodeOption, command
-from bmcli.figures import short
 
 if TYPE_CHECKING:
     from bmcli.export.formats import Exported
@@ -58,6 +57,8 @@ def export(
 
 
 def _summary(exported: Exported) -> str:
+    from bmcli.figures import short
+
     megabytes = exported.bytes / 1e6
     size = f"{megabytes:.1f} MB" if megabytes >= 0.1 else f"{exported.bytes / 1e3:.0f} kB"
     return (

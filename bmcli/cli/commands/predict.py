@@ -67,7 +67,7 @@ def predict(
         from bmcli.inference import prediction_files
 
         prediction_files.check_suffix(output)
-    chosen = session.store.find(run) if run else _newest(session, inputs, text=text, lines=lines)
+    chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
     if inference.needs_keras(chosen):
         session.note(f"{chosen.id} has no model.onnx: predicting through Keras, which takes longer to start")
     predictor = inference.open_predictor(
@@ -112,7 +112,7 @@ def _threshold(text: str | None) -> float | Literal["best"] | None:
     return value
 
 
-def _newest(session: Session, inputs: Sequence[str], *, text: bool, lines: bool) -> Run:
+def newest(session: Session, inputs: Sequence[str], *, text: bool, lines: bool) -> Run:
     """The newest run that takes these inputs; says which."""
     from bmcli.data.inputs import kinds_of
     from bmcli.errors import UsageError
@@ -160,7 +160,7 @@ class _Shown:
             for prediction in predictions:
                 self.session.result_line(prediction.to_json())
             for problem in problems:
-                self.session.result_line(_error_line(problem))
+                self.session.result_line(error_line(problem))
             return
         if self.count <= 1:
             self._held += predictions
@@ -235,7 +235,7 @@ def _card(prediction: Prediction, run: str, target_name: str) -> str:
     return "\n".join([head, *rows])
 
 
-def _error_line(problem: Problem) -> dict[str, object]:
+def error_line(problem: Problem) -> dict[str, object]:
     place = problem.place
     return {
         "input": str(place) if place else None,

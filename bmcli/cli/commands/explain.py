@@ -1,0 +1,184 @@
+"""bm explain: what a model looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bmcli.cli.command import RunOption, Session, TrustCodeOption, command
+
+if TYPE_CHECKING:
+    from bmcli.explain.explain import Explanation
+    from bmcli.runs.run import Run
+
+
+@command
+def explain(
+    session: Session,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin, or texts."),
+    ],
+    run: RunOption = None,
+    label: Annotated[
+        str | None,
+        typer.Option("--class", metavar="CLASS", help="Explain this class [default: the predicted one]."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Where pictures and pages go [default: explain-RUN]."
+        ),
+    ] = None,
+    importance: Annotated[
+        bool,
+        typer.Option("--importance", help="Of a labelled table: which columns the run needs, over all rows."),
+    ] = False,
+    text: Annotated[bool, typer.Option("--text", help="The inputs are the texts themselves.")] = False,
+    lines: Annotated[bool, typer.Option("--lines", help="Each line of a file is a text.")] = False,
+    trust_code: TrustCodeOption = False,
+) -> None:
+    """Show what a run looked at: of pictures, texts or rows of tables.
+
+    Integrated gradients, and Grad-CAM for networks of pictures. Each comes with a check of how far it can be
+    trusted. Without --run: the newest completed run that takes such inputs.
+    """
+    from bmcli.cli import render
+    from bmcli.cli.commands.predict import error_line, newest
+    from bmcli.data import inputs as readers
+    from bmcli.errors import Problem
+    from bmcli.explain.explain import Explainer
+    from bmcli.inference import predict as inference
+
+    chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
+    if importance:
+        _importance(session, chosen, inputs, trust_code)
+        return
+    explainer = Explainer(chosen, label=label, trust_code=trust_code)
+    reading = inference.reading_of(chosen, explainer.preprocessing, texts=text, lines=lines)
+    folder = output or Path(f"explain-{chosen.id}")
+    shown = _Shown(session, folder)
+    problems: list[Problem] = []
+    for piece in readers.read(inputs, reading):
+        for found in explainer.explain(piece):
+            if isinstance(found, Problem):
+                problems.append(found)
+            else:
+                shown.show(found)
+    shown.close()
+    if problems:
+        error = inference.unreadable(problems, shown.count + len(problems))
+        if not session.json:
+            raise error
+        for problem in problems:  # as for predictions: an object per input, whatever became of it
+            session.result_line(error_line(problem))
+        render.print_plain(render.error_text(error))
+        raise typer.Exit(error.exit_code)
+
+
+def _importance(session: Session, run: Run, inputs: list[str], trust_code: bool) -> None:
+    from dataclasses import asdict
+
+    from bmcli.cli.render import columns
+    from bmcli.data import read_labelled
+    from bmcli.errors import DataError, UsageError
+    from bmcli.explain.importance import permutation_importance
+    from bmcli.figures import figure
+    from bmcli.inference.keras_model import config_of
+    from bmcli.inference.predict import load_preprocessing
+    from bmcli.inference.session import open_session
+
+    if len(inputs) != 1:
+        raise UsageError("--importance takes one labelled table")
+    path = Path(inputs[0])
+    if not path.exists():
+        raise DataError(f"{path} does not exist")
+    preprocessing, spec = load_preprocessing(run)
+    labelled = read_labelled(path, config_of(run, trust_code=trust_code).data, spec)
+    session_of_run = open_session(run, spec, trust_code=trust_code)
+    found = permutation_importance(session_of_run, preprocessing, spec, labelled)
+
+    def shown() -> str:
+        head = f"{run.id}: {found.metric} {figure(found.value)} over {found.rows:,} rows; the loss without"
+        top = max((one.drop for one in found.columns), default=0.0) or 1.0
+        rows = [
+            (
+                f"  {one.column}",
+                figure(one.drop),
+                f"± {figure(one.deviation)}",
+                "█" * round(20 * one.drop / top),
+            )
+            for one in found.columns
+        ]
+        return "\n".join([head, *columns(rows, right=(1, 2))])
+
+    session.result({"run": run.id, **asdict(found)}, shown)
+
+
+class _Shown:
+    """Explanations on their way: on the terminal, and as files in a folder."""
+
+    def __init__(self, session: Session, folder: Path) -> None:
+        self.session = session
+        self.folder = folder
+        self.count = 0
+        self.texts: list[Explanation] = []
+
+    def show(self, one: Explanation) -> None:
+        from bmcli.explain import shown
+
+        self.count += 1
+        document = one.to_json()
+        if one.picture is not None:
+            document["picture"] = str(
+                self._written(f"{_stem(one.input)}-{self.count}.png", shown.overlay(one))
+            )
+        if one.tokens:
+            self.texts.append(one)
+        if self.session.json:
+            self.session.result_line(document)
+            return
+        self._print(one, document.get("picture"))
+
+    def close(self) -> None:
+        from bmcli.explain import shown
+
+        if self.texts:
+            path = self._written("texts.html", shown.page(self.texts).encode("utf-8", "backslashreplace"))
+            self.session.note(f"{path}: {len(self.texts)} text{'s' if len(self.texts) > 1 else ''}")
+
+    def _written(self, name: str, data: bytes) -> Path:
+        from bmcli.runs import atomic
+
+        path = self.folder / name
+        with atomic.resources(f"write {path}"):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            atomic.write_bytes(path, data)
+        return path
+
+    def _print(self, one: Explanation, picture: str | None) -> None:
+        from rich.text import Text
+
+        from bmcli.cli.render import columns
+        from bmcli.explain import shown
+        from bmcli.figures import figure
+        from bmcli.untrusted import one_line
+
+        name = one_line(one.input if len(one.input) <= 60 else one.input[:59] + "…")
+        out = self.session.out
+        out.print(Text(f"{name} · {one_line(one.label or 'value')} {figure(one.value)}", style="bold"))
+        if one.tokens:
+            out.print(shown.coloured(one))
+        if one.features:
+            out.print(Text("\n".join("  " + line for line in columns(shown.bars(one), right=(1, 2)))))
+        if picture:
+            out.print(Text(f"  {one_line(picture)}"))
+        out.print(Text(f"  {shown.trust(one)}", style="dim"))
+
+
+def _stem(name: str) -> str:
+    """A file name for whatever the input is called."""
+    kept = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(name).stem)
+    return kept[:60] or "input"

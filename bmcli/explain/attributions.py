@@ -1,0 +1,187 @@
+"""Integrated gradients and Grad-CAM of a Keras network, on TensorFlow or JAX.
+
+Integrated gradients (Sundararajan, Taly and Yan, 2017) follow the score's gradient from a baseline to the
+input; their sum is the difference of the scores (completeness), and how far it is off is told. Grad-CAM
+(Selvaraju et al., 2017) weighs the last feature maps by their mean gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+TOLERANCE = 0.01
+"""Of completeness: steps are doubled until the sum is this near, or there are MOST_STEPS."""
+FIRST_STEPS, MOST_STEPS = 32, 2048
+BATCH = 64
+
+Gradient = Callable[..., tuple[np.ndarray, list[np.ndarray]]]
+"""From arrays [b, ...], and others that stay as they are, to scores [b] and their gradients by the former."""
+
+
+@dataclass(frozen=True)
+class Integrated:
+    """attributions: one per input array, without the batch axis; difference: of the scores of input and
+    baseline; error: how far the attributions' sum is from it, as a share of it; steps: that were taken."""
+
+    attributions: list[np.ndarray]
+    difference: float
+    error: float
+    steps: int
+
+
+def gradient_of(score: Callable[..., Any]) -> Gradient:
+    """score: from a list of tensors [b, ...], and further tensors, to a tensor [b]."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def both(arrays: list[Any], *fixed: Any) -> tuple[Any, Any]:
+            def total(given: list[Any]) -> tuple[Any, Any]:
+                scores = score(given, *fixed)
+                return scores.sum(), scores
+
+            gradients, scores = jax.grad(total, has_aux=True)(arrays)
+            return scores, gradients
+
+        compiled: Any = jax.jit(both)
+    else:
+        import tensorflow as tf
+
+        @tf.function(reduce_retracing=True)
+        def compiled(arrays: list[Any], *fixed: Any) -> tuple[Any, Any]:
+            with tf.GradientTape() as tape:
+                tape.watch(arrays)
+                scores = score(arrays, *fixed)
+            return scores, tape.gradient(scores, arrays, unconnected_gradients="zero")
+
+    def gradient(arrays: Sequence[np.ndarray], *fixed: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        tensors = [keras.ops.convert_to_tensor(array, "float32") for array in arrays]
+        scores, gradients = compiled(tensors, *map(keras.ops.convert_to_tensor, fixed))
+        return np.asarray(scores, np.float64), [np.asarray(one, np.float64) for one in gradients]
+
+    return gradient
+
+
+def integrated_gradients(
+    gradient: Gradient,
+    inputs: Sequence[np.ndarray],
+    baselines: Sequence[np.ndarray],
+    fixed: Sequence[np.ndarray] = (),
+) -> Integrated:
+    """Of one input: arrays without the batch axis, as many baselines of their shapes, and what is the same
+    all along the path."""
+    ends = [np.stack([start, end]) for start, end in zip(baselines, inputs, strict=True)]
+    scores, _ = gradient(ends, *(np.stack([one, one]) for one in fixed))
+    difference = float(scores[1] - scores[0])
+    paths = [end.astype(np.float64) - start for start, end in zip(baselines, inputs, strict=True)]
+    steps = FIRST_STEPS
+    while True:
+        sums = [np.zeros(path.shape) for path in paths]
+        # Midpoints: of a network of straight pieces each step is exact but where it bends.
+        shares = (np.arange(steps) + 0.5) / steps
+        for first in range(0, steps, BATCH):
+            some = shares[first : first + BATCH]
+            points = [
+                start + some.reshape(-1, *[1] * path.ndim) * path
+                for start, path in zip(baselines, paths, strict=True)
+            ]
+            same = [np.repeat(one[None], len(some), axis=0) for one in fixed]
+            for total, found in zip(sums, gradient(points, *same)[1], strict=True):
+                total += found.sum(axis=0)
+        attributions = [path * total / steps for path, total in zip(paths, sums, strict=True)]
+        error = abs(sum(float(one.sum()) for one in attributions) - difference)
+        error /= max(abs(difference), 1e-3)
+        if error <= TOLERANCE / 2 or steps >= MOST_STEPS:
+            return Integrated(attributions, difference, error, steps)
+        steps *= 2
+
+
+class GradCam:
+    """Where a network's last feature maps speak for a score; `there` is False for a network without any."""
+
+    def __init__(self, network: keras.Model) -> None:
+        split = _feature_maps(network)
+        self.there = split is not None
+        if split is not None:
+            self._body, head = split
+            self._gradient = gradient_of(lambda given, chosen: scored(head(given[0], training=False), chosen))
+
+    def heat(self, picture: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """float64 [h, w] from 0 to 1, of the feature maps' own size.
+
+        picture: [height, width, channels] as the network takes it; chosen: see `scored`.
+        """
+        maps = np.asarray(self._body(picture[None], training=False), np.float64)
+        _, (gradients,) = self._gradient([maps], chosen[None])
+        weights = gradients[0].mean(axis=(0, 1))
+        heat = np.maximum((maps[0] * weights).sum(axis=-1), 0.0)
+        return np.asarray(heat / heat.max()) if heat.max() > 0 else heat
+
+
+def scored(raw: Any, chosen: Any) -> Any:
+    """The score [b] of raw outputs [b, C]: weighted by `chosen`, float32 [b, C], one for a class's logit."""
+    from keras import ops
+
+    return ops.sum(raw * chosen, axis=-1)
+
+
+def _feature_maps(network: keras.Model) -> tuple[keras.Model, keras.Model] | None:
+    """The network up to its last feature maps, and from there on; preferably maps of at least 4 × 4."""
+    import keras
+
+    maps = [layer for layer in network.layers[1:] if len(getattr(layer.output, "shape", ())) == 4]
+    large = [layer for layer in maps if min(n or 0 for n in layer.output.shape[1:3]) >= 4]
+    for layer in [*reversed(large), *reversed(maps)]:
+        try:  # a layer past which something else flows is no place to cut
+            return keras.Model(network.input, layer.output), keras.Model(layer.output, network.output)
+        except ValueError:
+            continue
+    return None
+
+
+def embeddings(network: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """A text network up to its embeddings of tokens, [b, length, n] each, and from tokens and those on."""
+    import keras
+
+    found = [
+        layer.output
+        for layer in network.layers
+        if isinstance(layer, keras.layers.Embedding) and layer.output.shape[0] is None
+    ]
+    return keras.Model(network.input, found), keras.Model([network.input, *found], network.output)
+
+
+def deletion(
+    predict: Callable[[np.ndarray], np.ndarray],
+    given: np.ndarray,
+    weights: np.ndarray,
+    replacement: np.ndarray,
+    *,
+    share: float = 0.2,
+    seed: int = 0,
+    trials: int = 10,
+) -> tuple[float, float]:
+    """How much a probability drops when the units that speak most for it are replaced, and when as many
+    others are.
+
+    predict: from [b, *units, ...] to [b]; weights: [*units]; replacement: like `given`. The second number
+    is the mean of `trials` random choices: an explanation worth its name has the first well above it.
+    """
+    count = max(1, round(share * weights.size))
+    order = np.argsort(-weights, axis=None, kind="stable")
+    rng = np.random.default_rng(seed)
+    chosen = [order[:count], *(rng.permutation(weights.size)[:count] for _ in range(trials))]
+    batch = np.repeat(given[None], len(chosen) + 1, axis=0)
+    for row, places in enumerate(chosen, 1):
+        at = np.unravel_index(places, weights.shape)
+        batch[row][at] = replacement[at]
+    whole, most, *others = predict(batch).tolist()
+    return whole - most, whole - float(np.mean(others))

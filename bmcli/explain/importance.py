@@ -1,0 +1,79 @@
+"""Which columns of a table a model needs: how much worse its answers are when a column's values are shuffled
+(permutation importance; Breiman, 2001; Fisher, Rudin and Dominici, 2019)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bmcli.data.bundle import Table
+from bmcli.errors import UsageError
+from bmcli.evaluation.metrics import epoch_metrics, greater_is_better, headline_of
+from bmcli.evaluation.run import predict_all
+
+if TYPE_CHECKING:
+    from bmcli.data.bundle import DataSpec, Split
+    from bmcli.inference.session import Session
+    from bmcli.preprocessing import Preprocessing
+
+REPEATS = 10
+
+
+@dataclass(frozen=True)
+class Importance:
+    """drop: how much worse `metric` is, the mean over the shuffles; deviation: their standard deviation."""
+
+    column: str
+    drop: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Importances:
+    """Of all columns, the most important first. metric: the headline figure; value: of the rows as they
+    are."""
+
+    metric: str
+    value: float
+    rows: int
+    columns: tuple[Importance, ...]
+
+
+def permutation_importance(
+    session: Session,
+    preprocessing: Preprocessing,
+    spec: DataSpec,
+    split: Split,
+    *,
+    repeats: int = REPEATS,
+    seed: int = 0,
+) -> Importances:
+    """Of labelled rows. UsageError where they are no table, or the figure is undefined on them."""
+    if not isinstance(split.examples, Table):
+        raise UsageError("importance is measured of the columns of a table")
+    metric = headline_of(spec.task)
+    sign = 1.0 if greater_is_better(spec.task, metric) else -1.0
+    rng = np.random.default_rng(seed)
+
+    def measured(table: Table) -> float:
+        outputs = predict_all(session, preprocessing, table, 256)
+        value = epoch_metrics(spec.task, split.targets, outputs, spec.classes)[metric]
+        if value is None:
+            raise UsageError(f"{metric} is undefined on these {len(split.targets):,} rows")
+        return value
+
+    whole = measured(split.examples)
+    found = []
+    known = {column.name for column in getattr(preprocessing, "columns", ())}
+    for name, values in split.examples.columns.items():
+        if name not in known:
+            continue
+        drops = []
+        for _ in range(repeats):
+            shuffled = {**split.examples.columns, name: values[rng.permutation(len(values))]}
+            drops.append(sign * (whole - measured(replace(split.examples, columns=shuffled))))
+        found.append(Importance(name, float(np.mean(drops)), float(np.std(drops))))
+    found.sort(key=lambda one: -one.drop)
+    return Importances(metric, whole, len(split.targets), tuple(found))

@@ -1,0 +1,159 @@
+"""Explanations for the eye: overlays of pictures, coloured texts for terminals and pages, bars for tables."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bmcli.figures import figure
+from bmcli.untrusted import one_line
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from rich.text import Text
+
+    from bmcli.explain.explain import Explanation
+
+SIDE = 280
+"""Pixels of a panel's longer side."""
+_BLUE, _ORANGE = (0, 95, 153), (200, 80, 0)
+
+
+def overlay(explanation: Explanation) -> bytes:
+    """PNG: the picture, Grad-CAM over it, and what speaks for the class (orange) and against it (blue)."""
+    from PIL import Image as images
+
+    assert explanation.picture is not None
+    array = explanation.picture
+    plain = images.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).convert("RGB")
+    scale = SIDE / max(plain.size)
+    size = max(1, round(plain.width * scale)), max(1, round(plain.height * scale))
+    smooth = images.Resampling.NEAREST if scale > 2 else images.Resampling.BILINEAR
+    plain = plain.resize(size, smooth)
+    panels = [plain]
+    if explanation.heat is not None:
+        panels.append(_heated(plain, explanation.heat))
+    panels.append(_signed(plain, explanation.weights, smooth))
+    gap = 8
+    made = images.new("RGB", (len(panels) * (size[0] + gap) - gap, size[1]), "white")
+    for i, panel in enumerate(panels):
+        made.paste(panel, (i * (size[0] + gap), 0))
+    stream = io.BytesIO()
+    made.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _heated(plain: Image, heat: np.ndarray) -> Image:
+    from matplotlib import colormaps
+    from PIL import Image as images
+
+    grown = images.fromarray((255 * heat).astype(np.uint8)).resize(plain.size, images.Resampling.BICUBIC)
+    share = np.asarray(grown, np.float64) / 255
+    colours = colormaps["inferno"](share)[..., :3] * 255
+    alpha = (0.25 + 0.5 * share)[..., None]
+    grey = np.asarray(plain.convert("L").convert("RGB"), np.float64)
+    return images.fromarray((grey * (1 - alpha) + colours * alpha).astype(np.uint8))
+
+
+def _signed(plain: Image, weights: np.ndarray, smooth: int) -> Image:
+    from PIL import Image as images
+
+    # The largest hundredth would leave everything else pale.
+    top = float(np.quantile(np.abs(weights), 0.99)) or float(np.abs(weights).max()) or 1.0
+    scaled = np.clip(weights / top, -1, 1).astype(np.float32)
+    grown = np.asarray(images.fromarray(scaled).resize(plain.size, images.Resampling(smooth)))[..., None]
+    colours = np.where(grown > 0, _ORANGE, _BLUE)
+    paper = 255 - 0.25 * (255 - np.asarray(plain.convert("L").convert("RGB"), np.float64))
+    alpha = np.abs(grown) * 0.9
+    return images.fromarray((paper * (1 - alpha) + colours * alpha).astype(np.uint8))
+
+
+def _strength(weights: np.ndarray) -> np.ndarray:
+    """From -1 to 1, by the largest."""
+    top = float(np.abs(weights).max()) if len(weights) else 0.0
+    return weights / top if top else np.zeros_like(weights)
+
+
+def _joined(tokens: Sequence[str]) -> list[str]:
+    """Pieces of words as they are read: a blank before each that begins a word."""
+    pieces = any(token.endswith("</w>") or token.startswith("##") for token in tokens)
+    shown, inside = [], False
+    for i, token in enumerate(tokens):
+        begins = i > 0 and (not pieces or not (token.startswith("##") or inside))
+        inside = pieces and any("</w>" in one for one in tokens) and not token.endswith("</w>")
+        text = token.removeprefix("##").removesuffix("</w>")
+        shown.append((" " if begins else "") + text)
+    return shown
+
+
+def coloured(explanation: Explanation) -> Text:
+    """The text on a terminal: orange speaks for the class, blue against it, stronger is brighter."""
+    from rich.text import Text
+
+    made = Text()
+    words = _joined(explanation.tokens)
+    for word, strength in zip(words, _strength(explanation.weights).tolist(), strict=True):
+        style = ""
+        if abs(strength) > 0.1:
+            target = _ORANGE if strength > 0 else _BLUE
+            style = "bold white on rgb({},{},{})".format(
+                *(round(c * (0.35 + 0.65 * abs(strength))) for c in target)
+            )
+        if word.startswith(" "):
+            made.append(" ")
+        made.append(one_line(word.lstrip(" ")), style=style)
+    return made
+
+
+def page(explanations: Sequence[Explanation]) -> str:
+    """All texts as one HTML page that loads nothing and runs no script."""
+    from bmcli.report.page import rendered
+
+    texts = []
+    for one in explanations:
+        strengths, weights = _strength(one.weights).tolist(), one.weights.tolist()
+        words = [
+            {
+                "blank": " " if word.startswith(" ") else "",
+                "text": word.lstrip(" "),
+                "kind": "for" if strength > 0 else "against",
+                "share": f"{abs(strength):.2f}",
+                "weight": f"{weight:+.4g}",
+            }
+            for word, strength, weight in zip(_joined(one.tokens), strengths, weights, strict=True)
+        ]
+        answer = f"{one.label or 'value'}: {figure(one.value)}"
+        texts.append({"input": one.input[:80], "answer": answer, "words": words, "trust": trust(one)})
+    run = explanations[0].run
+    context = {"title": f"What {run} looked at", "made_from": run, "count": len(texts), "texts": texts}
+    return rendered("texts.html.j2", context)
+
+
+def bars(explanation: Explanation, most: int = 20) -> list[tuple[str, str, str, str]]:
+    """Of a row: feature, value, weight, and a bar; the strongest first."""
+    order = np.argsort(-np.abs(explanation.weights), kind="stable")[:most]
+    strength = _strength(explanation.weights)
+    rows = []
+    for i in order.tolist():
+        name, value = explanation.features[i]
+        sign = "+" if explanation.weights[i] >= 0 else "−"
+        bar = ("█" if sign == "+" else "░") * round(20 * abs(float(strength[i])))
+        rows.append((name, f"{value:.6g}", f"{sign}{figure(abs(float(explanation.weights[i])))}", bar))
+    return rows
+
+
+def trust(explanation: Explanation) -> str:
+    """How far it can be trusted, in a line."""
+    said = f"attributions sum to the change of the score within {explanation.error:.1%}"
+    if explanation.deletion is not None:
+        most, others = explanation.deletion
+        said += (
+            f"; without its most important fifth the probability changes by {-most:+.3f}, "
+            f"without a random fifth by {-others:+.3f}"
+        )
+        if most <= others:
+            said += ": do not trust this one"
+    return said
