@@ -20,7 +20,7 @@ LAYERS = [
     {"config", "runs"},
     {"data", "preprocessing", "models"},
     {"training", "evaluation", "inference"},
-    {"report", "export", "explain"},
+    {"report", "export", "explain", "doctor"},
     {"display", "experiment", "resume", "saving", "settling", "pipeline", "smoke", "measuring", "api", ""},
     {"cli"},
 ]

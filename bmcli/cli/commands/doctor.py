@@ -1,0 +1,124 @@
+"""bm doctor: what is wrong with the data, or with this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bmcli.cli.command import RunOption, Session, TrustCodeOption, command
+from bmcli.cli.trust import asking
+
+if TYPE_CHECKING:
+    from bmcli.doctor.examine import Examined
+
+_SIGNS = {"problem": "✗", "warning": "!", "note": "·", "ok": "✓"}
+MOST_SHOWN = 3
+"""Examples of a finding on the terminal."""
+
+
+@command
+def doctor(
+    session: Session,
+    config: Annotated[
+        str | None,
+        typer.Argument(metavar="[CONFIG]", help="Whose data to examine; without it: this machine."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes: data.limit=1000.")
+    ] = None,
+    run: RunOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Also write an HTML page, with thumbnails."),
+    ] = None,
+    trust_code: TrustCodeOption = False,
+) -> None:
+    """Say what is wrong with the data: duplicates, leaks, odd files, doubtful labels.
+
+    Copies are found within and across splits, also flipped, moved, re-encoded or spelled otherwise. With
+    --run, a run trained on the data says which labels are probably mistakes. Without CONFIG: is this
+    machine fit for training?
+    """
+    from bmcli.errors import UsageError
+    from bmcli.runs import atomic
+
+    if config is None:
+        if run or output:
+            raise UsageError("--run and --output are for a CONFIG's data")
+        _machine(session)
+        return
+    from bmcli.config.resolve import load
+    from bmcli.doctor.examine import examine
+    from bmcli.doctor.page import page
+
+    if output is not None and not output.absolute().parent.is_dir():
+        raise UsageError(f"--output {output}: there is no folder {output.absolute().parent}")
+    experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
+    chosen = session.store.find(run) if run else None
+    with _Counter(session) as progress:
+        examined = examine(experiment, run=chosen, progress=progress)
+    if output is not None:
+        with atomic.resources(f"write {output}"):
+            atomic.write_bytes(output, page(examined, experiment.name).encode("utf-8", "backslashreplace"))
+    session.result({"config": experiment.name, **examined.to_json()}, lambda: _lines(examined))
+    if output is not None:
+        session.note(f"{output}: the same with all examples")
+
+
+class _Counter:
+    """What is being done, on stderr while somebody looks, else nothing."""
+
+    def __init__(self, session: Session) -> None:
+        from bmcli.cli import render
+
+        self._status: Any = None
+        if not session.quiet and not session.json and render.is_terminal(sys.stderr):
+            self._status = session.err.status("reading the data")
+
+    def __enter__(self) -> Callable[[str, int, int], None]:
+        if self._status is not None:
+            self._status.start()
+        return self._tell
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def _tell(self, what: str, done: int, whole: int) -> None:
+        if self._status is not None:
+            self._status.update(f"{what}: {done:,} of {whole:,}")
+
+
+def _lines(examined: Examined) -> str:
+    from bmcli.untrusted import one_line
+
+    lines = []
+    for one in examined.findings:
+        lines.append(f"{_SIGNS[one.severity]} {one_line(one.message)}")
+        for example in one.examples[:MOST_SHOWN]:
+            splits = example.splits or ("",) * len(example.ids)
+            named = [f"{split} {name}".strip() for split, name in zip(splits, example.ids, strict=True)]
+            lines.append(f"    {one_line(' = '.join(named))}   {one_line(example.detail)}".rstrip())
+        if one.examples and one.count > MOST_SHOWN:
+            lines.append(f"    … {one.count - MOST_SHOWN:,} more")
+    return "\n".join(lines) or "✓ nothing found"
+
+
+def _machine(session: Session) -> None:
+    from dataclasses import asdict
+
+    from bmcli.cli.render import columns
+    from bmcli.data.download import data_home
+    from bmcli.doctor.machine import examine
+
+    found = examine(session.runs_dir, data_home())
+
+    def shown() -> str:
+        rows = [(_SIGNS[one.state], one.what, one.value, one.hint or "") for one in found]
+        return "\n".join(columns(rows))
+
+    session.result({"machine": [asdict(one) for one in found]}, shown)

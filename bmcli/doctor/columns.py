@@ -1,0 +1,80 @@
+"""Columns of a table that say nothing, or too much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from bmcli.data.bundle import Table, Task
+
+SUSPICIOUS = 0.995
+"""A column that alone predicts the target so well (accuracy, or R²) is probably made from it."""
+FEWEST = 50
+"""Rows below which a column may do so by chance."""
+PARTS = 5
+
+
+@dataclass(frozen=True)
+class OddColumn:
+    """what: 'constant', 'mostly missing', 'one value per row' or 'gives the target away'; share: of missing
+    cells, of distinct values, or the cross-validated score."""
+
+    column: str
+    what: str
+    share: float
+
+
+def odd_columns(table: Table, targets: np.ndarray, task: Task) -> list[OddColumn]:
+    """Of the training split."""
+    found = []
+    for name, values in table.columns.items():
+        missing = _missing(values)
+        present = values[~missing]
+        distinct = len(set(present.tolist()))
+        if missing.mean() > 0.5:
+            found.append(OddColumn(name, "mostly missing", float(missing.mean())))
+        if distinct <= 1:
+            found.append(OddColumn(name, "constant", 1.0))
+            continue
+        if values.dtype == object and len(values) >= FEWEST and distinct > 0.9 * len(present):
+            found.append(OddColumn(name, "one value per row", distinct / len(values)))
+            continue
+        if len(values) >= FEWEST and task in ("binary", "multiclass", "regression"):
+            score = _alone(values, missing, targets, task)
+            if score >= SUSPICIOUS:
+                found.append(OddColumn(name, "gives the target away", score))
+    return found
+
+
+def _missing(values: np.ndarray) -> np.ndarray:
+    if values.dtype == object:
+        return np.array([value is None for value in values.tolist()], bool)
+    return np.isnan(values)
+
+
+def _alone(values: np.ndarray, missing: np.ndarray, targets: np.ndarray, task: Task) -> float:
+    """How well a small tree predicts the target from this column, cross-validated; 0 where that is no better
+    than always the most frequent class."""
+    from sklearn.model_selection import cross_val_score
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    if values.dtype == object:
+        codes = {value: i for i, value in enumerate(dict.fromkeys(values.tolist()))}
+        column = np.array([codes[value] for value in values.tolist()], np.float64)
+    else:
+        column = np.where(missing, np.nanmin(values) - 1, values)
+    column = np.clip(column, -1e30, 1e30).reshape(-1, 1)
+    regression = task == "regression"
+    made = DecisionTreeRegressor if regression else DecisionTreeClassifier
+    tree = made(max_leaf_nodes=64, min_samples_leaf=2, random_state=0)
+    order = np.random.default_rng(0).permutation(len(targets))
+    if regression:
+        scores = cross_val_score(tree, column[order], targets[order], cv=PARTS, scoring="r2")
+        return float(scores.mean())
+    if np.bincount(targets).max() >= len(targets) * SUSPICIOUS or min(np.bincount(targets)) < PARTS:
+        return 0.0
+    scores = cross_val_score(tree, column[order], targets[order], cv=PARTS, scoring="balanced_accuracy")
+    return float(scores.mean())

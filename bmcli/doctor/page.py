@@ -1,0 +1,65 @@
+"""What was found, as an HTML page with thumbnails."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup
+
+from bmcli.report.page import rendered
+
+if TYPE_CHECKING:
+    from bmcli.doctor.examine import Examined, Example, Finding
+
+MOST_SHOWN = 30
+_LONGEST_TEXT = 200
+
+
+def page(examined: Examined, name: str) -> str:
+    """One page that loads nothing and runs no script. name: of the config."""
+    sizes = ", ".join(f"{split} {count:,}" for split, count in examined.to_json()["splits"].items())
+    findings = [_finding(examined, one) for one in examined.findings]
+    context = {
+        "title": name,
+        "made_from": "the data",
+        "lead": f"{examined.bundle.kind} data for {examined.bundle.task}: {sizes}.",
+        "findings": findings,
+    }
+    return rendered("doctor.html.j2", context)
+
+
+def _finding(examined: Examined, finding: Finding) -> dict[str, Any]:
+    return {
+        "anchor": finding.check.replace(" ", "-"),
+        "check": finding.check,
+        "severity": finding.severity,
+        "message": finding.message,
+        "examples": [_example(examined, one) for one in finding.examples[:MOST_SHOWN]],
+        "more": max(finding.count - MOST_SHOWN, 0) if finding.examples else 0,
+    }
+
+
+def _example(examined: Examined, example: Example) -> dict[str, Any]:
+    splits = example.splits or ("",) * len(example.ids)
+    names = [f"{split} {name}".strip() for split, name in zip(splits, example.ids, strict=True)]
+    shown: dict[str, Any] = {"names": names, "detail": example.detail, "pictures": [], "texts": []}
+    if isinstance(examined.shown, np.ndarray):
+        shown["pictures"] = [
+            {"data": _png(examined.shown[i]), "name": name}
+            for i, name in zip(example.positions, example.ids, strict=False)
+        ]
+    elif examined.shown is not None:
+        texts = [examined.shown[i] for i in example.positions]
+        shown["texts"] = [t if len(t) <= _LONGEST_TEXT else t[:_LONGEST_TEXT] + "…" for t in texts]
+    return shown
+
+
+def _png(array: np.ndarray) -> Markup:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(stream, "PNG")
+    return Markup("data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii"))

@@ -1,0 +1,100 @@
+"""Texts that are the same but for case, spacing, punctuation and a few words.
+
+Each text becomes the set of its runs of SHINGLE words, hashed. Those with one of their BOTTOM smallest
+hashes in common (a MinHash sketch; Broder, 1997) are compared in full: Jaccard's index of the sets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+SHINGLE = 3
+BOTTOM = 16
+LEAST = 0.7
+"""Jaccard's index from which two texts count as one."""
+MOST_TOGETHER = 50
+"""What more texts than this have in common is boilerplate, and proves nothing."""
+
+_WORD = re.compile(r"\w+")
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two positions, the first the smaller; exact: every character is equal; how: 'same', 'spelled otherwise'
+    (case, spacing, punctuation) or 'reworded'; likeness: Jaccard's index."""
+
+    first: int
+    second: int
+    exact: bool
+    how: str
+    likeness: float
+
+
+def same_texts(texts: Sequence[str]) -> list[Pair]:
+    """Pairs of equal texts, each with one it equals: of n copies at least n - 1 pairs."""
+    words = [_WORD.findall(text.casefold()) for text in texts]
+    found: dict[tuple[int, int], Pair] = {}
+    seen: dict[str, int] = {}
+    forms: dict[str, int] = {}
+    for i, text in enumerate(texts):
+        form = " ".join(words[i]) or text.strip()
+        if text in seen:
+            found[seen[text], i] = Pair(seen[text], i, True, "same", 1.0)
+        elif form in forms:
+            found[forms[form], i] = Pair(forms[form], i, False, "spelled otherwise", 1.0)
+        seen.setdefault(text, i)
+        forms.setdefault(form, i)
+    kept = sorted(forms.values())
+    hashes = _Hashes()
+    sets = {i: _shingles(words[i], hashes) for i in kept}
+    for first, second in sorted(_candidates(sets)):
+        likeness = _jaccard(sets[first], sets[second])
+        if likeness >= LEAST:
+            found[first, second] = Pair(first, second, False, "reworded", likeness)
+    return [found[key] for key in sorted(found)]
+
+
+class _Hashes(dict[str, int]):
+    """A hash of every word, computed once."""
+
+    def __missing__(self, word: str) -> int:
+        digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        self[word] = int.from_bytes(digest, "big")
+        return self[word]
+
+
+def _shingles(words: Sequence[str], hashes: _Hashes) -> np.ndarray:
+    """uint64, sorted, distinct."""
+    of_words = np.array([hashes[word] for word in words], np.uint64)
+    length = max(min(SHINGLE, len(words)), 1)
+    runs = np.zeros(max(len(words) - length + 1, 1), np.uint64)
+    for place in range(min(length, len(words))):  # a polynomial of the words, modulo 2⁶⁴
+        runs = (runs * _MULTIPLIER + of_words[place : place + len(runs)]) * _MULTIPLIER
+        runs ^= runs >> np.uint64(29)
+    return np.unique(runs)
+
+
+def _candidates(sets: dict[int, np.ndarray]) -> set[tuple[int, int]]:
+    together: dict[int, list[int]] = defaultdict(list)
+    for i, hashes in sets.items():
+        for one in hashes[:BOTTOM].tolist():
+            together[one].append(i)
+    return {
+        (first, second)
+        for members in together.values()
+        if 1 < len(members) <= MOST_TOGETHER
+        for at, first in enumerate(members)
+        for second in members[at + 1 :]
+    }
+
+
+def _jaccard(first: np.ndarray, second: np.ndarray) -> float:
+    common = len(np.intersect1d(first, second, assume_unique=True))
+    return common / max(len(first) + len(second) - common, 1)

@@ -1,0 +1,132 @@
+"""Planted copies of pictures and texts are found, and hardly anything else."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from bmcli.doctor.pictures import SIDE, blank, same_pictures
+from bmcli.doctor.texts import same_texts
+
+
+def scenes(count: int, seed: int = 0) -> np.ndarray:
+    """Smooth random colours with some noise: uint8 [count, SIDE, SIDE, 3]."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        smooth = np.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC), int)
+        made.append(np.clip(smooth + rng.normal(0, 6, smooth.shape), 0, 255).astype(np.uint8))
+    return np.stack(made) if made else np.zeros((0, SIDE, SIDE, 3), np.uint8)
+
+
+def digits(count: int) -> np.ndarray:
+    """Real ones, many of them alike, with a margin."""
+    images = load_digits().images[:count]
+    grown = [Image.fromarray((i * 15.9).astype(np.uint8)).resize((SIDE - 8, SIDE - 8), 3) for i in images]
+    return np.pad(np.stack([np.asarray(one) for one in grown]), ((0, 0), (4, 4), (4, 4)))[..., None]
+
+
+def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
+    stream = io.BytesIO()
+    Image.fromarray(picture.squeeze()).save(stream, "JPEG", quality=quality)
+    return np.asarray(Image.open(stream)).reshape(picture.shape)
+
+
+def moved(picture: np.ndarray, y: int, x: int) -> np.ndarray:
+    edged = np.pad(picture, ((4, 4), (4, 4), (0, 0)), mode="edge")
+    return edged[4 + y : 4 + y + SIDE, 4 + x : 4 + x + SIDE]
+
+
+CHANGES = {
+    "equal": lambda p, rng: p,
+    "flipped": lambda p, rng: p[:, ::-1],
+    "moved": lambda p, rng: moved(p, *rng.integers(1, 4, 2)),
+    "re-encoded": lambda p, rng: jpeg(p, 70),
+    "flipped and re-encoded": lambda p, rng: jpeg(np.ascontiguousarray(p[:, ::-1]), 80),
+}
+
+
+def check_planted(pictures: np.ndarray, each: int, allowed: int) -> None:
+    rng = np.random.default_rng(1)
+    sources = rng.permutation(len(pictures))[: each * len(CHANGES)]
+    names = list(CHANGES) * each
+    copies = [CHANGES[name](pictures[s], rng) for name, s in zip(names, sources, strict=True)]
+    found = same_pictures(np.concatenate([pictures, np.stack(copies)]))
+    by_pair = {(pair.first, pair.second): pair for pair in found}
+    planted = {
+        (int(s), len(pictures) + i): name for i, (s, name) in enumerate(zip(sources, names, strict=True))
+    }
+    missed = [name for pair, name in planted.items() if pair not in by_pair]
+    assert len(missed) <= 0.05 * len(planted), missed
+    assert len(by_pair.keys() - planted.keys()) <= allowed
+    for pair, name in planted.items():
+        if pair in by_pair:
+            assert by_pair[pair].exact == (name == "equal")
+            assert ("flipped" in by_pair[pair].how) == ("flipped" in name)
+
+
+def test_planted_pictures_are_found_among_scenes() -> None:
+    check_planted(scenes(400), 20, allowed=0)
+
+
+def test_planted_digits_are_found_among_ones_much_alike() -> None:
+    check_planted(digits(1_000), 40, allowed=10)
+
+
+def test_few_pictures_and_none() -> None:
+    assert same_pictures(scenes(0)) == [] and same_pictures(scenes(1)) == []
+    (pair,) = same_pictures(np.repeat(scenes(1), 2, axis=0))
+    assert (pair.first, pair.second, pair.exact) == (0, 1, True)
+    assert same_pictures(scenes(2)) == []
+
+
+def test_blank_pictures() -> None:
+    made = scenes(3)
+    made[1] = (10, 200, 30)
+    assert blank(made).tolist() == [False, True, False]
+
+
+WORDS = tuple("a film story of night and day actor scene music love war city child road sea long".split())  # noqa: SIM905
+
+
+def review(rng: np.random.Generator, length: int = 60) -> str:
+    return " ".join(rng.choice(WORDS, length)) + f" number {rng.integers(10**9)}."
+
+
+def test_planted_texts_are_found() -> None:
+    rng = np.random.default_rng(0)
+    texts = [review(rng) for _ in range(300)]
+
+    def reworded(text: str) -> str:
+        words = text.split()
+        words[int(rng.integers(len(words)))] = "changed"
+        return " ".join(words)
+
+    changes = {
+        "same": lambda t: t,
+        "spelled otherwise": lambda t: "  ".join(t.upper().split()).replace(".", " !"),
+        "reworded": reworded,
+    }
+    names = list(changes) * 15
+    copies = [changes[name](texts[i]) for i, name in enumerate(names)]
+    found = {(pair.first, pair.second): pair for pair in same_texts(texts + copies)}
+    planted = {(i, 300 + i): name for i, name in enumerate(names)}
+    assert found.keys() == planted.keys()
+    assert all(found[pair].how == name for pair, name in planted.items())
+    assert all(found[pair].exact == (name == "same") for pair, name in planted.items())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(max_size=12), max_size=8))
+def test_any_texts_are_compared(texts: list[str]) -> None:
+    for pair in same_texts(texts):
+        assert 0 <= pair.first < pair.second < len(texts)
+        assert not pair.exact or texts[pair.first] == texts[pair.second]
+    copies = len(texts) - len(set(texts))
+    assert sum(pair.exact for pair in same_texts(texts)) == copies

@@ -1,0 +1,155 @@
+"""`bm doctor` on data with faults that were put in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bmcli.cli.app import run as bm
+from bmcli.data.bundle import Table
+from bmcli.doctor.columns import odd_columns
+from bmcli.doctor.labels import doubtful
+from tests.doctor.test_copies import review, scenes
+from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
+from tests.report.test_page import HOSTILE, check
+
+
+def examined(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
+    assert bm(["doctor", *arguments, "--json"]) == code
+    return json.loads(capsys.readouterr().out, parse_constant=lambda c: pytest.fail(c))
+
+
+def findings(document: dict[str, Any]) -> dict[str, Any]:
+    return {one["check"]: one for one in document["findings"]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    made = scenes(90)
+    for i, picture in enumerate(made):
+        for_class = "<b>sea" if i % 3 else "land"
+        place = tmp_path / "pictures" / ("test" if i < 15 else "train") / for_class
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(place / f"{i}.png")
+    train = tmp_path / "pictures" / "train"
+    Image.fromarray(made[0][:, ::-1]).save(train / "land" / "leak.jpg", quality=90)
+    Image.fromarray(made[20]).save(train / "land" / "other.png")  # 20 is sea
+    Image.new("RGB", (32, 32), (9, 9, 9)).save(train / "land" / "blank.png")
+    Image.fromarray(scenes(1, seed=5)[0]).resize((300, 20)).save(train / "land" / "flat.png")
+    (train / "land" / "broken.png").write_bytes(b"nothing")
+    (tmp_path / "c.yaml").write_text("name: c\ndata: {path: pictures, validation: 0}\nmodel: cnn\n")
+    return tmp_path
+
+
+def test_of_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = examined(capsys, "c.yaml", "-o", "page.html")
+    found = findings(document)
+    (leak,) = found["duplicates across splits"]["examples"]
+    assert found["duplicates across splits"]["severity"] == "problem" and "flipped" in leak["detail"]
+    assert sorted(leak["splits"]) == ["test", "train"] and any("leak.jpg" in name for name in leak["ids"])
+    (contradiction,) = found["contradictions"]["examples"]
+    assert any("other.png" in name for name in contradiction["ids"]) and "equal" in contradiction["detail"]
+    assert found["unusable"]["count"] == 1 and "broken.png" in found["unusable"]["examples"][0]["ids"][0]
+    assert "blank.png" in found["blank"]["examples"][0]["ids"][0]
+    assert "flat.png" in found["proportions"]["examples"][0]["ids"][0]
+    assert "duplicates" not in found
+    severities = [one["severity"] for one in document["findings"]]
+    assert severities == sorted(severities, key=["problem", "warning", "note"].index)
+    page = check((folder / "page.html").read_text("utf-8"))
+    assert "leak.jpg" in page.text and sum(a.get("class") == "thumb" for _, a in page.tags) >= 5
+
+
+def test_of_texts(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    texts = [review(rng) for _ in range(60)] + [review(rng, 400) for _ in range(20)] + ["short", HOSTILE]
+    texts += [texts[3].upper()]
+    rows = [json.dumps({"text": text, "label": "ab"[i % 2]}) for i, text in enumerate(texts)]
+    Path("t.jsonl").write_text("\n".join(rows) + "\n")
+    Path("t.yaml").write_text(
+        "name: t\ndata: {path: t.jsonl, target: label, text: text, test: 0, validation: 0}\nmodel: gru\n"
+        "preprocessing: {text: {max_length: 100}}\n"
+    )
+    found = findings(examined(capsys, "t.yaml", "-o", "page.html"))
+    (pair,) = [*found.get("duplicates", found.get("contradictions"))["examples"]]
+    assert "spelled otherwise" in pair["detail"]
+    assert found["length"]["count"] == 20 and found["length"]["severity"] == "warning"
+    assert found["short"]["count"] >= 1
+    check(Path("page.html").read_text("utf-8"))
+
+
+def test_of_tables(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    kinds = rng.choice(["rare", "usual"], 300, p=[0.04, 0.96])
+    lines = ["noise,same,code,leak,kind"]
+    lines += [f"{rng.normal():.6f},7,id{i},{int(k == 'rare') * 3 + 1},{k}" for i, k in enumerate(kinds)]
+    lines.append(lines[-1])
+    Path("t.csv").write_text("\n".join(lines) + "\n")
+    Path("t.yaml").write_text(
+        "name: t\ndata: {path: t.csv, target: kind, test: 0, validation: 0}\nmodel: mlp\n"
+    )
+    document = examined(capsys, "t.yaml")
+    found = findings(document)
+    assert "'leak'" in found["gives the target away"]["message"]
+    notes = " ".join(one["message"] for one in document["findings"] if one["check"] == "reading")
+    assert "'same'" in notes and "'code'" in notes, "which are left out while reading"
+    assert found["balance"]["severity"] == "warning" and found["duplicates"]["count"] == 1
+
+
+def test_a_sound_table_has_no_findings() -> None:
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(400, 2))
+    targets = (numbers[:, 0] + rng.normal(size=400) > 0).astype(int)
+    assert odd_columns(Table({"a": numbers[:, 0], "b": numbers[:, 1]}), targets, "binary") == []
+    exact = Table({"a": numbers[:, 0], "b": 2 * numbers[:, 0] + 1})
+    (odd, _) = odd_columns(exact, numbers[:, 0], "regression")
+    assert odd.what == "gives the target away"
+
+
+def test_planted_label_errors_come_first() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, 2_000)
+    scores = rng.normal(size=(2_000, 4))
+    scores[np.arange(2_000), truth] += 3
+    p = np.exp(scores)
+    p /= p.sum(axis=1, keepdims=True)
+    labels, wrong = truth.copy(), rng.permutation(2_000)[:40]
+    labels[wrong] = (labels[wrong] + rng.integers(1, 4, 40)) % 4
+    found = doubtful(labels, p)
+    assert np.mean([one.position in set(wrong.tolist()) for one in found[:40]]) >= 0.8
+    assert all(one.label == labels[one.position] != one.likely for one in found)
+    assert doubtful(np.zeros(0, int), np.zeros((0, 3))) == []
+
+
+def test_doubtful_labels_by_a_run(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    run = make_run({"data": {"name": "digits", "limit": 600}})
+    runs = ["--runs-dir", str(run.path.parent)]
+    found = findings(examined(capsys, "digits_cnn", "data.limit=600", "--run", "trial", *runs))
+    example = found["labels"]["examples"][0]
+    assert "looks like" in example["detail"] and "by heart" in found["labels"]["message"]
+
+
+def test_what_makes_no_sense_is_refused(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    run = make_run({"data": {"name": "digits", "limit": 150}})
+    runs = ["--runs-dir", str(run.path.parent)]
+    assert bm(["doctor", "diabetes_linear", "--run", "trial", *runs]) == 2
+    assert bm(["doctor", "--run", "trial", *runs]) == 2
+    assert bm(["doctor", "digits_cnn", "-o", "nowhere/page.html"]) == 2
+
+
+def test_of_the_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blocked = tmp_path / "file"
+    blocked.touch()
+    assert bm(["doctor", "--json", "--runs-dir", str(blocked / "runs")]) == 0
+    found = {one["what"]: one for one in json.loads(capsys.readouterr().out)["machine"]}
+    assert found["tensorflow"]["state"] == "ok" and "core" in found["processor"]["value"]
+    assert found["runs folder"]["state"] == "problem" and "--runs-dir" in found["runs folder"]["hint"]
+    assert bm(["doctor", "--runs-dir", str(tmp_path / "runs")]) == 0
+    assert "✓  memory" in capsys.readouterr().out
