@@ -21,7 +21,7 @@ _LONGEST_TEXT = 200
 def page(examined: Examined, name: str) -> str:
     """One page that loads nothing and runs no script. name: of the config."""
     sizes = ", ".join(f"{split} {count:,}" for split, count in examined.to_json()["splits"].items())
-    findings = [_finding(examined, one) for one in examined.findings]
+    findings = [{**_finding(examined, one), "anchor": f"f{i}"} for i, one in enumerate(examined.findings)]
     context = {
         "title": name,
         "made_from": "the data",
@@ -33,7 +33,6 @@ def page(examined: Examined, name: str) -> str:
 
 def _finding(examined: Examined, finding: Finding) -> dict[str, Any]:
     return {
-        "anchor": finding.check.replace(" ", "-"),
         "check": finding.check,
         "severity": finding.severity,
         "message": finding.message,
