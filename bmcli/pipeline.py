@@ -342,6 +342,7 @@ def _keep_inputs(run: Run, experiment: Experiment) -> None:
     """The resolved config, the user's code and the preprocessing: all that is needed to repeat the run."""
     from bmcli import preprocessing
     from bmcli.config import resolve
+    from bmcli.preprocessing import familiarity
 
     config = experiment.config
     kept = going_on.code_names(config)
@@ -350,6 +351,9 @@ def _keep_inputs(run: Run, experiment: Experiment) -> None:
     run.write_text(layout.CONFIG, resolve.dump(config.model_copy(update={"code": kept})))
     for name, text in preprocessing.dump(experiment.preprocessing, experiment.spec).items():
         run.write_text(name, text)
+    with phase("preprocessing"):
+        known = familiarity.fit(experiment.preprocessing, experiment.bundle.train.examples)
+        run.write_text(layout.INPUT_STATISTICS, known.to_text())
 
 
 def _splits(bundle: DataBundle) -> dict[str, Split]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from bmcli import preprocessing as preprocessings
 from bmcli.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.evaluation import calibration
 from bmcli.evaluation.calibration import temper
+from bmcli.preprocessing import familiarity
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from bmcli.data.inputs import Inputs, Reading
     from bmcli.inference.session import Session
     from bmcli.preprocessing import Preprocessing
+    from bmcli.preprocessing.familiarity import Familiarity
     from bmcli.runs.run import Run
     from bmcli.runs.store import RunStore
 
@@ -51,6 +53,7 @@ class Prediction:
     top: the most probable classes or labels, best first; empty for regression.
     labels: those that hold, for multilabel; None for other tasks.
     value: in the target's own unit, for regression; None for other tasks.
+    unfamiliar: in what the input does not look like the training data.
     """
 
     input: str
@@ -58,10 +61,13 @@ class Prediction:
     top: tuple[Choice, ...] = ()
     labels: tuple[Choice, ...] | None = None
     value: float | None = None
+    unfamiliar: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON data, without `format`; see docs/predict.md."""
         head: dict[str, Any] = {"input": self.input, "run": self.run}
+        if self.unfamiliar:
+            head["unfamiliar"] = list(self.unfamiliar)
         if self.value is not None:
             return {**head, "value": self.value}
         if self.labels is not None:
@@ -77,7 +83,7 @@ class Predictor:
 
     run: its id. temperature: what all logits are divided by. threshold: from which probability on the second
     of two classes is predicted, and a label of a multilabel model holds; None: the most probable one, and
-    THRESHOLD.
+    THRESHOLD. familiarity: what the training data were like, to tell odd inputs.
     """
 
     run: str
@@ -86,6 +92,7 @@ class Predictor:
     session: Session
     temperature: float = 1.0
     threshold: float | None = None
+    familiarity: Familiarity | None = None
 
     def predict(
         self, inputs: Inputs, *, top_k: int | None = None, batch_size: int = 256
@@ -130,7 +137,9 @@ class Predictor:
         compact, names, problems = encoded
         predictions = []
         for start in range(0, len(names), batch_size):
-            batch = self.preprocessing.finish(compact[start : start + batch_size])
+            some = compact[start : start + batch_size]
+            odd = self.familiarity.odd(some) if self.familiarity is not None else [()] * len(some)
+            batch = self.preprocessing.finish(some)
             outputs = temper(self.spec.task, self.session.predict(batch, batch_size), self.temperature)
             ranked = np.argsort(-outputs, axis=1, kind="stable")
             if self.threshold is not None and self.spec.task == "binary":
@@ -139,7 +148,8 @@ class Predictor:
             finite = np.isfinite(outputs).all(axis=1)
             for i, name in enumerate(names[start : start + batch_size]):
                 if finite[i]:
-                    predictions.append(self._prediction(name, outputs[i], ranked[i], top_k))
+                    prediction = self._prediction(name, outputs[i], ranked[i], top_k)
+                    predictions.append(replace(prediction, unfamiliar=odd[i]) if odd[i] else prediction)
                 else:
                     problems.append(Problem("the model's answer is not a finite number", Place(name)))
         return predictions, problems
@@ -198,7 +208,8 @@ def open_predictor(
         half = np.array([[1 - chosen.value, chosen.value]], np.float32)
         threshold = float(temper("binary", half, temperature)[0, 1])
     session = open_session(run, spec, trust_code=trust_code)
-    return Predictor(run.id, preprocessing, spec, session, temperature, threshold)
+    known = familiarity.load(run)
+    return Predictor(run.id, preprocessing, spec, session, temperature, threshold, known)
 
 
 def needs_keras(run: Run) -> bool:

@@ -26,6 +26,7 @@ FILES = [
     "tensorboard/*",
     "train.log",
     "calibration.json",
+    "input_statistics.json",
     "plots/calibration-validation.png",
     "plots/calibration-test.png",
     "report.html",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BAR = 30
 NAME_WIDTH = 60
+MOST_WARNINGS = 5
+"""Of inputs that do not look like the training data."""
 
 
 @command
@@ -41,6 +43,9 @@ def predict(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, metavar="N", help="Inputs given to the model at once.")
     ] = 256,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse inputs that do not look like the training data.")
+    ] = False,
     calibrated: Annotated[
         bool,
         typer.Option("--calibrated", help="Probabilities by the temperature fitted on the validation split."),
@@ -79,7 +84,7 @@ def predict(
 
         raise UsageError(f"--output {output} is one of the inputs", hint="choose another file")
     pieces = predictor.stream(readers.read(inputs, reading), top_k=top_k, batch_size=batch_size)
-    shown = _Shown(session, chosen.id, predictor.spec.target_name, quiet=output is not None)
+    shown = _Shown(session, chosen.id, predictor.spec.target_name, quiet=output is not None, strict=strict)
     if output is not None:
         prediction_files.write(output, shown.all(pieces))
         session.note(f"{output}: {shown.count:,} prediction{'s' if shown.count != 1 else ''}")
@@ -134,19 +139,22 @@ class _Shown:
     quiet: they go to a file instead of stdout.
     """
 
-    def __init__(self, session: Session, run: str, target_name: str, *, quiet: bool) -> None:
+    def __init__(self, session: Session, run: str, target_name: str, *, quiet: bool, strict: bool) -> None:
         self.session = session
         self.run = run
         self.target_name = target_name
         self.quiet = quiet
+        self.strict = strict
         self.count = 0
+        self.unfamiliar = 0
         self.problems: list[Problem] = []
         self._held: list[Prediction] = []  # the first one, until it is known whether it stays alone
         self._width = 0
 
     def all(self, pieces: Iterator[tuple[list[Prediction], list[Problem]]]) -> Iterator[Prediction]:
         """Every prediction, after it was shown."""
-        for predictions, problems in pieces:
+        for every, unusable in pieces:
+            predictions, problems = self._familiar(every, unusable)
             self.count += len(predictions)
             self.problems += problems
             if not self.quiet:
@@ -154,6 +162,29 @@ class _Shown:
             yield from predictions
         if self._held:
             self._print(_card(self._held[0], self.run, self.target_name))
+        if self.unfamiliar > MOST_WARNINGS:
+            more = self.unfamiliar - MOST_WARNINGS
+            self.session.warn(f"{more:,} more inputs do not look like the training data")
+
+    def _familiar(
+        self, predictions: list[Prediction], problems: list[Problem]
+    ) -> tuple[list[Prediction], list[Problem]]:
+        """With --strict, inputs that look odd become problems; else they are warned of."""
+        from bmcli.errors import Place, Problem
+
+        odd = [one for one in predictions if one.unfamiliar]
+        if not odd:
+            return predictions, problems
+        if self.strict:
+            refused = [
+                Problem(f"does not look like the training data: {'; '.join(p.unfamiliar)}", Place(p.input))
+                for p in odd
+            ]
+            return [one for one in predictions if not one.unfamiliar], [*problems, *refused]
+        for prediction in odd[: max(MOST_WARNINGS - self.unfamiliar, 0)]:
+            self.session.warn(f"{_name(prediction.input)}: {'; '.join(prediction.unfamiliar)}")
+        self.unfamiliar += len(odd)
+        return predictions, problems
 
     def _show(self, predictions: list[Prediction], problems: list[Problem]) -> None:
         if self.session.json:

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from bmcli import api
+from bmcli.cli.app import run as bm
+from bmcli.config.schema import ImageConfig, TableConfig, TextConfig
+from bmcli.data.bundle import Images, Table, Texts
+from bmcli.preprocessing import familiarity
+from bmcli.preprocessing.image import ImagePreprocessing
+from bmcli.preprocessing.table import TablePreprocessing
+from bmcli.preprocessing.text import TextPreprocessing
+
+
+def digits() -> np.ndarray:
+    return (load_digits().images * 15.9).astype(np.uint8)[..., None]
+
+
+def of_pictures(arrays: np.ndarray) -> familiarity.Familiarity:
+    examples = Images(arrays=arrays)
+    return familiarity.fit(ImagePreprocessing.fit([examples], ImageConfig()), examples)
+
+
+def test_inverted_and_blank_digits_are_odd_and_clean_ones_are_not() -> None:
+    pictures = digits()
+    train, test = pictures[:1_400], pictures[1_400:]
+    known = familiarity.fit(
+        ImagePreprocessing.fit([Images(arrays=train)], ImageConfig()), Images(arrays=train)
+    )
+    assert np.mean([bool(odd) for odd in known.odd(test)]) <= 0.01
+    assert np.mean([bool(odd) for odd in known.odd(255 - test)]) >= 0.99
+    blank = np.stack([np.full((8, 8, 1), grey, np.uint8) for grey in range(0, 256, 5)])
+    assert all(known.odd(blank))
+    assert any("inverted?" in text for text in known.odd(255 - test[:1])[0])
+
+
+def test_of_colour_pictures() -> None:
+    rng = np.random.default_rng(0)
+    colourful = rng.integers(0, 256, (300, 6, 6, 3), dtype=np.uint8)
+    smooth = np.stack([np.asarray(Image.fromarray(p).resize((24, 24), 3)) for p in colourful])
+    known = familiarity.fit(
+        ImagePreprocessing.fit([Images(arrays=smooth)], ImageConfig()), Images(arrays=smooth)
+    )
+    grey = np.repeat(smooth[:20].mean(axis=3, keepdims=True), 3, axis=3).astype(np.uint8)
+    assert all(any("grey?" in text for text in odd) for odd in known.odd(grey))
+    noise = rng.integers(0, 256, (5, 24, 24, 3), dtype=np.uint8)
+    assert all(any("noise?" in text for text in odd) for odd in known.odd(noise))
+
+
+def test_of_texts() -> None:
+    texts = Texts(tuple(f"the film number {['one', 'two', 'three'][i % 3]} was good" for i in range(60)))
+    preprocessing = TextPreprocessing.fit(texts, TextConfig())
+    known = familiarity.fit(preprocessing, texts)
+    given = Texts(("the film was good", "das war leider gar nichts", "the film qwertz"))
+    fine, foreign, mostly = known.odd(np.asarray(preprocessing.encode(given)))
+    assert fine == () == mostly and "words that the training texts do not have" in foreign[0]
+
+
+def test_of_tables() -> None:
+    rng = np.random.default_rng(0)
+    table = Table({"age": rng.uniform(20, 70, 200), "kind": np.array(["a", "b"] * 100, object)})
+    preprocessing = TablePreprocessing.fit(table, TableConfig())
+    known = familiarity.fit(preprocessing, table)
+    rows = Table(
+        {"age": np.array([30.0, 90.0, 700.0, -400.0]), "kind": np.array(["a", "b", "a", "z"], object)}
+    )
+    found = known.odd(np.asarray(preprocessing.encode(rows)))
+    assert found[:2] == [(), ()] and found[2] == ("age is far above everything in training",)
+    assert "below" in found[3][0]
+
+
+def test_few_training_examples_say_nothing() -> None:
+    pictures = digits()[:10]
+    known = familiarity.fit(
+        ImagePreprocessing.fit([Images(arrays=pictures)], ImageConfig()), Images(arrays=pictures)
+    )
+    assert known.odd(255 - pictures) == [()] * 10
+
+
+def test_predict_warns_and_refuses_when_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    api.train("digits_cnn", ["training.epochs=1", "model={name: linear}"], runs_dir=tmp_path / "runs")
+    picture = digits()[3, :, :, 0]
+    Image.fromarray(picture).save(tmp_path / "clean.png")
+    Image.fromarray(255 - picture).save(tmp_path / "inverted.png")
+    arguments = ["predict", str(tmp_path / "clean.png"), str(tmp_path / "inverted.png")]
+    arguments += ["--runs-dir", str(tmp_path / "runs"), "--run", "digits-cnn"]
+    capsys.readouterr()
+    assert bm(arguments) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("warning") == 1 and "inverted.png: " in captured.err
+    assert bm([*arguments, "--json"]) == 0
+    clean, inverted = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert "unfamiliar" not in clean and any("brighter" in text for text in inverted["unfamiliar"])
+    assert bm([*arguments, "--strict"]) == 3
+    captured = capsys.readouterr()
+    assert "does not look like the training data" in captured.err and "clean.png" in captured.out
+    (tmp_path / "runs" / "digits-cnn-v1" / "input_statistics.json").write_text("{}")
+    assert bm(arguments) == 4
