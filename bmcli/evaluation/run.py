@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -75,12 +76,70 @@ def evaluate_run(
     data that is missing, unusable or no longer what the run was trained on; IntegrityError for a damaged run.
     """
     from bmcli import data as datasets
+
+    if split is not None and data is not None:
+        raise UsageError("--split and --data exclude each other", hint="--data scores the whole file")
+    if data is None:
+        ready = prepare(run, split or "test", trust_code=trust_code, progress=progress, note=note)
+        return evaluate_split(
+            run,
+            ready.session,
+            ready.preprocessing,
+            ready.spec,
+            ready.split,
+            name=split or "test",
+            training_targets=ready.training_targets,
+            evaluation=ready.config.evaluation,
+        )
+    config, preprocessing, spec, session = _opened(run, trust_code, note)
+    if not data.exists():
+        raise DataError(f"{data} does not exist")
+    labelled = datasets.read_labelled(data, config.data, spec)
+    stem = f"{data.resolve().stem}-{_examples_sha256(labelled, spec)[:8]}"
+    training = _recorded_targets(run)
+    return _measure(run, session, preprocessing, spec, labelled, stem, training, config.evaluation)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run and one of its splits, ready to be measured."""
+
+    config: ExperimentConfig
+    preprocessing: Preprocessing
+    spec: DataSpec
+    session: Session
+    split: Split
+    training_targets: np.ndarray
+
+    @property
+    def batch_size(self) -> int:
+        """Examples per evaluation step."""
+        return self.config.evaluation.batch_size
+
+
+def prepare(
+    run: Run,
+    split: str,
+    *,
+    trust_code: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> Prepared:
+    """See `evaluate_run`, for what is raised too."""
+    config, preprocessing, spec, session = _opened(run, trust_code, note)
+    bundle = _same_data(run, config, split, progress)
+    chosen = bundle.split(split)  # type: ignore[arg-type]
+    assert chosen is not None
+    return Prepared(config, preprocessing, spec, session, chosen, bundle.train.targets)
+
+
+def _opened(
+    run: Run, trust_code: bool, note: Callable[[str], None]
+) -> tuple[ExperimentConfig, Preprocessing, DataSpec, Session]:
     from bmcli import preprocessing as preprocessings
     from bmcli.config import resolve
     from bmcli.inference.session import open_session
 
-    if split is not None and data is not None:
-        raise UsageError("--split and --data exclude each other", hint="--data scores the whole file")
     if has_code(run) and not trust_code:
         raise UsageError(
             f"{run.id} keeps Python files of its own, which evaluating it would run",
@@ -92,27 +151,7 @@ def evaluate_run(
     session = open_session(run, spec)
     if session.engine == "keras":
         note("predictions go through Keras: the run has no model.onnx")
-    if data is not None:
-        if not data.exists():
-            raise DataError(f"{data} does not exist")
-        labelled = datasets.read_labelled(data, config.data, spec)
-        stem = f"{data.resolve().stem}-{_examples_sha256(labelled, spec)[:8]}"
-        training = _recorded_targets(run)
-        return _measure(run, session, preprocessing, spec, labelled, stem, training, config.evaluation)
-    name = split or "test"
-    bundle = _same_data(run, config, name, progress)
-    chosen = bundle.split(name)
-    assert chosen is not None
-    return evaluate_split(
-        run,
-        session,
-        preprocessing,
-        spec,
-        chosen,
-        name=name,
-        training_targets=bundle.train.targets,
-        evaluation=config.evaluation,
-    )
+    return config, preprocessing, spec, session
 
 
 def predict_all(

@@ -11,7 +11,9 @@ from bmcli.cli.command import RunArgument, Session, TrustCodeOption, command
 from bmcli.cli.trust import ask_to_run_code_of
 
 if TYPE_CHECKING:
+    from bmcli.evaluation.closer import Corrupted
     from bmcli.evaluation.evaluate import Evaluation
+    from bmcli.evaluation.slices import Slice
 
 
 @command
@@ -26,20 +28,46 @@ def evaluate(
         Path | None,
         typer.Option("--data", metavar="PATH", help="Score these labelled files instead."),
     ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--slice",
+            metavar="COLUMN",
+            help="Also by this column, by length (texts) or size; repeatable.",
+        ),
+    ] = None,
+    corruptions: Annotated[
+        bool,
+        typer.Option("--corruptions", help="Also on noisy, blurred, ... pictures, or texts with typos."),
+    ] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
     """Measure a run on one of its splits, or on labelled files of yours.
 
     Writes the figures, every prediction and pictures into the run.
     """
+    from bmcli.errors import UsageError
+    from bmcli.evaluation.closer import by_corruptions, by_slices
     from bmcli.evaluation.run import evaluate_run
     from bmcli.report.page import refresh
 
+    if (by or corruptions) and data is not None:
+        raise UsageError("--slice and --corruptions are for the run's own splits", hint="leave --data out")
     found = session.store.find(run)
     trust_code = trust_code or ask_to_run_code_of(session, found)
     evaluation = evaluate_run(found, split, data=data, trust_code=trust_code, note=session.note)
     refresh(found)
-    session.result({"run": found.id, **evaluation.to_json()}, lambda: figures(evaluation))
+    document = {"run": found.id, **evaluation.to_json()}
+    parts, spoiled = [], []
+    if by:
+        parts = by_slices(found, by, split or "test", trust_code=trust_code)
+        document["slices"] = [one.to_json() for one in parts]
+    if corruptions:
+        spoiled = by_corruptions(found, split or "test", trust_code=trust_code)
+        document["corruptions"] = [one.to_json() for one in spoiled]
+    session.result(
+        document, lambda: "\n".join([figures(evaluation), *_slices(parts), *_corruptions(spoiled)])
+    )
     session.note(f"{found.path}/evaluation/{evaluation.split}.json · predictions, plots beside it")
 
 
@@ -74,6 +102,44 @@ def figures(evaluation: Evaluation) -> str:
         pair = f"{one_line(confused.true)} → {one_line(confused.predicted)}, {times}"
         lines.append(f"  {'most confused':<{width}}  {pair}")
     return "\n".join(lines)
+
+
+def _slices(found: list[Slice]) -> list[str]:
+    from bmcli.cli.render import columns
+    from bmcli.figures import interval
+
+    if not found:
+        return []
+    rows = [
+        (
+            f"  {one.by}",
+            one.value,
+            f"{one.examples:,}",
+            _figure(one.figure),
+            interval(one.interval) if one.interval else "–",
+            "few" if one.few else "",
+        )
+        for one in found
+    ]
+    return ["", f"{found[0].metric} by slices", *columns(rows, right=(2, 3))]
+
+
+def _corruptions(found: list[Corrupted]) -> list[str]:
+    from bmcli.cli.render import columns
+    from bmcli.figures import interval
+
+    if not found:
+        return []
+    rows = [
+        (
+            f"  {one.corruption}",
+            str(one.strength) if one.strength else "",
+            _figure(one.figure),
+            interval(one.interval) if one.interval else "–",
+        )
+        for one in found
+    ]
+    return ["", f"{found[0].metric} of corrupted copies, by strength", *columns(rows, right=(1, 2))]
 
 
 def _figure(value: float | None) -> str:

@@ -1,0 +1,121 @@
+"""Where a figure holds and where not: the headline figure of parts of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bmcli.data.bundle import Images, Table, Texts
+from bmcli.errors import UsageError, did_you_mean
+from bmcli.evaluation.intervals import intervals
+from bmcli.evaluation.metrics import epoch_metrics, headline_of
+
+if TYPE_CHECKING:
+    from bmcli.data.bundle import Examples, Task
+
+FEW = 30
+"""A slice of fewer examples is marked: what it shows may be chance."""
+PARTS = 4
+"""A column of numbers is cut into so many slices of equal size."""
+FEW_VALUES = 6
+"""Of a column of so few different numbers each is a slice."""
+MOST_VALUES = 20
+"""Of a column of words, the most frequent; the others together are one slice."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """by: the column, 'size' or 'length'; value: what its examples have in common; few: fewer than FEW."""
+
+    by: str
+    value: str
+    examples: int
+    metric: str
+    figure: float | None
+    interval: tuple[float, float] | None
+    few: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Strict JSON data."""
+        return {**asdict(self), "interval": self.interval and list(self.interval)}
+
+
+def sliceable(examples: Examples) -> list[str]:
+    """By what a split can be cut."""
+    if isinstance(examples, Texts):
+        return ["length"]
+    if isinstance(examples, Images):
+        return ["size"] if examples.sizes is not None else []
+    return list(examples.columns)
+
+
+def slices(
+    task: Task,
+    examples: Examples,
+    targets: np.ndarray,
+    outputs: np.ndarray,
+    classes: tuple[str, ...],
+    by: Sequence[str],
+) -> list[Slice]:
+    """The slices by each of `by`, in order of their values. UsageError for what the data does not have."""
+    known = sliceable(examples)
+    metric = headline_of(task)
+    found = []
+    for name in by:
+        if name not in known:
+            hint = (
+                did_you_mean(name, known)
+                or f"known: {', '.join(known) or 'nothing (all pictures are alike)'}"
+            )
+            raise UsageError(f"the data cannot be sliced by '{name}'", hint=hint)
+        for value, rows in _parts(name, examples):
+            figures = epoch_metrics(task, targets[rows], outputs[rows], classes)
+            interval = intervals(task, targets[rows], outputs[rows], {metric: figures[metric]})[metric]
+            few = len(rows) < FEW
+            found.append(Slice(name, value, len(rows), metric, figures[metric], interval, few))
+    return found
+
+
+def _parts(name: str, examples: Examples) -> list[tuple[str, np.ndarray]]:
+    if isinstance(examples, Texts):
+        return _of_numbers(np.array([len(text.split()) for text in examples.texts], float), "words")
+    if isinstance(examples, Images):
+        assert examples.sizes is not None
+        return _of_numbers(np.sqrt(examples.sizes.prod(axis=1).astype(float)), "pixels")
+    assert isinstance(examples, Table)
+    values = examples.columns[name]
+    if values.dtype != object:
+        return _of_numbers(values, "")
+    words = values.tolist()
+    counts: dict[str | None, int] = {}
+    for word in words:
+        counts[word] = counts.get(word, 0) + 1
+    kept = sorted(counts, key=lambda word: (-counts[word], str(word)))[:MOST_VALUES]
+    parts = [
+        ("(missing)" if word is None else str(word), np.array([i for i, w in enumerate(words) if w == word]))
+        for word in kept
+    ]
+    rest = np.array([i for i, w in enumerate(words) if w not in set(kept)], int)
+    return [*parts, ("(others)", rest)] if len(rest) else parts
+
+
+def _of_numbers(values: np.ndarray, unit: str) -> list[tuple[str, np.ndarray]]:
+    """Slices of about equal size, between quantiles; the missing apart."""
+    missing = np.isnan(values)
+    known = values[~missing]
+    if 0 < len(distinct := np.unique(known)) <= FEW_VALUES:
+        parts = [(f"{value:.4g} {unit}".rstrip(), np.flatnonzero(values == value)) for value in distinct]
+        return [*parts, ("(missing)", np.flatnonzero(missing))] if missing.any() else parts
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, PARTS + 1))) if len(known) else np.zeros(0)
+    parts = []
+    for i, (low, high) in enumerate(pairwise(edges.tolist())):
+        last = i == len(edges) - 2
+        rows = np.flatnonzero(~missing & (values >= low) & ((values <= high) if last else (values < high)))
+        parts.append((f"{low:.4g} – {high:.4g} {unit}".rstrip(), rows))
+    if missing.any():
+        parts.append(("(missing)", np.flatnonzero(missing)))
+    return [(name, rows) for name, rows in parts if len(rows)]

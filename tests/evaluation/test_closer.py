@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from bmcli.cli.app import run as bm
+from bmcli.data.bundle import Table, Texts
+from bmcli.errors import UsageError
+from bmcli.evaluation import corruptions
+from bmcli.evaluation.closer import by_corruptions
+from bmcli.evaluation.slices import slices
+from tests.evaluation.conftest import MakeRun
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", sorted(corruptions.PICTURES))
+def test_pictures_are_changed_the_more_the_stronger(name: str, channels: int) -> None:
+    smooth = np.linspace(40, 200, 32)[:, None] + 20 * np.sin(np.arange(32))[None]
+    pictures = np.repeat(np.stack([smooth, smooth.T])[..., None], channels, axis=3).astype(np.uint8)
+    change = []
+    for strength in corruptions.STRENGTHS:
+        made = corruptions.PICTURES[name](pictures, strength, np.random.default_rng(1))
+        assert made.shape == pictures.shape and made.dtype == np.uint8
+        change.append(float(np.abs(made.astype(int) - pictures).mean()))
+        again = corruptions.PICTURES[name](pictures, strength, np.random.default_rng(1))
+        assert (made == again).all()
+    assert 0 < change[0] < change[1] < change[2] < 90
+
+
+def test_texts_keep_their_words() -> None:
+    texts = ["the story of a long night in the city"] * 50
+    for strength in corruptions.STRENGTHS:
+        capitals = corruptions.in_capitals(texts, strength, np.random.default_rng(0))
+        assert [text.lower() for text in capitals] == texts and capitals != texts
+        typos = corruptions.with_typos(texts, strength, np.random.default_rng(0))
+        assert all(len(text.split(" ")) == 9 for text in typos) and typos != texts
+    assert corruptions.in_capitals(texts[:1], 5, RNG) == [texts[0].upper()]
+
+
+def test_a_run_on_corrupted_copies(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run({"data": {"name": "digits", "limit": 300}})
+    runs = ["--runs-dir", str(run.path.parent)]
+    assert bm(["evaluate", "trial", "--corruptions", "--json", *runs]) == 0
+    document = json.loads(capsys.readouterr().out)
+    found = {(one["corruption"], one["strength"]): one["figure"] for one in document["corruptions"]}
+    assert found["none", 0] == document["metrics"]["accuracy"] and len(found) == 1 + 4 * 3
+    assert found["brightness", 5] < found["none", 0]
+    assert json.loads(run.read_text("evaluation/test-corruptions.json"))["split"] == "test"
+    assert bm(["evaluate", "trial", "--corruptions", *runs]) == 0
+    assert "accuracy of corrupted copies" in capsys.readouterr().out
+    assert bm(["evaluate", "trial", "--corruptions", "--data", "x.csv", *runs]) == 2
+    table = make_run({"data": {"name": "diabetes"}}, name="table")
+    with pytest.raises(UsageError, match="rows of tables"):
+        by_corruptions(table)
+
+
+def test_slices_are_the_parts_of_the_split() -> None:
+    count = 400
+    targets = RNG.integers(0, 2, count)
+    kind = np.array(["good", "bad", None, "rare"], object)[RNG.choice(4, count, p=[0.5, 0.4, 0.07, 0.03])]
+    right = np.where(kind == "bad", RNG.random(count) < 0.6, True)
+    outputs = np.eye(2, dtype=np.float32)[np.where(right, targets, 1 - targets)]
+    age = RNG.uniform(0, 80, count)
+    age[:5] = np.nan
+    table = Table({"kind": kind, "age": age, "door": RNG.integers(1, 4, count).astype(float)})
+    found = slices("binary", table, targets, outputs, ("no", "yes"), ["kind", "age", "door"])
+    by = {name: [one for one in found if one.by == name] for name in ("kind", "age", "door")}
+    for parts in by.values():
+        assert sum(one.examples for one in parts) == count
+    figures = {one.value: one for one in by["kind"]}
+    assert figures["good"].figure == 1.0 and figures["bad"].figure < 0.75
+    assert figures["rare"].few and not figures["good"].few and "(missing)" in figures
+    assert len(by["age"]) == 5 and [one.value for one in by["door"]] == ["1", "2", "3"]
+    for one in found:
+        assert one.interval is None or one.interval[0] <= one.figure <= one.interval[1]
+    with pytest.raises(UsageError, match="cannot be sliced by 'aeg'") as error:
+        slices("binary", table, targets, outputs, ("no", "yes"), ["aeg"])
+    assert "age" in (error.value.hint or "")
+
+
+def test_texts_are_sliced_by_length() -> None:
+    texts = Texts(tuple("word " * n for n in range(1, 101)))
+    targets = np.zeros(100, int)
+    outputs = np.eye(2, dtype=np.float32)[np.r_[np.zeros(50, int), np.ones(50, int)]]
+    found = slices("binary", texts, targets, outputs, ("a", "b"), ["length"])
+    assert [one.figure for one in found] == [1.0, 1.0, 0.0, 0.0] and found[0].value == "1 – 25.75 words"
