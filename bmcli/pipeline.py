@@ -24,6 +24,7 @@ from bmcli.runs import environment, layout
 from bmcli.runs.store import reference_to
 from bmcli.stopwatch import phase
 from bmcli.training.events import EpochDone, StepsDone, TrainingDone
+from bmcli.training.trackers import Trackers, require
 
 if TYPE_CHECKING:
     import keras
@@ -67,6 +68,9 @@ def train(
     """
     started = time.perf_counter()
     display = display or Silent()
+    require(config.trackers)
+    if smoke or shorten is not None:  # which never becomes a run: nothing to follow
+        config = config.model_copy(update={"trackers": []})
     if smoke:
         config = _smaller(config)
     other = _other_run(config, store)
@@ -109,6 +113,7 @@ def resume(
         if changed and not force:
             raise going_on.refuse(run, changed)
         config = config_of(run, trust_code=trust_code)
+        require(config.trackers)
         changed += going_on.changed_versions(run)
         experiment = prepare(config, device=device, files=_preprocessing_files(run), display=display)
         if experiment.spec.classes != run.record.classes:
@@ -174,53 +179,64 @@ def _train_and_finish(
 ) -> None:
     from bmcli.training.interrupt import stop_requests
 
-    with stop_requests() as stop:
-        display.begin(run, experiment, run.record.parameters or 0, trainer.feed.steps_per_epoch)
-        if not _solve(run, experiment, trainer, display):
-            _fit(run, trainer, experiment, display, stop)
-    evaluations = finish(run, experiment, trainer, display)
+    config = experiment.config
+    trackers = Trackers(run, config.to_dict(), config.trackers, epoch=trainer.epoch, warn=display.warn)
+    status = "failed"
+    try:
+        with stop_requests() as stop:
+            display.begin(run, experiment, run.record.parameters or 0, trainer.feed.steps_per_epoch)
+            if not _solve(run, experiment, trainer, display, trackers):
+                _fit(run, trainer, experiment, display, stop, trackers)
+        evaluations = finish(run, experiment, trainer, display, trackers)
+        status = "completed"
+    except InterruptedRunError:
+        status = "interrupted"
+        raise
+    finally:
+        trackers.close(status)
     display.finished(Finished(run, evaluations, time.perf_counter() - started))
 
 
-def _fit(run: Run, trainer: Trainer, experiment: Experiment, display: Display, stop: StopRequest) -> None:
+def _fit(
+    run: Run,
+    trainer: Trainer,
+    experiment: Experiment,
+    display: Display,
+    stop: StopRequest,
+    trackers: Trackers,
+) -> None:
     """Train to the end, saving on the way. InterruptedRunError after a stop request."""
-    from bmcli.training.tensorboard import EventWriter
-
     every = experiment.config.training.checkpoint.every_minutes
     saved = time.monotonic()
-    events = EventWriter(run.path / layout.TENSORBOARD, epoch=trainer.epoch)
-    try:
-        for event in trainer.run():
-            display.handle(event)
-            if isinstance(event, EpochDone):
-                run.append_line(layout.METRICS, json.dumps(event.record, allow_nan=False))
-                events.epoch(event.record)
-                saving.save(run, trainer, best=event.best)
-                saved = time.monotonic()
-            elif isinstance(event, TrainingDone):
-                run.update(
-                    stopped=event.reason,
-                    epochs=event.epochs_done,
-                    best_epoch=event.best_epoch,
-                    best_value=trainer.watch.best,
-                )
-            elif every and time.monotonic() - saved > every * 60:
+    for event in trainer.run():
+        display.handle(event)
+        if isinstance(event, EpochDone):
+            run.append_line(layout.METRICS, json.dumps(event.record, allow_nan=False))
+            trackers.epoch(event.record)
+            saving.save(run, trainer, best=event.best)
+            saved = time.monotonic()
+        elif isinstance(event, TrainingDone):
+            run.update(
+                stopped=event.reason,
+                epochs=event.epochs_done,
+                best_epoch=event.best_epoch,
+                best_value=trainer.watch.best,
+            )
+        elif every and time.monotonic() - saved > every * 60:
+            saving.save(run, trainer)
+            saved = time.monotonic()
+        if stop.signal is not None and not isinstance(event, TrainingDone):
+            if isinstance(event, StepsDone):
                 saving.save(run, trainer)
-                saved = time.monotonic()
-            if stop.signal is not None and not isinstance(event, TrainingDone):
-                if isinstance(event, StepsDone):
-                    saving.save(run, trainer)
-                raise InterruptedRunError(
-                    f"{run.id} was stopped in epoch {trainer.epoch}; its state is saved",
-                    signal_exit_code=stop.exit_code,
-                    hint=f"bm train --resume {reference_to(run)}",
-                )
-    finally:
-        events.close()
+            raise InterruptedRunError(
+                f"{run.id} was stopped in epoch {trainer.epoch}; its state is saved",
+                signal_exit_code=stop.exit_code,
+                hint=f"bm train --resume {reference_to(run)}",
+            )
 
 
 @phase("solving in closed form")
-def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display) -> bool:
+def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display, trackers: Trackers) -> bool:
     """The closed form, where the model has one; the one 'epoch' is recorded like any other."""
     from bmcli.inference.weights import to_bytes
     from bmcli.training.coefficients import raw_coefficients
@@ -246,12 +262,15 @@ def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display)
     done = trainer.measure(time.perf_counter() - began)
     display.handle(done)
     run.append_line(layout.METRICS, json.dumps(done.record, allow_nan=False))
+    trackers.epoch(done.record)
     run.write_bytes(layout.BEST, to_bytes(trainer.weights()))
     run.update(stopped="solved in closed form", epochs=1, best_epoch=1, best_value=trainer.watch.best)
     return True
 
 
-def finish(run: Run, experiment: Experiment, trainer: Trainer, display: Display) -> tuple[Evaluation, ...]:
+def finish(
+    run: Run, experiment: Experiment, trainer: Trainer, display: Display, trackers: Trackers | None = None
+) -> tuple[Evaluation, ...]:
     """From the best weights to everything a run is used for, in float32; seals the run."""
     from bmcli.evaluation.run import evaluate_split
     from bmcli.evaluation.training_plots import draw_learning_curves
@@ -294,6 +313,8 @@ def finish(run: Run, experiment: Experiment, trainer: Trainer, display: Display)
             )
         evaluations.append(evaluation)
     draw_learning_curves(run)
+    if trackers is not None:
+        trackers.finished(run)
     run.seal("completed")
     with phase("report"):  # of what is sealed: it tells when the run ended
         write_report(run)

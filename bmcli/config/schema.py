@@ -292,6 +292,11 @@ class ExperimentConfig(Section):
     evaluation: EvaluationConfig = Field(
         default_factory=EvaluationConfig, description="What is measured afterwards."
     )
+    trackers: list[Literal["tensorboard", "mlflow", "wandb"]] = Field(
+        ["tensorboard"],
+        description="Where training can be followed besides the run directory: tensorboard (event files in "
+        "the run), mlflow, wandb (Weights & Biases); the last two are extras.",
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain YAML data with every default filled in; resolving it again gives an equal config."""

@@ -18,7 +18,7 @@ from bmcli.runs.environment import available_memory, cpu_model
 from bmcli.training.precision import cpu_has_bfloat16, resolve
 
 PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "onnxruntime", "tf2onnx")
-EXTRAS = {"jax": "jax", "litert": "ai_edge_litert", "bench": "torch"}
+EXTRAS = {"jax": "jax", "mlflow": "mlflow", "wandb": "wandb", "litert": "ai_edge_litert", "bench": "torch"}
 LITTLE_MEMORY, LITTLE_DISK = 2 * 2**30, 2 * 2**30
 
 

@@ -41,6 +41,13 @@ class EventWriter:
         )
         self._write(_int(2, int(record["epoch"])) + _bytes(5, values))  # summary
 
+    def picture(self, name: str, png: bytes, *, step: int) -> None:
+        """A PNG."""
+        width, height = struct.unpack(">II", png[16:24])  # of its header
+        image = _int(1, height) + _int(2, width) + _int(3, 4) + _bytes(4, png)
+        value = _bytes(1, name.encode()) + _bytes(4, image)
+        self._write(_int(2, step) + _bytes(5, _bytes(1, value)))
+
     def close(self) -> None:
         """No more points."""
         self._file.close()
