@@ -83,7 +83,7 @@ def percentiles(values: np.ndarray) -> Interval | None:
     if not len(values):
         return None
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return (float(low), float(high)) if low < high else None
+    return (float(low), float(high)) if high - low > 1e-12 else None  # but for rounding
 
 
 def resampled(

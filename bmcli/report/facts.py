@@ -132,11 +132,11 @@ def _curves(run: Run) -> list[Markup]:
         return []
     records = [json.loads(line) for line in run.read_text(layout.METRICS).splitlines()]
     records = [one for one in records if isinstance(one.get("epoch"), int)]
-    if not records:
+    if len(records) < 2:  # solved in closed form: a point is no curve
         return []
     monitor = (run.record.monitor or "").removeprefix("val_")
     wanted = ["loss", next((m for m in ("accuracy", monitor) if m in records[0] and m != "loss"), monitor)]
-    best = run.record.best_epoch if len(records) > 1 else None
+    best = run.record.best_epoch
     charts = []
     for name in dict.fromkeys(name for name in wanted if name):
         lines = [
@@ -296,6 +296,7 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
         columns = [("true", False), ("predicted", False), ("probability", True), ("of the truth", True)]
     return {
         "mistakes": rows,
+        "mistakes_title": "Furthest off" if task == "regression" else "The mistakes it was surest of",
         "mistake_columns": [{"name": name, "number": is_number} for name, is_number in columns],
     }
 
