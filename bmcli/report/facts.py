@@ -51,7 +51,17 @@ def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
     }
     if document is not None and shown is not None:
         context |= _measured(run, shown, document)
-    sections = ["Summary", "Figures", "Training", "Confusion", "Classes", "Calibration", "Predictions"]
+    context |= _closer(run, shown)
+    sections = [
+        "Summary",
+        "Figures",
+        "Training",
+        "Confusion",
+        "Classes",
+        "Calibration",
+        "Slices",
+        "Corruptions",
+    ]
     there = {
         "Summary": True,
         "Figures": context["figures"],
@@ -59,9 +69,12 @@ def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
         "Confusion": context.get("matrix") or context.get("confusion_image"),
         "Classes": context.get("classes"),
         "Calibration": context.get("reliability"),
+        "Slices": context["slices"],
+        "Corruptions": context["corruptions"],
         "Predictions": context.get("samples") or context.get("mistakes"),
     }
-    context["sections"] = [name for name in sections if there[name]] + ["Data", "Environment"]
+    order = [*sections, "Predictions"]
+    context["sections"] = [name for name in order if there[name]] + ["Data", "Environment"]
     return context
 
 
@@ -187,6 +200,25 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
         else "The mistakes the model was surest of, and some right answers; the mistakes are listed below."
     )
     return context | _mistakes(run, split, document)
+
+
+def _closer(run: Run, split: str | None) -> dict[str, Any]:
+    """Slices and corrupted copies, where they were measured."""
+    tables: dict[str, list[dict[str, Any]]] = {"slices": [], "corruptions": []}
+    for kind, rows in tables.items():
+        path = layout.evaluation_of(f"{split}-{kind}")
+        if split is None or not run.exists(path):
+            continue
+        for one in json.loads(run.read_text(path))[kind]:
+            found = one["interval"]
+            beside = {"value": figure(one["figure"]), "interval": interval(found) if found else "–"}
+            if kind == "slices":
+                beside |= {"name": f"{one['by']}: {one['value']}", "examples": f"{one['examples']:,}"}
+                rows.append({**beside, "few": one["few"], "metric": one["metric"]})
+            else:
+                strength = f", strength {one['strength']}" if one["strength"] else ""
+                rows.append({**beside, "name": f"{one['corruption']}{strength}", "metric": one["metric"]})
+    return tables
 
 
 def _matrix(matrix: list[list[int]], classes: Sequence[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from bmcli.cli.app import run as bm
+from bmcli.evaluation.closer import by_corruptions
 from bmcli.evaluation.run import evaluate_run
 from bmcli.report.charts import Line, chart
 from bmcli.report.page import model_card, refresh, report, write_report
@@ -186,6 +187,16 @@ def test_a_new_evaluation_is_in_the_report_that_is_there(digits: Run) -> None:
     evaluate_run(digits, "train")
     refresh(digits)
     assert "train, " in Page(digits.read_text("report.html")).text
+
+
+def test_slices_and_corruptions_are_in_it_where_they_were_measured(digits: Run) -> None:
+    assert "Corruptions" not in Page(report(digits)).text
+    by_corruptions(digits)
+    slice_ = {"by": HOSTILE, "value": "1", "examples": 9, "metric": "accuracy", "figure": 0.5}
+    slices = [{**slice_, "interval": [0.2, 0.8], "few": True}]
+    digits.write_text("evaluation/test-slices.json", json.dumps({"slices": slices}))
+    page = check(report(digits))
+    assert "brightness, strength 5" in page.text and "0.200 – 0.800" in page.text and "(few)" in page.text
 
 
 def test_a_damaged_file_is_no_page(digits: Run, capsys) -> None:

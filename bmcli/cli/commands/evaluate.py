@@ -56,7 +56,6 @@ def evaluate(
     found = session.store.find(run)
     trust_code = trust_code or ask_to_run_code_of(session, found)
     evaluation = evaluate_run(found, split, data=data, trust_code=trust_code, note=session.note)
-    refresh(found)
     document = {"run": found.id, **evaluation.to_json()}
     parts, spoiled = [], []
     if by:
@@ -65,6 +64,7 @@ def evaluate(
     if corruptions:
         spoiled = by_corruptions(found, split or "test", trust_code=trust_code)
         document["corruptions"] = [one.to_json() for one in spoiled]
+    refresh(found)
     session.result(
         document, lambda: "\n".join([figures(evaluation), *_slices(parts), *_corruptions(spoiled)])
     )
