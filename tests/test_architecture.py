@@ -20,8 +20,20 @@ LAYERS = [
     {"config", "runs"},
     {"data", "preprocessing", "models"},
     {"training", "evaluation", "inference"},
-    {"report", "export", "explain", "doctor"},
-    {"display", "experiment", "resume", "saving", "settling", "pipeline", "smoke", "measuring", "api", ""},
+    {"report", "export", "explain"},
+    {
+        "doctor",
+        "display",
+        "experiment",
+        "resume",
+        "saving",
+        "settling",
+        "pipeline",
+        "smoke",
+        "measuring",
+        "api",
+        "",
+    },
     {"cli"},
 ]
 """From the ground up. A room may import its own layer and those below; '' is `bmcli/__init__.py`."""

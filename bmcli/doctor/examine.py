@@ -12,8 +12,9 @@ from bmcli.data.bundle import Images, Table, Texts
 from bmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from bmcli.config.schema import ExperimentConfig
+    from bmcli.config.schema import DataConfig, ExperimentConfig
     from bmcli.data.bundle import DataBundle
+    from bmcli.experiment import Experiment
     from bmcli.runs.run import Run
 
 SPLITS = ("train", "validation", "test")
@@ -80,9 +81,16 @@ class Examined:
 
 
 def examine(
-    config: ExperimentConfig, *, run: Run | None = None, progress: Progress | None = None
+    config: ExperimentConfig,
+    *,
+    run: Run | None = None,
+    folds: int | None = None,
+    progress: Progress | None = None,
 ) -> Examined:
-    """Read the data and look at all of it. run: one that was trained on it, to find doubtful labels.
+    """Read the data and look at all of it.
+
+    Doubtful labels are found by `run`, which was trained on the data, or by `folds` trainings of the
+    config's own model on parts of it.
 
     Raises DataError where it cannot be read at all, UsageError where the run is of other classes.
     """
@@ -90,7 +98,12 @@ def examine(
 
     # What cannot be used is a finding here, and no reason to stop.
     lenient = config.data.model_copy(update={"skip_unusable": True})
-    bundle = data.load(lenient, progress=progress)
+    experiment = None
+    if folds is not None:
+        experiment = _prepared(config, lenient, progress)
+        bundle = experiment.bundle
+    else:
+        bundle = data.load(lenient, progress=progress)
     every = _All(bundle)
     findings = [*_unusable(bundle), *_balance(bundle)]
     findings += [Finding("reading", "note", note, 0) for note in bundle.notes]
@@ -104,8 +117,14 @@ def examine(
         findings += _texts(every, shown, config.preprocessing.text.max_length)
     else:
         findings += _tables(every, bundle)
+    if run is not None or folds is not None:
+        _require_classes(bundle)
     if run is not None:
-        findings += _labels(every, bundle, run)
+        findings += _labels(every, bundle, _by_run(every, bundle, run), run.id)
+    elif experiment is not None and folds is not None:
+        from bmcli.doctor.folds import out_of_fold
+
+        findings += _labels(every, bundle, np.concatenate(out_of_fold(experiment, folds, progress)), None)
     order = {"problem": 0, "warning": 1, "note": 2}
     findings.sort(key=lambda one: order[one.severity])
     return Examined(bundle, tuple(findings), shown)
@@ -325,19 +344,40 @@ def _equal_rows(every: _All) -> list[_Equal]:
     return found
 
 
-def _labels(every: _All, bundle: DataBundle, run: Run) -> list[Finding]:
-    from bmcli.doctor.labels import doubtful
+def _require_classes(bundle: DataBundle) -> None:
+    if bundle.task not in ("binary", "multiclass"):
+        raise UsageError(f"doubtful labels are found where each example has one class, not in {bundle.task}")
+
+
+def _prepared(config: ExperimentConfig, data: DataConfig, progress: Progress | None) -> Experiment:
+    from bmcli.display import Silent
+    from bmcli.experiment import prepare
+
+    class Watcher(Silent):
+        def progress(self, what: str, done: int, total: int) -> None:
+            if progress is not None:
+                progress(what, done, total)
+
+    return prepare(config.model_copy(update={"data": data}), display=Watcher())
+
+
+def _by_run(every: _All, bundle: DataBundle, run: Run) -> np.ndarray:
+    """The run's outputs for all examples."""
     from bmcli.evaluation.run import predict_all
     from bmcli.inference.predict import load_preprocessing
     from bmcli.inference.session import open_session
 
-    if bundle.task not in ("binary", "multiclass"):
-        raise UsageError(f"doubtful labels are found where each example has one class, not in {bundle.task}")
     preprocessing, spec = load_preprocessing(run)
     if spec.classes != bundle.classes:
         raise UsageError(f"{run.id} knows other classes than the data has")
     session = open_session(run, spec)
-    outputs = np.concatenate([predict_all(session, preprocessing, e, 256) for e in every.examples])
+    return np.concatenate([predict_all(session, preprocessing, e, 256) for e in every.examples])
+
+
+def _labels(every: _All, bundle: DataBundle, outputs: np.ndarray, run: str | None) -> list[Finding]:
+    """run: that has seen the training split; None where no example was seen by the model that judges it."""
+    from bmcli.doctor.labels import doubtful
+
     doubts = doubtful(every.targets, outputs)
     if not doubts:
         return []
@@ -349,8 +389,8 @@ def _labels(every: _All, bundle: DataBundle, run: Run) -> list[Finding]:
         )
         for one in doubts[:MOST_EXAMPLES]
     )
-    seen = sum(every.split_of[one.position] == "train" for one in doubts)
+    seen = sum(every.split_of[one.position] == "train" for one in doubts) if run else 0
     message = f"{len(doubts):,} labels are doubtful, the likeliest mistakes first"
     if seen:
-        message += f"; {run.id} has seen {seen:,} of them in training, and may have learned some by heart"
+        message += f"; {run} has seen {seen:,} of them in training, and may have learned some by heart"
     return [Finding("labels", "warning", message, len(doubts), examples)]

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from bmcli.cli.app import run as bm
 from bmcli.data.bundle import Table
 from bmcli.doctor.columns import odd_columns
+from bmcli.doctor.folds import assigned
 from bmcli.doctor.labels import doubtful
 from tests.doctor.test_copies import review, scenes
 from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
@@ -137,11 +139,39 @@ def test_doubtful_labels_by_a_run(make_run: MakeRun, capsys: pytest.CaptureFixtu
     assert "looks like" in example["detail"] and "by heart" in found["labels"]["message"]
 
 
+def test_doubtful_labels_by_folds(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Planted in digits; the models that judge have not seen what they judge."""
+    monkeypatch.chdir(tmp_path)
+    images, labels = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    wrong = rng.permutation(len(labels))[:36]
+    labels[wrong] = (labels[wrong] + rng.integers(1, 10, 36)) % 10
+    np.savez("d.npz", x=(images.reshape(-1, 8, 8) * 15.9).astype(np.uint8), y=labels)
+    Path("d.yaml").write_text(
+        "name: d\ndata: {path: d.npz, test: 0, validation: 0}\nmodel: {name: cnn, filters: [16, 32]}\n"
+        "training: {epochs: 8, batch_size: 32}\n"
+    )
+    found = findings(examined(capsys, "d.yaml", "--folds", "3"))
+    first = [int(one["ids"][0].split("/")[1]) for one in found["labels"]["examples"][:36]]
+    assert np.mean([i in set(wrong.tolist()) for i in first]) >= 0.8
+    assert "by heart" not in found["labels"]["message"]
+
+
+def test_folds_hold_every_class_evenly() -> None:
+    targets = np.array([0] * 30 + [1] * 31 + [2] * 2)
+    folds = assigned(targets, 3, seed=0)
+    for label in (0, 1, 2):
+        counts = np.bincount(folds[targets == label], minlength=3)
+        assert counts.max() - counts.min() <= 1
+    assert (assigned(targets, 3, seed=0) == folds).all()
+
+
 def test_what_makes_no_sense_is_refused(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
     run = make_run({"data": {"name": "digits", "limit": 150}})
     runs = ["--runs-dir", str(run.path.parent)]
     assert bm(["doctor", "diabetes_linear", "--run", "trial", *runs]) == 2
     assert bm(["doctor", "--run", "trial", *runs]) == 2
+    assert bm(["doctor", "digits_cnn", "--run", "trial", "--folds", "2", *runs]) == 2
     assert bm(["doctor", "digits_cnn", "-o", "nowhere/page.html"]) == 2
 
 

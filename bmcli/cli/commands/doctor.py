@@ -31,6 +31,12 @@ def doctor(
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes: data.limit=1000.")
     ] = None,
     run: RunOption = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds", min=2, max=20, metavar="K", help="Find doubtful labels by training K times instead."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Also write an HTML page, with thumbnails."),
@@ -40,15 +46,17 @@ def doctor(
     """Say what is wrong with the data: duplicates, leaks, odd files, doubtful labels.
 
     Copies are found within and across splits, also flipped, moved, re-encoded or spelled otherwise. With
-    --run, a run trained on the data says which labels are probably mistakes. Without CONFIG: is this
-    machine fit for training?
+    --run, a run trained on the data says which labels are probably mistakes; with --folds, models trained
+    on parts of it do, each judging what it has not seen. Without CONFIG: is this machine fit for training?
     """
     from bmcli.errors import UsageError
     from bmcli.runs import atomic
 
+    if run and folds:
+        raise UsageError("--run and --folds exclude each other")
     if config is None:
-        if run or output:
-            raise UsageError("--run and --output are for a CONFIG's data")
+        if run or folds or output:
+            raise UsageError("--run, --folds and --output are for a CONFIG's data")
         _machine(session)
         return
     from bmcli.config.resolve import load
@@ -60,7 +68,7 @@ def doctor(
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
     chosen = session.store.find(run) if run else None
     with _Counter(session) as progress:
-        examined = examine(experiment, run=chosen, progress=progress)
+        examined = examine(experiment, run=chosen, folds=folds, progress=progress)
     if output is not None:
         with atomic.resources(f"write {output}"):
             atomic.write_bytes(output, page(examined, experiment.name).encode("utf-8", "backslashreplace"))

@@ -1,0 +1,75 @@
+"""What a config's own model says of examples it was not trained on: all of them, by cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bmcli.evaluation.run import predict_all
+from bmcli.experiment import build, initialise, make_trainer
+from bmcli.inference.session import KerasSession
+from bmcli.training.events import StepsDone
+
+if TYPE_CHECKING:
+    from bmcli.data.bundle import Split
+    from bmcli.experiment import Experiment
+
+
+def assigned(targets: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """int64 [N]: the fold of each example, every class spread evenly over all folds."""
+    rng = np.random.default_rng(seed)
+    folds = np.zeros(len(targets), np.int64)
+    for label in np.unique(targets):
+        of_class = rng.permutation(np.flatnonzero(targets == label))
+        # A class of fewer examples than folds must not always begin at the first.
+        folds[of_class] = (np.arange(len(of_class)) + rng.integers(count)) % count
+    return folds
+
+
+def out_of_fold(
+    experiment: Experiment, count: int, progress: Callable[[str, int, int], None] | None = None
+) -> list[np.ndarray]:
+    """Outputs float32 [n, C] of the train, validation and test splits there are, in that order.
+
+    Each training example's are of a model trained on the other folds; those of the other splits are the mean
+    over all `count` models. Trains `count` times, to the config's last epoch.
+    """
+    bundle, batch_size = experiment.bundle, experiment.config.evaluation.batch_size
+    others = [split for split in (bundle.validation, bundle.test) if split is not None]
+    folds = assigned(bundle.train.targets, count, experiment.config.seed)
+    width = max(len(bundle.classes), 1)
+    of_train = np.zeros((len(bundle.train), width), np.float32)
+    of_others = [np.zeros((len(split), width), np.float64) for split in others]
+    for fold in range(count):
+        held_out, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        session = _trained(experiment, bundle.train.take(rest), fold, count, progress)
+
+        def answers(split: Split, session: KerasSession = session) -> np.ndarray:
+            return predict_all(session, experiment.preprocessing, split.examples, batch_size)
+
+        of_train[held_out] = answers(bundle.train.take(held_out))
+        for total, split in zip(of_others, others, strict=True):
+            total += answers(split) / count
+    return [of_train, *(total.astype(np.float32) for total in of_others)]
+
+
+def _trained(
+    experiment: Experiment,
+    train: Split,
+    fold: int,
+    count: int,
+    progress: Callable[[str, int, int], None] | None,
+) -> KerasSession:
+    """A model of the config, trained on these examples alone."""
+    part = replace(experiment, bundle=replace(experiment.bundle, train=train, validation=None))
+    network, complete = build(part)
+    initialise(part, network)
+    trainer = make_trainer(part, network, complete)
+    for event in trainer.run():
+        if progress is not None and isinstance(event, StepsDone):
+            done = (event.epoch - 1) * event.steps + event.step
+            progress(f"training without fold {fold + 1} of {count}", done, event.epochs * event.steps)
+    return KerasSession(complete)
