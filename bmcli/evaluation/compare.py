@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmcli.errors import DataError, IntegrityError
@@ -262,6 +263,8 @@ def _described(run: Run) -> dict[str, Any]:
 
 def read_evaluation(run: Run, split: str) -> dict[str, Any] | None:
     """The document of evaluation/<split>.json; None where there is none, IntegrityError if damaged."""
+    if split != Path(split).name:  # what is evaluated has a plain name
+        return None
     path = layout.evaluation_of(split)
     # A file the manifest names is read even where it is gone: that is a loss to report, not a gap.
     if not run.exists(path) and path not in run.manifest():

@@ -199,5 +199,5 @@ def _drop(
         )
     holds = judged <= bound
     what = f"{name} may have dropped by" if lower_bound else f"{name} dropped by"
-    reason = None if holds else f"{what} {judged:.6g}, more than {bound:g}"
+    reason = None if holds else f"{what} {judged + 0.0:.6g}, more than {bound:g}"  # and not by -0
     return Check("drop", name, bound, value, judged, holds, reason)

@@ -45,7 +45,8 @@ def validate_name(name: str) -> None:
 
 def validate_tag(tag: str) -> None:
     """UsageError unless `@tag` can mean a run."""
-    if tag and os.sep not in tag and not any(c.isspace() for c in tag) and tag.isprintable():
+    odd = not tag or os.sep in tag or tag.startswith(("@", "-")) or any(c.isspace() for c in tag)
+    if not odd and tag.isprintable():
         return
     raise UsageError(
         f"'{tag}' cannot be moved as a tag", hint="a word without spaces and '/': production, say"

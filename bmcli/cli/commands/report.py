@@ -34,6 +34,7 @@ def report(
     model_card.md there.
     """
     from bmcli.errors import UsageError
+    from bmcli.evaluation.compare import read_evaluation
     from bmcli.report import page
     from bmcli.runs import atomic, layout
 
@@ -44,7 +45,7 @@ def report(
         described = None
     else:
         run = described = session.store.find(runs[0])
-        if split is not None and not run.exists(layout.evaluation_of(split)):
+        if split is not None and read_evaluation(run, split) is None:
             raise UsageError(
                 f"{run.id} was not measured on {split}", hint=f"bm evaluate {run.id} --split {split}"
             )
