@@ -82,8 +82,12 @@ class _Loader:
         return self._usual.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        import logging
+
         with _held_stderr():
             self._usual.exec_module(module)
+        # Its warnings (that a function is traced again, say) are for those who write such functions.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 @contextmanager

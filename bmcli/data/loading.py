@@ -84,7 +84,7 @@ def read_labelled(
     from bmcli.data.own import read_split
 
     parts = read_split(path, config, spec)
-    parts, _ = _checked(parts, config, {}, None, None)
+    parts, _ = _checked(parts, config.model_copy(update={"path": path}), {}, None, None)
     if not len(parts.train):
         raise DataError(f"{path} holds no usable example")
     return parts.train

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli.errors import UsageError
 from bmcli.evaluation.run import predict_all
 from bmcli.experiment import build, initialise, make_trainer
 from bmcli.inference.session import KerasSession
@@ -39,6 +40,8 @@ def out_of_fold(
     """
     bundle, batch_size = experiment.bundle, experiment.config.evaluation.batch_size
     others = [split for split in (bundle.validation, bundle.test) if split is not None]
+    if count > len(bundle.train):
+        raise UsageError(f"there are {len(bundle.train)} training examples: not enough for {count} folds")
     folds = assigned(bundle.train.targets, count, experiment.config.seed)
     width = max(len(bundle.classes), 1)
     of_train = np.zeros((len(bundle.train), width), np.float32)
@@ -50,7 +53,8 @@ def out_of_fold(
         def answers(split: Split, session: KerasSession = session) -> np.ndarray:
             return predict_all(session, experiment.preprocessing, split.examples, batch_size)
 
-        of_train[held_out] = answers(bundle.train.take(held_out))
+        if len(held_out):  # of few examples some folds have none
+            of_train[held_out] = answers(bundle.train.take(held_out))
         for total, split in zip(of_others, others, strict=True):
             total += answers(split) / count
     return [of_train, *(total.astype(np.float32) for total in of_others)]

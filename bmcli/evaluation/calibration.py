@@ -26,7 +26,10 @@ FORMAT = 1
 BINS = 15
 FITTED_ON = "validation"
 _LEAST, _MOST = 0.05, 20.0
-"""Temperatures: a model that is always right would be made ever more certain."""
+PRIOR = 0.5
+"""The logarithm of a temperature is taken to be so far from 0, give or take: few examples move it little."""
+FEWEST_MISTAKES = 10
+"""Below, no model is made more certain: one that is always right would be made ever more so."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,12 @@ def _answers(task: Task, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.n
     return outputs.max(axis=1).astype(np.float64), (best == targets).astype(np.float64)
 
 
+def _right(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    if task == "multilabel":
+        return np.asarray((targets > 0.5) == (outputs >= 0.5))
+    return np.asarray(outputs.argmax(axis=1) == targets)
+
+
 def temper(task: Task, outputs: np.ndarray, temperature: float) -> np.ndarray:
     """The probabilities with their logits divided by the temperature, float32 of the same shape."""
     if task == "regression" or temperature == 1.0:
@@ -128,7 +137,7 @@ def fit(
     task: Task, targets: np.ndarray, outputs: np.ndarray, *, examples_sha256: str | None = None
 ) -> Calibration | None:
     """Temperature, and for two classes the threshold, of validation outputs; None where there is nothing to
-    fit."""
+    fit. A temperature of 1 where there is too little to go by."""
     if task == "regression" or not len(targets):
         return None
     from scipy.optimize import minimize_scalar
@@ -139,8 +148,12 @@ def fit(
             return formulas.binary_cross_entropy(targets > 0.5, tempered)
         return formulas.log_loss(targets, tempered)
 
+    mistakes = int((~_right(task, targets, outputs)).sum())
+    least = np.log(_LEAST) if mistakes >= FEWEST_MISTAKES else 0.0
     found = minimize_scalar(
-        lambda log: loss(float(np.exp(log))), bounds=(np.log(_LEAST), np.log(_MOST)), method="bounded"
+        lambda log: len(targets) * loss(float(np.exp(log))) + (log / PRIOR) ** 2 / 2,
+        bounds=(least, np.log(_MOST)),
+        method="bounded",
     )
     temperature = float(np.exp(found.x))
     before, after = loss(1.0), loss(temperature)

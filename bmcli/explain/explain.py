@@ -94,6 +94,8 @@ class Explainer:
         self.preprocessing: Preprocessing
         self.spec: DataSpec
         self.preprocessing, self.spec = load_preprocessing(run)
+        if label is not None and not self.spec.classes:
+            raise UsageError(f"{run.id} predicts numbers: it has no classes to explain")
         if label is not None and label not in self.spec.classes:
             known = did_you_mean(label, self.spec.classes) or f"known: {', '.join(self.spec.classes[:20])}"
             raise UsageError(f"{run.id} knows no class '{label}'", hint=known)

@@ -201,9 +201,8 @@ def open_predictor(
     if threshold == "best":
         chosen = calibration.required(run).threshold
         if chosen is None:
-            raise UsageError(
-                f"{run.id} has no chosen threshold: that is for two classes", hint="--threshold 0.4"
-            )
+            why = "validation holds one class" if spec.task == "binary" else "that is for two classes"
+            raise UsageError(f"{run.id} has no chosen threshold: {why}", hint="--threshold 0.4")
         # A temperature moves a probability, and the threshold with it.
         half = np.array([[1 - chosen.value, chosen.value]], np.float32)
         threshold = float(temper("binary", half, temperature)[0, 1])

@@ -40,7 +40,8 @@ def model_card(run: Run) -> str:
     """Markdown with the usual sections (Mitchell et al., 2019), a person's parts marked TODO."""
     from bmcli.report.facts import of_run
 
-    return rendered("card.md.j2", of_run(run))
+    # Markdown takes a line right below a list or table for a part of it, so the template is generous.
+    return re.sub(r"\n{3,}", "\n\n", rendered("card.md.j2", of_run(run)))
 
 
 def write_report(run: Run) -> None:

@@ -157,6 +157,15 @@ def test_doubtful_labels_by_folds(tmp_path: Path, monkeypatch, capsys: pytest.Ca
     assert "by heart" not in found["labels"]["message"]
 
 
+def test_more_folds_than_examples(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("a,k\n" + "".join(f"{i},{'xy'[i % 2]}\n" for i in range(8)))
+    Path("t.yaml").write_text("name: t\ndata: {path: t.csv, target: k}\nmodel: mlp\ntraining: {epochs: 1}\n")
+    assert bm(["doctor", "t.yaml", "--folds", "20"]) == 2
+    assert "not enough for 20 folds" in capsys.readouterr().err
+    assert bm(["doctor", "t.yaml", "--folds", "5"]) == 0, "a fold without any example is no matter"
+
+
 def test_folds_hold_every_class_evenly() -> None:
     targets = np.array([0] * 30 + [1] * 31 + [2] * 2)
     folds = assigned(targets, 3, seed=0)

@@ -103,6 +103,15 @@ def test_no_other_threshold_has_a_better_f1(seed: int, n: int, coarse: bool) -> 
     assert all(found.f1 >= f1(cut) - 1e-9 for cut in np.unique(np.concatenate([p, p + 1e-6, [0.5]])))
 
 
+def test_a_model_without_mistakes_is_not_made_more_certain() -> None:
+    targets = np.arange(200) % 3
+    outputs = np.full((200, 3), 0.05, np.float32)
+    outputs[np.arange(200), targets] = 0.9
+    assert ours.fit("multiclass", targets, outputs).temperature == 1.0
+    few = ours.fit("multiclass", np.array([1]), outputs[:1])
+    assert 1.0 <= few.temperature < 1.5, "one mistake moves it little"
+
+
 def test_regression_has_none() -> None:
     assert ours.reliability("regression", np.zeros(3), np.zeros((3, 1))) is None
     assert ours.fit("regression", np.zeros(3), np.zeros((3, 1))) is None

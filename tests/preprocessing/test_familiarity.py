@@ -16,6 +16,7 @@ from bmcli.preprocessing import familiarity
 from bmcli.preprocessing.image import ImagePreprocessing
 from bmcli.preprocessing.table import TablePreprocessing
 from bmcli.preprocessing.text import TextPreprocessing
+from bmcli.runs.store import RunStore
 
 
 def digits() -> np.ndarray:
@@ -102,3 +103,6 @@ def test_predict_warns_and_refuses_when_strict(tmp_path: Path, capsys: pytest.Ca
     assert "does not look like the training data" in captured.err and "clean.png" in captured.out
     (tmp_path / "runs" / "digits-cnn-v1" / "input_statistics.json").write_text("{}")
     assert bm(arguments) == 4
+    RunStore(tmp_path / "runs").find("digits-cnn").remove_file("input_statistics.json")
+    assert bm([*arguments, "--strict"]) == 2, "an older run has nothing to go by"
+    assert bm(arguments) == 0

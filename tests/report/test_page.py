@@ -175,6 +175,10 @@ def test_the_command_writes_it_into_the_run(digits: Run, tmp_path: Path, monkeyp
     card = Path("model_card.md").read_text("utf-8")
     for heading in ("Model details", "Intended use", "Data", "Evaluation", "Limitations", "How to use it"):
         assert f"## {heading}\n" in card
+    blocks = card.split("\n\n")
+    for block in blocks:  # no list, table or heading runs into what follows
+        kinds = {line[:2] if line[:2] in ("- ", "##") else line[:1] == "|" for line in block.splitlines()}
+        assert len(kinds) == 1 or block.startswith("```"), block
     assert "TODO" in card and "| accuracy |" in card
     Path("model_card.md").write_text("mine")
     assert bm(["report", "good", *runs, "--card"]) == 2 and Path("model_card.md").read_text() == "mine"
@@ -208,6 +212,7 @@ def test_a_comparison_is_a_page(digits: Run, make_run: MakeRun, tmp_path: Path, 
     monkeypatch.chdir(tmp_path)
     evaluate_run(make_run({**DIGITS, "training": {"epochs": 3}}, name="noisy", noise=0.5))
     assert bm(["report", "good", "noisy", "--runs-dir", str(digits.path.parent)]) == 0
+    assert bm(["report", "good", "good-v1", "--runs-dir", str(digits.path.parent)]) == 2
     page = check(Path("comparison.html").read_text("utf-8"))
     assert "noisy-v1 − good-v1" in page.text and "paired on the same" in page.text
     assert "config: training.epochs" in page.text and "★" in page.text

@@ -48,7 +48,7 @@ def explain(
     from bmcli.cli import render
     from bmcli.cli.commands.predict import error_line, newest
     from bmcli.data import inputs as readers
-    from bmcli.errors import Problem
+    from bmcli.errors import DataError, Problem
     from bmcli.explain.explain import Explainer
     from bmcli.inference import predict as inference
 
@@ -68,6 +68,8 @@ def explain(
             else:
                 shown.show(found)
     shown.close()
+    if not shown.count and not problems:
+        raise DataError("there is nothing to explain in what was given")
     if problems:
         error = inference.unreadable(problems, shown.count + len(problems))
         if not session.json:

@@ -78,6 +78,13 @@ def predict(
     predictor = inference.open_predictor(
         chosen, trust_code=trust_code, calibrated=calibrated, threshold=_threshold(threshold)
     )
+    if strict and predictor.familiarity is None:
+        from bmcli.errors import UsageError
+
+        raise UsageError(
+            f"{chosen.id} did not keep what its training data were like: --strict has nothing to go by",
+            hint="runs of an older bm did not",
+        )
     reading = inference.reading_of(chosen, predictor.preprocessing, texts=text, lines=lines)
     if output is not None and readers.reads(output, inputs, reading):
         from bmcli.errors import UsageError

@@ -24,6 +24,12 @@ def report(
     card: Annotated[
         bool, typer.Option("--card", help="Write a model card in Markdown instead, for you to complete.")
     ] = False,
+    unpaired: Annotated[
+        bool,
+        typer.Option(
+            "--unpaired", help="Of several runs: only side by side, whatever they were measured on."
+        ),
+    ] = False,
     split: Annotated[
         str | None, typer.Option("--split", metavar="SPLIT", help="Whose mistakes it shows [default: test].")
     ] = None,
@@ -41,7 +47,7 @@ def report(
     if len(runs) > 1:
         if card or split:
             raise UsageError("--card and --split are for a single run")
-        text, target = _comparison(session, runs), output or Path("comparison.html")
+        text, target = _comparison(session, runs, unpaired), output or Path("comparison.html")
         described = None
     else:
         run = described = session.store.find(runs[0])
@@ -65,11 +71,15 @@ def report(
     session.result({"runs": [run.id for run in _found(session, runs)], "path": str(target)}, str(target))
 
 
-def _comparison(session: Session, references: list[str]) -> str:
+def _comparison(session: Session, references: list[str], unpaired: bool) -> str:
+    from bmcli.errors import UsageError
     from bmcli.evaluation.compare import compare
     from bmcli.report.page import comparison_report
 
-    return comparison_report(compare(_found(session, references)))
+    found = _found(session, references)
+    if len(found) < 2:
+        raise UsageError(f"there is only {found[0].id} to compare", hint="name at least two runs")
+    return comparison_report(compare(found, unpaired=unpaired))
 
 
 def _found(session: Session, references: list[str]) -> list[Run]:
