@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli.data.bundle import Images, Table, Texts
-from bmcli.errors import UsageError
+from bmcli.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from bmcli.config.schema import DataConfig, ExperimentConfig
@@ -103,7 +103,12 @@ def examine(
         experiment = _prepared(config, lenient, progress)
         bundle = experiment.bundle
     else:
-        bundle = data.load(lenient, progress=progress)
+        try:
+            bundle = data.load(lenient, progress=progress)
+        except DataError:
+            # Perhaps because of what cannot be used: then reading strictly names all of it.
+            data.load(config.data.model_copy(update={"skip_unusable": False}), progress=progress)
+            raise
     every = _All(bundle)
     findings = [*_unusable(bundle), *_balance(bundle)]
     findings += [Finding("reading", "note", note, 0) for note in bundle.notes]

@@ -271,6 +271,8 @@ def read_evaluation(run: Run, split: str) -> dict[str, Any] | None:
         return None
     try:
         document: dict[str, Any] = json.loads(run.read_text(path))
+        if "metrics" not in document and {"slices", "corruptions"} & document.keys():
+            return None  # a closer look at a split, and none of its own
         document["metrics"], document["lower_is_better"], document["per_class"]
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{run.path / path} is damaged: {error}") from error

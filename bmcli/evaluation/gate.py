@@ -183,6 +183,9 @@ def _drop(
     differences: Sequence[Difference] | str,
     lower_bound: bool,
 ) -> Check:
+    if name.startswith(PER_CLASS):
+        missing = "a drop is of a figure of the whole split, not of a class"
+        return Check("drop", name, bound, None, None, False, missing)
     if isinstance(differences, str):
         return Check("drop", name, bound, None, None, False, differences)
     key = name if name in document["metrics"] else _ALIASES.get(name, name)

@@ -238,7 +238,10 @@ class Explainer:
             ]
             whole = next(((f, v) for f, v in numbers if f.of == "value"), None)
             if whole is not None:
-                shown.append((column, whole[1] * whole[0].scale + whole[0].offset))
+                raw = whole[1] * whole[0].scale + whole[0].offset
+                # It was rounded to float32 on the way: what is left of a zero is none of the table's.
+                near_zero = abs(raw) < 1e-6 * max(whole[0].scale, abs(whole[0].offset))
+                shown.append((column, 0.0 if near_zero else float(f"{raw:.6g}")))
             else:
                 chosen = next((f.category or "(other)" for f, v in numbers if v), "(other)")
                 shown.append((f"{column} = {chosen}", 1.0))

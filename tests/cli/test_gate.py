@@ -62,6 +62,7 @@ def test_a_class_has_figures_of_its_own(two: None, store: RunStore) -> None:  # 
         (["--min", "accuracy=0", "--split", "../../good-v1/evaluation/test"], "not measured on"),
         (["--min", "per_class.1.f1=0", "--lower-bound"], "no 95 % interval"),
         (["--baseline", "noisy", "--max-drop", "mae=1"], "no figure 'mae'"),
+        (["--baseline", "noisy", "--max-drop", "per_class.1.recall=1"], "not of a class"),
     ],
 )
 def test_what_is_missing_does_not_hold(

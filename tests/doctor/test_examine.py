@@ -67,6 +67,13 @@ def test_of_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "leak.jpg" in page.text and sum(a.get("class") == "thumb" for _, a in page.tags) >= 5
 
 
+def test_where_a_class_is_left_without_examples_the_cause_is_named(folder: Path, capsys) -> None:
+    for path in (folder / "pictures" / "train" / "land").iterdir():
+        path.write_bytes(b"nothing")
+    assert bm(["doctor", "c.yaml"]) == 3
+    assert "30 files cannot be used" in capsys.readouterr().err
+
+
 def test_of_texts(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)

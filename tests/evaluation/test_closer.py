@@ -50,6 +50,8 @@ def test_a_run_on_corrupted_copies(make_run: MakeRun, capsys: pytest.CaptureFixt
     assert found["none", 0] == document["metrics"]["accuracy"] and len(found) == 1 + 4 * 3
     assert found["brightness", 5] < found["none", 0]
     assert json.loads(run.read_text("evaluation/test-corruptions.json"))["split"] == "test"
+    assert bm(["gate", "trial", "--split", "test-corruptions", "--min", "accuracy=0", *runs]) == 7
+    assert "was not measured on test-corruptions" in capsys.readouterr().out
     assert bm(["evaluate", "trial", "--corruptions", *runs]) == 0
     assert "accuracy of corrupted copies" in capsys.readouterr().out
     assert bm(["evaluate", "trial", "--corruptions", "--data", "x.csv", *runs]) == 2

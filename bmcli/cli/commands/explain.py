@@ -48,12 +48,14 @@ def explain(
     from bmcli.cli import render
     from bmcli.cli.commands.predict import error_line, newest
     from bmcli.data import inputs as readers
-    from bmcli.errors import DataError, Problem
+    from bmcli.errors import DataError, Problem, UsageError
     from bmcli.explain.explain import Explainer
     from bmcli.inference import predict as inference
 
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
     if importance:
+        if label is not None:
+            raise UsageError("--class is for single inputs, not for --importance")
         _importance(session, chosen, inputs, trust_code)
         return
     explainer = Explainer(chosen, label=label, trust_code=trust_code)
