@@ -26,13 +26,17 @@ def hasten() -> None:
 def leave(code: int) -> NoReturn:
     """End the process. What TensorFlow leaves in memory takes a second to take apart, object by object; the
     operating system does that at once."""
-    if "tensorflow" not in sys.modules:
-        sys.exit(code)
-    atexit._run_exitfuncs()
+    if "tensorflow" in sys.modules:
+        atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+        try:
             stream.flush()
-    os._exit(code)
+        except (OSError, ValueError):  # full or gone: the interpreter would try again, and exit with 120
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if "tensorflow" in sys.modules:
+        os._exit(code)
+    sys.exit(code)
 
 
 class _NoPlugins(ModuleType):

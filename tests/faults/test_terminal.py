@@ -29,7 +29,9 @@ class Ended:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "HOME": str(folder), "PYTHONPATH": str(PACKAGE_ROOT)}
+    # Unbuffered, as some set it, nothing is left to be written when the interpreter ends.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**inherited, "HOME": str(folder), "PYTHONPATH": str(PACKAGE_ROOT)}
 
 
 def in_shell(folder: Path, command: list[str], redirections: str) -> Ended:
