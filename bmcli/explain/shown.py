@@ -79,11 +79,12 @@ def _strength(weights: np.ndarray) -> np.ndarray:
 
 def _joined(tokens: Sequence[str]) -> list[str]:
     """Pieces of words as they are read: a blank before each that begins a word."""
-    pieces = any(token.endswith("</w>") or token.startswith("##") for token in tokens)
+    bpe = any(token.endswith("</w>") for token in tokens)
+    pieces = bpe or any(token.startswith("##") for token in tokens)
     shown, inside = [], False
     for i, token in enumerate(tokens):
         begins = i > 0 and (not pieces or not (token.startswith("##") or inside))
-        inside = pieces and any("</w>" in one for one in tokens) and not token.endswith("</w>")
+        inside = bpe and not token.endswith("</w>")
         text = token.removeprefix("##").removesuffix("</w>")
         shown.append((" " if begins else "") + text)
     return shown
