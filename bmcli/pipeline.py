@@ -272,7 +272,8 @@ def finish(
     run: Run, experiment: Experiment, trainer: Trainer, display: Display, trackers: Trackers | None = None
 ) -> tuple[Evaluation, ...]:
     """From the best weights to everything a run is used for, in float32; seals the run."""
-    from bmcli.evaluation.run import evaluate_split
+    from bmcli.evaluation.evaluate import summarize
+    from bmcli.evaluation.run import Prepared, measure
     from bmcli.evaluation.training_plots import draw_learning_curves
     from bmcli.export.publish import publish
     from bmcli.inference.session import open_session
@@ -294,6 +295,7 @@ def finish(
         display.warn(f"no {layout.MODEL_ONNX}: {status.reason}; predictions will go through Keras")
 
     evaluations = []
+    spec = experiment.spec
     session = open_session(run, model=model)
     for name in experiment.config.evaluation.splits:
         split = experiment.bundle.split(name)
@@ -301,17 +303,10 @@ def finish(
             continue
         display.stage(f"evaluating on {name}")
         with phase(f"evaluation on {name}"):
-            evaluation = evaluate_split(
-                run,
-                session,
-                experiment.preprocessing,
-                experiment.spec,
-                split,
-                name=name,
-                training_targets=experiment.bundle.train.targets,
-                evaluation=experiment.config.evaluation,
-            )
-        evaluations.append(evaluation)
+            training = summarize(spec.task, spec.classes, experiment.bundle.train.targets)
+            options = experiment.config.evaluation
+            ready = Prepared(run, name, split, spec, experiment.preprocessing, session, options, training)
+            evaluations.append(measure(ready))
     draw_learning_curves(run)
     if trackers is not None:
         trackers.finished(run)

@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from bmcli.errors import Problem
 
 if TYPE_CHECKING:
-    import numpy as np
+    import polars as pl
 
 Kind = Literal["image", "text", "table"]
 Task = Literal["binary", "multiclass", "multilabel", "regression"]
@@ -127,11 +129,13 @@ class Split:
     ids: a name per example, unique within the data: relative path, 'file.csv:17' (row numbers count from 1
         without the header), or 'train/17' for arrays.
     targets: classes int64 [N]; multilabel float32 [N, L] of 0 and 1; regression float64 [N].
+    beside: of a table file, the columns as read that are neither targets nor examples; no model sees them.
     """
 
     examples: Examples
     targets: np.ndarray
     ids: tuple[str, ...]
+    beside: pl.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -139,7 +143,10 @@ class Split:
     def take(self, indices: Sequence[int] | np.ndarray) -> Split:
         """The examples at `indices`, in that order."""
         return Split(
-            self.examples.take(indices), self.targets[indices], tuple(self.ids[int(i)] for i in indices)
+            self.examples.take(indices),
+            self.targets[indices],
+            tuple(self.ids[int(i)] for i in indices),
+            None if self.beside is None else self.beside[np.asarray(indices)],
         )
 
 

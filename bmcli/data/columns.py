@@ -165,6 +165,15 @@ def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
     return values
 
 
+def guessed(series: pl.Series) -> np.ndarray:
+    """A column nothing was said about: as `numbers` or `texts` has it, by what most of its cells are."""
+    filled = _filled(series.cast(pl.String)) if not series.dtype.is_numeric() else series.drop_nulls()
+    parsed = filled.cast(pl.Float64, strict=False)
+    if len(filled) and len(filled) - parsed.null_count() >= NUMERIC_SHARE * len(filled):
+        return numbers(series)[0]
+    return texts(series)
+
+
 def cells(series: pl.Series) -> np.ndarray:
     """Object array [N] of texts, None where missing, also by a word for it in a column of numbers."""
     if series.dtype == pl.String:

@@ -32,7 +32,7 @@ class Raw:
     """One split as found.
 
     groups: one text per example, or None; origin: where it comes from; frame, rows: the table and the
-    positions in it, for messages.
+    positions in it, for messages; beside: its columns that are neither truth nor examples.
     """
 
     kind: Kind
@@ -43,6 +43,7 @@ class Raw:
     groups: tuple[str, ...] | None = None
     frame: Frame | None = None
     rows: np.ndarray | None = None
+    beside: tuple[str, ...] = ()
 
     def take(self, indices: np.ndarray) -> Raw:
         """The examples at `indices`."""
@@ -54,6 +55,13 @@ class Raw:
             groups=None if self.groups is None else tuple(self.groups[i] for i in indices),
             rows=None if self.rows is None else self.rows[indices],
         )
+
+    def split(self, targets: np.ndarray, bad: Mapping[int, str]) -> Split:
+        """With those targets, and without the examples that are bad."""
+        beside = None
+        if self.frame is not None and self.rows is not None and self.beside:
+            beside = self.frame.data.select(self.beside)[self.rows]
+        return Split(self.examples, targets, self.ids, beside).take(_others(len(self.ids), bad))
 
     def problem(self, index: int, message: str) -> Problem:
         """Something wrong with the example at that position."""
@@ -102,7 +110,7 @@ def read_split(path: Path, config: DataConfig, spec: DataSpec) -> Parts:
     raw = _only(found, str(path))
     targets, bad = encode(raw.truth, spec.task, spec.classes)
     problems = found.problems + [raw.problem(i, what) for i, what in bad.items()]
-    split = Split(raw.examples, targets, raw.ids).take(_others(len(raw.ids), bad))
+    split = raw.split(targets, bad)
     return Parts(spec.kind, spec.task, spec.classes, split, problems=tuple(problems), unit=found.unit)
 
 
@@ -128,10 +136,9 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
     for name, raw in found.splits.items():
         targets, bad = encode(raw.truth, task, classes)
         problems += [raw.problem(i, what) for i, what in bad.items()]
-        good = _others(len(raw.ids), bad)
-        splits[name] = Split(raw.examples, targets, raw.ids).take(good)
+        splits[name] = raw.split(targets, bad)
         if name == "train" and groups is not None:
-            groups = tuple(groups[i] for i in good)
+            groups = tuple(groups[i] for i in _others(len(raw.ids), bad))
     notes = found.notes
     if config.task is None:
         said = {"binary": ": two classes", "multiclass": f": {len(classes)} classes"}.get(task, "")
@@ -318,9 +325,10 @@ def _read_table(
         groups = tuple(cell or "" for cell in cells)
     problems, good = columns.row_problems(frame, [*bad, *odd])
     every_row = np.arange(frame.data.height)
-    raw = Raw(roles.kind, examples, truth, frame.ids(), "", groups, frame, every_row).take(
-        np.flatnonzero(good)
-    )
+    taken = {*roles.targets, roles.text, *(roles.features or {})}
+    beside = tuple(n for n in frame.data.columns if n not in taken and not frame.data[n].dtype.is_nested())
+    raw = Raw(roles.kind, examples, truth, frame.ids(), "", groups, frame, every_row, beside)
+    raw = raw.take(np.flatnonzero(good))
     name = roles.targets[0] if len(roles.targets) == 1 else "target"
     return Found({"train": raw}, [*frame.problems, *problems], "row", name, roles.notes)
 

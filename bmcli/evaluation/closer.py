@@ -14,14 +14,12 @@ from bmcli.evaluation import corruptions
 from bmcli.evaluation.evaluate import to_text
 from bmcli.evaluation.intervals import intervals
 from bmcli.evaluation.metrics import epoch_metrics, headline_of
-from bmcli.evaluation.run import predict_all, prepare
 from bmcli.evaluation.slices import Slice, slices
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Examples
+    from bmcli.data.bundle import Examples, Split
     from bmcli.evaluation.run import Prepared
-    from bmcli.runs.run import Run
 
 FORMAT = 1
 PIECE = 1024
@@ -43,59 +41,55 @@ class Corrupted:
         return {**asdict(self), "interval": self.interval and list(self.interval)}
 
 
-def by_slices(run: Run, by: Sequence[str], split: str = "test", *, trust_code: bool = False) -> list[Slice]:
-    """Of one of the run's splits; also written to evaluation/<split>-slices.json. For what is raised see
-    `evaluate_run`; UsageError for what the data cannot be sliced by."""
-    ready = prepare(run, split, trust_code=trust_code)
-    outputs = predict_all(ready.session, ready.preprocessing, ready.split.examples, ready.batch_size)
-    spec = ready.spec
-    found = slices(spec.task, ready.split.examples, ready.split.targets, outputs, spec.classes, by)
-    document = {"format": FORMAT, "split": split, "slices": [one.to_json() for one in found]}
-    run.write_text(layout.evaluation_of(f"{split}-slices"), to_text(document))
+def by_slices(ready: Prepared, by: Sequence[str]) -> list[Slice]:
+    """Of those examples; also written to evaluation/<name>-slices.json. UsageError for what the data cannot
+    be sliced by, as `check_sliceable` finds beforehand."""
+    found = slices(ready.spec.task, ready.split, ready.outputs, ready.spec.classes, by)
+    _write(ready, "slices", found)
     return found
 
 
 def by_corruptions(
-    run: Run,
-    split: str = "test",
-    *,
-    trust_code: bool = False,
-    progress: Callable[[str, int, int], None] | None = None,
+    ready: Prepared, progress: Callable[[str, int, int], None] | None = None
 ) -> list[Corrupted]:
-    """Of one of the run's splits; also written to evaluation/<split>-corruptions.json. For what is raised see
-    `evaluate_run`; UsageError for tables."""
-    ready = prepare(run, split, trust_code=trust_code)
+    """Of those examples; also written to evaluation/<name>-corruptions.json. UsageError for tables."""
+    check_corruptible(ready.split)
     examples = ready.split.examples
     kinds = corruptions.PICTURES if isinstance(examples, Images) else corruptions.TEXTS
-    if not isinstance(examples, Images | Texts):
-        raise UsageError("pictures and texts are corrupted, not rows of tables")
-    found = [
-        _measured(
-            ready, "none", 0, predict_all(ready.session, ready.preprocessing, examples, ready.batch_size)
-        )
-    ]
+    found = [_measured(ready, "none", 0, ready.outputs)]
     steps = [(name, strength) for name in kinds for strength in corruptions.STRENGTHS]
     for done, (name, strength) in enumerate(steps, 1):
         outputs = _corrupted(ready, examples, name, strength)
         found.append(_measured(ready, name, strength, outputs))
         if progress is not None:
             progress("corrupted copies", done, len(steps))
-    document = {"format": FORMAT, "split": split, "corruptions": [one.to_json() for one in found]}
-    run.write_text(layout.evaluation_of(f"{split}-corruptions"), to_text(document))
+    _write(ready, "corruptions", found)
     return found
+
+
+def check_corruptible(split: Split) -> None:
+    """UsageError for rows of tables."""
+    if not isinstance(split.examples, Images | Texts):
+        raise UsageError("pictures and texts are corrupted, not rows of tables")
+
+
+def _write(ready: Prepared, kind: str, found: Sequence[Slice] | Sequence[Corrupted]) -> None:
+    document = {"format": FORMAT, "split": ready.name, kind: [one.to_json() for one in found]}
+    ready.run.write_text(layout.evaluation_of(f"{ready.name}-{kind}"), to_text(document))
 
 
 def _corrupted(ready: Prepared, examples: Examples, name: str, strength: int) -> np.ndarray:
     rng = np.random.default_rng([strength, *name.encode()])
     if isinstance(examples, Texts):
         spoiled = Texts(tuple(corruptions.TEXTS[name](examples.texts, strength, rng)))
-        return predict_all(ready.session, ready.preprocessing, spoiled, ready.batch_size)
+        return ready.predict(spoiled)
     source = ready.preprocessing.encode(examples)
     outputs = []
     for start in range(0, len(examples), PIECE):
         pictures = np.asarray(source[np.arange(start, min(start + PIECE, len(examples)))])
         spoiled_pictures = corruptions.PICTURES[name](pictures, strength, rng)
-        outputs.append(ready.session.predict(ready.preprocessing.finish(spoiled_pictures), ready.batch_size))
+        spoiled_inputs = ready.preprocessing.finish(spoiled_pictures)
+        outputs.append(ready.session.predict(spoiled_inputs, ready.options.batch_size))
     return np.concatenate(outputs)
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 from bmcli.errors import DataError, UsageError
 from bmcli.evaluation.evaluate import Evaluation, TargetSummary, evaluate, summarize, to_text
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.config.schema import EvaluationConfig, ExperimentConfig
-    from bmcli.data.bundle import DataBundle, DataSpec, Examples, Split
+    from bmcli.data.bundle import DataBundle, DataSpec, Examples, Split, SplitName
     from bmcli.inference.session import Session
     from bmcli.preprocessing import Preprocessing
     from bmcli.runs.run import Run
@@ -30,43 +31,51 @@ AHEAD = 4
 """Batches that are decoded together."""
 
 
-def evaluate_split(
-    run: Run,
-    session: Session,
-    preprocessing: Preprocessing,
-    spec: DataSpec,
-    split: Split,
-    *,
-    name: str,
-    training_targets: np.ndarray,
-    evaluation: EvaluationConfig,
-) -> Evaluation:
-    """Measure one of the run's splits and write all of it into the run: figures, predictions, pictures, and
-    the figures into its record.
+@dataclass(frozen=True)
+class Prepared:
+    """A run and labelled examples, ready to be measured.
 
-    name: 'train', 'validation' or 'test'. session: the run's published model. training_targets: the training
-    split's, for the trivial answer.
-
-    Raises DataError for an empty split or an example that cannot be read, DivergedError for outputs that are
-    not finite, UsageError where a user's metric fails.
+    name: 'train', 'validation' or 'test', or the stem under which figures of other data are kept. session:
+    the run's published model. training: of the training split's targets, for the trivial answer.
     """
-    training = summarize(spec.task, spec.classes, training_targets)
-    measured = _measure(run, session, preprocessing, spec, split, name, training, evaluation)
-    metrics = {**run.reload().record.metrics, name: dict(measured.metrics)}
-    run.update(metrics=metrics, headline=measured.headline)
-    return measured
+
+    run: Run
+    name: str
+    split: Split
+    spec: DataSpec
+    preprocessing: Preprocessing
+    session: Session
+    options: EvaluationConfig
+    training: TargetSummary | None
+
+    def predict(self, examples: Examples) -> np.ndarray:
+        """See `predict_all`."""
+        return predict_all(self.session, self.preprocessing, examples, self.options.batch_size)
+
+    @cached_property
+    def outputs(self) -> np.ndarray:
+        """Of the split itself, predicted once."""
+        return self.predict(self.split.examples)
 
 
-def evaluate_run(
+def evaluate_run(run: Run, split: SplitName | None = None, **options: Any) -> Evaluation:
+    """Measure a run on one of its own splits (default test), or on labelled files of the user's.
+
+    For the options and what is raised see `prepare` and `measure`.
+    """
+    return measure(prepare(run, split, **options))
+
+
+def prepare(
     run: Run,
-    split: Literal["train", "validation", "test"] | None = None,
+    split: SplitName | None = None,
     *,
     data: Path | None = None,
     trust_code: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
     note: Callable[[str], None] = lambda text: None,
-) -> Evaluation:
-    """Measure a run on one of its own splits (default test), or on labelled files of the user's.
+) -> Prepared:
+    """A run with one of its splits (default test) or with data of the user's.
 
     split: needs the data as it was in training. data: a file or folder in the form of the run's data; its
     figures go to evaluation/<file stem>-<hash8>.json. trust_code: whether the Python files kept in the run
@@ -79,58 +88,57 @@ def evaluate_run(
 
     if split is not None and data is not None:
         raise UsageError("--split and --data exclude each other", hint="--data scores the whole file")
+    config, preprocessing, spec, session = _opened(run, trust_code, note)
     if data is None:
-        ready = prepare(run, split or "test", trust_code=trust_code, progress=progress, note=note)
-        return evaluate_split(
-            run,
-            ready.session,
-            ready.preprocessing,
-            ready.spec,
-            ready.split,
-            name=split or "test",
-            training_targets=ready.training_targets,
-            evaluation=ready.config.evaluation,
-        )
-    config, preprocessing, spec, session = _opened(run, trust_code, note)
-    if not data.exists():
-        raise DataError(f"{data} does not exist")
-    labelled = datasets.read_labelled(data, config.data, spec)
-    stem = f"{data.resolve().stem}-{_examples_sha256(labelled, spec)[:8]}"
-    training = _recorded_targets(run)
-    return _measure(run, session, preprocessing, spec, labelled, stem, training, config.evaluation)
+        name: str = split or "test"
+        bundle = _same_data(run, config, name, progress)
+        chosen = bundle.split(name)  # type: ignore[arg-type]
+        assert chosen is not None
+        training: TargetSummary | None = summarize(spec.task, spec.classes, bundle.train.targets)
+    else:
+        if not data.exists():
+            raise DataError(f"{data} does not exist")
+        chosen = datasets.read_labelled(data, config.data, spec)
+        name = f"{data.resolve().stem}-{_examples_sha256(chosen, spec)[:8]}"
+        training = _recorded_targets(run)
+    return Prepared(run, name, chosen, spec, preprocessing, session, config.evaluation, training)
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A run and one of its splits, ready to be measured."""
+def measure(ready: Prepared) -> Evaluation:
+    """Measure, and write all of it into the run: figures, predictions, pictures; those of a split of its own
+    also into its record.
 
-    config: ExperimentConfig
-    preprocessing: Preprocessing
-    spec: DataSpec
-    session: Session
-    split: Split
-    training_targets: np.ndarray
+    Raises DataError for an empty split or an example that cannot be read, DivergedError for outputs that are
+    not finite, UsageError where a user's metric fails.
+    """
+    from bmcli.evaluation import calibration
 
-    @property
-    def batch_size(self) -> int:
-        """Examples per evaluation step."""
-        return self.config.evaluation.batch_size
-
-
-def prepare(
-    run: Run,
-    split: str,
-    *,
-    trust_code: bool = False,
-    progress: Callable[[str, int, int], None] | None = None,
-    note: Callable[[str], None] = lambda text: None,
-) -> Prepared:
-    """See `evaluate_run`, for what is raised too."""
-    config, preprocessing, spec, session = _opened(run, trust_code, note)
-    bundle = _same_data(run, config, split, progress)
-    chosen = bundle.split(split)  # type: ignore[arg-type]
-    assert chosen is not None
-    return Prepared(config, preprocessing, spec, session, chosen, bundle.train.targets)
+    run, name, split, spec, options = ready.run, ready.name, ready.split, ready.spec, ready.options
+    if not len(split):
+        raise DataError(f"{name} holds no examples")
+    digest = _examples_sha256(split, spec)
+    fitted = calibration.load(run) if name != calibration.FITTED_ON else None
+    evaluation = evaluate(
+        spec.task,
+        spec.classes,
+        split.targets,
+        ready.outputs,
+        split=name,
+        top_k=options.top_k,
+        extra_metrics=options.metrics,  # type: ignore[arg-type]  # the schema looks no further than Component
+        training_targets=ready.training,
+        examples_sha256=digest,
+        temperature=fitted.temperature if fitted is not None and fitted.examples_sha256 != digest else None,
+    )
+    if name == calibration.FITTED_ON:
+        found = calibration.fit(spec.task, split.targets, ready.outputs, examples_sha256=digest)
+        if found is not None:
+            run.write_text(layout.CALIBRATION, to_text(found.to_json()))
+    _write(run, evaluation, split, ready.outputs, spec)
+    if name in SPLITS:
+        metrics = {**run.reload().record.metrics, name: dict(evaluation.metrics)}
+        run.update(metrics=metrics, headline=evaluation.headline)
+    return evaluation
 
 
 def _opened(
@@ -224,44 +232,6 @@ def _recorded_targets(run: Run) -> TargetSummary | None:
         if run.exists(path) and (noted := json.loads(run.read_text(path)).get("training_targets")):
             return TargetSummary(noted["examples"], noted["counts"] and tuple(noted["counts"]), noted["mean"])
     return None
-
-
-def _measure(
-    run: Run,
-    session: Session,
-    preprocessing: Preprocessing,
-    spec: DataSpec,
-    split: Split,
-    stem: str,
-    training: TargetSummary | None,
-    options: EvaluationConfig,
-) -> Evaluation:
-    """Predict, measure, and write the files of that stem."""
-    from bmcli.evaluation import calibration
-
-    if not len(split):
-        raise DataError(f"{stem} holds no examples")
-    outputs = predict_all(session, preprocessing, split.examples, options.batch_size)
-    digest = _examples_sha256(split, spec)
-    fitted = calibration.load(run) if stem != calibration.FITTED_ON else None
-    evaluation = evaluate(
-        spec.task,
-        spec.classes,
-        split.targets,
-        outputs,
-        split=stem,
-        top_k=options.top_k,
-        extra_metrics=options.metrics,  # type: ignore[arg-type]  # the schema looks no further than Component
-        training_targets=training,
-        examples_sha256=digest,
-        temperature=fitted.temperature if fitted is not None and fitted.examples_sha256 != digest else None,
-    )
-    if stem == calibration.FITTED_ON:
-        found = calibration.fit(spec.task, split.targets, outputs, examples_sha256=digest)
-        if found is not None:
-            run.write_text(layout.CALIBRATION, to_text(found.to_json()))
-    _write(run, evaluation, split, outputs, spec)
-    return evaluation
 
 
 def _write(run: Run, evaluation: Evaluation, split: Split, outputs: np.ndarray, spec: DataSpec) -> None:

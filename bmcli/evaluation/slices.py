@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli.data.bundle import Images, Table, Texts
+from bmcli.data.columns import guessed
 from bmcli.errors import UsageError, did_you_mean
 from bmcli.evaluation.intervals import intervals
 from bmcli.evaluation.metrics import epoch_metrics, headline_of
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Examples, Task
+    from bmcli.data.bundle import Split, Task
 
 FEW = 30
 """A slice of fewer examples is marked: what it shows may be chance."""
@@ -44,27 +45,21 @@ class Slice:
         return {**asdict(self), "interval": self.interval and list(self.interval)}
 
 
-def sliceable(examples: Examples) -> list[str]:
-    """By what a split can be cut."""
+def sliceable(split: Split) -> list[str]:
+    """By what a split can be cut: its columns, those no model sees too; the length of texts and the size of
+    pictures."""
+    examples = split.examples
+    found = [] if split.beside is None else split.beside.columns
     if isinstance(examples, Texts):
-        return ["length"]
+        return [*found, "length"]
     if isinstance(examples, Images):
         return ["size"] if examples.sizes is not None else []
-    return list(examples.columns)
+    return list(dict.fromkeys([*examples.columns, *found]))
 
 
-def slices(
-    task: Task,
-    examples: Examples,
-    targets: np.ndarray,
-    outputs: np.ndarray,
-    classes: tuple[str, ...],
-    by: Sequence[str],
-) -> list[Slice]:
-    """The slices by each of `by`, in order of their values. UsageError for what the data does not have."""
-    known = sliceable(examples)
-    metric = headline_of(task)
-    found = []
+def check_sliceable(split: Split, by: Sequence[str]) -> None:
+    """UsageError for the first of `by` that is not `sliceable`."""
+    known = sliceable(split)
     for name in by:
         if name not in known:
             hint = (
@@ -72,22 +67,43 @@ def slices(
                 or f"known: {', '.join(known) or 'nothing (all pictures are alike)'}"
             )
             raise UsageError(f"the data cannot be sliced by '{name}'", hint=hint)
-        for value, rows in _parts(name, examples):
-            figures = epoch_metrics(task, targets[rows], outputs[rows], classes)
-            interval = intervals(task, targets[rows], outputs[rows], {metric: figures[metric]})[metric]
+
+
+def slices(
+    task: Task,
+    split: Split,
+    outputs: np.ndarray,
+    classes: tuple[str, ...],
+    by: Sequence[str],
+) -> list[Slice]:
+    """The slices by each of `by`, in order of their values. UsageError for what the data does not have."""
+    check_sliceable(split, by)
+    metric = headline_of(task)
+    found = []
+    for name in by:
+        for value, rows in _parts(name, split):
+            targets, predicted = split.targets[rows], outputs[rows]
+            figures = epoch_metrics(task, targets, predicted, classes)
+            interval = intervals(task, targets, predicted, {metric: figures[metric]})[metric]
             few = len(rows) < FEW
             found.append(Slice(name, value, len(rows), metric, figures[metric], interval, few))
     return found
 
 
-def _parts(name: str, examples: Examples) -> list[tuple[str, np.ndarray]]:
+def _parts(name: str, split: Split) -> list[tuple[str, np.ndarray]]:
+    examples = split.examples
+    if split.beside is not None and name in split.beside.columns:
+        return _of_column(guessed(split.beside[name]))
     if isinstance(examples, Texts):
         return _of_numbers(np.array([len(text.split()) for text in examples.texts], float), "words")
     if isinstance(examples, Images):
         assert examples.sizes is not None
         return _of_numbers(np.sqrt(examples.sizes.prod(axis=1).astype(float)), "pixels")
     assert isinstance(examples, Table)
-    values = examples.columns[name]
+    return _of_column(examples.columns[name])
+
+
+def _of_column(values: np.ndarray) -> list[tuple[str, np.ndarray]]:
     if values.dtype != object:
         return _of_numbers(values, "")
     words = values.tolist()

@@ -278,7 +278,7 @@ def test_stopped_after_the_last_epoch_it_can_be_finished(
     from bmcli.evaluation import run as evaluation
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "evaluate_split", lambda *_, **__: signal.raise_signal(number))
+        patch.setattr(evaluation, "measure", lambda *_, **__: signal.raise_signal(number))
         stopped = invoke("train", "digits_cnn", *QUICK, "--runs-dir", "my runs")
     assert stopped.code == 128 + number and stopped.out == ""
     assert "bm train --resume 'my runs/digits-cnn-v1'" in stopped.err

@@ -1,19 +1,27 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bmcli import data
 from bmcli.cli.app import run as bm
-from bmcli.data.bundle import Table, Texts
+from bmcli.config.schema import DataConfig
+from bmcli.data.bundle import Split, Table, Texts
 from bmcli.errors import UsageError
 from bmcli.evaluation import corruptions
 from bmcli.evaluation.closer import by_corruptions
-from bmcli.evaluation.slices import slices
+from bmcli.evaluation.run import prepare
+from bmcli.evaluation.slices import sliceable, slices
 from tests.evaluation.conftest import MakeRun
 
 RNG = np.random.default_rng(0)
+
+
+def split_of(examples: Table | Texts, targets: np.ndarray) -> Split:
+    return Split(examples, targets, tuple(map(str, range(len(targets)))))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -54,10 +62,11 @@ def test_a_run_on_corrupted_copies(make_run: MakeRun, capsys: pytest.CaptureFixt
     assert "was not measured on test-corruptions" in capsys.readouterr().out
     assert bm(["evaluate", "trial", "--corruptions", *runs]) == 0
     assert "accuracy of corrupted copies" in capsys.readouterr().out
-    assert bm(["evaluate", "trial", "--corruptions", "--data", "x.csv", *runs]) == 2
     table = make_run({"data": {"name": "diabetes"}}, name="table")
     with pytest.raises(UsageError, match="rows of tables"):
-        by_corruptions(table)
+        by_corruptions(prepare(table))
+    assert bm(["evaluate", "table", "--corruptions", *runs]) == 2
+    assert not table.exists("evaluation/test.json"), "refused before anything is measured"
 
 
 def test_slices_are_the_parts_of_the_split() -> None:
@@ -69,7 +78,7 @@ def test_slices_are_the_parts_of_the_split() -> None:
     age = RNG.uniform(0, 80, count)
     age[:5] = np.nan
     table = Table({"kind": kind, "age": age, "door": RNG.integers(1, 4, count).astype(float)})
-    found = slices("binary", table, targets, outputs, ("no", "yes"), ["kind", "age", "door"])
+    found = slices("binary", split_of(table, targets), outputs, ("no", "yes"), ["kind", "age", "door"])
     by = {name: [one for one in found if one.by == name] for name in ("kind", "age", "door")}
     for parts in by.values():
         assert sum(one.examples for one in parts) == count
@@ -80,7 +89,7 @@ def test_slices_are_the_parts_of_the_split() -> None:
     for one in found:
         assert one.interval is None or one.interval[0] <= one.figure <= one.interval[1]
     with pytest.raises(UsageError, match="cannot be sliced by 'aeg'") as error:
-        slices("binary", table, targets, outputs, ("no", "yes"), ["aeg"])
+        slices("binary", split_of(table, targets), outputs, ("no", "yes"), ["aeg"])
     assert "age" in (error.value.hint or "")
 
 
@@ -88,5 +97,53 @@ def test_texts_are_sliced_by_length() -> None:
     texts = Texts(tuple("word " * n for n in range(1, 101)))
     targets = np.zeros(100, int)
     outputs = np.eye(2, dtype=np.float32)[np.r_[np.zeros(50, int), np.ones(50, int)]]
-    found = slices("binary", texts, targets, outputs, ("a", "b"), ["length"])
+    found = slices("binary", split_of(texts, targets), outputs, ("a", "b"), ["length"])
     assert [one.figure for one in found] == [1.0, 1.0, 0.0, 0.0] and found[0].value == "1 – 25.75 words"
+
+
+def test_columns_no_model_sees_are_sliced_by_too(make_run: MakeRun, tmp_path: Path, capsys) -> None:
+    rng = np.random.default_rng(3)
+    rows = ["x,y,shop,year,label"]
+    for i in range(300):
+        label, shop = i % 2, ("north", "south", "east")[i % 3]
+        x = rng.normal() if shop == "south" else 3 * label + rng.normal()
+        rows.append(f"{x:.3f},{rng.normal():.3f},{shop},{2000 + i % 9 if i % 7 else 'n/a'},{'ab'[label]}")
+    path = tmp_path / "sales.csv"
+    path.write_text("\n".join(rows))
+    data = {"path": str(path), "target": "label", "features": ["x", "y"], "test": 0.5}
+    run = make_run({"data": data})
+    runs = ["--runs-dir", str(run.path.parent)]
+    assert (
+        bm(["evaluate", "trial", "--slice", "shop", "--slice", "year", "--slice", "x", "--json", *runs]) == 0
+    )
+    document = json.loads(capsys.readouterr().out)
+    found = {(one["by"], one["value"]): one for one in document["slices"]}
+    shops = {value: one["figure"] for (by, value), one in found.items() if by == "shop"}
+    assert set(shops) == {"north", "south", "east"} and shops["south"] < min(shops["north"], shops["east"])
+    assert ("year", "(missing)") in found and sum(by == "year" for by, _ in found) == 5
+    for name in ("shop", "year", "x"):
+        parts = [one["examples"] for (by, _), one in found.items() if by == name]
+        assert sum(parts) == document["examples"], name
+    assert bm(["evaluate", "trial", "--slice", "shpo", *runs]) == 2
+    assert "did you mean shop?" in capsys.readouterr().err
+    # Other files have columns too, of which each is known to be a number or not.
+    assert (
+        bm(["evaluate", "trial", "--data", str(path), "--slice", "shop", "--slice", "x", "--json", *runs])
+        == 0
+    )
+    other = json.loads(capsys.readouterr().out)
+    assert [one["value"] for one in other["slices"] if one["by"] == "shop"] == ["east", "north", "south"]
+    assert sum(one["by"] == "x" for one in other["slices"]) == 4
+    assert run.exists(f"evaluation/{other['split']}-slices.json")
+
+
+def test_texts_are_sliced_by_the_columns_beside_them(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    lines = [f"a film, number {i};{'web' if i % 4 < 2 else 'shop'};{i % 2}" for i in range(80)]
+    path.write_text("\n".join(["text;source;label", *lines]))
+    config = {"path": str(path), "text": "text", "target": "label", "delimiter": ";", "test": 0.5}
+    split = data.load(DataConfig.model_validate(config)).test
+    assert split is not None and sliceable(split) == ["source", "length"]
+    outputs = np.eye(2, dtype=np.float32)[split.targets]
+    found = slices("binary", split, outputs, ("0", "1"), ["source"])
+    assert {one.value for one in found} == {"web", "shop"} and sum(one.examples for one in found) == 40

@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 
 from bmcli.errors import DataError, DivergedError, IntegrityError, UsageError
 from bmcli.evaluation.evaluate import evaluate, summarize
-from bmcli.evaluation.run import evaluate_run, evaluate_split
+from bmcli.evaluation.run import Prepared, evaluate_run, measure
 from bmcli.evaluation.training_plots import draw_learning_curves
 from bmcli.runs.store import RunStore, open_path
 from tests.evaluation.conftest import MakeRun
@@ -206,16 +206,9 @@ def test_after_training_and_later_are_the_same(make_run: MakeRun) -> None:
     config = resolve.load(run.path / "config.yaml")
     bundle = data.load(config.data)
     prepared, spec = preprocessing.load({"preprocessing.json": run.read_text("preprocessing.json")})
-    during = evaluate_split(
-        run,
-        open_session(run),
-        prepared,
-        spec,
-        bundle.test,
-        name="test",
-        training_targets=bundle.train.targets,
-        evaluation=config.evaluation,
-    )
+    training = summarize(spec.task, spec.classes, bundle.train.targets)
+    session = open_session(run)
+    during = measure(Prepared(run, "test", bundle.test, spec, prepared, session, config.evaluation, training))
     text = run.read_text("evaluation/test.json")
     assert evaluate_run(run) == during and run.read_text("evaluation/test.json") == text
 

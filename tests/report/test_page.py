@@ -15,7 +15,7 @@ import pytest
 
 from bmcli.cli.app import run as bm
 from bmcli.evaluation.closer import by_corruptions
-from bmcli.evaluation.run import evaluate_run
+from bmcli.evaluation.run import evaluate_run, prepare
 from bmcli.report.charts import Line, chart
 from bmcli.report.page import model_card, refresh, report, write_report
 from bmcli.runs.run import Run
@@ -195,7 +195,7 @@ def test_a_new_evaluation_is_in_the_report_that_is_there(digits: Run) -> None:
 
 def test_slices_and_corruptions_are_in_it_where_they_were_measured(digits: Run) -> None:
     assert "Corruptions" not in Page(report(digits)).text
-    by_corruptions(digits)
+    by_corruptions(prepare(digits))
     slice_ = {"by": HOSTILE, "value": "1", "examples": 9, "metric": "accuracy", "figure": 0.5}
     slices = [{**slice_, "interval": [0.2, 0.8], "few": True}]
     digits.write_text("evaluation/test-slices.json", json.dumps({"slices": slices}))

@@ -33,7 +33,7 @@ def evaluate(
         typer.Option(
             "--slice",
             metavar="COLUMN",
-            help="Also by this column, by length (texts) or size; repeatable.",
+            help="Also by this column, by length (texts) or by size (pictures); repeatable.",
         ),
     ] = None,
     corruptions: Annotated[
@@ -46,23 +46,25 @@ def evaluate(
 
     Writes the figures, every prediction and pictures into the run.
     """
-    from bmcli.errors import UsageError
-    from bmcli.evaluation.closer import by_corruptions, by_slices
-    from bmcli.evaluation.run import evaluate_run
+    from bmcli.evaluation.closer import by_corruptions, by_slices, check_corruptible
+    from bmcli.evaluation.run import measure, prepare
+    from bmcli.evaluation.slices import check_sliceable
     from bmcli.report.page import refresh
 
-    if (by or corruptions) and data is not None:
-        raise UsageError("--slice and --corruptions are for the run's own splits", hint="leave --data out")
     found = session.store.find(run)
     trust_code = trust_code or ask_to_run_code_of(session, found)
-    evaluation = evaluate_run(found, split, data=data, trust_code=trust_code, note=session.note)
+    ready = prepare(found, split, data=data, trust_code=trust_code, note=session.note)
+    check_sliceable(ready.split, by or ())
+    if corruptions:
+        check_corruptible(ready.split)
+    evaluation = measure(ready)
     document = {"run": found.id, **evaluation.to_json()}
     parts, spoiled = [], []
     if by:
-        parts = by_slices(found, by, split or "test", trust_code=trust_code)
+        parts = by_slices(ready, by)
         document["slices"] = [one.to_json() for one in parts]
     if corruptions:
-        spoiled = by_corruptions(found, split or "test", trust_code=trust_code)
+        spoiled = by_corruptions(ready)
         document["corruptions"] = [one.to_json() for one in spoiled]
     refresh(found)
     session.result(
