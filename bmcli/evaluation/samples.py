@@ -67,19 +67,35 @@ def _right(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     return outputs.argmax(axis=1) == targets
 
 
+def _sureness(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Of each answer, [N]. A multilabel answer is as sure as its worst label is wrong, or as its least sure
+    label where all are right."""
+    import numpy as np
+
+    if task != "multilabel":
+        return np.asarray(outputs.max(axis=1))
+    error = np.abs(targets - outputs).max(axis=1)
+    return np.where(_right(task, targets, outputs), 1 - error, error)
+
+
+def worst_first(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Positions of all answers, int64 [N]: mistakes first, from the surest on, then right ones from the
+    least sure on; of numbers, the furthest off first."""
+    import numpy as np
+
+    if task == "regression":
+        return np.argsort(-np.abs(outputs[:, 0] - targets), kind="stable")
+    hits, sure = _right(task, targets, outputs), _sureness(task, targets, outputs)
+    return np.argsort(np.where(hits, 1 + sure, 1 - sure), kind="stable")
+
+
 def _choose(
     task: Task, classes: tuple[str, ...], targets: np.ndarray, outputs: np.ndarray, right: int, wrong: int
 ) -> list[_Sample]:
-    """The surest mistakes, surest first, then right ones evenly over the split. A multilabel answer is as
-    sure as its worst label is wrong, or as its least sure label where all are right."""
+    """The surest mistakes, surest first, then right ones evenly over the split."""
     import numpy as np
 
-    hits = _right(task, targets, outputs)
-    if task == "multilabel":
-        error = np.abs(targets - outputs).max(axis=1)
-        sure = np.where(hits, 1 - error, error)
-    else:
-        sure = outputs.max(axis=1)
+    hits, sure = _right(task, targets, outputs), _sureness(task, targets, outputs)
     misses = np.flatnonzero(~hits)
     worst = misses[np.argsort(-sure[misses], kind="stable")][:wrong]
     good = np.flatnonzero(hits)

@@ -113,24 +113,33 @@ def page(explanations: Sequence[Explanation]) -> str:
     """All texts as one HTML page that loads nothing and runs no script."""
     from bmcli.report.page import rendered
 
-    texts = []
-    for one in explanations:
-        strengths, weights = _strength(one.weights).tolist(), one.weights.tolist()
-        words = [
-            {
-                "blank": " " if word.startswith(" ") else "",
-                "text": word.lstrip(" "),
-                "kind": "for" if strength > 0 else "against",
-                "share": f"{abs(strength):.2f}",
-                "weight": f"{weight:+.4g}",
-            }
-            for word, strength, weight in zip(_joined(one.tokens), strengths, weights, strict=True)
-        ]
-        answer = f"{one.label or 'value'}: {figure(one.value)}"
-        texts.append({"input": one.input[:80], "answer": answer, "words": words, "trust": trust(one)})
+    texts = [
+        {
+            "input": one.input[:80],
+            "answer": f"{one.label or 'value'}: {figure(one.value)}",
+            "words": words(one.tokens, one.weights),
+            "trust": trust(one.error, one.deletion),
+        }
+        for one in explanations
+    ]
     run = explanations[0].run
     context = {"title": f"What {run} looked at", "made_from": run, "count": len(texts), "texts": texts}
     return rendered("texts.html.j2", context)
+
+
+def words(tokens: Sequence[str], weights: np.ndarray) -> list[dict[str, str]]:
+    """The words of a text for a page: each as text, with what stands before it, and how it speaks."""
+    found = zip(_joined(tokens), _strength(weights).tolist(), weights.tolist(), strict=True)
+    return [
+        {
+            "blank": " " if word.startswith(" ") else "",
+            "text": word.lstrip(" "),
+            "kind": "for" if strength > 0 else "against",
+            "share": f"{abs(strength):.2f}",
+            "weight": f"{weight:+.4g}",
+        }
+        for word, strength, weight in found
+    ]
 
 
 def bars(explanation: Explanation, most: int = 20) -> list[tuple[str, str, str, str]]:
@@ -146,11 +155,11 @@ def bars(explanation: Explanation, most: int = 20) -> list[tuple[str, str, str, 
     return rows
 
 
-def trust(explanation: Explanation) -> str:
-    """How far it can be trusted, in a line."""
-    said = f"attributions sum to the change of the score within {explanation.error:.1%}"
-    if explanation.deletion is not None:
-        most, others = explanation.deletion
+def trust(error: float, deletion: tuple[float, float] | None) -> str:
+    """How far an explanation can be trusted, in a line; error, deletion: as `Explanation` has them."""
+    said = f"The attributions sum to the change of the score within {error:.1%}"
+    if deletion is not None:
+        most, others = deletion
         said += (
             f"; without its most important fifth the probability changes by {-most:+.3f}, "
             f"without a random fifth by {-others:+.3f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from markupsafe import Markup
 from bmcli.evaluation.compare import read_evaluation
 from bmcli.figures import count, duration, figure, interval, moment, size
 from bmcli.report.charts import Line, chart
+from bmcli.report.explained import explained, picture
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -52,16 +52,7 @@ def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
     if document is not None and shown is not None:
         context |= _measured(run, shown, document)
     context |= _closer(run, shown)
-    sections = [
-        "Summary",
-        "Figures",
-        "Training",
-        "Confusion",
-        "Classes",
-        "Calibration",
-        "Slices",
-        "Corruptions",
-    ]
+    context |= explained(run, shown)
     there = {
         "Summary": True,
         "Figures": context["figures"],
@@ -72,9 +63,11 @@ def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
         "Slices": context["slices"],
         "Corruptions": context["corruptions"],
         "Predictions": context.get("samples") or context.get("mistakes"),
+        "Explanations": context["explanations"] or context["importance"] or context["coefficients"],
+        "Data": True,
+        "Environment": True,
     }
-    order = [*sections, "Predictions"]
-    context["sections"] = [name for name in order if there[name]] + ["Data", "Environment"]
+    context["sections"] = [name for name, something in there.items() if something]
     return context
 
 
@@ -188,12 +181,13 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
         if len(matrix) <= MOST_CELLS:
             context["matrix"] = _matrix(matrix, document["classes"])
         else:
-            context["confusion_image"] = _picture(run, f"confusion_matrix-{split}")
+            context["confusion_image"] = picture(run, layout.plot_of(f"confusion_matrix-{split}"))
     context |= _classes(document)
     if document.get("calibration"):
         context |= _reliability(document["calibration"])
     regression = document["task"] == "regression"
-    context["samples"] = _picture(run, f"{'regression' if regression else 'sample_predictions'}-{split}")
+    drawn = "regression" if regression else "sample_predictions"
+    context["samples"] = picture(run, layout.plot_of(f"{drawn}-{split}"))
     context["samples_alt"] = (
         "Predicted against true values, and the errors against the predictions."
         if regression
@@ -278,28 +272,21 @@ def _reliability(found: dict[str, Any]) -> dict[str, Any]:
     return {"reliability": drawn, "reliability_text": text + "."}
 
 
-def _picture(run: Run, name: str) -> Markup | None:
-    """A PNG of the run as a data URI, or None where it has none."""
-    path = layout.plot_of(name)
-    if not run.exists(path):
-        return None
-    return Markup("data:image/png;base64," + base64.b64encode(run.read_bytes(path)).decode("ascii"))
-
-
 def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
     """Of the predictions that were kept, the wrong ones, surest first; of numbers, the furthest off."""
     import numpy as np
 
     from bmcli.evaluation import predictions
+    from bmcli.evaluation.samples import worst_first
 
     task, classes = document["task"], document["classes"]
     path = layout.predictions_of(split)
     if task == "multilabel" or (not run.exists(path) and path not in run.manifest()):
         return {}
     found = predictions.read(run, split, task, classes)
+    order = worst_first(task, found.targets, found.outputs)
     if task == "regression":
         errors = np.abs(found.outputs[:, 0] - found.targets)
-        worst = np.argsort(-errors, kind="stable")[:MOST_MISTAKES]
         rows = [
             [
                 found.ids[i],
@@ -307,14 +294,12 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
                 figure(float(found.outputs[i, 0])),
                 figure(float(errors[i])),
             ]
-            for i in worst
+            for i in order[:MOST_MISTAKES]
         ]
         columns = [("true", True), ("predicted", True), ("off by", True)]
     else:
         best = found.outputs.argmax(axis=1)
-        wrong = np.flatnonzero(best != found.targets)
-        sure = found.outputs[wrong, best[wrong]]
-        order = np.argsort(-sure, kind="stable")[:MOST_MISTAKES]
+        mistakes = int((best != found.targets).sum())
         rows = [
             [
                 found.ids[i],
@@ -323,7 +308,7 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
                 figure(float(found.outputs[i, best[i]])),
                 figure(float(found.outputs[i, found.targets[i]])),
             ]
-            for i in wrong[order]
+            for i in order[: min(mistakes, MOST_MISTAKES)]
         ]
         columns = [("true", False), ("predicted", False), ("probability", True), ("of the truth", True)]
     return {

@@ -25,6 +25,7 @@ CALIBRATION = "calibration.json"
 EVALUATION = "evaluation"
 PREDICTIONS = "predictions"
 PLOTS = "plots"
+EXPLANATIONS = "explanations"
 EXPORTS = "exports"
 REPORT = "report.html"
 PROFILE = "profile.json"
@@ -53,6 +54,16 @@ def evaluation_of(stem: str) -> str:
 def predictions_of(stem: str) -> str:
     """The predictions of a split or a scored file."""
     return f"{PREDICTIONS}/{stem}.csv"
+
+
+def explanations_of(split: str) -> str:
+    """What the run looked at in its worst answers of a split."""
+    return f"{EXPLANATIONS}/{split}.json"
+
+
+def explanation_picture(split: str, number: int) -> str:
+    """The picture of one of those."""
+    return f"{EXPLANATIONS}/{split}-{number}.png"
 
 
 def plot_of(name: str) -> str:

@@ -4,6 +4,7 @@ ONNX. So nothing here needs TensorFlow."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,47 +63,48 @@ def store(tmp_path: Path) -> RunStore:
 @pytest.fixture
 def make_run(store: RunStore) -> MakeRun:
     """make_run(config: dict, name=...) -> a completed run of it."""
+    return partial(finished_run, store)
 
-    def make(config: dict[str, Any], name: str = "trial", noise: float = 0.0, **record: Any) -> Run:
-        from bmcli import data, preprocessing
-        from bmcli.config import resolve
 
-        code = config.get("code", [])
-        resolved = resolve.load(
-            {"name": name, "model": "mlp", **config}, cwd=store.root.parent, run_code=True
+def finished_run(
+    store: RunStore, config: dict[str, Any], name: str = "trial", noise: float = 0.0, **record: Any
+) -> Run:
+    """A completed run in that store. noise: added to its weights."""
+    from bmcli import data, preprocessing
+    from bmcli.config import resolve
+
+    code = config.get("code", [])
+    resolved = resolve.load({"name": name, "model": "mlp", **config}, cwd=store.root.parent, run_code=True)
+    bundle = data.load(resolved.data)
+    prepared, spec = preprocessing.fit(bundle, resolved.preprocessing)
+    everything = np.arange(len(bundle.train))
+    inputs = prepared.finish(prepared.encode(bundle.train.examples)[everything])
+    units = 2 if spec.task == "binary" else spec.units
+    weights, bias = fitted(inputs, bundle.train.targets, spec.task, units)
+    weights = weights + noise * np.random.default_rng(0).normal(size=weights.shape)
+    last = {"regression": "Identity", "multilabel": "Sigmoid"}.get(spec.task, "Softmax")
+
+    run = store.create(name, seed=resolved.seed)
+    kept = []
+    for path in code:
+        kept.append(f"code/{Path(path).name}")
+        run.write_bytes(kept[-1], (store.root.parent / path).read_bytes())
+    run.write_text("config.yaml", resolve.dump(resolved.model_copy(update={"code": kept})))
+    for file, text in preprocessing.dump(prepared, spec).items():
+        run.write_text(file, text)
+    run.write_bytes("model.onnx", linear_onnx(weights, bias, spec.input_shape, last))
+    run.update(
+        task=spec.task,
+        kind=spec.kind,
+        classes=spec.classes,
+        data_fingerprint=bundle.fingerprint,
+        **{"precision": "float32", "best_epoch": 2, **record},
+    )
+    for epoch, loss in enumerate((1.5, 0.7), start=1):
+        run.append_line(
+            "metrics.jsonl",
+            f'{{"epoch": {epoch}, "loss": {loss}, "accuracy": {1 - loss / 2}, "mae": {loss}, '
+            f'"val_loss": {loss + 0.1}, "val_accuracy": {0.9 - loss / 2}}}',
         )
-        bundle = data.load(resolved.data)
-        prepared, spec = preprocessing.fit(bundle, resolved.preprocessing)
-        everything = np.arange(len(bundle.train))
-        inputs = prepared.finish(prepared.encode(bundle.train.examples)[everything])
-        units = 2 if spec.task == "binary" else spec.units
-        weights, bias = fitted(inputs, bundle.train.targets, spec.task, units)
-        weights = weights + noise * np.random.default_rng(0).normal(size=weights.shape)
-        last = {"regression": "Identity", "multilabel": "Sigmoid"}.get(spec.task, "Softmax")
-
-        run = store.create(name, seed=resolved.seed)
-        kept = []
-        for path in code:
-            kept.append(f"code/{Path(path).name}")
-            run.write_bytes(kept[-1], (store.root.parent / path).read_bytes())
-        run.write_text("config.yaml", resolve.dump(resolved.model_copy(update={"code": kept})))
-        for file, text in preprocessing.dump(prepared, spec).items():
-            run.write_text(file, text)
-        run.write_bytes("model.onnx", linear_onnx(weights, bias, spec.input_shape, last))
-        run.update(
-            task=spec.task,
-            kind=spec.kind,
-            classes=spec.classes,
-            data_fingerprint=bundle.fingerprint,
-            **{"precision": "float32", "best_epoch": 2, **record},
-        )
-        for epoch, loss in enumerate((1.5, 0.7), start=1):
-            run.append_line(
-                "metrics.jsonl",
-                f'{{"epoch": {epoch}, "loss": {loss}, "accuracy": {1 - loss / 2}, "mae": {loss}, '
-                f'"val_loss": {loss + 0.1}, "val_accuracy": {0.9 - loss / 2}}}',
-            )
-        run.seal("completed")
-        return run
-
-    return make
+    run.seal("completed")
+    return run

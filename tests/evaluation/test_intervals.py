@@ -1,4 +1,4 @@
-"""Intervals against scipy, against plain resampling, and by how often they hold the truth."""
+"""Intervals against scipy and statsmodels, against plain resampling, and by how often they hold the truth."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
+from statsmodels.stats.proportion import proportion_confint
 
 from bmcli.evaluation import intervals as ours
 from bmcli.evaluation.metrics import epoch_metrics
@@ -40,6 +41,7 @@ def test_a_share_has_wilsons_interval(count: int, share: float) -> None:
     low, high = ours.wilson(hits, count)
     expected = stats.binomtest(hits, count).proportion_ci(0.95, method="wilson")
     assert low == pytest.approx(expected.low, abs=1e-12) and high == pytest.approx(expected.high, abs=1e-12)
+    assert (low, high) == pytest.approx(proportion_confint(hits, count, method="wilson"), abs=1e-12)
     assert low <= hits / count <= high
     assert ours.wilson(0, 0) is None
 

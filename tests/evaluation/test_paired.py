@@ -1,4 +1,4 @@
-"""Paired tests against scipy, and by how often they cry wolf."""
+"""Paired tests against scipy and statsmodels, and by how often they cry wolf."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats import contingency_tables, multitest
 
 from bmcli.evaluation import paired
 from bmcli.evaluation.metrics import epoch_metrics
@@ -34,7 +35,8 @@ def test_mcnemars_mid_p(answers: list[tuple[bool, bool]]) -> None:
     first, second = np.array(answers, bool).reshape(-1, 2).T
     wins, losses = int((second & ~first).sum()), int((first & ~second).sum())
     n, fewer = wins + losses, min(wins, losses)
-    exact = stats.binomtest(fewer, n).pvalue if n else 1.0
+    both, neither = int((first & second).sum()), int((~first & ~second).sum())
+    exact = contingency_tables.mcnemar([[both, losses], [wins, neither]], exact=True).pvalue if n else 1.0
     expected = 1.0 if wins == losses else exact - stats.binom.pmf(fewer, n, 0.5)
     assert paired.mcnemar(first, second) == pytest.approx(expected, abs=1e-12)
     assert paired.mcnemar(second, first) == paired.mcnemar(first, second)
@@ -99,6 +101,12 @@ def test_holms_correction() -> None:
     assert paired.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert paired.holm([None, 0.2, None]) == [None, 0.2, None]
     assert paired.holm([0.6, 0.7]) == [1.0, 1.0] and paired.holm([]) == []
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holms_correction_is_that_of_statsmodels(values: list[float]) -> None:
+    assert paired.holm(values) == pytest.approx(multitest.multipletests(values, method="holm")[1])
 
 
 def test_the_same_model_does_not_differ_from_itself() -> None:

@@ -208,3 +208,34 @@ def test_integrated_gradients_of_a_known_function() -> None:
     found = attributions.integrated_gradients(gradient, [np.array([2.0, -1.0])], [np.zeros(2)])
     np.testing.assert_allclose(found.attributions[0], [4.0, -3.0], rtol=1e-3)
     assert found.difference == pytest.approx(1.0, abs=1e-5) and found.error < 0.005
+
+
+@pytest.mark.parametrize("name", ["pictures", "texts", "table"])
+def test_a_report_shows_what_the_run_looked_at(name: str, request, folder: Path, capsys) -> None:
+    if name != "table":
+        request.getfixturevalue(name)
+    runs = ["--runs-dir", str(folder / "runs")]
+    run = RunStore(folder / "runs").find(name)
+    assert bm(["report", name, *runs]) == 0
+    assert 'id="explanations"' not in run.read_text("report.html")
+    assert bm(["report", name, "--explain", *runs]) == 0, capsys.readouterr().err
+    kept = json.loads(run.reload().read_text("explanations/test.json"))
+    document = json.loads(run.read_text("evaluation/test.json"))
+    mistakes = round(document["examples"] * (1 - document["metrics"]["accuracy"]))
+    wrong = [one["label"] != one["true"] for one in kept["explanations"]]
+    assert len(wrong) == 6 and sum(wrong) == min(mistakes, 6) and wrong == sorted(wrong, reverse=True)
+    page = run.read_text("report.html")
+    section = page[page.index('id="explanations"') :]
+    for one in kept["explanations"]:
+        assert one["input"] in section and one["completeness_error"] <= 0.01
+    assert section.count("The attributions sum to") == 6
+    if name == "pictures":
+        assert section.count("data:image/png") == 6 and run.exists("explanations/test-6.png")
+    elif name == "texts":
+        assert section.count("<span class=") > 6 * 6
+    else:
+        assert kept["importance"]["columns"][0]["column"] == "reason" and "worse by" in section
+    assert not run.verify().problems
+    assert bm(["evaluate", name, *runs]) == 0
+    assert 'id="explanations"' in run.read_text("report.html"), "a new evaluation leaves them"
+    assert bm(["report", name, name, "--explain", *runs]) == 2

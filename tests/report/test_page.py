@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +17,7 @@ from bmcli.report.charts import Line, chart
 from bmcli.report.page import model_card, refresh, report, write_report
 from bmcli.runs.run import Run
 from tests.evaluation.conftest import MakeRun
-
-DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 150}}
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}\x1b[31m"
+from tests.report.conftest import DIGITS, HOSTILE, with_slices
 
 
 class Page(HTMLParser):
@@ -81,16 +76,6 @@ def check(text: str) -> Page:
     assert "default-src 'none'" in (policy["content"] or "") and "script" not in (policy["content"] or "")
     assert dict(page.tags)["html"] == {"lang": "en"} and "title" in names and "main" in names
     return page
-
-
-@pytest.fixture
-def digits(make_run: MakeRun) -> Run:
-    run = make_run(DIGITS, name="good", parameters=650)
-    lines = [{"epoch": i, "loss": 1 / i, "val_loss": 1.1 / i, "accuracy": 0.5 + i / 10} for i in (1, 2, 3)]
-    run.write_text("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-    evaluate_run(run, "validation")
-    evaluate_run(run, "test")
-    return run
 
 
 def test_it_says_what_the_run_knows(digits: Run) -> None:
@@ -196,9 +181,7 @@ def test_a_new_evaluation_is_in_the_report_that_is_there(digits: Run) -> None:
 def test_slices_and_corruptions_are_in_it_where_they_were_measured(digits: Run) -> None:
     assert "Corruptions" not in Page(report(digits)).text
     by_corruptions(prepare(digits))
-    slice_ = {"by": HOSTILE, "value": "1", "examples": 9, "metric": "accuracy", "figure": 0.5}
-    slices = [{**slice_, "interval": [0.2, 0.8], "few": True}]
-    digits.write_text("evaluation/test-slices.json", json.dumps({"slices": slices}))
+    with_slices(digits)
     page = check(report(digits))
     assert "brightness, strength 5" in page.text and "0.200 – 0.800" in page.text and "(few)" in page.text
 
@@ -226,27 +209,3 @@ def test_charts_have_round_ticks_gaps_and_words() -> None:
     assert svg["aria-label"] == "loss: a<b from 0.5 to 0.2"
     assert chart([Line("a", [(1, None)])], title="loss", x_label="epoch") == ""
     assert "polyline" in chart([Line("a", [(1, 2.0)])], title="loss", x_label="epoch")
-
-
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium here")
-@pytest.mark.parametrize("width", [1200, 400])
-def test_a_browser_shows_it(digits: Run, tmp_path: Path, width: int) -> None:
-    write_report(digits)
-    picture = tmp_path / "shot.png"
-    address = (digits.path / "report.html").as_uri()
-    browser = [
-        "chromium",
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ]
-    shot = [*browser, f"--window-size={width},1500", f"--screenshot={picture}", address]
-    subprocess.run(shot, check=True, capture_output=True, timeout=120)
-    from PIL import Image
-
-    with Image.open(picture) as image:
-        pixels = np.asarray(image.convert("L"))
-    assert pixels.shape[1] == width and 0.01 < (pixels < 128).mean() < 0.5
-    dumped = subprocess.run([*browser, "--dump-dom", address], check=True, capture_output=True, timeout=120)
-    assert b'<h2 id="confusion">' in dumped.stdout

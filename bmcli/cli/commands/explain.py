@@ -179,7 +179,7 @@ class _Shown:
             out.print(Text("\n".join("  " + line for line in columns(shown.bars(one), right=(1, 2)))))
         if picture:
             out.print(Text(f"  {one_line(picture)}"))
-        out.print(Text(f"  {shown.trust(one)}", style="dim"))
+        out.print(Text(f"  {shown.trust(one.error, one.deletion)}", style="dim"))
 
 
 def _stem(name: str) -> str:

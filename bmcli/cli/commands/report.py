@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bmcli.cli.command import RunsArgument, Session, command
+from bmcli.cli.command import RunsArgument, Session, TrustCodeOption, command
 
 if TYPE_CHECKING:
     from bmcli.runs.run import Run
@@ -33,6 +33,13 @@ def report(
     split: Annotated[
         str | None, typer.Option("--split", metavar="SPLIT", help="Whose mistakes it shows [default: test].")
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="First look at what the run looked at in its worst answers; needs its data."
+        ),
+    ] = False,
+    trust_code: TrustCodeOption = False,
 ) -> None:
     """Write a page about a run: one HTML file that needs nothing else.
 
@@ -45,8 +52,8 @@ def report(
     from bmcli.runs import atomic, layout
 
     if len(runs) > 1:
-        if card or split:
-            raise UsageError("--card and --split are for a single run")
+        if card or split or explain:
+            raise UsageError("--card, --split and --explain are for a single run")
         text, target = _comparison(session, runs, unpaired), output or Path("comparison.html")
         described = None
     else:
@@ -55,6 +62,8 @@ def report(
             raise UsageError(
                 f"{run.id} was not measured on {split}", hint=f"bm evaluate {run.id} --split {split}"
             )
+        if explain:
+            _explain(session, run, split, trust_code)
         text = page.model_card(run) if card else page.report(run, split)
         target = output or (Path(page.CARD) if card else run.path / layout.REPORT)
         if card and target.exists():
@@ -69,6 +78,17 @@ def report(
         with atomic.resources(f"write {target}"):
             atomic.write_bytes(target, text.encode("utf-8"))
     session.result({"runs": [run.id for run in _found(session, runs)], "path": str(target)}, str(target))
+
+
+def _explain(session: Session, run: Run, split: str | None, trust_code: bool) -> None:
+    from bmcli.cli.trust import ask_to_run_code_of
+    from bmcli.evaluation.run import prepare
+    from bmcli.explain.explain import Explainer
+    from bmcli.explain.kept import explain_worst
+
+    trust_code = trust_code or ask_to_run_code_of(session, run)
+    ready = prepare(run, split, trust_code=trust_code, note=session.note)  # type: ignore[arg-type]
+    explain_worst(ready, Explainer(run, trust_code=trust_code))
 
 
 def _comparison(session: Session, references: list[str], unpaired: bool) -> str:

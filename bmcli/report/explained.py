@@ -1,0 +1,92 @@
+"""What a report says of the explanations that a run keeps."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup
+
+from bmcli.explain.shown import trust, words
+from bmcli.figures import figure
+from bmcli.runs import layout
+
+if TYPE_CHECKING:
+    from bmcli.runs.run import Run
+
+MOST_FEATURES = 8
+"""Of one row, the strongest."""
+
+
+def explained(run: Run, split: str | None) -> dict[str, Any]:
+    """`explanations`, `importance` and `coefficients` of run.html.j2, empty where the run has none."""
+    context: dict[str, Any] = {"explanations": [], "importance": None, "coefficients": _coefficients(run)}
+    if split is None or not run.exists(layout.explanations_of(split)):
+        return context
+    kept = json.loads(run.read_text(layout.explanations_of(split)))
+    context["explanations"] = [_one(run, document) for document in kept["explanations"]]
+    if found := kept.get("importance"):
+        top = max((abs(one["drop"]) for one in found["columns"]), default=0.0) or 1.0
+        rows = [
+            {
+                "name": one["column"],
+                "drop": figure(one["drop"]),
+                "deviation": figure(one["deviation"]),
+                "share": f"{max(one['drop'], 0.0) / top:.3f}",
+            }
+            for one in found["columns"]
+        ]
+        context["importance"] = {
+            "metric": found["metric"],
+            "value": figure(found["value"]),
+            "rows": f"{found['rows']:,}",
+            "columns": rows,
+        }
+    return context
+
+
+def picture(run: Run, path: str) -> Markup | None:
+    """A PNG of the run as a data URI, or None where it has none."""
+    if not run.exists(path):
+        return None
+    return Markup("data:image/png;base64," + base64.b64encode(run.read_bytes(path)).decode("ascii"))
+
+
+def _one(run: Run, document: dict[str, Any]) -> dict[str, Any]:
+    said, true = document["label"] or "value", document["true"]
+    if isinstance(true, list):
+        true = ", ".join(true) or "none"
+    answer = (
+        f"{said}: {figure(document['value'])}; in truth {true if isinstance(true, str) else figure(true)}"
+    )
+    deletion = document["deletion"]
+    shown: dict[str, Any] = {
+        "input": document["input"],
+        "answer": answer,
+        "trust": trust(
+            document["completeness_error"], deletion and (deletion["most_important"], deletion["random"])
+        ),
+    }
+    if document.get("picture"):
+        shown["picture"] = picture(run, document["picture"])
+    if tokens := document.get("tokens"):
+        weights = np.array([one["weight"] for one in tokens], np.float64)
+        shown["words"] = words([one["token"] for one in tokens], weights)
+    if features := document.get("features"):
+        strongest = sorted(features, key=lambda one: -abs(one["weight"]))[:MOST_FEATURES]
+        shown["features"] = [
+            {"name": one["name"], "value": f"{one['value']:.6g}", "weight": f"{one['weight']:+.3g}"}
+            for one in strongest
+        ]
+    return shown
+
+
+def _coefficients(run: Run) -> dict[str, Any] | None:
+    """Of a model solved in closed form."""
+    if not run.exists(layout.COEFFICIENTS):
+        return None
+    kept = json.loads(run.read_text(layout.COEFFICIENTS))
+    rows = [{"name": one["feature"], "value": f"{one['coefficient']:+.4g}"} for one in kept["coefficients"]]
+    return {"target": kept["target"], "intercept": f"{kept['intercept']:.4g}", "rows": rows}
