@@ -313,6 +313,8 @@ def finish(
     run.seal("completed")
     with phase("report"):  # of what is sealed: it tells when the run ended
         write_report(run)
+    if trackers is not None:
+        trackers.report(run)
     return tuple(evaluations)
 
 

@@ -7,6 +7,7 @@ warned of once and left alone; the training goes on.
 from __future__ import annotations
 
 import importlib.util
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,6 +30,9 @@ class Tracker(Protocol):
 
     def finished(self, figures: Mapping[str, float], pictures: Mapping[str, Path]) -> None:
         """The figures of the evaluated splits, as <split>_<figure>, and the pictures, by name."""
+
+    def report(self, page: Path) -> None:
+        """The run's page, when the run is sealed."""
 
     def close(self, status: str) -> None:
         """No more. status: completed, interrupted or failed."""
@@ -80,6 +84,10 @@ class Trackers:
         pictures = {name.removeprefix(prefix).removesuffix(".png"): run.path / name for name in names}
         self._each(lambda tracker: tracker.finished(figures, pictures))
 
+    def report(self, run: Run) -> None:
+        """The run's report is written."""
+        self._each(lambda tracker: tracker.report(run.path / layout.REPORT))
+
     def close(self, status: str) -> None:
         """No more, of any."""
         self._each(lambda tracker: tracker.close(status))
@@ -117,6 +125,9 @@ class _TensorBoard:
         for name, path in pictures.items():
             self._writer.picture(name, path.read_bytes(), step=self._last)
 
+    def report(self, page: Path) -> None:
+        pass  # it shows figures and pictures, no pages
+
     def close(self, status: str) -> None:
         self._writer.close()
 
@@ -142,19 +153,30 @@ class _MLflow:
         tags = {"bm.uuid": run.record.uuid, "bm.run": run.id, "bm.path": str(run.path.absolute())}
         tags |= {f"bm.tag.{tag}": "true" for tag in run.record.tags}
         self._run = self._client.create_run(experiment, tags=tags, run_name=run.id).info.run_id
-        for key, value in flat(config).items():
-            self._client.log_param(self._run, key, str(value)[:500])
+        parameters = [(key, str(value)[:500]) for key, value in flat(config).items()]
+        for start in range(0, len(parameters), 100):  # the most that one request takes
+            some = parameters[start : start + 100]
+            self._client.log_batch(self._run, params=[mlflow.entities.Param(*one) for one in some])
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        for name, value in record.items():
-            if name != "epoch" and value is not None:
-                self._client.log_metric(self._run, name, float(value), step=int(record["epoch"]))
+        figures = {name: value for name, value in record.items() if name != "epoch" and value is not None}
+        self._log(figures, int(record["epoch"]))
 
     def finished(self, figures: Mapping[str, float], pictures: Mapping[str, Path]) -> None:
-        for name, value in figures.items():
-            self._client.log_metric(self._run, name, value)
+        self._log(figures, 0)
         for path in pictures.values():
             self._client.log_artifact(self._run, str(path), "plots")
+
+    def report(self, page: Path) -> None:
+        self._client.log_artifact(self._run, str(page))
+
+    def _log(self, figures: Mapping[str, float], step: int) -> None:
+        """All in one request."""
+        from mlflow.entities import Metric
+
+        now = round(time.time() * 1000)
+        metrics = [Metric(name, float(value), now, step) for name, value in figures.items()]
+        self._client.log_batch(self._run, metrics=metrics)
 
     def close(self, status: str) -> None:
         state = {"completed": "FINISHED", "interrupted": "KILLED"}.get(status, "FAILED")
@@ -188,6 +210,9 @@ class _WandB:
     def finished(self, figures: Mapping[str, float], pictures: Mapping[str, Path]) -> None:
         self._run.summary.update(dict(figures))
         self._run.log({name: self._library.Image(str(path)) for name, path in pictures.items()})
+
+    def report(self, page: Path) -> None:
+        self._run.log({"report": self._library.Html(page.read_text("utf-8"), inject=False)})
 
     def close(self, status: str) -> None:
         self._run.finish(exit_code=0 if status == "completed" else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class Broken:
     def finished(self, figures: Any, pictures: Any) -> None:
         pytest.fail("it was left alone")
 
-    close = finished
+    close = report = finished
 
 
 def test_a_tracker_that_fails_is_warned_of_once_and_training_goes_on(
@@ -93,6 +94,8 @@ def test_mlflow_with_a_local_store(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     history = client.get_metric_history(found.info.run_id, "val_loss")
     assert [(one.step, one.value) for one in history] == list(enumerate(losses(run), 1))
     assert found.data.metrics["test_accuracy"] == run.record.metrics["test"]["accuracy"]
+    artifacts = {one.path for one in client.list_artifacts(found.info.run_id)}
+    assert artifacts == {"plots", "report.html"}
     # A resumed run goes on where it was.
     again = trackers.Trackers(run, {}, ["mlflow"], epoch=3, warn=pytest.fail)
     again.epoch({"epoch": 3, "loss": 0.5})
@@ -109,4 +112,10 @@ def test_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = trained(tmp_path, "trackers=[wandb]")
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")
     (stored,) = folder.glob("*.wandb")
-    assert run.record.uuid.replace("-", "")[:32] in folder.name and stored.stat().st_size > 1000
+    assert run.record.uuid.replace("-", "")[:32] in folder.name
+    deadline = time.monotonic() + 30  # a process of wandb's own writes it, and may be a moment behind
+    while stored.stat().st_size < 1000 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    content = stored.read_bytes()
+    for text in (b"val_loss", b"confusion_matrix-test", b"report"):
+        assert text in content, text
