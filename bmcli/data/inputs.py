@@ -204,8 +204,9 @@ def _text_from(name: str, file: IO[bytes], problems: list[Problem]) -> Iterator[
 
 
 def _lines(name: str, file: IO[bytes], problems: list[Problem]) -> Iterator[tuple[str, str]]:
-    """Each line that is not blank, named 'file:number'."""
-    number = 0
+    """Each line that is not blank, named 'file:number'; a problem where there is none."""
+    number, used = 0, len(problems)
+    empty = True
     while line := file.readline(LONGEST_LINE):
         number += 1
         place = Place(name, number)
@@ -220,7 +221,10 @@ def _lines(name: str, file: IO[bytes], problems: list[Problem]) -> Iterator[tupl
             problems.append(Problem("not UTF-8", place))
             continue
         if text.strip():
+            empty = False
             yield f"{name}:{number}", text
+    if empty and len(problems) == used:
+        problems.append(Problem("holds no text", Place(name)))
 
 
 def _texts_of_table(path: str, reading: Reading, problems: list[Problem]) -> Iterator[tuple[str, str]]:

@@ -84,7 +84,9 @@ def read_labelled(
     from bmcli.data.own import read_split
 
     parts = read_split(path, config, spec)
-    parts, _ = _checked(parts, config.model_copy(update={"path": path}), {}, None, None)
+    parts, _ = _checked(
+        parts, config.model_copy(update={"path": path}), {}, None, None, hint="mend or remove them"
+    )
     if not len(parts.train):
         raise DataError(f"{path} holds no usable example")
     return parts.train
@@ -142,6 +144,8 @@ def _checked(
     digests: dict[str, bytes],
     progress: Progress | None,
     pictures: ImageConfig | None,
+    *,
+    hint: str = "mend or remove them, or set data.skip_unusable: true to leave them out",
 ) -> tuple[Parts, tuple[str, ...]]:
     """The parts without pictures that cannot be decoded, and what was skipped; DataError naming all that is
     unusable, for whatever reason, where it may not be.
@@ -175,7 +179,8 @@ def _checked(
         if name == "train" and parts.groups is not None:
             parts = replace(parts, groups=tuple(g for g, ok in zip(parts.groups, good, strict=True) if ok))
         parts = parts.with_split(name, looked_at.take(np.flatnonzero(good)))
-    notes, skipped = settle(problems, parts.unit, skip=config.skip_unusable, source=config.path)
+    skip = config.skip_unusable
+    notes, skipped = settle(problems, parts.unit, skip=skip, source=config.path, hint=hint)
     return replace(parts, notes=parts.notes + notes, problems=()), skipped
 
 

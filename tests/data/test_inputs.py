@@ -97,6 +97,7 @@ def test_a_file_is_one_text_or_one_per_line():
     Path("bad.txt").write_bytes(b"\xff\xfe")
     assert texts(["a.txt", "bad.txt"]) == ([("a.txt", "one\r\n\r\ntwo")], ["bad.txt: not UTF-8"])
     assert texts(["a.txt"], lines=True)[0] == [("a.txt:1", "one"), ("a.txt:3", "two")]
+    assert texts(["-"], b"\n \n", lines=True) == ([], ["-: holds no text"])
     found, problems = texts(["-"], b"x\n\xff\ny\n", lines=True)
     assert found == [("-:1", "x"), ("-:3", "y")]
     assert problems == ["-:2: not UTF-8"]

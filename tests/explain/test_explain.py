@@ -170,6 +170,8 @@ def test_of_a_table(folder: Path) -> None:
     runs = ["--runs-dir", str(folder / "runs")]
     assert bm(["explain", str(folder / "table.csv"), "--run", "table", "--importance", *runs]) == 0
     assert bm(["explain", "a", "b", "--run", "table", "--importance", *runs]) == 2
+    assert bm(["explain", "-", "--run", "table", "--importance", *runs]) == 2
+    assert bm(["explain", str(folder / "table.csv"), "--run", "table", "-o", "out", *runs]) == 2
 
 
 def test_the_most_important_column_is_the_reason(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,6 +58,10 @@ def explain(
             raise UsageError("--class is for single inputs, not for --importance")
         _importance(session, chosen, inputs, trust_code)
         return
+    if output is not None and chosen.record.kind == "table":
+        raise UsageError(
+            "--output is for pictures and texts: rows are printed", hint="--json | ... keeps them"
+        )
     explainer = Explainer(chosen, label=label, trust_code=trust_code)
     reading = inference.reading_of(chosen, explainer.preprocessing, texts=text, lines=lines)
     folder = output or Path(f"explain-{chosen.id}")
@@ -94,8 +98,8 @@ def _importance(session: Session, run: Run, inputs: list[str], trust_code: bool)
     from bmcli.inference.predict import load_preprocessing
     from bmcli.inference.session import open_session
 
-    if len(inputs) != 1:
-        raise UsageError("--importance takes one labelled table")
+    if len(inputs) != 1 or inputs[0] == "-":
+        raise UsageError("--importance takes one labelled table: a file")
     path = Path(inputs[0])
     if not path.exists():
         raise DataError(f"{path} does not exist")
@@ -105,7 +109,8 @@ def _importance(session: Session, run: Run, inputs: list[str], trust_code: bool)
     found = permutation_importance(session_of_run, preprocessing, spec, labelled)
 
     def shown() -> str:
-        head = f"{run.id}: {found.metric} {figure(found.value)} over {found.rows:,} rows; the loss without"
+        rows_told = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
+        head = f"{run.id}: {found.metric} {figure(found.value)} over {rows_told}; the loss without"
         top = max((one.drop for one in found.columns), default=0.0) or 1.0
         rows = [
             (

@@ -9,11 +9,16 @@ from bmcli.errors import DataError, Problem
 
 
 def settle(
-    problems: Sequence[Problem], what: str, *, skip: bool, source: str | None = None
+    problems: Sequence[Problem],
+    what: str,
+    *,
+    skip: bool,
+    source: str | None = None,
+    hint: str,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(notes, skipped) where they may be skipped, nothing where there are none; else DataError with them all.
 
-    what: 'file' or 'row'; source: what they are in, for the message.
+    what: 'file' or 'row'; source: what they are in, for the message; hint: what to do.
     """
     if not problems:
         return (), ()
@@ -23,7 +28,7 @@ def settle(
         raise DataError(
             f"{count} cannot be used" + (f" in {source}" if source else ""),
             problems=problems,
-            hint="mend or remove them, or set data.skip_unusable: true to leave them out",
+            hint=hint,
         )
     listed = tuple(f"{p.place}: {p.message}" if p.place else p.message for p in problems)
     return (f"{count} left out as unusable" + (f" in {source}" if source else ""),), listed
