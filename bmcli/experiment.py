@@ -43,6 +43,15 @@ class Experiment:
     precision: str
 
 
+def smoke_config(config: ExperimentConfig) -> ExperimentConfig:
+    """The same config, one epoch long, in batches that any machine takes quickly."""
+    less = {"epochs": 1, "early_stopping": None, "batch_size": min(config.training.batch_size, SMOKE_BATCH)}
+    training = config.training.model_copy(update=less)
+    schedule: Any = training.schedule
+    training = training.model_copy(update={"schedule": schedule.model_copy(update={"warmup_epochs": 0.0})})
+    return config.model_copy(update={"training": training})
+
+
 def prepare(
     config: ExperimentConfig,
     *,

@@ -40,7 +40,6 @@ from bmcli import resume as going_on
 from bmcli import saving
 from bmcli.display import Display, Finished, Silent
 from bmcli.experiment import (
-    SMOKE_BATCH,
     Experiment,
     build,
     freeze_again,
@@ -48,6 +47,7 @@ from bmcli.experiment import (
     initialise_from,
     make_trainer,
     prepare,
+    smoke_config,
 )
 from bmcli.settling import settling
 
@@ -72,7 +72,7 @@ def train(
     if smoke or shorten is not None:  # which never becomes a run: nothing to follow
         config = config.model_copy(update={"trackers": []})
     if smoke:
-        config = _smaller(config)
+        config = smoke_config(config)
     other = _other_run(config, store)
     files = _preprocessing_files(other) if other is not None else None
     experiment = prepare(config, device=device, files=files, smoke=smoke, display=display)
@@ -389,15 +389,6 @@ def _sample_source(experiment: Experiment) -> Split:
     """Where stored samples come from: examples that were not trained on, if there are any."""
     bundle = experiment.bundle
     return bundle.test or bundle.validation or bundle.train
-
-
-def _smaller(config: ExperimentConfig) -> ExperimentConfig:
-    """The same config, one epoch long, in batches that any machine takes quickly."""
-    less = {"epochs": 1, "early_stopping": None, "batch_size": min(config.training.batch_size, SMOKE_BATCH)}
-    training = config.training.model_copy(update=less)
-    schedule: Any = training.schedule
-    training = training.model_copy(update={"schedule": schedule.model_copy(update={"warmup_epochs": 0.0})})
-    return config.model_copy(update={"training": training})
 
 
 def _other_run(config: ExperimentConfig, store: RunStore) -> Run | None:

@@ -161,7 +161,7 @@ def _checked(
         split = parts.split(name)
         if split is None or not isinstance(split.examples, Images) or split.examples.paths is None:
             continue
-        from bmcli.data.readers.images import Wish, probe
+        from bmcli.data.readers.probing import Wish, probe
 
         paths = split.examples.paths
         wish = None

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from bmcli.data.bundle import Examples, Images, Kind
-from bmcli.data.readers.images import decode_into, kept_rows, pool, spread, sums, without_colour
+from bmcli.data.readers.images import decode_into, pool, spread, without_colour
+from bmcli.data.readers.probing import kept_rows, sums
 from bmcli.errors import DataError, Place, Problem
 
 if TYPE_CHECKING:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.server
+import io
+import os
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +50,45 @@ def picture(
     noise = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], bands), np.uint8)
     Image.fromarray(noise[:, :, 0] if bands == 1 else noise, mode).save(path, **options)
     return path
+
+
+def encoded(image: Image.Image, form: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+def huge_png() -> bytes:
+    """60,000 × 60,000 in a few bytes of header."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    header = (60_000).to_bytes(4, "big") * 2 + b"\x08\x00\x00\x00\x00"
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+def broken_files(folder: Path) -> dict[str, str]:
+    """File name -> what the message must say."""
+    good = picture(folder / "good.jpg", size=(64, 64)).read_bytes()
+    png = picture(folder / "good.png", size=(64, 64)).read_bytes()
+    contents = {
+        "empty.jpg": (b"", "empty"),
+        "text.png": (b"no picture at all", "known format"),
+        "truncated.jpg": (good[: len(good) // 2], "truncated"),
+        "truncated.png": (png[: len(png) // 2], "decoded"),
+        "header.jpg": (good[:20], "cannot|known"),
+        "flipped.png": (png[:60] + b"\xff\xff\xff\xff" + png[64:], "decoded"),
+        "huge.png": (huge_png(), "pixels"),
+        "drawing.tiff": (encoded(Image.new("L", (2, 2)), "TIFF"), "known format"),
+    }
+    for name, (data, _) in contents.items():
+        (folder / name).write_bytes(data)
+    os.mkfifo(folder / "pipe.jpg")
+    return {name: what for name, (_, what) in contents.items()} | {
+        "pipe.jpg": "regular",
+        "gone.jpg": "no such",
+    }
 
 
 @pytest.fixture

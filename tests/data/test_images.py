@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import io
-import os
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bmcli.data.readers import images
-from bmcli.data.readers.images import MAX_PIXELS, Wish, decode, probe
+from bmcli.data.readers.images import MAX_PIXELS, decode
 from bmcli.errors import DataError
-from tests.data.conftest import picture
-
-
-def encoded(image: Image.Image, form: str, **options: object) -> bytes:
-    out = io.BytesIO()
-    image.save(out, form, **options)
-    return out.getvalue()
-
-
-def huge_png() -> bytes:
-    """60,000 × 60,000 in a few bytes of header."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-    header = (60_000).to_bytes(4, "big") * 2 + b"\x08\x00\x00\x00\x00"
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+from tests.data.conftest import broken_files, encoded
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
@@ -107,29 +89,6 @@ def test_the_first_frame_of_an_animation() -> None:
     assert decode(data)[0, 0].tolist() == [255, 0, 0]
 
 
-def broken_files(folder: Path) -> dict[str, str]:
-    """File name -> what the message must say."""
-    good = picture(folder / "good.jpg", size=(64, 64)).read_bytes()
-    png = picture(folder / "good.png", size=(64, 64)).read_bytes()
-    contents = {
-        "empty.jpg": (b"", "empty"),
-        "text.png": (b"no picture at all", "known format"),
-        "truncated.jpg": (good[: len(good) // 2], "truncated"),
-        "truncated.png": (png[: len(png) // 2], "decoded"),
-        "header.jpg": (good[:20], "cannot|known"),
-        "flipped.png": (png[:60] + b"\xff\xff\xff\xff" + png[64:], "decoded"),
-        "huge.png": (huge_png(), "pixels"),
-        "drawing.tiff": (encoded(Image.new("L", (2, 2)), "TIFF"), "known format"),
-    }
-    for name, (data, _) in contents.items():
-        (folder / name).write_bytes(data)
-    os.mkfifo(folder / "pipe.jpg")
-    return {name: what for name, (_, what) in contents.items()} | {
-        "pipe.jpg": "regular",
-        "gone.jpg": "no such",
-    }
-
-
 def test_what_cannot_be_used_is_a_data_error_naming_the_file(tmp_path: Path) -> None:
     import re
 
@@ -137,70 +96,6 @@ def test_what_cannot_be_used_is_a_data_error_naming_the_file(tmp_path: Path) -> 
         with pytest.raises(DataError) as error:
             decode(str(tmp_path / name), (8, 8), 3)
         assert name in error.value.message and re.search(what, error.value.message), error.value.message
-
-
-def test_probe_finds_all_of_them_and_measures_the_rest(tmp_path: Path) -> None:
-    import re
-
-    broken = broken_files(tmp_path)
-    good = {
-        "wide.png": picture(tmp_path / "wide.png", size=(12, 5)),
-        "grey.png": picture(tmp_path / "grey.png", mode="L"),
-        "deep.png": tmp_path / "deep.png",
-        "turned.jpg": tmp_path / "turned.jpg",
-    }
-    Image.fromarray(np.zeros((2, 3), np.uint16)).save(good["deep.png"])
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (30, 20)).save(good["turned.jpg"], exif=exif)
-    paths = [str(tmp_path / name) for name in (*broken, *good)]
-    told: list[tuple[int, int]] = []
-    found = probe(paths, progress=lambda *step: told.append(step))
-    assert sorted(found.problems) == list(range(len(broken)))
-    for i, what in enumerate(broken.values()):
-        assert re.search(what, found.problems[i])
-    n = len(broken)
-    assert found.sizes[n:].tolist() == [[5, 12], [8, 8], [2, 3], [20 + 10, 20]]
-    assert found.grey[n:].tolist() == [False, True, True, False]
-    assert told[-1] == (len(paths), len(paths))
-    import hashlib
-
-    assert found.digests[n] == hashlib.sha256(good["wide.png"].read_bytes()).digest()
-
-
-@pytest.mark.parametrize("cache_bytes", [0, 5 * 8 * 8 * 3, 2**30])
-def test_processes_find_what_threads_find(tmp_path: Path, monkeypatch, cache_bytes: int) -> None:
-    broken = broken_files(tmp_path)
-    for i in range(9):
-        colours = np.random.default_rng(i).integers(0, 256, (20, 20 + i % 3, 3), dtype=np.uint8)
-        Image.fromarray(colours).save(tmp_path / f"{i}.jpg")
-    paths = [str(tmp_path / name) for name in (*(f"{i}.jpg" for i in range(9)), *broken)] * 2
-    monkeypatch.setattr(images, "CHUNK", 4)
-    wish = Wish((8, 8), 3, cache_bytes)
-    in_threads = probe(paths, wish=wish)
-    monkeypatch.setattr(images, "MANY", 1)
-    told: list[tuple[int, int]] = []
-    in_processes = probe(paths, wish=wish, progress=lambda *step: told.append(step))
-    assert in_processes.problems == in_threads.problems and len(in_threads.problems) == 2 * len(broken)
-    assert in_processes.digests == in_threads.digests
-    for part in ("sizes", "grey"):
-        assert (getattr(in_processes, part) == getattr(in_threads, part)).all()
-    kept = in_threads.decoded.rows
-    assert (in_processes.decoded.rows == kept).all()
-    assert (in_processes.decoded.sums == in_threads.decoded.sums).all()
-    good = [row for i, row in enumerate(kept) if row >= 0 and i not in in_threads.problems]
-    assert (in_processes.decoded.pictures[good] == in_threads.decoded.pictures[good]).all()
-    assert (kept >= 0).sum() == min(len(paths), cache_bytes // (8 * 8 * 3))
-    for i in np.flatnonzero(kept[:9] >= 0):
-        assert (in_threads.decoded.pictures[kept[i]] == decode(paths[i], (8, 8), 3)).all()
-    assert told[-1] == (len(paths), len(paths)) and told == sorted(told)
-
-
-def test_pictures_unlike_the_first_are_not_kept(tmp_path: Path) -> None:
-    paths = [str(picture(tmp_path / f"{i}.png", size=(8, 8))) for i in range(17)]
-    assert probe(paths, wish=Wish(cache_bytes=2**20)).decoded is not None
-    paths.insert(1, str(picture(tmp_path / "wide.png", size=(9, 8))))
-    assert probe(paths, wish=Wish(cache_bytes=2**20)).decoded is None
 
 
 def test_pillows_own_bomb_limit_is_ours() -> None:

@@ -158,7 +158,7 @@ def test_what_the_model_sees_does_not_depend_on_the_cache(tmp_path, monkeypatch,
         (1.0, None, 2),  # not known while looking at them
         (0.0, None, 1),
     ):
-        monkeypatch.setattr(reader, "_threads", lambda threads=threads: threads)
+        monkeypatch.setattr(reader, "threads", lambda threads=threads: threads)
         reader.pool.cache_clear()
         bundle = load(DataConfig(path=str(folder), cache_gib=cache_gib), pictures=pictures)
         prepared, spec = preprocessing.fit(bundle, options, cache_gib=cache_gib)

@@ -10,11 +10,11 @@ import os
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from bmcli.cores import available_cores
+from bmcli.data.readers._window import windowed
 
 Answer = TypeVar("Answer")
 IDLE_SECONDS = 30.0
@@ -31,34 +31,32 @@ def in_order(work: Callable[..., Answer], tasks: Iterable[tuple[Any, ...]]) -> I
     from loky.process_executor import BrokenProcessPool
 
     workers = available_cores()
-    running: deque[tuple[tuple[Any, ...], Any]] = deque()
     executor: Any = get_reusable_executor(workers, timeout=IDLE_SECONDS, initializer=_begin)
     broken = False
 
-    def finished() -> Answer:
+    def begin(task: tuple[Any, ...]) -> Callable[[], Answer]:
         nonlocal broken
-        task, future = running.popleft()
-        if future is not None:
-            try:
-                answer: Answer = future.result()
-            except BrokenProcessPool:
-                broken = True
-            else:
-                return answer
-        return work(*task)
-
-    for task in tasks:
-        future = None
+        future: Any = None
         if not broken:
             try:
                 future = executor.submit(work, *task)
             except BrokenProcessPool:
                 broken = True
-        running.append((task, future))
-        if len(running) >= 3 * workers or broken:
-            yield finished()
-    while running:
-        yield finished()
+
+        def answer() -> Answer:
+            nonlocal broken
+            if future is not None:
+                try:
+                    found: Answer = future.result()
+                except BrokenProcessPool:
+                    broken = True
+                else:
+                    return found
+            return work(*task)
+
+        return answer
+
+    yield from windowed(begin, tasks, 3 * workers)
 
 
 def _begin() -> None:

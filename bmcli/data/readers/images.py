@@ -17,31 +17,24 @@ What `decode` does, in this order:
 
 from __future__ import annotations
 
-import hashlib
 import io
-import itertools
-import math
 import os
 import stat
 import struct
 import threading
 import warnings
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from bmcli.cores import available_cores
-from bmcli.data.bundle import Decoded
-from bmcli.data.readers._processes import in_order
 from bmcli.errors import DataError, Place, Problem
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
@@ -58,20 +51,12 @@ _one_large = threading.Lock()
 DRAFT = 1.5
 """A JPEG reduced on the way keeps this many times the wanted size: what the decoder leaves out is then beyond
 what the resizing would keep. It differs by about one grey level in 255 from resizing the whole picture."""
-CHUNK = 128
-"""Files looked at in one go, at most: many are so small that handing them round would cost more."""
-CHUNK_BYTES = 2**20
-"""Bytes of pictures decoded in one go while looking."""
 SMALL_BYTES, SOME = 3 * 2**10, 8
 """Where some files are smaller on average, one thread decodes them faster than several, which would wait for
 the interpreter's lock after each of the many short calls."""
-MANY = 5_000
-"""So many files are worth the third of a second that processes take to start."""
-GUESSED_FROM = 16
-"""How many pictures say what the others are probably like."""
-LARGEST_AS_IT_IS = 128 * 128
-"""Pixels up to which pictures of one size are kept as they are where no size is wanted: larger ones are
-seldom trained on unreduced."""
+TURN = 32
+"""Files that a thread decodes in one turn, at most: fewer would cost more to hand round, and the last of
+more would be waited for."""
 
 # Pillow warns of a large picture on the way to our own, stricter refusal.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -89,11 +74,11 @@ def decode(
     """
     name = source if isinstance(source, str) else "image"
     try:
-        data = _read(source) if isinstance(source, str) else source
-        with _plain_jpeg(data, size) or _opened(data) as image, _room_for(image):
-            return _as_array(image, size, channels)
-    except _FAILURES as error:
-        problem = Problem(_reason(error), Place(name))
+        data = read(source) if isinstance(source, str) else source
+        with opened(data, size) as image:
+            return as_array(image, size, channels)
+    except FAILURES as error:
+        problem = Problem(reason(error), Place(name))
         raise DataError(f"{name}: {problem.message}", problems=(problem,)) from error
 
 
@@ -117,7 +102,7 @@ def decode_into(pictures: np.ndarray, paths: Sequence[str], positions: np.ndarra
     if sum(map(_bytes, paths[:SOME])) < SMALL_BYTES * len(paths[:SOME]):
         return work(range(len(paths)))
     # A batch is fewer files than the threads would take at once; two turns each even out the large ones.
-    step = min(CHUNK // 4, -(-len(paths) // (2 * _threads())) or 1)
+    step = min(TURN, -(-len(paths) // (2 * threads())) or 1)
     chunks = [range(start, min(start + step, len(paths))) for start in range(0, len(paths), step)]
     return {i: what for problems in pool().map(work, chunks) for i, what in problems.items()}
 
@@ -140,7 +125,7 @@ def spread(count: int, chosen: int) -> np.ndarray:
 @cache
 def pool() -> ThreadPoolExecutor:
     """The threads that decode; Pillow releases the interpreter's lock while it does."""
-    return ThreadPoolExecutor(_threads(), thread_name_prefix="bm-decode")
+    return ThreadPoolExecutor(threads(), thread_name_prefix="bm-decode")
 
 
 def _bytes(path: str) -> int:
@@ -150,202 +135,12 @@ def _bytes(path: str) -> int:
         return 0
 
 
-def _threads() -> int:
+def threads() -> int:
+    """How many decode at once."""
     return min(32, available_cores())
 
 
-@dataclass(frozen=True)
-class Probe:
-    """What a look at N files found.
-
-    sizes: int32 [N, 2], height and width as shown (EXIF turned), 0 where unusable; grey: bool [N], whether
-    the file holds no colour; digests: SHA-256 of the N files' bytes, 32 bytes each, b"" where unreadable;
-    problems: position -> what is wrong; decoded: the pictures, where they were decoded as wanted.
-    """
-
-    sizes: np.ndarray
-    grey: np.ndarray
-    digests: tuple[bytes, ...]
-    problems: dict[int, str]
-    decoded: Decoded | None = None
-
-
-@dataclass(frozen=True)
-class Wish:
-    """How pictures will be wanted: size (height, width) and channels as in `decode`, but None for what all of
-    them have in common. cache_bytes: so many are kept."""
-
-    size: tuple[int, int] | None = None
-    channels: Literal[1, 3] | None = None
-    cache_bytes: int = 0
-
-
-def probe(
-    paths: Sequence[str], *, wish: Wish | None = None, progress: Callable[[int, int], None] | None = None
-) -> Probe:
-    """Read and decode every file once, in threads, and say which cannot be used.
-
-    With a wish that can be foreseen, pictures are decoded as wanted, so that those kept need not be decoded
-    again. Else JPEGs are decoded at an eighth of their size: that reads the whole file and so finds a
-    truncated one, but takes a fraction of the time. progress: called with (files done, files) now and then.
-    """
-    shape = _foreseen(paths, wish) if wish is not None else None
-    decoded = _with_room(len(paths), shape, wish.cache_bytes) if wish is not None and shape else None
-    alike = wish is not None and wish.size is None
-    sizes = np.zeros((len(paths), 2), np.int32)
-    grey = np.zeros(len(paths), bool)
-    digests: list[bytes] = []
-    problems: dict[int, str] = {}
-    step = max(1, min(CHUNK, CHUNK_BYTES // math.prod(shape))) if shape is not None else CHUNK
-
-    def tasks() -> Iterator[tuple[Sequence[str], tuple[int, int, Literal[1, 3]] | None, np.ndarray]]:
-        for start in range(0, len(paths), step):
-            some = slice(start, start + step)
-            kept = decoded.rows[some] >= 0 if decoded is not None else np.zeros(0, bool)
-            yield paths[some], shape if decoded is not None else None, kept
-
-    for found in in_order(_look_at, tasks()) if len(paths) >= MANY else _in_threads(_look_at, tasks()):
-        start, end = len(digests), len(digests) + len(found.digests)
-        sizes[start:end], grey[start:end] = found.sizes, found.grey
-        problems |= {start + i: what for i, what in found.problems.items()}
-        digests += found.digests
-        if decoded is not None:
-            usable = [i for i in range(start, end) if i not in problems]
-            if alike and (sizes[usable] != decoded.size).any():
-                decoded = None
-            elif found.pictures is not None:
-                rows = decoded.rows[usable]
-                decoded.pictures[rows[rows >= 0]] = found.pictures
-                decoded.sums[usable] = found.sums
-        if progress is not None:
-            progress(end, len(paths))
-    return Probe(sizes, grey, tuple(digests), problems, decoded)
-
-
-def _in_threads(work: Callable[..., _Looks], tasks: Iterable[tuple[Any, ...]]) -> Iterator[_Looks]:
-    """`work(*task)` of each task, in their order; a few ahead, for their pictures take memory."""
-    running: deque[Future[_Looks]] = deque()
-    for task in tasks:
-        running.append(pool().submit(work, *task))
-        if len(running) >= 3 * _threads():
-            yield running.popleft().result()
-    while running:
-        yield running.popleft().result()
-
-
-def _foreseen(paths: Sequence[str], wish: Wish) -> tuple[int, int, Literal[1, 3]] | None:
-    """Height, width and channels that the pictures will probably be wanted in, or None."""
-    some = [paths[i] for i in spread(len(paths), GUESSED_FROM)]
-    size = wish.size
-    if size is None:
-        sizes = {look.size for look in map(_look, some) if look.problem is None}
-        if len(sizes) != 1:
-            return None
-        size = sizes.pop()
-        if size[0] * size[1] > LARGEST_AS_IT_IS:
-            return None
-    return *size, wish.channels or (1 if without_colour(some, at_most=GUESSED_FROM) else 3)
-
-
-def kept_rows(count: int, kept: int) -> np.ndarray:
-    """int64 [count]: the row of each picture where `kept` of them, evenly spread, are kept; else -1."""
-    rows = np.full(count, -1)
-    rows[spread(count, kept)] = np.arange(min(count, kept))
-    return rows
-
-
-def sums(pictures: np.ndarray) -> np.ndarray:
-    """Sums of each picture's pixels and of their squares: uint64 [n, 2, channels].
-
-    pictures: uint8 [n, height, width, channels].
-    """
-    count, height, width, channels = pictures.shape
-    lines = pictures.reshape(count, height, width * channels)
-    totals = np.zeros((count, 2, width * channels))
-    few = max(1, 2**17 // max(lines[:1].size, 1))  # in float32 they still fit into the cache
-    for first, top in itertools.product(range(0, count, few), range(0, height, 256)):
-        # 256 squares of 255 are still exact in float32, and whatever fits into memory is in float64.
-        wide = lines[first : first + few, top : top + 256].astype(np.float32)
-        totals[first : first + few, 0] += wide.sum(axis=1)
-        totals[first : first + few, 1] += np.einsum("nij,nij->nj", wide, wide)
-    return totals.astype(np.uint64).reshape(count, 2, width, channels).sum(axis=2)
-
-
-def _with_room(count: int, shape: tuple[int, int, Literal[1, 3]], cache_bytes: int) -> Decoded:
-    """For `count` pictures, of which as many are kept as fit. Memory that is not written to is not taken."""
-    kept = min(count, cache_bytes // math.prod(shape))
-    pictures = np.empty((kept, *shape), np.uint8)
-    return Decoded(pictures, kept_rows(count, kept), np.zeros((count, 2, shape[2]), np.uint64))
-
-
-@dataclass(frozen=True)
-class _Looks:
-    """What n files hold: sizes, grey, digests and problems as in Probe.
-
-    Of the usable ones, where pictures were wanted: sums uint64 [m, 2, channels] and those pictures to be
-    kept, uint8 [k, height, width, channels].
-    """
-
-    sizes: np.ndarray
-    grey: np.ndarray
-    digests: list[bytes]
-    problems: dict[int, str]
-    sums: np.ndarray | None = None
-    pictures: np.ndarray | None = None
-
-
-@dataclass
-class _Look:
-    size: tuple[int, int] = (0, 0)
-    grey: bool = False
-    digest: bytes = b""
-    problem: str | None = None
-    picture: np.ndarray | None = None
-
-
-def _look_at(paths: Sequence[str], wanted: tuple[int, int, Literal[1, 3]] | None, kept: np.ndarray) -> _Looks:
-    """wanted: (height, width, channels) to decode as, if at all; kept: bool [n], which to hand back."""
-    looks = [_look(path, wanted) for path in paths]
-    there = [look.picture for look in looks if look.picture is not None]
-    usable = [look.picture is not None for look in looks]
-    found = _Looks(
-        np.array([look.size for look in looks], np.int32),
-        np.array([look.grey for look in looks]),
-        [look.digest for look in looks],
-        {i: look.problem for i, look in enumerate(looks) if look.problem is not None},
-    )
-    if not there:
-        return found
-    pictures = np.stack(there)
-    return replace(found, sums=sums(pictures), pictures=pictures[kept[usable]])
-
-
-def _look(path: str, wanted: tuple[int, int, Literal[1, 3]] | None = None) -> _Look:
-    """What the file holds; where `wanted` says how, decoded."""
-    try:
-        data = _read(path)
-    except _FAILURES as error:
-        return _Look(problem=_reason(error))
-    digest = hashlib.sha256(data).digest()
-    picture = None
-    try:
-        with _plain_jpeg(data, wanted[:2] if wanted else (1, 1)) or _opened(data) as image, _room_for(image):
-            width, height = image.size
-            grey = _is_grey(image)
-            if wanted is not None:
-                picture = _as_array(image, wanted[:2], wanted[2])
-            else:
-                image.draft(image.mode, (1, 1))
-                image.load()
-            if _orientation(image) in _ON_ITS_SIDE:
-                width, height = height, width
-    except _FAILURES as error:
-        return _Look(digest=digest, problem=_reason(error))
-    return _Look((height, width), grey, digest, picture=picture)
-
-
-# What Pillow's decoders raise for files that are damaged in one way or another.
-_FAILURES = (
+FAILURES = (
     OSError,
     SyntaxError,
     ValueError,
@@ -361,6 +156,7 @@ _FAILURES = (
     struct.error,
     zlib.error,
 )
+"""What Pillow's decoders raise for files that are damaged in one way or another."""
 _ORIENTATION = 0x0112
 _ON_ITS_SIDE = (5, 6, 7, 8)
 _TURNS = {
@@ -383,7 +179,8 @@ class _Unusable(ValueError):
     """A refusal of our own; its text is the reason."""
 
 
-def _read(path: str) -> bytes:
+def read(path: str) -> bytes:
+    """The bytes of a regular file of no more than MAX_BYTES; one of FAILURES where there is none."""
     try:
         file = os.open(path, _HOW)
     except FileNotFoundError:
@@ -428,7 +225,17 @@ def _plain_jpeg(data: bytes, size: tuple[int, int] | None) -> Image.Image | None
     return Image.fromarray(array[:, :, 0] if colours == "Gray" else array)
 
 
-def _opened(data: bytes) -> Image.Image:
+@contextmanager
+def opened(data: bytes, size: tuple[int, int] | None) -> Iterator[Image.Image]:
+    """The picture in a file's bytes, to be decoded in this size (None: its own) while it is open.
+
+    One of FAILURES where there is no usable one, on the way in or while it is decoded.
+    """
+    with _plain_jpeg(data, size) or _by_pillow(data) as image, _room_for(image):
+        yield image
+
+
+def _by_pillow(data: bytes) -> Image.Image:
     if not data:
         raise _Unusable("the file is empty")
     image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -443,11 +250,12 @@ def _room_for(image: Image.Image) -> AbstractContextManager[object]:
     return _one_large if large else nullcontext()
 
 
-def _as_array(image: Image.Image, size: tuple[int, int] | None, channels: Literal[1, 3] | None) -> np.ndarray:
-    grey = _is_grey(image)
+def as_array(image: Image.Image, size: tuple[int, int] | None, channels: Literal[1, 3] | None) -> np.ndarray:
+    """uint8 [height, width, channels] of an opened picture, as `decode` would give it."""
+    grey = is_grey(image)
     box = None
     if size is not None:
-        height, width = size[::-1] if _orientation(image) in _ON_ITS_SIDE else size
+        height, width = size[::-1] if on_its_side(image) else size
         drafted = image.draft(image.mode, (int(DRAFT * width), int(DRAFT * height)))
         # Halving 375 lines gives 188, of which the last is a half: `box` leaves that half out.
         box = drafted[1] if drafted else None
@@ -479,6 +287,11 @@ def eight_bits(image: Image.Image) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)  # which would copy a photo for nothing
 
 
+def on_its_side(image: Image.Image) -> bool:
+    """Whether its file has height and width the other way round than it is shown."""
+    return _orientation(image) in _ON_ITS_SIDE
+
+
 def _orientation(image: Image.Image) -> int:
     """What EXIF or XMP says, else 1 (upright). Most files have neither, and looking takes time."""
     if not any(key in image.info for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")):
@@ -487,14 +300,16 @@ def _orientation(image: Image.Image) -> int:
     return found if isinstance(found, int) else 1
 
 
-def _is_grey(image: Image.Image) -> bool:
+def is_grey(image: Image.Image) -> bool:
+    """Whether the file holds no colour, by its mode and palette."""
     if image.mode == "P":
         palette = np.frombuffer(bytes(image.getpalette("RGB") or b""), np.uint8).reshape(-1, 3)
         return bool((palette == palette[:, :1]).all())
     return image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """One of FAILURES in words."""
     if isinstance(error, _Unusable):
         return str(error)
     if isinstance(error, UnidentifiedImageError):

@@ -1,0 +1,224 @@
+"""A look at a whole folder of pictures, before anything is trained on them.
+
+`probe` reads every file once and says which cannot be used, how large each picture is, whether it has
+colour, and which bytes it is made of. Where the pictures are wanted in a size and colour that can be
+foreseen, they are decoded so on the way, and as many as there is memory for are kept, with the sums that
+scaling them needs: so an experiment decodes those once and not twice. How one picture is decoded, `images`
+knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from bmcli.data.bundle import Decoded
+from bmcli.data.readers import images
+from bmcli.data.readers._processes import in_order
+from bmcli.data.readers._window import windowed
+
+CHUNK = 128
+"""Files looked at in one go, at most: many are so small that handing them round would cost more."""
+CHUNK_BYTES = 2**20
+"""Bytes of pictures decoded in one go while looking."""
+MANY = 5_000
+"""So many files are worth the third of a second that processes take to start."""
+GUESSED_FROM = 16
+"""How many pictures say what the others are probably like."""
+LARGEST_AS_IT_IS = 128 * 128
+"""Pixels up to which pictures of one size are kept as they are where no size is wanted: larger ones are
+seldom trained on unreduced."""
+
+
+_Task: TypeAlias = tuple[Sequence[str], tuple[int, int, Literal[1, 3]] | None, np.ndarray]
+"""What `_look_at` takes."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a look at N files found.
+
+    sizes: int32 [N, 2], height and width as shown (EXIF turned), 0 where unusable; grey: bool [N], whether
+    the file holds no colour; digests: SHA-256 of the N files' bytes, 32 bytes each, b"" where unreadable;
+    problems: position -> what is wrong; decoded: the pictures, where they were decoded as wanted.
+    """
+
+    sizes: np.ndarray
+    grey: np.ndarray
+    digests: tuple[bytes, ...]
+    problems: dict[int, str]
+    decoded: Decoded | None = None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How pictures will be wanted: size (height, width) and channels as in `images.decode`, but None for
+    what all of them have in common. cache_bytes: so many are kept."""
+
+    size: tuple[int, int] | None = None
+    channels: Literal[1, 3] | None = None
+    cache_bytes: int = 0
+
+
+def probe(
+    paths: Sequence[str], *, wish: Wish | None = None, progress: Callable[[int, int], None] | None = None
+) -> Probe:
+    """Read and decode every file once, in threads or processes, and say which cannot be used.
+
+    With a wish that can be foreseen, pictures are decoded as wanted, so that those kept need not be decoded
+    again. Else JPEGs are decoded at an eighth of their size: that reads the whole file and so finds a
+    truncated one, but takes a fraction of the time. progress: called with (files done, files) now and then.
+    """
+    shape = _foreseen(paths, wish) if wish is not None else None
+    decoded = _with_room(len(paths), shape, wish.cache_bytes) if wish is not None and shape else None
+    alike = wish is not None and wish.size is None
+    sizes = np.zeros((len(paths), 2), np.int32)
+    grey = np.zeros(len(paths), bool)
+    digests: list[bytes] = []
+    problems: dict[int, str] = {}
+    step = max(1, min(CHUNK, CHUNK_BYTES // math.prod(shape))) if shape is not None else CHUNK
+
+    def tasks() -> Iterator[_Task]:
+        for start in range(0, len(paths), step):
+            some = slice(start, start + step)
+            kept = decoded.rows[some] >= 0 if decoded is not None else np.zeros(0, bool)
+            yield paths[some], shape if decoded is not None else None, kept
+
+    for found in in_order(_look_at, tasks()) if len(paths) >= MANY else _in_threads(tasks()):
+        start, end = len(digests), len(digests) + len(found.digests)
+        sizes[start:end], grey[start:end] = found.sizes, found.grey
+        problems |= {start + i: what for i, what in found.problems.items()}
+        digests += found.digests
+        if decoded is not None:
+            usable = [i for i in range(start, end) if i not in problems]
+            if alike and (sizes[usable] != decoded.size).any():
+                decoded = None
+            elif found.pictures is not None:
+                rows = decoded.rows[usable]
+                decoded.pictures[rows[rows >= 0]] = found.pictures
+                decoded.sums[usable] = found.sums
+        if progress is not None:
+            progress(end, len(paths))
+    return Probe(sizes, grey, tuple(digests), problems, decoded)
+
+
+def _in_threads(tasks: Iterable[_Task]) -> Iterator[_Looks]:
+    """The looks of each task, in their order; a few ahead, for their pictures take memory."""
+    return windowed(lambda task: images.pool().submit(_look_at, *task).result, tasks, 3 * images.threads())
+
+
+def _foreseen(paths: Sequence[str], wish: Wish) -> tuple[int, int, Literal[1, 3]] | None:
+    """Height, width and channels that the pictures will probably be wanted in, or None."""
+    some = [paths[i] for i in images.spread(len(paths), GUESSED_FROM)]
+    size = wish.size
+    if size is None:
+        sizes = {look.size for look in map(_look, some) if look.problem is None}
+        if len(sizes) != 1:
+            return None
+        size = sizes.pop()
+        if size[0] * size[1] > LARGEST_AS_IT_IS:
+            return None
+    return *size, wish.channels or (1 if images.without_colour(some, at_most=GUESSED_FROM) else 3)
+
+
+def kept_rows(count: int, kept: int) -> np.ndarray:
+    """int64 [count]: the row of each picture where `kept` of them, evenly spread, are kept; else -1."""
+    rows = np.full(count, -1)
+    rows[images.spread(count, kept)] = np.arange(min(count, kept))
+    return rows
+
+
+def sums(pictures: np.ndarray) -> np.ndarray:
+    """Sums of each picture's pixels and of their squares: uint64 [n, 2, channels].
+
+    pictures: uint8 [n, height, width, channels].
+    """
+    count, height, width, channels = pictures.shape
+    lines = pictures.reshape(count, height, width * channels)
+    totals = np.zeros((count, 2, width * channels))
+    few = max(1, 2**17 // max(lines[:1].size, 1))  # in float32 they still fit into the cache
+    for first, top in itertools.product(range(0, count, few), range(0, height, 256)):
+        # 256 squares of 255 are still exact in float32, and whatever fits into memory is in float64.
+        wide = lines[first : first + few, top : top + 256].astype(np.float32)
+        totals[first : first + few, 0] += wide.sum(axis=1)
+        totals[first : first + few, 1] += np.einsum("nij,nij->nj", wide, wide)
+    return totals.astype(np.uint64).reshape(count, 2, width, channels).sum(axis=2)
+
+
+def _with_room(count: int, shape: tuple[int, int, Literal[1, 3]], cache_bytes: int) -> Decoded:
+    """For `count` pictures, of which as many are kept as fit. Memory that is not written to is not taken."""
+    kept = min(count, cache_bytes // math.prod(shape))
+    pictures = np.empty((kept, *shape), np.uint8)
+    return Decoded(pictures, kept_rows(count, kept), np.zeros((count, 2, shape[2]), np.uint64))
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """What n files hold: sizes, grey, digests and problems as in Probe.
+
+    Of the usable ones, where pictures were wanted: sums uint64 [m, 2, channels] and those pictures to be
+    kept, uint8 [k, height, width, channels].
+    """
+
+    sizes: np.ndarray
+    grey: np.ndarray
+    digests: list[bytes]
+    problems: dict[int, str]
+    sums: np.ndarray | None = None
+    pictures: np.ndarray | None = None
+
+
+@dataclass
+class _Look:
+    size: tuple[int, int] = (0, 0)
+    grey: bool = False
+    digest: bytes = b""
+    problem: str | None = None
+    picture: np.ndarray | None = None
+
+
+def _look_at(paths: Sequence[str], wanted: tuple[int, int, Literal[1, 3]] | None, kept: np.ndarray) -> _Looks:
+    """wanted: (height, width, channels) to decode as, if at all; kept: bool [n], which to hand back."""
+    looks = [_look(path, wanted) for path in paths]
+    there = [look.picture for look in looks if look.picture is not None]
+    usable = [look.picture is not None for look in looks]
+    found = _Looks(
+        np.array([look.size for look in looks], np.int32),
+        np.array([look.grey for look in looks]),
+        [look.digest for look in looks],
+        {i: look.problem for i, look in enumerate(looks) if look.problem is not None},
+    )
+    if not there:
+        return found
+    pictures = np.stack(there)
+    return replace(found, sums=sums(pictures), pictures=pictures[kept[usable]])
+
+
+def _look(path: str, wanted: tuple[int, int, Literal[1, 3]] | None = None) -> _Look:
+    """What the file holds; where `wanted` says how, decoded."""
+    try:
+        data = images.read(path)
+    except images.FAILURES as error:
+        return _Look(problem=images.reason(error))
+    digest = hashlib.sha256(data).digest()
+    picture = None
+    try:
+        with images.opened(data, wanted[:2] if wanted else (1, 1)) as image:
+            width, height = image.size
+            grey = images.is_grey(image)
+            if wanted is not None:
+                picture = images.as_array(image, wanted[:2], wanted[2])
+            else:
+                image.draft(image.mode, (1, 1))
+                image.load()
+            if images.on_its_side(image):
+                width, height = height, width
+    except images.FAILURES as error:
+        return _Look(digest=digest, problem=images.reason(error))
+    return _Look((height, width), grey, digest, picture=picture)
