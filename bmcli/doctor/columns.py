@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli.data.bundle import Table
+from bmcli.doctor.findings import Finding
+
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Table, Task
+    from bmcli.data.bundle import DataBundle, Task
 
 SUSPICIOUS = 0.995
 """A column that alone predicts the target so well (accuracy, or R²) is probably made from it."""
@@ -25,6 +28,26 @@ class OddColumn:
     column: str
     what: str
     share: float
+
+
+def of_columns(bundle: DataBundle) -> list[Finding]:
+    """Of the training split. What reading left out is not in it: a note tells that already."""
+    assert isinstance(bundle.train.examples, Table)
+    said = {
+        "constant": ("note", "has one value only"),
+        "mostly missing": ("warning", "is missing in {share:.0%} of the rows"),
+        "one value per row": ("warning", "has {share:.0%} distinct values: an identifier?"),
+        "gives the target away": (
+            "problem",
+            "predicts the target all by itself ({share:.3f}): is it known before the answer is?",
+        ),
+    }
+    found = []
+    for odd in odd_columns(bundle.train.examples, bundle.train.targets, bundle.task):
+        severity, text = said[odd.what]
+        message = f"column '{odd.column}' {text.format(share=odd.share)}"
+        found.append(Finding(odd.what, severity, message, len(bundle.train)))
+    return found
 
 
 def odd_columns(table: Table, targets: np.ndarray, task: Task) -> list[OddColumn]:

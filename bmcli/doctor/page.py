@@ -12,7 +12,8 @@ from markupsafe import Markup
 from bmcli.report.page import rendered
 
 if TYPE_CHECKING:
-    from bmcli.doctor.examine import Examined, Example, Finding
+    from bmcli.doctor.examine import Examined
+    from bmcli.doctor.findings import Example, Finding
 
 MOST_SHOWN = 30
 _LONGEST_TEXT = 200

@@ -10,9 +10,10 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+
+from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, Pair, of_pairs
 
 SHINGLE = 3
 BOTTOM = 16
@@ -25,20 +26,31 @@ _WORD = re.compile(r"\w+")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two positions, the first the smaller; exact: every character is equal; how: 'same', 'spelled otherwise'
-    (case, spacing, punctuation) or 'reworded'; likeness: Jaccard's index."""
-
-    first: int
-    second: int
-    exact: bool
-    how: str
-    likeness: float
+def of_texts(every: Gathered, texts: Sequence[str], max_length: int) -> list[Finding]:
+    """max_length: words that the model reads."""
+    found = of_pairs(every, same_texts(texts), "texts")
+    words = np.array([len(text.split()) for text in texts])
+    longer = int((words > max_length).sum())
+    if longer:
+        share = longer / len(words)
+        message = (
+            f"{share:.0%} of the texts have more words than the model reads (preprocessing.text.max_length: "
+            f"{max_length}); the longest has {words.max():,}"
+        )
+        found.append(Finding("length", "warning" if share > 0.1 else "note", message, longer))
+    short = np.flatnonzero(words < 3)
+    if len(short):
+        examples = tuple(every.example((int(i),), "short") for i in short[:MOST_EXAMPLES])
+        message = f"{len(short):,} texts have fewer than 3 words"
+        found.append(Finding("short", "note", message, len(short), examples))
+    return found
 
 
 def same_texts(texts: Sequence[str]) -> list[Pair]:
-    """Pairs of equal texts, each with one it equals: of n copies at least n - 1 pairs."""
+    """Pairs of equal texts, each with one it equals: of n copies at least n - 1 pairs.
+
+    Those that are not exact are 'spelled otherwise' (case, spacing, punctuation) or 'reworded'.
+    """
     words = [_WORD.findall(text.casefold()) for text in texts]
     found: dict[tuple[int, int], Pair] = {}
     seen: dict[str, int] = {}
@@ -46,18 +58,17 @@ def same_texts(texts: Sequence[str]) -> list[Pair]:
     for i, text in enumerate(texts):
         form = " ".join(words[i]) or text.strip()
         if text in seen:
-            found[seen[text], i] = Pair(seen[text], i, True, "same", 1.0)
+            found[seen[text], i] = Pair(seen[text], i, True, "same")
         elif form in forms:
-            found[forms[form], i] = Pair(forms[form], i, False, "spelled otherwise", 1.0)
+            found[forms[form], i] = Pair(forms[form], i, False, "spelled otherwise")
         seen.setdefault(text, i)
         forms.setdefault(form, i)
     kept = sorted(forms.values())
     hashes = _Hashes()
     sets = {i: _shingles(words[i], hashes) for i in kept}
     for first, second in sorted(_candidates(sets)):
-        likeness = _jaccard(sets[first], sets[second])
-        if likeness >= LEAST:
-            found[first, second] = Pair(first, second, False, "reworded", likeness)
+        if _jaccard(sets[first], sets[second]) >= LEAST:
+            found[first, second] = Pair(first, second, False, "reworded")
     return [found[key] for key in sorted(found)]
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from bmcli.doctor.pictures import SIDE, blank, same_pictures
+from bmcli.doctor.overlay import SIDE, same_pictures
+from bmcli.doctor.pictures import blank
 from bmcli.doctor.texts import same_texts
 
 

@@ -109,6 +109,7 @@ def test_of_tables(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[st
     assert "'leak'" in found["gives the target away"]["message"]
     notes = " ".join(one["message"] for one in document["findings"] if one["check"] == "reading")
     assert "'same'" in notes, "which is left out while reading"
+    assert "constant" not in found, "it is not told twice"
     assert "'code'" in found["one value per row"]["message"]
     assert found["balance"]["severity"] == "warning" and found["duplicates"]["count"] == 1
 

@@ -1,0 +1,42 @@
+"""Classes that are rare, or much rarer than others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bmcli.doctor.findings import Finding
+
+if TYPE_CHECKING:
+    from bmcli.data.bundle import DataBundle
+
+UNBALANCED = 10
+"""So many times as frequent is the largest class as the smallest, from where it is said."""
+FEW = 10
+"""Training examples of a class, below which it is said."""
+
+
+def of_balance(bundle: DataBundle) -> list[Finding]:
+    """Of the training split; nothing in a regression."""
+    if bundle.task == "regression":
+        return []
+    targets = bundle.train.targets
+    if bundle.task == "multilabel":
+        counts = np.asarray(targets.sum(axis=0), int)
+    else:
+        counts = np.bincount(targets, minlength=len(bundle.classes))
+    most, least = int(counts.argmax()), int(counts.argmin())
+    found = []
+    if counts[most] >= UNBALANCED * max(int(counts[least]), 1):
+        message = (
+            f"'{bundle.classes[most]}' has {counts[most]:,} training examples, '{bundle.classes[least]}' "
+            f"{counts[least]:,}: look at recall per class, not at accuracy"
+        )
+        found.append(Finding("balance", "warning", message, int(counts[least])))
+    rare = [f"'{bundle.classes[i]}' ({counts[i]})" for i in np.flatnonzero(counts < FEW)]
+    if rare:
+        shown = ", ".join(rare[:10]) + (", …" if len(rare) > 10 else "")
+        message = f"fewer than {FEW} training examples: {shown}"
+        found.append(Finding("few", "warning", message, len(rare)))
+    return found

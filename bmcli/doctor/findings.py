@@ -1,0 +1,125 @@
+"""What a finding is, all examples that findings are about, and what is said of pairs of equal ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from bmcli.data.bundle import DataBundle
+
+SPLITS = ("train", "validation", "test")
+MOST_EXAMPLES = 10_000
+"""Of a finding, so many examples are kept."""
+TOLERANCE = 1e-3
+"""Numbers count as the same when they differ by no more than this part of their spread."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One or two examples that a finding is about. positions: in `Gathered`; detail: what of them."""
+
+    ids: tuple[str, ...]
+    splits: tuple[str, ...]
+    detail: str
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """severity: 'problem' (figures will mislead), 'warning' (look at it) or 'note'. count: of all examples
+    it is about, of which `examples` are the first."""
+
+    check: str
+    severity: str
+    message: str
+    count: int
+    examples: tuple[Example, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Strict JSON data."""
+        examples = [{"ids": list(e.ids), "splits": list(e.splits), "detail": e.detail} for e in self.examples]
+        return {
+            "check": self.check,
+            "severity": self.severity,
+            "message": self.message,
+            "count": self.count,
+            "examples": examples,
+        }
+
+
+class Gathered:
+    """Every split's examples one after the other, with where each is from.
+
+    examples: per split. ids, split_of, targets: of each example; a position is one in these.
+    """
+
+    def __init__(self, bundle: DataBundle) -> None:
+        there = [(name, split) for name in SPLITS if (split := bundle.split(name)) is not None]  # type: ignore[arg-type]
+        self.bundle = bundle
+        self.examples = [split.examples for _, split in there]
+        self.ids = tuple(name for _, split in there for name in split.ids)
+        self.split_of = [name for name, split in there for _ in split.ids]
+        self.targets = np.concatenate([split.targets for _, split in there])
+        self._spread = float(self.targets.std()) if len(self.targets) else 0.0
+
+    def example(self, positions: Sequence[int], detail: str) -> Example:
+        """One or two examples to show."""
+        return Example(
+            tuple(self.ids[i] for i in positions),
+            tuple(self.split_of[i] for i in positions),
+            detail,
+            tuple(positions),
+        )
+
+    def labelled_alike(self, pair: Pair) -> bool:
+        """Whether their targets are the same; in a regression, where the pair is not exact, nearly."""
+        ones, others = self.targets[pair.first], self.targets[pair.second]
+        if self.bundle.task == "regression" and not pair.exact:
+            return bool(np.abs(ones - others) <= TOLERANCE * self._spread)
+        return bool(np.all(ones == others))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two positions, the first the smaller; exact: every pixel, character or cell is equal; how: 'same', or
+    what was done to one of them: 'flipped', 'reworded', 'rounded', …"""
+
+    first: int
+    second: int
+    exact: bool
+    how: str
+
+
+def of_pairs(every: Gathered, pairs: Sequence[Pair], unit: str) -> list[Finding]:
+    """Findings about equal examples: across splits, with different labels, and the rest."""
+    across, contradicting, within = [], [], []
+    for pair in pairs:
+        how = "equal" if pair.exact else pair.how
+        first, second = pair.first, pair.second
+        same = every.labelled_alike(pair)
+        labels = "" if same else ", labelled differently"
+        example = every.example((first, second), how + labels)
+        if every.split_of[first] != every.split_of[second]:
+            across.append((pair.exact, example))
+        elif not same:
+            contradicting.append((pair.exact, example))
+        else:
+            within.append((pair.exact, example))
+    found = []
+    for check, severity, what, listed in (
+        ("duplicates across splits", "problem", "in two splits: figures will flatter", across),
+        ("contradictions", "problem", "in one split, labelled differently", contradicting),
+        ("duplicates", "note", "in one split", within),
+    ):
+        if listed:
+            exact = sum(is_exact for is_exact, _ in listed)
+            listed.sort(key=lambda entry: not entry[0])
+            pairs_of = f"{len(listed):,} pair{'s' if len(listed) > 1 else ''} of {unit}"
+            message = f"{pairs_of} {what} ({exact:,} equal, {len(listed) - exact:,} nearly)"
+            examples = tuple(example for _, example in listed[:MOST_EXAMPLES])
+            found.append(Finding(check, severity, message, len(listed), examples))
+    return found
