@@ -46,8 +46,9 @@ def token_mask(tokens: Any) -> Any:
     return ops.not_equal(tokens, 0)
 
 
-def masked_pooling(states: Any, mask: Any, how: Literal["mean", "max"]) -> Any:
-    """One vector per text: the mean or maximum of the states under the mask; zeros where there are none.
+def masked_pooling(states: Any, mask: Any, how: Literal["mean", "max", "sqrt"]) -> Any:
+    """One vector per text: the mean or maximum of the states under the mask, or ('sqrt') their sum over the
+    square root of their number, which keeps the size of random ones; zeros where there are none.
 
     states: [batch, length, n]; mask: bool [batch, length]. Returns [batch, n], float32: in bfloat16 a sum
     over hundreds of tokens would keep two digits.
@@ -58,6 +59,8 @@ def masked_pooling(states: Any, mask: Any, how: Literal["mean", "max"]) -> Any:
     used = ops.expand_dims(ops.cast(mask, "float32"), -1)
     if how == "mean":
         return ops.sum(states * used, axis=1) / ops.maximum(ops.sum(used, axis=1), 1.0)
+    if how == "sqrt":
+        return ops.sum(states * used, axis=1) / ops.sqrt(ops.maximum(ops.sum(used, axis=1), 1.0))
     lowest = (used - 1.0) * 1e9
     # The maximum over nothing would be that -1e9: a text without tokens gives zeros instead.
     return ops.max(states * used + lowest, axis=1) * ops.max(used, axis=1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from bmcli.models import Model
-from bmcli.models._frame import token_mask
+from bmcli.models._frame import masked_pooling, token_mask
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import DataSpec, Kind
@@ -25,6 +25,13 @@ class TextModel(Model):
         description="Rows of a table in which pairs of neighbouring tokens are embedded too, by their hash "
         "(Joulin et al. 2017, arXiv 1607.01759); 0 for none.",
     )
+    bag: int = Field(
+        0,
+        ge=0,
+        le=8192,
+        description="Width of a bag of all tokens, and of the pairs, that goes to the output past the "
+        "network (Joulin et al. 2017; wide and deep: Cheng et al. 2016, arXiv 1606.07792); 0 for none.",
+    )
     window: int = Field(
         1, ge=1, le=31, description="A convolution over so many tokens is added to each of them; 1 for none."
     )
@@ -40,16 +47,29 @@ class TextModel(Model):
     )
 
     def tokens_embedded(self, tokens: Any, spec: DataSpec, width: int, name: str) -> Any:
-        """int32 [batch, length] to [batch, length, width], pairs included, whole tokens dropped in training.
+        """int32 [batch, length] to [batch, length, width], whole tokens dropped in training; with the pairs,
+        where there is no bag for them.
 
         name: of the embedding layer.
         """
         import keras
 
         x = keras.layers.Embedding(spec.vocabulary_size, width, name=name)(tokens)
-        if self.pairs:
+        if self.pairs and not self.bag:
             x = x + embedded_pairs(tokens, self.pairs, width)
         return token_dropout(x, self.token_dropout)
+
+    def with_bag(self, features: Any, tokens: Any, spec: DataSpec) -> Any:
+        """The network's features [batch, n] and beside them the bag's: [batch, n + bag], float32."""
+        import keras
+
+        if not self.bag:
+            return features
+        x = keras.layers.Embedding(spec.vocabulary_size, self.bag, name="bag_embedding")(tokens)
+        if self.pairs:
+            x = x + embedded_pairs(tokens, self.pairs, self.bag)
+        bag = masked_pooling(x, token_mask(tokens), "sqrt")
+        return keras.ops.concatenate([keras.ops.cast(features, "float32"), bag], axis=-1)
 
     def gathered(self, states: Any, tokens: Any) -> tuple[Any, Any]:
         """The states with their neighbours, merged, and where they are no padding: bool [batch, length]."""
@@ -78,7 +98,8 @@ def embedded_pairs(tokens: Any, places: int, width: int) -> Any:
     behind = ops.concatenate([tokens[:, 1:], nothing], axis=1)
     # Below 2³¹ for every vocabulary up to a million tokens.
     rows = (tokens * 2003 + behind) % places
-    return layers.Embedding(places, width, name="pair_embedding")(rows)
+    # From zero: most pairs are rare, and what random numbers they began with would be left as noise.
+    return layers.Embedding(places, width, embeddings_initializer="zeros", name="pair_embedding")(rows)
 
 
 def with_neighbours(states: Any, mask: Any, window: int) -> Any:

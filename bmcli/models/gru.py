@@ -54,4 +54,4 @@ class GRU(TextModel):
         if self.pooling != "last":
             x = masked_pooling(x, mask, self.pooling)
         x = dropout(x, self.dropout, name="dropout")
-        return network("gru", inputs, x, spec)
+        return network("gru", inputs, self.with_bag(x, inputs, spec), spec)

@@ -65,7 +65,8 @@ class Transformer(TextModel):
             y = layers.Dense(self.width, name=f"{name}_feed_forward2")(y)
             x = x + dropout(y, self.dropout, f"{name}_feed_forward_dropout")
         x = layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
-        return network("transformer", inputs, masked_pooling(x, mask, "mean"), spec)
+        features = self.with_bag(masked_pooling(x, mask, "mean"), inputs, spec)
+        return network("transformer", inputs, features, spec)
 
     def _attention(self, x: Any, mask: Any, name: str) -> Any:
         """Multi-head self-attention [batch, length, width] -> the same shape.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from bmcli.errors import IntegrityError
@@ -39,6 +40,12 @@ class Source(Protocol):
         """The rows at `indices` (int64 [n]) in that order: uint8 [n, h, w, c], int32 [n, max_length] (0 is
         padding) or float32 [n, features]."""
         ...
+
+
+def in_batches(source: Source, batches: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """`source[batch]` of each, in order; a source that decodes files may begin several at once."""
+    ahead = getattr(source, "in_batches", None)
+    yield from ahead(batches) if ahead is not None else (source[batch] for batch in batches)
 
 
 class Preprocessing(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from bmcli.data.bundle import Examples, Images, Kind
-from bmcli.data.readers.images import decode_into, pool, spread, without_colour
-from bmcli.data.readers.probing import kept_rows, sums
+from bmcli.data.readers._processes import in_order
+from bmcli.data.readers.images import decode_all, decode_into, pool, spread, without_colour
+from bmcli.data.readers.probing import MANY, kept_rows, sums
 from bmcli.errors import DataError, Place, Problem
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ LOOKED_AT = 256
 """How many pictures decide whether all are grey."""
 CHUNK_BYTES = 16 * 2**20
 """Pictures are read in pieces of about this size where they need not be in memory all at once."""
+AHEAD_BYTES = 256 * 2**20
+"""Pictures that processes decode ahead of training, at most."""
 
 
 @dataclass(frozen=True)
@@ -245,18 +248,43 @@ class _Pictures:
         there = np.flatnonzero(rows >= 0)
         wanted[there] = self.pictures[rows[there]]
         chosen = indices[missing]
-        problems = self.preprocessing._decode(self.images, chosen, wanted, missing)
-        if problems:
-            paths = self.images.paths or ()
-            listed = [Problem(message, Place(paths[chosen[i]])) for i, message in problems.items()]
-            raise DataError(
-                f"{len(listed)} of {len(self.images):,} pictures cannot be read"
-                if len(listed) > 1
-                else f"{paths[chosen[next(iter(problems))]]} cannot be read",
-                hint="mend or remove them, or set data.skip_unusable=true",
-                problems=listed,
-            )
+        self._require(chosen, self.preprocessing._decode(self.images, chosen, wanted, missing))
         return wanted
+
+    def in_batches(self, batches: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        """`self[batch]` of each, in order; many files are decoded in processes, some batches ahead."""
+        paths = self.images.paths
+        if paths is None or np.count_nonzero(self.rows < 0) < MANY or not batches:
+            yield from (self[batch] for batch in batches)
+            return
+        shape = self.preprocessing._shape
+        missing = [batch[self.rows[batch] < 0] for batch in batches]
+        tasks = (([paths[i] for i in some], shape[:2], shape[2]) for some in missing)
+        ahead = max(2, AHEAD_BYTES // (self.preprocessing.picture_bytes * len(batches[0])))
+        decoded = in_order(decode_all, tasks, ahead)
+        for batch, some, (pictures, problems) in zip(batches, missing, decoded, strict=True):
+            self._require(some, problems)
+            if len(some) == len(batch):
+                yield pictures
+                continue
+            rows = self.rows[batch]
+            made = np.empty((len(batch), *shape), np.uint8)
+            made[rows < 0], made[rows >= 0] = pictures, self.pictures[rows[rows >= 0]]
+            yield made
+
+    def _require(self, chosen: np.ndarray, problems: dict[int, str]) -> None:
+        """DataError where there are problems: place in `chosen` -> what is wrong."""
+        if not problems:
+            return
+        paths = self.images.paths or ()
+        listed = [Problem(message, Place(paths[chosen[i]])) for i, message in problems.items()]
+        raise DataError(
+            f"{len(listed)} of {len(self.images):,} pictures cannot be read"
+            if len(listed) > 1
+            else f"{paths[chosen[next(iter(problems))]]} cannot be read",
+            hint="mend or remove them, or set data.skip_unusable=true",
+            problems=listed,
+        )
 
 
 def _as_images(examples: Examples) -> Images:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli.preprocessing import in_batches
+
 if TYPE_CHECKING:
     from bmcli.data.augment import Augmentation
     from bmcli.preprocessing import Source
@@ -138,6 +140,8 @@ class Feed:
         ]
         whole = len(order) // self.batch_size
         step = start
+        starts = range(start * self.batch_size, len(order), self.batch_size)
+        drawn = in_batches(self.source, [order[first : first + self.batch_size] for first in starts])
         batch_bytes = 0
         while step < self.steps_per_epoch:
             if step < whole:
@@ -148,7 +152,7 @@ class Feed:
             if self.lengths is not None:
                 count = self._alike(order, step, count)
             chosen = order[step * self.batch_size : (step + count) * self.batch_size]
-            batches = [self._batch(part, uniforms) for part in np.split(chosen, count)]
+            batches = [self._batch(next(drawn), part, uniforms) for part in np.split(chosen, count)]
             inputs, targets, weights = (np.stack(parts) for parts in zip(*batches, strict=True))
             batch_bytes = inputs[0].nbytes
             yield Group(inputs, targets, weights, chosen.reshape(count, -1))
@@ -176,9 +180,9 @@ class Feed:
         return numbers if epoch % 2 else np.nextafter(1.0, 0.0) - numbers
 
     def _batch(
-        self, examples: np.ndarray, uniforms: list[np.ndarray]
+        self, inputs: np.ndarray, examples: np.ndarray, uniforms: list[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        inputs, targets = self.source[examples], self.targets[examples]
+        targets = self.targets[examples]
         for augmentation, numbers in zip(self.augmentations, uniforms, strict=True):
             inputs, targets = augmentation.apply(inputs, targets, numbers[examples])
         if self.lengths is not None:

@@ -39,6 +39,7 @@ SMALLER: dict[str, list[dict[str, object]]] = {
         {"units": [6], "embedding": 5},
         {"units": [4, 3], "bidirectional": False, "pooling": "max"},
         {"units": [4], "embedding": 5, "merge": 4, "window": 3, "pairs": 17, "token_dropout": 0.2},
+        {"units": [4], "embedding": 5, "bag": 3, "pairs": 17},
     ],
     "resnet": [{"stem": 4, "widths": [4, 8], "blocks": [1, 1]}],
     "speednet": [
@@ -48,6 +49,7 @@ SMALLER: dict[str, list[dict[str, object]]] = {
     "transformer": [
         {"width": 8, "blocks": 2, "feed_forward": 12, "dropout": 0.2},
         {"width": 8, "feed_forward": 12, "merge": 3, "window": 2, "pairs": 17, "token_dropout": 0.2},
+        {"width": 8, "feed_forward": 12, "merge": 3, "bag": 3, "pairs": 17, "token_dropout": 0.2},
     ],
 }
 """Options that make a model quick to test; a model that is not named here is tested as it comes."""

@@ -155,3 +155,29 @@ def test_an_unknown_size_is_no_problem():
 def test_options_outside_their_range_are_refused(name, options):
     with pytest.raises(ValidationError):
         MODELS.get(name)(**options)
+
+
+@pytest.mark.parametrize("name", ["gru", "transformer"])
+def test_a_bag_goes_past_the_network(name: str) -> None:
+    """The network's own head silenced, the answer is that of the sums of tokens and pairs."""
+    component = MODELS.get(name)(**SMALLER[name], bag=2, pairs=50)
+    model = component.build(spec_for("text", "regression"))
+    tokens = np.array([[3, 4, 5, 0, 0], [6, 0, 0, 0, 0], [0, 0, 0, 0, 0]], np.int32)
+    pairs = model.get_layer("pair_embedding")
+    assert not np.asarray(pairs.embeddings).any(), "untrained pairs say nothing"
+    rng = np.random.default_rng(0)
+    pairs.embeddings.assign(rng.normal(size=(50, 2)))
+    kernel, bias = model.get_layer("head").get_weights()
+    kernel[:-2], bias[:] = 0, 0
+    model.get_layer("head").set_weights([kernel, bias])
+    single, double = (
+        np.asarray(model.get_layer(layer).embeddings) for layer in ("bag_embedding", "pair_embedding")
+    )
+    rows = [(3 * 2003 + 4) % 50, (4 * 2003 + 5) % 50, 5 * 2003 % 50]
+    expected = [
+        (single[[3, 4, 5]] + double[rows]).sum(axis=0) / 3**0.5 @ kernel[-2:],
+        (single[6] + double[6 * 2003 % 50]) @ kernel[-2:],
+        [0.0],
+    ]
+    np.testing.assert_allclose(np.asarray(model(tokens)), expected, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(model(tokens[:, :3])), expected, atol=1e-5)

@@ -217,3 +217,23 @@ def test_a_wrong_guess_at_the_channels_changes_nothing(tmp_path):
     assert prepared.channels == 3
     decoded = [reader.decode(path, (16, 16), 3) for path in bundle.train.examples.paths]
     np.testing.assert_array_equal(prepared.encode(bundle.train.examples)[np.arange(100)], decoded)
+
+
+@pytest.mark.parametrize("kept", [0, 7])
+def test_many_files_are_decoded_ahead_in_processes_to_the_same_pixels(
+    kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = files(tmp_path / "p", COLOUR)
+    prepared = fit(images, cache_bytes=kept * 5 * 5 * 3, size=5)
+    source = prepared.encode(images)
+    order = RANDOM.permutation(len(COLOUR))
+    batches = np.array_split(order, 3)
+    expected = [source[batch] for batch in batches]
+    monkeypatch.setattr("bmcli.preprocessing.image.MANY", 1)
+    monkeypatch.setattr("bmcli.preprocessing.image.decode_into", lambda *_: pytest.fail("in this process"))
+    for mine, theirs in zip(preprocessing.in_batches(source, batches), expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    absent = next(i for i in order[::-1] if source.rows[i] < 0)
+    Path(images.paths[absent]).write_bytes(b"nothing")
+    with pytest.raises(DataError, match=f"{absent}.png cannot be read"):
+        list(preprocessing.in_batches(source, batches))

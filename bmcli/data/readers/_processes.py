@@ -21,10 +21,13 @@ IDLE_SECONDS = 30.0
 """After so long without work a process ends, and gives back its memory."""
 
 
-def in_order(work: Callable[..., Answer], tasks: Iterable[tuple[Any, ...]]) -> Iterator[Answer]:
+def in_order(
+    work: Callable[..., Answer], tasks: Iterable[tuple[Any, ...]], ahead: int | None = None
+) -> Iterator[Answer]:
     """`work(*task)` of each task, in their order; `work` and its answers must pickle.
 
-    Tasks are taken from the iterable as they are begun, a few ahead. Where a process is killed (by the
+    ahead: tasks under way, at most [default: three per core]; they are taken from the iterable as they are
+    begun. Where a process is killed (by the
     system, for want of memory, say), this one does the rest.
     """
     from loky import get_reusable_executor
@@ -56,7 +59,7 @@ def in_order(work: Callable[..., Answer], tasks: Iterable[tuple[Any, ...]]) -> I
 
         return answer
 
-    yield from windowed(begin, tasks, 3 * workers)
+    yield from windowed(begin, tasks, min(ahead or 3 * workers, 3 * workers))
 
 
 def _begin() -> None:
