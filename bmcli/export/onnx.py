@@ -37,6 +37,22 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
             f"it needs TensorFlow, and Keras computes with {backend.title()}",
             hint="`bm export RUN --format onnx` makes it where TensorFlow is installed",
         )
+    import onnx
+
+    from bmcli.export.tables import put_back, without_tables
+
+    lighter, tables = without_tables(model)
+    exported = _converted(lighter, spec)
+    if not put_back(exported, tables):  # then the slow way
+        exported = _converted(model, spec)
+    _without_erfc(exported)
+    _name_ends(exported, spec)
+    _describe(exported, spec)
+    onnx.checker.check_model(exported)
+    return exported.SerializeToString(deterministic=True)
+
+
+def _converted(model: keras.Model, spec: DataSpec) -> ModelProto:
     import numpy as np
     import onnx
 
@@ -45,12 +61,7 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
     with tempfile.TemporaryDirectory(prefix="bm-onnx-") as folder, quiet_converter():
         path = Path(folder) / "exported.onnx"
         model.export(path, format="onnx", verbose=False, opset_version=OPSET)
-        exported = onnx.load(path)
-    _without_erfc(exported)
-    _name_ends(exported, spec)
-    _describe(exported, spec)
-    onnx.checker.check_model(exported)
-    return exported.SerializeToString(deterministic=True)
+        return onnx.load(path)
 
 
 @contextmanager
