@@ -267,10 +267,11 @@ class EvaluationConfig(Section):
     )
     top_k: Annotated[int, Field(ge=2)] = Field(5, description="The k of top-k accuracy.")
     batch_size: Annotated[int, Field(ge=1)] = Field(256, description="Examples per evaluation step.")
-    views: Literal["none", "flip", "shift"] = Field(
+    views: Literal["none", "flip", "move", "shift"] = Field(
         "none",
         description="Test-time augmentation of pictures, part of the finished model: the mean over a picture "
-        "and its mirror image, and with shift over both moved by a pixel; 2 and 6 times the work.",
+        "and its mirror image (flip; not for digits or letters), over it moved by a pixel (move), or over "
+        "all of these (shift); 2, 3 and 6 times the work.",
     )
 
 

@@ -18,8 +18,8 @@ def finished(model: keras.Model, spec: DataSpec, views: str = "none") -> keras.M
       binary [batch, 2], the same: (1 - p, p), so that both tasks are read alike;
       multilabel [batch, labels], independent probabilities;
       regression [batch, 1], in the target's own unit.
-    views: 'flip' or 'shift' average the raw outputs over changed copies of a picture, within the model, so
-    that it answers alike wherever it runs (`evaluation.views`).
+    views: 'flip', 'move' or 'shift' average the raw outputs over changed copies of a picture, within the
+    model, so that it answers alike wherever it runs (`evaluation.views`).
     Built of Keras's own layers alone, so that plain Keras loads it.
     """
     import keras
@@ -44,19 +44,21 @@ def finished(model: keras.Model, spec: DataSpec, views: str = "none") -> keras.M
 
 
 def _averaged(model: keras.Model, views: str) -> Any:
-    """The mean of the raw outputs: of a picture and its mirror image; with 'shift' also of both moved by a
-    pixel along each diagonal, which count half (Jordan 2024, arXiv 2404.00498, section 3.5)."""
+    """The mean of the raw outputs: with 'flip' of a picture and its mirror image, with 'move' of it and of it
+    moved by a pixel along each diagonal, which count half, with 'shift' of all these and their mirror images
+    (Jordan 2024, arXiv 2404.00498, section 3.5)."""
     from keras import ops
 
     picture = model.input
-    shares = [(picture, 0.5)] if views == "shift" else [(picture, 1.0)]
-    if views == "shift":
+    shares = [(picture, 1.0)]
+    if views in ("move", "shift"):
+        shares = [(picture, 0.5)]
         height, width = picture.shape[1:3]
         edged = _edged(picture)
         shares += [(edged[:, :height, :width], 0.25), (edged[:, 2:, 2:], 0.25)]
-    outputs = [
-        model(view) * (share / 2) for shown, share in shares for view in (shown, ops.flip(shown, axis=2))
-    ]
+    if views in ("flip", "shift"):
+        shares = [(view, share / 2) for shown, share in shares for view in (shown, ops.flip(shown, axis=2))]
+    outputs = [model(view) * share for view, share in shares]
     return sum(outputs[1:], outputs[0])
 
 
