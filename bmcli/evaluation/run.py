@@ -237,12 +237,15 @@ def _recorded_targets(run: Run) -> TargetSummary | None:
 def _write(run: Run, evaluation: Evaluation, split: Split, outputs: np.ndarray, spec: DataSpec) -> None:
     """Predictions and pictures first, the figures last: who finds the figures finds the rest too."""
     from bmcli.evaluation.predictions import to_csv
+    from bmcli.evaluation.samples import worst_contents
 
     stem = evaluation.split
     text, arrays = to_csv(spec.task, spec.classes, split.ids, split.targets, outputs)
     run.write_text(layout.predictions_of(stem), text)
     if arrays is not None:
         run.write_bytes(layout.predictions_of(stem).removesuffix(".csv") + ".npz", arrays)
+    if contents := worst_contents(spec.task, split, outputs):
+        run.write_text(layout.worst_of(stem), to_text({"format": 1, "examples": contents}))
     for name, picture in _pictures(evaluation, split, outputs, spec).items():
         run.write_bytes(layout.plot_of(f"{name}-{stem}"), picture)
     run.write_text(layout.evaluation_of(stem), to_text(evaluation.to_json()))

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 from bmcli.data.bundle import Images, Table, Texts
 from bmcli.evaluation._figure import BLUE, GREY, INK, ORANGE, cut, figure, style, to_png
+from bmcli.untrusted import safe_cell
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from bmcli.data.bundle import Examples, Task
+    from bmcli.data.bundle import Split, Task
 
 COLUMNS = 6
 RIGHT_PICTURES, WRONG_PICTURES = 6, 12
 RIGHT_ROWS, WRONG_ROWS = 4, 10
+WORST, EXCERPT = 20, 300
+"""Of so many of the worst answers, so many characters are kept."""
 THUMBNAIL = 192
 """Pictures are drawn at most this many pixels wide and high."""
 
@@ -34,7 +37,7 @@ class _Sample:
 def sample_predictions(
     task: Task,
     classes: tuple[str, ...],
-    examples: Examples,
+    examples: Images | Texts | Table,
     targets: np.ndarray,
     outputs: np.ndarray,
     ids: Sequence[str],
@@ -65,6 +68,15 @@ def _right(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     if task == "multilabel":
         return ((targets > 0.5) == (outputs >= 0.5)).all(axis=1)
     return outputs.argmax(axis=1) == targets
+
+
+def worst_contents(task: Task, split: Split, outputs: np.ndarray) -> dict[str, str]:
+    """Of the worst answers (see `worst_first`), id as in the CSV -> how the text or row begins; nothing of
+    pictures."""
+    if isinstance(split.examples, Images):
+        return {}
+    chosen = worst_first(task, split.targets, outputs)[:WORST]
+    return {safe_cell(split.ids[i]): cut(_content(split.examples, i), EXCERPT) for i in chosen.tolist()}
 
 
 def _sureness(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
@@ -190,7 +202,7 @@ def _pixels(images: Images, position: int) -> np.ndarray:
     return np.asarray(picture)
 
 
-def _list(blocks: list[tuple[str, list[_Sample]]], examples: Examples, ids: Sequence[str]) -> bytes:
+def _list(blocks: list[tuple[str, list[_Sample]]], examples: Texts | Table, ids: Sequence[str]) -> bytes:
     """One example under the other: predicted, true, how sure, and the beginning of what was read."""
     line, head = 0.31, 0.75
     height = sum(head + line * len(samples) for _, samples in blocks) + 0.2
@@ -207,11 +219,12 @@ def _list(blocks: list[tuple[str, list[_Sample]]], examples: Examples, ids: Sequ
         for sample in samples:
             at = (y - line / 2) / height
             colour = BLUE if sample.right else ORANGE
+            name = "" if isinstance(examples, Texts) else f"{ids[sample.position]}: "
             cells = (
                 (cut(sample.predicted, 18), colour),
                 (f"{sample.probability:.2f}", colour),
                 (cut(sample.true, 17), INK),
-                (cut(_content(examples, sample.position, ids), content), INK),
+                (cut(name + _content(examples, sample.position), content), INK),
             )
             for (x, _), (text, ink) in zip(places, cells, strict=True):
                 made.text(x, at, text, fontsize=11.5, color=ink, va="center")
@@ -219,14 +232,12 @@ def _list(blocks: list[tuple[str, list[_Sample]]], examples: Examples, ids: Sequ
     return to_png(made)
 
 
-def _content_name(examples: Examples) -> str:
+def _content_name(examples: Texts | Table) -> str:
     return "text" if isinstance(examples, Texts) else "row"
 
 
-def _content(examples: Examples, position: int, ids: Sequence[str]) -> str:
+def _content(examples: Texts | Table, position: int) -> str:
     if isinstance(examples, Texts):
         return examples.texts[position]
-    assert isinstance(examples, Table)
     values = ((name, column[position]) for name, column in examples.columns.items())
-    cells = ", ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in values)
-    return f"{ids[position]}: {cells}"
+    return ", ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in values)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 SPLITS = ("test", "validation", "train")
 MOST_CLASSES = 50
 MOST_CELLS = 25
-MOST_MISTAKES = 20
 
 
 def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
@@ -187,13 +186,15 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
         context |= _reliability(document["calibration"])
     regression = document["task"] == "regression"
     drawn = "regression" if regression else "sample_predictions"
-    context["samples"] = picture(run, layout.plot_of(f"{drawn}-{split}"))
+    context |= _mistakes(run, split, document)
+    if regression or not context.get("contents"):  # else the table says it better
+        context["samples"] = picture(run, layout.plot_of(f"{drawn}-{split}"))
     context["samples_alt"] = (
         "Predicted against true values, and the errors against the predictions."
         if regression
         else "The mistakes the model was surest of, and some right answers; the mistakes are listed below."
     )
-    return context | _mistakes(run, split, document)
+    return context
 
 
 def _closer(run: Run, split: str | None) -> dict[str, Any]:
@@ -277,7 +278,7 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     from bmcli.evaluation import predictions
-    from bmcli.evaluation.samples import worst_first
+    from bmcli.evaluation.samples import WORST, worst_first
 
     task, classes = document["task"], document["classes"]
     path = layout.predictions_of(split)
@@ -294,7 +295,7 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
                 figure(float(found.outputs[i, 0])),
                 figure(float(errors[i])),
             ]
-            for i in order[:MOST_MISTAKES]
+            for i in order[:WORST]
         ]
         columns = [("true", True), ("predicted", True), ("off by", True)]
     else:
@@ -308,10 +309,16 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
                 figure(float(found.outputs[i, best[i]])),
                 figure(float(found.outputs[i, found.targets[i]])),
             ]
-            for i in order[: min(mistakes, MOST_MISTAKES)]
+            for i in order[: min(mistakes, WORST)]
         ]
         columns = [("true", False), ("predicted", False), ("probability", True), ("of the truth", True)]
+    contents = {}
+    if run.exists(layout.worst_of(split)):
+        contents = json.loads(run.read_text(layout.worst_of(split)))["examples"]
+        columns.append(("text" if run.record.kind == "text" else "row", False))
+        rows = [[*row, contents.get(row[0], "")] for row in rows]
     return {
+        "contents": contents,
         "mistakes": rows,
         "mistakes_title": "Furthest off" if task == "regression" else "The mistakes it was surest of",
         "mistake_columns": [{"name": name, "number": is_number} for name, is_number in columns],

@@ -56,6 +56,11 @@ def predictions_of(stem: str) -> str:
     return f"{PREDICTIONS}/{stem}.csv"
 
 
+def worst_of(stem: str) -> str:
+    """The beginnings of the texts or rows that were answered worst, by id."""
+    return f"{PREDICTIONS}/{stem}-worst.json"
+
+
 def explanations_of(split: str) -> str:
     """What the run looked at in its worst answers of a split."""
     return f"{EXPLANATIONS}/{split}.json"

@@ -99,6 +99,25 @@ def test_it_says_what_the_run_knows(digits: Run) -> None:
     assert report(digits) == report(digits), "the same again"
 
 
+def test_what_was_answered_worst_stands_beside_it(make_run: MakeRun, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "t.csv"
+    lines = [
+        f"{x:.3f},{y:.3f},{'<b>' if (x > 0) ^ (i % 5 == 0) else 'no'}"
+        for i, (x, y) in enumerate(rng.normal(size=(120, 2)))
+    ]
+    path.write_text("\n".join(["=x,y,label", *lines]))
+    run = make_run({"data": {"path": str(path), "target": "label", "test": 0.5}})
+    evaluate_run(run)
+    kept = json.loads(run.read_text("predictions/test-worst.json"))["examples"]
+    page = check(report(run))
+    assert len(kept) == 20
+    wrong = round(60 * (1 - json.loads(run.read_text("evaluation/test.json"))["metrics"]["accuracy"]))
+    shown = [text for text in kept.values() if text in page.text]
+    assert 3 < wrong < 20 and shown == list(kept.values())[:wrong], "the mistakes, and only they"
+    assert not any("right answers" in (a.get("alt") or "") for tag, a in page.tags if tag == "img")
+
+
 @pytest.mark.parametrize("name", ["diabetes"])
 def test_of_numbers_there_is_no_confusion(make_run: MakeRun, name: str) -> None:
     run = make_run({"data": {"name": name}})
