@@ -315,8 +315,6 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
     contents = {}
     if run.exists(layout.worst_of(split)):
         contents = json.loads(run.read_text(layout.worst_of(split)))["examples"]
-        columns.append(("text" if run.record.kind == "text" else "row", False))
-        rows = [[*row, contents.get(row[0], "")] for row in rows]
     return {
         "contents": contents,
         "mistakes": rows,
