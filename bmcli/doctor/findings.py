@@ -95,7 +95,11 @@ class Pair:
 
 
 def of_pairs(every: Gathered, pairs: Sequence[Pair], unit: str) -> list[Finding]:
-    """Findings about equal examples: across splits, with different labels, and the rest."""
+    """Findings about equal examples: across splits, with different labels, and the rest.
+
+    Rows that are close may be neighbours rather than copies: of them alone it is warned, and that their
+    numbers to predict differ is no contradiction.
+    """
     across, contradicting, within = [], [], []
     for pair in pairs:
         how = "equal" if pair.exact else pair.how
@@ -105,7 +109,7 @@ def of_pairs(every: Gathered, pairs: Sequence[Pair], unit: str) -> list[Finding]
         example = every.example((first, second), how + labels)
         if every.split_of[first] != every.split_of[second]:
             across.append((pair.exact, example))
-        elif not same:
+        elif not same and (pair.exact or every.bundle.task != "regression"):
             contradicting.append((pair.exact, example))
         else:
             within.append((pair.exact, example))
@@ -117,6 +121,10 @@ def of_pairs(every: Gathered, pairs: Sequence[Pair], unit: str) -> list[Finding]
     ):
         if listed:
             exact = sum(is_exact for is_exact, _ in listed)
+            if not exact and unit == "rows" and severity == "problem":
+                severity = "warning"
+                if check == "duplicates across splits":
+                    what += "; rows that belong together (of one person, one place) data.group keeps in one"
             listed.sort(key=lambda entry: not entry[0])
             pairs_of = f"{len(listed):,} pair{'s' if len(listed) > 1 else ''} of {unit}"
             message = f"{pairs_of} {what} ({exact:,} equal, {len(listed) - exact:,} nearly)"

@@ -51,7 +51,7 @@ def sliceable(split: Split) -> list[str]:
     examples = split.examples
     found = [] if split.beside is None else split.beside.columns
     if isinstance(examples, Texts):
-        return [*found, "length"]
+        return list(dict.fromkeys([*found, "length"]))
     if isinstance(examples, Images):
         return ["size"] if examples.sizes is not None else []
     return list(dict.fromkeys([*examples.columns, *found]))
@@ -80,7 +80,7 @@ def slices(
     check_sliceable(split, by)
     metric = headline_of(task)
     found = []
-    for name in by:
+    for name in dict.fromkeys(by):
         for value, rows in _parts(name, split):
             targets, predicted = split.targets[rows], outputs[rows]
             figures = epoch_metrics(task, targets, predicted, classes)
@@ -124,14 +124,17 @@ def _of_numbers(values: np.ndarray, unit: str) -> list[tuple[str, np.ndarray]]:
     missing = np.isnan(values)
     known = values[~missing]
     if 0 < len(distinct := np.unique(known)) <= FEW_VALUES:
-        parts = [(f"{value:.4g} {unit}".rstrip(), np.flatnonzero(values == value)) for value in distinct]
+        parts = [(f"{value:.6g} {unit}".rstrip(), np.flatnonzero(values == value)) for value in distinct]
         return [*parts, ("(missing)", np.flatnonzero(missing))] if missing.any() else parts
     edges = np.unique(np.quantile(known, np.linspace(0, 1, PARTS + 1))) if len(known) else np.zeros(0)
     parts = []
     for i, (low, high) in enumerate(pairwise(edges.tolist())):
         last = i == len(edges) - 2
         rows = np.flatnonzero(~missing & (values >= low) & ((values <= high) if last else (values < high)))
-        parts.append((f"{low:.4g} – {high:.4g} {unit}".rstrip(), rows))
+        if len(rows):  # named by what is in it: quantiles of whole numbers would overlap
+            least, most = values[rows].min(), values[rows].max()
+            name = f"{least:.6g} – {most:.6g}" if least < most else f"{least:.6g}"
+            parts.append((f"{name} {unit}".rstrip(), rows))
     if missing.any():
         parts.append(("(missing)", np.flatnonzero(missing)))
-    return [(name, rows) for name, rows in parts if len(rows)]
+    return parts

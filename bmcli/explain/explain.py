@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -103,24 +103,26 @@ class Explainer:
         self.network: keras.Model = rebuild_network(run, trust_code=trust_code)
         self.session: Session = open_session(run, self.spec, trust_code=trust_code)
 
-    def explain(self, inputs: Inputs) -> Iterator[Explanation | Problem]:
+    def explain(
+        self, inputs: Inputs, indices: Sequence[int] | None = None
+    ) -> Iterator[Explanation | Problem]:
         """An explanation of every input that can be used, in their order, then what is wrong with the
-        others."""
+        others. indices: of the class to explain, for each input."""
         if inputs.names:
             compact, unusable = self.preprocessing.encode_usable(inputs.examples)
-            names = [name for i, name in enumerate(inputs.names) if i not in unusable]
             texts = getattr(inputs.examples, "texts", None)
             kept = [i for i in range(len(inputs.names)) if i not in unusable]
-            for i, name in enumerate(names):
-                row = np.asarray(compact[i : i + 1])
-                yield self._one(name, row, None if texts is None else texts[kept[i]])
+            for row, i in enumerate(kept):
+                wanted = self.wanted if indices is None else indices[i]
+                text = None if texts is None else texts[i]
+                yield self._one(inputs.names[i], np.asarray(compact[row : row + 1]), text, wanted)
             yield from (Problem(what, Place(inputs.names[i])) for i, what in unusable.items())
         yield from inputs.problems
 
-    def _one(self, name: str, compact: np.ndarray, text: str | None) -> Explanation:
+    def _one(self, name: str, compact: np.ndarray, text: str | None, wanted: int | None) -> Explanation:
         finished = self.preprocessing.finish(compact)
         output = self.session.predict(finished)[0]
-        index = self.wanted if self.wanted is not None else int(output.argmax())
+        index = wanted if wanted is not None else int(output.argmax())
         label = self.spec.classes[index] if self.spec.classes else None
         explain = {"image": self._picture, "text": self._text, "table": self._row}[self.preprocessing.kind]
         about = {"input": name, "run": self.run, "label": label, "index": index}

@@ -25,9 +25,10 @@ MOST = 6
 
 
 def explain_worst(ready: Prepared, explainer: Explainer) -> None:
-    """Write explanations/<split>.json and its pictures into the run. The predicted classes are explained.
+    """Write explanations/<split>.json and its pictures into the run.
 
-    UsageError where a table's columns cannot be judged by its rows; see `permutation_importance`.
+    The predicted class is explained; of several labels, the one that is furthest from the truth. UsageError
+    where a table's columns cannot be judged by its rows; see `permutation_importance`.
     """
     from bmcli.data.inputs import Inputs
     from bmcli.explain.importance import permutation_importance
@@ -35,8 +36,11 @@ def explain_worst(ready: Prepared, explainer: Explainer) -> None:
     run, split, spec = ready.run, ready.split, ready.spec
     chosen = worst_first(spec.task, split.targets, ready.outputs)[:MOST]
     some = split.take(chosen)
+    labels = None
+    if spec.task == "multilabel":
+        labels = np.abs(ready.outputs[chosen] - some.targets).argmax(axis=1).tolist()
     explained = []
-    for number, one in enumerate(explainer.explain(Inputs(some.examples, some.ids)), 1):
+    for number, one in enumerate(explainer.explain(Inputs(some.examples, some.ids), labels), 1):
         if isinstance(one, Problem):
             raise UsageError(f"{one.place or ''} cannot be explained: {one.message}".lstrip())
         document = one.to_json()
@@ -45,7 +49,13 @@ def explain_worst(ready: Prepared, explainer: Explainer) -> None:
             document["picture"] = layout.explanation_picture(ready.name, number)
             run.write_bytes(document["picture"], overlay(one))
         explained.append(document)
-    document = {"format": FORMAT, "split": ready.name, "explanations": explained}
+    document = {
+        "format": FORMAT,
+        "split": ready.name,
+        "target": spec.target_name,
+        "weights_sha256": run.record.weights_sha256,
+        "explanations": explained,
+    }
     if isinstance(split.examples, Table):
         found = permutation_importance(ready.session, ready.preprocessing, spec, split)
         document["importance"] = asdict(found)

@@ -26,7 +26,10 @@ def explained(run: Run, split: str | None) -> dict[str, Any]:
     if split is None or not run.exists(layout.explanations_of(split)):
         return context
     kept = json.loads(run.read_text(layout.explanations_of(split)))
-    context["explanations"] = [_one(run, document) for document in kept["explanations"]]
+    if kept["weights_sha256"] != run.record.weights_sha256:  # of weights that the run no longer has
+        return context
+    target = kept.get("target") or "value"
+    context["explanations"] = [_one(run, document, target) for document in kept["explanations"]]
     if found := kept.get("importance"):
         top = max((abs(one["drop"]) for one in found["columns"]), default=0.0) or 1.0
         rows = [
@@ -54,8 +57,8 @@ def picture(run: Run, path: str) -> Markup | None:
     return Markup("data:image/png;base64," + base64.b64encode(run.read_bytes(path)).decode("ascii"))
 
 
-def _one(run: Run, document: dict[str, Any]) -> dict[str, Any]:
-    said, true = document["label"] or "value", document["true"]
+def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, Any]:
+    said, true = document["label"] or target, document["true"]
     if isinstance(true, list):
         true = ", ".join(true) or "none"
     answer = (

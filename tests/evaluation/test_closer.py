@@ -98,7 +98,7 @@ def test_texts_are_sliced_by_length() -> None:
     targets = np.zeros(100, int)
     outputs = np.eye(2, dtype=np.float32)[np.r_[np.zeros(50, int), np.ones(50, int)]]
     found = slices("binary", split_of(texts, targets), outputs, ("a", "b"), ["length"])
-    assert [one.figure for one in found] == [1.0, 1.0, 0.0, 0.0] and found[0].value == "1 – 25.75 words"
+    assert [one.figure for one in found] == [1.0, 1.0, 0.0, 0.0] and found[0].value == "1 – 25 words"
 
 
 def test_columns_no_model_sees_are_sliced_by_too(make_run: MakeRun, tmp_path: Path, capsys) -> None:
@@ -147,3 +147,12 @@ def test_texts_are_sliced_by_the_columns_beside_them(tmp_path: Path) -> None:
     outputs = np.eye(2, dtype=np.float32)[split.targets]
     found = slices("binary", split, outputs, ("0", "1"), ["source"])
     assert {one.value for one in found} == {"web", "shop"} and sum(one.examples for one in found) == 40
+
+
+def test_parts_of_whole_numbers_do_not_overlap() -> None:
+    years = np.repeat(np.arange(2015.0, 2024.0), 10)
+    targets = np.zeros(len(years), int)
+    outputs = np.eye(2, dtype=np.float32)[targets]
+    split = split_of(Table({"year": years}), targets)
+    found = slices("binary", split, outputs, ("a", "b"), ["year", "year"])
+    assert [one.value for one in found] == ["2015 – 2016", "2017 – 2018", "2019 – 2020", "2021 – 2023"]

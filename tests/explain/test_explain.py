@@ -241,3 +241,26 @@ def test_a_report_shows_what_the_run_looked_at(name: str, request, folder: Path,
     assert bm(["evaluate", name, *runs]) == 0
     assert 'id="explanations"' in run.read_text("report.html"), "a new evaluation leaves them"
     assert bm(["report", name, name, "--explain", *runs]) == 2
+    run.update(weights_sha256="0" * 64)
+    assert bm(["report", name, *runs]) == 0
+    assert 'id="explanations"' not in run.read_text("report.html"), "they were of other weights"
+
+
+def test_of_labels_the_one_that_is_wrong_is_explained(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(200, 2))
+    path = folder / "labels.csv"
+    lines = [f"{x:.4f},{y:.4f},{int(x > 0)},{int(rng.random() < 0.5)}" for x, y in numbers]
+    path.write_text("\n".join(["x,y,clear,chance", *lines]))
+    run = trained(
+        folder,
+        "labels",
+        "data: {path: labels.csv, target: [clear, chance]}\nmodel: mlp\ntraining: {epochs: 30}\n",
+    )
+    runs = ["--runs-dir", str(folder / "runs")]
+    assert bm(["report", "labels", "--explain", *runs]) == 0
+    kept = json.loads(run.read_text("explanations/test.json"))["explanations"]
+    for one in kept:
+        assert (one["value"] >= 0.5) != (one["label"] in one["true"]), "a mistake"
+    run.update(status="interrupted")
+    assert bm(["report", "labels", "--explain", *runs]) == 2, "only what is finished"

@@ -62,13 +62,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         {**about, "input": HOSTILE, "tokens": tokens, "deletion": {"most_important": 0.5, "random": 0.1}},
         {**about, "input": "row", "features": features, "deletion": None},
     ]
-    columns = [
-        {"column": name, "drop": drop, "deviation": 0.1} for name, drop in ((HOSTILE, 0.2), ("b", -0.1))
-    ]
+    drops = {HOSTILE: 0.2, "b": -0.1}
+    columns = [{"column": name, "drop": drop, "deviation": 0.1} for name, drop in drops.items()]
     importance = {"metric": "accuracy", "value": 0.9, "rows": 99, "columns": columns}
-    run.write_text(
-        "explanations/test.json", json.dumps({"explanations": explanations, "importance": importance})
-    )
+    kept = {"weights_sha256": None, "explanations": explanations, "importance": importance}
+    run.write_text("explanations/test.json", json.dumps(kept))
     numbers = finished_run(store, {"data": {"name": "diabetes"}}, name="numbers")
     other = finished_run(store, {**DIGITS, "training": {"epochs": 3}}, name="noisy", noise=0.5)
     for one in (numbers, other):

@@ -48,6 +48,7 @@ def report(
     """
     from bmcli.errors import UsageError
     from bmcli.evaluation.compare import read_evaluation
+    from bmcli.evaluation.run import SPLITS
     from bmcli.report import page
     from bmcli.runs import atomic, layout
 
@@ -58,10 +59,13 @@ def report(
         described = None
     else:
         run = described = session.store.find(runs[0])
-        if split is not None and read_evaluation(run, split) is None:
+        if explain and run.status != "completed":
             raise UsageError(
-                f"{run.id} was not measured on {split}", hint=f"bm evaluate {run.id} --split {split}"
+                f"{run.id} is {run.status}: only a completed run explains itself", hint="leave --explain out"
             )
+        if split is not None and read_evaluation(run, split) is None:
+            hint = f"bm evaluate {run.id} --split {split}" if split in SPLITS else None
+            raise UsageError(f"{run.id} was not measured on {split}", hint=hint)
         if explain:
             _explain(session, run, split, trust_code)
         text = page.model_card(run) if card else page.report(run, split)
@@ -73,6 +77,8 @@ def report(
     if described is not None and target == described.path / layout.REPORT:
         described.write_text(layout.REPORT, text)
     else:
+        if target.is_dir():
+            raise UsageError(f"--output {target} is a folder", hint="it names the page's file")
         if not target.absolute().parent.is_dir():
             raise UsageError(f"--output {target}: there is no folder {target.absolute().parent}")
         with atomic.resources(f"write {target}"):
