@@ -252,6 +252,8 @@ def test_rounded_copies_in_two_splits(
     assert bm(["doctor", "t.yaml", "--json"]) == 0
     found = {one["check"]: one for one in json.loads(capsys.readouterr().out)["findings"]}
     assert found["duplicates across splits"]["message"].endswith("(0 equal, 5 nearly)")
+    assert found["duplicates across splits"]["severity"] == "warning", "neighbours may be close too"
+    assert "data.group" in found["duplicates across splits"]["message"]
     assert {one["detail"] for one in found["duplicates across splits"]["examples"]} == {"rounded"}
     assert found["duplicates"]["count"] == 3 and "contradictions" not in found
     assert found["duplicates"]["examples"][0]["detail"] == "spelled otherwise and rounded"
