@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     import keras
 
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.data.bundle import DataBundle, DataSpec
+    from bmcli.data.bundle import DataBundle, DataSpec, Split
     from bmcli.display import Display
+    from bmcli.evaluation.run import Prepared
+    from bmcli.inference.session import Session
     from bmcli.preprocessing import Preprocessing
     from bmcli.runs.run import Run
     from bmcli.training.trainer import Trainer
@@ -50,6 +52,16 @@ def smoke_config(config: ExperimentConfig) -> ExperimentConfig:
     schedule: Any = training.schedule
     training = training.model_copy(update={"schedule": schedule.model_copy(update={"warmup_epochs": 0.0})})
     return config.model_copy(update={"training": training})
+
+
+def measurable(experiment: Experiment, run: Run, session: Session, name: str, split: Split) -> Prepared:
+    """One of its splits, or a part of it, ready to be measured with the run's published model."""
+    from bmcli.evaluation.evaluate import summarize
+    from bmcli.evaluation.run import Prepared
+
+    spec, config = experiment.spec, experiment.config
+    training = summarize(spec.task, spec.classes, experiment.bundle.train.targets)
+    return Prepared(run, name, split, spec, experiment.preprocessing, session, config.evaluation, training)
 
 
 def prepare(

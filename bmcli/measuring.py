@@ -307,19 +307,15 @@ def _seconds_per_example(
     run: Run, experiment: Experiment, name: str, split: Split, watch: Stopwatch
 ) -> float:
     """What evaluation takes for each further example, pictures aside; most of the rest it takes but once."""
-    from bmcli.evaluation.evaluate import summarize
-    from bmcli.evaluation.run import Prepared, measure
+    from bmcli.evaluation.run import measure
+    from bmcli.experiment import measurable
     from bmcli.inference.session import open_session
 
     session = open_session(run, trust_code=True)
-    spec = experiment.spec
     seconds = []
     for count in (PART // 8, PART):
         before = watch.seconds().get("again", 0.0)
         with stopwatch.phase("again"):
-            training = summarize(spec.task, spec.classes, experiment.bundle.train.targets)
-            part = _spread(split, count)
-            options = experiment.config.evaluation
-            measure(Prepared(run, name, part, spec, experiment.preprocessing, session, options, training))
+            measure(measurable(experiment, run, session, name, _spread(split, count)))
         seconds.append(watch.seconds()["again"] - before)
     return max(seconds[1] - seconds[0], 0.0) / (PART - PART // 8)

@@ -46,6 +46,7 @@ from bmcli.experiment import (
     initialise,
     initialise_from,
     make_trainer,
+    measurable,
     prepare,
     smoke_config,
 )
@@ -272,8 +273,7 @@ def finish(
     run: Run, experiment: Experiment, trainer: Trainer, display: Display, trackers: Trackers | None = None
 ) -> tuple[Evaluation, ...]:
     """From the best weights to everything a run is used for, in float32; seals the run."""
-    from bmcli.evaluation.evaluate import summarize
-    from bmcli.evaluation.run import Prepared, measure
+    from bmcli.evaluation.run import measure
     from bmcli.evaluation.training_plots import draw_learning_curves
     from bmcli.export.publish import publish
     from bmcli.inference.session import open_session
@@ -295,7 +295,6 @@ def finish(
         display.warn(f"no {layout.MODEL_ONNX}: {status.reason}; predictions will go through Keras")
 
     evaluations = []
-    spec = experiment.spec
     session = open_session(run, model=model)
     for name in experiment.config.evaluation.splits:
         split = experiment.bundle.split(name)
@@ -303,10 +302,7 @@ def finish(
             continue
         display.stage(f"evaluating on {name}")
         with phase(f"evaluation on {name}"):
-            training = summarize(spec.task, spec.classes, experiment.bundle.train.targets)
-            options = experiment.config.evaluation
-            ready = Prepared(run, name, split, spec, experiment.preprocessing, session, options, training)
-            evaluations.append(measure(ready))
+            evaluations.append(measure(measurable(experiment, run, session, name, split)))
     draw_learning_curves(run)
     if trackers is not None:
         trackers.finished(run)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Kind = Literal["image", "text", "table"]
 Task = Literal["binary", "multiclass", "multilabel", "regression"]
 SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

@@ -115,10 +115,7 @@ def use_of(frame: Frame, name: str) -> Use:
         return "numeric"
     if not frame.untyped or series.dtype != pl.String:
         return "categorical"
-    filled = _filled(series)
-    parsed = filled.cast(pl.Float64, strict=False)
-    good = len(filled) - parsed.null_count()
-    return "numeric" if good and good >= NUMERIC_SHARE * len(filled) else "categorical"
+    return "numeric" if _mostly_numbers(series) else "categorical"
 
 
 def table_of(frame: Frame, features: Mapping[str, Use]) -> tuple[Table, list[tuple[int, str]]]:
@@ -167,11 +164,8 @@ def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
 
 def guessed(series: pl.Series) -> np.ndarray:
     """A column nothing was said about: as `numbers` or `texts` has it, by what most of its cells are."""
-    filled = _filled(series.cast(pl.String)) if not series.dtype.is_numeric() else series.drop_nulls()
-    parsed = filled.cast(pl.Float64, strict=False)
-    if len(filled) and len(filled) - parsed.null_count() >= NUMERIC_SHARE * len(filled):
-        return numbers(series)[0]
-    return texts(series)
+    are_numbers = series.dtype.is_numeric() or (series.dtype == pl.String and _mostly_numbers(series))
+    return numbers(series)[0] if are_numbers else texts(series)
 
 
 def cells(series: pl.Series) -> np.ndarray:
@@ -232,6 +226,13 @@ def _truth_of_columns(frame: Frame, targets: Sequence[str]) -> tuple[Truth, list
                 what = "is missing" if value is None else f"is '{_short(value)}', not 0 or 1"
                 bad.append((i, f"target '{name}' {what}"))
     return Truth(tuple(map(tuple, labels)), names=tuple(targets)), bad
+
+
+def _mostly_numbers(series: pl.Series) -> bool:
+    """Of a column of texts: whether enough of its filled cells are numbers."""
+    filled = _filled(series)
+    good = len(filled) - filled.cast(pl.Float64, strict=False).null_count()
+    return bool(good) and good >= NUMERIC_SHARE * len(filled)
 
 
 def _filled(series: pl.Series) -> pl.Series:

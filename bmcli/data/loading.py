@@ -10,13 +10,12 @@ import numpy as np
 
 from bmcli.config.schema import DataConfig, ImageConfig
 from bmcli.data import splits
-from bmcli.data.bundle import DataBundle, DataSpec, Images, Parts, Split, SplitName, Task
+from bmcli.data.bundle import SPLITS, DataBundle, DataSpec, Images, Parts, Split, Task
 from bmcli.data.download import data_home
 from bmcli.data.fingerprint import fingerprint
 from bmcli.errors import ConfigError, DataError, Place, Problem
 
 Progress = Callable[[str, int, int], None]
-SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 def load(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmcli.data.bundle import Texts
+from bmcli.data.bundle import SPLITS, Texts
 from bmcli.doctor.balance import of_balance
 from bmcli.doctor.columns import of_columns
-from bmcli.doctor.findings import MOST_EXAMPLES, SPLITS, Example, Finding, Gathered
+from bmcli.doctor.findings import MOST_EXAMPLES, Example, Finding, Gathered
 from bmcli.doctor.labels import by_run, of_labels, require_classes
 from bmcli.doctor.pictures import of_pictures, thumbnails
 from bmcli.doctor.rows import of_rows
@@ -38,7 +38,7 @@ class Examined:
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON data."""
-        sizes = {name: len(split) for name in SPLITS if (split := self.bundle.split(name)) is not None}  # type: ignore[arg-type]
+        sizes = {name: len(split) for name in SPLITS if (split := self.bundle.split(name)) is not None}
         return {
             "kind": self.bundle.kind,
             "task": self.bundle.task,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.data.bundle import SPLITS
+
 if TYPE_CHECKING:
     from bmcli.data.bundle import DataBundle
 
-SPLITS = ("train", "validation", "test")
 MOST_EXAMPLES = 10_000
 """Of a finding, so many examples are kept."""
 TOLERANCE = 1e-3
@@ -58,7 +59,7 @@ class Gathered:
     """
 
     def __init__(self, bundle: DataBundle) -> None:
-        there = [(name, split) for name in SPLITS if (split := bundle.split(name)) is not None]  # type: ignore[arg-type]
+        there = [(name, split) for name in SPLITS if (split := bundle.split(name)) is not None]
         self.bundle = bundle
         self.examples = [split.examples for _, split in there]
         self.ids = tuple(name for _, split in there for name in split.ids)
@@ -94,11 +95,13 @@ class Pair:
     how: str
 
 
-def of_pairs(every: Gathered, pairs: Sequence[Pair], unit: str) -> list[Finding]:
+def of_pairs(
+    every: Gathered, pairs: Sequence[Pair], unit: str, *, neighbours: str | None = None
+) -> list[Finding]:
     """Findings about equal examples: across splits, with different labels, and the rest.
 
-    Rows that are close may be neighbours rather than copies: of them alone it is warned, and that their
-    numbers to predict differ is no contradiction.
+    neighbours: what to do where close examples may belong together rather than be copies. Of such alone it is
+    only warned, and that their numbers to predict differ is no contradiction.
     """
     across, contradicting, within = [], [], []
     for pair in pairs:
@@ -121,10 +124,8 @@ def of_pairs(every: Gathered, pairs: Sequence[Pair], unit: str) -> list[Finding]
     ):
         if listed:
             exact = sum(is_exact for is_exact, _ in listed)
-            if not exact and unit == "rows" and severity == "problem":
-                severity = "warning"
-                if check == "duplicates across splits":
-                    what += "; rows that belong together (of one person, one place) data.group keeps in one"
+            if neighbours and not exact and severity == "problem":
+                severity, what = "warning", f"{what}; {neighbours}"
             listed.sort(key=lambda entry: not entry[0])
             pairs_of = f"{len(listed):,} pair{'s' if len(listed) > 1 else ''} of {unit}"
             message = f"{pairs_of} {what} ({exact:,} equal, {len(listed) - exact:,} nearly)"

@@ -13,7 +13,9 @@ from bmcli.doctor.nearly import near_rows
 
 def of_rows(every: Gathered) -> list[Finding]:
     """Equal rows, and those that are the same but for spelling or rounding."""
-    return of_pairs(every, same_rows([e for e in every.examples if isinstance(e, Table)]), "rows")
+    pairs = same_rows([e for e in every.examples if isinstance(e, Table)])
+    hint = "rows that belong together (of one person, one place) data.group keeps in one split"
+    return of_pairs(every, pairs, "rows", neighbours=hint)
 
 
 def same_rows(tables: list[Table]) -> list[Pair]:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bmcli.data.bundle import SPLITS
 from bmcli.errors import DataError, UsageError
 from bmcli.evaluation.evaluate import Evaluation, TargetSummary, evaluate, summarize, to_text
 from bmcli.runs import layout
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from bmcli.preprocessing import Preprocessing
     from bmcli.runs.run import Run
 
-SPLITS = ("train", "validation", "test")
 AHEAD = 4
 """Batches that are decoded together."""
 
@@ -213,7 +213,7 @@ def _same_data(
             hint=f"bm evaluate {run.id} --data PATH scores labelled files as they are now",
         )
     if bundle.split(name) is None:  # type: ignore[arg-type]
-        there = [split for split in SPLITS if bundle.split(split) is not None]  # type: ignore[arg-type]
+        there = [split for split in SPLITS if bundle.split(split) is not None]
         raise UsageError(f"{run.id} has no {name} split", hint=f"it has: {', '.join(there)}")
     return bundle
 

@@ -7,6 +7,7 @@ found.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,15 +35,18 @@ def without_tables(model: keras.Model) -> tuple[keras.Model, list[Table]]:
     """The model with marks in place of its large tables, all else shared; itself, where there are none."""
     import keras
 
+    def is_large(layer: Any) -> bool:
+        return type(layer) is keras.layers.Embedding and 4 * math.prod(layer.embeddings.shape) >= LARGE
+
+    if not any(map(is_large, model.layers)):
+        return model, []
     tables: list[Table] = []
     rng = np.random.default_rng(0)
 
     def replaced(layer: Any) -> Any:
-        if type(layer) is not keras.layers.Embedding:
+        if not is_large(layer):
             return layer
         rows = np.asarray(layer.embeddings, np.float32)
-        if rows.nbytes < LARGE:
-            return layer
         marks = rng.normal(size=(MARKS, rows.shape[1])).astype(np.float32)
         small = keras.layers.Embedding(MARKS, rows.shape[1], dtype=layer.dtype_policy, name=layer.name)
         small.build(None)
@@ -50,8 +54,7 @@ def without_tables(model: keras.Model) -> tuple[keras.Model, list[Table]]:
         tables.append(Table(rows, marks))
         return small
 
-    lighter = keras.models.clone_model(model, clone_function=replaced)
-    return (lighter, tables) if tables else (model, [])
+    return keras.models.clone_model(model, clone_function=replaced), tables
 
 
 def put_back(exported: ModelProto, tables: list[Table]) -> bool:

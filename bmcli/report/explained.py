@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup
 
 from bmcli.explain.shown import trust, words
 from bmcli.figures import figure
+from bmcli.report.pictures import picture
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -48,13 +47,6 @@ def explained(run: Run, split: str | None) -> dict[str, Any]:
             "columns": rows,
         }
     return context
-
-
-def picture(run: Run, path: str) -> Markup | None:
-    """A PNG of the run as a data URI, or None where it has none."""
-    if not run.exists(path):
-        return None
-    return Markup("data:image/png;base64," + base64.b64encode(run.read_bytes(path)).decode("ascii"))
 
 
 def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, Any]:

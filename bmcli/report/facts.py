@@ -11,7 +11,8 @@ from markupsafe import Markup
 from bmcli.evaluation.compare import read_evaluation
 from bmcli.figures import count, duration, figure, interval, moment, size
 from bmcli.report.charts import Line, chart
-from bmcli.report.explained import explained, picture
+from bmcli.report.explained import explained
+from bmcli.report.pictures import picture
 from bmcli.runs import layout
 
 if TYPE_CHECKING:

@@ -220,6 +220,8 @@ def test_a_report_shows_what_the_run_looked_at(name: str, request, folder: Path,
     run = RunStore(folder / "runs").find(name)
     assert bm(["report", name, *runs]) == 0
     assert 'id="explanations"' not in run.read_text("report.html")
+    assert bm(["report", name, "--explain", "-o", "nowhere/page.html", *runs]) == 2
+    assert not run.exists("explanations/test.json"), "told before the work is done"
     assert bm(["report", name, "--explain", *runs]) == 0, capsys.readouterr().err
     kept = json.loads(run.reload().read_text("explanations/test.json"))
     document = json.loads(run.read_text("evaluation/test.json"))

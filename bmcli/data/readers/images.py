@@ -87,17 +87,9 @@ def decode_into(pictures: np.ndarray, paths: Sequence[str], positions: np.ndarra
 
     pictures: uint8 [N, height, width, 1 or 3]. Returns i -> what is wrong with it.
     """
-    size, channels = pictures.shape[1:3], pictures.shape[3]
-    assert channels in (1, 3)
 
     def work(some: range) -> dict[int, str]:
-        problems = {}
-        for i in some:
-            try:
-                pictures[positions[i]] = decode(paths[i], size, channels)
-            except DataError as error:
-                problems[i] = error.problems[0].message
-        return problems
+        return _decode_each(pictures, paths, positions, some)
 
     if sum(map(_bytes, paths[:SOME])) < SMALL_BYTES * len(paths[:SOME]):
         return work(range(len(paths)))
@@ -113,13 +105,23 @@ def decode_all(
     """Decode `paths` one after the other: uint8 [n, height, width, channels], and i -> what is wrong with it,
     whose picture is then anything."""
     pictures = np.empty((len(paths), *size, channels), np.uint8)
+    everything = range(len(paths))
+    return pictures, _decode_each(pictures, paths, everything, everything)
+
+
+def _decode_each(
+    pictures: np.ndarray, paths: Sequence[str], positions: Sequence[int] | np.ndarray, some: range
+) -> dict[int, str]:
+    """`decode_into` for the paths at `some`, one after the other."""
+    size, channels = pictures.shape[1:3], pictures.shape[3]
+    assert channels in (1, 3)
     problems = {}
-    for i, path in enumerate(paths):
+    for i in some:
         try:
-            pictures[i] = decode(path, size, channels)
+            pictures[positions[i]] = decode(paths[i], size, channels)
         except DataError as error:
             problems[i] = error.problems[0].message
-    return pictures, problems
+    return problems
 
 
 def without_colour(paths: Sequence[str], *, at_most: int) -> bool:
