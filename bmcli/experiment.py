@@ -68,12 +68,14 @@ def prepare(
     config: ExperimentConfig,
     *,
     device: str = "auto",
+    threads: int | None = None,
     files: dict[str, str] | None = None,
     smoke: bool = False,
     display: Display,
 ) -> Experiment:
     """Load the data, fit the preprocessing, choose device and precision.
 
+    threads: that an operation of TensorFlow gets on a CPU; None: as it is.
     files: preprocessing to reuse instead of fitting one (a resumed run's, or the run's of `init_from`), as
         `bmcli.preprocessing.load` takes them. smoke: a few examples of each split, made up where the data is
         missing. Raises DataError, ConfigError (a model that does not fit the data), ResourceError.
@@ -107,7 +109,7 @@ def prepare(
 
     display.stage(f"loading {backend.title()}")
     with phase(f"importing {backend.title()}"):
-        gpu = devices.select(device)
+        gpu = devices.select(device, threads)
     xla = config.training.xla
     chosen = precision.resolve(config.training.precision, gpu=gpu, xla=xla)
     return Experiment(config, bundle, fitted, spec, gpu, chosen)
@@ -169,6 +171,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
 
     from bmcli.evaluation.metrics import epoch_metrics, greater_is_better
     from bmcli.preprocessing.text import used_tokens
+    from bmcli.training import threads
     from bmcli.training.feed import Feed
     from bmcli.training.targets import dense_targets, example_weights
     from bmcli.training.trainer import Trainer, Validation
@@ -209,7 +212,8 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     )
     finish = preprocessing.finish_tensor
     with phase("building the model"):
-        return Trainer(network, complete, spec, training, feed, finish, validation, watch)
+        parts = threads.parts(config.model, training, gpu=experiment.gpu)  # type: ignore[arg-type]
+        return Trainer(network, complete, spec, training, feed, finish, validation, watch, parts)
 
 
 def initialise_from(experiment: Experiment, network: keras.Model, other: Run, display: Display) -> None:

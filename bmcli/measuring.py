@@ -82,7 +82,8 @@ def measure(
     piece = _Piece(watch)
     try:
         with stops_at_once():
-            run = pipeline.train(config, RunStore(folder), display=_Telling(note), shorten=piece.of)
+            store = RunStore(folder)
+            run = pipeline.train(config, store, display=_Telling(note), alone=True, shorten=piece.of)
             parts = piece.scaled(watch.seconds())
             disk = piece.disk(run)
             for name, split in piece.cut.items():

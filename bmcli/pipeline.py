@@ -24,6 +24,7 @@ from bmcli.runs import environment, layout
 from bmcli.runs.store import reference_to
 from bmcli.stopwatch import phase
 from bmcli.training.events import EpochDone, StepsDone, TrainingDone
+from bmcli.training.threads import given, suiting
 from bmcli.training.trackers import Trackers, require
 
 if TYPE_CHECKING:
@@ -60,12 +61,14 @@ def train(
     tags: Sequence[str] = (),
     device: str = "auto",
     display: Display | None = None,
+    alone: bool = False,
     smoke: bool = False,
     shorten: Callable[[Experiment, Trainer], tuple[Experiment, Trainer]] | None = None,
 ) -> Run:
     """A new run of `config`, trained, evaluated and sealed; InterruptedRunError where somebody stopped it.
 
-    tags: free labels; smoke: one epoch of a few batches; shorten: what is trained and evaluated instead.
+    tags: free labels; alone: the process does nothing else, so that TensorFlow's threads may be set as suits
+    the training; smoke: one epoch of a few batches; shorten: what is trained and evaluated instead.
     """
     started = time.perf_counter()
     display = display or Silent()
@@ -76,7 +79,9 @@ def train(
         config = smoke_config(config)
     other = _other_run(config, store)
     files = _preprocessing_files(other) if other is not None else None
-    experiment = prepare(config, device=device, files=files, smoke=smoke, display=display)
+    model: Any = config.model
+    threads = suiting(model, config.training) if alone else None
+    experiment = prepare(config, device=device, threads=threads, files=files, smoke=smoke, display=display)
     network, complete = build(experiment)
     initialise(experiment, network)
     if other is not None:
@@ -116,7 +121,9 @@ def resume(
         config = config_of(run, trust_code=trust_code)
         require(config.trackers)
         changed += going_on.changed_versions(run)
-        experiment = prepare(config, device=device, files=_preprocessing_files(run), display=display)
+        threads = going_on.threads_of(run)
+        files = _preprocessing_files(run)
+        experiment = prepare(config, device=device, threads=threads, files=files, display=display)
         if experiment.spec.classes != run.record.classes:
             raise DataError(f"the data of {run.id} has other classes now", hint="train it anew")
         changed += going_on.changed_experiment(run, experiment)
@@ -144,7 +151,7 @@ def _note_changes(run: Run, experiment: Experiment, changed: list[str], display:
     """The record says what is not as it was, and compares with what is from now on."""
     from bmcli.training.device import gpu_names
 
-    changed = [*changed, *going_on.changed_machine(run)]
+    changed = [*changed, *going_on.changed_machine(run, given())]
     if not changed:
         return
     told = "; ".join(changed)
@@ -158,7 +165,7 @@ def _note_changes(run: Run, experiment: Experiment, changed: list[str], display:
         versions=environment.versions(),
         data_fingerprint=experiment.bundle.fingerprint,
         precision=experiment.precision,
-        hardware=environment.hardware(gpu_names() if experiment.gpu else ()),
+        hardware=environment.hardware(gpu_names() if experiment.gpu else (), threads=given()),
     )
 
 
@@ -335,7 +342,7 @@ def _known(experiment: Experiment, network: keras.Model) -> dict[str, Any]:
     config, bundle = experiment.config, experiment.bundle
     return {
         "seed": config.seed,
-        "hardware": environment.hardware(gpu_names() if experiment.gpu else ()),
+        "hardware": environment.hardware(gpu_names() if experiment.gpu else (), threads=given()),
         "model": config.model.registry_name,
         "data": config.data.name.registry_name if config.data.name else Path(config.data.path or "").name,
         "kind": bundle.kind,

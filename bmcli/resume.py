@@ -94,14 +94,28 @@ def changed_experiment(run: Run, experiment: Experiment) -> list[str]:
     return found
 
 
-def changed_machine(run: Run) -> list[str]:
-    """Another processor or number of cores: the same arithmetic, perhaps in another order."""
-    then, now = run.record.hardware, environment.hardware()
+def changed_machine(run: Run, threads: int) -> list[str]:
+    """Another processor, number of cores, or of `threads` an operation has: the same arithmetic, perhaps in
+    another order."""
+    then, now = run.record.hardware, environment.hardware(threads=threads)
+    then = {**then, "threads": threads_of(run)}
+    told = (
+        ("cpu", "processor was"),
+        ("cores", "number of cores was"),
+        ("threads", "threads an operation were"),
+    )
     return [
         f"the {what} {then.get(key)}, {now.get(key)} now"
-        for key, what in (("cpu", "processor was"), ("cores", "number of cores was"))
+        for key, what in told
         if then.get(key) != now.get(key)
     ]
+
+
+def threads_of(run: Run) -> int | None:
+    """How many threads an operation had in the run's training; all cores before that was recorded."""
+    hardware = run.record.hardware
+    found: int | None = hardware.get("threads", hardware.get("cores"))
+    return found
 
 
 def refuse(run: Run, changed: list[str]) -> UsageError:

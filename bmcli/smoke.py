@@ -52,7 +52,7 @@ def smoke(
     from bmcli.inference.predict import predict
 
     watch = _Stopwatch(note)
-    run = pipeline.train(config, RunStore(folder), device=device, display=watch, smoke=True)
+    run = pipeline.train(config, RunStore(folder), device=device, display=watch, alone=True, smoke=True)
     watch.stage("predict")
     examples = watch.experiment.bundle.train.examples.take([0, 1])
     list(predict(run, examples))

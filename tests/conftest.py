@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 
+# TensorFlow takes a number of threads once per process: the same here, where tests follow one another, and in
+# the processes they start. One, so that steps are divided among the cores where they can be.
+os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+
 
 @dataclass(frozen=True)
 class Done:

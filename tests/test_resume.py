@@ -180,7 +180,7 @@ def test_changed_code_is_refused_before_it_runs(stopped: Path, invoke: Invoke, t
 
 def test_another_processor_is_told(stopped: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     here = environment.hardware()
-    monkeypatch.setattr(going_on.environment, "hardware", lambda *_: {**here, "cpu": "Z80"})
+    monkeypatch.setattr(going_on.environment, "hardware", lambda *_, **__: {**here, "cpu": "Z80"})
     done = resume(invoke)
     assert done.code == 0 and "Z80 now" in done.err and record(stopped)["exact"] is False
 

@@ -57,6 +57,12 @@ class Model(Component):
         return []
 
     @property
+    def examples_apart(self) -> bool:
+        """Whether no example's output or gradient depends on the others of its batch, as batch normalisation
+        would have it: parts of a batch may then be trained on at the same time, which is faster."""
+        return False
+
+    @property
     def closed_form(self) -> bool:
         """Whether `solve` sets the weights, and no steps are trained."""
         return False

@@ -46,6 +46,11 @@ class TextModel(Model):
         0.0, ge=0, lt=1, description="Share of whole tokens dropped in training: against learning by heart."
     )
 
+    @property
+    def examples_apart(self) -> bool:
+        """See Model."""
+        return True
+
     def tokens_embedded(self, tokens: Any, spec: DataSpec, width: int, name: str) -> Any:
         """int32 [batch, length] to [batch, length, width], whole tokens dropped in training; with the pairs,
         where there is no bag for them.

@@ -48,6 +48,11 @@ class CNN(Model):
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Share dropped in training before each dense layer.")
 
+    @property
+    def examples_apart(self) -> bool:
+        """See Model."""
+        return not self.batch_norm
+
     def check_input(self, input_shape: tuple[int | None, ...]) -> list[tuple[tuple[str | int, ...], str]]:
         """The first convolution or pooling whose window is larger than what is left of the picture."""
         sizes = [size for size in input_shape[:2] if size is not None]

@@ -32,6 +32,11 @@ class Linear(Model):
     )
 
     @property
+    def examples_apart(self) -> bool:
+        """See Model."""
+        return True
+
+    @property
     def closed_form(self) -> bool:
         """Whether `solve` takes the place of training."""
         return self.solver == "closed_form"

@@ -34,6 +34,11 @@ class MLP(Model):
         0.0, ge=0, lt=1, description="Share of each hidden layer's outputs dropped in training."
     )
 
+    @property
+    def examples_apart(self) -> bool:
+        """See Model."""
+        return True
+
     def build(self, spec: DataSpec) -> keras.Model:
         """Flatten, then per hidden layer: dense, activation, dropout."""
         import keras

@@ -102,13 +102,15 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def hardware(gpus: Sequence[str] = ()) -> dict[str, Any]:
-    """Processor, usable cores, memory in bytes, and the graphics cards' names as given."""
+def hardware(gpus: Sequence[str] = (), threads: int | None = None) -> dict[str, Any]:
+    """Processor, usable cores, memory in bytes, and, as given, the graphics cards' names and the threads that
+    one operation has (None: all cores)."""
     import psutil
 
     return {
         "cpu": cpu_model(),
         "cores": available_cores(),
+        "threads": threads or available_cores(),
         "memory": int(psutil.virtual_memory().total),
         "gpus": list(gpus),
     }

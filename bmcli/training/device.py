@@ -6,17 +6,25 @@ import os
 
 from bmcli.errors import ResourceError
 from bmcli.quiet import quiet_import
+from bmcli.training.threads import give
 
 
-def select(device: str) -> bool:
+def select(device: str, threads: int | None = None) -> bool:
     """Make 'cpu', 'gpu' or 'auto' (a GPU where there is one) the device; True if it is a GPU.
+
+    threads: that an operation gets on a CPU, on TensorFlow; None: as it is.
 
     On a GPU, operations are made deterministic, as they are on a CPU by themselves: runs must repeat.
     ResourceError where a GPU was asked for and there is none.
     """
     with quiet_import():
         import keras
-    return _select_jax(device) if keras.backend.backend() == "jax" else _select_tensorflow(device)
+    if keras.backend.backend() == "jax":
+        return _select_jax(device)
+    gpu = _select_tensorflow(device)
+    if threads is not None and not gpu:
+        give(threads)
+    return gpu
 
 
 def gpu_names() -> list[str]:

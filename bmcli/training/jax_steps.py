@@ -29,7 +29,7 @@ State = tuple[list[Any], list[Any], list[Any], list[Any]]
 class StepLoop(Loop):
     """A `steps.Loop`."""
 
-    def __init__(self, *arguments: Any, xla: bool = True, ema: float | None) -> None:
+    def __init__(self, *arguments: Any, xla: bool = True, ema: float | None, parts: int = 1) -> None:
         import jax
 
         super().__init__(*arguments, ema=ema)
@@ -99,7 +99,7 @@ class StepLoop(Loop):
         return jax.lax.cond(finite, update, lambda: state), finite, loss, metric
 
 
-def forward(model: keras.Model, finish: Finish) -> Callable[[np.ndarray], np.ndarray]:
+def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
     """See `steps.forward`."""
     import jax
 

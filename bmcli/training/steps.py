@@ -77,18 +77,21 @@ def make_loop(
     *,
     ema: float | None,
     xla: bool = False,
+    parts: int = 1,
 ) -> Loop:
     """A loop over `model`, which gives raw outputs.
 
     optimizer: built for `model.trainable_variables`; ema: momentum of the average of the trainable weights,
-    or None; xla: compile the steps with XLA, which JAX always does.
+    or None; xla: compile the steps with XLA, which JAX always does; parts: so many equal parts of a batch are
+    computed at the same time (see `threads`), which JAX never does.
     """
-    return _steps().StepLoop(model, optimizer, task, finish, ema=ema, xla=xla)
+    return _steps().StepLoop(model, optimizer, task, finish, ema=ema, xla=xla, parts=parts)
 
 
-def forward(model: keras.Model, finish: Finish) -> Callable[[np.ndarray], np.ndarray]:
-    """A compiled way from compact arrays to the model's outputs, without training behaviour."""
-    return _steps().forward(model, finish)
+def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+    """A compiled way from compact arrays to the model's outputs, without training behaviour; parts: as in
+    `make_loop`."""
+    return _steps().forward(model, finish, parts=parts)
 
 
 def _steps() -> Any:

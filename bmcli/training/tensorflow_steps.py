@@ -10,6 +10,7 @@ import numpy as np
 from bmcli.training.fused_layers import fuse
 from bmcli.training.losses import example_losses, example_metrics
 from bmcli.training.steps import GroupResult, Loop
+from bmcli.training.threads import divided
 
 if TYPE_CHECKING:
     import keras
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
 class StepLoop(Loop):
     """A `steps.Loop`."""
 
-    def __init__(self, model: keras.Model, *arguments: Any, xla: bool = False, ema: float | None) -> None:
+    def __init__(
+        self, model: keras.Model, *arguments: Any, xla: bool = False, ema: float | None, parts: int = 1
+    ) -> None:
         import tensorflow as tf
 
         super().__init__(model, *arguments, ema=ema)
+        self.parts = parts
         if not xla:  # which would only be kept from fusing them itself
             fuse(model)
         self.xla = xla
@@ -83,11 +87,12 @@ class StepLoop(Loop):
         import tensorflow as tf
 
         variables = self.model.trainable_variables
-        with tf.GradientTape() as tape:
-            raw = self.model(self.finish(inputs), training=True)
-            loss = tf.reduce_mean(example_losses(self.task, raw, targets) * weights)
-            total = tf.add_n([loss, *self.model.losses]) if self.model.losses else loss
-        gradients = tape.gradient(total, [v.value for v in variables])
+        count = divided(inputs, self.parts)
+        split = zip(*(tf.split(whole, count) for whole in (inputs, targets, weights)), strict=True)
+        # One after the other in this program, at the same time on the cores: they do not need each other.
+        parts = [self._part(*part, count=count, first=number == 0) for number, part in enumerate(split)]
+        gradients = [_sum(each) for each in zip(*(part[0] for part in parts), strict=True)]
+        loss, total, metric = (_sum(each) for each in list(zip(*parts, strict=True))[1:])
         # The loss alone tells too late: a ReLU that turns NaN into 0 leaves it finite, and the gradient not.
         sums = [
             tf.reduce_sum(g.values if isinstance(g, tf.IndexedSlices) else g)
@@ -105,18 +110,47 @@ class StepLoop(Loop):
             return tf.constant(0)
 
         tf.cond(finite, update, lambda: tf.constant(0))
-        return finite, loss, tf.reduce_sum(example_metrics(self.task, raw, targets))
+        return finite, loss, metric
+
+    def _part(self, inputs: Any, targets: Any, weights: Any, *, count: int, first: bool) -> Any:
+        """Gradients, loss, loss with the penalties on weights (in the first part), and metric that one of
+        `count` equal parts of a batch adds to the batch's."""
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            raw = self.model(self.finish(inputs), training=True)
+            loss = tf.reduce_mean(example_losses(self.task, raw, targets) * weights) / count
+            total = tf.add_n([loss, *self.model.losses]) if first and self.model.losses else loss
+        gradients = tape.gradient(total, [v.value for v in self.model.trainable_variables])
+        return gradients, loss, total, tf.reduce_sum(example_metrics(self.task, raw, targets))
 
 
-def forward(model: keras.Model, finish: Finish) -> Callable[[np.ndarray], np.ndarray]:
+def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
     """See `steps.forward`."""
     import tensorflow as tf
 
+    def outputs(batch: Any) -> Any:
+        split = tf.split(batch, divided(batch, parts))
+        return tf.concat([model(finish(part), training=False) for part in split], axis=0)
+
     # After a second length of texts it is compiled for any.
-    compiled = tf.function(lambda batch: model(finish(batch), training=False), reduce_retracing=True)
+    compiled = tf.function(outputs, reduce_retracing=True)
 
     def call(batch: np.ndarray) -> np.ndarray:
         outputs: np.ndarray = compiled(tf.constant(batch)).numpy()
         return outputs
 
     return call
+
+
+def _sum(gradients: tuple[Any, ...]) -> Any:
+    """Of the parts' gradients of one variable, or other tensors; None where none has one."""
+    import tensorflow as tf
+
+    present = [gradient for gradient in gradients if gradient is not None]
+    if len(present) < 2:
+        return present[0] if present else None
+    if not all(isinstance(gradient, tf.IndexedSlices) for gradient in present):
+        return tf.add_n([tf.convert_to_tensor(gradient) for gradient in present])
+    values, indices = (tf.concat([getattr(g, name) for g in present], 0) for name in ("values", "indices"))
+    return tf.IndexedSlices(values, indices, present[0].dense_shape)

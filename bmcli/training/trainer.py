@@ -87,7 +87,7 @@ class Trainer:
 
     model: raw outputs, under the training precision; finished: the same weights with the task's activation;
     finish: what the preprocessing still does to a batch, on the device.
-    validation: None where there is nothing to choose by.
+    validation: None where there is nothing to choose by. parts: of a batch, as `steps.make_loop` takes it.
     """
 
     def __init__(
@@ -100,6 +100,7 @@ class Trainer:
         finish: Finish,
         validation: Validation | None,
         watch: Watch,
+        parts: int = 1,
     ) -> None:
         self.model = model
         self.spec = spec
@@ -111,13 +112,15 @@ class Trainer:
         self.optimizer = config.optimizer.build(  # type: ignore[attr-defined]
             model.trainable_variables, gradient_clipping=config.gradient_clipping
         )
-        self.loop = make_loop(model, self.optimizer, spec.task, finish, ema=config.ema, xla=config.xla)
+        self.loop = make_loop(
+            model, self.optimizer, spec.task, finish, ema=config.ema, xla=config.xla, parts=parts
+        )
         self.epochs = config.epochs_of(feed.steps_per_epoch)
         self.epoch = 1
         self._now = _Epoch()
         self._clock = _Clock()
         self.finish = finish
-        self._forward = forward(finished, finish)
+        self._forward = forward(finished, finish, parts=parts)
 
     # --- the run -----------------------------------------------------------------------------------------
 

@@ -74,6 +74,21 @@ def test_one_seed_gives_one_model_whatever_was_built_before(name):
     assert not [path for path in first[0] if re.search(r"_\d+/", path)], "numbered by Keras, not named"
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, {}) for name in MODELS), ("cnn", {"batch_norm": True})]
+)
+def test_whether_examples_see_each_other_in_training_is_told(name, options):
+    component = MODELS.get(name)(**{**SMALLER.get(name, {}), **options})
+    still = {option: 0.0 for option in type(component).model_fields if "dropout" in option}
+    component = component.model_copy(update=still)
+    spec = spec_for(component.kinds[0], "multiclass")
+    model = component.build(spec)
+    inputs = inputs_for(spec, 8)
+    whole = np.asarray(model(inputs, training=True))
+    halves = np.concatenate([model(part, training=True) for part in np.split(inputs, 2)])
+    assert np.allclose(whole, halves, rtol=1e-4, atol=1e-5) == component.examples_apart
+
+
 @pytest.mark.parametrize("name", list(MODELS))
 def test_the_registry_tells_all_about_it(name):
     component = MODELS.get(name)

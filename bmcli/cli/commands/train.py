@@ -125,7 +125,7 @@ def _train(session: Session, config: ExperimentConfig, tags: Sequence[str], devi
     from bmcli.cli.progress import TrainingDisplay
 
     with TrainingDisplay(session) as display:
-        return pipeline.train(config, session.store, tags=tags, device=device, display=display)
+        return pipeline.train(config, session.store, tags=tags, device=device, display=display, alone=True)
 
 
 def _resume(session: Session, reference: str, device: str, trust_code: bool, force: bool) -> Run:
