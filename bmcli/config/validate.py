@@ -7,8 +7,9 @@ number, true no 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from bmcli.config import words
 from bmcli.config.declared import as_declared
 from bmcli.config.layers import Shape, as_map, shape_of
-from bmcli.config.schema import Chosen, DataConfig, Section
+from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
 from bmcli.config.yaml import Node
 from bmcli.errors import Place, Problem, UsageError, did_you_mean
 from bmcli.registry import Component, registry_of
@@ -256,10 +257,33 @@ class Validator:
     def _unknown(self, path: KeyPath, key: Any, place: Place, known: list[str]) -> None:
         every = [*known, *FIRST_KEYS] if len(path) == 1 else known
         listed = f"known: {', '.join(sorted(every))}" if every else "it takes no options"
-        self._add(path, f"unknown key '{key}'", place, did_you_mean(str(key), every) or listed)
+        meant = _elsewhere(str(key)) or did_you_mean(str(key), every) or listed
+        self._add(path, f"unknown key '{key}'", place, meant)
 
     def _add(self, path: KeyPath, message: str, place: Place, hint: str | None = None) -> None:
         self.mistakes.append(Mistake(path, Problem(message, place, hint)))
+
+
+@cache
+def _elsewhere(key: str) -> str | None:
+    """'did you mean data.task?' for a key that has its place elsewhere, or two; else None."""
+    found = [place for place in _places(ExperimentConfig) if place.split(".")[-1] == key]
+    told = [place if "." in place else f"{place} at the top level" for place in found]
+    return f"did you mean {words.either(told)}?" if 1 <= len(told) <= 2 else None
+
+
+def _places(section: type[Section], before: str = "") -> Iterator[str]:
+    """The paths of all keys, with the options of the components that are there by default."""
+    for key in section.model_fields:
+        yield f"{before}{key}"
+        shape = shape_of(section, key)
+        if shape.many:
+            continue
+        if shape.section is not None:
+            yield from _places(shape.section, f"{before}{key}.")
+        elif shape.chosen is not None and shape.chosen.default is not None:
+            options = registry_of(shape.chosen.kind).get(shape.chosen.default).model_fields
+            yield from (f"{before}{key}.{option}" for option in options)
 
 
 def _along(node: Node, location: tuple[str | int, ...], kind: str) -> KeyPath:

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 LEAST_PART = 16
 """Examples in a part: of fewer, an operation takes longer to begin than to compute."""
+MOST_PARTS = 8
+"""Each part is compiled by itself: more cores share the operations."""
 
 
 def suiting(model: Model, training: TrainingConfig) -> int:
     """How many threads an operation should have while `model` is trained on a CPU; no TensorFlow."""
     cores = available_cores()
-    apart = model.examples_apart and not training.xla
+    apart = model.examples_apart and not training.xla and cores <= MOST_PARTS
     return 1 if apart and training.batch_size >= LEAST_PART * cores else cores
 
 

@@ -27,8 +27,9 @@ STEPS = 5
     [
         ("cnn", {}, {"batch_size": 32}, 2, 1),
         ("cnn", {}, {"batch_size": 31}, 2, 2),
-        ("cnn", {}, {"batch_size": 128}, 16, 16),
-        ("cnn", {}, {"batch_size": 256}, 16, 1),
+        ("cnn", {}, {"batch_size": 127}, 8, 8),
+        ("cnn", {}, {"batch_size": 128}, 8, 1),
+        ("cnn", {}, {"batch_size": 4096}, 16, 16),
         ("cnn", {}, {"batch_size": 128, "xla": True}, 2, 2),
         ("cnn", {"batch_norm": True}, {"batch_size": 128}, 2, 2),
         ("resnet", {}, {"batch_size": 128}, 2, 2),
