@@ -35,7 +35,7 @@ class Explanation:
     the most important fifth, and without a random fifth; None for numbers and tables. weights:
     attributions: [height, width] of a picture; [tokens]; [features] of a table. picture: uint8 [height,
     width, channels] as the model saw it; heat: Grad-CAM, [h, w] from 0 to 1, where there is one; tokens: of
-    a text; features: (name, value) of a row.
+    a text; features: (column, number or category) of a row.
     """
 
     input: str
@@ -51,7 +51,7 @@ class Explanation:
     picture: np.ndarray | None = None
     heat: np.ndarray | None = None
     tokens: tuple[str, ...] = ()
-    features: tuple[tuple[str, float], ...] = field(default=())
+    features: tuple[tuple[str, float | str], ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON data; a picture's attributions are in its PNG."""
@@ -233,7 +233,7 @@ class Explainer:
         weights = np.zeros(len(columns))
         for feature, weight in zip(features, found.attributions[0].tolist(), strict=True):
             weights[columns.index(feature.column)] += weight
-        shown = []
+        shown: list[tuple[str, float | str]] = []
         for column in columns:
             numbers = [
                 (f, float(v)) for f, v in zip(features, given.tolist(), strict=True) if f.column == column
@@ -246,7 +246,7 @@ class Explainer:
                 shown.append((column, 0.0 if near_zero else float(f"{raw:.6g}")))
             else:
                 chosen = next((f.category or "(other)" for f, v in numbers if v), "(other)")
-                shown.append((f"{column} = {chosen}", 1.0))
+                shown.append((column, chosen))
         return Explanation(
             **about,
             value=value,

@@ -151,8 +151,13 @@ def bars(explanation: Explanation, most: int = 20) -> list[tuple[str, str, str, 
         name, value = explanation.features[i]
         sign = "+" if explanation.weights[i] >= 0 else "−"
         bar = ("█" if sign == "+" else "░") * round(20 * abs(float(strength[i])))
-        rows.append((name, f"{value:.6g}", f"{sign}{figure(abs(float(explanation.weights[i])))}", bar))
+        rows.append((name, of_column(value), f"{sign}{figure(abs(float(explanation.weights[i])))}", bar))
     return rows
+
+
+def of_column(value: float | str) -> str:
+    """A number to six digits, a category as it is."""
+    return value if isinstance(value, str) else f"{value:.6g}"
 
 
 def trust(error: float, deletion: tuple[float, float] | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmcli.explain.shown import trust, words
+from bmcli.explain.shown import of_column, trust, words
 from bmcli.figures import figure
 from bmcli.report.pictures import picture
 from bmcli.runs import layout
@@ -72,7 +72,7 @@ def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, Any]:
     if features := document.get("features"):
         strongest = sorted(features, key=lambda one: -abs(one["weight"]))[:MOST_FEATURES]
         shown["features"] = [
-            {"name": one["name"], "value": f"{one['value']:.6g}", "weight": f"{one['weight']:+.3g}"}
+            {"name": one["name"], "value": of_column(one["value"]), "weight": f"{one['weight']:+.3g}"}
             for one in strongest
         ]
     return shown

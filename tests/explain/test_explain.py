@@ -174,6 +174,23 @@ def test_of_a_table(folder: Path) -> None:
     assert bm(["explain", str(folder / "table.csv"), "--run", "table", "-o", "out", *runs]) == 2
 
 
+def test_of_a_category(folder: Path, tmp_path: Path) -> None:
+    lines = [f"{city},{number},{city == 'Lima'}" for number in range(20) for city in ("Lima", "Oslo", "Rome")]
+    (tmp_path / "cities.csv").write_text("\n".join(["city,number,near", *lines]) + "\n")
+    run = trained(
+        folder,
+        "cities",
+        f"data: {{path: {tmp_path / 'cities.csv'}, target: near}}\nmodel: mlp\n"
+        "training: {epochs: 5, batch_size: 8}\n",
+    )
+    rows = {"city": np.array(["Oslo", "Paris"], object), "number": np.array([3.0, 4.0])}
+    known, unknown = explained(Explainer(run), Table(rows), ("a", "b"))
+    assert [value for _, value in known.features] == ["Oslo", 3.0]
+    assert unknown.features[0] == ("city", "(other)")
+    assert ("city", "Oslo") in [row[:2] for row in shown.bars(known)]
+    assert known.to_json()["features"][0]["value"] == "Oslo"
+
+
 def test_the_most_important_column_is_the_reason(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = ["--runs-dir", str(folder / "runs"), "--run", "table"]
     assert bm(["explain", str(folder / "table.csv"), "--importance", "--json", *runs]) == 0
