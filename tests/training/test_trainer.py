@@ -27,7 +27,12 @@ TARGETS = np.eye(CLASSES, dtype=np.float32)[LABELS]
 
 
 def trainer(
-    *, seed: int = 0, inputs: np.ndarray = INPUTS, precision: str = "float32", **training: Any
+    *,
+    seed: int = 0,
+    inputs: np.ndarray = INPUTS,
+    precision: str = "float32",
+    parts: int = 1,
+    **training: Any,
 ) -> Trainer:
     import keras
 
@@ -55,7 +60,8 @@ def trainer(
     feed = Feed(inputs, TARGETS, None, [], config.batch_size, seed)
     validation = Validation(INPUTS, lambda out: {"accuracy": float((out.argmax(1) == LABELS).mean())}, 16)
     watch = Watch("val_accuracy", greater_is_better=True)
-    return Trainer(network, finished(network, SPEC), SPEC, config, feed, lambda b: b, validation, watch)
+    complete = finished(network, SPEC)
+    return Trainer(network, complete, SPEC, config, feed, lambda b: b, validation, watch, parts)
 
 
 def run_to_end(t: Trainer) -> list[Any]:
@@ -74,18 +80,19 @@ def assert_same_state(left: TrainingState, right: TrainingState) -> None:
     assert left.progress["watch"] == right.progress["watch"]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_interrupted_anywhere_it_ends_as_if_it_never_was(precision: str) -> None:
-    whole = trainer(precision=precision)
+@pytest.mark.parametrize(("precision", "parts"), [("float32", 1), ("bfloat16", 1), ("bfloat16", 2)])
+def test_interrupted_anywhere_it_ends_as_if_it_never_was(precision: str, parts: int) -> None:
+    whole = trainer(precision=precision, parts=parts)
     run_to_end(whole)
     for stop_after in (1, 4, 8):
-        first = trainer(precision=precision)
+        first = trainer(precision=precision, parts=parts)
         events = first.run()
         for _ in range(stop_after):
             next(events)
         saved = to_bytes(first.state())
         events.close()
-        second = trainer(seed=99, precision=precision)  # other weights, other random states: all replaced
+        # Other weights, other random states: all replaced.
+        second = trainer(seed=99, precision=precision, parts=parts)
         second.feed = first.feed
         second.restore(from_bytes(saved))
         run_to_end(second)
