@@ -50,15 +50,16 @@ def given() -> int:
         return available_cores()
     import tensorflow as tf
 
-    told = int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
-    return int(tf.config.threading.get_intra_op_parallelism_threads()) or told or available_cores()
+    told = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    here = int(tf.config.threading.get_intra_op_parallelism_threads())
+    return here or (int(told) if told.isdecimal() else 0) or available_cores()
 
 
 def parts(model: Model, training: TrainingConfig, *, gpu: bool) -> int:
     """Into how many parts a batch is divided: one for each core where an operation has one thread alone and
     the model allows it."""
-    divided = not gpu and backend.name() == "tensorflow" and given() == suiting(model, training) == 1
-    return available_cores() if divided else 1
+    alone = not gpu and backend.name() == "tensorflow" and given() == suiting(model, training) == 1
+    return available_cores() if alone else 1
 
 
 def divided(batch: Any, count: int) -> int:
