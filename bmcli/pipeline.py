@@ -52,6 +52,7 @@ from bmcli.experiment import (
     smoke_config,
 )
 from bmcli.settling import settling
+from bmcli.solving import solve
 
 
 def train(
@@ -193,7 +194,7 @@ def _train_and_finish(
     try:
         with stop_requests() as stop:
             display.begin(run, experiment, run.record.parameters or 0, trainer.feed.steps_per_epoch)
-            if not _solve(run, experiment, trainer, display, trackers):
+            if not solve(run, experiment, trainer, display, trackers):
                 _fit(run, trainer, experiment, display, stop, trackers)
         evaluations = finish(run, experiment, trainer, display, trackers)
         status = "completed"
@@ -241,39 +242,6 @@ def _fit(
                 signal_exit_code=stop.exit_code,
                 hint=f"bm train --resume {reference_to(run)}",
             )
-
-
-@phase("solving in closed form")
-def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display, trackers: Trackers) -> bool:
-    """The closed form, where the model has one; the one 'epoch' is recorded like any other."""
-    from bmcli.inference.weights import to_bytes
-    from bmcli.training.coefficients import raw_coefficients
-
-    if trainer.records:
-        return False
-    feed, model = trainer.feed, experiment.config.model
-    if not getattr(model, "closed_form", False):
-        return False
-    began = time.perf_counter()
-    spec, train = experiment.spec, experiment.bundle.train
-    preprocessing: Any = experiment.preprocessing
-    if spec.kind == "table":
-        inputs = preprocessing.encode_exact(train.examples)
-    else:
-        inputs = preprocessing.finish(feed.source[_everything(len(feed.source))])
-    # Not the feed's targets, which are rounded to float32.
-    targets = ((train.targets - spec.target_offset) / spec.target_scale).reshape(-1, 1)
-    solution = model.solve(trainer.model, spec, inputs, targets)  # type: ignore[attr-defined]
-    if spec.kind == "table":
-        found = raw_coefficients(solution, spec, preprocessing.features)
-        run.write_text(layout.COEFFICIENTS, json.dumps(found, indent=1, allow_nan=False) + "\n")
-    done = trainer.measure(time.perf_counter() - began)
-    display.handle(done)
-    run.append_line(layout.METRICS, json.dumps(done.record, allow_nan=False))
-    trackers.epoch(done.record)
-    run.write_bytes(layout.BEST, to_bytes(trainer.weights()))
-    run.update(stopped="solved in closed form", epochs=1, best_epoch=1, best_value=trainer.watch.best)
-    return True
 
 
 def finish(
@@ -380,12 +348,6 @@ def _keep_inputs(run: Run, experiment: Experiment) -> None:
 def _splits(bundle: DataBundle) -> dict[str, Split]:
     found = {"train": bundle.train, "validation": bundle.validation, "test": bundle.test}
     return {name: split for name, split in found.items() if split is not None}
-
-
-def _everything(count: int) -> Any:
-    import numpy as np
-
-    return np.arange(count)
 
 
 def _sample_source(experiment: Experiment) -> Split:

@@ -143,14 +143,16 @@ def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[
     return call
 
 
-def _sum(gradients: tuple[Any, ...]) -> Any:
-    """Of the parts' gradients of one variable, or other tensors; None where none has one."""
+def _sum(parts: tuple[Any, ...]) -> Any:
+    """Of what each part has: tensors, or the gradients of one variable; None where no part has one."""
     import tensorflow as tf
 
-    present = [gradient for gradient in gradients if gradient is not None]
+    present = [part for part in parts if part is not None]
     if len(present) < 2:
         return present[0] if present else None
-    if not all(isinstance(gradient, tf.IndexedSlices) for gradient in present):
-        return tf.add_n([tf.convert_to_tensor(gradient) for gradient in present])
-    values, indices = (tf.concat([getattr(g, name) for g in present], 0) for name in ("values", "indices"))
+    if not all(isinstance(part, tf.IndexedSlices) for part in present):
+        return tf.add_n([tf.convert_to_tensor(part) for part in present])
+    values, indices = (
+        tf.concat([getattr(part, name) for part in present], 0) for name in ("values", "indices")
+    )
     return tf.IndexedSlices(values, indices, present[0].dense_shape)

@@ -58,8 +58,7 @@ def given() -> int:
 def parts(model: Model, training: TrainingConfig, *, gpu: bool) -> int:
     """Into how many parts a batch is divided: one for each core where an operation has one thread alone and
     the model allows it."""
-    alone = not gpu and backend.name() == "tensorflow" and given() == suiting(model, training) == 1
-    return available_cores() if alone else 1
+    return available_cores() if not gpu and given() == suiting(model, training) == 1 else 1
 
 
 def divided(batch: Any, count: int) -> int:

@@ -1,0 +1,55 @@
+"""A model solved in closed form, in the place of training it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from bmcli.runs import layout
+from bmcli.stopwatch import phase
+
+if TYPE_CHECKING:
+    from bmcli.display import Display
+    from bmcli.experiment import Experiment
+    from bmcli.runs.run import Run
+    from bmcli.training.trackers import Trackers
+    from bmcli.training.trainer import Trainer
+
+
+@phase("solving in closed form")
+def solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display, trackers: Trackers) -> bool:
+    """Set the weights where the model has a closed form for them and is not solved yet; whether it did.
+
+    The one 'epoch' is recorded like any other.
+    """
+    import numpy as np
+
+    from bmcli.inference.weights import to_bytes
+    from bmcli.training.coefficients import raw_coefficients
+
+    if trainer.records:
+        return False
+    feed, model = trainer.feed, experiment.config.model
+    if not getattr(model, "closed_form", False):
+        return False
+    began = time.perf_counter()
+    spec, train = experiment.spec, experiment.bundle.train
+    preprocessing: Any = experiment.preprocessing
+    if spec.kind == "table":
+        inputs = preprocessing.encode_exact(train.examples)
+    else:
+        inputs = preprocessing.finish(feed.source[np.arange(len(feed.source))])
+    # Not the feed's targets, which are rounded to float32.
+    targets = ((train.targets - spec.target_offset) / spec.target_scale).reshape(-1, 1)
+    solution = model.solve(trainer.model, spec, inputs, targets)  # type: ignore[attr-defined]
+    if spec.kind == "table":
+        found = raw_coefficients(solution, spec, preprocessing.features)
+        run.write_text(layout.COEFFICIENTS, json.dumps(found, indent=1, allow_nan=False) + "\n")
+    done = trainer.measure(time.perf_counter() - began)
+    display.handle(done)
+    run.append_line(layout.METRICS, json.dumps(done.record, allow_nan=False))
+    trackers.epoch(done.record)
+    run.write_bytes(layout.BEST, to_bytes(trainer.weights()))
+    run.update(stopped="solved in closed form", epochs=1, best_epoch=1, best_value=trainer.watch.best)
+    return True
