@@ -28,6 +28,7 @@ LAYERS = [
         "resume",
         "saving",
         "settling",
+        "solving",
         "pipeline",
         "smoke",
         "measuring",
