@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from bmcli.data.bundle import Examples, Images, Kind
-from bmcli.data.readers._processes import in_order
+from bmcli.data.readers._processes import MANY, in_order
 from bmcli.data.readers.images import decode_all, decode_into, pool, spread, without_colour
-from bmcli.data.readers.probing import MANY, kept_rows, sums
+from bmcli.data.readers.probing import kept_rows, sums
 from bmcli.errors import DataError, Place, Problem
 
 if TYPE_CHECKING:

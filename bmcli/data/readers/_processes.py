@@ -17,8 +17,13 @@ from bmcli.cores import available_cores
 from bmcli.data.readers._window import windowed
 
 Answer = TypeVar("Answer")
+MANY = 5_000
+"""So many files are worth the third of a second that processes take to start."""
 IDLE_SECONDS = 30.0
 """After so long without work a process ends, and gives back its memory."""
+_KEEPING = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**28)}
+"""For glibc: a process keeps the memory of its last task for the next one. Given back and asked for again, it
+would be zeroed each time by the system, which took a sixth of the time."""
 
 
 def in_order(
@@ -27,14 +32,13 @@ def in_order(
     """`work(*task)` of each task, in their order; `work` and its answers must pickle.
 
     ahead: tasks under way, at most [default: three per core]; they are taken from the iterable as they are
-    begun. Where a process is killed (by the
-    system, for want of memory, say), this one does the rest.
+    begun. Where a process is killed (by the system, for want of memory, say), this one does the rest.
     """
     from loky import get_reusable_executor
     from loky.process_executor import BrokenProcessPool
 
     workers = available_cores()
-    executor: Any = get_reusable_executor(workers, timeout=IDLE_SECONDS, initializer=_begin)
+    executor: Any = get_reusable_executor(workers, timeout=IDLE_SECONDS, initializer=_begin, env=_KEEPING)
     broken = False
 
     def begin(task: tuple[Any, ...]) -> Callable[[], Answer]:

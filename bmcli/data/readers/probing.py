@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -20,15 +21,14 @@ import numpy as np
 
 from bmcli.data.bundle import Decoded
 from bmcli.data.readers import images
-from bmcli.data.readers._processes import in_order
+from bmcli.data.readers._processes import MANY, in_order
+from bmcli.data.readers._shared import SharedArray
 from bmcli.data.readers._window import windowed
 
 CHUNK = 128
 """Files looked at in one go, at most: many are so small that handing them round would cost more."""
 CHUNK_BYTES = 2**20
 """Bytes of pictures decoded in one go while looking."""
-MANY = 5_000
-"""So many files are worth the third of a second that processes take to start."""
 GUESSED_FROM = 16
 """How many pictures say what the others are probably like."""
 LARGEST_AS_IT_IS = 128 * 128
@@ -36,7 +36,8 @@ LARGEST_AS_IT_IS = 128 * 128
 seldom trained on unreduced."""
 
 
-_Task: TypeAlias = tuple[Sequence[str], tuple[int, int, Literal[1, 3]] | None, np.ndarray]
+_Shape: TypeAlias = tuple[int, int, Literal[1, 3]]
+_Task: TypeAlias = tuple[Sequence[str], _Shape | None, np.ndarray, "np.ndarray | SharedArray | None"]
 """What `_look_at` takes."""
 
 
@@ -76,7 +77,10 @@ def probe(
     truncated one, but takes a fraction of the time. progress: called with (files done, files) now and then.
     """
     shape = _foreseen(paths, wish) if wish is not None else None
-    decoded = _with_room(len(paths), shape, wish.cache_bytes) if wish is not None and shape else None
+    many = len(paths) >= MANY
+    decoded, room = None, None
+    if wish is not None and shape is not None:
+        decoded, room = _with_room(len(paths), shape, wish.cache_bytes, shared=many)
     alike = wish is not None and wish.size is None
     sizes = np.zeros((len(paths), 2), np.int32)
     grey = np.zeros(len(paths), bool)
@@ -87,10 +91,10 @@ def probe(
     def tasks() -> Iterator[_Task]:
         for start in range(0, len(paths), step):
             some = slice(start, start + step)
-            kept = decoded.rows[some] >= 0 if decoded is not None else np.zeros(0, bool)
-            yield paths[some], shape if decoded is not None else None, kept
+            rows = decoded.rows[some] if decoded is not None else np.zeros(0, np.int64)
+            yield paths[some], shape if decoded is not None else None, rows, room
 
-    for found in in_order(_look_at, tasks()) if len(paths) >= MANY else _in_threads(tasks()):
+    for found in in_order(_look_at, tasks()) if many else _in_threads(tasks()):
         start, end = len(digests), len(digests) + len(found.digests)
         sizes[start:end], grey[start:end] = found.sizes, found.grey
         problems |= {start + i: what for i, what in found.problems.items()}
@@ -99,10 +103,11 @@ def probe(
             usable = [i for i in range(start, end) if i not in problems]
             if alike and (sizes[usable] != decoded.size).any():
                 decoded = None
-            elif found.pictures is not None:
-                rows = decoded.rows[usable]
-                decoded.pictures[rows[rows >= 0]] = found.pictures
+            elif found.sums is not None:
                 decoded.sums[usable] = found.sums
+                if found.pictures is not None:
+                    rows = decoded.rows[usable]
+                    decoded.pictures[rows[rows >= 0]] = found.pictures
         if progress is not None:
             progress(end, len(paths))
     return Probe(sizes, grey, tuple(digests), problems, decoded)
@@ -113,7 +118,7 @@ def _in_threads(tasks: Iterable[_Task]) -> Iterator[_Looks]:
     return windowed(lambda task: images.pool().submit(_look_at, *task).result, tasks, 3 * images.threads())
 
 
-def _foreseen(paths: Sequence[str], wish: Wish) -> tuple[int, int, Literal[1, 3]] | None:
+def _foreseen(paths: Sequence[str], wish: Wish) -> _Shape | None:
     """Height, width and channels that the pictures will probably be wanted in, or None."""
     some = [paths[i] for i in images.spread(len(paths), GUESSED_FROM)]
     size = wish.size
@@ -151,19 +156,30 @@ def sums(pictures: np.ndarray) -> np.ndarray:
     return totals.astype(np.uint64).reshape(count, 2, width, channels).sum(axis=2)
 
 
-def _with_room(count: int, shape: tuple[int, int, Literal[1, 3]], cache_bytes: int) -> Decoded:
-    """For `count` pictures, of which as many are kept as fit. Memory that is not written to is not taken."""
+def _with_room(
+    count: int, shape: _Shape, cache_bytes: int, *, shared: bool
+) -> tuple[Decoded, np.ndarray | SharedArray | None]:
+    """For `count` pictures, of which as many are kept as fit; and what `_look_at` is to write them into,
+    where it can. Memory that is not written to is not taken."""
     kept = min(count, cache_bytes // math.prod(shape))
-    pictures = np.empty((kept, *shape), np.uint8)
-    return Decoded(pictures, kept_rows(count, kept), np.zeros((count, 2, shape[2]), np.uint64))
+    room: np.ndarray | SharedArray | None = None
+    pictures = None
+    if shared:
+        with suppress(OSError):
+            room = SharedArray((kept, *shape))
+            pictures = room.array
+    if pictures is None:
+        pictures = np.empty((kept, *shape), np.uint8)
+        room = None if shared else pictures
+    return Decoded(pictures, kept_rows(count, kept), np.zeros((count, 2, shape[2]), np.uint64)), room
 
 
 @dataclass(frozen=True)
 class _Looks:
     """What n files hold: sizes, grey, digests and problems as in Probe.
 
-    Of the usable ones, where pictures were wanted: sums uint64 [m, 2, channels] and those pictures to be
-    kept, uint8 [k, height, width, channels].
+    Of the usable ones, where pictures were wanted: sums uint64 [m, 2, channels] and, where there was no
+    room to write them into, the pictures to be kept, uint8 [k, height, width, channels].
     """
 
     sizes: np.ndarray
@@ -183,11 +199,13 @@ class _Look:
     picture: np.ndarray | None = None
 
 
-def _look_at(paths: Sequence[str], wanted: tuple[int, int, Literal[1, 3]] | None, kept: np.ndarray) -> _Looks:
-    """wanted: (height, width, channels) to decode as, if at all; kept: bool [n], which to hand back."""
+def _look_at(
+    paths: Sequence[str], wanted: _Shape | None, rows: np.ndarray, room: np.ndarray | SharedArray | None
+) -> _Looks:
+    """wanted: (height, width, channels) to decode as, if at all; rows: int64 [n], where in `room` each is
+    kept, or would be; -1 for none."""
     looks = [_look(path, wanted) for path in paths]
     there = [look.picture for look in looks if look.picture is not None]
-    usable = [look.picture is not None for look in looks]
     found = _Looks(
         np.array([look.size for look in looks], np.int32),
         np.array([look.grey for look in looks]),
@@ -197,10 +215,15 @@ def _look_at(paths: Sequence[str], wanted: tuple[int, int, Literal[1, 3]] | None
     if not there:
         return found
     pictures = np.stack(there)
-    return replace(found, sums=sums(pictures), pictures=pictures[kept[usable]])
+    rows = rows[[look.picture is not None for look in looks]]
+    found = replace(found, sums=sums(pictures))
+    if room is None:
+        return replace(found, pictures=pictures[rows >= 0])
+    (room.array if isinstance(room, SharedArray) else room)[rows[rows >= 0]] = pictures[rows >= 0]
+    return found
 
 
-def _look(path: str, wanted: tuple[int, int, Literal[1, 3]] | None = None) -> _Look:
+def _look(path: str, wanted: _Shape | None = None) -> _Look:
     """What the file holds; where `wanted` says how, decoded."""
     try:
         data = images.read(path)

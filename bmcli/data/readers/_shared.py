@@ -1,0 +1,47 @@
+"""Memory that processes write into for the one that started them, so that what they make need not be sent."""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import stat
+from typing import Any
+
+import numpy as np
+
+
+class SharedArray:
+    """uint8 zeros of a shape; a pickled one is the same memory in another process, while the first holds it.
+
+    Anonymous memory of Linux, which no limit of /dev/shm cuts short, as containers have one.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        """OSError where the system lends no such memory."""
+        if not hasattr(os, "memfd_create"):
+            raise OSError("no anonymous memory that processes share")
+        self._file = open(os.memfd_create("bm-pictures"), "r+b", buffering=0)  # noqa: PTH123, SIM115 - a number
+        os.ftruncate(self._file.fileno(), max(1, math.prod(shape)))
+        self._place = f"/proc/{os.getpid()}/fd/{self._file.fileno()}"
+        self._identity = _identity(os.stat(self._place))  # noqa: PTH116 - also asks whether there is a /proc
+        self.array = self._mapped(shape)
+
+    def _mapped(self, shape: tuple[int, ...]) -> np.ndarray:
+        memory = mmap.mmap(self._file.fileno(), max(1, math.prod(shape)))
+        return np.frombuffer(memory, np.uint8, math.prod(shape)).reshape(shape)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._place, self._identity, self.array.shape
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._place, self._identity, shape = state
+        self._file = open(self._place, "r+b", buffering=0)  # noqa: PTH123, SIM115 - mapped as long as it is held
+        # Where the one that made it has let go of it, the same number may by now be another file.
+        if _identity(os.fstat(self._file.fileno())) != self._identity:
+            raise OSError(f"{self._place} is no longer what it was")
+        self.array = self._mapped(shape)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int]:
+    return stat.S_IFMT(status.st_mode), status.st_dev, status.st_ino
