@@ -26,10 +26,11 @@ def ask_to_run_code_of(session: Session, run: Run) -> bool:
 def asking(session: Session, trust_code: bool) -> Callable[[Sequence[str]], None]:
     """For the files a config names, before they run: unless trusted, those that lie in a run directory are
     asked for (UsageError for a no); others may run."""
-    from bmcli.errors import UsageError
-    from bmcli.runs.run import came_with_a_run
 
     def ask(files: Sequence[str]) -> None:
+        from bmcli.errors import UsageError
+        from bmcli.runs.run import came_with_a_run
+
         for file in files:
             if trust_code or not came_with_a_run(file):
                 continue
