@@ -32,6 +32,7 @@ class StepLoop(Loop):
         if not xla:  # which would only be kept from fusing them itself
             fuse(model)
         self.xla = xla
+        self._one_part = tf.function(self._part)  # traced once for all of them
         self._one = tf.function(self._step, jit_compile=True) if xla else self._step
         # The number of steps is dynamic, so that a group may grow without being compiled anew.
         self._compiled = tf.function(self._group, reduce_retracing=False)
@@ -90,7 +91,7 @@ class StepLoop(Loop):
         count = divided(inputs, self.parts)
         split = zip(*(tf.split(whole, count) for whole in (inputs, targets, weights)), strict=True)
         # One after the other in this program, at the same time on the cores: they do not need each other.
-        parts = [self._part(*part, count=count, first=number == 0) for number, part in enumerate(split)]
+        parts = [self._one_part(*part, count=count) for part in split]
         gradients = [_sum(each) for each in zip(*(part[0] for part in parts), strict=True)]
         loss, total, metric = (_sum(each) for each in list(zip(*parts, strict=True))[1:])
         # The loss alone tells too late: a ReLU that turns NaN into 0 leaves it finite, and the gradient not.
@@ -112,15 +113,15 @@ class StepLoop(Loop):
         tf.cond(finite, update, lambda: tf.constant(0))
         return finite, loss, metric
 
-    def _part(self, inputs: Any, targets: Any, weights: Any, *, count: int, first: bool) -> Any:
-        """Gradients, loss, loss with the penalties on weights (in the first part), and metric that one of
-        `count` equal parts of a batch adds to the batch's."""
+    def _part(self, inputs: Any, targets: Any, weights: Any, *, count: int) -> Any:
+        """Gradients, loss, loss with the penalties on weights, and metric that one of `count` equal parts of
+        a batch adds to the batch's."""
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
             raw = self.model(self.finish(inputs), training=True)
             loss = tf.reduce_mean(example_losses(self.task, raw, targets) * weights) / count
-            total = tf.add_n([loss, *self.model.losses]) if first and self.model.losses else loss
+            total = loss + tf.add_n(self.model.losses) / count if self.model.losses else loss
         gradients = tape.gradient(total, [v.value for v in self.model.trainable_variables])
         return gradients, loss, total, tf.reduce_sum(example_metrics(self.task, raw, targets))
 
