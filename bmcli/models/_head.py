@@ -47,6 +47,7 @@ def _averaged(model: keras.Model, views: str) -> Any:
     """The mean of the raw outputs: with 'flip' of a picture and its mirror image, with 'move' of it and of it
     moved by a pixel along each diagonal, which count half, with 'shift' of all these and their mirror images
     (Jordan 2024, arXiv 2404.00498, section 3.5)."""
+    import numpy as np
     from keras import ops
 
     picture = model.input
@@ -58,8 +59,10 @@ def _averaged(model: keras.Model, views: str) -> Any:
         shares += [(edged[:, :height, :width], 0.25), (edged[:, 2:, 2:], 0.25)]
     if views in ("flip", "shift"):
         shares = [(view, share / 2) for shown, share in shares for view in (shown, ops.flip(shown, axis=2))]
-    outputs = [model(view) * share for view, share in shares]
-    return sum(outputs[1:], outputs[0])
+    # All of them as one larger batch: six copies of the network would take six times as long to export.
+    outputs = model(ops.concatenate([view for view, _ in shares], axis=0))
+    outputs = ops.reshape(outputs, (len(shares), -1, outputs.shape[-1]))
+    return ops.sum(outputs * np.array([share for _, share in shares], "float32")[:, None, None], axis=0)
 
 
 def _edged(picture: Any) -> Any:
