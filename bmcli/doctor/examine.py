@@ -53,11 +53,12 @@ def examine(
     run: Run | None = None,
     folds: int | None = None,
     progress: Progress | None = None,
+    alone: bool = False,
 ) -> Examined:
     """Read the data and look at all of it.
 
     Doubtful labels are found by `run`, which was trained on the data, or by `folds` trainings of the
-    config's own model on parts of it.
+    config's own model on parts of it. alone: as `pipeline.train` takes it.
 
     Raises DataError where it cannot be read at all, UsageError where the run is of other classes.
     """
@@ -67,7 +68,7 @@ def examine(
     lenient = config.data.model_copy(update={"skip_unusable": True})
     experiment = None
     if folds is not None:
-        experiment = _prepared(config, lenient, progress)
+        experiment = _prepared(config, lenient, progress, alone)
         bundle = experiment.bundle
     else:
         try:
@@ -110,13 +111,18 @@ def _unusable(bundle: DataBundle) -> list[Finding]:
     return [Finding("unusable", "problem", f"{count:,} files or rows cannot be used", count, found)]
 
 
-def _prepared(config: ExperimentConfig, data: DataConfig, progress: Progress | None) -> Experiment:
+def _prepared(
+    config: ExperimentConfig, data: DataConfig, progress: Progress | None, alone: bool
+) -> Experiment:
     from bmcli.display import Silent
     from bmcli.experiment import prepare
+    from bmcli.training.threads import suiting
 
     class Watcher(Silent):
         def progress(self, what: str, done: int, total: int) -> None:
             if progress is not None:
                 progress(what, done, total)
 
-    return prepare(config.model_copy(update={"data": data}), display=Watcher())
+    model: Any = config.model
+    threads = suiting(model, config.training) if alone else None
+    return prepare(config.model_copy(update={"data": data}), threads=threads, display=Watcher())

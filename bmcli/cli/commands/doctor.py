@@ -68,7 +68,7 @@ def doctor(
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
     chosen = session.store.find(run) if run else None
     with _Counter(session) as progress:
-        examined = examine(experiment, run=chosen, folds=folds, progress=progress)
+        examined = examine(experiment, run=chosen, folds=folds, progress=progress, alone=True)
     if output is not None:
         with atomic.resources(f"write {output}"):
             atomic.write_bytes(output, page(examined, experiment.name).encode("utf-8", "backslashreplace"))
