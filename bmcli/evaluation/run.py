@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.data.bundle import SPLITS
 from bmcli.errors import DataError, UsageError
@@ -58,12 +58,14 @@ class Prepared:
         return self.predict(self.split.examples)
 
 
-def evaluate_run(run: Run, split: SplitName | None = None, **options: Any) -> Evaluation:
+def evaluate_run(
+    run: Run, split: SplitName | None = None, *, data: Path | None = None, trust_code: bool = False
+) -> Evaluation:
     """Measure a run on one of its own splits (default test), or on labelled files of the user's.
 
-    For the options and what is raised see `prepare` and `measure`.
+    For what is meant and raised see `prepare` and `measure`.
     """
-    return measure(prepare(run, split, **options))
+    return measure(prepare(run, split, data=data, trust_code=trust_code))
 
 
 def prepare(

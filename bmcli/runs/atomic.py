@@ -24,8 +24,8 @@ from bmcli.runs.layout import TEMPORARY
 _HINTS = {
     errno.ENOSPC: "free some space, or choose another place (--runs-dir, --output)",
     errno.EDQUOT: "free some space, or choose another place (--runs-dir, --output)",
-    errno.EACCES: "the permissions of the folder do not allow it; --runs-dir chooses another",
-    errno.EROFS: "the disk is read-only; --runs-dir chooses another place",
+    errno.EACCES: "its permissions forbid it: new runs can go elsewhere (--runs-dir), old ones be copied",
+    errno.EROFS: "the disk is read-only: new runs can go elsewhere (--runs-dir), old ones be copied",
 }
 
 
