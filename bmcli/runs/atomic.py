@@ -24,7 +24,7 @@ from bmcli.runs.layout import TEMPORARY
 _HINTS = {
     errno.ENOSPC: "free some space, or choose another place (--runs-dir, --output)",
     errno.EDQUOT: "free some space, or choose another place (--runs-dir, --output)",
-    errno.EACCES: "its permissions forbid it: new runs can go elsewhere (--runs-dir), old ones be copied",
+    errno.EACCES: "the permissions forbid it: new runs can go elsewhere (--runs-dir), old ones be copied",
     errno.EROFS: "the disk is read-only: new runs can go elsewhere (--runs-dir), old ones be copied",
 }
 

@@ -23,7 +23,7 @@ IDLE_SECONDS = 30.0
 """After so long without work a process ends, and gives back its memory."""
 _KEEPING = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**28)}
 """For glibc: a process keeps the memory of its last task for the next one. Given back and asked for again, it
-would be zeroed each time by the system, which took a sixth of the time."""
+would be zeroed each time by the system, which took a twelfth of the time."""
 
 
 def in_order(

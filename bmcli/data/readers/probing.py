@@ -37,7 +37,7 @@ seldom trained on unreduced."""
 
 
 _Shape: TypeAlias = tuple[int, int, Literal[1, 3]]
-_Task: TypeAlias = tuple[Sequence[str], _Shape | None, np.ndarray, "np.ndarray | SharedArray | None"]
+_Task: TypeAlias = tuple[Sequence[str], _Shape | None, np.ndarray, "SharedArray | None"]
 """What `_look_at` takes."""
 
 
@@ -158,19 +158,15 @@ def sums(pictures: np.ndarray) -> np.ndarray:
 
 def _with_room(
     count: int, shape: _Shape, cache_bytes: int, *, shared: bool
-) -> tuple[Decoded, np.ndarray | SharedArray | None]:
-    """For `count` pictures, of which as many are kept as fit; and what `_look_at` is to write them into,
-    where it can. Memory that is not written to is not taken."""
+) -> tuple[Decoded, SharedArray | None]:
+    """For `count` pictures, of which as many are kept as fit; and the same memory for other processes, where
+    it is to be shared and can be. Memory that is not written to is not taken."""
     kept = min(count, cache_bytes // math.prod(shape))
-    room: np.ndarray | SharedArray | None = None
-    pictures = None
+    room = None
     if shared:
         with suppress(OSError):
             room = SharedArray((kept, *shape))
-            pictures = room.array
-    if pictures is None:
-        pictures = np.empty((kept, *shape), np.uint8)
-        room = None if shared else pictures
+    pictures = np.empty((kept, *shape), np.uint8) if room is None else room.array
     return Decoded(pictures, kept_rows(count, kept), np.zeros((count, 2, shape[2]), np.uint64)), room
 
 
@@ -178,8 +174,8 @@ def _with_room(
 class _Looks:
     """What n files hold: sizes, grey, digests and problems as in Probe.
 
-    Of the usable ones, where pictures were wanted: sums uint64 [m, 2, channels] and, where there was no
-    room to write them into, the pictures to be kept, uint8 [k, height, width, channels].
+    Of the usable ones, where pictures were wanted: sums uint64 [m, 2, channels] and, where they could not be
+    written to their place, those pictures to be kept, uint8 [k, height, width, channels].
     """
 
     sizes: np.ndarray
@@ -200,10 +196,10 @@ class _Look:
 
 
 def _look_at(
-    paths: Sequence[str], wanted: _Shape | None, rows: np.ndarray, room: np.ndarray | SharedArray | None
+    paths: Sequence[str], wanted: _Shape | None, rows: np.ndarray, room: SharedArray | None
 ) -> _Looks:
-    """wanted: (height, width, channels) to decode as, if at all; rows: int64 [n], where in `room` each is
-    kept, or would be; -1 for none."""
+    """wanted: (height, width, channels) to decode as, if at all; rows: int64 [n], where each is kept, -1 for
+    nowhere; room: where to, if it can be written there from here."""
     looks = [_look(path, wanted) for path in paths]
     there = [look.picture for look in looks if look.picture is not None]
     found = _Looks(
@@ -216,10 +212,10 @@ def _look_at(
         return found
     pictures = np.stack(there)
     rows = rows[[look.picture is not None for look in looks]]
-    found = replace(found, sums=sums(pictures))
+    found, kept = replace(found, sums=sums(pictures)), pictures[rows >= 0]
     if room is None:
-        return replace(found, pictures=pictures[rows >= 0])
-    (room.array if isinstance(room, SharedArray) else room)[rows[rows >= 0]] = pictures[rows >= 0]
+        return replace(found, pictures=kept)
+    room.array[rows[rows >= 0]] = kept
     return found
 
 
