@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from bmcli.data.bundle import Examples, Images, Kind
-from bmcli.data.readers._processes import MANY, in_order
-from bmcli.data.readers.images import decode_all, decode_into, pool, spread, without_colour
+from bmcli.data.readers._processes import MANY
+from bmcli.data.readers.ahead import decoded_ahead
+from bmcli.data.readers.images import decode_into, pool, spread, without_colour
 from bmcli.data.readers.probing import kept_rows, sums
 from bmcli.errors import DataError, Place, Problem
 
@@ -28,8 +29,6 @@ LOOKED_AT = 256
 """How many pictures decide whether all are grey."""
 CHUNK_BYTES = 16 * 2**20
 """Pictures are read in pieces of about this size where they need not be in memory all at once."""
-AHEAD_BYTES = 256 * 2**20
-"""Pictures that processes decode ahead of training, at most."""
 
 
 @dataclass(frozen=True)
@@ -259,9 +258,7 @@ class _Pictures:
             return
         shape = self.preprocessing._shape
         missing = [batch[self.rows[batch] < 0] for batch in batches]
-        tasks = (([paths[i] for i in some], shape[:2], shape[2]) for some in missing)
-        ahead = max(2, AHEAD_BYTES // (self.preprocessing.picture_bytes * len(batches[0])))
-        decoded = in_order(decode_all, tasks, ahead)
+        decoded = decoded_ahead([[paths[i] for i in some] for some in missing], shape)
         for batch, some, (pictures, problems) in zip(batches, missing, decoded, strict=True):
             self._require(some, problems)
             if len(some) == len(batch):

@@ -32,12 +32,15 @@ def test_memory_let_go_of_is_not_mistaken_for_another() -> None:
     _, identity, shape = kept.__getstate__()
     state = pickle.dumps(kept)
     del kept
-    with pytest.raises(OSError):
-        pickle.loads(state)
+    lost = pickle.loads(state)
+    with pytest.raises(OSError, match=r"No such file"):
+        _ = lost.array
     # As if the other had been given the number that the first had.
     place, _, _ = other.__getstate__()
+    mistaken = SharedArray.__new__(SharedArray)
+    mistaken.__setstate__((place, identity, shape))
     with pytest.raises(OSError, match="no longer"):
-        SharedArray.__new__(SharedArray).__setstate__((place, identity, shape))
+        _ = mistaken.array
 
 
 def test_nothing_is_an_array_too() -> None:

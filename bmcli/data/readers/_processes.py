@@ -26,12 +26,17 @@ _KEEPING = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(
 would be zeroed each time by the system, which took a twelfth of the time."""
 
 
+def under_way() -> int:
+    """How many tasks keep all processes at work."""
+    return 3 * available_cores()
+
+
 def in_order(
     work: Callable[..., Answer], tasks: Iterable[tuple[Any, ...]], ahead: int | None = None
 ) -> Iterator[Answer]:
     """`work(*task)` of each task, in their order; `work` and its answers must pickle.
 
-    ahead: tasks under way, at most [default: three per core]; they are taken from the iterable as they are
+    ahead: tasks under way [default and at most: `under_way()`]; they are taken from the iterable as they are
     begun. Where a process is killed (by the system, for want of memory, say), this one does the rest.
     """
     from loky import get_reusable_executor
@@ -63,7 +68,7 @@ def in_order(
 
         return answer
 
-    yield from windowed(begin, tasks, min(ahead or 3 * workers, 3 * workers))
+    yield from windowed(begin, tasks, min(ahead or under_way(), under_way()))
 
 
 def _begin() -> None:

@@ -6,7 +6,9 @@ import math
 import mmap
 import os
 import stat
-from typing import Any
+from contextlib import suppress
+from functools import cached_property
+from typing import IO, Any
 
 import numpy as np
 
@@ -21,26 +23,39 @@ class SharedArray:
         """OSError where the system lends no such memory."""
         if not hasattr(os, "memfd_create"):
             raise OSError("no anonymous memory that processes share")
-        self._file = open(os.memfd_create("bm-pictures"), "r+b", buffering=0)  # noqa: PTH123, SIM115 - a number
+        self.shape = shape
+        self._file: IO[bytes] | None = open(os.memfd_create("bm-pictures"), "r+b", buffering=0)  # noqa: PTH123, SIM115 - a number
         os.ftruncate(self._file.fileno(), max(1, math.prod(shape)))
         self._place = f"/proc/{os.getpid()}/fd/{self._file.fileno()}"
         self._identity = _identity(os.stat(self._place))  # noqa: PTH116 - also asks whether there is a /proc
-        self.array = self._mapped(shape)
 
-    def _mapped(self, shape: tuple[int, ...]) -> np.ndarray:
-        memory = mmap.mmap(self._file.fileno(), max(1, math.prod(shape)))
-        return np.frombuffer(memory, np.uint8, math.prod(shape)).reshape(shape)
+    @cached_property
+    def array(self) -> np.ndarray:
+        """The memory; it lasts as long as this array. OSError in another process than the first, where that
+        one has let go of it."""
+        if self._file is None:
+            self._file = open(self._place, "r+b", buffering=0)  # noqa: PTH123, SIM115 - mapped as long as it is held
+            # The same number may by now be another file.
+            if _identity(os.fstat(self._file.fileno())) != self._identity:
+                raise OSError(f"{self._place} is no longer what it was")
+        size = math.prod(self.shape)
+        memory = mmap.mmap(self._file.fileno(), max(1, size))
+        return np.frombuffer(memory, np.uint8, size).reshape(self.shape)
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self._place, self._identity, self.array.shape
+        return self._place, self._identity, self.shape
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self._place, self._identity, shape = state
-        self._file = open(self._place, "r+b", buffering=0)  # noqa: PTH123, SIM115 - mapped as long as it is held
-        # Where the one that made it has let go of it, the same number may by now be another file.
-        if _identity(os.fstat(self._file.fileno())) != self._identity:
-            raise OSError(f"{self._place} is no longer what it was")
-        self.array = self._mapped(shape)
+        # Mapped when it is used: what fails while a task is unpickled would end the process that takes it.
+        self._place, self._identity, self.shape = state
+        self._file = None
+
+
+def lent(shape: tuple[int, ...]) -> SharedArray | None:
+    """Such memory, where there is any."""
+    with suppress(OSError):
+        return SharedArray(shape)
+    return None
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int]:

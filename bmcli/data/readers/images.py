@@ -89,7 +89,7 @@ def decode_into(pictures: np.ndarray, paths: Sequence[str], positions: np.ndarra
     """
 
     def work(some: range) -> dict[int, str]:
-        return _decode_each(pictures, paths, positions, some)
+        return decode_each(pictures, paths, positions, some)
 
     if sum(map(_bytes, paths[:SOME])) < SMALL_BYTES * len(paths[:SOME]):
         return work(range(len(paths)))
@@ -99,17 +99,7 @@ def decode_into(pictures: np.ndarray, paths: Sequence[str], positions: np.ndarra
     return {i: what for problems in pool().map(work, chunks) for i, what in problems.items()}
 
 
-def decode_all(
-    paths: Sequence[str], size: tuple[int, int], channels: Literal[1, 3]
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Decode `paths` one after the other: uint8 [n, height, width, channels], and i -> what is wrong with it,
-    whose picture is then anything."""
-    pictures = np.empty((len(paths), *size, channels), np.uint8)
-    everything = range(len(paths))
-    return pictures, _decode_each(pictures, paths, everything, everything)
-
-
-def _decode_each(
+def decode_each(
     pictures: np.ndarray, paths: Sequence[str], positions: Sequence[int] | np.ndarray, some: range
 ) -> dict[int, str]:
     """`decode_into` for the paths at `some`, one after the other."""

@@ -13,7 +13,6 @@ import hashlib
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -22,7 +21,7 @@ import numpy as np
 from bmcli.data.bundle import Decoded
 from bmcli.data.readers import images
 from bmcli.data.readers._processes import MANY, in_order
-from bmcli.data.readers._shared import SharedArray
+from bmcli.data.readers._shared import SharedArray, lent
 from bmcli.data.readers._window import windowed
 
 CHUNK = 128
@@ -162,10 +161,7 @@ def _with_room(
     """For `count` pictures, of which as many are kept as fit; and the same memory for other processes, where
     it is to be shared and can be. Memory that is not written to is not taken."""
     kept = min(count, cache_bytes // math.prod(shape))
-    room = None
-    if shared:
-        with suppress(OSError):
-            room = SharedArray((kept, *shape))
+    room = lent((kept, *shape)) if shared else None
     pictures = np.empty((kept, *shape), np.uint8) if room is None else room.array
     return Decoded(pictures, kept_rows(count, kept), np.zeros((count, 2, shape[2]), np.uint64)), room
 

@@ -1,0 +1,46 @@
+"""Pictures of many files, decoded in processes some batches ahead of whoever uses them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from bmcli.data.readers import images
+from bmcli.data.readers._processes import in_order, under_way
+from bmcli.data.readers._shared import SharedArray, lent
+
+AHEAD_BYTES = 256 * 2**20
+"""Pictures decoded ahead, at most; two batches always are."""
+
+
+def decoded_ahead(
+    batches: Sequence[Sequence[str]], shape: tuple[int, int, int]
+) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
+    """Of each batch of paths, in order: uint8 [n, height, width, channels], and i -> what is wrong with it,
+    whose picture is then anything. shape: height, width, channels."""
+    largest = max(map(len, batches), default=0)
+    count = min(under_way(), max(2, AHEAD_BYTES // max(1, math.prod(shape) * largest)))
+    # As many places as tasks under way: one is used again only when its pictures were taken away.
+    room = lent((count, largest, *shape))
+    places = [place for place, _ in zip(itertools.cycle(range(count)), batches)]
+    tasks = ((paths, shape, room, place) for paths, place in zip(batches, places, strict=True))
+    made = in_order(_decode, tasks, count)
+    for paths, place, (pictures, problems) in zip(batches, places, made, strict=True):
+        if pictures is None:
+            assert room is not None
+            pictures = room.array[place, : len(paths)].copy()
+        yield pictures, problems
+
+
+def _decode(
+    paths: Sequence[str], shape: tuple[int, int, int], room: SharedArray | None, place: int
+) -> tuple[np.ndarray | None, dict[int, str]]:
+    """What is wrong with each file, and the pictures, unless they could be written to their place."""
+    everything = range(len(paths))
+    if room is not None:
+        return None, images.decode_each(room.array[place], paths, everything, everything)
+    pictures = np.empty((len(paths), *shape), np.uint8)
+    return pictures, images.decode_each(pictures, paths, everything, everything)
