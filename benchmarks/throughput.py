@@ -85,10 +85,6 @@ def scaled(batch: Any) -> Any:
 
 def bm_loop(precision: str, inputs: Any, labels: Any, batch_size: int) -> Epoch:
     """An epoch by bm's trainer, fed as in training."""
-    from bmcli.quiet import quiet_import
-
-    with quiet_import():
-        import tensorflow  # noqa: F401
     import numpy as np
 
     from bmcli.config.schema import TrainingConfig

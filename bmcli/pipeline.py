@@ -167,6 +167,7 @@ def _note_changes(run: Run, experiment: Experiment, changed: list[str], display:
         data_fingerprint=experiment.bundle.fingerprint,
         precision=experiment.precision,
         hardware=environment.hardware(gpu_names() if experiment.gpu else (), threads=given()),
+        environment=environment.variables(),
     )
 
 

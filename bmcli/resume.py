@@ -95,8 +95,8 @@ def changed_experiment(run: Run, experiment: Experiment) -> list[str]:
 
 
 def changed_machine(run: Run, threads: int) -> list[str]:
-    """Another processor, number of cores, or of `threads` an operation has: the same arithmetic, perhaps in
-    another order."""
+    """Another processor, number of cores, or of `threads` an operation has, or other kernels chosen by
+    environment variables: the same arithmetic, perhaps in another order."""
     then, now = run.record.hardware, environment.hardware(threads=threads)
     then = {**then, "threads": threads_of(run)}
     told = (
@@ -108,6 +108,15 @@ def changed_machine(run: Run, threads: int) -> list[str]:
         f"the {what} {then.get(key)}, {now.get(key)} now"
         for key, what in told
         if then.get(key) != now.get(key)
+    ] + _changed_variables(run)
+
+
+def _changed_variables(run: Run) -> list[str]:
+    before, now = run.record.environment, environment.variables()
+    return [
+        f"{name} was {before.get(name) or 'unset'}, is {now.get(name) or 'unset'}"
+        for name in environment.DECISIVE_VARIABLES
+        if before.get(name) != now.get(name)
     ]
 
 

@@ -149,6 +149,14 @@ def test_other_versions_are_refused_unless_forced(
     assert "keras was" in found["notes"][-1]
 
 
+def test_other_kernels_are_told(stopped: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    done = resume(invoke)
+    assert done.code == 0 and "not exactly: TF_ENABLE_ONEDNN_OPTS was 1, is 0" in done.err
+    found = record(stopped)
+    assert found["exact"] is False and found["environment"]["TF_ENABLE_ONEDNN_OPTS"] == "0"
+
+
 def test_a_new_run_is_not_forced(invoke: Invoke) -> None:
     done = invoke("train", "digits_cnn", "--force")
     assert done.code == 2 and "--force belongs to --resume" in done.err

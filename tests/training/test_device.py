@@ -1,0 +1,42 @@
+"""Where training computes, and with which kernels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
+
+
+@pytest.mark.parametrize(
+    ("given", "before", "expected"),
+    [
+        (None, "", "1"),
+        ("0", "", "0"),
+        # Too late to choose: what had no effect is not claimed.
+        (None, "import tensorflow", "None"),
+    ],
+)
+def test_onednn_is_asked_for_unless_the_user_said_otherwise(
+    given: str | None, before: str, expected: str
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    code = f"""
+import os
+{before}
+from bmcli.training.device import select
+select("cpu")
+print(os.environ.get("{VARIABLE}"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | ({VARIABLE: given} if given else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stdout.strip() == expected
