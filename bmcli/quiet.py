@@ -50,7 +50,7 @@ def quiet_import() -> Iterator[None]:
 
     UsageError where Keras's backend is none bm trains on, or not installed.
     """
-    backend.require()
+    backend.prepare()
     if not _verbose:
         prepare()
     yield

@@ -16,7 +16,7 @@ import pytest
 # TensorFlow takes a number of threads once per process: the same here, where tests follow one another, and in
 # the processes they start. One, so that steps are divided among the cores where they can be.
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
-# As bm has it, whoever imports TensorFlow first; see training/device.py.
+# As bm has it, whoever imports TensorFlow first; see backend.py.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 
 

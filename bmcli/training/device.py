@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 
-from bmcli import backend
 from bmcli.errors import ResourceError
 from bmcli.quiet import quiet_import
 from bmcli.training.threads import give
@@ -19,10 +17,6 @@ def select(device: str, threads: int | None = None) -> bool:
     On a GPU, operations are made deterministic, as they are on a CPU by themselves: runs must repeat.
     ResourceError where a GPU was asked for and there is none.
     """
-    if backend.name() == "tensorflow" and "tensorflow" not in sys.modules:
-        # oneDNN's kernels, which TensorFlow by itself takes only on processors with AVX-512. With AVX2 they
-        # train convolutions 1.5 times, GRUs and transformers 1.1 times as fast. Counts before the import.
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with quiet_import():
         import keras
     if keras.backend.backend() == "jax":

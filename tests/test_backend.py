@@ -1,4 +1,4 @@
-"""Where training computes, and with which kernels."""
+"""With which library Keras computes, and with which of its kernels."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def test_onednn_is_asked_for_unless_the_user_said_otherwise(
     code = f"""
 import os
 {before}
-from bmcli.training.device import select
-select("cpu")
+from bmcli.quiet import quiet_import
+with quiet_import():
+    import keras
 print(os.environ.get("{VARIABLE}"))
 """
     done = subprocess.run(
