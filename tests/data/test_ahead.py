@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,15 +9,16 @@ from PIL import Image
 
 from bmcli.data.readers import ahead
 from bmcli.data.readers._processes import under_way
+from bmcli.data.readers._shared import SharedArray
 from bmcli.data.readers.images import decode
+from tests.data.test_shared import Unreachable
 
 
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("memory", [SharedArray, Unreachable, lambda _shape: None])
 def test_batches_come_in_order_however_often_places_are_used_again(
-    shared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not shared:
-        monkeypatch.setattr(ahead, "lent", lambda _shape: None)
+    monkeypatch.setattr(ahead, "lent", memory)
     paths = []
     for number in range(3 * under_way() * 2 + 1):
         paths.append(str(tmp_path / f"{number}.png"))

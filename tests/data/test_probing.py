@@ -3,15 +3,18 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from bmcli.data.readers import probing
+from bmcli.data.readers._shared import SharedArray
 from bmcli.data.readers.images import decode
 from bmcli.data.readers.probing import Wish, probe
 from tests.data.conftest import broken_files, picture
+from tests.data.test_shared import Unreachable
 
 
 def test_probe_finds_all_of_them_and_measures_the_rest(tmp_path: Path) -> None:
@@ -39,11 +42,9 @@ def test_probe_finds_all_of_them_and_measures_the_rest(tmp_path: Path) -> None:
     assert found.digests[n] == hashlib.sha256(good["wide.png"].read_bytes()).digest()
 
 
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("memory", [SharedArray, Unreachable, lambda _shape: None])
 @pytest.mark.parametrize("cache_bytes", [0, 5 * 8 * 8 * 3, 2**30])
-def test_processes_find_what_threads_find(
-    tmp_path: Path, monkeypatch, cache_bytes: int, shared: bool
-) -> None:
+def test_processes_find_what_threads_find(tmp_path: Path, monkeypatch, cache_bytes: int, memory: Any) -> None:
     broken = broken_files(tmp_path)
     for i in range(9):
         colours = np.random.default_rng(i).integers(0, 256, (20, 20 + i % 3, 3), dtype=np.uint8)
@@ -53,8 +54,7 @@ def test_processes_find_what_threads_find(
     wish = Wish((8, 8), 3, cache_bytes)
     in_threads = probe(paths, wish=wish)
     monkeypatch.setattr(probing, "MANY", 1)
-    if not shared:  # as where the system has no memory for several processes
-        monkeypatch.delattr("os.memfd_create", raising=False)
+    monkeypatch.setattr(probing, "lent", memory)
     told: list[tuple[int, int]] = []
     in_processes = probe(paths, wish=wish, progress=lambda *step: told.append(step))
     assert in_processes.problems == in_threads.problems and len(in_threads.problems) == 2 * len(broken)

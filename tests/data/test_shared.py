@@ -2,14 +2,22 @@ from __future__ import annotations
 
 import os
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bmcli.data.readers._processes import in_order
-from bmcli.data.readers._shared import SharedArray
+from bmcli.data.readers._shared import SharedArray, lent
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="no such memory here")
+
+
+class Unreachable(SharedArray):
+    """Memory that other processes cannot get at."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        super().__setstate__(("/nowhere", *state[1:]))
 
 
 def test_what_another_process_writes_is_there() -> None:
@@ -35,12 +43,24 @@ def test_memory_let_go_of_is_not_mistaken_for_another() -> None:
     lost = pickle.loads(state)
     with pytest.raises(OSError, match=r"No such file"):
         _ = lost.array
+    assert lost.reached() is None
     # As if the other had been given the number that the first had.
     place, _, _ = other.__getstate__()
     mistaken = SharedArray.__new__(SharedArray)
     mistaken.__setstate__((place, identity, shape))
     with pytest.raises(OSError, match="no longer"):
         _ = mistaken.array
+
+
+def test_another_process_may_not_get_at_it() -> None:
+    [(process, reached)] = in_order(_reached, [(Unreachable((2, 2)),)])
+    assert process != os.getpid() and not reached
+
+
+def test_where_the_system_has_none_it_lends_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lent((2, 2)) is not None
+    monkeypatch.delattr("os.memfd_create")
+    assert lent((2, 2)) is None
 
 
 def test_nothing_is_an_array_too() -> None:
@@ -50,3 +70,7 @@ def test_nothing_is_an_array_too() -> None:
 def _fill(shared: SharedArray, row: int) -> int:
     shared.array[row] = row
     return os.getpid()
+
+
+def _reached(shared: SharedArray) -> tuple[int, bool]:
+    return os.getpid(), shared.reached() is not None

@@ -42,6 +42,12 @@ class SharedArray:
         memory = mmap.mmap(self._file.fileno(), max(1, size))
         return np.frombuffer(memory, np.uint8, size).reshape(self.shape)
 
+    def reached(self) -> np.ndarray | None:
+        """`array`; None where this process cannot get at it."""
+        with suppress(OSError):
+            return self.array
+        return None
+
     def __getstate__(self) -> tuple[Any, ...]:
         return self._place, self._identity, self.shape
 

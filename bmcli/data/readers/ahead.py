@@ -40,7 +40,7 @@ def _decode(
 ) -> tuple[np.ndarray | None, dict[int, str]]:
     """What is wrong with each file, and the pictures, unless they could be written to their place."""
     everything = range(len(paths))
-    if room is not None:
-        return None, images.decode_each(room.array[place], paths, everything, everything)
+    if room is not None and (places := room.reached()) is not None:
+        return None, images.decode_each(places[place], paths, everything, everything)
     pictures = np.empty((len(paths), *shape), np.uint8)
     return pictures, images.decode_each(pictures, paths, everything, everything)

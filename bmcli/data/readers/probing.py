@@ -209,9 +209,10 @@ def _look_at(
     pictures = np.stack(there)
     rows = rows[[look.picture is not None for look in looks]]
     found, kept = replace(found, sums=sums(pictures)), pictures[rows >= 0]
-    if room is None:
+    places = None if room is None else room.reached()
+    if places is None:
         return replace(found, pictures=kept)
-    room.array[rows[rows >= 0]] = kept
+    places[rows[rows >= 0]] = kept
     return found
 
 
