@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bmcli import backend
+from bmcli.cores import available_cores
 from bmcli.errors import (
     ConfigError,
     Problem,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 SMOKE_BATCHES = 3
 """`--smoke` uses so many batches per split."""
-SMOKE_BATCH = 128
-"""Larger batches are made smaller for it."""
 SAMPLE = 5_000
 """So many training examples, spread over the split, are shown to a model before its first step."""
 
@@ -46,8 +45,12 @@ class Experiment:
 
 
 def smoke_config(config: ExperimentConfig) -> ExperimentConfig:
-    """The same config, one epoch long, in batches that any machine takes quickly."""
-    less = {"epochs": 1, "early_stopping": None, "batch_size": min(config.training.batch_size, SMOKE_BATCH)}
+    """The same config, one epoch long, in batches that any machine takes quickly: the smallest that the cores
+    share as they share larger ones."""
+    from bmcli.training.threads import LEAST_PART, MOST_PARTS
+
+    batch = LEAST_PART * min(available_cores(), MOST_PARTS)
+    less = {"epochs": 1, "early_stopping": None, "batch_size": min(config.training.batch_size, batch)}
     training = config.training.model_copy(update=less)
     schedule: Any = training.schedule
     training = training.model_copy(update={"schedule": schedule.model_copy(update={"warmup_epochs": 0.0})})
