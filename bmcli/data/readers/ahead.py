@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -25,13 +24,11 @@ def decoded_ahead(
     count = min(under_way(), max(2, AHEAD_BYTES // max(1, math.prod(shape) * largest)))
     # As many places as tasks under way: one is used again only when its pictures were taken away.
     room = lent((count, largest, *shape))
-    places = [place for place, _ in zip(itertools.cycle(range(count)), batches)]
-    tasks = ((paths, shape, room, place) for paths, place in zip(batches, places, strict=True))
-    made = in_order(_decode, tasks, count)
-    for paths, place, (pictures, problems) in zip(batches, places, made, strict=True):
+    tasks = ((paths, shape, room, number % count) for number, paths in enumerate(batches))
+    for number, (pictures, problems) in enumerate(in_order(_decode, tasks, count)):
         if pictures is None:
             assert room is not None
-            pictures = room.array[place, : len(paths)].copy()
+            pictures = room.array[number % count, : len(batches[number])].copy()
         yield pictures, problems
 
 
