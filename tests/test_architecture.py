@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
     {"errors", "registry", "untrusted", "backend", "quiet", "stopwatch", "cores", "figures", "_version"},
-    {"config", "runs"},
+    {"config", "runs", "files"},
     {"data", "preprocessing", "models"},
     {"training", "evaluation", "inference"},
     {"report", "export", "explain"},

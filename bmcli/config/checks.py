@@ -19,11 +19,11 @@ from typing import Any
 from bmcli.config.guess import facts_of
 from bmcli.config.schema import AUTO_EPOCHS, DataConfig, ExperimentConfig
 from bmcli.errors import did_you_mean
+from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.registry import HOMES
 
 KeyPath = tuple[str | int, ...]
 
-_TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _MOST_FINDINGS = 100
 _COLUMN_KEYS = ("text", "target", "features", "delimiter", "label_delimiter")
 _OWN_FILES_KEYS = ("kind", *_COLUMN_KEYS, "group")
@@ -85,7 +85,7 @@ def _columns(config: ExperimentConfig) -> Iterator[Finding]:
         return
     suffix = Path(data.path).suffix.lower()
     is_folder = os.path.isdir(data.path)  # noqa: PTH112 (False also for a name that is too long)
-    if suffix not in _TABLE_SUFFIXES:
+    if suffix not in TABLE_SUFFIXES:
         if not (is_folder or suffix == ".npz"):
             return
         what = "a folder" if is_folder else "an .npz file"

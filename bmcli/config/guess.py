@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bmcli.config.schema import DataConfig
+from bmcli.files.suffixes import IMAGE_SUFFIXES, SPLIT_FOLDERS, TABLE_SUFFIXES
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp")
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-VALIDATION_FOLDERS = ("validation", "valid", "val", "dev")
-TEST_FOLDERS = ("test",)
 _MOST_ENTRIES = 500
 
 
@@ -53,8 +50,8 @@ def facts_of(data: DataConfig) -> Facts:
         return Facts(
             kind=data.kind or kind_of_folder(path),
             task=task,
-            brings_test=not inside.isdisjoint(TEST_FOLDERS),
-            brings_validation=not inside.isdisjoint(VALIDATION_FOLDERS),
+            brings_test=not inside.isdisjoint(SPLIT_FOLDERS["test"]),
+            brings_validation=not inside.isdisjoint(SPLIT_FOLDERS["validation"]),
         )
     kind = data.kind
     if kind is None and path.suffix.lower() in TABLE_SUFFIXES:

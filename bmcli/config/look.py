@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bmcli.config.guess import IMAGE_SUFFIXES, TABLE_SUFFIXES, TEST_FOLDERS, VALIDATION_FOLDERS
 from bmcli.errors import DataError
+from bmcli.files.suffixes import IMAGE_SUFFIXES, SPLIT_FOLDERS, TABLE_SUFFIXES
 
 _SAMPLE_BYTES = 2_000_000
 _COUNT_BYTES = 200_000_000
@@ -89,7 +89,7 @@ def look(path: Path) -> Look:
             return _npz(path)
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8: {error.reason}", hint="save it with UTF-8 encoding") from error
-    kinds = ", ".join(TABLE_SUFFIXES)
+    kinds = ", ".join(sorted(TABLE_SUFFIXES))
     raise DataError(f"cannot tell what {path} is", hint=f"a folder of pictures or texts, {kinds} or .npz")
 
 
@@ -100,8 +100,9 @@ def _folder(path: Path) -> Look:
     brings: tuple[str, ...] = ()
     if "train" in lower:
         root = path / lower["train"]
-        named = {"test": TEST_FOLDERS, "validation": VALIDATION_FOLDERS}
-        brings = tuple(split for split, names in named.items() if not lower.keys().isdisjoint(names))
+        brings = tuple(
+            split for split in ("test", "validation") if not lower.keys().isdisjoint(SPLIT_FOLDERS[split])
+        )
         inside = sorted(e.name for e in root.iterdir() if e.is_dir() and e.name[0] != ".")
     counts: Counter[str] = Counter()
     suffixes: Counter[str] = Counter()

@@ -17,13 +17,12 @@ from typing import IO, TYPE_CHECKING
 
 from bmcli.data.bundle import Examples, Images, Kind, Table, Texts
 from bmcli.errors import DataError, Place, Problem, UsageError
+from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
 
 if TYPE_CHECKING:
     from bmcli.data.readers.tables import Frame
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp"})
 TEXT_SUFFIXES = frozenset({".txt", ".text", ".md"})
-TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 SUFFIXES = {"image": IMAGE_SUFFIXES, "text": TEXT_SUFFIXES | TABLE_SUFFIXES, "table": TABLE_SUFFIXES}
 STDIN = "-"
 PIECE = {"image": 256, "text": 1024, "table": 4096}

@@ -20,6 +20,7 @@ from bmcli.data import columns
 from bmcli.data.bundle import DataSpec, Examples, Images, Kind, Parts, Split, Table, Texts
 from bmcli.data.targets import Truth, classes_of, encode, infer_task
 from bmcli.errors import ConfigError, DataError, Place, Problem
+from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES, TEXT_SUFFIXES
 
 if TYPE_CHECKING:
     from bmcli.data.readers.tables import Frame
@@ -171,9 +172,7 @@ def _read(path: Path, config: DataConfig, like: Found | None = None, spec: DataS
         return _read_folder(path, config, kind)
     if path.suffix.lower() == ".npz":
         return _read_arrays(path, kind)
-    from bmcli.data.readers import tables
-
-    if path.suffix.lower() in tables.SUFFIXES:
+    if path.suffix.lower() in TABLE_SUFFIXES:
         return _read_table(path, config, kind, like, spec)
     raise DataError(
         f"{path}: not a form of data that is known", place=Place(str(path)), hint=f"data is {FORMATS}"
@@ -184,18 +183,16 @@ def _read(path: Path, config: DataConfig, like: Found | None = None, spec: DataS
 
 
 def _read_folder(root: Path, config: DataConfig, kind: Kind | None) -> Found:
-    from bmcli.data.readers import folders, images, texts
+    from bmcli.data.readers import folders, texts
 
     guessed = kind or folders.kind_of(root)
     if guessed is None or guessed == "table":
-        tables = sorted(
-            p.name for p in root.iterdir() if p.suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet")
-        )
+        tables = sorted(p.name for p in root.iterdir() if p.suffix.lower() in TABLE_SUFFIXES)
         raise DataError(
             f"{root} holds neither pictures nor .txt files",
             hint=f"name the file: data.path: {root / tables[0]}" if tables else f"data is {FORMATS}",
         )
-    scan = folders.scan(root, images.SUFFIXES if guessed == "image" else folders.TEXT_SUFFIXES)
+    scan = folders.scan(root, IMAGE_SUFFIXES if guessed == "image" else TEXT_SUFFIXES)
     problems = scan.problems
     splits: dict[str, Raw] = {}
     for name, files in scan.files.items():

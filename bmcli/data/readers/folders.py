@@ -12,17 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bmcli.data.readers import images
 from bmcli.errors import DataError, Place, Problem
+from bmcli.files.suffixes import IMAGE_SUFFIXES, SPLIT_FOLDERS, TEXT_SUFFIXES
 
-SPLIT_FOLDERS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing"),
-}
 LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 """What operating systems leave behind, compared in lower case."""
-TEXT_SUFFIXES = frozenset({".txt"})
 
 
 @dataclass
@@ -39,7 +33,7 @@ def kind_of(root: Path) -> str | None:
     counts = {"image": 0, "text": 0}
     for entry in _walk(root, root.resolve(), [], set()):
         suffix = _suffix(entry)
-        counts["image"] += suffix in images.SUFFIXES
+        counts["image"] += suffix in IMAGE_SUFFIXES
         counts["text"] += suffix in TEXT_SUFFIXES
         if counts["image"] + counts["text"] >= 1000:  # enough to know
             break

@@ -39,7 +39,6 @@ from bmcli.errors import DataError, Place, Problem
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 """What may be opened. A phone's JPEG with previews in it (MPO) counts as JPEG: its first picture is taken."""
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp"})
 MAX_PIXELS = 89_478_485
 """Pillow's own limit (a quarter of a GiB at 3 bytes): beyond, a small file may fill the memory."""
 MAX_BYTES = 256 * 2**20

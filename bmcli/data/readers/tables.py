@@ -20,8 +20,8 @@ import numpy as np
 import polars as pl
 
 from bmcli.errors import DataError, Place, Problem
+from bmcli.files.suffixes import JSON_LINES_SUFFIXES, TABLE_SUFFIXES
 
-SUFFIXES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 CHUNK_ROWS = 50_000
 CELL_LIMIT = 64 * 2**20
 """Characters in one CSV cell: more means a quote that is never closed."""
@@ -59,20 +59,20 @@ class Frame:
 
 def read(path: Path, *, delimiter: str | None = None, header: bool = True) -> Frame:
     """The table in a file, by its suffix. DataError where it is no such table at all."""
-    form = SUFFIXES.get(path.suffix.lower())
-    if form is None:
-        raise DataError(f"{path}: tables are {', '.join(SUFFIXES)}", place=Place(str(path)))
+    suffix = path.suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        raise DataError(f"{path}: tables are {', '.join(sorted(TABLE_SUFFIXES))}", place=Place(str(path)))
     if not path.is_file():
         raise DataError(f"{path} does not exist or is no file", place=Place(str(path)))
     try:
-        if form == "parquet":
+        if suffix == ".parquet":
             frame = _read_parquet(path)
         else:
             _require_text(path)
-            if form == "jsonl":
+            if suffix in JSON_LINES_SUFFIXES:
                 frame = _read_jsonl(path)
             else:
-                frame = _read_csv(path, delimiter or ("\t" if path.suffix.lower() == ".tsv" else ","), header)
+                frame = _read_csv(path, delimiter or ("\t" if suffix == ".tsv" else ","), header)
     except OSError as error:
         raise DataError(
             f"{path} cannot be read: {error.strerror or error}", place=Place(str(path))
