@@ -63,9 +63,9 @@ def detect(head: bytes, *, whole: bool) -> str | None:
     whole: `head` is the whole file. If not, a character that is cut at its end does not count, and what comes
     later may still not fit: decode strictly, and where that fails, ask again with the whole file.
     """
-    for mark, codec in _MARKS:
-        if head.startswith(mark) and _reads(head, codec, whole) is not None:
-            return codec
+    for mark, marked in _MARKS:
+        if head.startswith(mark) and _reads(head, marked, whole) is not None:
+            return marked
     if (codec := _unmarked_utf16(head, whole)) is not None:
         return codec
     if (text := _reads(head, "utf-8", whole)) is not None:
@@ -106,7 +106,7 @@ def _unmarked_utf16(head: bytes, whole: bool) -> str | None:
 
 
 def _damaged_utf8(head: bytes) -> bool:
-    """Whether most characters beyond ASCII are UTF-8 all the same: a few broken bytes, not another encoding."""
+    """Whether most characters beyond ASCII are UTF-8 all the same: then a few bytes are broken."""
     text = head.decode("utf-8", "replace")
     beyond = len(text) - sum(map(str.isascii, text))
     return beyond - text.count("\ufffd") >= text.count("\ufffd")
