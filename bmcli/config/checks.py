@@ -25,7 +25,10 @@ from bmcli.registry import HOMES
 KeyPath = tuple[str | int, ...]
 
 _MOST_FINDINGS = 100
-_COLUMN_KEYS = ("text", "target", "features", "delimiter", "label_delimiter")
+_COLUMN_KEYS = (
+    *("text", "target", "features", "delimiter", "label_delimiter"),
+    *("header", "quoting", "columns", "missing", "split", "id"),
+)
 _OWN_FILES_KEYS = ("kind", *_COLUMN_KEYS, "group")
 
 
@@ -70,7 +73,7 @@ def _source(config: ExperimentConfig) -> Iterator[Finding]:
         yield Finding(("data", "path"), message, also=(("data", "name"),))
     elif data.name is not None:
         for key in _OWN_FILES_KEYS:
-            if getattr(data, key) is not None:
+            if getattr(data, key) not in (None, [], {}):
                 message = f"'{key}' describes files of your own; {data.name.registry_name} is a named dataset"
                 yield Finding(("data", key), message, also=(("data", "name"),))
         task = facts_of(data).dataset_task
@@ -90,7 +93,7 @@ def _columns(config: ExperimentConfig) -> Iterator[Finding]:
             return
         what = "a folder" if is_folder else "an .npz file"
         for key in _COLUMN_KEYS:
-            if getattr(data, key) is not None:
+            if getattr(data, key) not in (None, [], {}):
                 yield Finding(("data", key), f"{what} has no columns", also=(("data", "path"),))
         if is_folder and isinstance(data.group, int):
             message = "for a folder, group is a regular expression on file names"
@@ -109,13 +112,15 @@ def _columns(config: ExperimentConfig) -> Iterator[Finding]:
     if suffix in (".jsonl", ".ndjson", ".parquet"):
         if data.delimiter is not None:
             yield Finding(("data", "delimiter"), f"{suffix} has no delimiter", also=(("data", "path"),))
-        if not data.header:
+        if data.quoting is not None:
+            yield Finding(("data", "quoting"), f"{suffix} has no such marks", also=(("data", "path"),))
+        if data.header is False:
             yield Finding(("data", "header"), f"{suffix} always names its columns", also=(("data", "path"),))
     if data.kind is not None and data.kind != (implied := "text" if data.text is not None else "table"):
         because = "because 'text' is given" if implied == "text" else "unless 'text' names a column"
         message = f"a {suffix} file holds {implied} examples {because}, not {data.kind}"
         yield Finding(("data", "kind"), message, also=(("data", "path"), ("data", "text")))
-    if not data.header and suffix in (".csv", ".tsv"):
+    if data.header is False and suffix in (".csv", ".tsv"):
         for key, columns in _named_columns(data):
             message = f"with header: false there is no column '{columns}'; columns are numbers, from 0"
             hint = f"write {int(columns)}" if columns.isdecimal() else None
@@ -124,7 +129,7 @@ def _columns(config: ExperimentConfig) -> Iterator[Finding]:
 
 
 def _named_columns(data: DataConfig) -> Iterator[tuple[str, str]]:
-    for key in ("text", "target", "features", "group"):
+    for key in ("text", "target", "features", "group", "split", "id"):
         value = getattr(data, key)
         for column in value if isinstance(value, list) else [value]:
             if isinstance(column, str):
@@ -137,12 +142,37 @@ def _twice(data: DataConfig) -> Iterator[Finding]:
         if column in targets:
             message = f"column '{column}' is the target; a model that sees it learns nothing else"
             yield Finding(("data", "features", index), message, also=(("data", "target"),))
+    for key in ("split", "id", "group"):
+        column = getattr(data, key)
+        if column is not None and column in targets:
+            message = f"column '{column}' is the target"
+            yield Finding(("data", key), message, also=(("data", "target"),))
+    if data.split is not None:
+        for key in ("test", "validation"):
+            if isinstance(getattr(data, key), str):
+                message = f"data.split and a {key} file are both given; only one can be the split"
+                yield Finding(("data", key), message, also=(("data", "split"),))
+    for name, about in data.columns.items():
+        type_ = about if isinstance(about, str) else about.type
+        if type_ == "ignore" and name in [
+            str(column) for column in (*targets, data.text) if column is not None
+        ]:
+            message = f"column '{name}' is used and cannot be ignored"
+            yield Finding(("data", "columns", name), message, also=(("data", "target"), ("data", "text")))
+        if not isinstance(about, str):
+            for key, wanted in _OPTIONS_OF.items():
+                if getattr(about, key) not in (None, [], False) and type_ != wanted:
+                    message = f"'{key}' is for columns of {wanted}s, and '{name}' is said to be {type_}"
+                    yield Finding(("data", "columns", name, key), message)
     if data.text is not None and data.text in targets:
         yield Finding(("data", "text"), "text and target are the same column", also=(("data", "target"),))
     if isinstance(data.target, list) and data.task not in (None, "multilabel"):
         yield Finding(
             ("data", "task"), "several target columns make a multilabel task", also=(("data", "target"),)
         )
+
+
+_OPTIONS_OF = {"decimal": "number", "unit": "number", "day_first": "date", "parts": "date", "cyclic": "date"}
 
 
 def _shares(config: ExperimentConfig) -> Iterator[Finding]:

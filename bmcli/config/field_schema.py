@@ -66,7 +66,7 @@ def _field(field: FieldInfo) -> Schema:
     if field.description is not None:
         schema["description"] = field.description
     if not field.is_required():
-        if not isinstance(field.default, str | int | float | list | NoneType):
+        if not isinstance(field.default, str | int | float | list | dict | NoneType):
             raise _UnknownType
         schema["default"] = field.default
     return _sorted(schema)

@@ -25,6 +25,7 @@ _MAX_FILES = 50
 
 ABOUT_THE_SOURCE = {
     *("kind", "task", "text", "target", "features", "delimiter", "label_delimiter", "header", "group"),
+    *("quoting", "columns", "missing", "split", "id"),
 }
 """Keys of `data` that describe the user's own files; another source does not inherit them."""
 

@@ -61,6 +61,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Path = Annotated[str, Field(min_length=1), FilePath()]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100), AfterValidator(_not_reserved)]
 Column = str | int
+ColumnType = Literal["number", "category", "boolean", "date", "text", "ignore"]
 Side = Annotated[int, Field(ge=1, le=4096)]
 Chosen_model = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("model")]
 Chosen_dataset = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("dataset")]
@@ -68,6 +69,29 @@ Chosen_augmentation = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("a
 Chosen_optimizer = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("optimizer", default="adam")]
 Chosen_schedule = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("schedule", default="constant")]
 Chosen_metric = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("metric")]
+
+
+class ColumnConfig(Section):
+    """What a column means, where that is not to be told from its cells."""
+
+    type: ColumnType = Field(
+        description="number, category, boolean, date, text; ignore leaves the column out."
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="Of numbers: the decimal mark; the other one groups thousands."
+    )
+    unit: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="Of numbers: what stands before or behind them, such as kg."
+    )
+    day_first: bool | None = Field(
+        None, description="Of dates such as 3/4/2024: whether the day comes before the month."
+    )
+    parts: list[Literal["weekday", "month", "day", "hour"]] = Field(
+        [], description="Of dates: what becomes a feature besides the number of days."
+    )
+    cyclic: bool = Field(
+        False, description="Parts as points on a circle (sine and cosine) instead of one-hot."
+    )
 
 
 class DataConfig(Section):
@@ -91,12 +115,33 @@ class DataConfig(Section):
         None, description="The columns a table model sees; default: all but target and group."
     )
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
-        None, description="What separates cells; default: comma for .csv, tab for .tsv."
+        None,
+        description="What separates cells; inferred: comma for .csv and tab for .tsv, unless others fit.",
     )
     label_delimiter: str | None = Field(
         None, description="For multilabel in one column: what separates the labels in a cell."
     )
-    header: bool = Field(True, description="Whether the first row of a CSV or TSV names the columns.")
+    header: bool | None = Field(
+        None, description="Whether the first row of a CSV or TSV names the columns; inferred from the rows."
+    )
+    quoting: bool | None = Field(
+        None,
+        description="Whether quotation marks enclose cells of a CSV or TSV; false: they are text. Inferred for TSV.",
+    )
+    columns: dict[str, ColumnType | ColumnConfig] = Field(
+        {},
+        description="What columns mean, by name, where that is not as inferred: {zip: category, when: date, "
+        "note: ignore}, or a map of options.",
+    )
+    missing: list[str] = Field(
+        [], description="Further texts that say that a value is missing, such as [n.b., -99]."
+    )
+    split: Column | None = Field(
+        None, description="The column that says of each row whether it is train, validation or test."
+    )
+    id: Column | None = Field(
+        None, description="The column that names the examples, in predictions and everywhere; all different."
+    )
     group: str | int | None = Field(
         None,
         description="A column, or for folders a regular expression on file names (its first group counts): "

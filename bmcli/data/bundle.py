@@ -11,7 +11,7 @@ Raw examples are one of three kinds, each indexable and cheap to pass around:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +21,8 @@ from bmcli.errors import Problem
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from bmcli.files.columns import ColumnFacts
 
 Kind = Literal["image", "text", "table"]
 Task = Literal["binary", "multiclass", "multilabel", "regression"]
@@ -106,18 +108,19 @@ class Texts:
 class Table:
     """N rows of named columns, each an array of length N.
 
-    A numeric column is float64 with NaN for a missing value; a categorical column is an object array of
-    str with None for a missing value.
+    A column of numbers or dates (days since 1970) is float64 with NaN for a missing value; a categorical column is an object array of
+    str with None for a missing value. facts: what the columns of a file mean and how their cells are read.
     """
 
     columns: dict[str, np.ndarray]
+    facts: Mapping[str, ColumnFacts] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Table:
         """The rows at `indices`, in that order."""
-        return Table({name: values[indices] for name, values in self.columns.items()})
+        return Table({name: values[indices] for name, values in self.columns.items()}, self.facts)
 
 
 Examples = Images | Texts | Table
@@ -158,7 +161,8 @@ class Parts:
     train: the training split where the data has splits, else all examples. validation, test: as the data
         brings them. groups: what keeps examples of `train` together, one text each. classes: in index order;
         targets already count by them. splits_from, notes: as in DataBundle. problems: unusable files or rows
-        (`unit`), already left out here; whether that ends it is decided once all are known.
+        (`unit`), already left out here; whether that ends it is decided once all are known. columns: of a table
+        file, what each means.
     """
 
     kind: Kind
@@ -173,6 +177,7 @@ class Parts:
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     unit: str = "file"
+    columns: tuple[ColumnFacts, ...] = ()
 
     def split(self, name: SplitName) -> Split | None:
         """The split of that name, or None where there is none."""
@@ -209,6 +214,7 @@ class DataBundle:
     splits_from: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    columns: tuple[ColumnFacts, ...] = ()
 
     def split(self, name: SplitName) -> Split | None:
         """The split of that name, or None where there is none."""

@@ -1,42 +1,89 @@
-"""What the columns of a table are for, and their cells as texts, numbers and truth."""
+"""What the columns of a table are for, and their cells as texts, numbers and truth.
+
+What a column means, `bmcli.files.columns` says; here it gets its part in an experiment.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
 from bmcli.config.schema import Column, DataConfig
 from bmcli.data.bundle import Kind, Table, Texts
-from bmcli.data.readers.tables import Frame
 from bmcli.data.targets import Truth
 from bmcli.errors import DataError, Place, Problem, did_you_mean
+from bmcli.files.columns import SPLIT_WORDS, ColumnFacts, Said, facts_of, parse_cells, shortened
+from bmcli.files.dates import DateFormat, days_of
+from bmcli.files.dialect import Options
+from bmcli.files.numbers import NumberFormat
+from bmcli.files.tables import Frame
 
-Use = Literal["numeric", "categorical"]
 TARGET_NAMES = ("target", "label", "labels", "class", "y")
-MISSING = ["na", "n/a", "nan", "null", "none", "?", "-"]
-"""In a column of numbers, besides the empty cell, whatever the case."""
-NUMERIC_SHARE = 0.9
-"""A column is one of numbers when at least this share of its filled cells are; the others are unusable."""
+CLASS_MISSING = frozenset({"na", "n/a", "#n/a", "#na", "<na>", "nan", "null"})
+"""In a target of classes, what says that the truth is missing; a class may well be called 'none' or 'unknown'."""
 
 
 @dataclass(frozen=True)
 class Roles:
-    """What is read from which column. features: name -> use, tables only."""
+    """What is read from which column. features: tables only, in the file's order. dropped: name -> why a column
+    is not used."""
 
     kind: Kind
     targets: tuple[str, ...]
     text: str | None = None
-    features: Mapping[str, Use] | None = None
+    features: tuple[str, ...] | None = None
     group: str | None = None
+    split: str | None = None
+    id: str | None = None
+    dropped: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def role(self, name: str) -> str:
+        """What that column is for, in a word or two."""
+        for role in ("text", "group", "split", "id"):
+            if getattr(self, role) == name:
+                return role
+        if name in self.targets:
+            return "target"
+        if name in (self.features or ()):
+            return "feature"
+        return f"not used: {self.dropped[name]}" if name in self.dropped else "not used"
+
+
+def options_of(config: DataConfig) -> Options:
+    """How a table file is written, as far as the config says it."""
+    named: list[object] = [config.text, config.group, config.split, config.id, *config.columns]
+    for several in (config.target, config.features, config.text):
+        named += several if isinstance(several, list) else [several]
+    names = frozenset(name for name in named if isinstance(name, str))
+    return Options(config.delimiter, config.header, config.quoting, names)
+
+
+def meanings(frame: Frame, config: DataConfig) -> dict[str, ColumnFacts]:
+    """What each column means: as the config says, else as its cells do. DataError where the config names a
+    column that the file does not have."""
+    said = {}
+    for name, about in config.columns.items():
+        if isinstance(about, str):
+            said[resolve(frame, name, "columns")] = Said(about)
+        else:
+            said[resolve(frame, name, "columns")] = Said(
+                about.type, about.decimal, about.unit, about.day_first, tuple(about.parts), about.cyclic
+            )
+    return facts_of(frame.data, said, config.missing)
 
 
 def assign(
-    frame: Frame, config: DataConfig, kind: Kind | None, target: str | None = None, *, first: bool = True
+    frame: Frame,
+    facts: Mapping[str, ColumnFacts],
+    config: DataConfig,
+    kind: Kind | None,
+    target: str | None = None,
+    *,
+    first: bool = True,
 ) -> Roles:
     """The roles of a file's columns: as the config says, the rest inferred and noted.
 
@@ -49,38 +96,50 @@ def assign(
         )
     notes: list[str] = []
     names = frame.data.columns
-    group = None if config.group is None else resolve(frame, config.group, "group")
+    roles: dict[str, str | None] = {}
+    for key in ("group", "split", "id"):
+        column = getattr(config, key)
+        absent = not first and key != "group" and column not in names
+        roles[key] = None if column is None or absent else resolve(frame, column, key)
     said_text = None if config.text is None else resolve(frame, config.text, "text")
+    taken = {*roles.values(), said_text}
     if config.target is None:
-        targets: tuple[str, ...] = (_infer_target(frame, {group, said_text}, target, notes),)
+        targets: tuple[str, ...] = (_infer_target(frame, facts, taken, target, notes),)
     else:
         wanted = config.target if isinstance(config.target, list) else [config.target]
         targets = tuple(resolve(frame, column, "target") for column in wanted)
-    rest = [name for name in names if name not in targets and name != group]
+    rest = [n for n in names if n not in targets and n not in roles.values() and not facts[n].ignored]
+    given = Roles("table", targets, group=roles["group"], split=roles["split"], id=roles["id"])
     if said_text is not None or kind == "text":
-        text = said_text or _infer_text(frame, rest, certain=True)
+        text = said_text or _infer_text(frame, facts, rest, certain=True)
     else:
-        text = None if kind == "table" or config.features else _infer_text(frame, rest, certain=False)
+        text = None if kind == "table" or config.features else _infer_text(frame, facts, rest, certain=False)
     if text is not None:
         if text in targets:
             raise DataError(f"{frame.path}: column '{text}' is both text and target")
         if said_text is None:
-            notes.append(f"text: column '{text}' (inferred)")
+            notes.append(f"text: column '{text}' (inferred: {facts[text].reason})")
         if unused := [name for name in rest if name != text]:
             notes.append(f"columns not used beside the text: {_listed(unused)}")
-        return Roles("text", targets, text, None, group, tuple(notes))
+        dropped = dict.fromkeys(unused, "beside the text")
+        return replace(given, kind="text", text=text, dropped=dropped, notes=tuple(notes))
     if not first:
-        return Roles("table", targets, None, None, group, tuple(notes))
+        return replace(given, notes=tuple(notes))
     if config.features is not None:
-        chosen = [resolve(frame, column, "features") for column in config.features]
-        features = {name: use_of(frame, name) for name in chosen if name not in targets}
+        features = tuple(resolve(frame, column, "features") for column in config.features)
+        features = tuple(name for name in features if name not in targets)
+        for name in features:
+            _require_values(frame, facts[name])
+        dropped = {}
     else:
-        features = _infer_features(frame, rest, notes)
+        features, dropped = _infer_features(frame, facts, rest, notes)
     if not features:
-        raise DataError(
-            f"{frame.path} has no column to predict '{targets[0]}' from", hint=_columns_hint(frame)
-        )
-    return Roles("table", targets, None, features, group, tuple(notes))
+        texts_there = [name for name in rest if facts[name].type == "text"]
+        hint = f"data.text: {texts_there[0]} reads the texts in it" if texts_there else _columns_hint(frame)
+        raise DataError(f"{frame.path} has no column to predict '{targets[0]}' from", hint=hint)
+    _require_answers(frame, [facts[name] for name in (*features, *targets)])
+    notes += _read_as([facts[name] for name in features])
+    return replace(given, features=features, dropped=dropped, notes=tuple(notes))
 
 
 def resolve(frame: Frame, column: Column, key: str) -> str:
@@ -98,64 +157,71 @@ def resolve(frame: Frame, column: Column, key: str) -> str:
     )
 
 
-def use_of(frame: Frame, name: str) -> Use:
-    """Whether a column holds numbers; DataError where a model could not take what it holds."""
-    series = frame.data[name]
-    if series.dtype.is_nested() or series.dtype == pl.Binary:
+def _require_values(frame: Frame, facts: ColumnFacts) -> None:
+    """DataError where a model could not take what a column holds."""
+    if facts.type == "nested":
         raise DataError(
-            f"{frame.path}: column '{name}' holds nested values, not one per row",
+            f"{frame.path}: column '{facts.name}' holds nested values, not one per row",
             hint="name the columns to use in data.features",
         )
-    if series.dtype.is_temporal():
-        raise DataError(
-            f"{frame.path}: column '{name}' holds dates or times",
-            hint="turn it into numbers, or leave it out of data.features",
-        )
-    if series.dtype.is_numeric() or series.dtype == pl.Null:
-        return "numeric"
-    if not frame.untyped or series.dtype != pl.String:
-        return "categorical"
-    return "numeric" if _mostly_numbers(series) else "categorical"
 
 
-def table_of(frame: Frame, features: Mapping[str, Use]) -> tuple[Table, list[tuple[int, str]]]:
+def _require_answers(frame: Frame, columns: Sequence[ColumnFacts]) -> None:
+    """DataError with every question about a column that the config has to answer."""
+    problems = [Problem(f.question, Place(str(frame.path))) for f in columns if f.question is not None]
+    if len(problems) == 1:
+        raise DataError(f"{frame.path}: {problems[0].message}", place=Place(str(frame.path)))
+    if problems:
+        raise DataError(f"{frame.path}: {len(problems)} columns can be read in two ways", problems=problems)
+
+
+def table_of(
+    frame: Frame, features: Sequence[str], facts: Mapping[str, ColumnFacts], missing: Collection[str]
+) -> tuple[Table, list[tuple[int, str]]]:
     """The columns as a `Table`, and (position, message) of every cell that cannot be used."""
     columns: dict[str, np.ndarray] = {}
     problems: list[tuple[int, str]] = []
-    for name, use in features.items():
-        if use == "numeric":
-            columns[name], bad = numbers(frame.data[name])
-            problems += [(i, f"column '{name}' {what}") for i, what in bad]
+    for name in features:
+        about, series = facts[name], frame.data[name]
+        if about.type in ("number", "date") or (about.type == "identifier" and about.format is not None):
+            columns[name], bad = parse_cells(series, about.format or NumberFormat(), _lower(missing))
+            problems += [(i, f"column '{name}' {what}") for i, what in bad.items()]
+        elif about.type == "empty":
+            columns[name] = np.full(frame.data.height, np.nan)
         else:
-            columns[name] = texts(frame.data[name])
-    return Table(columns), problems
+            columns[name] = without(texts(series), missing)
+    return Table(columns, {name: facts[name] for name in features}), problems
 
 
-def numbers(series: pl.Series) -> tuple[np.ndarray, list[tuple[int, str]]]:
-    """float64 [N], NaN where missing; and the cells that are no finite number."""
-    if series.dtype != pl.String:
-        values = series.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
-        return values, [(int(i), "is infinite") for i in np.flatnonzero(np.isinf(values))]
-    cells = series.str.strip_chars()
-    gone = cells.is_null() | cells.str.to_lowercase().is_in(MISSING).fill_null(True)
-    parsed = cells.cast(pl.Float64, strict=False)
-    odd = (parsed.is_null() & ~gone).arg_true().to_list()
-    bad = [(i, f"holds '{_short(cells[i])}', not a number") for i in odd]
-    values = parsed.to_numpy().astype(np.float64)
-    bad += [(int(i), "is infinite") for i in np.flatnonzero(np.isinf(values))]
-    return values, bad
+def _lower(marks: Collection[str]) -> tuple[str, ...]:
+    return tuple(mark.strip().lower() for mark in marks)
+
+
+def without(values: np.ndarray, marks: Collection[str]) -> np.ndarray:
+    """The texts with None where one of the marks stands, whatever the case."""
+    gone = frozenset(_lower(marks))
+    if gone:
+        values[[v is not None and v.lower() in gone for v in values.tolist()]] = None
+    return values
 
 
 def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
-    """Object array [N] of str, None where missing. Whole numbers are written without a fraction."""
+    """Object array [N] of str, None where missing. Whole numbers are written without a fraction.
+
+    strip: without blanks around it, and in Unicode's composed form (NFC), so that what looks alike is alike.
+    """
     if series.dtype.is_float():
         finite = series.drop_nulls().drop_nans()
         series = series.fill_nan(None)
         if len(finite) and (finite == finite.round(0)).all() and finite.abs().max() < 2**53:  # type: ignore[operator]
             series = series.cast(pl.Int64)
+    elif series.dtype == pl.Duration:
+        series = days_of(series)
     series = series.cast(pl.String)
     if strip:
         series = series.str.strip_chars()
+        if series.str.contains(r"[^\x00-\x7f]").any():
+            series = series.str.normalize("NFC")
     values = np.empty(len(series), object)
     values[:] = series.to_list()
     values[values == ""] = None
@@ -163,18 +229,10 @@ def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
 
 
 def guessed(series: pl.Series) -> np.ndarray:
-    """A column nothing was said about: as `numbers` or `texts` has it, by what most of its cells are."""
-    are_numbers = series.dtype.is_numeric() or (series.dtype == pl.String and _mostly_numbers(series))
-    return numbers(series)[0] if are_numbers else texts(series)
-
-
-def cells(series: pl.Series) -> np.ndarray:
-    """Object array [N] of texts, None where missing, also by a word for it in a column of numbers."""
-    if series.dtype == pl.String:
-        filled = _filled(series)
-        if len(filled) < len(series) and not filled.cast(pl.Float64, strict=False).null_count():
-            known = series.str.strip_chars().str.to_lowercase().is_in(MISSING)
-            series = pl.select(pl.when(known).then(None).otherwise(series)).to_series()
+    """A column nothing was said about: float64 or texts, by what its cells mean."""
+    about = facts_of(series.to_frame())[series.name]
+    if about.format is not None and about.question is None and about.type in ("number", "identifier"):
+        return parse_cells(series, about.format)[0]
     return texts(series)
 
 
@@ -188,13 +246,13 @@ def texts_of(frame: Frame, name: str) -> tuple[Texts, list[tuple[int, str]]]:
 
 
 def truth_of(
-    frame: Frame, targets: Sequence[str], delimiter: str | None
+    frame: Frame, targets: Sequence[str], config: DataConfig, facts: Mapping[str, ColumnFacts]
 ) -> tuple[Truth, list[tuple[int, str]]]:
     """The truth in the target columns, and the rows where it is missing or makes no sense."""
     if len(targets) > 1:
-        return _truth_of_columns(frame, targets)
+        return _truth_of_columns(frame, targets, facts)
     (name,) = targets
-    series = frame.data[name]
+    series, about = frame.data[name], facts[name]
     if (
         isinstance(series.dtype, pl.List)
         and series.dtype.inner is not None
@@ -205,42 +263,119 @@ def truth_of(
         return Truth(tuple(tuple(str(x).strip() for x in v or () if x is not None) for v in lists)), bad
     if series.dtype.is_nested():
         raise DataError(f"{frame.path}: the target '{name}' holds nested values")
-    values = texts(series).tolist()
-    if delimiter is not None:  # here an empty cell says something: no label
+    values = texts(series)
+    if config.label_delimiter is not None:  # here an empty cell says something: no label
+        cut = config.label_delimiter
         return Truth(
-            tuple(tuple(x.strip() for x in (v or "").split(delimiter) if x.strip()) for v in values)
+            tuple(tuple(x.strip() for x in (v or "").split(cut) if x.strip()) for v in values.tolist())
         ), []
-    bad = [(i, f"target '{name}' is missing") for i, v in enumerate(values) if v is None]
-    return Truth(tuple(v or "" for v in values)), bad
+    if about.type == "date":
+        raise DataError(
+            f"{frame.path}: the target '{name}' holds dates, and bm predicts numbers and classes",
+            hint=f"data.columns: {{{name}: category}} takes each as a class",
+        )
+    _require_answers(frame, [about])
+    as_number = about.type in ("number", "identifier") and isinstance(about.format, NumberFormat)
+    if as_number:
+        values = _as_plain_numbers(series, values, about.format, config.missing)  # type: ignore[arg-type]
+    else:
+        values = without(values, config.missing if about.said else {*config.missing, *CLASS_MISSING})
+    found = values.tolist()
+    bad = [(i, f"target '{name}' is missing") for i, v in enumerate(found) if v is None]
+    quantity = True if about.said and about.type == "number" else None
+    numbers = not (about.said and about.type in ("category", "boolean", "text"))
+    return Truth(tuple(v or "" for v in found), numbers=numbers, quantity=quantity), bad
 
 
-def _truth_of_columns(frame: Frame, targets: Sequence[str]) -> tuple[Truth, list[tuple[int, str]]]:
+def _as_plain_numbers(
+    series: pl.Series, cells: np.ndarray, format_: NumberFormat, missing: Collection[str]
+) -> np.ndarray:
+    """The cells with numbers as programs write them: '$290,000' becomes '290000'; others stay as they are."""
+    values, bad = parse_cells(series, format_, _lower(missing))
+    found = cells.copy()
+    gone = [i for i in np.flatnonzero(np.isnan(values)).tolist() if i not in bad]
+    found[gone] = None
+    if series.dtype == pl.String:
+        odd = series.str.strip_chars().cast(pl.Float64, strict=False).is_null().to_numpy()
+        for i in np.flatnonzero(np.isfinite(values) & (odd | (not format_.plain))).tolist():
+            number = float(values[i])
+            found[i] = str(int(number)) if number.is_integer() and abs(number) < 2**53 else repr(number)
+    return found
+
+
+def _truth_of_columns(
+    frame: Frame, targets: Sequence[str], facts: Mapping[str, ColumnFacts]
+) -> tuple[Truth, list[tuple[int, str]]]:
     labels: list[list[str]] = [[] for _ in range(frame.data.height)]
     bad: list[tuple[int, str]] = []
     for name in targets:
+        about = facts[name]
+        if (
+            about.type != "boolean"
+            and about.different > 2
+            and not (about.format and getattr(about.format, "flag", 0))
+        ):
+            example = next((v for v in texts(frame.data[name]).tolist() if v not in (None, "0", "1")), "")
+            raise DataError(
+                f"{frame.path}: several targets are labels, columns of 0 and 1, and '{name}' holds "
+                f"{about.different:,} different values such as '{shortened(str(example))}'",
+                hint=f"a run predicts one quantity: data.target: {name}",
+            )
         for i, value in enumerate(texts(frame.data[name]).tolist()):
             word = None if value is None else value.lower()
-            if word in ("1", "1.0", "true"):
+            if word in ("1", "1.0", "true", "yes", "t", "y"):
                 labels[i].append(name)
-            elif word not in ("0", "0.0", "false"):
-                what = "is missing" if value is None else f"is '{_short(value)}', not 0 or 1"
+            elif word not in ("0", "0.0", "false", "no", "f", "n"):
+                what = "is missing" if value is None else f"is '{shortened(value)}', not 0 or 1"
                 bad.append((i, f"target '{name}' {what}"))
     return Truth(tuple(map(tuple, labels)), names=tuple(targets)), bad
 
 
-def _mostly_numbers(series: pl.Series) -> bool:
-    """Of a column of texts: whether enough of its filled cells are numbers."""
-    filled = _filled(series)
-    good = len(filled) - filled.cast(pl.Float64, strict=False).null_count()
-    return bool(good) and good >= NUMERIC_SHARE * len(filled)
+def splits_of(frame: Frame, name: str) -> tuple[np.ndarray, list[tuple[int, str]]]:
+    """Which split a column says each row belongs to: object array [N] of 'train', 'validation' and 'test'; and
+    the rows where it says something else. DataError where no row is for training."""
+    cells = texts(frame.data[name]).tolist()
+    said = np.array([SPLIT_WORDS.get((cell or "").lower(), "") for cell in cells], object)
+    bad = [
+        (i, f"column '{name}' says '{shortened(str(cells[i] or ''))}', not train, validation or test")
+        for i in np.flatnonzero(said == "").tolist()
+    ]
+    if not (said == "train").any():
+        raise DataError(
+            f"{frame.path}: no row of column '{name}' says 'train' (data.split)",
+            place=Place(str(frame.path)),
+            hint=f"it says {_some(cells)}",
+        )
+    return said, bad
 
 
-def _filled(series: pl.Series) -> pl.Series:
-    cells = series.drop_nulls().str.strip_chars()
-    return cells.filter(~cells.str.to_lowercase().is_in(MISSING))
+def _some(cells: Sequence[str | None]) -> str:
+    different = list(dict.fromkeys(cell for cell in cells if cell is not None))
+    return ", ".join(f"'{shortened(cell)}'" for cell in different[:5]) or "nothing"
 
 
-def _infer_target(frame: Frame, taken: set[str | None], known: str | None, notes: list[str]) -> str:
+def names_of(frame: Frame, name: str) -> tuple[tuple[str, ...], list[tuple[int, str]]]:
+    """The examples' names in the column `data.id`, and the rows where there is none or one a second time."""
+    cells = texts(frame.data[name]).tolist()
+    seen: dict[str, int] = {}
+    bad = []
+    for i, cell in enumerate(cells):
+        if cell is None:
+            bad.append((i, f"id '{name}' is missing"))
+        elif cell in seen:
+            bad.append((i, f"id '{shortened(cell)}' is that of row {frame.rows[seen[cell]]} too"))
+        else:
+            seen[cell] = i
+    return tuple(cell or "" for cell in cells), bad
+
+
+def _infer_target(
+    frame: Frame,
+    facts: Mapping[str, ColumnFacts],
+    taken: set[str | None],
+    known: str | None,
+    notes: list[str],
+) -> str:
     names = [name for name in frame.data.columns if name not in taken]
     if known is not None and known in names:
         return known
@@ -262,50 +397,87 @@ def _infer_target(frame: Frame, taken: set[str | None], known: str | None, notes
     return chosen
 
 
-def _infer_text(frame: Frame, names: Sequence[str], *, certain: bool) -> str | None:
+def _infer_text(
+    frame: Frame, facts: Mapping[str, ColumnFacts], names: Sequence[str], *, certain: bool
+) -> str | None:
     """The column of texts: with `certain` the one with the longest cells, else only one that stands alone."""
-    lengths = {}
-    for name in names:
-        series = frame.data[name]
-        if series.dtype == pl.String and use_of(frame, name) == "categorical":
-            lengths[name] = float(series.str.len_chars().mean() or 0.0)  # type: ignore[arg-type]
-    if certain:
-        if not lengths:
-            raise DataError(f"{frame.path} has no column of texts", hint="name it in data.text")
-        return max(lengths, key=lambda name: lengths[name])
-    if len(names) != 1 or not lengths:
-        return None
-    cells = frame.data[names[0]].drop_nulls()
-    words = float(cells.str.count_matches(r"\s+").mean() or 0.0) + 1  # type: ignore[arg-type]
-    return names[0] if words >= 3 and cells.n_unique() > len(cells) / 2 else None
+    found = [name for name in names if facts[name].type == "text"]
+    if not certain:
+        others = [n for n in names if n not in found and facts[n].type not in ("empty", "identifier")]
+        return found[0] if len(found) == 1 and not others else None
+    words = found or [
+        n for n in names if facts[n].type in ("category", "identifier") and facts[n].format is None
+    ]
+    if not words:
+        raise DataError(f"{frame.path} has no column of texts", hint="name it in data.text")
+    lengths = frame.data.select(pl.col(name).cast(pl.String).str.len_chars().mean() for name in words).row(0)
+    return max(zip(lengths, words, strict=True), key=lambda pair: pair[0] or 0.0)[1]
 
 
-def _infer_features(frame: Frame, names: Sequence[str], notes: list[str]) -> dict[str, Use]:
-    """All columns that may say something: no constants, no row numbers, no names of single rows, no dates."""
-    features: dict[str, Use] = {}
-    dropped: dict[str, list[str]] = {}
-    height = frame.data.height
+def _infer_features(
+    frame: Frame, facts: Mapping[str, ColumnFacts], names: Sequence[str], notes: list[str]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """All columns that may say something: no constants, no row numbers, no names of single rows, no texts."""
+    features: list[str] = []
+    dropped: dict[str, str] = {}
     for name in names:
-        series = frame.data[name]
-        if series.dtype.is_temporal():
-            dropped.setdefault("dates or times", []).append(name)
+        about = facts[name]
+        if about.split:
+            dropped[name] = "says train, validation or test"
+            notes.append(
+                f"column '{name}' says train, validation or test: data.split: {name} uses it as the split"
+            )
             continue
-        use = use_of(frame, name)
-        if series.null_count() == height or (height > 1 and series.n_unique() == 1):
-            dropped.setdefault("the same in every row", []).append(name)
-        elif use == "categorical" and height >= 10 and series.n_unique() == height:
-            dropped.setdefault("another text in every row", []).append(name)
-        elif use == "numeric" and height >= 10 and _counts_rows(series):
-            dropped.setdefault("row numbers", []).append(name)
+        if about.type == "empty":
+            dropped[name] = "empty"
+        elif about.constant:
+            dropped[name] = "the same in every row"
+        elif about.row_numbers:
+            dropped[name] = "row numbers"
+        elif about.type == "identifier":
+            dropped[name] = about.reason
+        elif about.type == "text":
+            dropped[name] = "texts, which a table's model does not read"
         else:
-            features[name] = use
-    notes += [f"not used as features ({why}): {_listed(columns)}" for why, columns in dropped.items()]
-    return features
+            _require_values(frame, about)
+            features.append(name)
+    by_reason: dict[str, list[str]] = {}
+    for name, why in dropped.items():
+        if not facts[name].split:
+            by_reason.setdefault(why, []).append(name)
+    notes += [f"not used as features ({why}): {_listed(columns)}" for why, columns in by_reason.items()]
+    return tuple(features), dropped
 
 
-def _counts_rows(series: pl.Series) -> bool:
-    values, _ = numbers(series)
-    return bool((np.diff(values) == 1).all()) and values[0] in (0, 1)
+def _read_as(columns: Sequence[ColumnFacts]) -> list[str]:
+    """What is worth a line about how the features are read."""
+    notes = []
+    days = [f.name for f in columns if isinstance(f.format, DateFormat) and not f.format.clock]
+    if days:
+        notes.append(f"dates become a number of days: {_listed(days)}")
+    by_format: dict[str, list[str]] = {}
+    for about in columns:
+        if isinstance(about.format, NumberFormat) and not about.format.plain:
+            comma = "with a decimal comma" if about.format.decimal == "," else ""
+            unit = f"in {about.format.unit}" if about.format.unit else ""
+            by_format.setdefault(" ".join(filter(None, (comma, unit))), []).append(about.name)
+    notes += [f"numbers {how}: {_listed(names)}" for how, names in by_format.items()]
+    marked = [
+        f"'{shortened(f.name)}' ({', '.join(map(repr, f.marks[:3]))}; {f.missing:,} missing)"
+        for f in columns
+        if f.marks
+    ]
+    if marked:
+        notes.append(f"words for missing values: {', '.join(marked[:5])}" + _more(len(marked) - 5))
+    codes = [f.name for f in columns if f.reason.startswith("leading zeros")]
+    if codes:
+        notes.append(f"codes with leading zeros, taken as categories: {_listed(codes)}")
+    notes += [about.warning for about in columns if about.warning]
+    return notes
+
+
+def _more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""
 
 
 def _columns_hint(frame: Frame) -> str:
@@ -313,13 +485,7 @@ def _columns_hint(frame: Frame) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"'{_short(n)}'" for n in names[:10]) + (
-        f" and {len(names) - 10} more" if len(names) > 10 else ""
-    )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:39] + "…"
+    return ", ".join(f"'{shortened(n)}'" for n in names[:10]) + _more(len(names) - 10)
 
 
 def row_problems(frame: Frame, found: Sequence[tuple[int, str]]) -> tuple[list[Problem], np.ndarray]:

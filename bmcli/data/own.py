@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,14 @@ import numpy as np
 
 from bmcli.config.schema import DataConfig
 from bmcli.data import columns
-from bmcli.data.bundle import DataSpec, Examples, Images, Kind, Parts, Split, Table, Texts
+from bmcli.data.bundle import SPLITS, DataSpec, Examples, Images, Kind, Parts, Split, Table, Texts
 from bmcli.data.targets import Truth, classes_of, encode, infer_task
 from bmcli.errors import ConfigError, DataError, Place, Problem
 from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES, TEXT_SUFFIXES
 
 if TYPE_CHECKING:
-    from bmcli.data.readers.tables import Frame
+    from bmcli.files.columns import ColumnFacts
+    from bmcli.files.tables import Frame
 
 FORMATS = "a folder of pictures or texts, .csv, .tsv, .jsonl, .parquet or .npz"
 
@@ -33,7 +34,8 @@ class Raw:
     """One split as found.
 
     groups: one text per example, or None; origin: where it comes from; frame, rows: the table and the
-    positions in it, for messages; beside: its columns that are neither truth nor examples.
+    positions in it, for messages; beside: its columns that are neither truth nor examples. facts: what its
+    columns mean.
     """
 
     kind: Kind
@@ -45,6 +47,7 @@ class Raw:
     frame: Frame | None = None
     rows: np.ndarray | None = None
     beside: tuple[str, ...] = ()
+    facts: Mapping[str, ColumnFacts] = field(default_factory=dict)
 
     def take(self, indices: np.ndarray) -> Raw:
         """The examples at `indices`."""
@@ -100,6 +103,7 @@ def read(config: DataConfig) -> Parts:
             found,
             splits={**found.splits, name: replace(_only(other, where), origin=f"given: {Path(where).name}")},
             problems=found.problems + other.problems,
+            notes=found.notes + other.notes,
         )
     _distinct_ids(found)
     return _encoded(found, config)
@@ -157,6 +161,7 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
         notes=notes,
         problems=tuple(problems),
         unit=found.unit,
+        columns=tuple(train.facts.values()),
     )
 
 
@@ -291,47 +296,64 @@ def _truth_of_array(targets: np.ndarray, *, numbers: bool, path: Path) -> Truth:
 def _read_table(
     path: Path, config: DataConfig, kind: Kind | None, like: Found | None, spec: DataSpec | None
 ) -> Found:
-    from bmcli.data.readers import tables
+    from bmcli.files import tables
 
-    frame = tables.read(path, delimiter=config.delimiter, header=config.header)
+    frame = tables.read(path, columns.options_of(config))
     known = spec.target_name if spec is not None else like.target_name if like is not None else None
     config = config if config.path else config.model_copy(update={"group": None})
-    roles = columns.assign(frame, config, kind, known, first=like is None and spec is None)
-    if like is not None and isinstance(table := like.splits["train"].examples, Table):
-        uses = {name: _use(values) for name, values in table.columns.items()}
-        missing = [name for name in uses if name not in frame.data.columns]
+    first = like is None and spec is None
+    facts = columns.meanings(frame, config)
+    roles = columns.assign(frame, facts, config, kind, known, first=first)
+    main = like.splits["train"] if like is not None else None
+    if main is not None and isinstance(main.examples, Table):
+        missing = [name for name in main.examples.columns if name not in frame.data.columns]
         if missing:
             raise DataError(f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
-        roles = replace(roles, features=uses)
-    truth, bad = columns.truth_of(frame, roles.targets, config.label_delimiter)
+        roles = replace(roles, features=tuple(main.examples.columns))
+        facts = {**facts, **{name: main.facts[name] for name in roles.features or ()}}
+        facts |= {name: main.facts[name] for name in roles.targets if name in main.facts}
+    truth, bad = columns.truth_of(frame, roles.targets, config, facts)
+    examples: Examples
     if roles.kind == "text":
         assert roles.text is not None
-        examples: Examples
         examples, odd = columns.texts_of(frame, roles.text)
     elif spec is not None:  # what is a number is the run's own to say: every cell stays a text
         every = [
             n for n in frame.data.columns if n not in roles.targets and not frame.data[n].dtype.is_nested()
         ]
-        examples, odd = Table({n: columns.cells(frame.data[n]) for n in every}), []
+        examples, odd = Table({n: columns.texts(frame.data[n]) for n in every}), []
     else:
-        examples, odd = columns.table_of(frame, roles.features or {})
+        examples, odd = columns.table_of(frame, roles.features or (), facts, config.missing)
     groups = None
     if roles.group is not None:
         cells = columns.texts(frame.data[roles.group]).tolist()
         odd += [(i, f"group '{roles.group}' is missing") for i, cell in enumerate(cells) if cell is None]
         groups = tuple(cell or "" for cell in cells)
+    ids = frame.ids()
+    if roles.id is not None:
+        ids, nameless = columns.names_of(frame, roles.id)
+        odd += nameless
+    split = None
+    if roles.split is not None and first:
+        split, odd_splits = columns.splits_of(frame, roles.split)
+        odd += odd_splits
     problems, good = columns.row_problems(frame, [*bad, *odd])
     every_row = np.arange(frame.data.height)
-    taken = {*roles.targets, roles.text, *(roles.features or {})}
+    taken = {*roles.targets, roles.text, *(roles.features or ())}
     beside = tuple(n for n in frame.data.columns if n not in taken and not frame.data[n].dtype.is_nested())
-    raw = Raw(roles.kind, examples, truth, frame.ids(), "", groups, frame, every_row, beside)
-    raw = raw.take(np.flatnonzero(good))
+    used = {name: replace(about, role=roles.role(name)) for name, about in facts.items()}
+    raw = Raw(roles.kind, examples, truth, ids, "", groups, frame, every_row, beside, used)
     name = roles.targets[0] if len(roles.targets) == 1 else "target"
-    return Found({"train": raw}, [*frame.problems, *problems], "row", name, roles.notes)
-
-
-def _use(values: np.ndarray) -> columns.Use:
-    return "categorical" if values.dtype == object else "numeric"
+    if split is None:
+        splits = {"train": raw.take(np.flatnonzero(good))}
+    else:
+        splits = {
+            part: replace(raw.take(np.flatnonzero(good & (split == part))), origin=f"column '{roles.split}'")
+            for part in SPLITS
+            if (split == part).any()
+        }
+    notes = (*frame.notes, *roles.notes) if first else tuple(f"{path.name}: {note}" for note in frame.notes)
+    return Found(splits, [*frame.problems, *problems], "row", name, notes)
 
 
 # === Shared ===

@@ -22,12 +22,13 @@ class Truth:
 
     labels: one text each, or for multilabel a tuple of them. names: all labels in index order where the data
     fixes them (one 0/1 column per label). numbers: whether numbers may be a quantity; class folders' names
-    and the labels of pictures in arrays never are.
+    and the labels of pictures in arrays never are. quantity: whether the config says that it is one.
     """
 
     labels: tuple[str, ...] | tuple[tuple[str, ...], ...]
     names: tuple[str, ...] | None = None
     numbers: bool = True
+    quantity: bool | None = None
 
     @property
     def several(self) -> bool:
@@ -51,6 +52,8 @@ def infer_task(truth: Truth, said: Task | None) -> Task:
         return said
     if truth.several:
         return "multilabel"
+    if truth.quantity:
+        return "regression"
     distinct = {label for label in truth.labels if isinstance(label, str)}
     numbers = [n for label in distinct if (n := as_number(label)) is not None]
     # A few odd cells do not turn a quantity into classes: they are reported as unusable instead.

@@ -1,4 +1,8 @@
-"""Rows to numbers: numeric columns filled and scaled, categories one-hot.
+"""Rows to numbers: numeric columns filled and scaled, dates as days, categories one-hot.
+
+How the cells of a column are read was decided when the table was read for training (`bmcli.files.columns`); it
+is kept here, so that a prediction reads them in the same way. A category that is written otherwise than in
+training, in case or spacing alone, or a boolean in another spelling, is the same category.
 
 All statistics are kept and applied in float64; the cast to float32 comes last.
 """
@@ -6,25 +10,32 @@ All statistics are kept and applied in float64; the cast to float32 comes last.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from bmcli.data.bundle import Examples, Kind, Table
 from bmcli.errors import DataError, Place, Problem, did_you_mean
+from bmcli.files import dates
+from bmcli.files.columns import parse_cells, shortened, truth_value
+from bmcli.files.dates import DateFormat, Part
+from bmcli.files.numbers import FALSE, TRUE, NumberFormat
 
 if TYPE_CHECKING:
     from bmcli.config.schema import TableConfig
     from bmcli.preprocessing import Source
 
 LARGEST = float(np.finfo(np.float32).max)
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
-"""How a cell of a numeric column says that its number is missing, as the readers have it."""
 LISTED = 1000
 """Bad cells listed in one error at most."""
+RARE = 10_000
+"""Categories without a place of their own that are kept, so that a new value is told from a rare one."""
+PLAIN = NumberFormat()
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,9 @@ class NumericColumn:
     """One column of numbers: (value - offset) / scale, and for some columns whether it was missing.
 
     fill: stands for a missing value; None where missing values are refused.
-    indicator: whether a feature says that the value is missing (where training had missing ones).
+    indicator: whether a feature says that the value is missing (where training had missing ones). format: how
+    cells are read; dates become days. parts, cyclic: of dates, what else becomes features, one-hot or as points
+    on a circle. missing: further words for missing values, lower case.
     """
 
     name: str
@@ -40,19 +53,77 @@ class NumericColumn:
     scale: float
     fill: float | None
     indicator: bool
+    format: NumberFormat | DateFormat = PLAIN
+    parts: tuple[Part, ...] = ()
+    cyclic: bool = False
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         numbers = [self.offset, self.scale, *([] if self.fill is None else [self.fill])]
         if not all(math.isfinite(number) for number in numbers) or self.scale <= 0:
             raise ValueError(f"column {self.name!r}")
 
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        parts = sum(2 if self.cyclic else dates.PERIODS[part] for part in self.parts)
+        return 1 + self.indicator + parts
+
 
 @dataclass(frozen=True)
 class CategoricalColumn:
-    """One column of categories: a place for each of `categories`, and a last one for all else."""
+    """One column of categories: a place for each of `categories`, and a last one for all else.
+
+    boolean: the categories are words for true and false, which have many spellings. rare: categories that
+    training has and that have no place of their own; None where they are too many to keep. missing: as above.
+    """
 
     name: str
     categories: tuple[str, ...]
+    boolean: bool = False
+    rare: tuple[str, ...] | None = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return len(self.categories) + 1
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Category -> its place; None's and all else's is the last."""
+        return {category: i for i, category in enumerate(self.categories)}
+
+    @cached_property
+    def spellings(self) -> dict[str, int]:
+        """Category in one spelling -> its place, where that is one category's alone."""
+        found: dict[str, int] = {}
+        twice = set()
+        for category, place in self.places.items():
+            key = _one_spelling(category)
+            twice |= {key} & found.keys()
+            found[key] = place
+        found = {key: place for key, place in found.items() if key not in twice}
+        if self.boolean:
+            by_value = {truth_value(category): place for category, place in self.places.items()}
+            words = {word: truth_value(word) for word in (*TRUE, *FALSE, "1", "0", "1.0", "0.0")}
+            found |= {word: by_value[value] for word, value in words.items() if value in by_value}
+        return found
+
+    def place(self, cell: str | None) -> tuple[int, str]:
+        """(place, how it was found): '' as it is written, 'respelled', 'unseen', or 'missing'."""
+        other = len(self.categories)
+        if cell is None:
+            return other, "missing"
+        place = self.places.get(cell)
+        if place is not None:
+            return place, ""
+        if cell.lower() in self.missing:
+            return other, "missing"
+        place = self.spellings.get(_one_spelling(cell))
+        if place is not None:
+            return place, "" if self.boolean else "respelled"
+        return other, "" if self.rare is None or cell in self.rare else "unseen"
 
     def __post_init__(self) -> None:
         if not all(isinstance(category, str) for category in self.categories):
@@ -64,13 +135,14 @@ class Feature:
     """One number the model sees: (raw - offset) / scale of a column's raw value, where a missing one counts
     as the column's fill.
 
-    of: 'value', 'missing' (1 where the value is missing) or 'category'; category: which, None for all others.
+    of: 'value', 'missing' (1 where the value is missing), 'category' or 'part' (of a date); category: which, None
+    for all others.
     offset 0 and scale 1 but for values.
     """
 
     name: str
     column: str
-    of: Literal["value", "missing", "category"]
+    of: Literal["value", "missing", "category", "part"]
     offset: float = 0.0
     scale: float = 1.0
     category: str | None = None
@@ -89,8 +161,14 @@ class TablePreprocessing:
             raise ValueError("no columns")
 
     @classmethod
-    def fit(cls, table: Table, options: TableConfig, ids: Sequence[str] | None = None) -> TablePreprocessing:
-        """Fitted on the training rows. ids: names of the rows, for messages.
+    def fit(
+        cls,
+        table: Table,
+        options: TableConfig,
+        ids: Sequence[str] | None = None,
+        more_missing: Sequence[str] = (),
+    ) -> TablePreprocessing:
+        """Fitted on the training rows. ids: names of the rows, for messages; more_missing: see `data.missing`.
 
         Raises DataError for a table without columns, and listing missing cells where they are refused.
         """
@@ -99,9 +177,12 @@ class TablePreprocessing:
         refused = options.missing == "error"
         columns: list[NumericColumn | CategoricalColumn] = []
         problems: list[Problem] = []
+        marks = tuple(mark.strip().lower() for mark in more_missing)
         for name, values in table.columns.items():
+            about = table.facts.get(name)
             if values.dtype.kind == "O":
-                columns.append(_fit_categories(name, values, options.max_categories))
+                boolean = about is not None and about.type == "boolean"
+                columns.append(_fit_categories(name, values, options.max_categories, boolean, marks))
                 continue
             missing = np.isnan(values)
             if refused:
@@ -109,7 +190,12 @@ class TablePreprocessing:
             problems += [
                 _cell(name, row, "is not finite", ids) for row in np.flatnonzero(np.isinf(values))[:LISTED]
             ]
-            columns.append(_fit_numbers(name, values[np.isfinite(values)], bool(missing.any()), options))
+            column = _fit_numbers(name, values[np.isfinite(values)], bool(missing.any()), options)
+            if about is not None and about.format is not None:
+                column = replace(
+                    column, format=about.format, parts=about.parts, cyclic=about.cyclic, missing=marks
+                )
+            columns.append(column)
         if problems:
             raise _bad_cells(
                 problems,
@@ -128,6 +214,7 @@ class TablePreprocessing:
                 features.append(Feature(column.name, column.name, "value", column.offset, column.scale))
                 if column.indicator:
                     features.append(Feature(f"{column.name} is missing", column.name, "missing"))
+                features += [Feature(name, column.name, "part") for name in _part_names(column)]
             else:
                 features += [
                     Feature(f"{column.name} = {category}", column.name, "category", category=category)
@@ -144,12 +231,38 @@ class TablePreprocessing:
     @property
     def input_shape(self) -> tuple[int | None, ...]:
         """(features,)."""
-        return (
-            sum(
-                1 + column.indicator if isinstance(column, NumericColumn) else len(column.categories) + 1
-                for column in self.columns
-            ),
-        )
+        return (sum(column.width for column in self.columns),)
+
+    def raw(self, column: str, value: float) -> float | str:
+        """A column's number in its own words: a date for days."""
+        found = next((one for one in self.columns if one.name == column), None)
+        if isinstance(found, NumericColumn) and isinstance(found.format, DateFormat):
+            return dates.written(value, found.format)
+        return value
+
+    def remarks(self, examples: Examples) -> Remarks:
+        """What is to be said of the categories of rows: those that training did not have, and those that are
+        written otherwise."""
+        unseen: dict[int, tuple[tuple[str, str], ...]] = {}
+        respelled: Counter[tuple[str, str, str]] = Counter()
+        if not isinstance(examples, Table):
+            return Remarks(unseen, respelled)
+        for column in self.columns:
+            if not isinstance(column, CategoricalColumn) or column.name not in examples.columns:
+                continue
+            cells = _category_cells(examples.columns[column.name])
+            known = {cell: column.place(cell) for cell in set(cells)}
+            odd = {cell: found for cell, found in known.items() if found[1] in ("unseen", "respelled")}
+            if not odd:
+                continue
+            for row, cell in enumerate(cells):
+                if cell in odd and cell is not None:
+                    place, how = odd[cell]
+                    if how == "unseen":
+                        unseen[row] = (*unseen.get(row, ()), (column.name, cell))
+                    else:
+                        respelled[column.name, cell, column.categories[place]] += 1
+        return Remarks(unseen, respelled)
 
     def encode(self, examples: Examples) -> Source:
         """float32 [N, features]. Columns not known are ignored.
@@ -188,9 +301,9 @@ class TablePreprocessing:
             values = examples.columns[column.name]
             if isinstance(column, CategoricalColumn):
                 rows[np.arange(len(rows)), place + _category_indices(column, values)] = 1.0
-                place += len(column.categories) + 1
+                place += column.width
                 continue
-            numbers, bad = _numbers(values)
+            numbers, bad = _numbers(values, column)
             for row, message in bad.items():
                 problems.setdefault(row, []).append(f"column '{column.name}' {message}")
             missing = np.isnan(numbers)
@@ -206,6 +319,10 @@ class TablePreprocessing:
             if column.indicator:
                 rows[:, place] = missing
                 place += 1
+            for part in column.parts:
+                for feature in _of_part(numbers, part, cyclic=column.cyclic):
+                    rows[:, place] = feature
+                    place += 1
         return rows, {row: "; ".join(messages) for row, messages in problems.items()}
 
     def _check_columns(self, table: Table) -> None:
@@ -227,41 +344,94 @@ class TablePreprocessing:
         return batch
 
     def to_json(self) -> dict[str, Any]:
-        """The columns with their statistics."""
-        return {
-            "columns": [
-                {
-                    "name": column.name,
-                    "kind": "numeric",
-                    "offset": column.offset,
-                    "scale": column.scale,
-                    "fill": column.fill,
-                    "indicator": column.indicator,
-                }
-                if isinstance(column, NumericColumn)
-                else {"name": column.name, "kind": "categorical", "categories": list(column.categories)}
-                for column in self.columns
-            ]
-        }
+        """The columns with their statistics and how their cells are read."""
+        return {"columns": [_column_json(column) for column in self.columns]}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> TablePreprocessing:
         """The inverse of `to_json`; KeyError, TypeError or ValueError where it is damaged."""
-        columns: list[NumericColumn | CategoricalColumn] = []
-        for entry in document["columns"]:
-            name = str(entry["name"])
-            if entry["kind"] == "categorical":
-                columns.append(CategoricalColumn(name, tuple(entry["categories"])))
-            elif entry["kind"] == "numeric":
-                fill = None if entry["fill"] is None else float(entry["fill"])
-                columns.append(
-                    NumericColumn(
-                        name, float(entry["offset"]), float(entry["scale"]), fill, bool(entry["indicator"])
-                    )
-                )
-            else:
-                raise ValueError(f"column {name!r}")
-        return cls(tuple(columns))
+        return cls(tuple(_column_from(entry) for entry in document["columns"]))
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """What is to be said of the categories of some rows.
+
+    unseen: row -> (column, value) that training did not have; respelled: (column, as it is written, the
+    category it is taken for) -> rows.
+    """
+
+    unseen: Mapping[int, tuple[tuple[str, str], ...]]
+    respelled: Mapping[tuple[str, str, str], int]
+
+    def notes(self, where: str) -> list[str]:
+        """In sentences, a column each. where: 'test', 'new.csv'."""
+        notes = []
+        rows: dict[str, Counter[str]] = {}
+        for pairs in self.unseen.values():
+            for column, value in pairs:
+                rows.setdefault(column, Counter())[value] += 1
+        for column, values in rows.items():
+            listed = ", ".join(f"'{shortened(v)}' ({n:,})" for v, n in values.most_common(5))
+            more = f" and {len(values) - 5} more" if len(values) > 5 else ""
+            notes.append(f"{where}: column '{column}' has values that training does not: {listed}{more}")
+        taken: dict[str, list[str]] = {}
+        for (column, value, category), count in self.respelled.items():
+            text = f"'{shortened(value)}' as '{shortened(category)}' ({count:,})"
+            taken.setdefault(column, []).append(text)
+        notes += [
+            f"{where}: column '{column}': {', '.join(texts[:5])} taken, which differ in case or spacing alone"
+            for column, texts in taken.items()
+        ]
+        return notes
+
+
+def _column_json(column: NumericColumn | CategoricalColumn) -> dict[str, Any]:
+    # What is as an older bm has it is left out: an older run's file and a new one's are the same then.
+    entry: dict[str, Any]
+    if isinstance(column, CategoricalColumn):
+        entry = {"name": column.name, "kind": "categorical", "categories": list(column.categories)}
+        entry |= {"boolean": True} if column.boolean else {}
+        entry |= {} if column.rare == () else {"rare": None if column.rare is None else list(column.rare)}
+    else:
+        entry = {
+            "name": column.name,
+            "kind": "numeric",
+            "offset": column.offset,
+            "scale": column.scale,
+            "fill": column.fill,
+            "indicator": column.indicator,
+        }
+        if isinstance(column.format, DateFormat):
+            parts = {"parts": list(column.parts), "cyclic": column.cyclic}
+            entry |= {"kind": "date", "format": column.format.to_json(), **parts}
+        elif column.format != PLAIN:
+            entry["format"] = column.format.to_json()
+    return entry | ({"missing": list(column.missing)} if column.missing else {})
+
+
+def _column_from(entry: dict[str, Any]) -> NumericColumn | CategoricalColumn:
+    name, kind = str(entry["name"]), entry["kind"]
+    missing = tuple(str(mark) for mark in entry.get("missing", ()))
+    if kind == "categorical":
+        # An older run did not keep what it had seen beyond its categories.
+        rare = entry.get("rare", ())
+        rare = None if rare is None else tuple(map(str, rare))
+        boolean = bool(entry.get("boolean", False))
+        return CategoricalColumn(name, tuple(entry["categories"]), boolean, rare, missing)
+    if kind not in ("numeric", "date"):
+        raise ValueError(f"column {name!r}")
+    fill = None if entry["fill"] is None else float(entry["fill"])
+    offset, scale = float(entry["offset"]), float(entry["scale"])
+    indicator = bool(entry["indicator"])
+    if kind == "numeric":
+        format_ = NumberFormat.from_json(entry.get("format"))
+        return NumericColumn(name, offset, scale, fill, indicator, format_, missing=missing)
+    parts = tuple(entry["parts"])
+    if not set(parts) <= set(dates.PARTS):
+        raise ValueError(f"column {name!r}")
+    days = DateFormat.from_json(entry["format"])
+    return NumericColumn(name, offset, scale, fill, indicator, days, parts, bool(entry["cyclic"]), missing)
 
 
 def _fit_numbers(name: str, known: np.ndarray, had_missing: bool, options: TableConfig) -> NumericColumn:
@@ -287,47 +457,112 @@ def _fit_numbers(name: str, known: np.ndarray, had_missing: bool, options: Table
     return NumericColumn(name, offset, scale if scale > 0 else 1.0, fill, had_missing)
 
 
-def _fit_categories(name: str, values: np.ndarray, at_most: int) -> CategoricalColumn:
-    """The most frequent categories, ties by name."""
+def _fit_categories(
+    name: str, values: np.ndarray, at_most: int, boolean: bool, missing: tuple[str, ...]
+) -> CategoricalColumn:
+    """The most frequent categories, ties by name; of a boolean the most frequent word for each value."""
     counts = Counter(value for value in values.tolist() if value is not None)
     ranked = sorted(counts, key=lambda category: (-counts[category], category))
-    return CategoricalColumn(name, tuple(ranked[:at_most]))
+    if boolean:
+        first: dict[bool | None, str] = {}
+        for word in ranked:
+            first.setdefault(truth_value(word), word)
+        return CategoricalColumn(name, tuple(first.values()), True, (), missing)
+    rest = ranked[at_most:]
+    return CategoricalColumn(
+        name, tuple(ranked[:at_most]), rare=tuple(rest) if len(rest) <= RARE else None, missing=missing
+    )
 
 
 def _category_indices(column: CategoricalColumn, values: np.ndarray) -> np.ndarray:
     """Which place each value has, int64 [N]; the last for what is unseen or missing."""
-    places: dict[str | None, int] = {category: i for i, category in enumerate(column.categories)}
-    other = len(places)
-    cells = values.tolist() if values.dtype.kind == "O" else [_as_category(v) for v in values.tolist()]
-    return np.fromiter((places.get(cell, other) for cell in cells), np.int64, len(cells))
+    cells = _category_cells(values)
+    places = {cell: column.place(cell)[0] for cell in set(cells)}
+    return np.fromiter((places[cell] for cell in cells), np.int64, len(cells))
+
+
+def _category_cells(values: np.ndarray) -> list[str | None]:
+    if values.dtype.kind == "O":
+        return [None if cell is None else _text(cell) for cell in values.tolist()]
+    return [_as_category(value) for value in values.tolist()]
+
+
+def _text(cell: Any) -> str | None:
+    text = cell.strip() if isinstance(cell, str) else _written(cell)
+    if not text:
+        return None
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _written(cell: Any) -> str:
+    """A cell that is not a text, as files write it."""
+    if isinstance(cell, bool | np.bool_):
+        return "true" if cell else "false"
+    if isinstance(cell, float | np.floating):
+        return _as_category(float(cell)) or ""
+    return str(cell)
+
+
+def _one_spelling(category: str) -> str:
+    """The same for spellings that differ in case and spacing alone."""
+    return " ".join(category.casefold().split())
 
 
 def _as_category(number: float) -> str | None:
     """How a number is written, where a column of categories happens to hold numbers alone: 3, not 3.0."""
-    if math.isnan(number):
+    if isinstance(number, bool):
+        return "true" if number else "false"
+    if isinstance(number, float) and math.isnan(number):
         return None
-    return str(int(number)) if number.is_integer() else repr(number)
+    return str(int(number)) if float(number).is_integer() else repr(number)
 
 
-def _numbers(values: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
+def _part_names(column: NumericColumn) -> list[str]:
+    names = []
+    for part in column.parts:
+        if column.cyclic:
+            names += [f"{column.name} {part} (sine)", f"{column.name} {part} (cosine)"]
+        else:
+            first = dates.FIRST[part]
+            names += [f"{column.name} {part} {first + i}" for i in range(dates.PERIODS[part])]
+    return names
+
+
+def _of_part(days: np.ndarray, part: Part, *, cyclic: bool) -> list[np.ndarray]:
+    """float64 [N] each, 0 where the date is missing: one-hot, or sine and cosine of the turn."""
+    import polars as pl
+
+    finite = np.isfinite(days)
+    places = np.zeros(len(days))
+    places[finite] = dates.part(pl.Series(days[finite]), part).to_numpy() - dates.FIRST[part]
+    if not cyclic:
+        return [(finite & (places == i)).astype(np.float64) for i in range(dates.PERIODS[part])]
+    turn = 2 * np.pi * places / dates.PERIODS[part]
+    return [np.where(finite, np.sin(turn), 0.0), np.where(finite, np.cos(turn), 0.0)]
+
+
+def _numbers(values: np.ndarray, column: NumericColumn) -> tuple[np.ndarray, dict[int, str]]:
     """float64 [N] with NaN for missing or unusable cells, and row -> what is wrong with the latter."""
-    bad: dict[int, str] = {}
     if values.dtype.kind == "O":
-        numbers = np.full(len(values), np.nan)
-        for row, cell in enumerate(values.tolist()):
-            text = "" if cell is None else str(cell).strip().lower()
-            if text in MISSING:
-                continue
-            try:
-                numbers[row] = float("no number" if "_" in text else text)  # Python alone takes 1_000
-            except ValueError:
-                bad[row] = f"holds {_short(str(cell))!r}, which is no number"
+        import polars as pl
+
+        cells = pl.Series(
+            [None if cell is None else _written_cell(cell) for cell in values.tolist()], dtype=pl.String
+        )
+        numbers, bad = parse_cells(cells, column.format, column.missing)
+    elif values.dtype.kind == "M":
+        numbers = values.astype("datetime64[us]").astype(np.float64) / 86_400e6
+        numbers[np.isnat(values)] = np.nan
+        bad = {}
     else:
-        numbers = values.astype(np.float64)
-    for row in np.flatnonzero(np.isinf(numbers)).tolist():
-        bad[row] = "is not finite"
-        numbers[row] = np.nan
+        numbers, bad = values.astype(np.float64), {}
+        bad = dict.fromkeys(np.flatnonzero(np.isinf(numbers)).tolist(), "is infinite")
+    numbers[list(bad)] = np.nan
     return numbers, bad
+
+
+def _written_cell(cell: Any) -> str:
+    return cell if isinstance(cell, str) else _written(cell)
 
 
 def _short(text: str) -> str:

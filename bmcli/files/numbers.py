@@ -1,0 +1,213 @@
+"""Numbers as people write them: which mark is the decimal one, and what a cell then says.
+
+A column is read in one way, which its cells decide together and a run keeps: `12,5` is a number where the
+column (or else the file) writes decimal commas. What cannot be told is asked for, not guessed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+Mark = Literal[".", ","]
+
+MISSING = (
+    *("", "na", "n/a", "#n/a", "#na", "<na>", "n.a.", "nan", "null", "none", "nil", "?", "-", "--", ".", "…"),
+    *("missing", "unknown", "#value!", "#div/0!", "#ref!", "#num!", "#null!", "#name?"),
+)
+"""In a column of numbers or dates, what says that a value is missing; lower case."""
+
+SYMBOLS = "$€£¥₹₽₩₺₪₫฿₴₦₱₡₲₸₼₾￥"
+CODES = "USD EUR GBP JPY CHF CNY RMB INR AUD CAD NZD SEK NOK DKK PLN CZK HUF RUB TRY BRL MXN ZAR KRW SGD HKD"
+_CURRENCY = rf"(?:US\$|A\$|C\$|R\$|[{SYMBOLS}]|{'|'.join(CODES.split())}|Kč|zł|kr)"
+_SPACES = "\u00a0\u2007\u2009\u202f"
+"""Other spaces than the ordinary one that group digits."""
+_CELL = (
+    rf"^(\()?\s*([-+]?)\s*({_CURRENCY})?\s*([-+]?)\s*"
+    rf"(\d[\d.,'’ ]*\d|\d|\d[\d.,'’ ]*[.,]|[.,]\d+)([eE][-+]?\d+)?\s*({_CURRENCY}|%|‰)?\s*(-)?\s*(\))?$"
+)
+_OPEN, _SIGN, _BEFORE, _SIGN_TOO, _BODY, _POWER, _AFTER, _MINUS, _CLOSE = (str(i) for i in range(1, 10))
+
+_GROUPED = {
+    # Groups of three; or, as in India, of two after the first three.
+    ".": r"^(?:\d{1,3}(?:[,'’ ]\d{2,3})*[,'’ ]\d{3}|\d+)?(?:\.\d*)?$",
+    ",": r"^(?:\d{1,3}(?:[.'’ ]\d{3})+|\d+)?(?:,\d*)?$",
+}
+_OPEN_QUESTION = {",": r"^[1-9]\d{0,2},\d{3}$", ".": r"^[1-9]\d{0,2}\.\d{3}$"}
+"""One mark with three digits behind it: thousands or thousandths."""
+TRUE = frozenset({"true", "t", "yes", "y"})
+FALSE = frozenset({"false", "f", "no", "n"})
+_FLAGS = {**dict.fromkeys(TRUE, 1.0), **dict.fromkeys(FALSE, 0.0)}
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """How the cells of a column of numbers are read.
+
+    decimal: the decimal mark. unit: what may stand before or behind a number: '%' (which then must), a
+    currency, or a unit that the config names; '' for none. flag: the column holds 0 and 1, so that
+    words for true and false count as these.
+    """
+
+    decimal: Mark = "."
+    unit: str = ""
+    flag: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether numbers are written as programs write them."""
+        return self.decimal == "." and not self.unit
+
+    def parse(self, cells: pl.Series) -> pl.Series:
+        """float64 of stripped texts; null where a cell is not a number in this format (or is null)."""
+        if self.decimal == "." and self.unit != "%":
+            found = _plain(cells)
+            odd = cells.is_not_null() & found.is_null()
+            if not odd.any():
+                return found
+            return found.scatter(odd.arg_true(), self._written(cells.filter(odd)))
+        return self._written(cells)
+
+    def _written(self, cells: pl.Series) -> pl.Series:
+        parts = _parts(cells, self.unit)
+        body = pl.col(_BODY)
+        unit = pl.coalesce(pl.col(_AFTER), pl.col(_BEFORE), pl.lit(""))
+        fits = body.str.contains(_GROUPED[self.decimal])
+        fits &= pl.col(_OPEN).is_not_null() == pl.col(_CLOSE).is_not_null()
+        if self.unit == "%":
+            fits &= unit == "%"
+        else:
+            known = [""] if not self.unit else ["", self.unit]
+            fits &= unit.is_in(known)
+        digits = body.str.replace_all(r"[.'’ ]" if self.decimal == "," else r"[,'’ ]", "")
+        digits = digits.str.replace(",", ".", literal=True)
+        digits = digits + pl.col(_POWER).fill_null("")
+        signs = [pl.col(name).fill_null("") == "-" for name in (_SIGN, _SIGN_TOO, _MINUS)]
+        negative = signs[0] | signs[1] | signs[2] | pl.col(_OPEN).is_not_null()
+        value = digits.cast(pl.Float64, strict=False) * pl.when(negative).then(-1.0).otherwise(1.0)
+        found = parts.select(pl.when(fits).then(value).alias("value"))["value"]
+        if self.flag:
+            words = cells.str.to_lowercase().replace_strict(_FLAGS, default=None, return_dtype=pl.Float64)
+            found = found.fill_null(words)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """As preprocessing.json keeps it."""
+        return {"decimal": self.decimal, "unit": self.unit, "flag": self.flag}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any] | None) -> NumberFormat:
+        """The inverse; an older run kept none. ValueError where it is damaged."""
+        if document is None:
+            return cls()
+        if document["decimal"] not in (".", ",") or not isinstance(document["unit"], str):
+            raise ValueError(f"number format {document!r}")
+        return cls(document["decimal"], document["unit"], bool(document["flag"]))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the cells of a column say of their format.
+
+    cells: those that look like numbers in some format, counted by what they show. decimal: the mark, None
+    where that is open; sure: whether the column's own cells decide it.
+    """
+
+    decimal: Mark | None
+    sure: bool
+    unit: str
+    example: str = ""
+
+
+def evidence(cells: pl.Series, counts: pl.Series, unit: str | None = None) -> Evidence:
+    """Of distinct stripped cells and how often each stands in the column. unit: as the config names it."""
+    parts = _parts(cells, unit or "").with_columns(cells.alias("cell"), counts.alias("count"))
+    parts = parts.filter(pl.col(_BODY).is_not_null())
+    if not parts.height:
+        return Evidence(".", False, unit or "")
+    units = (
+        parts.select(pl.coalesce(pl.col(_AFTER), pl.col(_BEFORE)).alias("unit"), "count")
+        .drop_nulls("unit")
+        .group_by("unit")
+        .agg(pl.col("count").sum())
+        .sort(["count", "unit"], descending=[True, False])
+    )
+    total = int(parts["count"].sum())
+    found = unit or (str(units["unit"][0]) if units.height else "")
+    if found == "%" and unit is None and int(units["count"][0]) < total / 2:
+        found = ""  # a few cells in percent among plain numbers mean something else than those
+    decimal, sure, example = _decimal(parts, money=found not in ("", "%") and unit is None)
+    return Evidence(decimal, sure, found, example)
+
+
+def _decimal(parts: pl.DataFrame, *, money: bool) -> tuple[Mark | None, bool, str]:
+    bare = pl.col(_BODY).str.replace_all(r"['’ ]", "")
+    power = pl.col(_POWER).is_not_null()
+    seen = parts.select(
+        point=(
+            (bare.str.contains(_GROUPED["."]) & ~bare.str.contains(_GROUPED[","]))
+            | (power & bare.str.contains(r"\."))
+        ),
+        comma=bare.str.contains(_GROUPED[","]) & ~bare.str.contains(_GROUPED["."]),
+        open_comma=bare.str.contains(_OPEN_QUESTION[","]),
+        open_point=bare.str.contains(_OPEN_QUESTION["."]),
+        # What both formats take, such as 0,844, without being an open question, is a fraction.
+        comma_fraction=bare.str.contains(r"^\d*,\d*$"),
+        point_fraction=bare.str.contains(r"^\d*\.\d*$"),
+        whole=bare.str.contains(r"^\d+$"),
+        large=bare.str.contains(r"^\d{4,}$"),
+        zeros=bare.str.contains(r"[.,]\d\d0$"),
+        count="count",
+        cell="cell",
+    )
+
+    def number(what: pl.Expr) -> int:
+        return int(seen.filter(what)["count"].sum())
+
+    commas = pl.col("comma") | (pl.col("comma_fraction") & ~pl.col("open_comma"))
+    points = pl.col("point") | (pl.col("point_fraction") & ~pl.col("open_point"))
+    sure_comma, sure_point = (
+        number(commas & ~pl.col("point_fraction")),
+        number(points & ~pl.col("comma_fraction")),
+    )
+    if sure_comma or sure_point:
+        return ("," if sure_comma > sure_point else "."), True, ""
+    asked: Mark
+    for asked, name in ((",", "open_comma"), (".", "open_point")):
+        count = number(pl.col(name))
+        if not count:
+            continue
+        example = str(seen.filter(pl.col(name))["cell"][0])
+        if asked == "," and number(pl.col("open_point")):
+            return None, False, example
+        thousands: Mark = "." if asked == "," else ","
+        # Money has no thousandths; and nothing that prints fractions leaves 950 whole but writes 12.500.
+        if money or (number(pl.col("whole")) and number(pl.col("zeros")) and not number(pl.col("large"))):
+            return thousands, True, example
+        return None if asked == "," else ".", False, example
+    return ".", False, ""
+
+
+def is_open(example: str) -> bool:
+    """Whether such a cell could be read in two ways."""
+    return bool(example)
+
+
+def _plain(cells: pl.Series) -> pl.Series:
+    """float64 of what programs write; words such as 'inf' are numbers too, 'nan' is missing elsewhere."""
+    return cells.cast(pl.Float64, strict=False)
+
+
+def _parts(cells: pl.Series, unit: str) -> pl.DataFrame:
+    """The parts of each cell that looks like a number, in columns '1' to '9'; nulls elsewhere."""
+    text = pl.col("text").str.replace_all(f"[{_SPACES}]", " ").str.replace_all("[−–]", "-")
+    if unit and unit != "%":
+        text = text.str.strip_suffix(unit).str.strip_prefix(unit).str.strip_chars()
+    frame = pl.DataFrame({"text": cells.cast(pl.String)})
+    return (
+        frame.select(text.str.extract_groups(_CELL).alias("groups"))
+        .unnest("groups")
+        .with_columns(pl.all().replace("", None))
+    )
