@@ -144,8 +144,11 @@ class ImageConfig(Section):
 class TextConfig(Section):
     """How texts become token ids."""
 
-    tokenizer: Literal["word", "bpe", "wordpiece"] = Field(
-        "word", description="Trained on the training split: whole words, byte-pair encoding, or WordPiece."
+    tokenizer: Literal["auto", "word", "pieces", "bpe", "wordpiece"] = Field(
+        "auto",
+        description="Trained on the training split: whole words, short pieces of at most 6 characters (for "
+        "scripts without spaces between words), byte-pair encoding, or WordPiece; auto: pieces where a tenth "
+        "of the texts or more are in such a script (Japanese, Thai, Lao, Khmer, Burmese, ...), else word.",
     )
     vocabulary: Annotated[int, Field(ge=3, le=1_000_000)] = Field(
         20_000, description="At most this many token ids, padding and unknown included."
