@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f"
+HAN = (
+    "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f"
+)
 KATAKANA = "\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff\uff66-\uff9f"
 SPACELESS = (
     "\u0e01-\u0e3a\u0e40-\u0e4e"  # Thai
@@ -16,9 +19,9 @@ SPACELESS = (
     "\u1b00-\u1b4c\ua980-\ua9c0"  # Balinese, Javanese
     "\u3041-\u3096\u3099\u309a\u309d-\u309f\u30fc"  # hiragana
 )
-"""With KATAKANA: scripts in which a run of letters is a phrase or a sentence. Ranges for a character class, with
-vowel signs and tone marks, without digits and punctuation. HAN is apart: one of its characters is nearly a
-word, which these characters are not."""
+"""With KATAKANA: scripts in which a run of letters is a phrase or a sentence. Ranges for a character class,
+with vowel signs and tone marks, without digits and punctuation. HAN is apart: one of its characters is nearly
+a word, which these characters are not."""
 
 _SPACELESS = re.compile(f"[{SPACELESS}{KATAKANA}]")
 _HAN = re.compile(f"[{HAN}]")

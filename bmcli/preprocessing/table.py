@@ -17,8 +17,9 @@ from bmcli.data.bundle import Examples, Kind, Table
 from bmcli.errors import DataError, Place, Problem, did_you_mean
 
 if TYPE_CHECKING:
-    from bmcli.config.schema import TableConfig
-    from bmcli.preprocessing import Source
+    from bmcli.config.schema import PreprocessingConfig, TableConfig
+    from bmcli.data.bundle import DataBundle
+    from bmcli.preprocessing import Remark, Source
 
 LARGEST = float(np.finfo(np.float32).max)
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
@@ -225,6 +226,10 @@ class TablePreprocessing:
     def finish_tensor(self, batch: Any) -> Any:
         """The batch itself."""
         return batch
+
+    def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
+        """See Preprocessing."""
+        return ()
 
     def to_json(self) -> dict[str, Any]:
         """The columns with their statistics."""

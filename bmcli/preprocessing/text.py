@@ -3,8 +3,8 @@
 Four tokenizers, all saved as a `tokenizer.json` of the `tokenizers` library:
 
     word       whole words, the most frequent first
-    pieces     byte-pair encoding of characters, in pieces short enough to be words, for scripts without spaces
-               between words (a merge makes no phrase that happened to occur twice into one token)
+    pieces     byte-pair encoding of characters, in pieces short enough to be words, for scripts without
+               spaces between words (no phrase that happened to occur twice becomes one token)
     bpe        byte-pair encoding of characters (Sennrich et al. 2016, arXiv:1508.07909)
     wordpiece  WordPiece (Schuster and Nakajima 2012), trained as BPE merges, read longest piece first
 
@@ -36,8 +36,9 @@ from bmcli.runs.layout import TOKENIZER
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from bmcli.config.schema import TextConfig
-    from bmcli.preprocessing import Source
+    from bmcli.config.schema import PreprocessingConfig, TextConfig
+    from bmcli.data.bundle import DataBundle
+    from bmcli.preprocessing import Remark, Source
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 PAD_ID, UNKNOWN_ID = 0, 1
@@ -170,7 +171,7 @@ class TextPreprocessing:
         if not isinstance(examples, Texts):
             raise DataError("this run takes texts")
         rows = np.zeros((len(examples), self.max_length), np.int32)
-        for row, ids in zip(rows, self._token_ids(examples.texts), strict=True):
+        for row, ids in zip(rows, self.token_ids(examples.texts), strict=True):
             row[: len(ids)] = ids
         return rows
 
@@ -192,10 +193,10 @@ class TextPreprocessing:
         if self.tokenizer == "word":
             words = self._within(_words(self._cut(text), self.lowercase))
             return [(word, self.ids.get(word, UNKNOWN_ID)) for word in words]
-        return [(names[i], i) for i in next(self._token_ids([text]))]
+        return [(names[i], i) for i in next(self.token_ids([text]))]
 
-    def _token_ids(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """The ids of each text, at most `max_length`."""
+    def token_ids(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """The ids of each text, at most `max_length`, without padding."""
         if self.tokenizer == "word":
             id_of = self.ids.get
             for text in texts:
@@ -232,6 +233,12 @@ class TextPreprocessing:
         from tokenizers import Tokenizer
 
         return Tokenizer.from_str(self.vocabulary)
+
+    def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
+        """See Preprocessing."""
+        from bmcli.preprocessing.remarks import of_texts
+
+        return of_texts(self, bundle, options.text)
 
     def tokenizer_json(self) -> str:
         """The text of tokenizer.json."""
