@@ -8,9 +8,10 @@ is a problem of its own; the other inputs go on.
 from __future__ import annotations
 
 import glob
+import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -78,10 +79,17 @@ def kinds_of(inputs: Sequence[str], *, texts: bool = False, lines: bool = False)
     return "image", "text", "table"
 
 
-def read(inputs: Sequence[str], reading: Reading, *, stdin: IO[bytes] | None = None) -> Iterator[Inputs]:
+def read(
+    inputs: Sequence[str],
+    reading: Reading,
+    *,
+    stdin: IO[bytes] | None = None,
+    note: Callable[[str], object] | None = None,
+) -> Iterator[Inputs]:
     """The examples, piece by piece, in order; each piece with its own problems.
 
-    stdin: what `-` means; default the process's. Raises UsageError where an option does not fit the run.
+    stdin: what `-` means; default the process's. note: who is told what was inferred or converted, when all
+    is read. Raises UsageError where an option does not fit the run.
     """
     if reading.kind != "text" and (reading.texts or reading.lines):
         option = "--text" if reading.texts else "--lines"
@@ -93,7 +101,7 @@ def read(inputs: Sequence[str], reading: Reading, *, stdin: IO[bytes] | None = N
         return _images(inputs, stdin)
     if reading.kind == "table":
         return _tables(inputs, reading, stdin)
-    return _texts(inputs, reading, stdin)
+    return _texts(inputs, reading, stdin, note)
 
 
 def reads(path: Path, inputs: Sequence[str], reading: Reading) -> bool:
@@ -143,7 +151,12 @@ def _image_from(stdin: IO[bytes]) -> Inputs:
     return Inputs(Images(arrays=picture[None]), (STDIN,))
 
 
-def _texts(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterator[Inputs]:
+def _texts(
+    inputs: Sequence[str], reading: Reading, stdin: IO[bytes], note: Callable[[str], object] | None
+) -> Iterator[Inputs]:
+    from bmcli.data.readers.texts import notes
+
+    encodings: dict[str, list[str]] = {}
     problems: list[Problem] = []
     texts: list[str] = []
     names: list[str] = []
@@ -154,7 +167,7 @@ def _texts(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterato
             filled.clear()
         return made
 
-    for name, text in _each_text(inputs, reading, stdin, problems):
+    for name, text in _each_text(inputs, reading, stdin, problems, encodings):
         if not text.strip():
             problems.append(Problem("the text is empty", Place(name or "''")))
             continue
@@ -162,23 +175,29 @@ def _texts(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterato
         texts.append(text)
         if len(texts) == PIECE["text"]:
             yield piece()
+    for line in notes(encodings) if note is not None else ():
+        note(line)  # type: ignore[misc]
     yield piece()
 
 
 def _each_text(
-    inputs: Sequence[str], reading: Reading, stdin: IO[bytes], problems: list[Problem]
+    inputs: Sequence[str],
+    reading: Reading,
+    stdin: IO[bytes],
+    problems: list[Problem],
+    encodings: dict[str, list[str]],
 ) -> Iterator[tuple[str, str]]:
-    """(name, text) of every text."""
+    """(name, text) of every text. encodings: codec -> the files that are not UTF-8, filled on the way."""
     if reading.texts:
         for text in inputs:
             if text == STDIN:
-                yield from _text_from(STDIN, stdin, problems)
+                yield from _text_from(STDIN, stdin, problems, encodings)
             else:
                 yield text, text
         return
     for name in inputs:
         if name == STDIN:
-            yield from (_lines if reading.lines else _text_from)(STDIN, stdin, problems)
+            yield from (_lines if reading.lines else _text_from)(STDIN, stdin, problems, encodings)
             continue
         for path in _files(name, SUFFIXES["text"], problems, or_text=True):
             if Path(path).suffix.lower() in TABLE_SUFFIXES and not reading.lines:
@@ -186,42 +205,70 @@ def _each_text(
                 continue
             try:
                 with Path(path).open("rb") as file:
-                    yield from (_lines if reading.lines else _text_from)(path, file, problems)
+                    yield from (_lines if reading.lines else _text_from)(path, file, problems, encodings)
             except OSError as error:
                 problems.append(Problem(f"cannot be read: {error.strerror or error}", Place(path)))
 
 
-def _text_from(name: str, file: IO[bytes], problems: list[Problem]) -> Iterator[tuple[str, str]]:
-    data = file.read(LONGEST_TEXT + 1)
+def _text_from(
+    name: str, file: IO[bytes], problems: list[Problem], encodings: dict[str, list[str]]
+) -> Iterator[tuple[str, str]]:
+    text = _decoded(name, file.read(LONGEST_TEXT + 1), problems, encodings)
+    if text is not None:
+        yield name, text
+
+
+def _decoded(name: str, data: bytes, problems: list[Problem], encodings: dict[str, list[str]]) -> str | None:
+    from bmcli.data.readers.texts import NOT_TEXT, decode
+
     if len(data) > LONGEST_TEXT:
         problems.append(Problem(f"larger than {LONGEST_TEXT // 2**20} MiB", Place(name)))
-        return
-    try:
-        yield name, data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        problems.append(Problem("not UTF-8", Place(name)))
+    elif (found := decode(data)) is None:
+        problems.append(Problem(NOT_TEXT, Place(name)))
+    else:
+        text, codec = found
+        if codec != "utf-8":
+            encodings.setdefault(codec, []).append(name)
+        return text
+    return None
 
 
-def _lines(name: str, file: IO[bytes], problems: list[Problem]) -> Iterator[tuple[str, str]]:
+def _lines(
+    name: str, file: IO[bytes], problems: list[Problem], encodings: dict[str, list[str]]
+) -> Iterator[tuple[str, str]]:
     """Each line that is not blank, named 'file:number'; a problem where there is none."""
+    from bmcli.data.readers.texts import decode
+    from bmcli.files import encoding
+
+    stream = file if hasattr(file, "peek") else io.BufferedReader(file)  # type: ignore[type-var]
+    codec = encoding.detect(stream.peek(), whole=False)
+    if codec is not None and codec.startswith(("utf-16", "utf-32")):  # its line ends are more than a byte
+        whole = _decoded(name, stream.read(LONGEST_TEXT + 1), problems, encodings)
+        if whole is None:
+            return
+        stream = io.BytesIO(whole.encode("utf-8"))
     number, used = 0, len(problems)
     empty = True
-    while line := file.readline(LONGEST_LINE):
+    while line := stream.readline(LONGEST_LINE):
         number += 1
         place = Place(name, number)
         if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
             problems.append(Problem(f"longer than {LONGEST_LINE // 2**20} MiB", place))
             while len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-                line = file.readline(LONGEST_LINE)
+                line = stream.readline(LONGEST_LINE)
             continue
         try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            problems.append(Problem("not UTF-8", place))
-            continue
+            if (found := decode(line, codec)) is None:
+                problems.append(Problem("not UTF-8", place))
+                continue
+            text, codec = found
+            if name not in encodings.setdefault(codec, []):
+                encodings[codec].append(name)
         if text.strip():
             empty = False
-            yield f"{name}:{number}", text
+            yield f"{name}:{number}", text.rstrip("\r\n")
     if empty and len(problems) == used:
         problems.append(Problem("holds no text", Place(name)))
 

@@ -195,13 +195,15 @@ def _read_folder(root: Path, config: DataConfig, kind: Kind | None) -> Found:
     scan = folders.scan(root, IMAGE_SUFFIXES if guessed == "image" else TEXT_SUFFIXES)
     problems = scan.problems
     splits: dict[str, Raw] = {}
+    notes: tuple[str, ...] = ()
     for name, files in scan.files.items():
         ids, paths, labels = (tuple(column) for column in zip(*files, strict=True)) if files else ((), (), ())
         examples: Examples = Images(paths=paths)
         bad: dict[int, str] = {}
         if guessed == "text":
-            read, bad = texts.read_files(paths)
-            examples = Texts(tuple(read))
+            read = texts.read_files(paths)
+            bad, examples = read.problems, Texts(tuple(read.texts))
+            notes += read.notes(ids)
             problems += [Problem(what, Place(ids[i])) for i, what in bad.items()]
         origin = f"folder {scan.folders[name]}/" if name in scan.folders else ""
         raw = Raw(
@@ -213,7 +215,7 @@ def _read_folder(root: Path, config: DataConfig, kind: Kind | None) -> Found:
             _groups_by_name(ids, config),
         )
         splits[name] = raw.take(_others(len(ids), bad))
-    return Found(splits, problems, "file", "class")
+    return Found(splits, problems, "file", "class", notes)
 
 
 def _groups_by_name(ids: tuple[str, ...], config: DataConfig) -> tuple[str, ...] | None:

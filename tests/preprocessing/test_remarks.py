@@ -11,7 +11,7 @@ from bmcli.config.schema import PreprocessingConfig, TextConfig
 from bmcli.data.bundle import DataBundle, Split, Texts
 from bmcli.preprocessing import fit
 
-WORDS = "film actor story music ending scene was good bad long short very".split()
+WORDS = ("film", "actor", "story", "music", "ending", "scene", "was", "good", "bad", "long", "short", "very")
 
 
 def bundle(train, validation=None):

@@ -90,7 +90,9 @@ def predict(
         from bmcli.errors import UsageError
 
         raise UsageError(f"--output {output} is one of the inputs", hint="choose another file")
-    pieces = predictor.stream(readers.read(inputs, reading), top_k=top_k, batch_size=batch_size)
+    pieces = predictor.stream(
+        readers.read(inputs, reading, note=session.note), top_k=top_k, batch_size=batch_size
+    )
     shown = _Shown(session, chosen.id, predictor.spec.target_name, quiet=output is not None, strict=strict)
     if output is not None:
         prediction_files.write(output, shown.all(pieces))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bmcli.files import encoding
@@ -24,12 +24,17 @@ class Read:
     encodings: dict[str, list[int]] = field(default_factory=dict)
 
     def notes(self, names: Sequence[str]) -> tuple[str, ...]:
-        """What is said of files that are not UTF-8: how many there are, and one of them."""
-        return tuple(
-            f"{len(files):,} text{'s are' if len(files) > 1 else ' is'} read as {encoding.said(codec)}, not "
-            f"UTF-8: {names[files[0]]}{', ...' if len(files) > 1 else ''}"
-            for codec, files in self.encodings.items()
-        )
+        """What is said of files that are not UTF-8."""
+        return notes({codec: [names[i] for i in files] for codec, files in self.encodings.items()})
+
+
+def notes(encodings: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """What is said of the files (by codec) that are not UTF-8: how many there are, and one of them."""
+    return tuple(
+        f"{len(names):,} file{'s are' if len(names) > 1 else ' is'} read as {encoding.said(codec)}, "
+        f"not UTF-8: {names[0]}{', ...' if len(names) > 1 else ''}"
+        for codec, names in encodings.items()
+    )
 
 
 def read_files(paths: Sequence[str]) -> Read:
@@ -88,7 +93,8 @@ def _decode(others: dict[int, bytes], read: Read) -> None:
     """What is not UTF-8. Files of one folder mostly have one encoding, and together they show it better."""
     pooled = bytearray()
     for data in others.values():
-        if len(pooled) < POOLED and (found := encoding.detect(data, whole=True)) and found[:3] != "utf":
+        alone = encoding.detect(data, whole=True) if len(pooled) < POOLED else None
+        if alone is not None and not alone.startswith("utf"):
             pooled += data + b"\n"
     likely = encoding.detect(bytes(pooled), whole=True) if pooled else None
     for i, data in others.items():
