@@ -137,8 +137,13 @@ def _twice(data: DataConfig) -> Iterator[Finding]:
         if column in targets:
             message = f"column '{column}' is the target; a model that sees it learns nothing else"
             yield Finding(("data", "features", index), message, also=(("data", "target"),))
-    if data.text is not None and data.text in targets:
-        yield Finding(("data", "text"), "text and target are the same column", also=(("data", "target"),))
+    texts = data.text if isinstance(data.text, list) else [] if data.text is None else [data.text]
+    for index, text in enumerate(texts):
+        path: KeyPath = ("data", "text", index) if isinstance(data.text, list) else ("data", "text")
+        if text in targets:
+            yield Finding(path, "text and target are the same column", also=(("data", "target"),))
+        elif text in texts[:index]:
+            yield Finding(path, f"column '{text}' stands here twice")
     if isinstance(data.target, list) and data.task not in (None, "multilabel"):
         yield Finding(
             ("data", "task"), "several target columns make a multilabel task", also=(("data", "target"),)

@@ -83,7 +83,11 @@ class DataConfig(Section):
     task: Literal["binary", "multiclass", "multilabel", "regression"] | None = Field(
         None, description="What is predicted; inferred from the target."
     )
-    text: Column | None = Field(None, description="The column that holds the text (name, or index from 0).")
+    text: Column | Annotated[list[Column], Field(min_length=1)] | None = Field(
+        None,
+        description="The column that holds the text (name, or index from 0); of a list of columns the cells "
+        "are joined, a line each.",
+    )
     target: Column | list[Column] | None = Field(
         None, description="The column to predict; a list of 0/1 columns for multilabel."
     )

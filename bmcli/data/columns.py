@@ -25,11 +25,12 @@ NUMERIC_SHARE = 0.9
 
 @dataclass(frozen=True)
 class Roles:
-    """What is read from which column. features: name -> use, tables only."""
+    """What is read from which column. text: the columns whose cells make a text; features: name -> use,
+    tables only."""
 
     kind: Kind
     targets: tuple[str, ...]
-    text: str | None = None
+    text: tuple[str, ...] = ()
     features: Mapping[str, Use] | None = None
     group: str | None = None
     notes: tuple[str, ...] = ()
@@ -50,27 +51,27 @@ def assign(
     notes: list[str] = []
     names = frame.data.columns
     group = None if config.group is None else resolve(frame, config.group, "group")
-    said_text = None if config.text is None else resolve(frame, config.text, "text")
+    said_text = resolve_text(frame, config.text)
     if config.target is None:
-        targets: tuple[str, ...] = (_infer_target(frame, {group, said_text}, target, notes),)
+        targets: tuple[str, ...] = (_infer_target(frame, {group, *said_text}, target, notes),)
     else:
         wanted = config.target if isinstance(config.target, list) else [config.target]
         targets = tuple(resolve(frame, column, "target") for column in wanted)
     rest = [name for name in names if name not in targets and name != group]
-    if said_text is not None or kind == "text":
-        text = said_text or _infer_text(frame, rest, certain=True)
-    else:
-        text = None if kind == "table" or config.features else _infer_text(frame, rest, certain=False)
-    if text is not None:
-        if text in targets:
-            raise DataError(f"{frame.path}: column '{text}' is both text and target")
-        if said_text is None:
-            notes.append(f"text: column '{text}' (inferred)")
-        if unused := [name for name in rest if name != text]:
+    text = said_text
+    if not text and (kind == "text" or (kind != "table" and not config.features)):
+        inferred = _infer_text(frame, rest, certain=kind == "text")
+        text = () if inferred is None else (inferred,)
+    if text:
+        if both := [name for name in text if name in targets]:
+            raise DataError(f"{frame.path}: column '{both[0]}' is both text and target")
+        if not said_text:
+            notes.append(f"text: column '{text[0]}' (inferred)")
+        if unused := [name for name in rest if name not in text]:
             notes.append(f"columns not used beside the text: {_listed(unused)}")
         return Roles("text", targets, text, None, group, tuple(notes))
     if not first:
-        return Roles("table", targets, None, None, group, tuple(notes))
+        return Roles("table", targets, (), None, group, tuple(notes))
     if config.features is not None:
         chosen = [resolve(frame, column, "features") for column in config.features]
         features = {name: use_of(frame, name) for name in chosen if name not in targets}
@@ -80,7 +81,7 @@ def assign(
         raise DataError(
             f"{frame.path} has no column to predict '{targets[0]}' from", hint=_columns_hint(frame)
         )
-    return Roles("table", targets, None, features, group, tuple(notes))
+    return Roles("table", targets, (), features, group, tuple(notes))
 
 
 def resolve(frame: Frame, column: Column, key: str) -> str:
@@ -96,6 +97,14 @@ def resolve(frame: Frame, column: Column, key: str) -> str:
         place=Place(str(frame.path)),
         hint=near or _columns_hint(frame),
     )
+
+
+def resolve_text(frame: Frame, text: Column | Sequence[Column] | None) -> tuple[str, ...]:
+    """The names of the columns that `data.text` names; none where it names none."""
+    if text is None:
+        return ()
+    wanted = [text] if isinstance(text, str | int) else text
+    return tuple(resolve(frame, column, "text") for column in wanted)
 
 
 def use_of(frame: Frame, name: str) -> Use:
@@ -178,13 +187,21 @@ def cells(series: pl.Series) -> np.ndarray:
     return texts(series)
 
 
-def texts_of(frame: Frame, name: str) -> tuple[Texts, list[tuple[int, str]]]:
-    """A column of texts; empty ones are problems."""
-    if frame.data[name].dtype.is_nested():
-        raise DataError(f"{frame.path}: column '{name}' holds nested values, not texts")
-    values = texts(frame.data[name], strip=False).tolist()
-    bad = [(i, f"column '{name}' is empty") for i, v in enumerate(values) if v is None or not v.strip()]
-    return Texts(tuple(v or "" for v in values)), bad
+def texts_of(frame: Frame, names: Sequence[str]) -> tuple[Texts, list[tuple[int, str]]]:
+    """The texts in a column, or in several: their filled cells in the order of `names`, a line each. Rows
+    without any are problems."""
+    filled: list[list[str]] = [[] for _ in range(frame.data.height)]
+    for name in names:
+        if frame.data[name].dtype.is_nested():
+            raise DataError(f"{frame.path}: column '{name}' holds nested values, not texts")
+        for row, cell in zip(filled, texts(frame.data[name], strip=False).tolist(), strict=True):
+            if cell is not None and cell.strip():
+                row.append(cell)
+    empty = (
+        f"column{'s' if len(names) > 1 else ''} {_listed(names)} {'are' if len(names) > 1 else 'is'} empty"
+    )
+    bad = [(i, empty) for i, row in enumerate(filled) if not row]
+    return Texts(tuple("\n".join(row) for row in filled)), bad
 
 
 def truth_of(

@@ -57,7 +57,7 @@ class Reading:
     kind: Kind
     texts: bool = False
     lines: bool = False
-    text_column: str | int | None = None
+    text_column: str | int | Sequence[str | int] | None = None
     delimiter: str | None = None
     header: bool = True
     columns: tuple[str, ...] = ()
@@ -281,7 +281,7 @@ def _texts_of_table(path: str, reading: Reading, problems: list[Problem]) -> Ite
     if frame is None:
         return
     try:
-        texts, bad = columns.texts_of(frame, _text_column(frame, reading))
+        texts, bad = columns.texts_of(frame, _text_columns(frame, reading))
     except DataError as error:
         problems += error.problems or (Problem(error.message, error.place, error.hint),)
         return
@@ -293,14 +293,14 @@ def _texts_of_table(path: str, reading: Reading, problems: list[Problem]) -> Ite
             yield f"{path}:{row}", text
 
 
-def _text_column(frame: Frame, reading: Reading) -> str:
-    """The column the config names; else the only one of texts, or the one with the longest."""
+def _text_columns(frame: Frame, reading: Reading) -> tuple[str, ...]:
+    """The columns the config names; else the only one of texts, or the one with the longest."""
     import polars as pl
 
     from bmcli.data import columns
 
     if reading.text_column is not None:
-        return columns.resolve(frame, reading.text_column, "text")
+        return columns.resolve_text(frame, reading.text_column)
     lengths = {
         name: float(frame.data[name].str.len_chars().mean() or 0.0)  # type: ignore[arg-type]
         for name in frame.data.columns
@@ -308,7 +308,7 @@ def _text_column(frame: Frame, reading: Reading) -> str:
     }
     if not lengths:
         raise DataError(f"{frame.path} has no column of texts", place=Place(str(frame.path)))
-    return max(lengths, key=lambda name: lengths[name])
+    return (max(lengths, key=lambda name: lengths[name]),)
 
 
 def _tables(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterator[Inputs]:

@@ -307,7 +307,6 @@ def _read_table(
         roles = replace(roles, features=uses)
     truth, bad = columns.truth_of(frame, roles.targets, config.label_delimiter)
     if roles.kind == "text":
-        assert roles.text is not None
         examples: Examples
         examples, odd = columns.texts_of(frame, roles.text)
     elif spec is not None:  # what is a number is the run's own to say: every cell stays a text
@@ -324,7 +323,7 @@ def _read_table(
         groups = tuple(cell or "" for cell in cells)
     problems, good = columns.row_problems(frame, [*bad, *odd])
     every_row = np.arange(frame.data.height)
-    taken = {*roles.targets, roles.text, *(roles.features or {})}
+    taken = {*roles.targets, *roles.text, *(roles.features or {})}
     beside = tuple(n for n in frame.data.columns if n not in taken and not frame.data[n].dtype.is_nested())
     raw = Raw(roles.kind, examples, truth, frame.ids(), "", groups, frame, every_row, beside)
     raw = raw.take(np.flatnonzero(good))

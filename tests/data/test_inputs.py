@@ -153,6 +153,10 @@ def test_a_column_of_texts():
     assert texts(["t.csv"], text_column=1)[0] == found
     assert texts(["t.csv"])[0] == found  # the one with the longest texts
     assert texts(["t.csv"], text_column="nope")[0] == []
+    Path("two.csv").write_text("body,title\nfine film,Good\n,Only\n,\n")
+    found, problems = texts(["two.csv"], text_column=["title", "body"])
+    assert found == [("two.csv:1", "Good\nfine film"), ("two.csv:2", "Only")]
+    assert problems == ["two.csv:4: row 3: columns 'title', 'body' are empty"]
 
 
 # === Tables ===

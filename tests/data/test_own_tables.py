@@ -476,3 +476,38 @@ def test_any_bytes_are_a_table_or_a_data_error(tmp_path_factory: pytest.TempPath
         except DataError:
             continue
         assert frame.data.height == len(frame.rows) == len(frame.ids())
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_text_of_several_columns(load: Load, tmp_path: Path, suffix: str) -> None:
+    frame = pl.DataFrame(
+        {
+            "title": [f"Title {i}" for i in range(20)] + [None, "only a title", None],
+            "body": [f"the body,\n number {i}" for i in range(20)] + ["only a body", "", None],
+            "stars": list(range(23)),
+            "label": ["a", "b"] * 11 + ["a"],
+        }
+    )
+    path = tmp_path / f"t{suffix}"
+    {".csv": frame.write_csv, ".jsonl": frame.write_ndjson, ".parquet": frame.write_parquet}[suffix](path)
+    with pytest.raises(DataError) as error:
+        load(path=path, text=["body", "title"], target="label")
+    assert [message for _, message in messages(error)] == ["row 23: columns 'body', 'title' are empty"]
+    bundle = load(path=path, text=["title", "body"], target="label", skip_unusable=True)
+    assert bundle.kind == "text"
+    texts = {
+        name: text
+        for split in (bundle.train, bundle.validation, bundle.test)
+        for name, text in zip(split.ids, split.examples.texts, strict=True)  # type: ignore[union-attr]
+    }
+    assert texts[f"t{suffix}:1"] == "Title 0\nthe body,\n number 0"
+    assert texts[f"t{suffix}:21"] == "only a body" and texts[f"t{suffix}:22"] == "only a title"
+    assert "columns not used beside the text: 'stars'" in bundle.notes
+    assert bundle.train.beside is not None and bundle.train.beside.columns == ["stars"]
+    one, same = (load(path=path, text=t, target="label", skip_unusable=True) for t in ("body", ["body"]))
+    assert one.fingerprint == same.fingerprint
+    with pytest.raises(DataError, match="did you mean 'title'|no column 'titel'"):
+        load(path=path, text=["titel", "body"], target="label")
+    spec = DataSpec("text", bundle.task, (None,), bundle.classes, "label")
+    config = DataConfig(path=str(path), text=["title", "body"], target="label", skip_unusable=True)
+    assert read_labelled(path, config, spec).examples.texts[0] == texts[f"t{suffix}:1"]  # type: ignore[union-attr]
