@@ -34,7 +34,10 @@ SAMPLE = 5_000
 
 @dataclass(frozen=True)
 class Experiment:
-    """A config with everything it names at hand, ready to be built and trained."""
+    """A config with everything it names at hand, ready to be built and trained.
+
+    notes: what is worth a line in the run's record, of the data and of how it was prepared.
+    """
 
     config: ExperimentConfig
     bundle: DataBundle
@@ -42,6 +45,7 @@ class Experiment:
     spec: DataSpec
     gpu: bool
     precision: str
+    notes: tuple[str, ...] = ()
 
 
 def smoke_config(config: ExperimentConfig) -> ExperimentConfig:
@@ -105,6 +109,12 @@ def prepare(
             raise ConfigError(f"the other run's data is {kept.kind}, this config's is {bundle.kind}")
         fitted = preprocessing.with_cache(fitted, bundle, config.data.cache_gib)
         spec = preprocessing.spec_of(bundle, fitted)
+    remarks: tuple[preprocessing.Remark, ...] = ()
+    if not smoke:  # a few examples, perhaps made up, say nothing
+        with phase("preprocessing"):
+            remarks = fitted.remarks(bundle, config.preprocessing)
+    for remark in remarks:
+        (display.warn if remark.warning else display.note)(remark.text)
     _check_model(config, spec)
 
     from bmcli.training import device as devices
@@ -115,7 +125,8 @@ def prepare(
         gpu = devices.select(device, threads)
     xla = config.training.xla
     chosen = precision.resolve(config.training.precision, gpu=gpu, xla=xla)
-    return Experiment(config, bundle, fitted, spec, gpu, chosen)
+    notes = (*bundle.notes, *(remark.text for remark in remarks))
+    return Experiment(config, bundle, fitted, spec, gpu, chosen, notes)
 
 
 def _check_model(config: ExperimentConfig, spec: DataSpec) -> None:

@@ -320,7 +320,7 @@ def _known(experiment: Experiment, network: keras.Model) -> dict[str, Any]:
         "data_fingerprint": bundle.fingerprint,
         "splits": {name: len(split) for name, split in _splits(bundle).items()},
         "splits_from": bundle.splits_from,
-        "notes": bundle.notes,
+        "notes": experiment.notes,
         "skipped": bundle.skipped,
         "precision": experiment.precision,
         "parameters": int(network.count_params()),

@@ -142,6 +142,7 @@ def _twice(data: DataConfig) -> Iterator[Finding]:
         if column in targets:
             message = f"column '{column}' is the target; a model that sees it learns nothing else"
             yield Finding(("data", "features", index), message, also=(("data", "target"),))
+    texts = data.text if isinstance(data.text, list) else [] if data.text is None else [data.text]
     for key in ("split", "id", "group"):
         column = getattr(data, key)
         if column is not None and column in targets:
@@ -154,9 +155,7 @@ def _twice(data: DataConfig) -> Iterator[Finding]:
                 yield Finding(("data", key), message, also=(("data", "split"),))
     for name, about in data.columns.items():
         type_ = about if isinstance(about, str) else about.type
-        if type_ == "ignore" and name in [
-            str(column) for column in (*targets, data.text) if column is not None
-        ]:
+        if type_ == "ignore" and name in [str(column) for column in (*targets, *texts) if column is not None]:
             message = f"column '{name}' is used and cannot be ignored"
             yield Finding(("data", "columns", name), message, also=(("data", "target"), ("data", "text")))
         if not isinstance(about, str):
@@ -164,8 +163,12 @@ def _twice(data: DataConfig) -> Iterator[Finding]:
                 if getattr(about, key) not in (None, [], False) and type_ != wanted:
                     message = f"'{key}' is for columns of {wanted}s, and '{name}' is said to be {type_}"
                     yield Finding(("data", "columns", name, key), message)
-    if data.text is not None and data.text in targets:
-        yield Finding(("data", "text"), "text and target are the same column", also=(("data", "target"),))
+    for index, text in enumerate(texts):
+        path: KeyPath = ("data", "text", index) if isinstance(data.text, list) else ("data", "text")
+        if text in targets:
+            yield Finding(path, "text and target are the same column", also=(("data", "target"),))
+        elif text in texts[:index]:
+            yield Finding(path, f"column '{text}' stands here twice")
     if isinstance(data.target, list) and data.task not in (None, "multilabel"):
         yield Finding(
             ("data", "task"), "several target columns make a multilabel task", also=(("data", "target"),)

@@ -107,7 +107,11 @@ class DataConfig(Section):
     task: Literal["binary", "multiclass", "multilabel", "regression"] | None = Field(
         None, description="What is predicted; inferred from the target."
     )
-    text: Column | None = Field(None, description="The column that holds the text (name, or index from 0).")
+    text: Column | Annotated[list[Column], Field(min_length=1)] | None = Field(
+        None,
+        description="The column that holds the text (name, or index from 0); of a list of columns the cells "
+        "are joined, a line each.",
+    )
     target: Column | list[Column] | None = Field(
         None, description="The column to predict; a list of 0/1 columns for multilabel."
     )
@@ -189,8 +193,11 @@ class ImageConfig(Section):
 class TextConfig(Section):
     """How texts become token ids."""
 
-    tokenizer: Literal["word", "bpe", "wordpiece"] = Field(
-        "word", description="Trained on the training split: whole words, byte-pair encoding, or WordPiece."
+    tokenizer: Literal["auto", "word", "pieces", "bpe", "wordpiece"] = Field(
+        "auto",
+        description="Trained on the training split: whole words, short pieces of at most 6 characters (for "
+        "scripts without spaces between words), byte-pair encoding, or WordPiece; auto: pieces where a tenth "
+        "of the texts or more are in such a script (Japanese, Thai, Lao, Khmer, Burmese, ...), else word.",
     )
     vocabulary: Annotated[int, Field(ge=3, le=1_000_000)] = Field(
         20_000, description="At most this many token ids, padding and unknown included."

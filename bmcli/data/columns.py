@@ -28,12 +28,12 @@ CLASS_MISSING = frozenset({"na", "n/a", "#n/a", "#na", "<na>", "nan", "null"})
 
 @dataclass(frozen=True)
 class Roles:
-    """What is read from which column. features: tables only, in the file's order. dropped: name -> why a column
+    """What is read from which column. text: the columns whose cells make a text; features: tables only, in the file's order. dropped: name -> why a column
     is not used."""
 
     kind: Kind
     targets: tuple[str, ...]
-    text: str | None = None
+    text: tuple[str, ...] = ()
     features: tuple[str, ...] | None = None
     group: str | None = None
     split: str | None = None
@@ -43,9 +43,11 @@ class Roles:
 
     def role(self, name: str) -> str:
         """What that column is for, in a word or two."""
-        for role in ("text", "group", "split", "id"):
+        for role in ("group", "split", "id"):
             if getattr(self, role) == name:
                 return role
+        if name in self.text:
+            return "text"
         if name in self.targets:
             return "target"
         if name in (self.features or ()):
@@ -55,7 +57,7 @@ class Roles:
 
 def options_of(config: DataConfig) -> Options:
     """How a table file is written, as far as the config says it."""
-    named: list[object] = [config.text, config.group, config.split, config.id, *config.columns]
+    named: list[object] = [config.group, config.split, config.id, *config.columns]
     for several in (config.target, config.features, config.text):
         named += several if isinstance(several, list) else [several]
     names = frozenset(name for name in named if isinstance(name, str))
@@ -101,8 +103,8 @@ def assign(
         column = getattr(config, key)
         absent = not first and key != "group" and column not in names
         roles[key] = None if column is None or absent else resolve(frame, column, key)
-    said_text = None if config.text is None else resolve(frame, config.text, "text")
-    taken = {*roles.values(), said_text}
+    said_text = resolve_text(frame, config.text)
+    taken = {*roles.values(), *said_text}
     if config.target is None:
         targets: tuple[str, ...] = (_infer_target(frame, facts, taken, target, notes),)
     else:
@@ -110,16 +112,16 @@ def assign(
         targets = tuple(resolve(frame, column, "target") for column in wanted)
     rest = [n for n in names if n not in targets and n not in roles.values() and not facts[n].ignored]
     given = Roles("table", targets, group=roles["group"], split=roles["split"], id=roles["id"])
-    if said_text is not None or kind == "text":
-        text = said_text or _infer_text(frame, facts, rest, certain=True)
-    else:
-        text = None if kind == "table" or config.features else _infer_text(frame, facts, rest, certain=False)
-    if text is not None:
-        if text in targets:
-            raise DataError(f"{frame.path}: column '{text}' is both text and target")
-        if said_text is None:
-            notes.append(f"text: column '{text}' (inferred: {facts[text].reason})")
-        if unused := [name for name in rest if name != text]:
+    text = said_text
+    if not text and (kind == "text" or (kind != "table" and not config.features)):
+        inferred = _infer_text(frame, facts, rest, certain=kind == "text")
+        text = () if inferred is None else (inferred,)
+    if text:
+        if both := [name for name in text if name in targets]:
+            raise DataError(f"{frame.path}: column '{both[0]}' is both text and target")
+        if not said_text:
+            notes.append(f"text: column '{text[0]}' (inferred: {facts[text[0]].reason})")
+        if unused := [name for name in rest if name not in text]:
             notes.append(f"columns not used beside the text: {_listed(unused)}")
         dropped = dict.fromkeys(unused, "beside the text")
         return replace(given, kind="text", text=text, dropped=dropped, notes=tuple(notes))
@@ -155,6 +157,14 @@ def resolve(frame: Frame, column: Column, key: str) -> str:
         place=Place(str(frame.path)),
         hint=near or _columns_hint(frame),
     )
+
+
+def resolve_text(frame: Frame, text: Column | Sequence[Column] | None) -> tuple[str, ...]:
+    """The names of the columns that `data.text` names; none where it names none."""
+    if text is None:
+        return ()
+    wanted = [text] if isinstance(text, str | int) else text
+    return tuple(resolve(frame, column, "text") for column in wanted)
 
 
 def _require_values(frame: Frame, facts: ColumnFacts) -> None:
@@ -236,13 +246,21 @@ def guessed(series: pl.Series) -> np.ndarray:
     return texts(series)
 
 
-def texts_of(frame: Frame, name: str) -> tuple[Texts, list[tuple[int, str]]]:
-    """A column of texts; empty ones are problems."""
-    if frame.data[name].dtype.is_nested():
-        raise DataError(f"{frame.path}: column '{name}' holds nested values, not texts")
-    values = texts(frame.data[name], strip=False).tolist()
-    bad = [(i, f"column '{name}' is empty") for i, v in enumerate(values) if v is None or not v.strip()]
-    return Texts(tuple(v or "" for v in values)), bad
+def texts_of(frame: Frame, names: Sequence[str]) -> tuple[Texts, list[tuple[int, str]]]:
+    """The texts in a column, or in several: their filled cells in the order of `names`, a line each. Rows
+    without any are problems."""
+    filled: list[list[str]] = [[] for _ in range(frame.data.height)]
+    for name in names:
+        if frame.data[name].dtype.is_nested():
+            raise DataError(f"{frame.path}: column '{name}' holds nested values, not texts")
+        for row, cell in zip(filled, texts(frame.data[name], strip=False).tolist(), strict=True):
+            if cell is not None and cell.strip():
+                row.append(cell)
+    empty = (
+        f"column{'s' if len(names) > 1 else ''} {_listed(names)} {'are' if len(names) > 1 else 'is'} empty"
+    )
+    bad = [(i, empty) for i, row in enumerate(filled) if not row]
+    return Texts(tuple("\n".join(row) for row in filled)), bad
 
 
 def truth_of(
@@ -310,11 +328,8 @@ def _truth_of_columns(
     bad: list[tuple[int, str]] = []
     for name in targets:
         about = facts[name]
-        if (
-            about.type != "boolean"
-            and about.different > 2
-            and not (about.format and getattr(about.format, "flag", 0))
-        ):
+        flag = isinstance(about.format, NumberFormat) and about.format.flag
+        if about.type != "boolean" and about.different > 2 and not flag:
             example = next((v for v in texts(frame.data[name]).tolist() if v not in (None, "0", "1")), "")
             raise DataError(
                 f"{frame.path}: several targets are labels, columns of 0 and 1, and '{name}' holds "

@@ -8,9 +8,10 @@ is a problem of its own; the other inputs go on.
 from __future__ import annotations
 
 import glob
+import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -20,7 +21,10 @@ from bmcli.errors import DataError, Place, Problem, UsageError
 from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
 
 if TYPE_CHECKING:
-    from bmcli.data.readers.tables import Frame
+    import polars as pl
+
+    from bmcli.files.dialect import Options
+    from bmcli.files.tables import Frame
 
 TEXT_SUFFIXES = frozenset({".txt", ".text", ".md"})
 SUFFIXES = {"image": IMAGE_SUFFIXES, "text": TEXT_SUFFIXES | TABLE_SUFFIXES, "table": TABLE_SUFFIXES}
@@ -37,12 +41,13 @@ LONGEST_TEXT = 64 * 2**20
 class Inputs:
     """Some examples. names: one per example, as the user knows it: the file, 'file.csv:17', or the text.
 
-    problems: inputs of this piece that cannot be read.
+    problems: inputs of this piece that cannot be read. beside: of table files, the rows as read.
     """
 
     examples: Examples
     names: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
+    beside: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -50,16 +55,20 @@ class Reading:
     """How inputs are to be read.
 
     texts: the inputs are the texts themselves; lines: one text per line of a file.
-    text_column, delimiter, header: of tables, as in DataConfig. columns: those a table model needs.
+    text_column, delimiter, header, quoting, id: of tables, as in DataConfig. columns: those a table model needs.
+    keep: whether the rows of table files are handed on beside the examples.
     """
 
     kind: Kind
     texts: bool = False
     lines: bool = False
-    text_column: str | int | None = None
+    text_column: str | int | Sequence[str | int] | None = None
     delimiter: str | None = None
-    header: bool = True
+    header: bool | None = None
+    quoting: bool | None = None
+    id: str | int | None = None
     columns: tuple[str, ...] = ()
+    keep: bool = False
 
 
 def kinds_of(inputs: Sequence[str], *, texts: bool = False, lines: bool = False) -> tuple[Kind, ...]:
@@ -78,10 +87,17 @@ def kinds_of(inputs: Sequence[str], *, texts: bool = False, lines: bool = False)
     return "image", "text", "table"
 
 
-def read(inputs: Sequence[str], reading: Reading, *, stdin: IO[bytes] | None = None) -> Iterator[Inputs]:
+def read(
+    inputs: Sequence[str],
+    reading: Reading,
+    *,
+    stdin: IO[bytes] | None = None,
+    note: Callable[[str], object] | None = None,
+) -> Iterator[Inputs]:
     """The examples, piece by piece, in order; each piece with its own problems.
 
-    stdin: what `-` means; default the process's. Raises UsageError where an option does not fit the run.
+    stdin: what `-` means; default the process's. note: who is told what was inferred or converted, when all
+    is read. Raises UsageError where an option does not fit the run.
     """
     if reading.kind != "text" and (reading.texts or reading.lines):
         option = "--text" if reading.texts else "--lines"
@@ -93,7 +109,7 @@ def read(inputs: Sequence[str], reading: Reading, *, stdin: IO[bytes] | None = N
         return _images(inputs, stdin)
     if reading.kind == "table":
         return _tables(inputs, reading, stdin)
-    return _texts(inputs, reading, stdin)
+    return _texts(inputs, reading, stdin, note)
 
 
 def reads(path: Path, inputs: Sequence[str], reading: Reading) -> bool:
@@ -143,7 +159,12 @@ def _image_from(stdin: IO[bytes]) -> Inputs:
     return Inputs(Images(arrays=picture[None]), (STDIN,))
 
 
-def _texts(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterator[Inputs]:
+def _texts(
+    inputs: Sequence[str], reading: Reading, stdin: IO[bytes], note: Callable[[str], object] | None
+) -> Iterator[Inputs]:
+    from bmcli.data.readers.texts import notes
+
+    encodings: dict[str, list[str]] = {}
     problems: list[Problem] = []
     texts: list[str] = []
     names: list[str] = []
@@ -154,7 +175,12 @@ def _texts(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterato
             filled.clear()
         return made
 
-    for name, text in _each_text(inputs, reading, stdin, problems):
+    for found in _each_text(inputs, reading, stdin, problems, encodings):
+        if isinstance(found, Inputs):
+            yield piece()
+            yield found
+            continue
+        name, text = found
         if not text.strip():
             problems.append(Problem("the text is empty", Place(name or "''")))
             continue
@@ -162,23 +188,29 @@ def _texts(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterato
         texts.append(text)
         if len(texts) == PIECE["text"]:
             yield piece()
+    for line in notes(encodings) if note is not None else ():
+        note(line)  # type: ignore[misc]
     yield piece()
 
 
 def _each_text(
-    inputs: Sequence[str], reading: Reading, stdin: IO[bytes], problems: list[Problem]
-) -> Iterator[tuple[str, str]]:
-    """(name, text) of every text."""
+    inputs: Sequence[str],
+    reading: Reading,
+    stdin: IO[bytes],
+    problems: list[Problem],
+    encodings: dict[str, list[str]],
+) -> Iterator[tuple[str, str] | Inputs]:
+    """(name, text) of every text, those of table files in pieces. encodings: codec -> the files that are not UTF-8, filled on the way."""
     if reading.texts:
         for text in inputs:
             if text == STDIN:
-                yield from _text_from(STDIN, stdin, problems)
+                yield from _text_from(STDIN, stdin, problems, encodings)
             else:
                 yield text, text
         return
     for name in inputs:
         if name == STDIN:
-            yield from (_lines if reading.lines else _text_from)(STDIN, stdin, problems)
+            yield from (_lines if reading.lines else _text_from)(STDIN, stdin, problems, encodings)
             continue
         for path in _files(name, SUFFIXES["text"], problems, or_text=True):
             if Path(path).suffix.lower() in TABLE_SUFFIXES and not reading.lines:
@@ -186,74 +218,107 @@ def _each_text(
                 continue
             try:
                 with Path(path).open("rb") as file:
-                    yield from (_lines if reading.lines else _text_from)(path, file, problems)
+                    yield from (_lines if reading.lines else _text_from)(path, file, problems, encodings)
             except OSError as error:
                 problems.append(Problem(f"cannot be read: {error.strerror or error}", Place(path)))
 
 
-def _text_from(name: str, file: IO[bytes], problems: list[Problem]) -> Iterator[tuple[str, str]]:
-    data = file.read(LONGEST_TEXT + 1)
+def _text_from(
+    name: str, file: IO[bytes], problems: list[Problem], encodings: dict[str, list[str]]
+) -> Iterator[tuple[str, str]]:
+    text = _decoded(name, file.read(LONGEST_TEXT + 1), problems, encodings)
+    if text is not None:
+        yield name, text
+
+
+def _decoded(name: str, data: bytes, problems: list[Problem], encodings: dict[str, list[str]]) -> str | None:
+    from bmcli.data.readers.texts import NOT_TEXT, decode
+
     if len(data) > LONGEST_TEXT:
         problems.append(Problem(f"larger than {LONGEST_TEXT // 2**20} MiB", Place(name)))
-        return
-    try:
-        yield name, data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        problems.append(Problem("not UTF-8", Place(name)))
+    elif (found := decode(data)) is None:
+        problems.append(Problem(NOT_TEXT, Place(name)))
+    else:
+        text, codec = found
+        if codec != "utf-8":
+            encodings.setdefault(codec, []).append(name)
+        return text
+    return None
 
 
-def _lines(name: str, file: IO[bytes], problems: list[Problem]) -> Iterator[tuple[str, str]]:
+def _lines(
+    name: str, file: IO[bytes], problems: list[Problem], encodings: dict[str, list[str]]
+) -> Iterator[tuple[str, str]]:
     """Each line that is not blank, named 'file:number'; a problem where there is none."""
+    from bmcli.data.readers.texts import decode
+    from bmcli.files import encoding
+
+    stream = file if hasattr(file, "peek") else io.BufferedReader(file)  # type: ignore[type-var]
+    codec = encoding.detect(stream.peek(), whole=False)
+    if codec is not None and codec.startswith(("utf-16", "utf-32")):  # its line ends are more than a byte
+        whole = _decoded(name, stream.read(LONGEST_TEXT + 1), problems, encodings)
+        if whole is None:
+            return
+        stream = io.BytesIO(whole.encode("utf-8"))
     number, used = 0, len(problems)
     empty = True
-    while line := file.readline(LONGEST_LINE):
+    while line := stream.readline(LONGEST_LINE):
         number += 1
         place = Place(name, number)
         if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
             problems.append(Problem(f"longer than {LONGEST_LINE // 2**20} MiB", place))
             while len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-                line = file.readline(LONGEST_LINE)
+                line = stream.readline(LONGEST_LINE)
             continue
         try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            problems.append(Problem("not UTF-8", place))
-            continue
+            if (found := decode(line, codec)) is None:
+                problems.append(Problem("not UTF-8", place))
+                continue
+            text, codec = found
+            if name not in encodings.setdefault(codec, []):
+                encodings[codec].append(name)
         if text.strip():
             empty = False
-            yield f"{name}:{number}", text
+            yield f"{name}:{number}", text.rstrip("\r\n")
     if empty and len(problems) == used:
         problems.append(Problem("holds no text", Place(name)))
 
 
-def _texts_of_table(path: str, reading: Reading, problems: list[Problem]) -> Iterator[tuple[str, str]]:
-    """The run's column of texts, row by row."""
+def _texts_of_table(path: str, reading: Reading, problems: list[Problem]) -> Iterator[Inputs]:
+    """The texts in the run's columns."""
+    import numpy as np
+
     from bmcli.data import columns
 
     frame = _frame(path, reading, problems)
     if frame is None:
         return
     try:
-        texts, bad = columns.texts_of(frame, _text_column(frame, reading))
+        texts, bad = columns.texts_of(frame, _text_columns(frame, reading))
     except DataError as error:
         problems += error.problems or (Problem(error.message, error.place, error.hint),)
         return
     unusable, _ = columns.row_problems(frame, bad)
     problems += unusable
     empty = {i for i, _ in bad}
-    for i, (row, text) in enumerate(zip(frame.rows.tolist(), texts.texts, strict=True)):
-        if i not in empty:
-            yield f"{path}:{row}", text
+    filled = np.array([i for i in range(len(texts)) if i not in empty], np.int64)
+    names = _names(path, frame, reading)
+    for start in range(0, len(filled), PIECE["text"]):
+        rows = filled[start : start + PIECE["text"]]
+        beside = frame.data[rows] if reading.keep else None
+        yield Inputs(texts.take(rows), tuple(names[i] for i in rows.tolist()), beside=beside)
 
 
-def _text_column(frame: Frame, reading: Reading) -> str:
-    """The column the config names; else the only one of texts, or the one with the longest."""
+def _text_columns(frame: Frame, reading: Reading) -> tuple[str, ...]:
+    """The columns the config names; else the only one of texts, or the one with the longest."""
     import polars as pl
 
     from bmcli.data import columns
 
     if reading.text_column is not None:
-        return columns.resolve(frame, reading.text_column, "text")
+        return columns.resolve_text(frame, reading.text_column)
     lengths = {
         name: float(frame.data[name].str.len_chars().mean() or 0.0)  # type: ignore[arg-type]
         for name in frame.data.columns
@@ -261,11 +326,12 @@ def _text_column(frame: Frame, reading: Reading) -> str:
     }
     if not lengths:
         raise DataError(f"{frame.path} has no column of texts", place=Place(str(frame.path)))
-    return max(lengths, key=lambda name: lengths[name])
+    return (max(lengths, key=lambda name: lengths[name]),)
 
 
 def _tables(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterator[Inputs]:
     import numpy as np
+    import polars as pl
 
     from bmcli.data import columns
 
@@ -286,19 +352,20 @@ def _tables(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterat
             if nested:
                 problems.append(Problem(f"column '{nested[0]}' holds nested values", Place(path)))
                 continue
-            # Whether a text is a number, the run's preprocessing knows; a number that is one already stays.
+            # What a text means, the run's preprocessing knows; a number that is one already stays.
             table = Table(
                 {
-                    column: columns.numbers(data[column])[0]
+                    column: data[column].cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
                     if data[column].dtype.is_numeric()
-                    else columns.cells(data[column])
+                    else columns.texts(data[column])
                     for column in reading.columns
                 }
             )
+            every = _names(path, frame, reading)
             for start in range(0, len(frame.rows), PIECE["table"]):
                 rows = np.arange(start, min(start + PIECE["table"], len(frame.rows)))
-                names = tuple(f"{path}:{row}" for row in frame.rows[rows].tolist())
-                yield Inputs(table.take(rows), names, tuple(problems))
+                beside = frame.data[rows] if reading.keep else None
+                yield Inputs(table.take(rows), tuple(every[i] for i in rows), tuple(problems), beside)
                 problems.clear()
     yield Inputs(Table({}), (), tuple(problems))
 
@@ -307,13 +374,13 @@ def _frame(
     path: str, reading: Reading, problems: list[Problem], stdin: IO[bytes] | None = None
 ) -> Frame | None:
     """The table in a file, its malformed rows added to the problems; None where it is none."""
-    from bmcli.data.readers import tables
+    from bmcli.files import tables
 
     try:
         if path == STDIN and stdin is not None:
             frame = _frame_from(stdin, reading)
         else:
-            frame = tables.read(Path(path), delimiter=reading.delimiter, header=reading.header)
+            frame = tables.read(Path(path), _options(reading))
     except DataError as error:
         problems += error.problems or (Problem(error.message, error.place or Place(path), error.hint),)
         return None
@@ -325,7 +392,7 @@ def _frame_from(stdin: IO[bytes], reading: Reading) -> Frame:
     """A CSV, TSV or JSON Lines table on stdin, told apart by its first character."""
     import tempfile
 
-    from bmcli.data.readers import tables
+    from bmcli.files import tables
 
     data = stdin.read()
     head = data.lstrip()[:1]
@@ -334,7 +401,26 @@ def _frame_from(stdin: IO[bytes], reading: Reading) -> Frame:
     with tempfile.TemporaryDirectory(prefix="bm-stdin-") as folder:
         path = Path(folder) / f"stdin{suffix}"
         path.write_bytes(data)
-        return tables.read(path, delimiter=reading.delimiter, header=reading.header)
+        return tables.read(path, _options(reading))
+
+
+def _options(reading: Reading) -> Options:
+    from bmcli.files.dialect import Options
+
+    text = reading.text_column
+    named = [reading.id, *(text if isinstance(text, Sequence) and not isinstance(text, str) else [text])]
+    names = frozenset(name for name in (*named, *reading.columns) if isinstance(name, str))
+    return Options(reading.delimiter, reading.header, reading.quoting, names)
+
+
+def _names(path: str, frame: Frame, reading: Reading) -> list[str]:
+    """The examples' names: by the run's column of ids where the file has it, else 'file.csv:17'."""
+    from bmcli.data import columns
+
+    given: list[str | None] = [None] * len(frame.rows)
+    if reading.id is not None and (isinstance(reading.id, int) or reading.id in frame.data.columns):
+        given = columns.texts(frame.data[columns.resolve(frame, reading.id, "id")]).tolist()
+    return [cell or f"{path}:{row}" for cell, row in zip(given, frame.rows.tolist(), strict=True)]
 
 
 def _files(

@@ -200,13 +200,15 @@ def _read_folder(root: Path, config: DataConfig, kind: Kind | None) -> Found:
     scan = folders.scan(root, IMAGE_SUFFIXES if guessed == "image" else TEXT_SUFFIXES)
     problems = scan.problems
     splits: dict[str, Raw] = {}
+    notes: tuple[str, ...] = ()
     for name, files in scan.files.items():
         ids, paths, labels = (tuple(column) for column in zip(*files, strict=True)) if files else ((), (), ())
         examples: Examples = Images(paths=paths)
         bad: dict[int, str] = {}
         if guessed == "text":
-            read, bad = texts.read_files(paths)
-            examples = Texts(tuple(read))
+            read = texts.read_files(paths)
+            bad, examples = read.problems, Texts(tuple(read.texts))
+            notes += read.notes(ids)
             problems += [Problem(what, Place(ids[i])) for i, what in bad.items()]
         origin = f"folder {scan.folders[name]}/" if name in scan.folders else ""
         raw = Raw(
@@ -218,7 +220,7 @@ def _read_folder(root: Path, config: DataConfig, kind: Kind | None) -> Found:
             _groups_by_name(ids, config),
         )
         splits[name] = raw.take(_others(len(ids), bad))
-    return Found(splits, problems, "file", "class")
+    return Found(splits, problems, "file", "class", notes)
 
 
 def _groups_by_name(ids: tuple[str, ...], config: DataConfig) -> tuple[str, ...] | None:
@@ -315,7 +317,6 @@ def _read_table(
     truth, bad = columns.truth_of(frame, roles.targets, config, facts)
     examples: Examples
     if roles.kind == "text":
-        assert roles.text is not None
         examples, odd = columns.texts_of(frame, roles.text)
     elif spec is not None:  # what is a number is the run's own to say: every cell stays a text
         every = [
@@ -339,7 +340,7 @@ def _read_table(
         odd += odd_splits
     problems, good = columns.row_problems(frame, [*bad, *odd])
     every_row = np.arange(frame.data.height)
-    taken = {*roles.targets, roles.text, *(roles.features or ())}
+    taken = {*roles.targets, *roles.text, *(roles.features or ())}
     beside = tuple(n for n in frame.data.columns if n not in taken and not frame.data[n].dtype.is_nested())
     used = {name: replace(about, role=roles.role(name)) for name, about in facts.items()}
     raw = Raw(roles.kind, examples, truth, ids, "", groups, frame, every_row, beside, used)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, Pair, of_pairs
+from bmcli.files.scripts import words_in
 
 SHINGLE = 3
 BOTTOM = 16
@@ -29,13 +30,13 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 def of_texts(every: Gathered, texts: Sequence[str], max_length: int) -> list[Finding]:
     """max_length: words that the model reads."""
     found = of_pairs(every, same_texts(texts), "texts")
-    words = np.array([len(text.split()) for text in texts])
+    words = np.array([words_in(text) for text in texts])
     longer = int((words > max_length).sum())
     if longer:
         share = longer / len(words)
         message = (
             f"{share:.0%} of the texts have more words than the model reads (preprocessing.text.max_length: "
-            f"{max_length}); the longest has {words.max():,}"
+            f"{max_length}); the longest has {words.max():,.0f}"
         )
         found.append(Finding("length", "warning" if share > 0.1 else "note", message, longer))
     short = np.flatnonzero(words < 3)

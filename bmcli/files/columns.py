@@ -76,7 +76,7 @@ class ColumnFacts:
     cells that do not fit the type, with examples. format: of numbers and dates, how cells are read. said: the
     config gave the type. question: what has to be said before the column can be used, and how. warning: what is
     doubtful about it. row_numbers: it counts the rows. split: it says train, validation and test. ignored: the
-    config leaves it out. marks: texts that say that a value is missing here. role: what the column is used for.
+    config leaves it out. marks: texts that say that a value is missing here. role: what the column is used for. missing_words: those of `data.missing`, lower case.
     parts, cyclic: of a date, what becomes features besides its days.
     """
 
@@ -97,6 +97,7 @@ class ColumnFacts:
     ignored: bool = False
     marks: tuple[str, ...] = ()
     role: str = ""
+    missing_words: tuple[str, ...] = ()
     parts: tuple[dates.Part, ...] = ()
     cyclic: bool = False
 
@@ -136,7 +137,8 @@ def facts_of(
     said: what the config says, by name; missing: further texts that say that a value is missing.
     """
     said = said or {}
-    marks = frozenset(MISSING) | {mark.strip().lower() for mark in missing}
+    more = tuple(dict.fromkeys(mark.strip().lower() for mark in missing))
+    marks = frozenset((*MISSING, *more))
     plain, different = _plain_numbers(data)
     found: dict[str, ColumnFacts] = {}
     evidence: dict[str, numbers.Evidence] = {}
@@ -145,11 +147,11 @@ def facts_of(
             data[name],
             said.get(name),
             marks,
-            frozenset(m.strip().lower() for m in missing),
+            frozenset(more),
             plain.get(name),
             different.get(name),
         )
-        found[name] = facts
+        found[name] = replace(facts, missing_words=more)
         if shown is not None:
             evidence[name] = shown
     return _by_the_file(data, found, evidence, said, marks)
@@ -174,7 +176,8 @@ def _plain_numbers(data: pl.DataFrame) -> tuple[dict[str, pl.Series], dict[str, 
     nulls = data.select(pl.col(name).null_count() for name in names)
     odd = cast.select((pl.col(name).null_count() + pl.col(name).is_nan().sum()).alias(name) for name in names)
     plain = [name for name in names if odd[name][0] == nulls[name][0]]
-    return {name: cast[name] for name in plain}, _different(cast.select(plain).hstack(data.select(numeric)))
+    counted = {**_different(cast.select(plain)), **_different(data.select(numeric))}
+    return {name: cast[name] for name in plain}, counted
 
 
 def _different(data: pl.DataFrame) -> dict[str, int]:

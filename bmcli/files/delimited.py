@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -123,6 +124,7 @@ def _binary(head: bytes) -> bool:
 def _read(path: Path, data: bytes, text: np.ndarray, body: int, dialect: Dialect, options: Options) -> Rows:
     has_quotes = data.find(b'"', body) >= 0
     by_lines = _structure(text, body, dialect.delimiter, quoted=False)
+    assert by_lines is not None
     if has_quotes and options.quoting is not False:
         quoted = _structure(text, body, dialect.delimiter, quoted=True)
         if quoted is None:
@@ -353,7 +355,7 @@ def _first_record(record: bytes, dialect: Dialect, quote: str | None, path: Path
         raise DataError(f"{path}: the header is not UTF-8", place=Place(str(path), line)) from error
     if dialect.commented:
         text = text.lstrip("#/ ")
-    how = csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL
+    how: Literal[0, 3] = 3 if quote is None else 0  # csv.QUOTE_NONE, csv.QUOTE_MINIMAL
     return next(csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, quoting=how), [])
 
 
@@ -490,7 +492,7 @@ def _by_csv(
     drop: bool,
 ) -> Rows:
     """Each record by itself: those that are not UTF-8 are named."""
-    how = csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL
+    how: Literal[0, 3] = 3 if quote is None else 0  # csv.QUOTE_NONE, csv.QUOTE_MINIMAL
     records = []
     limit = csv.field_size_limit(CELL_LIMIT)
     try:

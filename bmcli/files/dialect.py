@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 DELIMITERS = (",", ";", "\t", "|")
 _COMMENTS = ("#", "//")
@@ -76,7 +77,7 @@ def dialect_of(lines: Sequence[str], options: Options, usual: str) -> Dialect:
 
 def rows_of(lines: Sequence[str], delimiter: str, *, quoting: bool = True) -> list[list[str]]:
     """The cells of each line that is not blank; a quoted cell may span lines."""
-    how = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
+    how: Literal[0, 3] = 0 if quoting else 3  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
     try:
         return [row for row in csv.reader(lines, delimiter=delimiter, quoting=how) if row]
     except csv.Error:

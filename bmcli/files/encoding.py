@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterable
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -41,6 +42,7 @@ _LEGACY = {
 }
 """Codec -> its name for people."""
 _LATIN = frozenset({"cp1250", "cp1252", "cp1254", "cp1257", "cp1258", "iso8859-2"})
+_OTHER_ALPHABETS = frozenset({"cp1251", "cp1253", "cp1255", "cp1256", "cp874", "koi8-r", "koi8-u", "cp866"})
 _WESTERN_SIGNS = "€‚ƒ„…†‡‰‹‘’“”•–—™› ¡¢£§©ª«®°±²³´µ·¹º»¼½¾¿×÷\xad"
 _WESTERN = re.compile(
     # Þ, ð, ý and others are left out: where they stand, it is mostly a Turkish ş, ğ, ı that is meant.
@@ -48,6 +50,8 @@ _WESTERN = re.compile(
 )
 _SIGN_IN_WORD = re.compile(r"[^\W\d_][^\w\s\x00-\x7f’·\xad–—…][^\W\d_]|[¢£¤¥§¯±²³¹¼½¾¨][^\W\d_]")
 """What no Western text holds, but any other in the wrong encoding."""
+_LONE = re.compile(r"(?<!\w)ÿ(?!\w)")
+"""A byte of ones: garbage, and never a word."""
 _FEW_WORDS = 6
 """Different words with letters beyond ASCII; of fewer, letter pairs tell nothing."""
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b"))
@@ -74,7 +78,7 @@ def detect(head: bytes, *, whole: bool) -> str | None:
         return None
     codec = _legacy(head, whole)
     text = None if codec is None else _reads(head, codec, whole)
-    return codec if text is not None and _plausible(text) else None
+    return codec if text is not None and _plausible(text) and not _LONE.search(text) else None
 
 
 def said(codec: str) -> str:
@@ -118,7 +122,9 @@ def _legacy(head: bytes, whole: bool) -> str | None:
     makes_sense = (
         western is not None and bool(_WESTERN.fullmatch(western)) and not _SIGN_IN_WORD.search(western)
     )
-    codec = _likely(head)
+    codec = _likely(head, _LEGACY)
+    if codec in _OTHER_ALPHABETS and _mixes_letters(head):
+        codec = _likely(head, _LATIN)
     if codec is None:
         return "cp1252" if makes_sense else None
     if makes_sense and codec in _LATIN:
@@ -129,13 +135,19 @@ def _legacy(head: bytes, whole: bool) -> str | None:
     return codec
 
 
-def _likely(head: bytes) -> str | None:
-    """The legacy encoding that chardet calls the most likely; None where none fits."""
+def _mixes_letters(head: bytes) -> bool:
+    """Whether bytes beyond ASCII mostly stand within words of ASCII letters, as in no other alphabet."""
+    words = [word for word in re.findall(rb"[A-Za-z\x80-\xff]+", head) if not word.isascii()]
+    return sum(bool(re.search(rb"[A-Za-z]", word)) for word in words) > len(words) / 2
+
+
+def _likely(head: bytes, candidates: Iterable[str]) -> str | None:
+    """The one of these legacy encodings that chardet calls the most likely; None where none fits."""
     import chardet
 
     name = chardet.detect(
         head[:_LOOKED_AT],
-        include_encodings=[*_LEGACY, "ascii"],
+        include_encodings=[*candidates, "ascii"],
         no_match_encoding="ascii",  # which it never is here
         prefer_superset=False,
         compat_names=False,
@@ -143,7 +155,7 @@ def _likely(head: bytes) -> str | None:
     if name is None or name == "ascii":
         return None
     found = codecs.lookup("euc-jp" if name == "euc_jis_2004" else name).name
-    return next((codec for codec in _LEGACY if codecs.lookup(codec).name == found), None)
+    return next((codec for codec in candidates if codecs.lookup(codec).name == found), None)
 
 
 def _plausible(text: str) -> bool:

@@ -5,9 +5,10 @@ Through ONNX Runtime; neither TensorFlow nor Keras is imported unless the run ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,7 +17,9 @@ from bmcli import preprocessing as preprocessings
 from bmcli.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.evaluation import calibration
 from bmcli.evaluation.calibration import temper
+from bmcli.files.columns import shortened
 from bmcli.preprocessing import familiarity
+from bmcli.preprocessing.table import TablePreprocessing
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -53,7 +56,8 @@ class Prediction:
     top: the most probable classes or labels, best first; empty for regression.
     labels: those that hold, for multilabel; None for other tasks.
     value: in the target's own unit, for regression; None for other tasks.
-    unfamiliar: in what the input does not look like the training data.
+    unfamiliar: in what the input does not look like the training data. kept: columns of the input's row that
+    are carried along.
     """
 
     input: str
@@ -62,12 +66,15 @@ class Prediction:
     labels: tuple[Choice, ...] | None = None
     value: float | None = None
     unfamiliar: tuple[str, ...] = ()
+    kept: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON data, without `format`; see docs/predict.md."""
         head: dict[str, Any] = {"input": self.input, "run": self.run}
         if self.unfamiliar:
             head["unfamiliar"] = list(self.unfamiliar)
+        if self.kept is not None:
+            head["columns"] = dict(self.kept)
         if self.value is not None:
             return {**head, "value": self.value}
         if self.labels is not None:
@@ -78,12 +85,29 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class _Encoded:
+    """Compact arrays of the usable inputs, their names, and the problems of the others.
+
+    unseen: position -> categories that training did not have; respelled: as in CategoryRemarks; beside: the rows
+    that are carried along.
+    """
+
+    compact: np.ndarray
+    names: list[str]
+    problems: list[Problem]
+    unseen: Mapping[int, tuple[str, ...]]
+    respelled: Mapping[tuple[str, str, str], int]
+    beside: list[dict[str, Any]] | None
+
+
+@dataclass(frozen=True)
 class Predictor:
     """A run, ready to predict.
 
     run: its id. temperature: what all logits are divided by. threshold: from which probability on the second
     of two classes is predicted, and a label of a multilabel model holds; None: the most probable one, and
-    THRESHOLD. familiarity: what the training data were like, to tell odd inputs.
+    THRESHOLD. familiarity: what the training data were like, to tell odd inputs. respelled: categories so far
+    that are written otherwise than in training, (column, as written, as in training) -> rows.
     """
 
     run: str
@@ -93,6 +117,7 @@ class Predictor:
     temperature: float = 1.0
     threshold: float | None = None
     familiarity: Familiarity | None = None
+    respelled: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def predict(
         self, inputs: Inputs, *, top_k: int | None = None, batch_size: int = 256
@@ -101,7 +126,8 @@ class Predictor:
 
         top_k: how many classes `top` holds; default TOP_K, for multilabel all labels.
         """
-        return self._answers(self._encoded(inputs), top_k, batch_size)
+        encoded = self._encoded(inputs)
+        return self._answers(encoded, top_k, batch_size), encoded.problems
 
     def stream(
         self, pieces: Iterable[Inputs], *, top_k: int | None = None, batch_size: int = 256
@@ -109,32 +135,41 @@ class Predictor:
         """The same for many pieces; the next one is read and decoded while the model looks at this one."""
         pieces = iter(pieces)
 
-        def prepare() -> tuple[np.ndarray, list[str], list[Problem]] | None:
+        def prepare() -> _Encoded | None:
             piece = next(pieces, None)
             return None if piece is None else self._encoded(piece)
 
         with ThreadPoolExecutor(1, thread_name_prefix="bm-inputs") as ahead:
-            coming: Future[tuple[np.ndarray, list[str], list[Problem]] | None] = ahead.submit(prepare)
+            coming: Future[_Encoded | None] = ahead.submit(prepare)
             while (prepared := coming.result()) is not None:
                 coming = ahead.submit(prepare)
-                yield self._answers(prepared, top_k, batch_size)
+                yield self._answers(prepared, top_k, batch_size), prepared.problems
 
-    def _encoded(self, inputs: Inputs) -> tuple[np.ndarray, list[str], list[Problem]]:
-        """Compact arrays of the usable inputs, their names, and the problems of the others."""
+    def _encoded(self, inputs: Inputs) -> _Encoded:
         if not inputs.names:
-            return np.zeros(0), [], list(inputs.problems)
+            return _Encoded(np.zeros(0), [], list(inputs.problems), {}, {}, None)
         compact, unusable = self.preprocessing.encode_usable(inputs.examples)
         problems = [Problem(message, Place(inputs.names[i])) for i, message in unusable.items()]
-        names = [name for i, name in enumerate(inputs.names) if i not in unusable]
-        return compact, names, [*inputs.problems, *problems]
+        good = [i for i in range(len(inputs.names)) if i not in unusable]
+        unseen: dict[int, tuple[str, ...]] = {}
+        respelled: Mapping[tuple[str, str, str], int] = {}
+        if isinstance(self.preprocessing, TablePreprocessing):
+            said = self.preprocessing.category_remarks(inputs.examples)
+            respelled = said.respelled
+            unseen = {
+                place: tuple(f"column '{c}': '{shortened(v)}' is not in training" for c, v in said.unseen[i])
+                for place, i in enumerate(good)
+                if i in said.unseen
+            }
+        beside = None if inputs.beside is None else inputs.beside[good].rows(named=True)
+        names = [inputs.names[i] for i in good]
+        return _Encoded(compact, names, [*inputs.problems, *problems], unseen, respelled, beside)
 
-    def _answers(
-        self,
-        encoded: tuple[np.ndarray, list[str], list[Problem]],
-        top_k: int | None,
-        batch_size: int,
-    ) -> tuple[list[Prediction], list[Problem]]:
-        compact, names, problems = encoded
+    def _answers(self, encoded: _Encoded, top_k: int | None, batch_size: int) -> list[Prediction]:
+        """The predictions; inputs without a finite answer join the problems."""
+        compact, names, problems = encoded.compact, encoded.names, encoded.problems
+        for key, count in encoded.respelled.items():
+            self.respelled[key] += count
         predictions = []
         for start in range(0, len(names), batch_size):
             some = compact[start : start + batch_size]
@@ -149,10 +184,14 @@ class Predictor:
             for i, name in enumerate(names[start : start + batch_size]):
                 if finite[i]:
                     prediction = self._prediction(name, outputs[i], ranked[i], top_k)
-                    predictions.append(replace(prediction, unfamiliar=odd[i]) if odd[i] else prediction)
+                    unfamiliar = (*odd[i], *encoded.unseen.get(start + i, ()))
+                    if unfamiliar or encoded.beside is not None:
+                        kept = None if encoded.beside is None else encoded.beside[start + i]
+                        prediction = replace(prediction, unfamiliar=unfamiliar, kept=kept)
+                    predictions.append(prediction)
                 else:
                     problems.append(Problem("the model's answer is not a finite number", Place(name)))
-        return predictions, problems
+        return predictions
 
     def _prediction(self, name: str, output: np.ndarray, best: np.ndarray, top_k: int | None) -> Prediction:
         if self.spec.task == "regression":
@@ -271,7 +310,9 @@ def _readable(run: Run) -> bool:
         return False
 
 
-def reading_of(run: Run, preprocessing: Preprocessing, *, texts: bool, lines: bool) -> Reading:
+def reading_of(
+    run: Run, preprocessing: Preprocessing, *, texts: bool, lines: bool, keep: bool = False
+) -> Reading:
     """How inputs for this run are to be read: its kind, its columns, and how its own tables were written."""
     from bmcli.data.inputs import Reading
 
@@ -282,14 +323,17 @@ def reading_of(run: Run, preprocessing: Preprocessing, *, texts: bool, lines: bo
     config = yaml.parse(run.read_bytes(layout.CONFIG), layout.CONFIG, str(run.path)).plain()
     data = config.get("data") or {}
     columns: tuple[str, ...] = ()
-    if preprocessing.kind == "table":
-        columns = tuple(column.name for column in preprocessing.columns)  # type: ignore[attr-defined]
+    if isinstance(preprocessing, TablePreprocessing):
+        columns = tuple(column.name for column in preprocessing.columns)
     return Reading(
         preprocessing.kind,
         texts,
         lines,
         text_column=data.get("text"),
         delimiter=data.get("delimiter"),
-        header=data.get("header", True),
+        header=data.get("header"),
+        quoting=data.get("quoting"),
+        id=data.get("id"),
         columns=columns,
+        keep=keep,
     )

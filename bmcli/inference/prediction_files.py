@@ -39,10 +39,18 @@ def write(path: Path, predictions: Iterable[Prediction]) -> None:
 
 def flat(prediction: Prediction) -> dict[str, Any]:
     """One row: input, run, and value; or label, index, probability, label_2, probability_2, ...; or for
-    multilabel the labels that hold, and p_<index> for each of `top`."""
+    multilabel the labels that hold, and p_<index> for each of `top`. Columns that are kept stand between."""
     row: dict[str, Any] = {"input": _valid(prediction.input), "run": prediction.run}
+    answer = _answer(prediction)
+    for name, value in (prediction.kept or {}).items():
+        row[f"{name} (input)" if name in row or name in answer else name] = value
+    return row | answer
+
+
+def _answer(prediction: Prediction) -> dict[str, Any]:
+    row: dict[str, Any] = {}
     if prediction.value is not None:
-        return {**row, "value": prediction.value}
+        return {"value": prediction.value}
     if prediction.labels is not None:
         row["labels"] = "; ".join(choice.label for choice in prediction.labels)
         by_index = sorted(prediction.top, key=lambda choice: choice.index)

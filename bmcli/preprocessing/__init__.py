@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from bmcli.errors import IntegrityError
+from bmcli.preprocessing.remark import Remark
 from bmcli.runs.layout import PREPROCESSING, TOKENIZER
 
 if TYPE_CHECKING:
@@ -73,6 +74,12 @@ class Preprocessing(Protocol):
 
     def finish_tensor(self, batch: Any) -> Any:
         """The same in keras.ops, for a tensor within a compiled step."""
+        ...
+
+    def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
+        """What a user must know of this data, prepared in this way, before the first epoch: what was inferred
+        where `options` leave it open, what is converted, cut off or unknown. Each is said on screen and kept
+        in the run's notes. Cheap: looks at a sample."""
         ...
 
     def to_json(self) -> dict[str, Any]:

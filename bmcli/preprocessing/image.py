@@ -18,8 +18,9 @@ from bmcli.data.readers.probing import kept_rows, sums
 from bmcli.errors import DataError, Place, Problem
 
 if TYPE_CHECKING:
-    from bmcli.config.schema import ImageConfig
-    from bmcli.preprocessing import Source
+    from bmcli.config.schema import ImageConfig, PreprocessingConfig
+    from bmcli.data.bundle import DataBundle
+    from bmcli.preprocessing import Remark, Source
 
 DEFAULT_SIZE = (64, 64)
 DEFAULT_CACHE_BYTES = 4 * 2**30
@@ -198,6 +199,10 @@ class ImagePreprocessing:
 
         scale, offset = np.asarray(self.scale, np.float32), np.asarray(self.offset, np.float32)
         return ops.cast(batch, "float32") * scale + offset
+
+    def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
+        """See Preprocessing."""
+        return ()
 
     def to_json(self) -> dict[str, Any]:
         """Size, channels, scale and offset."""

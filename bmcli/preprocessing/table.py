@@ -19,20 +19,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from bmcli.data.bundle import Examples, Kind, Table
+from bmcli.data.bundle import SPLITS, Examples, Kind, Table
 from bmcli.errors import DataError, Place, Problem, did_you_mean
 from bmcli.files import dates
 from bmcli.files.columns import parse_cells, shortened, truth_value
 from bmcli.files.dates import DateFormat, Part
 from bmcli.files.numbers import FALSE, TRUE, NumberFormat
+from bmcli.preprocessing.remark import Remark
 
 if TYPE_CHECKING:
-    from bmcli.config.schema import TableConfig
+    from bmcli.config.schema import PreprocessingConfig, TableConfig
+    from bmcli.data.bundle import DataBundle
     from bmcli.preprocessing import Source
 
 LARGEST = float(np.finfo(np.float32).max)
 LISTED = 1000
 """Bad cells listed in one error at most."""
+MOST = 100
+"""Categories of a column that an older bm gave a place by default."""
 RARE = 10_000
 """Categories without a place of their own that are kept, so that a new value is told from a rare one."""
 PLAIN = NumberFormat()
@@ -166,9 +170,8 @@ class TablePreprocessing:
         table: Table,
         options: TableConfig,
         ids: Sequence[str] | None = None,
-        more_missing: Sequence[str] = (),
     ) -> TablePreprocessing:
-        """Fitted on the training rows. ids: names of the rows, for messages; more_missing: see `data.missing`.
+        """Fitted on the training rows. ids: names of the rows, for messages.
 
         Raises DataError for a table without columns, and listing missing cells where they are refused.
         """
@@ -177,9 +180,9 @@ class TablePreprocessing:
         refused = options.missing == "error"
         columns: list[NumericColumn | CategoricalColumn] = []
         problems: list[Problem] = []
-        marks = tuple(mark.strip().lower() for mark in more_missing)
         for name, values in table.columns.items():
             about = table.facts.get(name)
+            marks = about.missing_words if about is not None else ()
             if values.dtype.kind == "O":
                 boolean = about is not None and about.type == "boolean"
                 columns.append(_fit_categories(name, values, options.max_categories, boolean, marks))
@@ -240,13 +243,13 @@ class TablePreprocessing:
             return dates.written(value, found.format)
         return value
 
-    def remarks(self, examples: Examples) -> Remarks:
+    def category_remarks(self, examples: Examples) -> CategoryRemarks:
         """What is to be said of the categories of rows: those that training did not have, and those that are
         written otherwise."""
         unseen: dict[int, tuple[tuple[str, str], ...]] = {}
         respelled: Counter[tuple[str, str, str]] = Counter()
         if not isinstance(examples, Table):
-            return Remarks(unseen, respelled)
+            return CategoryRemarks(unseen, respelled)
         for column in self.columns:
             if not isinstance(column, CategoricalColumn) or column.name not in examples.columns:
                 continue
@@ -262,7 +265,7 @@ class TablePreprocessing:
                         unseen[row] = (*unseen.get(row, ()), (column.name, cell))
                     else:
                         respelled[column.name, cell, column.categories[place]] += 1
-        return Remarks(unseen, respelled)
+        return CategoryRemarks(unseen, respelled)
 
     def encode(self, examples: Examples) -> Source:
         """float32 [N, features]. Columns not known are ignored.
@@ -343,6 +346,16 @@ class TablePreprocessing:
         """The batch itself."""
         return batch
 
+    def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
+        """See Preprocessing: categories in validation and test that training does not have."""
+        found: list[Remark] = []
+        for name in SPLITS[1:]:
+            split = bundle.split(name)
+            if split is not None:
+                said = self.category_remarks(split.examples)
+                found += [Remark(note, warning=bool(said.unseen)) for note in said.notes(name)]
+        return tuple(found)
+
     def to_json(self) -> dict[str, Any]:
         """The columns with their statistics and how their cells are read."""
         return {"columns": [_column_json(column) for column in self.columns]}
@@ -354,7 +367,7 @@ class TablePreprocessing:
 
 
 @dataclass(frozen=True)
-class Remarks:
+class CategoryRemarks:
     """What is to be said of the categories of some rows.
 
     unseen: row -> (column, value) that training did not have; respelled: (column, as it is written, the
@@ -392,7 +405,8 @@ def _column_json(column: NumericColumn | CategoricalColumn) -> dict[str, Any]:
     if isinstance(column, CategoricalColumn):
         entry = {"name": column.name, "kind": "categorical", "categories": list(column.categories)}
         entry |= {"boolean": True} if column.boolean else {}
-        entry |= {} if column.rare == () else {"rare": None if column.rare is None else list(column.rare)}
+        small = column.rare == () and len(column.categories) < MOST
+        entry |= {} if small else {"rare": None if column.rare is None else list(column.rare)}
     else:
         entry = {
             "name": column.name,
@@ -415,7 +429,7 @@ def _column_from(entry: dict[str, Any]) -> NumericColumn | CategoricalColumn:
     missing = tuple(str(mark) for mark in entry.get("missing", ()))
     if kind == "categorical":
         # An older run did not keep what it had seen beyond its categories.
-        rare = entry.get("rare", ())
+        rare = entry.get("rare", () if len(entry["categories"]) < MOST else None)
         rare = None if rare is None else tuple(map(str, rare))
         boolean = bool(entry.get("boolean", False))
         return CategoricalColumn(name, tuple(entry["categories"]), boolean, rare, missing)

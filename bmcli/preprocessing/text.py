@@ -1,8 +1,10 @@
 """Texts to token ids, by a tokenizer trained on the training split.
 
-Three tokenizers, all saved as a `tokenizer.json` of the `tokenizers` library:
+Four tokenizers, all saved as a `tokenizer.json` of the `tokenizers` library:
 
     word       whole words, the most frequent first
+    pieces     byte-pair encoding of characters, in pieces short enough to be words, for scripts without
+               spaces between words (no phrase that happened to occur twice becomes one token)
     bpe        byte-pair encoding of characters (Sennrich et al. 2016, arXiv:1508.07909)
     wordpiece  WordPiece (Schuster and Nakajima 2012), trained as BPE merges, read longest piece first
 
@@ -28,13 +30,15 @@ import numpy as np
 
 from bmcli.data.bundle import Examples, Kind, Texts
 from bmcli.errors import DataError, IntegrityError
+from bmcli.files import scripts
 from bmcli.runs.layout import TOKENIZER
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from bmcli.config.schema import TextConfig
-    from bmcli.preprocessing import Source
+    from bmcli.config.schema import PreprocessingConfig, TextConfig
+    from bmcli.data.bundle import DataBundle
+    from bmcli.preprocessing import Remark, Source
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 PAD_ID, UNKNOWN_ID = 0, 1
@@ -45,6 +49,10 @@ BATCH = 1024
 """Texts handed to the library at once."""
 LONGEST_WORD = 100
 """Characters of the longest word WordPiece and BPE learn from; WordPiece calls longer ones unknown."""
+LONGEST_PIECE, PIECE_OCCURS = 6, 5
+"""Characters of the longest piece of `pieces`, and how often one must occur to be a token: about a word."""
+MANY_WITHOUT_SPACES = 0.1
+"""Share of texts in a script without spaces from which on `auto` means pieces."""
 
 # Letters, digits and underscore are Python's \w. It leaves out marks, without which words of many scripts
 # would fall apart: combining accents, points of Hebrew and Arabic, vowel signs of India and South-East Asia.
@@ -59,7 +67,17 @@ _LIBRARY_WORD = _WORD.replace(r"\w", r"\p{L}\p{N}_")  # what Python's \w is, in 
 _CHINESE = re.compile(
     "([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f])"
 )
+_SPACELESS = f"{scripts.SPACELESS}{scripts.HAN}"
+_PIECE = (
+    rf"[{scripts.KATAKANA}][{scripts.KATAKANA}\u30fc]*|[{_SPACELESS}]+"
+    rf"|(?:(?![{_SPACELESS}{scripts.KATAKANA}])[\w{_SIGNS}])+"
+    rf"(?:['’](?:(?![{_SPACELESS}{scripts.KATAKANA}])[\w{_SIGNS}])+)*"
+    # Some texts of Khmer and Thai hold invisible spaces between words.
+    rf"|[^\w\s{_SIGNS}{_SPACELESS}{scripts.KATAKANA}\u200b]+"
+)
+_LIBRARY_PIECE = _PIECE.replace(r"\w", r"\p{L}\p{N}_")
 _find_words = re.compile(_WORD).findall
+_find_pieces = re.compile(_PIECE).findall
 _find_ascii_words = re.compile(r"\w+(?:'\w+)*|[^\w\s]+").findall  # the same on ASCII text, and faster
 _drop_accents = re.compile(f"[{_ACCENTS}]+").sub
 _beyond_ascii = re.compile(r"[^\x00-\x7f]+")
@@ -69,7 +87,7 @@ _beyond_ascii = re.compile(r"[^\x00-\x7f]+")
 class TextPreprocessing:
     """Texts as int32 [n, max_length] token ids, padded with 0 at the end.
 
-    tokenizer: 'word', 'bpe' or 'wordpiece'; truncate: which side of a longer text is cut off;
+    tokenizer: 'word', 'pieces', 'bpe' or 'wordpiece'; truncate: which side of a longer text is cut off;
     vocabulary: the text of tokenizer.json.
     """
 
@@ -82,7 +100,10 @@ class TextPreprocessing:
     vocabulary: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        if self.tokenizer not in ("word", "bpe", "wordpiece") or self.truncate not in ("end", "start"):
+        if self.tokenizer not in ("word", "pieces", "bpe", "wordpiece") or self.truncate not in (
+            "end",
+            "start",
+        ):
             raise ValueError("tokenizer or truncate")
         if not (isinstance(self.max_length, int) and self.max_length >= 1):
             raise ValueError("max_length")
@@ -92,22 +113,29 @@ class TextPreprocessing:
         """Trained on `texts`: the same texts give the same tokenizer.json, byte for byte."""
         if not isinstance(texts, Texts):
             raise DataError("this run takes texts")
-        untrained = cls(options.tokenizer, options.max_length, options.truncate, options.lowercase, "")
+        tokenizer = options.tokenizer
+        if tokenizer == "auto":
+            many = scripts.share_without_spaces(texts.texts) >= MANY_WITHOUT_SPACES
+            tokenizer = "pieces" if many else "word"
+        untrained = cls(tokenizer, options.max_length, options.truncate, options.lowercase, "")
         looked_at = (untrained._cut(text) for text in texts.texts)
-        if options.tokenizer == "word":
+        if tokenizer == "word":
             vocabulary = _word_vocabulary(looked_at, options.vocabulary, options.lowercase)
             model: dict[str, Any] = {"type": "WordLevel", "vocab": vocabulary, "unk_token": UNKNOWN}
+        elif tokenizer == "pieces":
+            counts = _stretch_counts(looked_at, options.lowercase)
+            model = _piece_model(counts, tokenizer, options.vocabulary)
         else:
-            model = _piece_model(looked_at, options)
+            model = _piece_model(_word_counts(looked_at, options.lowercase), tokenizer, options.vocabulary)
         document: dict[str, Any] = {
             "version": "1.0",
             "truncation": None,
             "padding": None,
             "added_tokens": [],
-            "normalizer": _library_normalizer(options.lowercase),
+            "normalizer": _library_normalizer(options.lowercase, chinese=tokenizer != "pieces"),
             "pre_tokenizer": {
                 "type": "Split",
-                "pattern": {"Regex": _LIBRARY_WORD},
+                "pattern": {"Regex": _LIBRARY_PIECE if tokenizer == "pieces" else _LIBRARY_WORD},
                 "behavior": "Removed",
                 "invert": True,
             },
@@ -116,7 +144,7 @@ class TextPreprocessing:
             "model": model,
         }
         saved = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        return cls(options.tokenizer, options.max_length, options.truncate, options.lowercase, saved)
+        return cls(tokenizer, options.max_length, options.truncate, options.lowercase, saved)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -143,7 +171,7 @@ class TextPreprocessing:
         if not isinstance(examples, Texts):
             raise DataError("this run takes texts")
         rows = np.zeros((len(examples), self.max_length), np.int32)
-        for row, ids in zip(rows, self._token_ids(examples.texts), strict=True):
+        for row, ids in zip(rows, self.token_ids(examples.texts), strict=True):
             row[: len(ids)] = ids
         return rows
 
@@ -165,10 +193,10 @@ class TextPreprocessing:
         if self.tokenizer == "word":
             words = self._within(_words(self._cut(text), self.lowercase))
             return [(word, self.ids.get(word, UNKNOWN_ID)) for word in words]
-        return [(names[i], i) for i in next(self._token_ids([text]))]
+        return [(names[i], i) for i in next(self.token_ids([text]))]
 
-    def _token_ids(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """The ids of each text, at most `max_length`."""
+    def token_ids(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """The ids of each text, at most `max_length`, without padding."""
         if self.tokenizer == "word":
             id_of = self.ids.get
             for text in texts:
@@ -205,6 +233,12 @@ class TextPreprocessing:
         from tokenizers import Tokenizer
 
         return Tokenizer.from_str(self.vocabulary)
+
+    def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
+        """See Preprocessing."""
+        from bmcli.preprocessing.remarks import of_texts
+
+        return of_texts(self, bundle, options.text)
 
     def tokenizer_json(self) -> str:
         """The text of tokenizer.json."""
@@ -251,7 +285,10 @@ def _one_form(text: str, lowercase: bool) -> str:
     """`text` as `_library_normalizer` makes it."""
     if text.isascii():
         return text.lower() if lowercase else text
-    text = _CHINESE.sub(r" \1 ", text)
+    return _plain(_CHINESE.sub(r" \1 ", text), lowercase)
+
+
+def _plain(text: str, lowercase: bool) -> str:
     return _beyond_ascii.sub(_without_accents, text).lower() if lowercase else text
 
 
@@ -259,8 +296,8 @@ def _without_accents(found: re.Match[str]) -> str:
     return unicodedata.normalize("NFC", _drop_accents("", unicodedata.normalize("NFD", found[0])))
 
 
-def _library_normalizer(lowercase: bool) -> dict[str, Any]:
-    chinese = {
+def _library_normalizer(lowercase: bool, *, chinese: bool) -> dict[str, Any]:
+    apart = {
         "type": "BertNormalizer",
         "clean_text": False,
         "handle_chinese_chars": True,
@@ -270,7 +307,7 @@ def _library_normalizer(lowercase: bool) -> dict[str, Any]:
     # Not the library's StripAccents: it would take the vowels out of Hindi too.
     accents = {"type": "Replace", "pattern": {"Regex": f"[{_ACCENTS}]"}, "content": ""}
     steps = [{"type": "NFD"}, accents, {"type": "NFC"}, {"type": "Lowercase"}]
-    return {"type": "Sequence", "normalizers": [chinese, *(steps if lowercase else [])]}
+    return {"type": "Sequence", "normalizers": [*([apart] if chinese else []), *(steps if lowercase else [])]}
 
 
 def _word_vocabulary(texts: Iterable[str], size: int, lowercase: bool) -> dict[str, int]:
@@ -287,29 +324,42 @@ def _word_counts(texts: Iterable[str], lowercase: bool) -> Counter[str]:
     return counts
 
 
-def _piece_model(texts: Iterable[str], options: TextConfig) -> dict[str, Any]:
+def _stretch_counts(texts: Iterable[str], lowercase: bool) -> Counter[str]:
+    """What `pieces` are learned from: words where there are spaces, else stretches of bounded length."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        for found in _find_pieces(_plain(text, lowercase)):
+            counts.update(found[i : i + LONGEST_WORD] for i in range(0, len(found), LONGEST_WORD))
+    return counts
+
+
+def _piece_model(counts: Counter[str], kind: str, vocabulary: int) -> dict[str, Any]:
     """The `model` of a tokenizer.json: pieces of words by byte-pair merges."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-    bpe = options.tokenizer == "bpe"
-    counts = _word_counts(texts, options.lowercase)
     learned_from = sorted(word for word in counts if len(word) <= LONGEST_WORD)
-    alphabet = _alphabet({word: counts[word] for word in learned_from}, options.vocabulary)
+    # Of a script with thousands of characters, more of them than of letters.
+    most = vocabulary // 2 if kind == "pieces" else min(1000, (vocabulary - len(SPECIAL)) // 4)
+    alphabet = _alphabet({word: counts[word] for word in learned_from}, most)
     # The library gives ids to characters within and at the edge of words in the order of a randomly seeded
     # hash table, and ties between merges go by id. Named as special tokens, they get theirs in our order.
-    edge_forms = [f"{character}</w>" if bpe else f"##{character}" for character in alphabet]
+    edge = {"pieces": [], "bpe": ["{}</w>"], "wordpiece": ["##{}"]}[kind]
+    edge_forms = [form.format(character) for form in edge for character in alphabet]
     learning: dict[str, Any] = {
-        "vocab_size": options.vocabulary,
-        "min_frequency": 2,
+        "vocab_size": vocabulary,
+        "min_frequency": PIECE_OCCURS if kind == "pieces" else 2,
         "show_progress": False,
         "special_tokens": [*SPECIAL, *alphabet, *edge_forms],
         "initial_alphabet": alphabet,
         "limit_alphabet": len(alphabet),
-        "max_token_length": LONGEST_WORD,
+        "max_token_length": LONGEST_PIECE if kind == "pieces" else LONGEST_WORD,
     }
-    if bpe:
+    if kind == "pieces":
+        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN, fuse_unk=True))
+        trainer: Any = trainers.BpeTrainer(**learning)
+    elif kind == "bpe":
         tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN, fuse_unk=True, end_of_word_suffix="</w>"))
-        trainer: Any = trainers.BpeTrainer(end_of_word_suffix="</w>", **learning)
+        trainer = trainers.BpeTrainer(end_of_word_suffix="</w>", **learning)
     else:
         del learning["max_token_length"]
         tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_WORD))
@@ -322,14 +372,14 @@ def _piece_model(texts: Iterable[str], options: TextConfig) -> dict[str, Any]:
     return model
 
 
-def _alphabet(word_counts: dict[str, int], vocabulary: int) -> list[str]:
-    """The characters that get a token: the most frequent, of at most a quarter of the vocabulary."""
+def _alphabet(word_counts: dict[str, int], most: int) -> list[str]:
+    """The characters that get a token: the most frequent."""
     counts: Counter[str] = Counter()
     for word, count in word_counts.items():
         for character in word:
             counts[character] += count
     ranked = sorted(counts, key=lambda character: (-counts[character], character))
-    return ranked[: min(1000, (vocabulary - len(SPECIAL)) // 4)]
+    return ranked[:most]
 
 
 def used_tokens(tokens: np.ndarray) -> np.ndarray:

@@ -94,13 +94,43 @@ def test_texts_given():
 
 def test_a_file_is_one_text_or_one_per_line():
     Path("a.txt").write_bytes(b"\xef\xbb\xbfone\r\n\r\ntwo")
-    Path("bad.txt").write_bytes(b"\xff\xfe")
-    assert texts(["a.txt", "bad.txt"]) == ([("a.txt", "one\r\n\r\ntwo")], ["bad.txt: not UTF-8"])
+    Path("bad.txt").write_bytes(bytes(range(256)))
+    (found, problems) = texts(["a.txt", "bad.txt"])
+    assert found == [("a.txt", "one\r\n\r\ntwo")]
+    assert problems == ["bad.txt: not UTF-8, nor a text in another known encoding"]
     assert texts(["a.txt"], lines=True)[0] == [("a.txt:1", "one"), ("a.txt:3", "two")]
     assert texts(["-"], b"\n \n", lines=True) == ([], ["-: holds no text"])
     found, problems = texts(["-"], b"x\n\xff\ny\n", lines=True)
     assert found == [("-:1", "x"), ("-:3", "y")]
     assert problems == ["-:2: not UTF-8"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "said"),
+    [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16"), ("utf-32", "UTF-32"), ("cp1252", "Windows-1252")],
+)
+def test_texts_in_other_encodings_are_read_and_said(codec, said):
+    lines = ["Très bien, la crème brûlée", "où est l’hôtel ?", "plain"]
+    data = "\n".join(lines).encode(codec)
+    Path("fr.txt").write_bytes(data)
+    for name, inputs, stdin in (("fr.txt", ["fr.txt"], b""), ("-", ["-"], data)):
+        notes = []
+        pieces = list(read(inputs, Reading("text"), stdin=io.BytesIO(stdin), note=notes.append))
+        assert [text for piece in pieces for text in piece.examples.texts] == ["\n".join(lines)]
+        assert notes == [f"1 file is read as {said}, not UTF-8: {name}"]
+        notes.clear()
+        pieces = list(read(inputs, Reading("text", lines=True), stdin=io.BytesIO(stdin), note=notes.append))
+        assert [text for piece in pieces for text in piece.examples.texts] == lines
+        assert [n for piece in pieces for n in piece.names] == [f"{name}:{i}" for i in (1, 2, 3)]
+        assert notes == [f"1 file is read as {said}, not UTF-8: {name}"]
+
+
+def test_a_late_line_in_another_encoding_is_read_and_said():
+    Path("log.txt").write_bytes(b"plain words\n" * 2000 + "la crème".encode("latin-1") + b"\n")
+    notes = []
+    pieces = list(read(["log.txt"], Reading("text", lines=True), note=notes.append))
+    assert [text for piece in pieces for text in piece.examples.texts][-1] == "la crème"
+    assert notes == ["1 file is read as Windows-1252, not UTF-8: log.txt"]
 
 
 def test_a_line_without_end_is_a_problem_not_a_full_memory():
@@ -123,6 +153,10 @@ def test_a_column_of_texts():
     assert texts(["t.csv"], text_column=1)[0] == found
     assert texts(["t.csv"])[0] == found  # the one with the longest texts
     assert texts(["t.csv"], text_column="nope")[0] == []
+    Path("two.csv").write_text("body,title\nfine film,Good\n,Only\n,\n")
+    found, problems = texts(["two.csv"], text_column=["title", "body"])
+    assert found == [("two.csv:1", "Good\nfine film"), ("two.csv:2", "Only")]
+    assert problems == ["two.csv:4: row 3: columns 'title', 'body' are empty"]
 
 
 # === Tables ===

@@ -200,11 +200,51 @@ def test_text_folders(load: Load, tmp_path: Path) -> None:
         for i, t in zip(s.ids, s.examples.texts, strict=True)
     }  # type: ignore[union-attr]
     assert texts["ham/bom.txt"] == "hello" and texts["spam/3.txt"] == "spam Ω 3"
-    (tmp_path / "t/ham/latin.txt").write_bytes("café".encode("latin-1"))
+    (tmp_path / "t/ham/noise.txt").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
     (tmp_path / "t/ham/blank.txt").write_text(" \n")
     with pytest.raises(DataError) as error:
         load(path=tmp_path / "t")
-    assert places(error) == {"ham/latin.txt": "not UTF-8", "ham/blank.txt": "the file is empty"}
+    assert places(error) == {
+        "ham/noise.txt": "not UTF-8, nor a text in another known encoding",
+        "ham/blank.txt": "the file is empty",
+    }
+
+
+def test_texts_in_other_encodings_are_read_and_said(load: Load, tmp_path: Path) -> None:
+    said = {"ham": "Très bon café, à bientôt", "spam": "Achetez maintenant ! 5 € l’unité, déjà livré"}
+    codecs = ["utf-8", "utf-8-sig", "cp1252", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+    for label, text in said.items():
+        (tmp_path / label).mkdir()
+        for i, codec in enumerate(codecs):
+            (tmp_path / label / f"{i}.txt").write_bytes(f"{text} {i}".encode(codec))
+    bundle = load(path=tmp_path)
+    assert {
+        text
+        for split in (bundle.train, bundle.validation, bundle.test)
+        for text in split.examples.texts  # type: ignore[union-attr]
+    } == {f"{text} {i}" for text in said.values() for i in range(len(codecs))}
+    notes = [note for note in bundle.notes if "not UTF-8" in note]
+    assert "4 files are read as Windows-1252, not UTF-8: ham/2.txt, ..." in notes
+    assert "2 files are read as UTF-32, not UTF-8: ham/7.txt, ..." in notes
+    assert len(notes) == 5  # UTF-16 by its mark, and in either order of bytes
+
+
+def test_files_of_one_folder_are_read_in_the_encoding_that_they_show_together(
+    load: Load, tmp_path: Path
+) -> None:
+    words = "příliš žluťoučký kůň úpěl ďábelské ódy večer přišel domů a uvařil čaj s medem"
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for i, word in enumerate(words.split()):  # alone, most of these could be anything
+            (tmp_path / label / f"{i}.txt").write_bytes(f"{word} {label} {i}".encode("cp1250"))
+    bundle = load(path=tmp_path)
+    texts = [
+        text for split in (bundle.train, bundle.validation, bundle.test) for text in split.examples.texts
+    ]
+    assert {text.split()[0] for text in texts} == set(words.split())
+    assert next(note for note in bundle.notes if "not UTF-8" in note).endswith(
+        "files are read as Windows-1250, not UTF-8: a/0.txt, ..."
+    )
 
 
 def test_validation_and_test_as_folders(flowers: Path, load: Load, tmp_path: Path) -> None:

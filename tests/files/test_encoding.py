@@ -75,7 +75,14 @@ def test_a_few_letters_are_windows_1252_rather_than_an_exotic_guess(text):
     assert detect(table.encode("cp1252"), whole=True) == "cp1252"
 
 
-def test_a_mac_or_an_old_greek_file_is_not_called_western():
+def test_letters_within_latin_words_are_not_another_alphabet():
+    french = "Très bon café, à bientôt\nAchetez maintenant ! 5 € l’unité, déjà livré\n"
+    czech = "Příliš žluťoučký kůň úpěl ďábelské ódy."
+    assert detect(french.encode("cp1252"), whole=True) == "cp1252"
+    assert detect(czech.encode("cp1250"), whole=True) == "cp1250"
+
+
+def test_few_words_of_another_alphabet_are_not_called_western():
     assert detect("Łódź".encode("cp1250"), whole=True) == "cp1250"
     assert detect("Привет мир".encode("cp1251"), whole=True) == "cp1251"
 

@@ -97,12 +97,6 @@ def test_cells_that_are_no_number_are_problems_with_their_row():
     )
 
 
-def test_words_for_missing_are_the_readers():
-    assert {"", *readers.MISSING} == module.MISSING
-    prepared = fit({"a": np.arange(4.0)}, scaling="none")
-    np.testing.assert_allclose(rows(prepared, {"a": objects("NA", "?", "", "-")}), 1.5)
-
-
 def test_numbers_in_a_column_of_categories_are_written_as_people_do():
     prepared = fit({"c": objects("1", "2", "2.5", "1")})
     encoded = rows(prepared, {"c": np.array([1.0, 2.0, 2.5, 7.0, np.nan])})

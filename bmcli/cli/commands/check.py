@@ -121,7 +121,9 @@ def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
     bundle = data.load(config.data)
     for note in bundle.notes:
         session.note(note)
-    _, spec = preprocessing.fit(bundle, config.preprocessing)
+    fitted, spec = preprocessing.fit(bundle, config.preprocessing)
+    for remark in fitted.remarks(bundle, config.preprocessing):
+        (session.warn if remark.warning else session.note)(remark.text)
     with quiet_import():
         import keras  # noqa: F401 (first import, so that its chatter is held back)
     assert isinstance(config.model, Model)

@@ -67,7 +67,7 @@ def explain(
     folder = output or Path(f"explain-{chosen.id}")
     shown = _Shown(session, folder)
     problems: list[Problem] = []
-    for piece in readers.read(inputs, reading):
+    for piece in readers.read(inputs, reading, note=session.note):
         for found in explainer.explain(piece):
             if isinstance(found, Problem):
                 problems.append(found)

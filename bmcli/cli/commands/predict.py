@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from bmcli.cli.command import RunOption, Session, TrustCodeOption, command
 
 if TYPE_CHECKING:
     from bmcli.errors import Problem
-    from bmcli.inference.predict import Choice, Prediction
+    from bmcli.inference.predict import Choice, Prediction, Predictor
     from bmcli.runs.run import Run
 
 BAR = 30
@@ -37,6 +38,14 @@ def predict(
     output: Annotated[
         Path | None,
         typer.Option("--output", metavar="FILE", help="Write to a .csv, .jsonl or .parquet file."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep",
+            metavar="COLUMN",
+            help="Carry a column of the input tables along to the output; all: every one. Repeatable.",
+        ),
     ] = None,
     text: Annotated[bool, typer.Option("--text", help="The inputs are the texts themselves.")] = False,
     lines: Annotated[bool, typer.Option("--lines", help="Each line of a file is a text.")] = False,
@@ -85,19 +94,26 @@ def predict(
             f"{chosen.id} did not keep what its training data were like: --strict has nothing to go by",
             hint="runs of an older bm did not",
         )
-    reading = inference.reading_of(chosen, predictor.preprocessing, texts=text, lines=lines)
+    if keep and output is None and not session.json:
+        from bmcli.errors import UsageError
+
+        raise UsageError("--keep carries columns to a file: it needs --output or --json")
+    reading = inference.reading_of(chosen, predictor.preprocessing, texts=text, lines=lines, keep=bool(keep))
     if output is not None and readers.reads(output, inputs, reading):
         from bmcli.errors import UsageError
 
         raise UsageError(f"--output {output} is one of the inputs", hint="choose another file")
-    pieces = predictor.stream(readers.read(inputs, reading), top_k=top_k, batch_size=batch_size)
-    shown = _Shown(session, chosen.id, predictor.spec.target_name, quiet=output is not None, strict=strict)
+    pieces = predictor.stream(
+        readers.read(inputs, reading, note=session.note), top_k=top_k, batch_size=batch_size
+    )
+    shown = _Shown(session, predictor, quiet=output is not None, strict=strict, keep=keep or ())
     if output is not None:
         prediction_files.write(output, shown.all(pieces))
         session.note(f"{output}: {shown.count:,} prediction{'s' if shown.count != 1 else ''}")
     else:
         for _ in shown.all(pieces):
             pass
+    shown.say_respelled()
     if shown.problems:
         error = inference.unreadable(shown.problems, shown.count + len(shown.problems))
         if session.json and output is None:  # stdout holds one object per input already
@@ -143,13 +159,17 @@ def newest(session: Session, inputs: Sequence[str], *, text: bool, lines: bool) 
 class _Shown:
     """Predictions on their way: shown as they come, counted, problems gathered.
 
-    quiet: they go to a file instead of stdout.
+    quiet: they go to a file instead of stdout. keep: the columns carried along.
     """
 
-    def __init__(self, session: Session, run: str, target_name: str, *, quiet: bool, strict: bool) -> None:
+    def __init__(
+        self, session: Session, predictor: Predictor, *, quiet: bool, strict: bool, keep: Sequence[str]
+    ) -> None:
         self.session = session
-        self.run = run
-        self.target_name = target_name
+        self.predictor = predictor
+        self.run = predictor.run
+        self.target_name = predictor.spec.target_name
+        self.keep = keep
         self.quiet = quiet
         self.strict = strict
         self.count = 0
@@ -161,7 +181,7 @@ class _Shown:
     def all(self, pieces: Iterator[tuple[list[Prediction], list[Problem]]]) -> Iterator[Prediction]:
         """Every prediction, after it was shown."""
         for every, unusable in pieces:
-            predictions, problems = self._familiar(every, unusable)
+            predictions, problems = self._familiar(self._kept(every), unusable)
             self.count += len(predictions)
             self.problems += problems
             if not self.quiet:
@@ -172,6 +192,29 @@ class _Shown:
         if self.unfamiliar > MOST_WARNINGS:
             more = self.unfamiliar - MOST_WARNINGS
             self.session.warn(f"{more:,} more inputs do not look like the training data")
+
+    def say_respelled(self) -> None:
+        """Which categories were written otherwise than in training."""
+        from bmcli.preprocessing.table import CategoryRemarks
+
+        for note in CategoryRemarks({}, self.predictor.respelled).notes("inputs"):
+            self.session.note(note)
+
+    def _kept(self, predictions: list[Prediction]) -> list[Prediction]:
+        """With the columns of --keep alone."""
+        if not self.keep or not predictions:
+            return predictions
+        from dataclasses import replace
+
+        from bmcli.errors import UsageError, did_you_mean
+
+        known = list(predictions[0].kept or ())
+        wanted = known if "all" in self.keep and "all" not in known else list(self.keep)
+        for name in wanted:
+            if name not in known:
+                hint = did_you_mean(name, known) or f"the columns are {', '.join(known[:10]) or 'none'}"
+                raise UsageError(f"--keep {name}: the inputs have no such column", hint=hint)
+        return [replace(p, kept={name: _plain((p.kept or {})[name]) for name in wanted}) for p in predictions]
 
     def _familiar(
         self, predictions: list[Prediction], problems: list[Problem]
@@ -217,6 +260,13 @@ class _Shown:
         from bmcli.cli.render import print_plain
 
         print_plain(text, sys.stdout)
+
+
+def _plain(value: object) -> object:
+    """A cell as JSON has it; what JSON does not have, as text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
 def _row(name: str, answer: str, more: str, width: int) -> str:
