@@ -91,7 +91,9 @@ def _columns(config: ExperimentConfig) -> Iterator[Finding]:
     if not is_folder and os.path.exists(data.path):  # noqa: PTH110
         for key in _FOLDER_KEYS:
             if getattr(data, key) != DataConfig.model_fields[key].default:
-                yield Finding(("data", key), "this is for folders, and the data is a file", also=(("data", "path"),))
+                yield Finding(
+                    ("data", key), "this is for folders, and the data is a file", also=(("data", "path"),)
+                )
     if suffix not in TABLE_SUFFIXES:
         if not (is_folder or suffix == ".npz"):
             return

@@ -99,7 +99,7 @@ class DataConfig(Section):
     header: bool = Field(True, description="Whether the first row of a CSV or TSV names the columns.")
     group: str | int | None = Field(
         None,
-        description="A column, or for folders a regular expression on the paths inside the class folders (its "
+        description="A column, or for folders a regular expression on paths inside the class folders (its "
         "first group counts): examples of one group stay on one side of every split.",
     )
     class_pattern: Annotated[str, Field(min_length=1)] | None = Field(
@@ -109,7 +109,7 @@ class DataConfig(Section):
     )
     split_folders: bool = Field(
         True,
-        description="Whether folders called train, validation and test (also Training, test_data, val2017, ...) "
+        description="Whether folders called train, validation, test (also Training, test_data, val2017, ...) "
         "are the splits; false: they are classes like all others.",
     )
     follow_links: bool = Field(

@@ -78,6 +78,7 @@ def read_labelled(
     path: Path,
     config: DataConfig,
     spec: DataSpec,
+    note: Callable[[str], None] | None = None,
 ) -> Split:
     """See `bmcli.data.read_labelled`."""
     from bmcli.data.own import read_split
@@ -88,6 +89,8 @@ def read_labelled(
     )
     if not len(parts.train):
         raise DataError(f"{path} holds no usable example")
+    for text in parts.notes if note is not None else ():
+        note(text)
     return parts.train
 
 

@@ -113,7 +113,13 @@ def read_split(path: Path, config: DataConfig, spec: DataSpec) -> Parts:
     problems = found.problems + [raw.problem(i, what) for i, what in bad.items()]
     split = raw.split(targets, bad)
     return Parts(
-        spec.kind, spec.task, spec.classes, split, notes=found.notes, problems=tuple(problems), unit=found.unit
+        spec.kind,
+        spec.task,
+        spec.classes,
+        split,
+        notes=found.notes,
+        problems=tuple(problems),
+        unit=found.unit,
     )
 
 
@@ -202,7 +208,9 @@ def _read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Ite
     notes = list(scan.notes)
     splits: dict[str, Raw] = {}
     for name, files in scan.files.items():
-        ids, paths, labels, inner = (tuple(c) for c in zip(*files, strict=True)) if files else ((), (), (), ())
+        ids, paths, labels, inner = (
+            (tuple(c) for c in zip(*files, strict=True)) if files else ((), (), (), ())
+        )
         examples: Examples = Images(paths=paths)
         bad: dict[int, str] = {}
         if layout.kind == "text":

@@ -3,11 +3,11 @@
     layout   where the splits and the class folders lie, from a few bounded listings; nothing is opened
     scan     every file by split and class, from names alone, and what is wrong with the others
 
-People have folders as they were unpacked: `Training/` and `Testing/`, `seg_train/seg_train/CLASS/`, one folder
-around everything, a test folder without class folders. All that is read into one is said in `notes`; what
-cannot be decided is one DataError. Hidden files and folders are no data. A link is followed while it stays
-inside the folder; one that leaves it is refused unless the config allows it, for data from elsewhere must not
-reach into the rest of the machine.
+People have folders as they were unpacked: `Training/` and `Testing/`, `seg_train/seg_train/CLASS/`, one
+folder around everything, a test folder without class folders. All that is read into one is said in `notes`;
+what cannot be decided is one DataError. Hidden files and folders are no data. A link is followed while it
+stays inside the folder; one that leaves it is refused unless the config allows it, for data from elsewhere
+must not reach into the rest of the machine.
 """
 
 from __future__ import annotations
@@ -32,26 +32,34 @@ FolderKind = Literal["image", "text"]
 SUFFIXES: dict[FolderKind, frozenset[str]] = {"image": IMAGE_SUFFIXES, "text": TEXT_SUFFIXES}
 _NOUNS: dict[FolderKind, tuple[str, str]] = {"image": ("image", "images"), "text": ("text", "texts")}
 
-LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "__pycache__", "lost+found"})
+LITTER = frozenset(
+    {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "__pycache__", "lost+found"}
+)
 """What operating systems and tools leave behind, compared in lower case."""
 LEAVES = "a link that leaves the folder"
 FOLLOW = "data.follow_links: true follows links that leave the folder"
 NOT_SPLITS = "data.split_folders: false takes every folder for a class, whatever its name"
 
 _DOCUMENTS = re.compile(
-    r"(readme|licen[cs]e|copying|changelog|changes|authors|credits|citation|attribution|notice|classes|labels?"
-    r"|class_?names|requirements|about|info)\b",
+    r"((readme|licen[cs]e|copying|citation)([ ._-].*)?|changelog|changes|authors|credits|attribution|notice"
+    r"|class(es|_?names)|labels?|requirements|about|info)\.txt",
     re.IGNORECASE,
 )
 """Names of .txt files beside the class folders that are about the data, and not of it."""
-_GENERIC = frozenset(
-    "data dataset datasets set sets split splits subset image images imgs img pic pics picture pictures photo "
-    "photos sample samples example examples file files folder folders dir directory text texts txt doc docs jpg "
-    "jpeg png x v small tiny mini full new final orig original raw resized cropped processed clean".split()
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text))
+
+
+_GENERIC = _words(
+    "data dataset datasets set sets split splits subset image images img imgs pic pics picture pictures "
+    "photo photos sample samples example examples file files folder folders dir directory text texts txt doc "
+    "docs jpg jpeg png x v small tiny mini new full final orig original raw resized cropped processed clean"
 )
 """What is added to a split's name and says nothing."""
-_ANY = _GENERIC | frozenset("all unknown unlabeled unlabelled unsup none misc images".split())
-_UNLABELLED = frozenset("pred predict prediction predictions unlabeled unlabelled unsup inference".split())
+_ANY = _GENERIC | _words("all unknown unlabeled unlabelled unsup none misc")
+_UNLABELLED = _words("pred predict prediction predictions unlabeled unlabelled unsup inference")
 _WORDS = {word: split for split, words in SPLIT_FOLDERS.items() for word in words}
 _WORDS |= dict.fromkeys(_UNLABELLED, "unlabelled")
 _GLUED = re.compile(
@@ -65,6 +73,12 @@ _LISTED = 20_000
 _COUNTED_PER_FOLDER, _COUNTED, _FOLDERS = 200, 2_000, 500
 """What `kind_of` looks at."""
 _SHOWN = 5
+
+
+class NoClassFoldersError(DataError):
+    """Files lie in no class folder. suggested: a `data.class_pattern` that their names clearly fit."""
+
+    suggested: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,9 +143,11 @@ class File(NamedTuple):
 
 @dataclass
 class Scan:
-    """What lies in a folder. files: by split, by name; folders: split -> its path in the root, where there are
-    split folders; suffixes: how many files were left out for their suffix; complete: False where `most` ended
-    the count."""
+    """What lies in a folder.
+
+    files: by split, by name; folders: split -> its path in the root, where there are split folders; suffixes:
+    how many files were left out for their suffix; complete: False where `most` ended the count.
+    """
 
     files: dict[str, list[File]] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
@@ -201,7 +217,7 @@ def suggest_pattern(names: Iterable[str]) -> tuple[str, tuple[str, ...]] | None:
     return None
 
 
-_CAMERAS = frozenset("dsc dscn dscf imag frame scan pxl vid screenshot page f i n no nr id".split())
+_CAMERAS = _words("dsc dscn dscf imag frame scan pxl vid screenshot page f i n no nr id")
 
 
 def _prefixes(labels: Collection[str]) -> bool:
@@ -234,7 +250,7 @@ def _kinds(look: _Looker) -> Counter[str]:
             suffix = _suffix(entry.name)
             if suffix in IMAGE_SUFFIXES:
                 counts["image"] += 1
-            elif suffix in TEXT_SUFFIXES and not (folder == look.root and _DOCUMENTS.match(entry.name)):
+            elif suffix in TEXT_SUFFIXES and not (folder == look.root and _DOCUMENTS.fullmatch(entry.name)):
                 counts["text"] += 1
             else:
                 counts[suffix] += 1
@@ -286,7 +302,9 @@ def layout(root: Path, rules: Rules | None = None) -> Layout:
         place.look_beside(base, folders)
     notes = [*place.notes(), *notes]
     names = {split: look.name(folder) for split, folder in splits.items()} if folders else {}
-    return Layout(root, rules, kind, splits, names, classes, tuple(notes), tuple(place.stray), tuple(place.beside))
+    return Layout(
+        root, rules, kind, splits, names, classes, tuple(notes), tuple(place.stray), tuple(place.beside)
+    )
 
 
 @dataclass(frozen=True)
@@ -302,13 +320,15 @@ class _Looker:
     def __init__(self, root: Path, follow_links: bool) -> None:
         self.root = root
         self.real = os.path.realpath(root)
+        self.complete = True  # whether every folder that was walked was listed to its end
         self._follow = follow_links
         self._prefix = len(os.path.join(root, ""))  # noqa: PTH118
         self._inside = self.real.rstrip(os.sep) + os.sep
 
     def listing(self, folder: Path, most: int | None = _LISTED) -> _Listing:
         """What is data in a folder, by name. DataError where it cannot be read."""
-        folders, files = [], []
+        folders: list[os.DirEntry[str]] = []
+        files: list[os.DirEntry[str]] = []
         complete = True
         try:
             with os.scandir(folder) as entries:
@@ -352,17 +372,25 @@ class _Looker:
         return path[self._prefix :].replace(os.sep, "/")
 
     def walk(
-        self, folder: Path, problems: list[Problem], above: frozenset[str] = frozenset()
+        self,
+        folder: Path,
+        problems: list[Problem],
+        above: frozenset[str] = frozenset(),
+        most: int | None = None,
     ) -> Iterator[os.DirEntry[str]]:
-        """Every file below, sorted; links that are not followed become problems."""
+        """Every file below, sorted; links that are not followed become problems.
+
+        most: entries of one folder that are listed.
+        """
         above = above | {os.path.realpath(folder)}
-        listing = self.listing(folder, None)
+        listing = self.listing(folder, most)
+        self.complete &= listing.complete
         for entry in sorted([*listing.folders, *listing.files], key=_by_name):
             if (why := self.refuses(entry, above)) is not None:
                 hint = FOLLOW if why == LEAVES else None
                 problems.append(Problem(why, Place(self.name(entry.path)), hint))
             elif _is_folder(entry):
-                yield from self.walk(Path(entry.path), problems, above)
+                yield from self.walk(Path(entry.path), problems, above, most)
             else:
                 yield entry
 
@@ -381,7 +409,9 @@ class _Finder:
         self.beside: list[str] = []
         self.stray: list[Problem] = []
         self._skipped: list[str] = []
-        self._pattern = NamePattern(rules.class_pattern, "data.class_pattern") if rules.class_pattern else None
+        self._pattern = (
+            NamePattern(rules.class_pattern, "data.class_pattern") if rules.class_pattern else None
+        )
 
     def notes(self) -> list[str]:
         """What was skipped on the way."""
@@ -391,7 +421,7 @@ class _Finder:
 
     def is_example(self, name: str, *, top: bool = True) -> bool:
         """Whether a file is of the kind that is read; top: where documents about the data lie, too."""
-        if top and self.kind == "text" and _DOCUMENTS.match(name):
+        if top and self.kind == "text" and _DOCUMENTS.fullmatch(name):
             return False
         return _suffix(name) in SUFFIXES[self.kind]
 
@@ -448,14 +478,17 @@ class _Finder:
         for split, names in taken.items():
             if len(names) > 1:
                 both = " and ".join(shown(name) for name in sorted(names))
-                raise DataError(f"{where}: {both} are both the {split} split", hint=f"leave one; or {NOT_SPLITS}")
+                raise DataError(
+                    f"{where}: {both} are both the {split} split", hint=f"leave one; or {NOT_SPLITS}"
+                )
         listed = [shown(name) for names in taken.values() for name in names]
         if "train" not in taken:
             also = [shown(name) for name in others if name not in listed]
             beside = f" ({_some(also)} beside it)" if also else ""
             raise DataError(
-                f"{where}: {' and '.join(f'{name}/' for name in listed)} has the name of a split, and there is no "
-                f"folder for training{beside}",
+                f"{where}: {' and '.join(f'{name}/' for name in listed)} "
+                f"{'have names of splits' if len(listed) > 1 else 'has the name of a split'}, "
+                f"and there is no folder for training{beside}",
                 hint=f"move the class folders into {base.name}/train/; or, where it is a class, {NOT_SPLITS}",
             )
         train = base / taken["train"][0]
@@ -470,19 +503,24 @@ class _Finder:
         if listing.folders:
             return tuple(shown(entry.name) for entry in listing.folders)
         examples = [entry.name for entry in listing.files if self.is_example(entry.name)]
-        where = f"{self.look.root}: " + (f"{self.look.name(folder)}/ holds " if folder != self.look.root else "")
+        where = f"{self.look.root}: " + (
+            f"{self.look.name(folder)}/ holds " if folder != self.look.root else ""
+        )
         hint = f"one folder per class: {folder.name}/daisy/1{min(SUFFIXES[self.kind] & {'.jpg', '.txt'})}"
         if not examples:
             raise DataError(f"{self.look.root} holds no class folders with files in it", hint=hint)
         count = self._count(len(examples), listing.complete)
-        key = "data.class_pattern: '^(cat|dog)'"
-        if (suggested := suggest_pattern(examples)) is not None:
-            key = f"data.class_pattern: '{suggested[0]}'"
+        suggested = suggest_pattern(examples)
+        key = f"data.class_pattern: '{suggested[0] if suggested else '^(cat|dog)'}'"
         hint += f"; or, where the names of the files begin with the class, {key}"
         if folder.name and split_of(folder.name) and self.rules.split_folders and folder != self.look.root:
             hint += f"; or, where {shown(folder.name)} is a class, {NOT_SPLITS}"
-        what = f"{count}, and no class folder" if folder != self.look.root else f"{count} lie in no class folder"
-        raise DataError(where + what, hint=hint)
+        what = (
+            f"{count}, and no class folder" if folder != self.look.root else f"{count} lie in no class folder"
+        )
+        error = NoClassFoldersError(where + what, hint=hint)
+        error.suggested = suggested and suggested[0]
+        raise error
 
     def unusable_split(self, split: str, folder: Path, inner: Path) -> str | None:
         """Why a validation or test folder cannot be used, where it has no classes."""
@@ -508,7 +546,7 @@ class _Finder:
     def _some_names(self, folder: Path) -> list[str]:
         """Examples below, by their path in the folder; bounded."""
         names: list[str] = []
-        for entry in self.look.walk(folder, []):
+        for entry in self.look.walk(folder, [], most=_LISTED):
             if self.is_example(entry.name, top=False):
                 names.append(self.look.raw_name(entry.path)[len(self.look.raw_name(str(folder))) + 1 :])
             if len(names) >= _COUNTED:
@@ -551,7 +589,7 @@ def _holds_nothing(look: _Looker) -> DataError:
     hint = f"images are {kinds}; texts are .txt"
     what = f"{look.root} holds neither pictures nor .txt files"
     if counts[LEAVES]:
-        what = f"{look.root}: {counts[LEAVES]} folders in it are links that leave the folder, and nothing else is there"
+        what = f"{look.root} holds only links that leave the folder ({counts[LEAVES]} folders)"
         hint = FOLLOW
     elif tables:
         hint = f"name the file: data.path: {look.root / tables[0]}"
@@ -562,9 +600,11 @@ def _holds_nothing(look: _Looker) -> DataError:
 
 def left_out(suffixes: Mapping[str, int]) -> str:
     """'12 .svg, 3 .psd, 2 without suffix', the most first."""
-    ordered = sorted(suffixes.items(), key=lambda item: (-item[1], item[0]))
+    ordered = sorted(suffixes.items(), key=lambda item: (not item[0], -item[1], item[0]))
     known = [(suffix, count) for suffix, count in ordered if count and (not suffix or suffix[0] == ".")]
-    parts = [f"{count:,} {shown(suffix)}" if suffix else f"{count:,} without suffix" for suffix, count in known]
+    parts = [
+        f"{count:,} {shown(suffix)}" if suffix else f"{count:,} without suffix" for suffix, count in known
+    ]
     return ", ".join(parts[:10]) + (", ..." if len(parts) > 10 else "")
 
 
@@ -586,13 +626,14 @@ def scan(found: Layout, most: int | None = None) -> Scan:
     for split, folder in found.splits.items():
         result.files[split] = []
         before = len(result.problems)
-        for entry in look.walk(folder, result.problems):
+        for entry in look.walk(folder, result.problems, most=most):
             left -= 1
             if left < 0:
-                result.complete = False
+                look.complete = False
                 break
             sorter.sort(entry, split, folder)
         result.files[split].sort()
+        result.complete = look.complete
         if split == "train" and result.files[split] and result.complete and pattern is None:
             result.problems += _classes_without_files(look, folder, result)
         elif split != "train" and not result.files[split]:
@@ -610,7 +651,9 @@ def scan(found: Layout, most: int | None = None) -> Scan:
         _compare_splits(result, found)
     beside = [*found.beside, *sorter.beside]
     if beside:
-        result.notes.append(f"not used, as {_some(beside)} lie{'s' * (len(beside) == 1)} outside the class folders")
+        result.notes.append(
+            f"not used, as {_some(beside)} lie{'s' * (len(beside) == 1)} outside the class folders"
+        )
     return result
 
 
@@ -662,7 +705,7 @@ _LOOSE = "lies in no class folder"
 
 
 def _is_document(name: str, kind: FolderKind) -> bool:
-    return kind == "text" and _DOCUMENTS.match(name) is not None
+    return kind == "text" and _DOCUMENTS.fullmatch(name) is not None
 
 
 def _classes_without_files(look: _Looker, folder: Path, result: Scan) -> Iterator[Problem]:
@@ -693,16 +736,16 @@ def _require_some(result: Scan, found: Layout) -> None:
     first = next((p.place for p in result.problems if p.message == LEAVES and p.place), None)
     if messages[LEAVES] and first is not None:
         raise DataError(
-            f"{root}: {messages[LEAVES]:,} files or folders are links that leave the folder ({first.file}, ...), "
-            "and nothing else can be used",
+            f"{root}: {messages[LEAVES]:,} files or folders are links that leave the folder "
+            f"({first.file}, ...), and nothing else can be used",
             hint=FOLLOW,
         )
     if rules.class_pattern is not None:
         unmatched = [p for p in result.problems if p.message.startswith("data.class_pattern")]
         if unmatched:
             raise DataError(
-                f"{root}: data.class_pattern {rules.class_pattern!r} matches none of {len(unmatched):,} names, "
-                f"such as {unmatched[0].message.rpartition('match ')[2]}",
+                f"{root}: data.class_pattern {rules.class_pattern!r} matches none of "
+                f"{len(unmatched):,} names, such as {unmatched[0].message.rpartition('match ')[2]}",
                 hint="it is matched against the path below "
                 + (f"{where}/" if where else f"{root.name}/")
                 + "; its first group, or the whole match, is the class",
@@ -721,7 +764,7 @@ def _settle_names(result: Scan, found: Layout) -> None:
     for label in labels:
         forms.setdefault(_nfc(label), set()).add(label)
     known = {_nfc(name): name for name in found.rules.classes}
-    new = {}
+    new: dict[str, str] = {}
     for plain, several in forms.items():
         target = known.get(plain, plain if len(several) > 1 else next(iter(several)))
         new |= {label: target for label in several if label != target}
@@ -758,7 +801,7 @@ def _refuse_splits_inside(result: Scan, found: Layout) -> None:
         label = min(inside)
         raise DataError(
             f"{found.root}: the class folders hold split folders of their own ({shown(label)}/train/, ...)",
-            hint=f"turn them round: train/{shown(label)}/; or data.split_folders: false reads all as one split",
+            hint=f"turn them round: train/{shown(label)}/; or data.split_folders: false reads all as one",
         )
 
 
@@ -777,11 +820,11 @@ def _copies(result: Scan, found: Layout) -> None:
             result.problems.append(Problem(what, Place(place)))
             for split, files in result.files.items():
                 result.files[split] = [file for file in files if file.label != label]
-    alike = {frozenset(names) for names in below.values()}
-    if len(below) > 1 and len(alike) == 1 and len(names := next(iter(alike))) > 1 and "" not in names:
+    names = next(iter(below.values()), set())
+    if len(below) > 1 and len(names) > 1 and "" not in names and all(b == names for b in below.values()):
         result.notes.append(
-            f"each of the classes {_some(sorted(below))} holds folders of the same names ({_some(sorted(names))}): "
-            "if those are the classes, they belong on top"
+            f"each of the classes {_some(sorted(below))} holds folders of the same names "
+            f"({_some(sorted(names))}): if those are the classes, they belong on top"
         )
 
 
@@ -791,6 +834,8 @@ def _compare_splits(result: Scan, found: Layout) -> None:
     train = labels["train"]
     if not train or found.rules.classes:
         return
+    if len(set.union(*labels.values())) == 1 and not result.problems:
+        raise DataError(f"there is only one class ({repr_of(next(iter(train)))}): nothing to tell apart")
     spoken_of = {
         label for p in result.problems if p.place is not None for label in p.place.file.split("/")[:-1]
     } | {p.place.file.rpartition("/")[2] for p in result.problems if p.place is not None}
