@@ -89,8 +89,9 @@ def read_labelled(
     )
     if not len(parts.train):
         raise DataError(f"{path} holds no usable example")
-    for text in parts.notes if note is not None else ():
-        note(text)
+    if note is not None:
+        for text in parts.notes:
+            note(text)
     return parts.train
 
 

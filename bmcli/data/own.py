@@ -202,7 +202,8 @@ def _read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Ite
             f"{root} is a folder, and a table is a file",
             hint=f"name the file: data.path: {root / tables[0]}" if tables else f"data is {FORMATS}",
         )
-    layout = folders.layout(root, folders.Rules.of(config, kind, classes or ()))
+    rules = folders.Rules.of(config, kind, classes or ())
+    layout = folders.layout(root, rules if classes is None else replace(rules, cuts=()))
     scan = folders.scan(layout)
     problems = scan.problems
     notes = list(scan.notes)

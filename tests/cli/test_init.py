@@ -270,7 +270,9 @@ def test_what_cannot_be_trained_on_ends_alike(invoke: Callable, tmp_path: Path, 
     paths, said = UNFIT[name]
     tree(tmp_path / "data", braces(paths))
     (tmp_path / "c.yaml").write_text("data: {path: data}\nmodel: cnn\n")
-    ends = [invoke(*words) for words in (("init", "data"), ("check", "c.yaml"), ("check", "c.yaml", "--build"))]
+    ends = [
+        invoke(*words) for words in (("init", "data"), ("check", "c.yaml"), ("check", "c.yaml", "--build"))
+    ]
     for done in ends:
         assert done.code == 3 and said in done.err, done.err
         assert "Traceback" not in done.err

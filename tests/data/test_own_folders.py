@@ -232,21 +232,28 @@ def test_groups_by_file_name(load: Load, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "groups"),
-    [(r"clip([rw]\d+)", 10), (r"^clip[^/]*", 10), (r"[^/]+", 10), (r"^(clipr)", 1 + 20), (r"(r|w)0[0-4]/", 2)],
+    ("group", "groups", "alone"),
+    [
+        (r"clip([rw]\d+)", 10, 0),
+        (r"^clip[^/]*", 10, 0),
+        (r"[^/]+", 10, 0),
+        (r"^clip(r\d+)", 5, 20),
+        (r"(frame_000\d)", 10, 20),
+    ],
 )
-def test_groups_by_a_folder_inside_the_class(load: Load, tmp_path: Path, group: str, groups: int) -> None:
+def test_groups_by_a_folder_inside_the_class(
+    load: Load, tmp_path: Path, group: str, groups: int, alone: int
+) -> None:
     for name in ("run", "walk"):
         for i in range(20):
             picture(tmp_path / f"p/{name}/clip{name[0]}{i % 5:02}/frame_{i:04}.png", i)
-    bundle = load(path=tmp_path / "p", group=group, validation=0, test=0.3 if groups > 2 else 0)
-    assert any(note.startswith(f"{groups if groups != 21 else 1} groups") for note in bundle.notes)
-    sides = [{i.split("/")[2 - 1] for i in s.ids} for s in (bundle.train, bundle.test) if s]
-    if groups == 10:
+    bundle = load(path=tmp_path / "p", group=group, validation=0, test=0.3)
+    assert any(note.startswith(f"{groups} groups by data.group in {40 - alone}") for note in bundle.notes)
+    assert any(f"{alone} others are groups of their own" in note for note in bundle.notes) == bool(alone)
+    if not alone:
+        sides = [{i.split("/")[1] for i in s.ids} for s in (bundle.train, bundle.test) if s]
         assert sum(map(len, sides)) == 10, "no clip is on both sides"
-    if groups == 21:
-        assert any("20 others are groups of their own" in note for note in bundle.notes)
-    with pytest.raises(DataError, match="such as 'clipr00/frame_0000.png'") as error:
+    with pytest.raises(DataError, match=r"such as 'clipr00/frame_0000\.png'") as error:
         load(path=tmp_path / "p", group="^frame")
     assert "path inside the class folder" in (error.value.hint or "")
 

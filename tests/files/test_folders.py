@@ -234,8 +234,12 @@ def test_patterns_are_suggested_where_names_are_clear(names: list[str], pattern:
     ["{}", "train/{}", "train/train/{}", "Training/{}\nTesting/cat.9.jpg\nTesting/dog.9.jpg"],
 )
 def test_classes_in_file_names(make: Make, paths: str) -> None:
-    lines = [line.replace("{}", f"{name}.{i}.jpg") for line in paths.split("\n") for name in ("cat", "dog")
-             for i in range(3)]
+    lines = [
+        line.replace("{}", f"{name}.{i}.jpg")
+        for line in paths.split("\n")
+        for name in ("cat", "dog")
+        for i in range(3)
+    ]
     root = make("\n".join(lines))
     with pytest.raises(DataError, match="no class folder") as error:
         scan(root)
@@ -275,8 +279,7 @@ def test_a_pattern_that_would_never_end(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.fixture
 def linked(make: Make) -> Path:
     """Images, and beside them a folder of links to them."""
-    root = make("orig/cat/{}.jpg\norig/dog/{}.jpg\nlinks/")
-    return root
+    return make("orig/cat/{}.jpg\norig/dog/{}.jpg\nlinks/")
 
 
 def test_links_out_of_the_folder(linked: Path) -> None:
@@ -285,7 +288,9 @@ def test_links_out_of_the_folder(linked: Path) -> None:
         (links / name).mkdir()
         for i in range(3):
             (links / name / f"{i}.jpg").symlink_to(f"../../orig/{name}/{i}.jpg")
-    with pytest.raises(DataError, match=r"6 files or folders are links that leave the folder \(cat/0") as error:
+    with pytest.raises(
+        DataError, match=r"6 files or folders are links that leave the folder \(cat/0"
+    ) as error:
         scan(links)
     assert "data.follow_links: true" in (error.value.hint or "")
     found = scan(links, follow_links=True)
@@ -299,7 +304,7 @@ def test_linked_folders(linked: Path, level: str) -> None:
     (links / level).symlink_to(linked / ("orig" if level == "train" else "orig/cat"))
     if level != "train":
         (links / level).with_name("dog").symlink_to(linked / "orig/dog")
-    with pytest.raises(DataError, match="links? that leaves? the folder") as error:
+    with pytest.raises(DataError, match=r"links? that leaves? the folder") as error:
         scan(links)
     assert "data.follow_links: true" in (error.value.hint or "")
     assert classes(scan(links, follow_links=True)) == {"train": ["cat", "dog"]}
@@ -379,7 +384,9 @@ def test_numbers_are_classes(make: Make) -> None:
 # === What else lies there ===
 
 
-@pytest.mark.parametrize("name", ["README.md", "readme.txt", "LICENSE", "labels.csv", "classes.txt", "x.yaml"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "readme.txt", "LICENSE", "labels.csv", "classes.txt", "x.yaml"]
+)
 @pytest.mark.parametrize("suffix", [".jpg", ".txt"])
 def test_documents_beside_the_class_folders(make: Make, name: str, suffix: str) -> None:
     found = scan(make(f"a/{{}}{suffix}\nb/{{}}{suffix}\n{name}"))
