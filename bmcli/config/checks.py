@@ -16,9 +16,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bmcli.config.guess import facts_of
+from bmcli.config.guess import facts_of, forget
 from bmcli.config.schema import AUTO_EPOCHS, DataConfig, ExperimentConfig
-from bmcli.errors import did_you_mean
+from bmcli.errors import ConfigError, did_you_mean
+from bmcli.files.patterns import NamePattern
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.registry import HOMES
 
@@ -29,7 +30,8 @@ _COLUMN_KEYS = (
     *("text", "target", "features", "delimiter", "label_delimiter"),
     *("header", "quoting", "columns", "missing", "split", "id"),
 )
-_OWN_FILES_KEYS = ("kind", *_COLUMN_KEYS, "group")
+_FOLDER_KEYS = ("class_pattern", "split_folders", "follow_links")
+_OWN_FILES_KEYS = ("kind", *_COLUMN_KEYS, "group", "class_pattern")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ def check(config: ExperimentConfig, *, paths_exist: bool = True) -> tuple[Experi
 
     paths_exist: whether missing data is a mistake; not so for the config of a finished run.
     """
+    forget()  # what was seen of folders for an earlier config
     findings = [finding for one in _CHECKS for finding in islice(one(config), _MOST_FINDINGS)]
     if paths_exist:
         findings += _paths(config)
@@ -88,6 +91,12 @@ def _columns(config: ExperimentConfig) -> Iterator[Finding]:
         return
     suffix = Path(data.path).suffix.lower()
     is_folder = os.path.isdir(data.path)  # noqa: PTH112 (False also for a name that is too long)
+    if not is_folder and os.path.exists(data.path):  # noqa: PTH110
+        for key in _FOLDER_KEYS:
+            if getattr(data, key) != DataConfig.model_fields[key].default:
+                yield Finding(
+                    ("data", key), "this is for folders, and the data is a file", also=(("data", "path"),)
+                )
     if suffix not in TABLE_SUFFIXES:
         if not (is_folder or suffix == ".npz"):
             return
@@ -98,11 +107,13 @@ def _columns(config: ExperimentConfig) -> Iterator[Finding]:
         if is_folder and isinstance(data.group, int):
             message = "for a folder, group is a regular expression on file names"
             yield Finding(("data", "group"), message, also=(("data", "path"),))
-        elif is_folder and isinstance(data.group, str):
-            try:
-                re.compile(data.group)
-            except re.error as error:
-                yield Finding(("data", "group"), f"not a regular expression: {error}")
+        for key in ("group", "class_pattern"):
+            value = getattr(data, key)
+            if is_folder and isinstance(value, str):
+                try:
+                    NamePattern(value, f"data.{key}")
+                except ConfigError as error:
+                    yield Finding(("data", key), error.message)
         return
     if data.target is None:
         message = "which column is to be predicted? 'target' is missing"

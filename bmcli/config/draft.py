@@ -23,6 +23,7 @@ def draft(look: Look, name: str, path: str) -> str:
 
 def _data(look: Look, path: str) -> list[str]:
     lines = [_entry("path", path, "relative to this file")]
+    lines += [_entry(key, value, why) for key, value, why in look.said]
     if look.text is not None:
         lines.append(_entry("text", look.text, "the column that is read"))
     if look.target is not None:

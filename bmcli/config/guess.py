@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from bmcli.config.schema import DataConfig
-from bmcli.files.suffixes import IMAGE_SUFFIXES, SPLIT_FOLDERS, TABLE_SUFFIXES
-
-_MOST_ENTRIES = 500
+from bmcli.errors import ConfigError, DataError
+from bmcli.files.folders import Layout, Rules, layout
+from bmcli.files.suffixes import TABLE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,15 @@ def facts_of(data: DataConfig) -> Facts:
     if task is None and (isinstance(data.target, list) or data.label_delimiter is not None):
         task = "multilabel"
     if os.path.isdir(path):  # noqa: PTH112 (False also for a name that is too long)
-        inside = {entry.name.lower() for entry in _entries(path) if entry.is_dir()}
+        found = _folder(path, Rules.of(data))
+        if found is None:
+            return Facts(kind=data.kind, task=task)
         return Facts(
-            kind=data.kind or kind_of_folder(path),
+            kind=data.kind or found.kind,
             task=task,
-            brings_test=not inside.isdisjoint(SPLIT_FOLDERS["test"]),
-            brings_validation=not inside.isdisjoint(SPLIT_FOLDERS["validation"]),
+            classes=found.classes,
+            brings_test="test" in found.splits,
+            brings_validation="validation" in found.splits,
         )
     kind = data.kind
     if kind is None and path.suffix.lower() in TABLE_SUFFIXES:
@@ -59,32 +63,15 @@ def facts_of(data: DataConfig) -> Facts:
     return Facts(kind=kind, task=task)
 
 
-def kind_of_folder(path: Path, levels: int = 3) -> str | None:
-    """'image' or 'text' by the first files found in it or its subfolders."""
-    entries = _entries(path)
-    for entry in entries:
-        suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 (no Path per entry)
-        if suffix in IMAGE_SUFFIXES:
-            return "image"
-        if suffix == ".txt" and levels < 3:  # not a README beside the class folders
-            return "text"
-    if levels > 0:
-        for entry in [entry for entry in entries if entry.is_dir()][:5]:
-            if (kind := kind_of_folder(Path(entry.path), levels - 1)) is not None:
-                return kind
-    return None
+def forget() -> None:
+    """Look at folders again: they may have changed since an earlier config."""
+    _folder.cache_clear()
 
 
-def _entries(path: Path) -> list[os.DirEntry[str]]:
-    """Some entries of a folder, hidden ones left out, sorted; none where it cannot be read."""
-    found: list[os.DirEntry[str]] = []
+@lru_cache(maxsize=8)  # a dozen checks ask
+def _folder(path: Path, rules: Rules) -> Layout | None:
+    """None where it is not data; whoever reads it says why."""
     try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if not entry.name.startswith("."):
-                    found.append(entry)
-                if len(found) >= _MOST_ENTRIES:
-                    break
-    except OSError:
-        return []
-    return sorted(found, key=lambda entry: entry.name)
+        return layout(path, rules)
+    except (DataError, ConfigError):
+        return None

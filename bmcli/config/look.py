@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import zipfile
 from collections import Counter
@@ -18,13 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bmcli.errors import DataError
-from bmcli.files.suffixes import IMAGE_SUFFIXES, SPLIT_FOLDERS, TABLE_SUFFIXES
+from bmcli.files.suffixes import TABLE_SUFFIXES
 
 _SAMPLE_BYTES = 2_000_000
 _COUNT_BYTES = 200_000_000
 _SAMPLE_ROWS = 5_000
-_MOST_FILES = 200_000
-_MOST_PICTURES = 40
 _MOST_CLASSES = 50
 
 _TARGETS = (
@@ -54,7 +51,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen. `seen` are sentences for the draft's head."""
+    """What was seen. `seen` are sentences for the draft's head; `said` are further keys of `data` for it,
+    each with its value and why."""
 
     path: Path
     kind: str
@@ -71,13 +69,16 @@ class Look:
     header: bool = True
     sizes: tuple[tuple[int, int], ...] = ()
     brings: tuple[str, ...] = field(default=())
+    said: tuple[tuple[str, object, str], ...] = ()
 
 
 def look(path: Path) -> Look:
     """Look at a folder or file. DataError where it is nothing bm can train on."""
     try:
         if path.is_dir():
-            return _folder(path)
+            from bmcli.config.look_folder import look_at_folder
+
+            return look_at_folder(path)
         suffix = path.suffix.lower()
         if suffix in (".csv", ".tsv"):
             return _delimited(path)
@@ -91,63 +92,6 @@ def look(path: Path) -> Look:
         raise DataError(f"{path} is not UTF-8: {error.reason}", hint="save it with UTF-8 encoding") from error
     kinds = ", ".join(sorted(TABLE_SUFFIXES))
     raise DataError(f"cannot tell what {path} is", hint=f"a folder of pictures or texts, {kinds} or .npz")
-
-
-def _folder(path: Path) -> Look:
-    inside = sorted(entry.name for entry in path.iterdir() if entry.is_dir() and entry.name[0] != ".")
-    lower = {name.lower(): name for name in inside}
-    root = path
-    brings: tuple[str, ...] = ()
-    if "train" in lower:
-        root = path / lower["train"]
-        brings = tuple(
-            split for split in ("test", "validation") if not lower.keys().isdisjoint(SPLIT_FOLDERS[split])
-        )
-        inside = sorted(e.name for e in root.iterdir() if e.is_dir() and e.name[0] != ".")
-    counts: Counter[str] = Counter()
-    suffixes: Counter[str] = Counter()
-    pictures: list[str] = []
-    for name in inside:
-        for folder, _, files in os.walk(root / name):
-            for file in files:
-                suffix = Path(file).suffix.lower()
-                if file.startswith(".") or (suffix not in IMAGE_SUFFIXES and suffix != ".txt"):
-                    continue
-                suffixes["text" if suffix == ".txt" else "image"] += 1
-                counts[name] += 1
-                if suffix != ".txt" and counts[name] <= max(2, _MOST_PICTURES // len(inside)):
-                    pictures.append(os.path.join(folder, file))  # noqa: PTH118
-            if counts.total() > _MOST_FILES:
-                break
-    if len(counts) < 2:
-        message = f"{path} has no folder per class with pictures or .txt files in it"
-        hint = "expected FOLDER/<class>/<file>, at least 2 classes; pictures as JPEG, PNG, GIF, BMP or WebP"
-        raise DataError(message, hint=hint)
-    kind = suffixes.most_common(1)[0][0]
-    noun = "pictures" if kind == "image" else "texts"
-    seen = [f"{counts.total():,} {noun} of {_classes(counts)}"]
-    if brings:
-        seen.append(f"train/ beside {' and '.join(brings)} folders: these splits are kept")
-    sizes = _picture_sizes(pictures[:_MOST_PICTURES]) if kind == "image" else ()
-    if sizes:
-        low, high = min(sizes), max(sizes)
-        both = f"{low[0]}×{low[1]}" + ("" if low == high else f" to {high[0]}×{high[1]}")
-        seen.append(f"{both} pixels (height × width) in {len(sizes)} pictures looked at")
-    task = "binary" if len(counts) == 2 else "multiclass"
-    return Look(path, kind, tuple(seen), task, counts.total(), sizes=sizes, brings=brings)
-
-
-def _picture_sizes(paths: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    from PIL import Image
-
-    sizes = []
-    for path in paths:
-        try:
-            with Image.open(path) as picture:
-                sizes.append((picture.height, picture.width))
-        except (OSError, ValueError, Image.DecompressionBombError):
-            continue  # an unusable picture; training lists them all
-    return tuple(sizes)
 
 
 def _delimited(path: Path) -> Look:

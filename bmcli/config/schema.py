@@ -148,8 +148,21 @@ class DataConfig(Section):
     )
     group: str | int | None = Field(
         None,
-        description="A column, or for folders a regular expression on file names (its first group counts): "
-        "examples of one group stay on one side of every split.",
+        description="A column, or for folders a regular expression on paths inside the class folders (its "
+        "first group counts): examples of one group stay on one side of every split.",
+    )
+    class_pattern: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="For folders without class folders: a regular expression on the paths below the split's "
+        "folder; its first group, or the whole match, is the class: '^(cat|dog)'.",
+    )
+    split_folders: bool = Field(
+        True,
+        description="Whether folders called train, validation, test (also Training, test_data, val2017, ...) "
+        "are the splits; false: they are classes like all others.",
+    )
+    follow_links: bool = Field(
+        False, description="Follow symbolic links that lead out of the data's folder; else they are unusable."
     )
     test: Share | Path = Field(
         0.2, description="Share cut off first for testing, or a file or folder; ignored where data has one."

@@ -79,6 +79,7 @@ def read_labelled(
     path: Path,
     config: DataConfig,
     spec: DataSpec,
+    note: Callable[[str], None] | None = None,
 ) -> Split:
     """See `bmcli.data.read_labelled`."""
     from bmcli.data.own import read_split
@@ -89,6 +90,9 @@ def read_labelled(
     )
     if not len(parts.train):
         raise DataError(f"{path} holds no usable example")
+    if note is not None:
+        for text in parts.notes:
+            note(text)
     return parts.train
 
 

@@ -7,8 +7,7 @@ encode    targets; what is unusable leaves its split and is listed, in one go fo
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from bmcli.data import columns
 from bmcli.data.bundle import SPLITS, DataSpec, Examples, Images, Kind, Parts, Split, Table, Texts
 from bmcli.data.targets import Truth, classes_of, encode, infer_task
 from bmcli.errors import ConfigError, DataError, Place, Problem
-from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES, TEXT_SUFFIXES
+from bmcli.files.suffixes import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
     from bmcli.files.columns import ColumnFacts
@@ -116,7 +115,15 @@ def read_split(path: Path, config: DataConfig, spec: DataSpec) -> Parts:
     targets, bad = encode(raw.truth, spec.task, spec.classes)
     problems = found.problems + [raw.problem(i, what) for i, what in bad.items()]
     split = raw.split(targets, bad)
-    return Parts(spec.kind, spec.task, spec.classes, split, problems=tuple(problems), unit=found.unit)
+    return Parts(
+        spec.kind,
+        spec.task,
+        spec.classes,
+        split,
+        notes=found.notes,
+        problems=tuple(problems),
+        unit=found.unit,
+    )
 
 
 def _others(size: int, bad: Mapping[int, str]) -> np.ndarray:
@@ -174,7 +181,8 @@ def _read(path: Path, config: DataConfig, like: Found | None = None, spec: DataS
     main = like.splits["train"] if like is not None else None
     kind = main.kind if main is not None else spec.kind if spec is not None else config.kind
     if path.is_dir():
-        return _read_folder(path, config, kind)
+        classes = None if main is None else set(map(str, main.truth.labels))
+        return _read_folder(path, config, kind, spec.classes if spec is not None else classes)
     if path.suffix.lower() == ".npz":
         return _read_arrays(path, kind)
     if path.suffix.lower() in TABLE_SUFFIXES:
@@ -187,57 +195,67 @@ def _read(path: Path, config: DataConfig, like: Found | None = None, spec: DataS
 # === Folders ===
 
 
-def _read_folder(root: Path, config: DataConfig, kind: Kind | None) -> Found:
-    from bmcli.data.readers import folders, texts
+def _read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Iterable[str] | None) -> Found:
+    """classes: those of the data that this is a part of; None for data that stands alone."""
+    from bmcli.data.readers import texts
+    from bmcli.files import folders
 
-    guessed = kind or folders.kind_of(root)
-    if guessed is None or guessed == "table":
+    if kind == "table":
         tables = sorted(p.name for p in root.iterdir() if p.suffix.lower() in TABLE_SUFFIXES)
         raise DataError(
-            f"{root} holds neither pictures nor .txt files",
+            f"{root} is a folder, and a table is a file",
             hint=f"name the file: data.path: {root / tables[0]}" if tables else f"data is {FORMATS}",
         )
-    scan = folders.scan(root, IMAGE_SUFFIXES if guessed == "image" else TEXT_SUFFIXES)
+    rules = folders.Rules.of(config, kind, classes or ())
+    layout = folders.layout(root, rules if classes is None else replace(rules, cuts=()))
+    scan = folders.scan(layout)
     problems = scan.problems
+    notes = list(scan.notes)
     splits: dict[str, Raw] = {}
-    notes: tuple[str, ...] = ()
     for name, files in scan.files.items():
-        ids, paths, labels = (tuple(column) for column in zip(*files, strict=True)) if files else ((), (), ())
+        ids, paths, labels, inner = (
+            (tuple(c) for c in zip(*files, strict=True)) if files else ((), (), (), ())
+        )
         examples: Examples = Images(paths=paths)
         bad: dict[int, str] = {}
-        if guessed == "text":
+        if layout.kind == "text":
             read = texts.read_files(paths)
             bad, examples = read.problems, Texts(tuple(read.texts))
             notes += read.notes(ids)
             problems += [Problem(what, Place(ids[i])) for i, what in bad.items()]
         origin = f"folder {scan.folders[name]}/" if name in scan.folders else ""
-        raw = Raw(
-            "image" if guessed == "image" else "text",
-            examples,
-            Truth(labels, numbers=False),
-            ids,
-            origin,
-            _groups_by_name(ids, config),
-        )
+        groups = None
+        if name == "train" and classes is None:  # the others are never cut
+            groups, said = _groups_by_name(ids, inner, config)
+            notes += said
+        raw = Raw(layout.kind, examples, Truth(labels, numbers=False), ids, origin, groups)
         splits[name] = raw.take(_others(len(ids), bad))
-    return Found(splits, problems, "file", "class", notes)
+    return Found(splits, problems, "file", "class", tuple(notes))
 
 
-def _groups_by_name(ids: tuple[str, ...], config: DataConfig) -> tuple[str, ...] | None:
-    """What the regular expression finds in each file's name; a file it does not fit is a group of its own."""
-    if config.group is None or config.path is None:
-        return None
-    try:
-        pattern = re.compile(str(config.group))
-    except re.error as error:
-        raise ConfigError(f"data.group is no regular expression: {error}") from error
-    matches = [pattern.search(name.rsplit("/", 1)[-1]) for name in ids]
-    if ids and not any(matches):
-        raise DataError(f"data.group {pattern.pattern!r} fits no file name", hint=f"a name is {ids[0]!r}")
-    return tuple(
-        (m.group(1) or "" if pattern.groups else m.group()) if m else f"\0{name}"
-        for m, name in zip(matches, ids, strict=True)
-    )
+def _groups_by_name(
+    ids: tuple[str, ...], inner: tuple[str, ...], config: DataConfig
+) -> tuple[tuple[str, ...] | None, list[str]]:
+    """What `data.group` finds in each path inside the class folder, and what there is to say of it; a file
+    that it does not match is a group of its own."""
+    if config.group is None:
+        return None, []
+    from bmcli.files.patterns import NamePattern
+
+    pattern = NamePattern(str(config.group), "data.group")
+    found = [pattern.find(name) for name in inner]
+    within = "path below the folder of the split" if config.class_pattern else "path inside the class folder"
+    if inner and all(group is None for group in found):
+        raise DataError(
+            f"data.group {pattern.text!r} matches none of {len(inner):,} file names, such as {inner[0]!r}",
+            hint=f"it is searched for in the {within}; its first group, or the whole match, is the group",
+        )
+    alone = [name for name, group in zip(inner, found, strict=True) if group is None]
+    count = len({group for group in found if group is not None})
+    notes = [f"{count:,} groups by data.group in {len(inner) - len(alone):,} file names"]
+    if alone:
+        notes[0] += f"; {len(alone):,} others are groups of their own, such as {alone[0]!r}"
+    return tuple(f"\0{n}" if group is None else group for n, group in zip(ids, found, strict=True)), notes
 
 
 # === Arrays ===

@@ -158,3 +158,30 @@ def test_measure_as_text(invoke: Callable, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert [line.split()[0] for line in done.out.splitlines()[-2:]] == ["time", "memory"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_s_splits_and_classes_are_shown(invoke: Callable, tmp_path: Path) -> None:
+    for split in ("Training", "test_data"):
+        for name in ("glioma", "none"):
+            (tmp_path / "mri/mri" / split / name).mkdir(parents=True)
+            (tmp_path / "mri/mri" / split / name / "1.jpg").touch()  # which nobody opens
+            (tmp_path / "mri/mri" / split / name / "2.jpg").touch()
+    (tmp_path / "c.yaml").write_text("data: {path: mri}\nmodel: cnn\n")
+    done = invoke("check", "c.yaml")
+    assert done.code == 0, done.err
+    assert "train mri/Training/ · test mri/test_data/ · 2 class folders: glioma, none" in done.out
+    assert "skipped: mri/" in done.err and "test_data/ is test" in done.err
+    assert "test 0.2" not in done.out, "the data's own split holds"
+    wrong = invoke("check", "c.yaml", "training.class_weights={gliom: 2}")
+    assert wrong.code == 2 and "did you mean glioma?" in wrong.err
+    (tmp_path / "mri/mri/Training/none/notes.pdf").touch()
+    done = invoke("check", "c.yaml")
+    assert done.code == 0 and "mri/Training/none/notes.pdf" in done.err
+
+
+@pytest.mark.parametrize("key", ["class_pattern=a", "split_folders=false", "follow_links=true"])
+def test_keys_of_folders_are_for_folders(invoke: Callable, tmp_path: Path, key: str) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,x\n2,y\n")
+    (tmp_path / "c.yaml").write_text("data: {path: t.csv, target: b}\nmodel: mlp\n")
+    done = invoke("check", "c.yaml", f"data.{key}")
+    assert done.code == 2 and "this is for folders" in done.err

@@ -48,11 +48,75 @@ def test_split_folders_are_used_and_validation_is_cut_from_train(
     assert len(load(path=root).validation or ()) == 1
 
 
-def test_classes_called_train_and_test_are_classes(load: Load, tmp_path: Path) -> None:
+def test_classes_are_called_train_and_test_only_where_the_config_says_so(load: Load, tmp_path: Path) -> None:
     for i in range(6):
         picture(tmp_path / "p/train" / f"{i}.png", i)
         picture(tmp_path / "p/plane" / f"{i}.png", i + 10)
-    assert load(path=tmp_path / "p").classes == ("plane", "train")
+    with pytest.raises(DataError, match="no class folder") as error:
+        load(path=tmp_path / "p")
+    assert "data.split_folders: false" in (error.value.hint or "")
+    assert load(path=tmp_path / "p", split_folders=False).classes == ("plane", "train")
+
+
+def test_useless_levels_and_split_names(flowers: Path, load: Load, tmp_path: Path) -> None:
+    (tmp_path / "a/data/seg_train").mkdir(parents=True)
+    flowers.rename(tmp_path / "a/data/seg_train/seg_train")
+    for name in ("aster", "daisy", "rose"):
+        picture(tmp_path / "a/data/seg_test" / name / "1.png", 50)
+    bundle = load(path=tmp_path / "a")
+    assert bundle.classes == ("aster", "daisy", "rose") and len(bundle.test or ()) == 3
+    assert bundle.splits_from["train"] == "folder data/seg_train/seg_train/"
+    assert sum("skipped" in note or "splits by the names" in note for note in bundle.notes) == 2
+
+
+@pytest.mark.parametrize("skip_unusable", [False, True])
+def test_a_test_folder_without_class_folders(
+    flowers: Path, load: Load, tmp_path: Path, skip_unusable: bool
+) -> None:
+    (tmp_path / "p").mkdir()
+    flowers.rename(tmp_path / "p/train")
+    for i in range(4):
+        picture(tmp_path / "p/test" / f"{i}.png", i)
+    bundle = load(path=tmp_path / "p", skip_unusable=skip_unusable)
+    assert [len(s or ()) for s in (bundle.train, bundle.validation, bundle.test)] == [22, 2, 6]
+    assert not bundle.skipped and bundle.splits_from["test"].startswith("cut 0.2")
+    assert any("test/ holds 4 images without class folders: not used" in note for note in bundle.notes)
+
+
+def test_classes_in_file_names(load: Load, tmp_path: Path) -> None:
+    for i in range(8):
+        picture(tmp_path / "p/train" / f"cat.{i}.png", i)
+        picture(tmp_path / "p/train" / f"dog.{i}.png", i + 20)
+        picture(tmp_path / "p/test" / f"{i}.png", i + 40)
+    with pytest.raises(DataError, match="16 images, and no class folder"):
+        load(path=tmp_path / "p")
+    bundle = load(path=tmp_path / "p", class_pattern="^(cat|dog)")
+    assert bundle.classes == ("cat", "dog") and bundle.train.ids[0] == "train/cat.0.png"
+    assert [len(s or ()) for s in (bundle.train, bundle.validation, bundle.test)] == [12, 1, 3]
+    assert any("does not match: not used" in note for note in bundle.notes)
+    picture(tmp_path / "p/train/horse.png")
+    with pytest.raises(DataError) as error:
+        load(path=tmp_path / "p", class_pattern="^(cat|dog)")
+    assert places(error) == {"train/horse.png": "data.class_pattern does not match 'horse.png'"}
+    with pytest.raises(ConfigError, match="class_pattern is not a regular expression"):
+        load(path=tmp_path / "p", class_pattern="(")
+
+
+def test_links_are_followed_where_the_config_allows_it(flowers: Path, load: Load, tmp_path: Path) -> None:
+    for file in flowers.rglob("*.png"):
+        link = tmp_path / "links" / file.relative_to(flowers)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file)
+    with pytest.raises(DataError, match="30 files or folders are links that leave the folder"):
+        load(path=tmp_path / "links", skip_unusable=True)
+    followed = load(path=tmp_path / "links", follow_links=True)
+    assert followed.fingerprint == load(path=flowers).fingerprint
+    (tmp_path / "links/rose/0.png").unlink()
+    picture(tmp_path / "links/rose/0.png", 20)
+    with pytest.raises(DataError) as error:
+        load(path=tmp_path / "links")
+    assert "data.follow_links: true" in (error.value.hint or "")
+    assert "class without" not in str(places(error))
 
 
 def test_classes_sort_naturally(load: Load, tmp_path: Path) -> None:
@@ -163,8 +227,43 @@ def test_groups_by_file_name(load: Load, tmp_path: Path) -> None:
     assert "grouped" in bundle.splits_from["test"]
     with pytest.raises(ConfigError, match="regular expression"):
         load(path=tmp_path / "p", group="(")
-    with pytest.raises(DataError, match="fits no file name"):
+    with pytest.raises(DataError, match=r"group 'horse' matches none of 36 file names, such as 'person00_0"):
         load(path=tmp_path / "p", group="horse")
+
+
+@pytest.mark.parametrize(
+    ("group", "groups", "alone"),
+    [
+        (r"clip([rw]\d+)", 10, 0),
+        (r"^clip[^/]*", 10, 0),
+        (r"[^/]+", 10, 0),
+        (r"^clip(r\d+)", 5, 20),
+        (r"(frame_000\d)", 10, 20),
+    ],
+)
+def test_groups_by_a_folder_inside_the_class(
+    load: Load, tmp_path: Path, group: str, groups: int, alone: int
+) -> None:
+    for name in ("run", "walk"):
+        for i in range(20):
+            picture(tmp_path / f"p/{name}/clip{name[0]}{i % 5:02}/frame_{i:04}.png", i)
+    bundle = load(path=tmp_path / "p", group=group, validation=0, test=0.3)
+    assert any(note.startswith(f"{groups} groups by data.group in {40 - alone}") for note in bundle.notes)
+    assert any(f"{alone} others are groups of their own" in note for note in bundle.notes) == bool(alone)
+    if not alone:
+        sides = [{i.split("/")[1] for i in s.ids} for s in (bundle.train, bundle.test) if s]
+        assert sum(map(len, sides)) == 10, "no clip is on both sides"
+    with pytest.raises(DataError, match=r"such as 'clipr00/frame_0000\.png'") as error:
+        load(path=tmp_path / "p", group="^frame")
+    assert "path inside the class folder" in (error.value.hint or "")
+
+
+def test_groups_ask_nothing_of_splits_that_are_not_cut(flowers: Path, load: Load, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    flowers.rename(tmp_path / "p/train")
+    for name in ("aster", "daisy", "rose"):
+        picture(tmp_path / "p/test" / name / "odd.png", 9)
+    assert len(load(path=tmp_path / "p", group=r"^(\d)", validation=0.2).test or ()) == 3
 
 
 def test_limit_looks_at_no_more_files_than_it_uses(flowers: Path, load: Load) -> None:
@@ -267,3 +366,18 @@ def test_labelled_folders_for_scoring(flowers: Path, load: Load) -> None:
         read_labelled(flowers, config, DataSpec("image", "multiclass", (8, 8, 3), ("aster", "rose")))
     assert len(error.value.problems) == 10 and "unknown class 'daisy'" in error.value.problems[0].message
     assert np.array_equal(np.unique(split.targets), [1, 2, 3])
+
+
+def test_labelled_folders_with_useless_levels(flowers: Path, tmp_path: Path) -> None:
+    spec = DataSpec("image", "multiclass", (8, 8, 3), ("aster", "daisy", "rose"))
+    config = DataConfig(path="elsewhere", group="never")
+    (tmp_path / "seg_test").mkdir()
+    flowers.rename(tmp_path / "seg_test/seg_test")
+    notes: list[str] = []
+    split = read_labelled(tmp_path / "seg_test", config, spec, notes.append)
+    assert len(split) == 30 and split.ids[0] == "seg_test/aster/0.png"
+    assert any("skipped: seg_test/" in note for note in notes)
+    one = tmp_path / "one"
+    one.mkdir()
+    (tmp_path / "seg_test/seg_test/daisy").rename(one / "daisy")
+    assert set(read_labelled(one, config, spec).targets.tolist()) == {1}

@@ -40,7 +40,7 @@ def check(
 
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
     document: dict[str, Any] = {"ok": True, "config": experiment.to_dict()}
-    lines = ["ok", *summary(experiment)]
+    lines = ["ok", *summary(experiment), *_folder(experiment, session)]
     cost = _measure(experiment, session) if measure else None
     if build or cost is not None:
         built = (
@@ -83,6 +83,39 @@ def _data(config: ExperimentConfig) -> str:
     if data.augment:
         parts.append("augment " + ", ".join(one.registry_name for one in data.augment))
     return " · ".join(parts)
+
+
+_MOST_NAMES = 10_000
+"""Names of files that a check without --build looks at."""
+
+
+def _folder(config: ExperimentConfig, session: Session) -> list[str]:
+    """Where a folder's splits and classes lie, by names alone; DataError where training would raise it."""
+    import os
+
+    data = config.data
+    if data.path is None or not os.path.isdir(data.path) or data.kind == "table":  # noqa: PTH112
+        return []
+    from pathlib import Path
+
+    from bmcli.files.folders import Rules, layout, scan
+
+    found = layout(Path(data.path), Rules.of(data))
+    seen = scan(found, _MOST_NAMES)
+    for note in seen.notes:
+        session.note(note)
+    if seen.problems:
+        first = seen.problems[0]
+        what = "will be left out" if data.skip_unusable else "cannot be used"
+        count = f"{len(seen.problems):,} file{'s' * (len(seen.problems) > 1)} or folders"
+        session.note(f"{count} {what} ({first.place}: {first.message}); --build lists them")
+    parts = [f"{split} {name}/" for split, name in found.names.items()]
+    if found.classes:
+        shown = ", ".join(found.classes[:8]) + (", ..." if len(found.classes) > 8 else "")
+        parts.append(f"{len(found.classes):,} class folders: {shown}")
+    else:
+        parts.append("classes by data.class_pattern")
+    return [f"folder    {' · '.join(parts)}"]
 
 
 def _training(config: ExperimentConfig) -> str:

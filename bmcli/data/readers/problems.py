@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bmcli.errors import DataError, Problem
 
@@ -25,6 +26,9 @@ def settle(
     problems = sorted(problems, key=_order)
     count = f"{len(problems):,} {what}{'s' if len(problems) > 1 else ''}"
     if not skip:
+        # What many of them have in common is said once, after all of them.
+        hint = "\n".join(dict.fromkeys([hint, *(p.hint for p in problems if p.hint)]))
+        problems = [replace(p, hint=None) for p in problems]
         raise DataError(
             f"{count} cannot be used" + (f" in {source}" if source else ""),
             problems=problems,

@@ -1,0 +1,56 @@
+"""A user's regular expression on the names of files, in bounded time.
+
+Python's own `re` cannot be told to stop, and a pattern such as `(a+)+$` may take longer than the universe
+has; `regex` takes the same patterns and a time limit.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from bmcli.errors import ConfigError
+
+LONGEST = 1_000
+"""Characters of a pattern."""
+SECONDS = 20.0
+"""For all names together. A million simple ones take three."""
+
+
+class NamePattern:
+    """A pattern that is searched for in names; its first group counts, or else the whole match.
+
+    key: the config's key that it comes from, for messages. Raises ConfigError where it is not a regular
+    expression.
+    """
+
+    def __init__(self, pattern: str, key: str) -> None:
+        import regex
+
+        self.text = pattern
+        self._key = key
+        self._left = SECONDS
+        if len(pattern) > LONGEST:
+            raise ConfigError(f"{key} is longer than {LONGEST:,} characters")
+        try:
+            self._compiled = regex.compile(pattern)
+        except (regex.error, RecursionError, OverflowError) as error:
+            what = "it is nested too deeply" if isinstance(error, RecursionError) else error
+            raise ConfigError(f"{key} is not a regular expression: {what}") from error
+
+    def find(self, name: str) -> str | None:
+        """What it finds in a name; None where it does not match.
+
+        Raises ConfigError once all names together have taken longer than SECONDS.
+        """
+        start = perf_counter()
+        try:
+            match = self._compiled.search(name, timeout=max(self._left, 1e-3))
+        except TimeoutError:
+            raise ConfigError(
+                f"{self._key}: matching {self.text!r} takes too long (at '{name}')",
+                hint="a repetition inside a repetition, as in (a+)+, may take for ever",
+            ) from None
+        self._left -= perf_counter() - start
+        if match is None:
+            return None
+        return (match.group(1) or "") if self._compiled.groups else match.group()
