@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bmcli import backend
@@ -105,6 +105,10 @@ def prepare(
             raise ConfigError(f"the other run's data is {kept.kind}, this config's is {bundle.kind}")
         fitted = preprocessing.with_cache(fitted, bundle, config.data.cache_gib)
         spec = preprocessing.spec_of(bundle, fitted)
+    if said := preprocessing.notes_of(fitted):
+        bundle = replace(bundle, notes=bundle.notes + said)
+        for note in said:
+            display.note(note)
     _check_model(config, spec)
 
     from bmcli.training import device as devices

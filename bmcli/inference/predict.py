@@ -78,6 +78,17 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class _Encoded:
+    """Compact arrays of usable inputs, their names, what of each the preprocessing finds odd, and the
+    problems of the others."""
+
+    compact: np.ndarray
+    names: list[str]
+    problems: list[Problem]
+    remarks: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class Predictor:
     """A run, ready to predict.
 
@@ -109,36 +120,40 @@ class Predictor:
         """The same for many pieces; the next one is read and decoded while the model looks at this one."""
         pieces = iter(pieces)
 
-        def prepare() -> tuple[np.ndarray, list[str], list[Problem]] | None:
+        def prepare() -> _Encoded | None:
             piece = next(pieces, None)
             return None if piece is None else self._encoded(piece)
 
         with ThreadPoolExecutor(1, thread_name_prefix="bm-inputs") as ahead:
-            coming: Future[tuple[np.ndarray, list[str], list[Problem]] | None] = ahead.submit(prepare)
+            coming: Future[_Encoded | None] = ahead.submit(prepare)
             while (prepared := coming.result()) is not None:
                 coming = ahead.submit(prepare)
                 yield self._answers(prepared, top_k, batch_size)
 
-    def _encoded(self, inputs: Inputs) -> tuple[np.ndarray, list[str], list[Problem]]:
-        """Compact arrays of the usable inputs, their names, and the problems of the others."""
+    def _encoded(self, inputs: Inputs) -> _Encoded:
         if not inputs.names:
-            return np.zeros(0), [], list(inputs.problems)
+            return _Encoded(np.zeros(0), [], list(inputs.problems), [])
         compact, unusable = self.preprocessing.encode_usable(inputs.examples)
         problems = [Problem(message, Place(inputs.names[i])) for i, message in unusable.items()]
-        names = [name for i, name in enumerate(inputs.names) if i not in unusable]
-        return compact, names, [*inputs.problems, *problems]
+        usable = [i for i in range(len(inputs.names)) if i not in unusable]
+        of = getattr(self.preprocessing, "remarks", None)
+        said: dict[int, str] = {} if of is None else of(inputs.examples)
+        remarks: list[tuple[str, ...]] = [(said[i],) if i in said else () for i in usable]
+        return _Encoded(compact, [inputs.names[i] for i in usable], [*inputs.problems, *problems], remarks)
 
     def _answers(
         self,
-        encoded: tuple[np.ndarray, list[str], list[Problem]],
+        encoded: _Encoded,
         top_k: int | None,
         batch_size: int,
     ) -> tuple[list[Prediction], list[Problem]]:
-        compact, names, problems = encoded
+        compact, names, problems = encoded.compact, encoded.names, encoded.problems
         predictions = []
         for start in range(0, len(names), batch_size):
             some = compact[start : start + batch_size]
-            odd = self.familiarity.odd(some) if self.familiarity is not None else [()] * len(some)
+            odd = encoded.remarks[start : start + batch_size]
+            if self.familiarity is not None:
+                odd = [a + b for a, b in zip(odd, self.familiarity.odd(some), strict=True)]
             batch = self.preprocessing.finish(some)
             outputs = temper(self.spec.task, self.session.predict(batch, batch_size), self.temperature)
             ranked = np.argsort(-outputs, axis=1, kind="stable")

@@ -106,6 +106,12 @@ def fit(
     return preprocessing, spec_of(bundle, preprocessing)
 
 
+def notes_of(preprocessing: Preprocessing) -> tuple[str, ...]:
+    """What of a fitted preprocessing is worth a line on screen and in the run."""
+    said: tuple[str, ...] = getattr(preprocessing, "notes", ())
+    return said
+
+
 def with_cache(preprocessing: Preprocessing, bundle: DataBundle, cache_gib: float) -> Preprocessing:
     """One that was loaded, made to keep this data's decoded pictures in memory as a fitted one does."""
     if bundle.kind != "image":

@@ -135,7 +135,7 @@ def test_any_damaged_file_is_a_picture_or_is_named(
 
 def _by_pillow(data: bytes, size: tuple[int, int] | None, channels: int | None) -> np.ndarray:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(images, "_plain_jpeg", lambda data, size: None)
+        patch.setattr(images, "_plain_jpeg", lambda data, size, fit: None)
         return decode(data, size, channels)
 
 

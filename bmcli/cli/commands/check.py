@@ -121,7 +121,9 @@ def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
     bundle = data.load(config.data)
     for note in bundle.notes:
         session.note(note)
-    _, spec = preprocessing.fit(bundle, config.preprocessing)
+    fitted, spec = preprocessing.fit(bundle, config.preprocessing)
+    for note in preprocessing.notes_of(fitted):
+        session.note(note)
     with quiet_import():
         import keras  # noqa: F401 (first import, so that its chatter is held back)
     assert isinstance(config.model, Model)
