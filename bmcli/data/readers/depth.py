@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from bmcli.data.readers.formats import FAILURES, TIFF_STARTS, Unusable
+from bmcli.data.readers.formats import FAILURES, TIFF_STARTS, Unusable, hush_libtiff
 
 Window: TypeAlias = tuple[float, float]
 BLOCK = 2**18
@@ -37,10 +37,10 @@ def glance(source: str | bytes) -> tuple[int, bool]:
         if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) > 25:
             return (16, head[25] in _GREY_PNG) if head[24] == 16 else (8, False)
         if head.startswith(TIFF_STARTS):
-            with Image.open(
-                io.BytesIO(source) if isinstance(source, bytes) else source, formats=["TIFF"]
-            ) as i:
-                return bits(i), is_wide(i)
+            hush_libtiff()
+            file = io.BytesIO(source) if isinstance(source, bytes) else source
+            with Image.open(file, formats=["TIFF"]) as image:
+                return bits(image), is_wide(image)
     except FAILURES:
         pass
     return 8, False

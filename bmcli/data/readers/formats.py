@@ -13,6 +13,8 @@ import struct
 import threading
 import warnings
 import zlib
+from contextlib import suppress
+from functools import cache
 
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffTags import TAGS_V2
@@ -74,6 +76,8 @@ def by_pillow(data: bytes) -> Image.Image:
     """The image in a file's bytes, not decoded yet; one of FAILURES where there is none that may be."""
     if not data:
         raise Unusable("the file is empty")
+    if data.startswith(TIFF_STARTS):
+        hush_libtiff()
     formats: tuple[str, ...] = FORMATS
     if is_heic(data):
         _register_heic()
@@ -105,6 +109,21 @@ def _register_heic() -> None:
         except ImportError:
             raise Unusable(NEEDS_HEIC) from None
         register_heif_opener()
+
+
+@cache
+def hush_libtiff() -> None:
+    """libtiff, which Pillow decodes with, writes what it finds wrong to stderr by itself."""
+    import ctypes
+
+    from PIL import _imaging
+
+    with suppress(OSError, AttributeError):  # found through Pillow's own library, whichever it brings
+        library = ctypes.CDLL(_imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            setter = getattr(library, name)
+            setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
+            setter(None)
 
 
 def _require_plausible(image: Image.Image) -> None:
