@@ -33,6 +33,7 @@ MOST_PIXELS = 89_478_485
 _LATER = frozenset({"fit", "window", "window_from", "bits"})
 """Keys of preprocessing.json that came together, later than the others."""
 FITS = ("squash", "crop", "pad")
+SMALL_PART = 0.25
 LOOKED_AT = 256
 """How many pictures decide whether all are grey."""
 CHUNK_BYTES = 16 * 2**20
@@ -46,6 +47,7 @@ class ImagePreprocessing:
     scale, offset: one number per channel, float64; the arithmetic on pixels is float32 everywhere.
     manner: how images are brought to size and to 8 bits; window_from: where its window comes from. bits: of a
         value in the training images, each number of bits that occurs; None for runs that did not record it.
+    bulk: values between which nearly all training images lie, where the window is far wider; while fitting.
     kept: the share of the pictures that `encode` keeps in memory, of those that were not decoded when they
         were looked at. 0 until `with_cache` says more: evaluating a run needs each picture only once.
     """
@@ -61,6 +63,7 @@ class ImagePreprocessing:
     manner: Manner = AS_IT_IS
     bits: tuple[int, ...] | None = None
     window_from: Literal["training", "config"] | None = None
+    bulk: Window | None = field(default=None, compare=False)
     kept: float = field(default=0.0, compare=False)
     fitted_on: tuple[Images, Source] | None = field(default=None, compare=False, repr=False)
     """The training pictures as decoded while fitting, so that they are not decoded again."""
@@ -103,6 +106,7 @@ class ImagePreprocessing:
             Manner(options.fit, window),
             tuple(sorted(set(depths.bits.tolist()))),
             None if window is None else "config" if options.window else "training",
+            None if options.window else _bulk(depths, seen),
         )
         unscaled = unscaled.with_cache(splits, cache_bytes)
         source = unscaled.encode(train)
@@ -211,7 +215,14 @@ class ImagePreprocessing:
         what = f"{'- and '.join(wide)}-bit images" if wide else "images of more than 8 bits"
         where = {"training": "seen in training", "config": "preprocessing.image.window"}
         source = f" ({where[self.window_from]})" if self.window_from else ""
-        return (f"{what}: values {_number(window[0])} to {_number(window[1])} scaled to 0 to 255{source}",)
+        said = [f"{what}: values {_number(window[0])} to {_number(window[1])} scaled to 0 to 255{source}"]
+        if self.bulk is not None:
+            plain = ",".join(f"{value:.6g}" for value in self.bulk)
+            said.append(
+                f"nearly all of them lie between {_number(self.bulk[0])} and {_number(self.bulk[1])}, "
+                f"and share few grey levels: preprocessing.image.window=[{plain}] gives them all"
+            )
+        return tuple(said)
 
     def remarks(self, examples: Examples) -> dict[int, str]:
         """Position -> in words, of images whose values have another number of bits than any in training."""
@@ -397,6 +408,15 @@ def window_of(images: Images, depths: Depths | None = None) -> Window | None:
         return None
     extents = depths.extents[depths.wide]
     return float(extents[:, 0].min()), float(extents[:, 1].max())
+
+
+def _bulk(depths: Depths, window: Window | None) -> Window | None:
+    """Where nearly all values of nearly all images lie, if that is a small part of the window."""
+    if window is None:
+        return None
+    low, high = depths.extents[depths.wide, 2], depths.extents[depths.wide, 3]
+    bulk = float(np.quantile(low, 0.02)), float(np.quantile(high, 0.98))
+    return bulk if 0 < bulk[1] - bulk[0] < SMALL_PART * (window[1] - window[0]) else None
 
 
 def _depths(images: Images) -> Depths:

@@ -109,7 +109,6 @@ def narrowed(found: np.ndarray, window: Window | None) -> np.ndarray:
             raise Unusable(NO_RANGE)
         return ((np.clip(found, 0, 65535).astype(np.int32) + 128) // 257).astype(np.uint8)
     low, high = window
-    scale = 255 / (high - low) if high > low else np.inf
     flat, made = found.reshape(-1), np.empty(found.size, np.uint8)
     for start in range(0, found.size, BLOCK):
         part = flat[start : start + BLOCK].astype(np.float64)
@@ -117,8 +116,9 @@ def narrowed(found: np.ndarray, window: Window | None) -> np.ndarray:
             raise Unusable("holds NaN or infinite values")
         np.clip(part, low, high, out=part)
         part -= low
-        if np.isfinite(scale):
-            part *= scale
+        if high > low:
+            part *= 255
+            part /= high - low
         else:  # one value alone, and whatever is above it was clipped to it
             part[:] = 255 * (flat[start : start + BLOCK] > low)
         made[start : start + BLOCK] = np.rint(part)
