@@ -68,16 +68,20 @@ class Run:
     ) -> list[Prediction]:
         """One prediction per input, in order.
 
-        inputs: for pictures, files (a path or several) or an array, uint8 [N, height, width(, channels)];
-        for texts, the texts themselves; for tables, columns by name, each of length N. top_k: classes in
-        `top`. DataError listing all inputs that cannot be used.
+        inputs: for pictures, files (a path or several) or an array, uint8 [N, height, width(, channels)],
+        or other numbers where the run was trained on such as go beyond; for texts, the texts themselves; for
+        tables, columns by name, each of length N. top_k: classes in `top`.
+
+        DataError listing all inputs that cannot be used.
         """
         from bmcli.data.inputs import Inputs
         from bmcli.inference.predict import open_predictor, unreadable
 
         if self._predictor is None:
             self._predictor = open_predictor(self._stored)
-        examples, names = _examples(inputs, self._predictor.preprocessing.kind)
+        prepared = self._predictor.preprocessing
+        windowed = getattr(getattr(prepared, "manner", None), "window", None) is not None
+        examples, names = _examples(inputs, prepared.kind, beyond_bytes=windowed)
         predictions, problems = self._predictor.predict(Inputs(examples, names), top_k=top_k)
         if problems:
             raise unreadable(problems, len(names))
@@ -161,7 +165,7 @@ def _store(runs_dir: str | Path | None) -> RunStore:
     return RunStore(Path(runs_dir or os.environ.get("BM_RUNS_DIR") or "runs"))
 
 
-def _examples(inputs: Any, kind: str) -> tuple[Examples, tuple[str, ...]]:
+def _examples(inputs: Any, kind: str, *, beyond_bytes: bool = False) -> tuple[Examples, tuple[str, ...]]:
     """Raw examples and a name for each."""
     import numpy as np
 
@@ -170,7 +174,8 @@ def _examples(inputs: Any, kind: str) -> tuple[Examples, tuple[str, ...]]:
     if kind == "table":
         return _table(inputs)
     if kind == "image" and isinstance(inputs, np.ndarray):
-        if inputs.dtype != np.uint8 or inputs.ndim not in (3, 4):
+        known = inputs.dtype == np.uint8 or (beyond_bytes and inputs.dtype.kind in "uif")
+        if not known or inputs.ndim not in (3, 4):
             raise UsageError(
                 f"pictures come as uint8 [N, height, width(, channels)], not {inputs.dtype} {inputs.shape}"
             )

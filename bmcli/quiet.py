@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
@@ -38,6 +39,8 @@ def prepare(*, verbose: bool = False) -> None:
     _verbose = verbose
     if verbose:
         return
+    # Pillow's remarks on odd files; here before any thread could save and restore the filters around it.
+    warnings.filterwarnings("ignore", module=r"(PIL|pillow_heif)(\.|$)")
     for name, value in _SILENT.items():
         os.environ.setdefault(name, value)
     if "tensorflow" not in sys.modules and not any(isinstance(f, _Finder) for f in sys.meta_path):

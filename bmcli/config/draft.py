@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from bmcli.config import write
 from bmcli.config.look import Look
+from bmcli.files.suffixes import SPLIT_FOLDERS
 
 _LARGEST_SIDE = 96
+_SIDES = {"left", "right", "links", "rechts", "gauche", "droite", "izquierda", "derecha"}
+_PAIRS = (("l", "r"), ("lt", "rt"), ("b", "d"), ("p", "q"), ("east", "west"), ("cw", "ccw"))
+"""Words of which both are wanted: one of them alone may mean anything."""
 _FEW = 1_000
 
 
@@ -48,8 +55,38 @@ def _data(look: Look, path: str) -> list[str]:
     if "validation" not in look.brings:
         lines.append(_entry("validation", 0.1, "share of the rest: decides which epoch is best"))
     if look.kind == "image" and look.examples >= 100 and not look.path.suffix:
-        lines.append(_entry("augment", ["flip"], "take it out where left and right differ, as for letters"))
+        if (turned := _turned_round(_class_names(look.path))) is None:
+            lines.append(
+                _entry("augment", ["flip"], "take it out where left and right differ, as for letters")
+            )
+        else:
+            lines.append(_entry("augment", [], f"not flip: {turned}"))
     return lines
+
+
+def _class_names(folder: Path) -> list[str]:
+    """Names of the folders in it, and of those in its split folders."""
+    found: list[str] = []
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if entry.is_dir() and not entry.name.startswith("."):
+            inner = any(entry.name.lower() in names for names in SPLIT_FOLDERS.values())
+            found += [one.name for one in sorted(entry.iterdir()) if one.is_dir()] if inner else [entry.name]
+    return found
+
+
+def _turned_round(classes: list[str]) -> str | None:
+    """Why a mirror image may be of another class, by their names; None where these do not say so."""
+    words = {name: set(re.findall(r"[^\W\d_]+", name.lower())) for name in classes}
+    sided = [name for name, own in words.items() if own & _SIDES]
+    if sided:
+        return f"its mirror image would not be '{sided[0]}'"
+    if every := set().union(*words.values()):
+        for one, other in _PAIRS:
+            if {one, other} <= every:
+                return f"a mirror image of '{one}' would be '{other}'"
+    if classes and all(len(name) == 1 for name in classes):
+        return "mirror images of letters and digits are none"
+    return None
 
 
 def _model(look: Look) -> list[str]:

@@ -185,6 +185,12 @@ class DataConfig(Section):
     )
 
 
+def _is_range(window: tuple[float, float]) -> tuple[float, float]:
+    if window[0] >= window[1]:
+        raise ValueError(f"the lower value comes first: {window[0]:g} is not below {window[1]:g}")
+    return window
+
+
 class ImageConfig(Section):
     """How pictures become arrays."""
 
@@ -195,6 +201,16 @@ class ImageConfig(Section):
     )
     channels: Literal[1, 3] | None = Field(
         None, description="1 grey, 3 colour; default: 1 where all pictures looked at are grey, else 3."
+    )
+    fit: Literal["squash", "crop", "pad"] = Field(
+        "squash",
+        description="Images of other proportions than `size`: squash distorts them, crop keeps the middle, "
+        "pad puts black beside them.",
+    )
+    window: Annotated[tuple[float, float], AfterValidator(_is_range)] | None = Field(
+        None,
+        description="Of images with more than 8 bits (16-bit, float): the values that become black and "
+        "white; default: the lowest and highest in the training split.",
     )
     normalization: Literal["standard", "unit", "symmetric"] = Field(
         "standard",

@@ -52,13 +52,16 @@ def read_labelled(
     config: DataConfig,
     spec: DataSpec,
     note: Callable[[str], None] | None = None,
+    *,
+    unscaled: bool = False,
 ) -> Split:
     """A labelled file or folder in the form of the run's own data, with the run's classes.
 
-    note: is given what there is to say of the reading.
-    A table's columns come as texts, None where missing: what is a number, the run's preprocessing knows.
+    note: is given what there is to say of the reading. unscaled: numbers in arrays are not to be taken for
+    bytes, as the run has a window for them. A table's columns come as texts, None where missing: what is a
+    number, the run's preprocessing knows.
     Raises DataError; a label the run does not know is a problem like an unusable row.
     """
     from bmcli.data import loading
 
-    return loading.read_labelled(Path(path), config, spec, note)
+    return loading.read_labelled(Path(path), config, spec, note, unscaled=unscaled)

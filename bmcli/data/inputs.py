@@ -147,16 +147,13 @@ def _images(inputs: Sequence[str], stdin: IO[bytes]) -> Iterator[Inputs]:
 
 
 def _image_from(stdin: IO[bytes]) -> Inputs:
-    import numpy as np
+    from bmcli.data.readers.images import MAX_BYTES
 
-    from bmcli.data.readers.images import MAX_BYTES, decode
-
-    try:
-        picture = decode(stdin.read(MAX_BYTES + 1))
-    except DataError as error:
-        message = error.problems[0].message if error.problems else error.message
-        return Inputs(Images(arrays=np.zeros((0, 1, 1, 3), np.uint8)), (), (Problem(message, Place(STDIN)),))
-    return Inputs(Images(arrays=picture[None]), (STDIN,))
+    data = stdin.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        problem = Problem(f"larger than {MAX_BYTES // 2**20} MiB", Place(STDIN))
+        return Inputs(Images(paths=()), (), (problem,))
+    return Inputs(Images(contents=(data,)), (STDIN,))
 
 
 def _texts(

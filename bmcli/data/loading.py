@@ -13,7 +13,7 @@ from bmcli.data import splits
 from bmcli.data.bundle import SPLITS, DataBundle, DataSpec, Images, Parts, Split, Task
 from bmcli.data.download import data_home
 from bmcli.data.fingerprint import fingerprint
-from bmcli.errors import ConfigError, DataError, Place, Problem
+from bmcli.errors import ConfigError, DataError, MissingExtraError, Place, Problem
 
 Progress = Callable[[str, int, int], None]
 
@@ -29,7 +29,8 @@ def load(
 ) -> DataBundle:
     """See `bmcli.data.load`."""
     pictures = pictures or ImageConfig()
-    parts = _read(config, home or data_home(), progress, synthesize, examples)
+    unscaled = pictures.window is not None
+    parts = _read(config, home or data_home(), progress, synthesize, examples, unscaled)
     limit = min((n for n in (config.limit, examples) if n is not None), default=None)
     digests: dict[str, bytes] = {}
     skipped: tuple[str, ...] = ()
@@ -69,7 +70,7 @@ def load(
         fingerprint=fingerprint({name: parts.split(name) for name in SPLITS}, parts.classes, digests),
         target_name=parts.target_name,
         splits_from={**parts.splits_from, **made},
-        notes=parts.notes + notes,
+        notes=parts.notes + notes + _of_depths(parts),
         skipped=skipped,
         columns=parts.columns,
     )
@@ -80,11 +81,13 @@ def read_labelled(
     config: DataConfig,
     spec: DataSpec,
     note: Callable[[str], None] | None = None,
+    *,
+    unscaled: bool = False,
 ) -> Split:
     """See `bmcli.data.read_labelled`."""
     from bmcli.data.own import read_split
 
-    parts = read_split(path, config, spec)
+    parts = read_split(path, config, spec, unscaled=unscaled)
     parts, _ = _checked(
         parts, config.model_copy(update={"path": path}), {}, None, None, hint="mend or remove them"
     )
@@ -97,7 +100,12 @@ def read_labelled(
 
 
 def _read(
-    config: DataConfig, home: Path, progress: Progress | None, synthesize: bool, examples: int | None
+    config: DataConfig,
+    home: Path,
+    progress: Progress | None,
+    synthesize: bool,
+    examples: int | None,
+    unscaled: bool,
 ) -> Parts:
     from bmcli.data.named import Dataset
 
@@ -121,7 +129,7 @@ def _read(
         return like_own(config, examples)
     from bmcli.data.own import read
 
-    return read(config)
+    return read(config, unscaled=unscaled)
 
 
 def _with_given_files(parts: Parts, config: DataConfig) -> Parts:
@@ -161,10 +169,13 @@ def _checked(
 
     problems = list(parts.problems)
     count = sum(len(split) for name in SPLITS if (split := parts.split(name)) is not None)
+    several = reduced = 0
     for name in SPLITS:
         split = parts.split(name)
         if split is None or not isinstance(split.examples, Images) or split.examples.paths is None:
             continue
+        from bmcli.data.readers.formats import NEEDS_HEIC
+        from bmcli.data.readers.images import Manner
         from bmcli.data.readers.probing import Wish, probe
 
         paths = split.examples.paths
@@ -172,20 +183,52 @@ def _checked(
         if pictures is not None:
             size = (pictures.size, pictures.size) if isinstance(pictures.size, int) else pictures.size
             share = int(config.cache_gib * 2**30) * len(paths) // count
-            wish = Wish(size, pictures.channels, share)
+            wish = Wish(size, pictures.channels, share, Manner(pictures.fit, pictures.window))
         tell = None if progress is None else lambda done, all_: progress("looking at pictures", done, all_)
         found = probe(paths, wish=wish, progress=tell)
+        if NEEDS_HEIC in found.problems.values():  # nothing is wrong with the files: none is to be left out
+            raise MissingExtraError("reading HEIC images", "heic")
         digests.update(zip(paths, found.digests, strict=True))
+        several += int(found.several.sum())
+        reduced += int(found.reduced.sum())
         problems += [Problem(what, Place(split.ids[i])) for i, what in found.problems.items()]
         good = np.array([i not in found.problems for i in range(len(paths))], bool)
-        examples = Images(paths=paths, sizes=found.sizes, grey=found.grey, decoded=found.decoded)
+        examples = Images(
+            paths=paths, sizes=found.sizes, grey=found.grey, decoded=found.decoded, depths=found.depths
+        )
         looked_at = replace(split, examples=examples)
         if name == "train" and parts.groups is not None:
             parts = replace(parts, groups=tuple(g for g, ok in zip(parts.groups, good, strict=True) if ok))
         parts = parts.with_split(name, looked_at.take(np.flatnonzero(good)))
     skip = config.skip_unusable
     notes, skipped = settle(problems, parts.unit, skip=skip, source=config.path, hint=hint)
+    if several:
+        notes += (f"{_files(several)} of several pages or frames: the first of each is read",)
+    if reduced:
+        notes += (f"{_files(reduced)} of 16-bit colour: the upper 8 bits of each value are read",)
     return replace(parts, notes=parts.notes + notes, problems=()), skipped
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'s' if count != 1 else ''}"
+
+
+def _of_depths(parts: Parts) -> tuple[str, ...]:
+    """What is to be said where images of 8 bits and of more stand side by side."""
+    found = {
+        name: examples.depths.wide
+        for name in SPLITS
+        if (split := parts.split(name)) is not None
+        and isinstance(examples := split.examples, Images)
+        and examples.depths is not None
+    }
+    wide, every = sum(int(some.sum()) for some in found.values()), sum(map(len, found.values()))
+    if not 0 < wide < every:
+        return ()
+    scaled = "scaled by the values seen in training, or by preprocessing.image.window"
+    if "train" in found and not found["train"].any():
+        scaled = "scaled from 0 to 65,535, as training has none of them, or by preprocessing.image.window"
+    return (f"{wide:,} of {every:,} images have more than 8 bits: {scaled}; the others stay as they are",)
 
 
 def _require_sense(parts: Parts) -> None:

@@ -84,10 +84,13 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def read(config: DataConfig) -> Parts:
-    """All at `data.path`, and at `data.validation` and `data.test` where these are files or folders."""
+def read(config: DataConfig, *, unscaled: bool = False) -> Parts:
+    """All at `data.path`, and at `data.validation` and `data.test` where these are files or folders.
+
+    unscaled: as `arrays.read` takes it.
+    """
     assert config.path is not None
-    found = _read(Path(config.path), config)
+    found = _read(Path(config.path), config, unscaled=unscaled)
     for name in ("validation", "test"):
         where = getattr(config, name)
         if not isinstance(where, str):
@@ -108,9 +111,10 @@ def read(config: DataConfig) -> Parts:
     return _encoded(found, config)
 
 
-def read_split(path: Path, config: DataConfig, spec: DataSpec) -> Parts:
-    """One labelled file or folder as `train`, with the kind, task and classes of `spec`."""
-    found = _read(path, config, spec=spec)
+def read_split(path: Path, config: DataConfig, spec: DataSpec, *, unscaled: bool = False) -> Parts:
+    """One labelled file or folder as `train`, with the kind, task and classes of `spec`; unscaled: as
+    `arrays.read` takes it."""
+    found = _read(path, config, spec=spec, unscaled=unscaled)
     raw = _only(found, str(path))
     targets, bad = encode(raw.truth, spec.task, spec.classes)
     problems = found.problems + [raw.problem(i, what) for i, what in bad.items()]
@@ -172,8 +176,16 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
     )
 
 
-def _read(path: Path, config: DataConfig, like: Found | None = None, spec: DataSpec | None = None) -> Found:
-    """The splits at a path. like: the main data, whose columns and kind count; spec: a run's."""
+def _read(
+    path: Path,
+    config: DataConfig,
+    like: Found | None = None,
+    spec: DataSpec | None = None,
+    *,
+    unscaled: bool = False,
+) -> Found:
+    """The splits at a path. like: the main data, whose columns and kind count; spec: a run's; unscaled: as
+    `arrays.read` takes it."""
     if not path.exists():
         raise DataError(
             f"there is no {path}", place=Place(str(path)), hint="data.path counts from the config's folder"
@@ -184,7 +196,7 @@ def _read(path: Path, config: DataConfig, like: Found | None = None, spec: DataS
         classes = None if main is None else set(map(str, main.truth.labels))
         return _read_folder(path, config, kind, spec.classes if spec is not None else classes)
     if path.suffix.lower() == ".npz":
-        return _read_arrays(path, kind)
+        return _read_arrays(path, kind, unscaled, None if main is None else main.examples)
     if path.suffix.lower() in TABLE_SUFFIXES:
         return _read_table(path, config, kind, like, spec)
     raise DataError(
@@ -261,10 +273,13 @@ def _groups_by_name(
 # === Arrays ===
 
 
-def _read_arrays(path: Path, kind: Kind | None) -> Found:
+def _read_arrays(path: Path, kind: Kind | None, unscaled: bool, main: Examples | None) -> Found:
     from bmcli.data.readers import arrays
 
-    found = arrays.read(path)
+    like = main.arrays if isinstance(main, Images) else None
+    found = arrays.read(path, unscaled=unscaled or (like is not None and like.dtype != np.uint8))
+    if main is not None and (like is None or like.dtype == np.uint8):
+        arrays.require_bytes(found, path)
     splits = {}
     problems: list[Problem] = []
     for name, pair in found.items():

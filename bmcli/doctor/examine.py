@@ -83,8 +83,9 @@ def examine(
     shown: np.ndarray | tuple[str, ...] | None = None
     tell = None if progress is None else lambda done, whole: progress("comparing", done, whole)
     if bundle.kind == "image":
-        shown = thumbnails(every)
-        findings += of_pictures(every, shown, tell)
+        options = config.preprocessing.image
+        shown = thumbnails(every, options.window)
+        findings += of_pictures(every, shown, options.fit, tell)
     elif bundle.kind == "text":
         shown = tuple(text for e in every.examples if isinstance(e, Texts) for text in e.texts)
         findings += of_texts(every, shown, config.preprocessing.text.max_length)

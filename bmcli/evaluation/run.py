@@ -100,7 +100,11 @@ def prepare(
     else:
         if not data.exists():
             raise DataError(f"{data} does not exist")
-        chosen = datasets.read_labelled(data, config.data, spec, note)
+        # Numbers that a window scales are not to be taken for bytes, be they ever so small.
+        windowed = getattr(getattr(preprocessing, "manner", None), "window", None) is not None
+        chosen = datasets.read_labelled(data, config.data, spec, note, unscaled=windowed)
+        for text in preprocessing.unfamiliar(chosen.examples).notes(data.name):
+            note(text)
         name = f"{data.resolve().stem}-{_examples_sha256(chosen, spec)[:8]}"
         training = _recorded_targets(run)
     return Prepared(run, name, chosen, spec, preprocessing, session, config.evaluation, training)
@@ -136,7 +140,7 @@ def measure(ready: Prepared) -> Evaluation:
         found = calibration.fit(spec.task, split.targets, ready.outputs, examples_sha256=digest)
         if found is not None:
             run.write_text(layout.CALIBRATION, to_text(found.to_json()))
-    _write(run, evaluation, split, ready.outputs, spec)
+    _write(run, evaluation, split, ready.outputs, spec, ready.preprocessing)
     if name in SPLITS:
         metrics = {**run.reload().record.metrics, name: dict(evaluation.metrics)}
         run.update(metrics=metrics, headline=evaluation.headline)
@@ -236,7 +240,14 @@ def _recorded_targets(run: Run) -> TargetSummary | None:
     return None
 
 
-def _write(run: Run, evaluation: Evaluation, split: Split, outputs: np.ndarray, spec: DataSpec) -> None:
+def _write(
+    run: Run,
+    evaluation: Evaluation,
+    split: Split,
+    outputs: np.ndarray,
+    spec: DataSpec,
+    preprocessing: Preprocessing,
+) -> None:
     """Predictions and pictures first, the figures last: who finds the figures finds the rest too."""
     from bmcli.evaluation.predictions import to_csv
     from bmcli.evaluation.samples import worst_contents
@@ -248,13 +259,20 @@ def _write(run: Run, evaluation: Evaluation, split: Split, outputs: np.ndarray, 
         run.write_bytes(layout.predictions_of(stem).removesuffix(".csv") + ".npz", arrays)
     if contents := worst_contents(spec.task, split, outputs):
         run.write_text(layout.worst_of(stem), to_text({"format": 1, "examples": contents}))
-    for name, picture in _pictures(evaluation, split, outputs, spec).items():
+    window = getattr(getattr(preprocessing, "manner", None), "window", None)
+    for name, picture in _pictures(evaluation, split, outputs, spec, window).items():
         run.write_bytes(layout.plot_of(f"{name}-{stem}"), picture)
     run.write_text(layout.evaluation_of(stem), to_text(evaluation.to_json()))
 
 
 @phase("plots")
-def _pictures(evaluation: Evaluation, split: Split, outputs: np.ndarray, spec: DataSpec) -> dict[str, bytes]:
+def _pictures(
+    evaluation: Evaluation,
+    split: Split,
+    outputs: np.ndarray,
+    spec: DataSpec,
+    window: tuple[float, float] | None,
+) -> dict[str, bytes]:
     from bmcli.evaluation import plots
     from bmcli.evaluation.samples import sample_predictions
 
@@ -263,6 +281,6 @@ def _pictures(evaluation: Evaluation, split: Split, outputs: np.ndarray, spec: D
     draw = plots.class_figures if spec.task == "multilabel" else plots.confusion_matrix
     drawn = {draw.__name__: draw(evaluation), "calibration": plots.calibration(evaluation)}
     drawn["sample_predictions"] = sample_predictions(
-        spec.task, spec.classes, split.examples, split.targets, outputs, split.ids, evaluation.split
+        spec.task, spec.classes, split.examples, split.targets, outputs, split.ids, evaluation.split, window
     )
     return drawn

@@ -42,10 +42,12 @@ def sample_predictions(
     outputs: np.ndarray,
     ids: Sequence[str],
     split: str = "",
+    window: tuple[float, float] | None = None,
 ) -> bytes:
     """A picture of right predictions, evenly taken, and of the most confident wrong ones; classification.
 
-    Pictures become a grid; texts and rows of a table a list. PNG bytes.
+    Pictures become a grid; texts and rows of a table a list. window: of the run, for images of more than 8
+    bits. PNG bytes.
     """
     pictures = isinstance(examples, Images)
     right, wrong = (RIGHT_PICTURES, WRONG_PICTURES) if pictures else (RIGHT_ROWS, WRONG_ROWS)
@@ -61,7 +63,9 @@ def sample_predictions(
     ]
     shown = [(title, samples) for title, samples in blocks if samples]
     with style():
-        return _grid(shown, examples) if isinstance(examples, Images) else _list(shown, examples, ids)
+        if isinstance(examples, Images):
+            return _grid(shown, examples, window)
+        return _list(shown, examples, ids)
 
 
 def _right(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
@@ -129,7 +133,9 @@ def _choose(
     return samples
 
 
-def _grid(blocks: list[tuple[str, list[_Sample]]], images: Images) -> bytes:
+def _grid(
+    blocks: list[tuple[str, list[_Sample]]], images: Images, window: tuple[float, float] | None
+) -> bytes:
     """COLUMNS pictures side by side, under a heading per block. Places are computed: laying out this many
     axes by constraints takes seconds."""
     side, gap, heading = 1.72, 0.2, 0.55
@@ -151,13 +157,12 @@ def _grid(blocks: list[tuple[str, list[_Sample]]], images: Images) -> bytes:
             left = gap + column * (side + gap)
             bottom = top - row * (side + caption + gap) - caption - side
             place = (left / width, bottom / height, side / width, side / height)
-            _picture(made.add_axes(place), images, sample)
+            _picture(made.add_axes(place), _pixels(images, sample.position, window), sample)
         top -= lines * (side + caption + gap)
     return to_png(made)
 
 
-def _picture(axes: Axes, images: Images, sample: _Sample) -> None:
-    pixels = _pixels(images, sample.position)
+def _picture(axes: Axes, pixels: np.ndarray, sample: _Sample) -> None:
     small = max(pixels.shape[:2]) < 64
     axes.axis("off")
     axes.set_anchor("N")
@@ -183,21 +188,27 @@ def _picture(axes: Axes, images: Images, sample: _Sample) -> None:
         )  # fmt: skip
 
 
-def _pixels(images: Images, position: int) -> np.ndarray:
+def _pixels(images: Images, position: int, window: tuple[float, float] | None) -> np.ndarray:
     """uint8 [h, w] or [h, w, 3], upright, at most THUMBNAIL on a side."""
     import numpy as np
     from PIL import Image, ImageOps
 
-    from bmcli.data.readers.images import eight_bits
+    from bmcli.data.readers.depth import narrowed
+    from bmcli.data.readers.formats import by_pillow
+    from bmcli.data.readers.images import eight_bits, read
 
     if images.arrays is not None:
         array = images.arrays[position]
+        if array.dtype != np.uint8:
+            array = narrowed(array, window)
         picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
     else:
         assert images.paths is not None
-        with Image.open(images.paths[position]) as opened:
+        with by_pillow(read(images.paths[position])) as opened:
             opened.draft(opened.mode, (2 * THUMBNAIL, 2 * THUMBNAIL))
-            picture = eight_bits(ImageOps.exif_transpose(opened))
+            opened.load()
+            # What exif_transpose hands on has lost its format, and with it what its numbers mean.
+            picture = ImageOps.exif_transpose(eight_bits(opened, window))
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     return np.asarray(picture)
 

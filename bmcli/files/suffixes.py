@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp"})
+HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+"""Images that need the extra 'heic'."""
+IMAGE_SUFFIXES = HEIC_SUFFIXES | {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp"),
+    *(".png", ".gif", ".bmp", ".webp", ".avif", ".tif", ".tiff"),
+}
 TEXT_SUFFIXES = frozenset({".txt"})
 """Files of a folder that are a text each."""
 DELIMITED_SUFFIXES = frozenset({".csv", ".tsv"})

@@ -17,7 +17,6 @@ from bmcli import preprocessing as preprocessings
 from bmcli.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.evaluation import calibration
 from bmcli.evaluation.calibration import temper
-from bmcli.files.columns import shortened
 from bmcli.preprocessing import familiarity
 from bmcli.preprocessing.table import TablePreprocessing
 from bmcli.runs import layout
@@ -88,15 +87,14 @@ class Prediction:
 class _Encoded:
     """Compact arrays of the usable inputs, their names, and the problems of the others.
 
-    unseen: position -> categories that training did not have; respelled: as in CategoryRemarks; beside: the rows
-    that are carried along.
+    odd, taken: as in Unfamiliar, of the usable inputs; beside: the rows that are carried along.
     """
 
     compact: np.ndarray
     names: list[str]
     problems: list[Problem]
-    unseen: Mapping[int, tuple[str, ...]]
-    respelled: Mapping[tuple[str, str, str], int]
+    odd: list[tuple[str, ...]]
+    taken: Mapping[str, int]
     beside: list[dict[str, Any]] | None
 
 
@@ -106,8 +104,8 @@ class Predictor:
 
     run: its id. temperature: what all logits are divided by. threshold: from which probability on the second
     of two classes is predicted, and a label of a multilabel model holds; None: the most probable one, and
-    THRESHOLD. familiarity: what the training data were like, to tell odd inputs. respelled: categories so far
-    that are written otherwise than in training, (column, as written, as in training) -> rows.
+    THRESHOLD. familiarity: what the training data were like, to tell odd inputs. taken: what was read
+    as something that training has, so far, as in Unfamiliar.
     """
 
     run: str
@@ -117,7 +115,7 @@ class Predictor:
     temperature: float = 1.0
     threshold: float | None = None
     familiarity: Familiarity | None = None
-    respelled: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    taken: Counter[str] = field(default_factory=Counter)
 
     def predict(
         self, inputs: Inputs, *, top_k: int | None = None, batch_size: int = 256
@@ -147,33 +145,26 @@ class Predictor:
 
     def _encoded(self, inputs: Inputs) -> _Encoded:
         if not inputs.names:
-            return _Encoded(np.zeros(0), [], list(inputs.problems), {}, {}, None)
+            return _Encoded(np.zeros(0), [], list(inputs.problems), [], {}, None)
         compact, unusable = self.preprocessing.encode_usable(inputs.examples)
         problems = [Problem(message, Place(inputs.names[i])) for i, message in unusable.items()]
         good = [i for i in range(len(inputs.names)) if i not in unusable]
-        unseen: dict[int, tuple[str, ...]] = {}
-        respelled: Mapping[tuple[str, str, str], int] = {}
-        if isinstance(self.preprocessing, TablePreprocessing):
-            said = self.preprocessing.category_remarks(inputs.examples)
-            respelled = said.respelled
-            unseen = {
-                place: tuple(f"column '{c}': '{shortened(v)}' is not in training" for c, v in said.unseen[i])
-                for place, i in enumerate(good)
-                if i in said.unseen
-            }
+        said = self.preprocessing.unfamiliar(inputs.examples)
+        odd = [said.odd.get(i, ()) for i in good]
         beside = None if inputs.beside is None else inputs.beside[good].rows(named=True)
         names = [inputs.names[i] for i in good]
-        return _Encoded(compact, names, [*inputs.problems, *problems], unseen, respelled, beside)
+        return _Encoded(compact, names, [*inputs.problems, *problems], odd, said.taken, beside)
 
     def _answers(self, encoded: _Encoded, top_k: int | None, batch_size: int) -> list[Prediction]:
         """The predictions; inputs without a finite answer join the problems."""
         compact, names, problems = encoded.compact, encoded.names, encoded.problems
-        for key, count in encoded.respelled.items():
-            self.respelled[key] += count
+        self.taken.update(encoded.taken)
         predictions = []
         for start in range(0, len(names), batch_size):
             some = compact[start : start + batch_size]
-            odd = self.familiarity.odd(some) if self.familiarity is not None else [()] * len(some)
+            odd = encoded.odd[start : start + batch_size]
+            if self.familiarity is not None:
+                odd = [a + b for a, b in zip(odd, self.familiarity.odd(some), strict=True)]
             batch = self.preprocessing.finish(some)
             outputs = temper(self.spec.task, self.session.predict(batch, batch_size), self.temperature)
             ranked = np.argsort(-outputs, axis=1, kind="stable")
@@ -184,10 +175,9 @@ class Predictor:
             for i, name in enumerate(names[start : start + batch_size]):
                 if finite[i]:
                     prediction = self._prediction(name, outputs[i], ranked[i], top_k)
-                    unfamiliar = (*odd[i], *encoded.unseen.get(start + i, ()))
-                    if unfamiliar or encoded.beside is not None:
+                    if odd[i] or encoded.beside is not None:
                         kept = None if encoded.beside is None else encoded.beside[start + i]
-                        prediction = replace(prediction, unfamiliar=unfamiliar, kept=kept)
+                        prediction = replace(prediction, unfamiliar=odd[i], kept=kept)
                     predictions.append(prediction)
                 else:
                     problems.append(Problem("the model's answer is not a finite number", Place(name)))

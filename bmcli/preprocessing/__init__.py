@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from bmcli.errors import IntegrityError
-from bmcli.preprocessing.remark import Remark
+from bmcli.preprocessing.remark import Remark, Unfamiliar
 from bmcli.runs.layout import PREPROCESSING, TOKENIZER
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ class Preprocessing(Protocol):
         """What a user must know of this data, prepared in this way, before the first epoch: what was inferred
         where `options` leave it open, what is converted, cut off or unknown. Each is said on screen and kept
         in the run's notes. Cheap: looks at a sample."""
+        ...
+
+    def unfamiliar(self, examples: Examples) -> Unfamiliar:
+        """What in raw examples is not as in training, as far as it is to be seen before they are encoded; what is
+        seen after that, `familiarity` says."""
         ...
 
     def to_json(self) -> dict[str, Any]:

@@ -1,31 +1,41 @@
-"""Pictures to arrays: one size, one number of channels, then one scale and offset per channel."""
+"""Pictures to arrays: one size, one number of channels, then one scale and offset per channel.
+
+Images of more than 8 bits are brought to 8 by one window for all, which is fitted like the rest: see
+`data.readers.depth`.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from bmcli.data.bundle import Examples, Images, Kind
+from bmcli.data.bundle import Depths, Examples, Images, Kind
 from bmcli.data.readers._processes import MANY
 from bmcli.data.readers.ahead import decoded_ahead
-from bmcli.data.readers.images import decode_into, pool, spread, without_colour
-from bmcli.data.readers.probing import kept_rows, sums
+from bmcli.data.readers.depth import Window, extent, glance
+from bmcli.data.readers.formats import FORMATS, Unusable
+from bmcli.data.readers.images import AS_IT_IS, Manner, decode_into, pool, resized, spread, without_colour
+from bmcli.data.readers.probing import depths_of, kept_rows, sums
 from bmcli.errors import DataError, Place, Problem
+from bmcli.preprocessing.remark import Remark, Unfamiliar
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ImageConfig, PreprocessingConfig
     from bmcli.data.bundle import DataBundle
-    from bmcli.preprocessing import Remark, Source
+    from bmcli.preprocessing import Source
 
 DEFAULT_SIZE = (64, 64)
 DEFAULT_CACHE_BYTES = 4 * 2**30
 MOST_PIXELS = 89_478_485
 """`readers.images` takes no larger picture, so that none is made of this size."""
+_LATER = frozenset({"fit", "window", "window_from", "bits"})
+"""Keys of preprocessing.json that came together, later than the others."""
+FITS = ("squash", "crop", "pad")
+SMALL_PART = 0.25
 LOOKED_AT = 256
 """How many pictures decide whether all are grey."""
 CHUNK_BYTES = 16 * 2**20
@@ -37,6 +47,9 @@ class ImagePreprocessing:
     """Pictures as float32 [n, height, width, channels]: pixel · scale + offset, per channel.
 
     scale, offset: one number per channel, float64; the arithmetic on pixels is float32 everywhere.
+    manner: how images are brought to size and to 8 bits; window_from: where its window comes from. bits: of a
+        value in the training images, each number of bits that occurs; None for runs that did not record it.
+    bulk: values between which nearly all training images lie, where the window is far wider; while fitting.
     kept: the share of the pictures that `encode` keeps in memory, of those that were not decoded when they
         were looked at. 0 until `with_cache` says more: evaluating a run needs each picture only once.
     """
@@ -49,6 +62,10 @@ class ImagePreprocessing:
     normalization: str
     scale: tuple[float, ...]
     offset: tuple[float, ...]
+    manner: Manner = AS_IT_IS
+    bits: tuple[int, ...] | None = None
+    window_from: Literal["training", "config"] | None = None
+    bulk: Window | None = field(default=None, compare=False)
     kept: float = field(default=0.0, compare=False)
     fitted_on: tuple[Images, Source] | None = field(default=None, compare=False, repr=False)
     """The training pictures as decoded while fitting, so that they are not decoded again."""
@@ -61,6 +78,11 @@ class ImagePreprocessing:
             raise ValueError("one scale and one offset per channel are needed")
         if not all(math.isfinite(number) for number in (*self.scale, *self.offset)):
             raise ValueError("scale or offset is no finite number")
+        window = self.manner.window
+        if self.manner.fit not in FITS:
+            raise ValueError(f"fit {self.manner.fit!r}")
+        if window is not None and not (all(map(math.isfinite, window)) and window[0] <= window[1]):
+            raise ValueError("window is no range of finite numbers")
 
     @classmethod
     def fit(
@@ -73,7 +95,21 @@ class ImagePreprocessing:
         train = splits[0]
         height, width = _size(train, options.size)
         channels = options.channels or _channels(train)
-        unscaled = cls(height, width, channels, "unit", (1 / 255,) * channels, (0.0,) * channels)
+        depths = _depths(train)
+        seen = window_of(train, depths)
+        window = options.window or seen
+        unscaled = cls(
+            height,
+            width,
+            channels,
+            "unit",
+            (1 / 255,) * channels,
+            (0.0,) * channels,
+            Manner(options.fit, window),
+            tuple(sorted(set(depths.bits.tolist()))),
+            None if window is None else "config" if options.window else "training",
+            None if options.window else _bulk(depths, seen),
+        )
         unscaled = unscaled.with_cache(splits, cache_bytes)
         source = unscaled.encode(train)
         if options.normalization == "standard":
@@ -83,15 +119,12 @@ class ImagePreprocessing:
             scale, offset = np.full(channels, 2 / 255), np.full(channels, -1.0)
         else:
             scale, offset = np.full(channels, 1 / 255), np.zeros(channels)
-        return cls(
-            height,
-            width,
-            channels,
-            options.normalization,
-            tuple(scale.tolist()),
-            tuple(offset.tolist()),
-            unscaled.kept,
-            (train, source),
+        return replace(
+            unscaled,
+            normalization=options.normalization,
+            scale=tuple(scale.tolist()),
+            offset=tuple(offset.tolist()),
+            fitted_on=(train, source),
         )
 
     def with_cache(self, splits: Sequence[Images], cache_bytes: int) -> ImagePreprocessing:
@@ -104,8 +137,12 @@ class ImagePreprocessing:
     def _is_ready(self, images: Images) -> bool:
         """Whether nothing is left to decode, or what was kept of it is of the right shape."""
         if images.arrays is not None:
-            return images.arrays.shape[1:] == self.input_shape
-        return images.decoded is not None and images.decoded.pictures.shape[1:] == self.input_shape
+            return images.arrays.dtype == np.uint8 and images.arrays.shape[1:] == self.input_shape
+        done = images.decoded
+        if done is None or done.pictures.shape[1:] != self.input_shape or done.fit != self.manner.fit:
+            return False
+        wide = images.depths is not None and images.depths.wide.any()
+        return not wide or done.window == self.manner.window
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -152,12 +189,66 @@ class ImagePreprocessing:
     ) -> dict[int, str]:
         """The `chosen` of the images into `pictures[positions]`; what is wrong, by place in `chosen`."""
         if images.arrays is None:
-            paths = images.paths or ()
-            return decode_into(pictures, [paths[i] for i in chosen], positions)
-        resize = partial(_converted, size=(self.height, self.width), channels=self.channels)
-        for position, picture in zip(positions, pool().map(resize, images.arrays[chosen]), strict=True):
-            pictures[position] = picture
-        return {}
+            sources = images.sources
+            return decode_into(pictures, [sources[i] for i in chosen], positions, self.manner)
+
+        def resize(array: np.ndarray) -> np.ndarray | str:
+            try:
+                return resized(array, (self.height, self.width), self.channels, self.manner)
+            except Unusable as error:
+                return str(error)
+
+        problems = {}
+        made = pool().map(resize, (images.arrays[i] for i in chosen))
+        for i, (position, picture) in enumerate(zip(positions, made, strict=True)):
+            if isinstance(picture, str):
+                problems[i] = picture
+            else:
+                pictures[position] = picture
+        return problems
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How images of more than 8 bits are scaled, in a line; nothing where there are none."""
+        window = self.manner.window
+        if window is None or not any(bits > 8 for bits in self.bits or ()):
+            return ()
+        wide = [f"{bits}" for bits in self.bits or () if bits > 8]
+        what = f"{'- and '.join(wide)}-bit images" if wide else "images of more than 8 bits"
+        where = {"training": "seen in training", "config": "preprocessing.image.window"}
+        source = f" ({where[self.window_from]})" if self.window_from else ""
+        said = [f"{what}: values {_number(window[0])} to {_number(window[1])} scaled to 0 to 255{source}"]
+        if self.bulk is not None:
+            plain = ",".join(f"{value:.6g}" for value in self.bulk)
+            said.append(
+                f"nearly all of them lie between {_number(self.bulk[0])} and {_number(self.bulk[1])}, "
+                f"and share few grey levels: preprocessing.image.window=[{plain}] gives them all"
+            )
+        return tuple(said)
+
+    def unfamiliar(self, examples: Examples) -> Unfamiliar:
+        """See Preprocessing: of images whose values have another number of bits than any in training."""
+        images = _as_images(examples)
+        if self.bits is None:
+            return Unfamiliar()
+        if images.arrays is not None:  # of numbers, it does not matter which type holds them
+            bits = 8 * images.arrays.dtype.itemsize
+            odd = (bits > 8) != (max(self.bits) > 8)
+            looks = [(bits, bits > 8) if odd else (self.bits[0], False)] * len(images)
+        else:
+            looks = list(pool().map(glance, images.sources))
+        found = {}
+        known = " or ".join(map(str, self.bits))
+        for i, (bits, wide) in enumerate(looks):
+            if bits in self.bits:
+                continue
+            how = ""
+            if bits == 8:
+                how = ": its values are not scaled as theirs"
+            elif self.manner.window is None and wide:
+                how = ", and it is scaled from 0 to 65,535"
+            found[i] = (f"has {bits} bits per value, where the training images have {known}{how}",)
+        return Unfamiliar(found)
 
     def _statistics(self, images: Images, source: Source) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation per channel over all pixels, float64 [channels]; a constant's is 1.
@@ -202,7 +293,7 @@ class ImagePreprocessing:
 
     def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
         """See Preprocessing."""
-        return ()
+        return tuple(Remark(note) for note in self.notes)
 
     def to_json(self) -> dict[str, Any]:
         """Size, channels, scale and offset."""
@@ -212,12 +303,29 @@ class ImagePreprocessing:
             "normalization": self.normalization,
             "scale": list(self.scale),
             "offset": list(self.offset),
+            "fit": self.manner.fit,
+            "window": None if self.manner.window is None else list(self.manner.window),
+            "window_from": self.window_from,
+            "bits": None if self.bits is None else list(self.bits),
         }
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> ImagePreprocessing:
-        """The inverse of `to_json`; KeyError, TypeError or ValueError where it is damaged."""
+        """The inverse of `to_json`; KeyError, TypeError or ValueError where it is damaged.
+
+        Files of an older bm say nothing of fit, window and bits: it squashed, and took 0 to 65,535.
+        """
         height, width = document["size"]
+        if _LATER & document.keys() and (absent := sorted(_LATER - document.keys())):
+            raise KeyError(absent[0])
+        window = document.get("window")
+        if window is not None:
+            low, high = window
+            window = float(low), float(high)
+        bits = document.get("bits")
+        source = document.get("window_from")
+        if source not in (None, "training", "config"):
+            raise ValueError(f"window_from {source!r}")
         return cls(
             int(height),
             int(width),
@@ -225,6 +333,9 @@ class ImagePreprocessing:
             str(document["normalization"]),
             tuple(float(number) for number in document["scale"]),
             tuple(float(number) for number in document["offset"]),
+            Manner(document.get("fit", "squash"), window),
+            None if bits is None else tuple(int(number) for number in bits),
+            source,
         )
 
 
@@ -263,7 +374,8 @@ class _Pictures:
             return
         shape = self.preprocessing._shape
         missing = [batch[self.rows[batch] < 0] for batch in batches]
-        decoded = decoded_ahead([[paths[i] for i in some] for some in missing], shape)
+        wanted = [[paths[i] for i in some] for some in missing]
+        decoded = decoded_ahead(wanted, shape, self.preprocessing.manner)
         for batch, some, (pictures, problems) in zip(batches, missing, decoded, strict=True):
             self._require(some, problems)
             if len(some) == len(batch):
@@ -278,7 +390,7 @@ class _Pictures:
         """DataError where there are problems: place in `chosen` -> what is wrong."""
         if not problems:
             return
-        paths = self.images.paths or ()
+        paths = self.images.paths or [f"image {i}" for i in range(len(self.images))]
         listed = [Problem(message, Place(paths[chosen[i]])) for i, message in problems.items()]
         raise DataError(
             f"{len(listed)} of {len(self.images):,} pictures cannot be read"
@@ -295,17 +407,40 @@ def _as_images(examples: Examples) -> Images:
     return examples
 
 
-def _converted(array: np.ndarray, size: tuple[int, int], channels: Literal[1, 3]) -> np.ndarray:
-    """uint8 [h, w, 1 or 3] in another size or colour, as `readers.images.decode` would do it."""
-    from PIL import Image
+def window_of(images: Images, depths: Depths | None = None) -> Window | None:
+    """The lowest and highest value of those of more than 8 bits; None where there are none."""
+    depths = _depths(images) if depths is None else depths
+    if not depths.wide.any():
+        return None
+    extents = depths.extents[depths.wide]
+    return float(extents[:, 0].min()), float(extents[:, 1].max())
 
-    image = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-    mode = "L" if channels == 1 else "RGB"
-    if image.mode != mode:
-        image = image.convert(mode)
-    if image.size != (size[1], size[0]):
-        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(image, np.uint8).reshape(*size, channels)
+
+def _bulk(depths: Depths, window: Window | None) -> Window | None:
+    """Where nearly all values of nearly all images lie, if that is a small part of the window."""
+    if window is None:
+        return None
+    low, high = depths.extents[depths.wide, 2], depths.extents[depths.wide, 3]
+    bulk = float(np.quantile(low, 0.02)), float(np.quantile(high, 0.98))
+    return bulk if 0 < bulk[1] - bulk[0] < SMALL_PART * (window[1] - window[0]) else None
+
+
+def _depths(images: Images) -> Depths:
+    if images.depths is not None:
+        return images.depths
+    if images.arrays is None:
+        return depths_of(images.sources)
+    bits, extents = np.full(len(images), 8), np.full((len(images), 4), np.nan)
+    if images.arrays.dtype != np.uint8:
+        bits[:] = 8 * images.arrays.dtype.itemsize
+        for i, array in enumerate(images.arrays):
+            extents[i] = extent(array)
+    return Depths(bits, extents)
+
+
+def _number(value: float) -> str:
+    """1,130 or 0.25."""
+    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:,.6g}"
 
 
 def _size(images: Images, wanted: int | tuple[int, int] | None) -> tuple[int, int]:
@@ -327,7 +462,7 @@ def _own_size(path: str) -> tuple[int, int] | None:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             width, height = image.size
             turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):

@@ -1,8 +1,13 @@
-"""A line about how the data was prepared."""
+"""What there is to say of data: of how it was prepared, and of examples unlike those of training."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MOST = 5
+"""Lines of one kind."""
 
 
 @dataclass(frozen=True)
@@ -14,3 +19,29 @@ class Remark:
 
     text: str
     warning: bool = False
+
+
+@dataclass(frozen=True)
+class Unfamiliar:
+    """What in some examples is not as in training.
+
+    odd: position -> in words, of the examples that are unlike those of training; taken: what was read as
+    something that training has, in words -> number of examples.
+    """
+
+    odd: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    taken: Mapping[str, int] = field(default_factory=dict)
+
+    def notes(self, where: str) -> list[str]:
+        """In sentences, with the number of examples, the most frequent ones first. where: 'test', 'new.csv'."""
+        counts = Counter(text for texts in self.odd.values() for text in texts)
+        return [*_lines(where, counts), *_lines(where, Counter(self.taken))]
+
+
+def _lines(where: str, counts: Counter[str]) -> list[str]:
+    lines = [f"{where}: {text} ({count:,} examples)" for text, count in counts.most_common(MOST)]
+    lines = [line.replace("(1 examples)", "(1 example)") for line in lines]
+    if len(counts) > MOST:
+        rest = sum(counts.values()) - sum(count for _, count in counts.most_common(MOST))
+        lines.append(f"{where}: {len(counts) - MOST:,} more such values ({rest:,} examples)")
+    return lines

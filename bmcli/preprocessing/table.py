@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -25,7 +25,7 @@ from bmcli.files import dates
 from bmcli.files.columns import parse_cells, shortened, truth_value
 from bmcli.files.dates import DateFormat, Part
 from bmcli.files.numbers import FALSE, TRUE, NumberFormat
-from bmcli.preprocessing.remark import Remark
+from bmcli.preprocessing.remark import Remark, Unfamiliar
 
 if TYPE_CHECKING:
     from bmcli.config.schema import PreprocessingConfig, TableConfig
@@ -243,29 +243,31 @@ class TablePreprocessing:
             return dates.written(value, found.format)
         return value
 
-    def category_remarks(self, examples: Examples) -> CategoryRemarks:
-        """What is to be said of the categories of rows: those that training did not have, and those that are
-        written otherwise."""
-        unseen: dict[int, tuple[tuple[str, str], ...]] = {}
-        respelled: Counter[tuple[str, str, str]] = Counter()
+    def unfamiliar(self, examples: Examples) -> Unfamiliar:
+        """See Preprocessing: categories that training does not have, and those that are written otherwise."""
+        odd: dict[int, tuple[str, ...]] = {}
+        taken: Counter[str] = Counter()
         if not isinstance(examples, Table):
-            return CategoryRemarks(unseen, respelled)
+            return Unfamiliar()
         for column in self.columns:
             if not isinstance(column, CategoricalColumn) or column.name not in examples.columns:
                 continue
             cells = _category_cells(examples.columns[column.name])
             known = {cell: column.place(cell) for cell in set(cells)}
-            odd = {cell: found for cell, found in known.items() if found[1] in ("unseen", "respelled")}
-            if not odd:
+            strange = {cell: found for cell, found in known.items() if found[1] in ("unseen", "respelled")}
+            if not strange:
                 continue
             for row, cell in enumerate(cells):
-                if cell in odd and cell is not None:
-                    place, how = odd[cell]
-                    if how == "unseen":
-                        unseen[row] = (*unseen.get(row, ()), (column.name, cell))
-                    else:
-                        respelled[column.name, cell, column.categories[place]] += 1
-        return CategoryRemarks(unseen, respelled)
+                if cell is None or cell not in strange:
+                    continue
+                place, how = strange[cell]
+                if how == "unseen":
+                    said = f"column '{column.name}': training has no '{shortened(cell)}'"
+                    odd[row] = (*odd.get(row, ()), said)
+                else:
+                    category = shortened(column.categories[place])
+                    taken[f"column '{column.name}': '{shortened(cell)}' is taken for '{category}'"] += 1
+        return Unfamiliar(odd, taken)
 
     def encode(self, examples: Examples) -> Source:
         """float32 [N, features]. Columns not known are ignored.
@@ -352,8 +354,8 @@ class TablePreprocessing:
         for name in SPLITS[1:]:
             split = bundle.split(name)
             if split is not None:
-                said = self.category_remarks(split.examples)
-                found += [Remark(note, warning=bool(said.unseen)) for note in said.notes(name)]
+                said = self.unfamiliar(split.examples)
+                found += [Remark(note, warning=bool(said.odd)) for note in said.notes(name)]
         return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
@@ -364,39 +366,6 @@ class TablePreprocessing:
     def from_json(cls, document: dict[str, Any]) -> TablePreprocessing:
         """The inverse of `to_json`; KeyError, TypeError or ValueError where it is damaged."""
         return cls(tuple(_column_from(entry) for entry in document["columns"]))
-
-
-@dataclass(frozen=True)
-class CategoryRemarks:
-    """What is to be said of the categories of some rows.
-
-    unseen: row -> (column, value) that training did not have; respelled: (column, as it is written, the
-    category it is taken for) -> rows.
-    """
-
-    unseen: Mapping[int, tuple[tuple[str, str], ...]]
-    respelled: Mapping[tuple[str, str, str], int]
-
-    def notes(self, where: str) -> list[str]:
-        """In sentences, a column each. where: 'test', 'new.csv'."""
-        notes = []
-        rows: dict[str, Counter[str]] = {}
-        for pairs in self.unseen.values():
-            for column, value in pairs:
-                rows.setdefault(column, Counter())[value] += 1
-        for column, values in rows.items():
-            listed = ", ".join(f"'{shortened(v)}' ({n:,})" for v, n in values.most_common(5))
-            more = f" and {len(values) - 5} more" if len(values) > 5 else ""
-            notes.append(f"{where}: column '{column}' has values that training does not: {listed}{more}")
-        taken: dict[str, list[str]] = {}
-        for (column, value, category), count in self.respelled.items():
-            text = f"'{shortened(value)}' as '{shortened(category)}' ({count:,})"
-            taken.setdefault(column, []).append(text)
-        notes += [
-            f"{where}: column '{column}': {', '.join(texts[:5])} taken, which differ in case or spacing alone"
-            for column, texts in taken.items()
-        ]
-        return notes
 
 
 def _column_json(column: NumericColumn | CategoricalColumn) -> dict[str, Any]:

@@ -31,6 +31,7 @@ import numpy as np
 from bmcli.data.bundle import Examples, Kind, Texts
 from bmcli.errors import DataError, IntegrityError
 from bmcli.files import scripts
+from bmcli.preprocessing.remark import Remark, Unfamiliar
 from bmcli.runs.layout import TOKENIZER
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from bmcli.config.schema import PreprocessingConfig, TextConfig
     from bmcli.data.bundle import DataBundle
-    from bmcli.preprocessing import Remark, Source
+    from bmcli.preprocessing import Source
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 PAD_ID, UNKNOWN_ID = 0, 1
@@ -233,6 +234,10 @@ class TextPreprocessing:
         from tokenizers import Tokenizer
 
         return Tokenizer.from_str(self.vocabulary)
+
+    def unfamiliar(self, examples: Examples) -> Unfamiliar:
+        """See Preprocessing; of texts all is seen in their tokens."""
+        return Unfamiliar()
 
     def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
         """See Preprocessing."""

@@ -362,3 +362,32 @@ def test_illegal_name(invoke: Callable) -> None:
     done = invoke("init", "digits_cnn", "--name", "../x")
     assert done.code == 2
     assert "--name" in done.err
+
+
+@pytest.mark.parametrize(
+    ("classes", "flips"),
+    [
+        (("cat", "dog"), True),
+        (("left", "right"), False),
+        (("turn-left", "straight"), False),
+        (("eye_L", "eye_R"), False),
+        (("R", "other"), True),
+        (("3", "7", "b"), False),
+        (("daisy", "bd"), True),
+    ],
+)
+def test_no_flip_where_mirror_images_are_of_another_class(
+    invoke: Callable, tmp_path: Path, classes: tuple[str, ...], flips: bool
+) -> None:
+    from PIL import Image
+
+    for split in ("", "train"):
+        root = tmp_path / f"p{split}"
+        for name in classes:
+            (root / split / name).mkdir(parents=True)
+            for i in range(60):
+                Image.new("L", (8, 8), i).save(root / split / name / f"{i}.png")
+        assert invoke("init", root.name).code == 0
+        assert [one.registry_name for one in load(tmp_path / f"{root.name}.yaml").data.augment] == [
+            "flip"
+        ] * flips

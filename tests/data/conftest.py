@@ -80,7 +80,7 @@ def broken_files(folder: Path) -> dict[str, str]:
         "header.jpg": (good[:20], "cannot|known"),
         "flipped.png": (png[:60] + b"\xff\xff\xff\xff" + png[64:], "decoded"),
         "huge.png": (huge_png(), "pixels"),
-        "drawing.tiff": (encoded(Image.new("L", (2, 2)), "TIFF"), "known format"),
+        "drawing.png": (encoded(Image.new("L", (2, 2)), "PPM"), "known format"),
     }
     for name, (data, _) in contents.items():
         (folder / name).write_bytes(data)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from bmcli.data.readers import images
-from bmcli.data.readers.images import MAX_PIXELS, decode
+from bmcli.data.readers.images import MAX_PIXELS, Manner, decode
 from bmcli.errors import DataError
 from tests.data.conftest import broken_files, encoded
 
@@ -135,7 +135,7 @@ def test_any_damaged_file_is_a_picture_or_is_named(
 
 def _by_pillow(data: bytes, size: tuple[int, int] | None, channels: int | None) -> np.ndarray:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(images, "_plain_jpeg", lambda data, size: None)
+        patch.setattr(images, "_plain_jpeg", lambda data, size, fit: None)
         return decode(data, size, channels)
 
 
@@ -179,3 +179,63 @@ def test_a_jpeg_reduced_on_the_way_is_not_shifted(side: int) -> None:
     whole = Image.open(io.BytesIO(data)).resize((64, 64), Image.Resampling.BILINEAR)
     difference = decode(data, (64, 64), 1)[..., 0].astype(int) - np.asarray(whole).astype(int)
     assert np.abs(difference).max() <= 2
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("shape", [(40, 40), (20, 60), (61, 20), (400, 90), (90, 401)])
+def test_crop_and_pad_keep_proportions(form: str, shape: tuple[int, int]) -> None:
+    """Against resizing the whole and then cutting, or putting black beside it."""
+    height, width = shape
+    y, x = np.mgrid[:height, :width]
+    wave = 127 + 60 * np.sin(y / 30) + 60 * np.cos(x / 30)
+    image = Image.fromarray(wave.round().astype(np.uint8))
+    data = encoded(image, form, **({"quality": 98} if form == "JPEG" else {}))
+    size = (16, 24)
+    cropped = decode(data, size, 1, Manner("crop"))[..., 0].astype(int)
+    scale = max(16 / height, 24 / width)
+    whole = image.resize((round(width * scale), round(height * scale)), Image.Resampling.BILINEAR)
+    left, top = (whole.width - 24) / 2, (whole.height - 16) / 2
+    expected = whole.transform(
+        (24, 16), Image.Transform.AFFINE, (1, 0, left, 0, 1, top), Image.Resampling.BILINEAR
+    )
+    assert np.abs(cropped - np.asarray(expected)).max() <= 8
+    padded = decode(data, size, 1, Manner("pad"))[..., 0].astype(int)
+    scale = min(16 / height, 24 / width)
+    inner = image.resize((round(width * scale), round(height * scale)), Image.Resampling.BILINEAR)
+    made = Image.new("L", (24, 16))
+    made.paste(inner, ((24 - inner.width) // 2, (16 - inner.height) // 2))
+    assert np.abs(padded - np.asarray(made)).max() <= 4
+    assert (padded[np.asarray(made) == 0] == 0).all()
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF"])
+def test_a_turned_picture_is_fitted_as_the_upright_one(fit: str, orientation: int, form: str) -> None:
+    y, x = np.mgrid[:31, :60]
+    image = Image.fromarray((3 * x + y).astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 100} if form == "JPEG" else {}
+    shown = ImageOps.exif_transpose(Image.open(io.BytesIO(encoded(image, form, exif=exif, **options))))
+    turned = decode(encoded(image, form, exif=exif, **options), (17, 24), 1, Manner(fit))
+    upright = decode(encoded(shown, "PNG", exif=Image.Exif()), (17, 24), 1, Manner(fit))
+    assert np.abs(turned.astype(int) - upright.astype(int)).max() <= 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.sampled_from(["squash", "crop", "pad"]),
+    st.sampled_from(["JPEG", "PNG"]),
+)
+def test_any_proportions_fit(own: tuple[int, int], size: tuple[int, int], fit: str, form: str) -> None:
+    array = decode(encoded(Image.new("L", own[::-1], 200), form), size, 3, Manner(fit))
+    assert array.shape == (*size, 3)
+    assert fit == "pad" or (np.abs(array.astype(int) - 200) <= 2).all(), "no black where none is put"
+
+
+def test_what_pillow_has_no_words_for_is_transparent_too() -> None:
+    clear = Image.new("LA", (2, 2), (0, 0)).convert("La")
+    assert images.eight_bits(clear).getpixel((0, 0)) in (255, (255, 255, 255))

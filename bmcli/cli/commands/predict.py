@@ -113,7 +113,7 @@ def predict(
     else:
         for _ in shown.all(pieces):
             pass
-    shown.say_respelled()
+    shown.say_taken()
     if shown.problems:
         error = inference.unreadable(shown.problems, shown.count + len(shown.problems))
         if session.json and output is None:  # stdout holds one object per input already
@@ -193,11 +193,11 @@ class _Shown:
             more = self.unfamiliar - MOST_WARNINGS
             self.session.warn(f"{more:,} more inputs do not look like the training data")
 
-    def say_respelled(self) -> None:
-        """Which categories were written otherwise than in training."""
-        from bmcli.preprocessing.table import CategoryRemarks
+    def say_taken(self) -> None:
+        """What was read as something that training has."""
+        from bmcli.preprocessing.remark import Unfamiliar
 
-        for note in CategoryRemarks({}, self.predictor.respelled).notes("inputs"):
+        for note in Unfamiliar(taken=self.predictor.taken).notes("inputs"):
             self.session.note(note)
 
     def _kept(self, predictions: list[Prediction]) -> list[Prediction]:

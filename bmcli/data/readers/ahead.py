@@ -16,15 +16,15 @@ AHEAD_BYTES = 256 * 2**20
 
 
 def decoded_ahead(
-    batches: Sequence[Sequence[str]], shape: tuple[int, int, int]
+    batches: Sequence[Sequence[str]], shape: tuple[int, int, int], manner: images.Manner = images.AS_IT_IS
 ) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
     """Of each batch of paths, in order: uint8 [n, height, width, channels], and i -> what is wrong with it,
-    whose picture is then anything. shape: height, width, channels."""
+    whose picture is then anything. shape: height, width, channels; manner: as `images.decode` takes it."""
     largest = max(map(len, batches), default=0)
     count = min(under_way(), max(2, AHEAD_BYTES // max(1, math.prod(shape) * largest)))
     # As many places as tasks under way: one is used again only when its pictures were taken away.
     room = lent((count, largest, *shape))
-    tasks = ((paths, shape, room, number % count) for number, paths in enumerate(batches))
+    tasks = ((paths, shape, manner, room, number % count) for number, paths in enumerate(batches))
     for number, (pictures, problems) in enumerate(in_order(_decode, tasks, count)):
         if pictures is None:
             assert room is not None
@@ -33,11 +33,15 @@ def decoded_ahead(
 
 
 def _decode(
-    paths: Sequence[str], shape: tuple[int, int, int], room: SharedArray | None, place: int
+    paths: Sequence[str],
+    shape: tuple[int, int, int],
+    manner: images.Manner,
+    room: SharedArray | None,
+    place: int,
 ) -> tuple[np.ndarray | None, dict[int, str]]:
     """What is wrong with each file, and the pictures, unless they could be written to their place."""
     everything = range(len(paths))
     if room is not None and (places := room.reached()) is not None:
-        return None, images.decode_each(places[place], paths, everything, everything)
+        return None, images.decode_each(places[place], paths, everything, everything, manner)
     pictures = np.empty((len(paths), *shape), np.uint8)
-    return pictures, images.decode_each(pictures, paths, everything, everything)
+    return pictures, images.decode_each(pictures, paths, everything, everything, manner)

@@ -1,8 +1,9 @@
 """Arrays in .npz files: pictures or tables of numbers, in one piece (x, y) or with splits (x_train, ...).
 
 Pictures are [N, height, width] or [N, height, width, channels] with 1 or 3 channels. Bytes are taken as they
-are; other numbers must lie between 0 and 255 (whole numbers) or, where none exceeds 1, between 0 and 1: those
-are scaled to 0 to 255 and rounded. Two axes, [N, features], are a table with columns '0', '1', ...
+are, and so are other numbers from 0 to 255; floats of which none exceeds 1 are scaled from 0 to 1, and
+rounded. Where numbers go beyond, those of all splits stay as they are, to be scaled by what training shows.
+Two axes, [N, features], are a table with columns '0', '1', ...
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,9 @@ SPLIT_NAMES = {"train": "train", "validation": "val", "test": "test"}
 BOMB_BYTES = 128 * 2**20
 BOMB_RATIO = 500
 """What unpacks to more than this, and to so many times its size, is a bomb: zeros shrink a thousandfold."""
+
+LITTLE = 16
+"""Floats with fractions up to this are not numbers of 0 to 255."""
 
 
 def open_npz(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
@@ -107,8 +111,12 @@ class Arrays:
     targets: np.ndarray
 
 
-def read(path: Path) -> dict[str, Arrays]:
-    """The splits of a .npz: 'train', and 'validation' and 'test' where it has them; x and y are 'train'."""
+def read(path: Path, *, unscaled: bool = False) -> dict[str, Arrays]:
+    """The splits of a .npz: 'train', and 'validation' and 'test' where it has them; x and y are 'train'.
+
+    unscaled: pictures that are not bytes stay numbers, be they within the range of bytes, for data
+    that goes with such as go beyond.
+    """
     arrays = open_npz(path)
     pairs = {}
     for split, short in SPLIT_NAMES.items():
@@ -124,10 +132,31 @@ def read(path: Path) -> dict[str, Arrays]:
             hint=f"it holds {', '.join(arrays) or 'nothing'}",
         )
     splits = {split: _pair(arrays[x], arrays[y], x, y, path) for split, (x, y) in pairs.items()}
+    found = {split: x for split, arrays in splits.items() if (x := _pictures(arrays)) is not None}
+    numbers = unscaled and any(x.dtype != np.uint8 for x in found.values())
+    beyond = numbers or any(map(_goes_beyond, found.values()))
+    for split, x in found.items():
+        splits[split] = replace(splits[split], examples=Images(arrays=_wide(x) if beyond else _bytes(x)))
     shapes = {_shape(arrays.examples) for arrays in splits.values()}
     if len(shapes) > 1:
         raise DataError(f"{path}: the splits differ in shape: {', '.join(map(str, sorted(shapes)))}")
     return splits
+
+
+def require_bytes(splits: dict[str, Arrays], path: Path) -> None:
+    """DataError where pictures go beyond bytes, and would go with others that do not."""
+    for arrays in splits.values():
+        x = _pictures(arrays)
+        if x is not None and x.dtype != np.uint8:
+            raise DataError(
+                f"{path}: its pictures run from {x.min()} to {x.max()}, the training pictures are bytes",
+                place=Place(str(path)),
+                hint="save both with the same scale, or set preprocessing.image.window",
+            )
+
+
+def _pictures(arrays: Arrays) -> np.ndarray | None:
+    return arrays.examples.arrays if isinstance(arrays.examples, Images) else None
 
 
 def _shape(examples: Images | Table) -> tuple[int, ...]:
@@ -160,23 +189,37 @@ def _pair(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str, path: Path) ->
             f"{path}: {x_name} {x.shape} are neither pictures [N, h, w] or [N, h, w, 1 or 3] "
             "nor rows [N, features]"
         )
-    return Arrays(Images(arrays=_bytes(x, x_name, path)), y)
+    _require_finite(x, x_name, path)
+    return Arrays(Images(arrays=np.ascontiguousarray(x)), y)
 
 
-def _bytes(x: np.ndarray, name: str, path: Path) -> np.ndarray:
-    if x.dtype == np.uint8:
-        return np.ascontiguousarray(x)
-    if not x.size:
-        return x.astype(np.uint8)
+def _require_finite(x: np.ndarray, name: str, path: Path) -> None:
+    if x.dtype.kind != "f" or not x.size or np.isfinite([x.min(), x.max()]).all():
+        return
+    odd = np.flatnonzero(~np.isfinite(x).all(axis=(1, 2, 3)))
+    listed = ", ".join(map(str, odd[:20])) + (", ..." if len(odd) > 20 else "")
+    raise DataError(f"{path}: {len(odd):,} pictures of {name} hold NaN or infinity: {listed}")
+
+
+def _goes_beyond(x: np.ndarray) -> bool:
+    """Whether its numbers are neither 0 to 255 nor 0 to 1."""
+    if x.dtype.kind == "b" or x.dtype == np.uint8 or not x.size:
+        return False
     low, high = x.min(), x.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
-        odd = np.flatnonzero(~np.isfinite(x.sum(axis=(1, 2, 3), dtype=np.float64)))
-        listed = ", ".join(map(str, odd[:20])) + (", ..." if len(odd) > 20 else "")
-        raise DataError(f"{path}: {len(odd):,} pictures of {name} hold NaN or infinity: {listed}")
-    if low < 0 or high > 255:
-        raise DataError(
-            f"{path}: {name} runs from {low} to {high}",
-            hint="pictures are bytes, or numbers from 0 to 255, or from 0 to 1",
-        )
-    scaled = x * 255.0 if x.dtype.kind == "b" or (x.dtype.kind == "f" and high <= 1) else x
+    # Floats a little beyond 1 are none of bytes: rounded, they would be nearly black.
+    little = x.dtype.kind == "f" and 1 < high <= LITTLE and bool((x != np.rint(x)).any())
+    return bool(low < 0 or high > 255 or little)
+
+
+def _wide(x: np.ndarray) -> np.ndarray:
+    """The numbers as they are, of a dtype that is not that of bytes."""
+    if x.dtype.kind == "b" or x.dtype == np.uint8:
+        return x.astype(np.uint16)
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def _bytes(x: np.ndarray) -> np.ndarray:
+    if x.dtype == np.uint8 or not x.size:
+        return x.astype(np.uint8, copy=False)
+    scaled = x * 255.0 if x.dtype.kind == "b" or (x.dtype.kind == "f" and x.max() <= 1) else x
     return np.rint(scaled).astype(np.uint8)

@@ -5,46 +5,42 @@ gives the same pixels (both are libjpeg-turbo) in a third of the time; whatever 
 
 What `decode` does, in this order:
 
-    1. refuses what is no JPEG, PNG, GIF (its first frame), BMP or WebP, by content and not by file name, and
-       what has more than MAX_PIXELS pixels or is larger than MAX_BYTES;
+    1. refuses what is not one of `formats.FORMATS` (of several frames or pages the first is taken), and what
+       has more than MAX_PIXELS pixels or is larger than MAX_BYTES;
     2. reduces a JPEG while decoding it, by 2, 4 or 8, to no less than one and a half times the wanted size;
-    3. scales 16-bit grey to 8 bits, lays transparent pictures on white, makes CMYK, palette and other colours
-       RGB;
+    3. scales images of more than 8 bits to 8 (see `depth`), lays transparent ones on white, makes CMYK,
+       palette and other colours RGB;
     4. makes it grey (ITU-R 601 luma) or RGB, as wanted;
-    5. resizes it, by bilinear interpolation with antialiasing, without keeping the aspect ratio;
+    5. resizes it, by bilinear interpolation with antialiasing: as a whole whatever its proportions, or the
+       largest part of its middle that has the wanted ones, or as a whole in its own, with black around;
     6. turns it as its EXIF orientation says.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import stat
-import struct
 import threading
-import warnings
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import simplejpeg
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from bmcli.cores import available_cores
+from bmcli.data.readers import depth
+from bmcli.data.readers.depth import Window
+from bmcli.data.readers.formats import FAILURES, LARGE_PIXELS, MAX_PIXELS, Unusable, by_pillow, reason
 from bmcli.errors import DataError, Place, Problem
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
-"""What may be opened. A phone's JPEG with previews in it (MPO) counts as JPEG: its first picture is taken."""
-MAX_PIXELS = 89_478_485
-"""Pillow's own limit (a quarter of a GiB at 3 bytes): beyond, a small file may fill the memory."""
+__all__ = ["FAILURES", "MAX_PIXELS", "Manner", "decode", "decode_into", "reason"]
+
 MAX_BYTES = 256 * 2**20
-LARGE_PIXELS = 16 * 2**20
-"""Pictures of more than this are decoded one after the other: each takes a dozen bytes a pixel meanwhile, and
-a small file may have MAX_PIXELS. JPEGs need not wait: they are large by rights, and reduced on the way."""
 _one_large = threading.Lock()
 
 DRAFT = 1.5
@@ -57,12 +53,30 @@ TURN = 32
 """Files that a thread decodes in one turn, at most: fewer would cost more to hand round, and the last of
 more would be waited for."""
 
-# Pillow warns of a large picture on the way to our own, stricter refusal.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+Fit: TypeAlias = Literal["squash", "crop", "pad"]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How images become arrays of a size, beside that size and colour.
+
+    fit: what becomes of other proportions than the wanted ones: squash distorts, crop takes the middle of
+    the image, pad puts black beside it. window: values that become 0 and 255, for images of more than 8 bits;
+    None: 0 and 65535.
+    """
+
+    fit: Fit = "squash"
+    window: Window | None = None
+
+
+AS_IT_IS = Manner()
 
 
 def decode(
-    source: str | bytes, size: tuple[int, int] | None = None, channels: Literal[1, 3] | None = None
+    source: str | bytes,
+    size: tuple[int, int] | None = None,
+    channels: Literal[1, 3] | None = None,
+    manner: Manner = AS_IT_IS,
 ) -> np.ndarray:
     """One picture as uint8 [height, width, channels].
 
@@ -72,23 +86,29 @@ def decode(
     Raises DataError where it is no usable picture; the message names the file.
     """
     name = source if isinstance(source, str) else "image"
+    data = b""
     try:
         data = read(source) if isinstance(source, str) else source
-        with opened(data, size) as image:
-            return as_array(image, size, channels)
+        with opened(data, size, manner.fit) as image:
+            return as_array(image, size, channels, manner)
     except FAILURES as error:
-        problem = Problem(reason(error), Place(name))
+        problem = Problem(reason(error, data), Place(name))
         raise DataError(f"{name}: {problem.message}", problems=(problem,)) from error
 
 
-def decode_into(pictures: np.ndarray, paths: Sequence[str], positions: np.ndarray) -> dict[int, str]:
-    """Decode the i-th of `paths` into `pictures[positions[i]]`, in threads where it pays.
+def decode_into(
+    pictures: np.ndarray,
+    paths: Sequence[str | bytes],
+    positions: np.ndarray,
+    manner: Manner = AS_IT_IS,
+) -> dict[int, str]:
+    """Decode the i-th of `paths` (or of bytes) into `pictures[positions[i]]`, in threads where it pays.
 
     pictures: uint8 [N, height, width, 1 or 3]. Returns i -> what is wrong with it.
     """
 
     def work(some: range) -> dict[int, str]:
-        return decode_each(pictures, paths, positions, some)
+        return decode_each(pictures, paths, positions, some, manner)
 
     if sum(map(_bytes, paths[:SOME])) < SMALL_BYTES * len(paths[:SOME]):
         return work(range(len(paths)))
@@ -99,7 +119,11 @@ def decode_into(pictures: np.ndarray, paths: Sequence[str], positions: np.ndarra
 
 
 def decode_each(
-    pictures: np.ndarray, paths: Sequence[str], positions: Sequence[int] | np.ndarray, some: range
+    pictures: np.ndarray,
+    paths: Sequence[str | bytes],
+    positions: Sequence[int] | np.ndarray,
+    some: range,
+    manner: Manner = AS_IT_IS,
 ) -> dict[int, str]:
     """`decode_into` for the paths at `some`, one after the other."""
     size, channels = pictures.shape[1:3], pictures.shape[3]
@@ -107,7 +131,7 @@ def decode_each(
     problems = {}
     for i in some:
         try:
-            pictures[positions[i]] = decode(paths[i], size, channels)
+            pictures[positions[i]] = decode(paths[i], size, channels, manner)
         except DataError as error:
             problems[i] = error.problems[0].message
     return problems
@@ -134,7 +158,9 @@ def pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads(), thread_name_prefix="bm-decode")
 
 
-def _bytes(path: str) -> int:
+def _bytes(path: str | bytes) -> int:
+    if isinstance(path, bytes):
+        return len(path)
     try:
         return os.stat(path).st_size  # noqa: PTH116 - called for every batch
     except OSError:
@@ -146,23 +172,6 @@ def threads() -> int:
     return min(32, available_cores())
 
 
-FAILURES = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    OverflowError,
-    ZeroDivisionError,
-    MemoryError,
-    NotImplementedError,
-    Image.DecompressionBombError,
-    struct.error,
-    zlib.error,
-)
-"""What Pillow's decoders raise for files that are damaged in one way or another."""
 _MODES = {1: "L", 3: "RGB"}
 _ORIENTATION = 0x0112
 _ON_ITS_SIDE = (5, 6, 7, 8)
@@ -182,22 +191,18 @@ _TURNS = {
 _HOW = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-class _Unusable(ValueError):
-    """A refusal of our own; its text is the reason."""
-
-
 def read(path: str) -> bytes:
     """The bytes of a regular file of no more than MAX_BYTES; one of FAILURES where there is none."""
     try:
         file = os.open(path, _HOW)
     except FileNotFoundError:
-        raise _Unusable("there is no such file") from None
+        raise Unusable("there is no such file") from None
     try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
-            raise _Unusable("not a regular file")
+            raise Unusable("not a regular file")
         if status.st_size > MAX_BYTES:
-            raise _Unusable(f"larger than {MAX_BYTES // 2**20} MiB")
+            raise Unusable(f"larger than {MAX_BYTES // 2**20} MiB")
         return _whole(file, status.st_size)
     finally:
         os.close(file)
@@ -214,7 +219,7 @@ def _whole(file: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _plain_jpeg(data: bytes, size: tuple[int, int] | None) -> Image.Image | None:
+def _plain_jpeg(data: bytes, size: tuple[int, int] | None, fit: Fit = "squash") -> Image.Image | None:
     """The picture of a JPEG that is sound, grey or YCbCr, says nothing of how it is to be turned, and is
     wanted whole (see DRAFT); else None.
     """
@@ -224,8 +229,10 @@ def _plain_jpeg(data: bytes, size: tuple[int, int] | None) -> Image.Image | None
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
         if colours not in ("Gray", "YCbCr") or width * height > LARGE_PIXELS:
             return None
-        if size is not None and min(width // int(DRAFT * size[1]), height // int(DRAFT * size[0])) >= 2:
-            return None
+        if size is not None:
+            least = _drafted((height, width), size, fit)
+            if min(width // least[0], height // least[1]) >= 2:
+                return None
         array = simplejpeg.decode_jpeg(data, "GRAY" if colours == "Gray" else "RGB")
     except ValueError:
         return None
@@ -233,24 +240,26 @@ def _plain_jpeg(data: bytes, size: tuple[int, int] | None) -> Image.Image | None
     return Image.frombytes("L" if colours == "Gray" else "RGB", (width, height), array)
 
 
+def _drafted(own: tuple[int, int], size: tuple[int, int], fit: Fit) -> tuple[int, int]:
+    """Width and height that a JPEG of its own (height, width) is not to be reduced below."""
+    height, width = _inner(own, size) if fit == "pad" else size
+    return int(DRAFT * width), int(DRAFT * height)
+
+
+def _inner(own: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the largest image of its own proportions within `size`."""
+    scale = min(size[0] / own[0], size[1] / own[1])
+    return max(1, round(own[0] * scale)), max(1, round(own[1] * scale))
+
+
 @contextmanager
-def opened(data: bytes, size: tuple[int, int] | None) -> Iterator[Image.Image]:
+def opened(data: bytes, size: tuple[int, int] | None, fit: Fit = "squash") -> Iterator[Image.Image]:
     """The picture in a file's bytes, to be decoded in this size (None: its own) while it is open.
 
     One of FAILURES where there is no usable one, on the way in or while it is decoded.
     """
-    with _plain_jpeg(data, size) or _by_pillow(data) as image, _room_for(image):
+    with _plain_jpeg(data, size, fit) or by_pillow(data) as image, _room_for(image):
         yield image
-
-
-def _by_pillow(data: bytes) -> Image.Image:
-    if not data:
-        raise _Unusable("the file is empty")
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise _Unusable(f"{width} × {height} pixels are too many (at most {MAX_PIXELS:,})")
-    return image
 
 
 def _room_for(image: Image.Image) -> AbstractContextManager[object]:
@@ -258,40 +267,70 @@ def _room_for(image: Image.Image) -> AbstractContextManager[object]:
     return _one_large if large else nullcontext()
 
 
-def as_array(image: Image.Image, size: tuple[int, int] | None, channels: Literal[1, 3] | None) -> np.ndarray:
+def as_array(
+    image: Image.Image,
+    size: tuple[int, int] | None,
+    channels: Literal[1, 3] | None,
+    manner: Manner = AS_IT_IS,
+) -> np.ndarray:
     """uint8 [height, width, channels] of an opened picture, as `decode` would give it."""
     mode = None if channels is None else _MODES[channels]
     if image.format is None:  # a plain JPEG: whole, of 8 bits and upright, so that nothing is left to ask
-        return _array(_fitted(image, mode or image.mode, size))
+        return _array(_padded(_fitted(image, mode or image.mode, size, manner.fit), size))
     mode = mode or _MODES[1 if is_grey(image) else 3]
     box = None
+    wanted = size
     if size is not None:
-        height, width = size[::-1] if on_its_side(image) else size
-        drafted = image.draft(image.mode, (int(DRAFT * width), int(DRAFT * height)))
+        if on_its_side(image):
+            wanted = size[::-1]
+        drafted = image.draft(image.mode, _drafted((image.height, image.width), wanted or size, manner.fit))
         # Halving 375 lines gives 188, of which the last is a half: `box` leaves that half out.
         box = drafted[1] if drafted else None
     image.load()
     orientation = _orientation(image)
-    if size is not None and orientation in _ON_ITS_SIDE:
-        size = size[::-1]
-    image = _fitted(eight_bits(image), mode, size, box)
-    if orientation in _TURNS:  # last, when there is least to turn
+    if size is not None:
+        wanted = size[::-1] if orientation in _ON_ITS_SIDE else size
+    image = _fitted(eight_bits(image, manner.window), mode, wanted, manner.fit, box)
+    if orientation in _TURNS:  # when there is least to turn
         image = image.transpose(_TURNS[orientation])
-    return _array(image)
+    return _array(_padded(image, size))  # last, or black would be a pixel more on the other side
 
 
 def _fitted(
     image: Image.Image,
     mode: str,
     size: tuple[int, int] | None,
+    fit: Fit,
     box: tuple[float, float, float, float] | None = None,
 ) -> Image.Image:
-    """A grey or RGB picture in that mode and size (height, width); box: the part of it that counts."""
+    """A grey or RGB picture in that mode and size (height, width); box: the part of it that counts.
+
+    Padded ones are still without what is put beside them.
+    """
     if image.mode != mode:
         image = image.convert(mode)
-    if size is not None and (image.height, image.width) != size:
-        image = image.resize(size[::-1], Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
-    return image
+    if size is None or (image.height, image.width) == size:
+        return image
+    left, top, right, bottom = box or (0.0, 0.0, float(image.width), float(image.height))
+    height, width = bottom - top, right - left
+    if fit == "pad":
+        size = _inner((height, width), size)  # type: ignore[arg-type]  # of floats too
+    elif fit == "crop":
+        scale = max(size[0] / height, size[1] / width)
+        # No less than nothing: rounding leaves a hair of either sign.
+        off_y, off_x = max(0.0, height - size[0] / scale) / 2, max(0.0, width - size[1] / scale) / 2
+        box = (left + off_x, top + off_y, right - off_x, bottom - off_y)
+    return image.resize(size[::-1], Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
+
+
+def _padded(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
+    """With black beside it, where it is smaller than `size`."""
+    if size is None or (image.height, image.width) == size:
+        return image
+    height, width = size
+    made = Image.new(image.mode, (width, height))
+    made.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
+    return made
 
 
 def _array(image: Image.Image) -> np.ndarray:
@@ -299,16 +338,30 @@ def _array(image: Image.Image) -> np.ndarray:
     return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, channels)
 
 
-def eight_bits(image: Image.Image) -> Image.Image:
-    """The opaque 8-bit picture, grey ('L') or 'RGB'."""
-    if image.mode.startswith("I"):
-        wide = np.clip(np.asarray(image).astype(np.int32), 0, 65535)
-        return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+def eight_bits(image: Image.Image, window: Window | None = None) -> Image.Image:
+    """The opaque 8-bit picture, grey ('L') or 'RGB'; window: as `Manner` has it."""
+    if depth.is_wide(image):
+        return Image.fromarray(depth.narrowed(depth.values(image), window))
+    if image.mode == "La":  # which is made transparent grey, and nothing else
+        image = image.convert("LA")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         clear = image if image.mode == "RGBA" else image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
     mode = "L" if image.mode in ("1", "L") else "RGB"
     return image if image.mode == mode else image.convert(mode)  # which would copy a photo for nothing
+
+
+def resized(array: np.ndarray, size: tuple[int, int], channels: Literal[1, 3], manner: Manner) -> np.ndarray:
+    """An array [h, w, 1 or 3] as `decode` would give the image: uint8 [*size, channels].
+
+    formats.Unusable where its values are beyond bytes and it cannot be told what they mean.
+    """
+    if array.dtype != np.uint8:
+        if manner.window is None:
+            raise Unusable(depth.NO_RANGE)
+        array = depth.narrowed(array, manner.window)
+    image = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+    return _array(_padded(_fitted(image, _MODES[channels], size, manner.fit), size))
 
 
 def on_its_side(image: Image.Image) -> bool:
@@ -318,6 +371,8 @@ def on_its_side(image: Image.Image) -> bool:
 
 def _orientation(image: Image.Image) -> int:
     """What EXIF or XMP says, else 1 (upright). Most files have neither, and looking takes time."""
+    if image.format in ("TIFF", "HEIF"):  # which Pillow and its plugin turn by themselves
+        return 1
     if not any(key in image.info for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")):
         return 1
     found = image.getexif().get(_ORIENTATION, 1)
@@ -329,19 +384,4 @@ def is_grey(image: Image.Image) -> bool:
     if image.mode == "P":
         palette = np.frombuffer(bytes(image.getpalette("RGB") or b""), np.uint8).reshape(-1, 3)
         return bool((palette == palette[:, :1]).all())
-    return image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
-
-
-def reason(error: BaseException) -> str:
-    """One of FAILURES in words."""
-    if isinstance(error, _Unusable):
-        return str(error)
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture in a known format (JPEG, PNG, GIF, BMP, WebP)"
-    if isinstance(error, Image.DecompressionBombError):
-        return f"too many pixels (at most {MAX_PIXELS:,})"
-    if isinstance(error, PermissionError):
-        return "may not be read (permission denied)"
-    if isinstance(error, MemoryError):
-        return "does not fit into memory"
-    return f"cannot be decoded: {error}" if str(error) else "cannot be decoded"
+    return image.mode in ("1", "L", "LA", "La") or depth.is_wide(image)

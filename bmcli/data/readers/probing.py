@@ -1,10 +1,12 @@
 """A look at a whole folder of pictures, before anything is trained on them.
 
 `probe` reads every file once and says which cannot be used, how large each picture is, whether it has
-colour, and which bytes it is made of. Where the pictures are wanted in a size and colour that can be
-foreseen, they are decoded so on the way, and as many as there is memory for are kept, with the sums that
-scaling them needs: so an experiment decodes those once and not twice. How one picture is decoded, `images`
-knows.
+colour, how many bits a value has, and which bytes it is made of. Where the pictures are wanted
+in a size and colour that can be foreseen, they are decoded so on the way, and as many as there is memory for
+are kept, with the sums that scaling them needs: so an experiment decodes those once and not twice. How one
+picture is decoded, `images` knows. What becomes of images of more than 8 bits depends on the values that the
+training images have: where there are such and no window is given, nothing is kept, and they are decoded once
+more when all are known.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from bmcli.data.bundle import Decoded
-from bmcli.data.readers import images
+from bmcli.data.bundle import Decoded, Depths
+from bmcli.data.readers import depth, images
 from bmcli.data.readers._processes import MANY, in_order
 from bmcli.data.readers._shared import SharedArray, lent
 from bmcli.data.readers._window import windowed
@@ -36,7 +38,7 @@ seldom trained on unreduced."""
 
 
 _Shape: TypeAlias = tuple[int, int, Literal[1, 3]]
-_Task: TypeAlias = tuple[Sequence[str], _Shape | None, np.ndarray, "SharedArray | None"]
+_Task: TypeAlias = tuple[Sequence[str], _Shape | None, images.Manner, np.ndarray, "SharedArray | None"]
 """What `_look_at` takes."""
 
 
@@ -46,11 +48,16 @@ class Probe:
 
     sizes: int32 [N, 2], height and width as shown (EXIF turned), 0 where unusable; grey: bool [N], whether
     the file holds no colour; digests: SHA-256 of the N files' bytes, 32 bytes each, b"" where unreadable;
-    problems: position -> what is wrong; decoded: the pictures, where they were decoded as wanted.
+    depths: see there; several: bool [N], whether a file holds more than its first page or frame; reduced:
+    bool [N], whether it has colour of more than 8 bits, of which only the upper 8 are read; problems:
+    position -> what is wrong; decoded: the pictures, where they were decoded as wanted.
     """
 
     sizes: np.ndarray
     grey: np.ndarray
+    depths: Depths
+    several: np.ndarray
+    reduced: np.ndarray
     digests: tuple[bytes, ...]
     problems: dict[int, str]
     decoded: Decoded | None = None
@@ -59,11 +66,13 @@ class Probe:
 @dataclass(frozen=True)
 class Wish:
     """How pictures will be wanted: size (height, width) and channels as in `images.decode`, but None for
-    what all of them have in common. cache_bytes: so many are kept."""
+    what all of them have in common. cache_bytes: so many are kept. manner: how, without a window where it
+    is to be what training shows."""
 
     size: tuple[int, int] | None = None
     channels: Literal[1, 3] | None = None
     cache_bytes: int = 0
+    manner: images.Manner = images.AS_IT_IS
 
 
 def probe(
@@ -79,10 +88,12 @@ def probe(
     many = len(paths) >= MANY
     decoded, room = None, None
     if wish is not None and shape is not None:
-        decoded, room = _with_room(len(paths), shape, wish.cache_bytes, shared=many)
+        decoded, room = _with_room(len(paths), shape, wish, shared=many)
     alike = wish is not None and wish.size is None
+    manner = images.AS_IT_IS if wish is None else wish.manner
     sizes = np.zeros((len(paths), 2), np.int32)
-    grey = np.zeros(len(paths), bool)
+    grey, several, reduced = np.zeros((3, len(paths)), bool)
+    depths = Depths(np.full(len(paths), 8), np.full((len(paths), 4), np.nan))
     digests: list[bytes] = []
     problems: dict[int, str] = {}
     step = max(1, min(CHUNK, CHUNK_BYTES // math.prod(shape))) if shape is not None else CHUNK
@@ -91,16 +102,19 @@ def probe(
         for start in range(0, len(paths), step):
             some = slice(start, start + step)
             rows = decoded.rows[some] if decoded is not None else np.zeros(0, np.int64)
-            yield paths[some], shape if decoded is not None else None, rows, room
+            yield paths[some], shape if decoded is not None else None, manner, rows, room
 
     for found in in_order(_look_at, tasks()) if many else _in_threads(tasks()):
         start, end = len(digests), len(digests) + len(found.digests)
         sizes[start:end], grey[start:end] = found.sizes, found.grey
+        depths.bits[start:end], depths.extents[start:end] = found.depths.bits, found.depths.extents
+        several[start:end], reduced[start:end] = found.several, found.reduced
         problems |= {start + i: what for i, what in found.problems.items()}
         digests += found.digests
         if decoded is not None:
             usable = [i for i in range(start, end) if i not in problems]
-            if alike and (sizes[usable] != decoded.size).any():
+            unscaled = manner.window is None and found.depths.wide.any()
+            if unscaled or (alike and (sizes[usable] != decoded.size).any()):
                 decoded = None
             elif found.sums is not None:
                 decoded.sums[usable] = found.sums
@@ -109,7 +123,7 @@ def probe(
                     decoded.pictures[rows[rows >= 0]] = found.pictures
         if progress is not None:
             progress(end, len(paths))
-    return Probe(sizes, grey, tuple(digests), problems, decoded)
+    return Probe(sizes, grey, depths, several, reduced, tuple(digests), problems, decoded)
 
 
 def _in_threads(tasks: Iterable[_Task]) -> Iterator[_Looks]:
@@ -155,20 +169,19 @@ def sums(pictures: np.ndarray) -> np.ndarray:
     return totals.astype(np.uint64).reshape(count, 2, width, channels).sum(axis=2)
 
 
-def _with_room(
-    count: int, shape: _Shape, cache_bytes: int, *, shared: bool
-) -> tuple[Decoded, SharedArray | None]:
+def _with_room(count: int, shape: _Shape, wish: Wish, *, shared: bool) -> tuple[Decoded, SharedArray | None]:
     """For `count` pictures, of which as many are kept as fit; and the same memory for other processes, where
     it is to be shared and can be. Memory that is not written to is not taken."""
-    kept = min(count, cache_bytes // math.prod(shape))
+    kept = min(count, wish.cache_bytes // math.prod(shape))
     room = lent((kept, *shape)) if shared else None
     pictures = np.empty((kept, *shape), np.uint8) if room is None else room.array
-    return Decoded(pictures, kept_rows(count, kept), np.zeros((count, 2, shape[2]), np.uint64)), room
+    totals = np.zeros((count, 2, shape[2]), np.uint64)
+    return Decoded(pictures, kept_rows(count, kept), totals, wish.manner.fit, wish.manner.window), room
 
 
 @dataclass(frozen=True)
 class _Looks:
-    """What n files hold: sizes, grey, digests and problems as in Probe.
+    """What n files hold: sizes to problems as in Probe.
 
     Of the usable ones, where pictures were wanted: sums uint64 [m, 2, channels] and, where they could not be
     written to their place, those pictures to be kept, uint8 [k, height, width, channels].
@@ -176,31 +189,48 @@ class _Looks:
 
     sizes: np.ndarray
     grey: np.ndarray
+    depths: Depths
+    several: np.ndarray
+    reduced: np.ndarray
     digests: list[bytes]
     problems: dict[int, str]
     sums: np.ndarray | None = None
     pictures: np.ndarray | None = None
 
 
+_NO_EXTENT = (math.nan,) * 4
+
+
 @dataclass
 class _Look:
     size: tuple[int, int] = (0, 0)
     grey: bool = False
+    bits: int = 8
+    extent: tuple[float, float, float, float] = _NO_EXTENT
+    several: bool = False
+    reduced: bool = False
     digest: bytes = b""
     problem: str | None = None
     picture: np.ndarray | None = None
 
 
 def _look_at(
-    paths: Sequence[str], wanted: _Shape | None, rows: np.ndarray, room: SharedArray | None
+    paths: Sequence[str],
+    wanted: _Shape | None,
+    manner: images.Manner,
+    rows: np.ndarray,
+    room: SharedArray | None,
 ) -> _Looks:
-    """wanted: (height, width, channels) to decode as, if at all; rows: int64 [n], where each is kept, -1 for
-    nowhere; room: where to, if it can be written there from here."""
-    looks = [_look(path, wanted) for path in paths]
+    """wanted: (height, width, channels) to decode as, if at all, and manner: how; rows: int64 [n], where each
+    is kept, -1 for nowhere; room: where to, if it can be written there from here."""
+    looks = [_look(path, wanted, manner) for path in paths]
     there = [look.picture for look in looks if look.picture is not None]
     found = _Looks(
         np.array([look.size for look in looks], np.int32),
         np.array([look.grey for look in looks]),
+        Depths(np.array([look.bits for look in looks]), np.array([look.extent for look in looks])),
+        np.array([look.several for look in looks]),
+        np.array([look.reduced for look in looks]),
         [look.digest for look in looks],
         {i: look.problem for i, look in enumerate(looks) if look.problem is not None},
     )
@@ -216,25 +246,43 @@ def _look_at(
     return found
 
 
-def _look(path: str, wanted: _Shape | None = None) -> _Look:
+def depths_of(paths: Sequence[str | bytes]) -> Depths:
+    """Of files that nobody has looked at; those that cannot be read count as of 8 bits."""
+    found = list(images.pool().map(depth.glance, paths))
+    extents = np.full((len(paths), 4), np.nan)
+    wide = [i for i, (_, wide) in enumerate(found) if wide]
+    for i, look in zip(wide, images.pool().map(_look, [paths[i] for i in wide]), strict=True):
+        extents[i] = look.extent
+    return Depths(np.array([bits for bits, _ in found], np.int64), extents)
+
+
+def _look(path: str | bytes, wanted: _Shape | None = None, manner: images.Manner = images.AS_IT_IS) -> _Look:
     """What the file holds; where `wanted` says how, decoded."""
     try:
-        data = images.read(path)
+        data = images.read(path) if isinstance(path, str) else path
     except images.FAILURES as error:
         return _Look(problem=images.reason(error))
     digest = hashlib.sha256(data).digest()
-    picture = None
+    found = _Look(digest=digest)
     try:
-        with images.opened(data, wanted[:2] if wanted else (1, 1)) as image:
+        with images.opened(data, wanted[:2] if wanted else (1, 1), manner.fit) as image:
             width, height = image.size
-            grey = images.is_grey(image)
-            if wanted is not None:
-                picture = images.as_array(image, wanted[:2], wanted[2])
-            else:
+            found.grey = images.is_grey(image)
+            found.several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
+            found.bits = depth.bits(image)
+            wide = depth.is_wide(image)
+            found.reduced = found.bits > 8 and not wide
+            if wide:
+                image.load()
+                found.extent = depth.extent(depth.values(image))
+            if wanted is not None and not (wide and manner.window is None):
+                found.picture = images.as_array(image, wanted[:2], wanted[2], manner)
+            elif not wide:
                 image.draft(image.mode, (1, 1))
                 image.load()
             if images.on_its_side(image):
                 width, height = height, width
     except images.FAILURES as error:
-        return _Look(digest=digest, problem=images.reason(error))
-    return _Look((height, width), grey, digest, picture=picture)
+        return _Look(digest=digest, problem=images.reason(error, data))
+    found.size = (height, width)
+    return found
