@@ -99,11 +99,8 @@ def train(
         _smoke(session, loaded, device)
         return
     with _timed(profile) as watch:
-        if auto_resume and (unfinished := _unfinished(session, loaded)) is not None:
-            session.note(f"going on with {unfinished.id}")
-            run = _resume(session, str(unfinished.path), device, trust_code=True, force=force)
-        else:
-            run = _train(session, loaded, tag or (), device)
+        continued = _continued(session, loaded, device, force) if auto_resume else None
+        run = continued or _train(session, loaded, tag or (), device)
     _answer(session, run, watch)
 
 
@@ -135,16 +132,30 @@ def _resume(session: Session, reference: str, device: str, trust_code: bool, for
     run = session.store.find(reference, purpose="resume")
     trust_code = trust_code or ask_to_run_code_of(session, run)
     with TrainingDisplay(session) as display:
-        return pipeline.resume(run, device=device, display=display, trust_code=trust_code, force=force)
+        return pipeline.resume(
+            run, device=device, display=display, alone=True, trust_code=trust_code, force=force
+        )
 
 
-def _unfinished(session: Session, config: ExperimentConfig) -> Run | None:
-    """The newest run that stopped early and was made from the same resolved config."""
-    from bmcli.resume import made_from
+def _continued(session: Session, config: ExperimentConfig, device: str, force: bool) -> Run | None:
+    """The newest unfinished run of the same resolved config, brought to its end; None where there is none.
 
-    for run in session.store.named(config.name):
-        if run.status in ("interrupted", "failed") and made_from(run, config):
-            return run
+    A scheduler repeats the same line for ever: a damaged run is left to people, and the next one taken.
+    """
+    from bmcli.errors import IntegrityError
+    from bmcli.resume import has_checkpoint, unfinished
+
+    for run in unfinished(session.store, config):
+        if has_checkpoint(run):
+            session.note(f"going on with {run.id}")
+        before = run.record.resumed
+        try:
+            # Its code is the config's, byte for byte.
+            return _resume(session, str(run.path), device, trust_code=True, force=force)
+        except IntegrityError as error:
+            if run.reload().record.resumed != before:  # it was gone on with
+                raise
+            session.warn(f"{error.message}; {run.id} is left as it is")
     return None
 
 
