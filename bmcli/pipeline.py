@@ -1,5 +1,6 @@
 """One experiment from its config to a finished run directory, and the way back into an unfinished one.
 
+    begin     all that comes before the first step
     train     a new run: build, train, finish
     resume    an interrupted one: the same, from its last checkpoint, or from the first step without one
     finish    best weights -> model files, evaluation, plots; the run is sealed
@@ -57,6 +58,49 @@ from bmcli.settling import settling
 from bmcli.solving import solve
 
 
+@dataclass(frozen=True)
+class Begun:
+    """An experiment with its trainer at step 0. known: what a run's record says of it before that step;
+    less_memory: what to try where the memory does not suffice."""
+
+    experiment: Experiment
+    trainer: Trainer
+    known: dict[str, Any]
+    less_memory: str
+
+
+def begin(
+    config: ExperimentConfig,
+    store: RunStore,
+    *,
+    device: str = "auto",
+    alone: bool = False,
+    smoke: bool = False,
+    display: Display | None = None,
+    begun_with: dict[str, Any] | None = None,
+) -> Begun:
+    """Everything before the first step, and nothing written: what `train` refuses at once is refused here.
+
+    begun_with: `RunRecord.init_from` of a run that is begun again. The others as `train` takes them.
+    """
+    display = display or Silent()
+    require(config.trackers)
+    other = _other_run(config, store, begun_with)
+    files = _preprocessing_files(other) if other is not None else None
+    model: Any = config.model
+    threads = suiting(model, config.training) if alone else None
+    experiment = prepare(config, device=device, threads=threads, files=files, smoke=smoke, display=display)
+    network, complete = build(experiment)
+    initialise(experiment, network)
+    if other is not None:
+        initialise_from(experiment, network, other, display)
+    trainer = make_trainer(experiment, network, complete)
+    known = _known(experiment, network)
+    if other is not None:
+        known["init_from"] = {"run": other.id, "uuid": other.record.uuid}
+    return Begun(experiment, trainer, known, _foresee_memory(experiment, network, display))
+
+
 def train(
     config: ExperimentConfig,
     store: RunStore,
@@ -80,8 +124,7 @@ def train(
         config = config.model_copy(update={"trackers": []})
     if smoke:
         config = smoke_config(config)
-    other = _other_run(config, store)
-    begun = _begin(config, other, device=device, alone=alone, smoke=smoke, display=display)
+    begun = begin(config, store, device=device, alone=alone, smoke=smoke, display=display)
     if shorten is not None:
         experiment, trainer = shorten(begun.experiment, begun.trainer)
         begun = replace(begun, experiment=experiment, trainer=trainer)
@@ -193,8 +236,8 @@ def _begin_again(
     """Train a claimed run from its first step: nothing is left of it that could be gone on with."""
     display.note(f"{run.id} was stopped before its first checkpoint: it begins again")
     # A name meant a run of the folder that this one was made in.
-    other = _other_run(config, RunStore(run.path.parent), run.record.init_from)
-    begun = _begin(config, other, device=device, alone=alone, display=display)
+    store, begun_with = RunStore(run.path.parent), run.record.init_from
+    begun = begin(config, store, device=device, alone=alone, display=display, begun_with=begun_with)
     known = {**started_by(), **begun.known}
     if changed_code:
         known["notes"] = (*known["notes"], f"begun again with other code: {'; '.join(changed_code)}")
@@ -326,42 +369,6 @@ def finish(
 
 
 # === parts =================================================================================================
-
-
-@dataclass(frozen=True)
-class _Begun:
-    """An experiment with its trainer at step 0. known: what a run's record says of it before that step;
-    less_memory: what to try where the memory does not suffice."""
-
-    experiment: Experiment
-    trainer: Trainer
-    known: dict[str, Any]
-    less_memory: str
-
-
-def _begin(
-    config: ExperimentConfig,
-    other: Run | None,
-    *,
-    device: str,
-    alone: bool,
-    smoke: bool = False,
-    display: Display,
-) -> _Begun:
-    """Everything before the first step. other: the run of `init_from`."""
-    files = _preprocessing_files(other) if other is not None else None
-    model: Any = config.model
-    threads = suiting(model, config.training) if alone else None
-    experiment = prepare(config, device=device, threads=threads, files=files, smoke=smoke, display=display)
-    network, complete = build(experiment)
-    initialise(experiment, network)
-    if other is not None:
-        initialise_from(experiment, network, other, display)
-    trainer = make_trainer(experiment, network, complete)
-    known = _known(experiment, network)
-    if other is not None:
-        known["init_from"] = {"run": other.id, "uuid": other.record.uuid}
-    return _Begun(experiment, trainer, known, _foresee_memory(experiment, network, display))
 
 
 def _foresee_memory(experiment: Experiment, network: keras.Model, display: Display) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,15 +49,27 @@ def check_beginnable(run: Run) -> None:
 
 def init_from(run: Run) -> str:
     """The line of a config that starts from the run's weights, wherever that config lies."""
-    reference = reference_to(run)
-    return f"init_from: {reference if reference == run.id else json.dumps(str(run.path.resolve()))}"
+    return f"init_from: {json.dumps(found) if os.sep in (found := _anywhere(run)) else found}"
 
 
 def as_a_new_run(run: Run) -> str:
     """A hint: the command that trains the run's config again, as a new run."""
+    return f"{_with_its_config(run)} trains it again, as a new run"
+
+
+def new_run_from(run: Run) -> str:
+    """The command that trains a new run from this one's weights, with its config."""
+    return f"{_with_its_config(run)} init_from={shlex.quote(_anywhere(run))}"
+
+
+def _anywhere(run: Run) -> str:
+    """A reference that holds in any config: the id, or an absolute path where that would not find it."""
+    return run.id if reference_to(run) == run.id else str(run.path.resolve())
+
+
+def _with_its_config(run: Run) -> str:
     config = shlex.quote(str(run.path / layout.CONFIG))
-    trust = " --trust-code" if (run.path / layout.CODE).is_dir() else ""
-    return f"bm train {config}{trust} trains it again, as a new run"
+    return f"bm train {config}{' --trust-code' if (run.path / layout.CODE).is_dir() else ''}"
 
 
 def unfinished(store: RunStore, config: ExperimentConfig) -> list[Run]:

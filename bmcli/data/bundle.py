@@ -158,7 +158,8 @@ class Parts:
     train: the training split where the data has splits, else all examples. validation, test: as the data
         brings them. groups: what keeps examples of `train` together, one text each. classes: in index order;
         targets already count by them. splits_from, notes: as in DataBundle. problems: unusable files or rows
-        (`unit`), already left out here; whether that ends it is decided once all are known.
+        (`unit`), already left out here; whether that ends it is decided once all are known. text_column: as
+        in DataBundle.
     """
 
     kind: Kind
@@ -173,6 +174,7 @@ class Parts:
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     unit: str = "file"
+    text_column: str | None = None
 
     def split(self, name: SplitName) -> Split | None:
         """The split of that name, or None where there is none."""
@@ -195,7 +197,7 @@ class DataBundle:
     splits_from: how each split came about, for the run's record: 'official', 'folder test/', 'cut 0.1,
         stratified, seed 0', 'file test.csv'.
     notes: things worth a line on screen and in the run ('3 unusable files left out', 'not the official
-        release: ...').
+        release: ...'). text_column: of a table, the one that holds the texts.
     """
 
     kind: Kind
@@ -209,6 +211,7 @@ class DataBundle:
     splits_from: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    text_column: str | None = None
 
     def split(self, name: SplitName) -> Split | None:
         """The split of that name, or None where there is none."""

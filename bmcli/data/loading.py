@@ -71,6 +71,7 @@ def load(
         splits_from={**parts.splits_from, **made},
         notes=parts.notes + notes,
         skipped=skipped,
+        text_column=parts.text_column,
     )
 
 

@@ -73,13 +73,15 @@ class Raw:
 
 @dataclass(frozen=True)
 class Found:
-    """What a reader brings: splits by name, unusable files or rows ('file', 'row'), things to say."""
+    """What a reader brings: splits by name, unusable files or rows ('file', 'row'), things to say, and the
+    column of the texts."""
 
     splits: dict[str, Raw]
     problems: list[Problem]
     unit: str
     target_name: str = "target"
     notes: tuple[str, ...] = ()
+    text_column: str | None = None
 
 
 def read(config: DataConfig) -> Parts:
@@ -157,6 +159,7 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
         notes=notes,
         problems=tuple(problems),
         unit=found.unit,
+        text_column=found.text_column,
     )
 
 
@@ -327,7 +330,7 @@ def _read_table(
     raw = Raw(roles.kind, examples, truth, frame.ids(), "", groups, frame, every_row, beside)
     raw = raw.take(np.flatnonzero(good))
     name = roles.targets[0] if len(roles.targets) == 1 else "target"
-    return Found({"train": raw}, [*frame.problems, *problems], "row", name, roles.notes)
+    return Found({"train": raw}, [*frame.problems, *problems], "row", name, roles.notes, roles.text)
 
 
 def _use(values: np.ndarray) -> columns.Use:

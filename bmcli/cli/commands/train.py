@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bmcli.config.schema import ExperimentConfig
+    from bmcli.errors import UsageError
     from bmcli.runs.run import Run
     from bmcli.stopwatch import Stopwatch
 
@@ -74,6 +75,9 @@ def train(
     if force and resume is None and not auto_resume:
         raise UsageError("--force belongs to --resume or --auto-resume")
     if resume is not None:
+        changes = [text for text in (config, *(overrides or ())) if text and "=" in text]
+        if changes:
+            raise _changed(session, resume, changes)
         given = [("CONFIG", config), ("--name", name), ("--tag", tag), ("--smoke", smoke)]
         if odd := [what for what, value in given if value]:
             raise UsageError(f"--resume goes on with a run as it is; leave out {', '.join(odd)}")
@@ -102,6 +106,22 @@ def train(
         continued = _continued(session, loaded, device, force) if auto_resume else None
         run = continued or _train(session, loaded, tag or (), device)
     _answer(session, run, watch)
+
+
+def _changed(session: Session, reference: str, changes: Sequence[str]) -> UsageError:
+    """A run that is resumed stays as it is: the command that trains on from it with these changes."""
+    import shlex
+
+    from bmcli.errors import UsageError
+    from bmcli.resume import new_run_from
+    from bmcli.runs import layout
+
+    run = session.store.find(reference, purpose="resume")
+    written = " ".join(map(shlex.quote, changes))
+    hint = f"leave {written} out"
+    if run.exists(layout.BEST) and run.exists(layout.CONFIG):
+        hint = f"{new_run_from(run)} {written} trains on from its weights, as a new run"
+    return UsageError(f"--resume goes on with {run.id} as it is; {written} would change it", hint=hint)
 
 
 @contextmanager
