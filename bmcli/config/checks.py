@@ -233,6 +233,9 @@ def _for_model(config: ExperimentConfig, facts: Facts) -> str:
     fitting = f"model: {_MODELS[facts.kind]}"
     if facts.text is not None and config.data.text is None:
         return f"write data.text: {facts.text} and {fitting}, say; {named}"
+    if facts.kind == "table" and not facts.read and config.data.path is not None and config.data.kind is None:
+        fitting += " for numbers and categories, or data.text: COLUMN and model: transformer for texts"
+        return f"write {fitting}; {named}"
     return f"write {fitting}, say; {named}"
 
 

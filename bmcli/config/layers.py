@@ -21,11 +21,11 @@ from bmcli.config.problems import COMMAND_LINE, config_error
 from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
 from bmcli.config.yaml import Node
 from bmcli.errors import ConfigError, Place, Problem, did_you_mean
-from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES, TEXT_SUFFIXES
+from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
 from bmcli.runs.layout import CONFIG, RECORD
 
 _MAX_FILES = 50
-_DATA_SUFFIXES = {*TABLE_SUFFIXES, *IMAGE_SUFFIXES, *TEXT_SUFFIXES, ".npz"}
+_DATA_SUFFIXES = {*TABLE_SUFFIXES, *IMAGE_SUFFIXES, ".npz"}
 
 ABOUT_THE_SOURCE = {
     *("kind", "task", "text", "target", "features", "delimiter", "label_delimiter", "header", "group"),
@@ -128,9 +128,11 @@ def _no_config(path: Path, text: str) -> Problem:
     folder = os.path.dirname(text.rstrip("/"))  # noqa: PTH120
     if is_folder and (path / RECORD).is_file() and (path / CONFIG).is_file():
         run = text.rstrip("/")
-        hint = f"did you mean {run}/{CONFIG}? bm train --resume {run}/ goes on with that run"
+        hint = f"did you mean {run}/{CONFIG}, or --resume {run}/ to go on with that run?"
     elif beside := _beside(path):
         hint = f"did you mean {os.path.join(folder, beside)}?"  # noqa: PTH118
+    elif path.suffix.lower() in IMAGE_SUFFIXES and not is_folder:
+        hint = f"bm init {shlex.quote(folder or '.')} drafts a config for a folder of pictures"
     elif exists:
         hint = f"bm init {shlex.quote(text)} drafts a config for it"
     else:
