@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bmcli import backend
+from bmcli.config.problems import config_error
 from bmcli.cores import available_cores
 from bmcli.errors import (
     ConfigError,
@@ -115,7 +116,7 @@ def prepare(
             remarks = fitted.remarks(bundle, config.preprocessing)
     for remark in remarks:
         (display.warn if remark.warning else display.note)(remark.text)
-    _check_model(config, spec)
+    _check_config(config, bundle, spec, display)
 
     from bmcli.training import device as devices
     from bmcli.training import precision
@@ -129,20 +130,26 @@ def prepare(
     return Experiment(config, bundle, fitted, spec, gpu, chosen, notes)
 
 
-def _check_model(config: ExperimentConfig, spec: DataSpec) -> None:
+def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, display: Display) -> None:
     """What is known only with the data at hand; the rest `config` has checked."""
-    model: Any = config.model
-    problems = []
-    if model.kinds and spec.kind not in model.kinds:
-        problems.append(
-            f"model.name: '{model.registry_name}' takes {' or '.join(model.kinds)}, not {spec.kind}"
-        )
-    if spec.task not in model.tasks:
-        problems.append(f"model.name: '{model.registry_name}' does not do {spec.task}")
-    for path, message in [*model.check_task(spec.task), *model.check_input(spec.input_shape)]:
-        problems.append(f"model.{'.'.join(map(str, path))}: {message}")
-    if problems:
-        raise ConfigError(problems[0], problems=[Problem(p) for p in problems])
+    from bmcli.config import checks
+    from bmcli.config.guess import Facts
+
+    facts = Facts(
+        kind=spec.kind,
+        task=spec.task,
+        classes=spec.classes,
+        read=True,
+        input_shape=tuple(spec.input_shape),
+        text=bundle.text_column,
+    )
+    if found := checks.against(config, facts):
+        problems = [Problem(f"{'.'.join(map(str, one.path))}: {one.message}", hint=one.hint) for one in found]
+        raise config_error(problems)
+    weights = config.training.class_weights
+    if isinstance(weights, dict) and (others := [name for name in spec.classes if name not in weights]):
+        listed = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
+        display.note(f"training.class_weights: classes that are not named weigh 1: {listed}")
 
 
 @phase("building the model")

@@ -1,7 +1,8 @@
 """One experiment from its config to a finished run directory, and the way back into an unfinished one.
 
+    begin     all that comes before the first step
     train     a new run: build, train, finish
-    resume    an interrupted one: the same, from its last checkpoint
+    resume    an interrupted one: the same, from its last checkpoint, or from the first step without one
     finish    best weights -> model files, evaluation, plots; the run is sealed
 
 Everything that happens is told to a `Display`; this module prints nothing.
@@ -10,8 +11,11 @@ Everything that happens is told to a `Display`; this module prints nothing.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +25,7 @@ from bmcli.errors import (
     UsageError,
 )
 from bmcli.runs import environment, layout
-from bmcli.runs.store import reference_to
+from bmcli.runs.store import RunStore, reference_to, started_by
 from bmcli.stopwatch import phase
 from bmcli.training.events import EpochDone, StepsDone, TrainingDone
 from bmcli.training.threads import given, suiting
@@ -34,7 +38,6 @@ if TYPE_CHECKING:
     from bmcli.data.bundle import DataBundle, Split
     from bmcli.evaluation.evaluate import Evaluation
     from bmcli.runs.run import Run
-    from bmcli.runs.store import RunStore
     from bmcli.training.interrupt import StopRequest
     from bmcli.training.trainer import Trainer
 from bmcli import resume as going_on
@@ -53,6 +56,49 @@ from bmcli.experiment import (
 )
 from bmcli.settling import settling
 from bmcli.solving import solve
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An experiment with its trainer at step 0. known: what a run's record says of it before that step;
+    less_memory: what to try where the memory does not suffice."""
+
+    experiment: Experiment
+    trainer: Trainer
+    known: dict[str, Any]
+    less_memory: str
+
+
+def begin(
+    config: ExperimentConfig,
+    store: RunStore,
+    *,
+    device: str = "auto",
+    alone: bool = False,
+    smoke: bool = False,
+    display: Display | None = None,
+    begun_with: dict[str, Any] | None = None,
+) -> Begun:
+    """Everything before the first step, and nothing written: what `train` refuses at once is refused here.
+
+    begun_with: `RunRecord.init_from` of a run that is begun again. The others as `train` takes them.
+    """
+    display = display or Silent()
+    require(config.trackers)
+    other = _other_run(config, store, begun_with)
+    files = _preprocessing_files(other) if other is not None else None
+    model: Any = config.model
+    threads = suiting(model, config.training) if alone else None
+    experiment = prepare(config, device=device, threads=threads, files=files, smoke=smoke, display=display)
+    network, complete = build(experiment)
+    initialise(experiment, network)
+    if other is not None:
+        initialise_from(experiment, network, other, display)
+    trainer = make_trainer(experiment, network, complete)
+    known = _known(experiment, network)
+    if other is not None:
+        known["init_from"] = {"run": other.id, "uuid": other.record.uuid}
+    return Begun(experiment, trainer, known, _foresee_memory(experiment, network, display))
 
 
 def train(
@@ -78,23 +124,14 @@ def train(
         config = config.model_copy(update={"trackers": []})
     if smoke:
         config = smoke_config(config)
-    other = _other_run(config, store)
-    files = _preprocessing_files(other) if other is not None else None
-    model: Any = config.model
-    threads = suiting(model, config.training) if alone else None
-    experiment = prepare(config, device=device, threads=threads, files=files, smoke=smoke, display=display)
-    network, complete = build(experiment)
-    initialise(experiment, network)
-    if other is not None:
-        initialise_from(experiment, network, other, display)
-    trainer = make_trainer(experiment, network, complete)
-    less = _foresee_memory(experiment, network, display)
+    begun = begin(config, store, device=device, alone=alone, smoke=smoke, display=display)
     if shorten is not None:
-        experiment, trainer = shorten(experiment, trainer)
-    run = store.create(config.name, tags, **_known(experiment, network))
-    with settling(run, less):
-        _keep_inputs(run, experiment)
-        _train_and_finish(run, experiment, trainer, display, started)
+        experiment, trainer = shorten(begun.experiment, begun.trainer)
+        begun = replace(begun, experiment=experiment, trainer=trainer)
+    run = store.create(config.name, tags, _made_from(config), **begun.known)
+    with settling(run, begun.less_memory):
+        _keep_preprocessing(run, begun.experiment)
+        _train_and_finish(run, begun.experiment, begun.trainer, display, started)
     return run
 
 
@@ -103,30 +140,40 @@ def resume(
     *,
     device: str = "auto",
     display: Display | None = None,
+    alone: bool = False,
     trust_code: bool = False,
     force: bool = False,
 ) -> Run:
     """Go on with an interrupted run, bit for bit as if it had never stopped.
 
-    UsageError where it is complete, is being trained, has nothing to go on from, or where data, code,
-    versions or device are not what they were; the run is then left as it was. force: go on all the same; the
-    run's record then says `exact: false`. trust_code: run the Python files kept in the run directory.
+    One that was stopped before its first checkpoint begins again, in its own directory, as it would today.
+    UsageError where it is complete, is being trained, or where data, code, versions or device are not what
+    they were, IntegrityError where its checkpoints are damaged; the run is then left as it was. force: go on
+    all the same; the run's record then says `exact: false`. trust_code: run the Python files kept in the run
+    directory. alone: as `train` takes it.
     """
     started = time.perf_counter()
     display = display or Silent()
     going_on.check_resumable(run)
     with run.claimed():
+        going_on.check_resumable(run)  # another process may just have been done with it
+        again = not going_on.has_checkpoint(run)
+        if again:
+            going_on.check_beginnable(run)
         changed = going_on.changed_code(run)
         if changed and not force:
             raise going_on.refuse(run, changed)
         config = config_of(run, trust_code=trust_code)
         require(config.trackers)
+        if again:
+            _begin_again(run, config, changed, device=device, alone=alone, display=display, started=started)
+            return run
         changed += going_on.changed_versions(run)
         threads = going_on.threads_of(run)
         files = _preprocessing_files(run)
         experiment = prepare(config, device=device, threads=threads, files=files, display=display)
         if experiment.spec.classes != run.record.classes:
-            raise DataError(f"the data of {run.id} has other classes now", hint="train it anew")
+            raise DataError(f"the data of {run.id} has other classes now", hint=going_on.as_a_new_run(run))
         changed += going_on.changed_experiment(run, experiment)
         if changed and not force:
             raise going_on.refuse(run, changed)
@@ -157,9 +204,7 @@ def _note_changes(run: Run, experiment: Experiment, changed: list[str], display:
         return
     told = "; ".join(changed)
     display.warn(f"going on, but not exactly: {told}")
-    for name in run.files():
-        if name.startswith(f"{layout.CODE}/"):
-            run.write_bytes(name, (run.path / name).read_bytes())
+    _vouch_for_code(run)
     run.update(
         exact=False,
         notes=(*run.record.notes, f"resumed on {run.record.resumed[-1]}, not exactly: {told}"),
@@ -169,6 +214,39 @@ def _note_changes(run: Run, experiment: Experiment, changed: list[str], display:
         hardware=environment.hardware(gpu_names() if experiment.gpu else (), threads=given()),
         environment=environment.variables(),
     )
+
+
+def _vouch_for_code(run: Run) -> None:
+    """From now on the Python files are what they are."""
+    for name in run.files():
+        if name.startswith(f"{layout.CODE}/"):
+            run.write_bytes(name, (run.path / name).read_bytes())
+
+
+def _begin_again(
+    run: Run,
+    config: ExperimentConfig,
+    changed_code: list[str],
+    *,
+    device: str,
+    alone: bool,
+    display: Display,
+    started: float,
+) -> None:
+    """Train a claimed run from its first step: nothing is left of it that could be gone on with."""
+    display.note(f"{run.id} was stopped before its first checkpoint: it begins again")
+    # A name meant a run of the folder that this one was made in.
+    store, begun_with = RunStore(run.path.parent), run.record.init_from
+    begun = begin(config, store, device=device, alone=alone, display=display, begun_with=begun_with)
+    known = {**started_by(), **begun.known}
+    if changed_code:
+        known["notes"] = (*known["notes"], f"begun again with other code: {'; '.join(changed_code)}")
+    run.begin_again(**known)
+    with settling(run, begun.less_memory):
+        if changed_code:
+            _vouch_for_code(run)
+        _keep_preprocessing(run, begun.experiment)
+        _train_and_finish(run, begun.experiment, begun.trainer, display, started)
 
 
 def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
@@ -328,17 +406,21 @@ def _known(experiment: Experiment, network: keras.Model) -> dict[str, Any]:
     }
 
 
-def _keep_inputs(run: Run, experiment: Experiment) -> None:
-    """The resolved config, the user's code and the preprocessing: all that is needed to repeat the run."""
-    from bmcli import preprocessing
+def _made_from(config: ExperimentConfig) -> dict[str, bytes]:
+    """The user's code and the resolved config, as files of the run: all that is needed to repeat it."""
     from bmcli.config import resolve
+
+    kept = going_on.code_names(config)
+    files = {name: Path(source).read_bytes() for name, source in zip(kept, config.code, strict=True)}
+    files[layout.CONFIG] = resolve.dump(config.model_copy(update={"code": kept})).encode("utf-8")
+    return files
+
+
+def _keep_preprocessing(run: Run, experiment: Experiment) -> None:
+    """What makes inputs of examples, and what the training inputs are like."""
+    from bmcli import preprocessing
     from bmcli.preprocessing import familiarity
 
-    config = experiment.config
-    kept = going_on.code_names(config)
-    for name, source in zip(kept, config.code, strict=True):
-        run.write_bytes(name, Path(source).read_bytes())
-    run.write_text(layout.CONFIG, resolve.dump(config.model_copy(update={"code": kept})))
     for name, text in preprocessing.dump(experiment.preprocessing, experiment.spec).items():
         run.write_text(name, text)
     with phase("preprocessing"):
@@ -357,8 +439,20 @@ def _sample_source(experiment: Experiment) -> Split:
     return bundle.test or bundle.validation or bundle.train
 
 
-def _other_run(config: ExperimentConfig, store: RunStore) -> Run | None:
-    return store.find(config.init_from.run) if config.init_from is not None else None
+def _other_run(
+    config: ExperimentConfig, store: RunStore, begun_with: dict[str, Any] | None = None
+) -> Run | None:
+    """The run of `init_from`. begun_with: the one that its name meant when the run was begun first, as in
+    the record; a newer one of that name would end in other weights."""
+    if config.init_from is None:
+        return None
+    reference = config.init_from.run
+    if begun_with is not None and os.sep not in reference:
+        with suppress(UsageError):  # removed since
+            found = store.find(str(begun_with["run"]))
+            if found.record.uuid == begun_with["uuid"]:
+                return found
+    return store.find(reference)
 
 
 def _preprocessing_files(run: Run) -> dict[str, str]:

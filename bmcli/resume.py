@@ -2,31 +2,80 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bmcli.errors import BmError, UsageError
 from bmcli.runs import atomic, environment, layout
+from bmcli.runs.store import reference_to, status_of
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
     from bmcli.experiment import Experiment
     from bmcli.runs.run import Run
+    from bmcli.runs.store import RunStore
 
 DECISIVE = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib")}
 """By Keras's backend: packages another version of which may compute other bits, beside bm and Keras."""
 
 
 def check_resumable(run: Run) -> None:
-    """UsageError where there is nothing to go on with, or nothing to go on from."""
+    """UsageError where there is nothing to go on with."""
     if run.record.status == "completed":
         raise UsageError(
             f"{run.id} is complete: there is nothing to resume",
-            hint=f"to train on from its weights, put `init_from: {run.id}` into a config",
+            hint=f"to train on from its weights, put `{init_from(run)}` into a config",
         )
+
+
+def has_checkpoint(run: Run) -> bool:
+    """Whether the run came as far as its first checkpoint; it may be damaged or lost by now."""
     named = run.manifest()
-    if not any(run.exists(name) or name in named for name in (layout.LAST, layout.PREVIOUS)):
-        raise UsageError(f"{run.id} has no checkpoint to go on from", hint="train it anew")
+    return any(run.exists(name) or name in named for name in (layout.LAST, layout.PREVIOUS))
+
+
+def check_beginnable(run: Run) -> None:
+    """UsageError where a run without a checkpoint has not even kept its config, as bm before 0.2 could leave
+    it."""
+    if not run.exists(layout.CONFIG) and layout.CONFIG not in run.manifest():
+        raise UsageError(
+            f"{run.id} was stopped before it kept its config: there is nothing to go on with",
+            hint=f"train its config as a new run; bm runs remove {run.id} takes this one away",
+        )
+
+
+def init_from(run: Run) -> str:
+    """The line of a config that starts from the run's weights, wherever that config lies."""
+    return f"init_from: {json.dumps(found) if os.sep in (found := _anywhere(run)) else found}"
+
+
+def as_a_new_run(run: Run) -> str:
+    """A hint: the command that trains the run's config again, as a new run."""
+    return f"{_with_its_config(run)} trains it again, as a new run"
+
+
+def new_run_from(run: Run) -> str:
+    """The command that trains a new run from this one's weights, with its config."""
+    return f"{_with_its_config(run)} init_from={shlex.quote(_anywhere(run))}"
+
+
+def _anywhere(run: Run) -> str:
+    """A reference that holds in any config: the id, or an absolute path where that would not find it."""
+    return run.id if reference_to(run) == run.id else str(run.path.resolve())
+
+
+def _with_its_config(run: Run) -> str:
+    config = shlex.quote(str(run.path / layout.CONFIG))
+    return f"bm train {config}{' --trust-code' if (run.path / layout.CODE).is_dir() else ''}"
+
+
+def unfinished(store: RunStore, config: ExperimentConfig) -> list[Run]:
+    """The runs that stopped early and were made from this very config, newest first; no damaged ones."""
+    stopped = [run for run in store.named(config.name) if status_of(run) in ("interrupted", "failed")]
+    return [run for run in stopped if made_from(run, config)]
 
 
 def made_from(run: Run, config: ExperimentConfig) -> bool:

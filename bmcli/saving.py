@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bmcli.errors import IntegrityError
+from bmcli.resume import as_a_new_run
 from bmcli.runs import layout
 from bmcli.stopwatch import phase
 
@@ -64,7 +65,7 @@ def newest_state(run: Run, display: Display) -> tuple[TrainingState, str]:
         return state, name
     raise IntegrityError(
         f"{run.id} has no undamaged checkpoint: {'; '.join(error.message for error in reasons)}",
-        hint="train it anew",
+        hint=as_a_new_run(run),
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from bmcli.errors import BmError, DivergedError, InterruptedRunError, ResourceError, is_out_of_memory
-from bmcli.runs import layout
+from bmcli.resume import has_checkpoint
 from bmcli.runs.store import reference_to
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def settling(run: Run, less_memory: str) -> Iterator[None]:
         raise
     except Stopped as stopped:
         seal("interrupted")
-        kept = run.exists(layout.LAST)
+        kept = has_checkpoint(run)
         raise InterruptedRunError(
             f"{run.id} was stopped" + ("; its state is saved" if kept else " before its first checkpoint"),
             signal_exit_code=stopped.exit_code,
-            hint=f"bm train --resume {reference_to(run)}" if kept else "train it anew",
+            hint=f"bm train --resume {reference_to(run)}" + ("" if kept else " begins it again"),
         ) from stopped
     except KeyboardInterrupt:
         seal("interrupted")

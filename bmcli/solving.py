@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from bmcli import saving
 from bmcli.runs import layout
 from bmcli.stopwatch import phase
 
@@ -19,20 +20,24 @@ if TYPE_CHECKING:
 
 @phase("solving in closed form")
 def solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display, trackers: Trackers) -> bool:
-    """Set the weights where the model has a closed form for them and is not solved yet; whether it did.
+    """Set the weights where the model has a closed form for them; whether it has one.
 
-    The one 'epoch' is recorded like any other.
+    The one 'epoch' is recorded and saved like any other: a run that was stopped after it is solved already.
     """
+    if not getattr(experiment.config.model, "closed_form", False):
+        return False
+    if not trainer.records:
+        _solve(run, experiment, trainer, display, trackers)
+    run.update(stopped="solved in closed form", epochs=1, best_epoch=1, best_value=trainer.watch.best)
+    return True
+
+
+def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display, trackers: Trackers) -> None:
     import numpy as np
 
-    from bmcli.inference.weights import to_bytes
     from bmcli.training.coefficients import raw_coefficients
 
-    if trainer.records:
-        return False
     feed, model = trainer.feed, experiment.config.model
-    if not getattr(model, "closed_form", False):
-        return False
     began = time.perf_counter()
     spec, train = experiment.spec, experiment.bundle.train
     preprocessing: Any = experiment.preprocessing
@@ -50,6 +55,4 @@ def solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display, 
     display.handle(done)
     run.append_line(layout.METRICS, json.dumps(done.record, allow_nan=False))
     trackers.epoch(done.record)
-    run.write_bytes(layout.BEST, to_bytes(trainer.weights()))
-    run.update(stopped="solved in closed form", epochs=1, best_epoch=1, best_value=trainer.watch.best)
-    return True
+    saving.save(run, trainer, best=True)

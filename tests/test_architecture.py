@@ -35,7 +35,7 @@ LAYERS = [
         "api",
         "",
     },
-    {"cli"},
+    {"cli", "__main__"},
 ]
 """From the ground up. A room may import its own layer and those below; '' is `bmcli/__init__.py`."""
 

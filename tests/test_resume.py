@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import bmcli
 from bmcli import resume as going_on
 from bmcli import saving
 from bmcli.runs import environment, layout
@@ -262,3 +265,222 @@ def test_what_makes_training_fast_leaves_resuming_exact(
     assert again["exact"] is True and again["onnx"]["published"], again["onnx"]
     assert invoke("evaluate", "trial-v2").code == 0
     assert record(tmp_path / "runs/trial-v2")["metrics"] == whole["metrics"]
+
+
+# === stopped before its first checkpoint ===================================================================
+
+
+class Gone(BaseException):
+    """The training ends here, without a word."""
+
+
+def fail_in(monkeypatch: pytest.MonkeyPatch, where: str, *, after: bool = False) -> None:
+    """The next call of that function ends the training, before or after it has done its work."""
+    module, _, name = where.rpartition(".")
+    real = getattr(importlib.import_module(module), name)
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(where, real)
+        if after:
+            real(*arguments, **options)
+        raise Gone
+
+    monkeypatch.setattr(where, fail)
+
+
+BEFORE = {
+    "nothing but its config": ("bmcli.pipeline._keep_preprocessing", False),
+    "its preprocessing": ("bmcli.pipeline._keep_preprocessing", True),
+    "a line of metrics": ("bmcli.saving.save", False),
+}
+AFTER = {
+    "a checkpoint": ("bmcli.saving.save", True),
+    "its weights": ("bmcli.export.publish.publish", False),
+    "its model": ("bmcli.export.publish.publish", True),
+    "an evaluation": ("bmcli.evaluation.run.measure", True),
+}
+MODELS = {
+    "trained": "model: {name: mlp, hidden: [6], dropout: 0.3}\ntraining: {epochs: 2, batch_size: 8}\n",
+    "solved": "model: {name: linear, solver: closed_form}\ntraining: {epochs: 1}\n",
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def uninterrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A completed run, beside its config and data."""
+    folder = tmp_path_factory.mktemp("whole")
+    solved = request.param == "solved"
+    table = "a,b,y\n" + "".join(f"{i % 7},{i % 3},{i * 0.37 % 5}\n" for i in range(60))
+    (folder / "t.csv").write_text(table if solved else cells())
+    target = "y" if solved else "kind"
+    config = f"name: trial\ndata: {{path: t.csv, target: {target}}}\n{MODELS[request.param]}"
+    (folder / "c.yaml").write_text(config)
+    return bmcli.train(folder / "c.yaml", runs_dir=folder / "runs").path
+
+
+def figures(run: Path) -> list[dict[str, Any]]:
+    lines = map(json.loads, (run / layout.METRICS).read_text().splitlines())
+    return [{k: v for k, v in line.items() if "second" not in k} for line in lines]
+
+
+def assert_same(run: Path, whole: Path) -> None:
+    assert record(run)["weights_sha256"] == record(whole)["weights_sha256"]
+    assert record(run)["metrics"] == record(whole)["metrics"] and figures(run) == figures(whole)
+    assert (record(run)["status"], record(run)["exact"]) == ("completed", True)
+    mine, theirs = (
+        {name for name in Run(path).manifest() if not name.startswith((layout.TENSORBOARD, layout.LOG))}
+        for path in (run, whole)
+    )
+    assert mine == theirs
+    assert not Run(run).verify().problems
+    for name in (layout.PREPROCESSING, layout.BEST, "predictions/test.csv"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
+
+
+SELDOM = ("its preprocessing", "a checkpoint", "an evaluation")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(moment, marks=pytest.mark.exhaustive if moment in SELDOM else ())
+        for moment in (*BEFORE, *AFTER)
+    ],
+)
+def test_a_scheduler_repeats_one_line_until_it_is_done(
+    moment: str, uninterrupted: Path, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ("train", "--auto-resume", str(uninterrupted.parents[1] / "c.yaml"))
+    where, after = (BEFORE | AFTER)[moment]
+    fail_in(monkeypatch, where, after=after)
+    with pytest.raises(Gone):
+        invoke(*line)
+    run = tmp_path / "runs/trial-v1"
+    assert record(run)["status"] == "failed" and (run / layout.CONFIG).exists()
+    (run / "mine.txt").write_text("of the user")
+    done = invoke(*line)
+    assert (done.code, done.out) == (0, "trial-v1\n"), done.err
+    assert ("trial-v1 was stopped before its first checkpoint: it begins again" in done.err) == (
+        moment in BEFORE
+    )
+    assert ("going on with trial-v1" in done.err) == (moment in AFTER)
+    assert (run / "mine.txt").read_text() == "of the user"
+    (run / "mine.txt").unlink()
+    Run(run).remove_file("mine.txt")
+    assert_same(run, uninterrupted)
+    assert len(record(run)["resumed"]) == 1
+
+
+def test_resume_begins_again_too(tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the user's code, stopped twice, and by Ctrl-C's hint."""
+    (tmp_path / "cells.csv").write_text(cells())
+    (tmp_path / "mine.py").write_text("")
+    (tmp_path / "c.yaml").write_text(CONFIG.format(code="mine.py"))
+    for line in (("train", "c.yaml"), ("train", "--resume", "trial", "--trust-code")):
+        fail_in(monkeypatch, "bmcli.saving.save")
+        with pytest.raises(Gone):
+            invoke(*line)
+    assert invoke("train", "--resume", "trial-v1").code == 2  # nobody is there to say that the code may run
+    done = resume(invoke)
+    assert done.code == 0 and "it begins again" in done.err, done.err
+    assert invoke("train", "c.yaml").code == 0
+    found, whole = (record(tmp_path / f"runs/trial-v{n}") for n in (1, 2))
+    assert found["weights_sha256"] == whole["weights_sha256"] and found["exact"]
+    assert (found["seed"], found["uuid"] != whole["uuid"]) == (whole["seed"], True)
+
+
+def test_ctrl_c_before_the_first_checkpoint_shows_the_way(
+    tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cells.csv").write_text(cells())
+    (tmp_path / "c.yaml").write_text(CONFIG.format(code="[]"))
+    monkeypatch.setattr("bmcli.pipeline._keep_preprocessing", lambda *_: signal.raise_signal(signal.SIGTERM))
+    done = invoke("train", "c.yaml")
+    assert done.code == 143 and "stopped before its first checkpoint" in done.err
+    assert "bm train --resume trial-v1 begins it again" in done.err
+
+
+def test_data_that_changed_meanwhile_is_what_it_begins_with(
+    tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cells.csv").write_text(cells())
+    (tmp_path / "c.yaml").write_text(CONFIG.format(code="[]"))
+    fail_in(monkeypatch, "bmcli.saving.save")
+    with pytest.raises(Gone):
+        invoke("train", "c.yaml")
+    before = record(tmp_path / "runs/trial-v1")
+    (tmp_path / "cells.csv").write_text(cells(shift=0.5))
+    assert invoke("train", "c.yaml", "--auto-resume").out == "trial-v1\n"
+    after = record(tmp_path / "runs/trial-v1")
+    assert after["data_fingerprint"] != before["data_fingerprint"] and after["exact"]
+
+
+def test_it_begins_again_with_the_weights_it_had_begun_with(
+    tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with those of a newer run that has the name now."""
+    (tmp_path / "cells.csv").write_text(cells())
+    base = CONFIG.format(code="[]").replace("name: trial", "name: base", 1)
+    (tmp_path / "base.yaml").write_text(base)
+    (tmp_path / "c.yaml").write_text(CONFIG.format(code="[]") + "init_from: base\n")
+    assert invoke("train", "base.yaml").code == 0
+    fail_in(monkeypatch, "bmcli.saving.save")
+    with pytest.raises(Gone):
+        invoke("train", "c.yaml")
+    assert invoke("train", "base.yaml", "seed=3").out == "base-v2\n"
+    done = invoke("train", "c.yaml", "--auto-resume")
+    assert done.out == "trial-v1\n" and "weights from base-v1" in done.err
+    assert record(tmp_path / "runs/trial-v1")["init_from"]["run"] == "base-v1"
+    assert invoke("runs", "remove", "base-v2", "--yes").code == 0
+    assert invoke("train", "c.yaml").out == "trial-v2\n"
+    sums = [record(tmp_path / f"runs/trial-v{n}")["weights_sha256"] for n in (1, 2)]
+    assert sums[0] == sums[1]
+
+
+def test_a_damaged_run_is_left_and_does_not_hold_up_the_scheduler(stopped: Path, invoke: Invoke) -> None:
+    for name in (layout.LAST, layout.PREVIOUS):
+        spoil(stopped / name)
+    before = {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()}
+    done = invoke("train", "c.yaml", "--auto-resume")
+    assert (done.code, done.out) == (0, "trial-v2\n"), done.err
+    assert "trial-v1 has no undamaged checkpoint" in done.err and "trial-v1 is left as it is" in done.err
+    assert {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_that_cannot_be_read_does_not_hold_it_up_either(stopped: Path, invoke: Invoke) -> None:
+    spoil(stopped / layout.RECORD)
+    assert invoke("train", "c.yaml", "--auto-resume").out == "trial-v2\n"
+
+
+def test_without_a_config_it_says_what_to_do(stopped: Path, invoke: Invoke) -> None:
+    run = Run(stopped)
+    for name in (layout.LAST, layout.PREVIOUS, layout.CONFIG):
+        run.remove_file(name)
+    done = resume(invoke)
+    assert (
+        done.code == 2 and "before it kept its config" in done.err and "bm runs remove trial-v1" in done.err
+    )
+
+
+@pytest.mark.parametrize("name", ["trial", "trial-v1"])
+def test_changes_are_shown_the_way(name: str, stopped: Path, invoke: Invoke) -> None:
+    done = invoke("train", "--resume", name, "training.epochs=8", "seed=2")
+    assert done.code == 2 and "training.epochs=8 seed=2 would change it" in done.err
+    hint = done.err.splitlines()[-1].strip()
+    assert hint.startswith("bm train ") and hint.endswith("trains on from its weights, as a new run")
+    words = shlex.split(hint.removeprefix("bm ").partition(" trains on")[0])
+    assert "init_from=trial-v1" in words
+    again = invoke(*words)
+    assert (again.code, again.out) == (0, "trial-v2\n"), again.err
+    assert record(stopped.parent / "trial-v2")["epochs"] == 8
+    assert "weights from trial-v1" in again.err
+
+
+def test_the_hint_of_a_complete_run_can_be_followed(stopped: Path, invoke: Invoke, tmp_path: Path) -> None:
+    assert resume(invoke).code == 0
+    done = invoke("train", "--resume", "trial-v1", "--trust-code")
+    assert done.code == 2
+    line = done.err.split("`")[1]
+    (tmp_path / "more.yaml").write_text((tmp_path / "c.yaml").read_text() + line + "\n")
+    again = invoke("train", "more.yaml")
+    assert again.code == 0 and "weights from trial-v1" in again.err, again.err

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from inspect import Signature
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -211,7 +212,7 @@ class _Root(TyperGroup):
                 return None, None, rest
             known = command_names()
             if name.startswith("-"):
-                raise UsageError(f"bm has no option {name}", hint="see bm --help")
+                raise UsageError(f"bm has no option {name}", hint=f"see {ctx.command_path} --help")
             hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
             raise UsageError(f"unknown command '{name}'", hint=hint)
         subcommands = {n.replace("_", "-") for n in summaries(name) if n != name}
@@ -343,11 +344,22 @@ def _wants(flag: str, args: Sequence[str]) -> bool:
     return flag in (args[: args.index("--")] if "--" in args else args)
 
 
+def _program(args: Sequence[str]) -> str:
+    """What usage lines call the program: as it was started, so that they can be typed again.
+
+    What completes is `bm`, however the completion is asked for or installed.
+    """
+    about_completion = any("-completion" in arg for arg in args) or "_BM_COMPLETE" in os.environ
+    if Path(sys.argv[0]).name == "__main__.py" and not about_completion:
+        return "python -m bmcli"
+    return "bm"
+
+
 def run(args: Sequence[str]) -> int:
     """One invocation; the exit code. Raises nothing but what ends a process (SystemExit of completion)."""
     as_json, debug = _wants("--json", args), _wants("--debug", args)
     try:
-        code = build_app().main(list(args), prog_name="bm", standalone_mode=False)
+        code = build_app().main(list(args), prog_name=_program(args), standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else ExitCode.DONE
     except (_ReaderGone, BrokenPipeError):

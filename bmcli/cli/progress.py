@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 from bmcli.cli import render
 from bmcli.cli.summary import RATES, header, summary
+from bmcli.display import Silent
 from bmcli.figures import duration, figure, short
 from bmcli.runs import layout
 from bmcli.runs.record import now
@@ -100,6 +101,21 @@ class Screen:
             # The pipe's reader or the terminal is gone (EPIPE, EIO), or the stream is closed. The training is
             # worth more than its picture, and the log has it all.
             self._gone = True
+
+
+class NotesOnly(Silent):
+    """Notes and warnings, where nothing is trained."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+        self._session.note(text)
+
+    def warn(self, text: str) -> None:
+        """Something that may be wrong."""
+        self._session.warn(text)
 
 
 class TrainingDisplay:

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bmcli.config.guess import facts_of, forget
+from bmcli.config.guess import Facts, facts_of, forget
 from bmcli.config.schema import AUTO_EPOCHS, DataConfig, ExperimentConfig
 from bmcli.errors import ConfigError, did_you_mean
 from bmcli.files.patterns import NamePattern
@@ -51,21 +51,30 @@ def check(config: ExperimentConfig, *, paths_exist: bool = True) -> tuple[Experi
     paths_exist: whether missing data is a mistake; not so for the config of a finished run.
     """
     forget()  # what was seen of folders for an earlier config
-    findings = [finding for one in _CHECKS for finding in islice(one(config), _MOST_FINDINGS)]
+    facts = facts_of(config.data)
+    findings = [finding for one in _CHECKS for finding in islice(one(config, facts), _MOST_FINDINGS)]
     if paths_exist:
         findings += _paths(config)
-    if not has_validation(config.data) and "monitor" not in config.training.model_fields_set:
+    if not _has_validation(config.data, facts) and "monitor" not in config.training.model_fields_set:
         training = config.training.model_copy(update={"monitor": "loss"})
         config = config.model_copy(update={"training": training})
     return config, findings
 
 
-def has_validation(data: DataConfig) -> bool:
+def against(config: ExperimentConfig, facts: Facts) -> list[Finding]:
+    """What cannot work, now that the data was read and these facts of it are known.
+
+    facts: with kind, task, classes and the shape of the inputs.
+    """
+    return [finding for one in _OF_DATA for finding in islice(one(config, facts), _MOST_FINDINGS)]
+
+
+def _has_validation(data: DataConfig, facts: Facts) -> bool:
     """Whether there will be a validation split, as far as can be told without reading the data."""
-    return data.validation != 0 or facts_of(data).brings_validation
+    return data.validation != 0 or facts.brings_validation
 
 
-def _source(config: ExperimentConfig) -> Iterator[Finding]:
+def _source(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     data = config.data
     if data.name is None and data.path is None:
         yield Finding(
@@ -79,13 +88,13 @@ def _source(config: ExperimentConfig) -> Iterator[Finding]:
             if getattr(data, key) not in (None, [], {}):
                 message = f"'{key}' describes files of your own; {data.name.registry_name} is a named dataset"
                 yield Finding(("data", key), message, also=(("data", "name"),))
-        task = facts_of(data).dataset_task
+        task = facts.dataset_task
         if data.task is not None and task is not None and data.task != task:
             message = f"{data.name.registry_name} is a {task} task, not {data.task}"
             yield Finding(("data", "task"), message, also=(("data", "name"),))
 
 
-def _columns(config: ExperimentConfig) -> Iterator[Finding]:
+def _columns(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     data = config.data
     if data.path is None or data.name is not None:
         return
@@ -189,9 +198,9 @@ def _twice(data: DataConfig) -> Iterator[Finding]:
 _OPTIONS_OF = {"decimal": "number", "unit": "number", "day_first": "date", "parts": "date", "cyclic": "date"}
 
 
-def _shares(config: ExperimentConfig) -> Iterator[Finding]:
+def _shares(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     data = config.data
-    if facts_of(data).brings_test or isinstance(data.test, str) or isinstance(data.validation, str):
+    if facts.brings_test or isinstance(data.test, str) or isinstance(data.validation, str):
         return
     # Validation is a share of what the test split leaves, so this could be done; whoever writes it thinks
     # of shares of the whole.
@@ -203,9 +212,9 @@ def _shares(config: ExperimentConfig) -> Iterator[Finding]:
         yield Finding(("data", key), message, also=(("data", "test"), ("data", "validation")))
 
 
-def _validation(config: ExperimentConfig) -> Iterator[Finding]:
+def _validation(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     training = config.training
-    if has_validation(config.data):
+    if _has_validation(config.data, facts):
         return
     also: tuple[KeyPath, ...] = (("data", "validation"),)
     if training.early_stopping is not None:
@@ -216,10 +225,10 @@ def _validation(config: ExperimentConfig) -> Iterator[Finding]:
         yield Finding(("training", "monitor"), message, "write loss, or give data.validation a share", also)
 
 
-def _monitor(config: ExperimentConfig) -> Iterator[Finding]:
+def _monitor(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     monitor = config.training.monitor
     module: Any = importlib.import_module(HOMES["metric"].partition(":")[0])
-    task = facts_of(config.data).task
+    task = facts.task
     tasks = [task] if task else ["binary", "multiclass", "multilabel", "regression"]
     known = ["loss"]
     for one in tasks:
@@ -232,14 +241,13 @@ def _monitor(config: ExperimentConfig) -> Iterator[Finding]:
     yield Finding(("training", "monitor"), f"there is no figure '{monitor}'{for_task}", hint, also)
 
 
-def _model(config: ExperimentConfig) -> Iterator[Finding]:
+def _model(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     model: Any = config.model
-    facts = facts_of(config.data)
     about_data: tuple[KeyPath, ...] = (("data", "name"), ("data", "path"), ("data", "kind"), ("data", "text"))
     name = model.registry_name
     if facts.kind is not None and facts.kind not in model.kinds:
         message = f"{name} takes {_listed(model.kinds)}, and the data is {_MANY[facts.kind]}"
-        yield Finding(("model",), message, "bm models shows what each one takes", about_data)
+        yield Finding(("model",), message, _for_model(config, facts), about_data)
         return
     if facts.task is not None and facts.task not in model.tasks:
         message = f"{name} cannot do a {facts.task} task"
@@ -247,11 +255,32 @@ def _model(config: ExperimentConfig) -> Iterator[Finding]:
     elif facts.task is not None:
         for option, message in model.check_task(facts.task):
             yield Finding(("model", *option), message, also=(*about_data, ("data", "task"), ("model",)))
-    if facts.kind == "image":
-        shape = _image_shape(config, facts.shape)
+    if facts.kind == "image" or facts.input_shape is not None:
+        shape = facts.input_shape or _image_shape(config, facts.shape)
         for option, message in model.check_input(shape):
             also = (*about_data, ("preprocessing", "image"), ("model",))
             yield Finding(("model", *option), message, also=also)
+
+
+_MODELS = {"image": "cnn", "text": "transformer", "table": "mlp"}
+"""For each kind of data a model that takes it, to be named in a hint."""
+
+
+def _for_model(config: ExperimentConfig, facts: Facts) -> str:
+    """What to write where the model does not take the data."""
+    model: Any = config.model
+    named = "bm models shows what each one takes"
+    if facts.kind == "table" and "text" in model.kinds and not facts.read:
+        # A file of a table holds texts where the config names their column.
+        return f"name the column that holds the texts: data.text; {named}"
+    assert facts.kind is not None
+    fitting = f"model: {_MODELS[facts.kind]}"
+    if facts.text is not None and config.data.text is None:
+        return f"write data.text: {facts.text} and {fitting}, say; {named}"
+    if facts.kind == "table" and not facts.read and config.data.path is not None and config.data.kind is None:
+        fitting += " for numbers and categories, or data.text: COLUMN and model: transformer for texts"
+        return f"write {fitting}; {named}"
+    return f"write {fitting}, say; {named}"
 
 
 _MANY = {"image": "pictures", "text": "texts", "table": "table rows"}
@@ -269,8 +298,7 @@ def _image_shape(config: ExperimentConfig, shape: tuple[int, int, int] | None) -
     return (height, width, image.channels or channels)
 
 
-def _augment(config: ExperimentConfig) -> Iterator[Finding]:
-    facts = facts_of(config.data)
+def _augment(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     if not config.data.augment:
         return
     if facts.kind not in (None, "image"):
@@ -285,8 +313,8 @@ def _augment(config: ExperimentConfig) -> Iterator[Finding]:
             yield Finding(("data", "augment", index), message, also=(("data", "name"), ("data", "task")))
 
 
-def _kinds(config: ExperimentConfig) -> Iterator[Finding]:
-    kind = facts_of(config.data).kind
+def _kinds(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
+    kind = facts.kind
     if config.training.batch_by_length and kind not in (None, "text"):
         message = f"only texts have lengths, and the data is {_MANY[kind]}"
         also = (("data", "name"), ("data", "path"), ("data", "text"))
@@ -297,8 +325,8 @@ def _kinds(config: ExperimentConfig) -> Iterator[Finding]:
         yield Finding(("evaluation", "views"), message, also=also)
 
 
-def _classes(config: ExperimentConfig) -> Iterator[Finding]:
-    facts, training = facts_of(config.data), config.training
+def _classes(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
+    training = config.training
     also: tuple[KeyPath, ...] = (("data", "name"), ("data", "path"), ("data", "task"))
     if facts.task == "regression":
         if training.label_smoothing:
@@ -316,7 +344,7 @@ def _classes(config: ExperimentConfig) -> Iterator[Finding]:
                 yield Finding(path, f"there is no class '{name}'", hint, also, at_key=True)
 
 
-def _schedule(config: ExperimentConfig) -> Iterator[Finding]:
+def _schedule(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     warmup = getattr(config.training.schedule, "warmup_epochs", None)
     epochs = AUTO_EPOCHS[0] if config.training.epochs == "auto" else config.training.epochs
     if warmup is not None and warmup > epochs:
@@ -325,10 +353,14 @@ def _schedule(config: ExperimentConfig) -> Iterator[Finding]:
         yield Finding(path, message, also=(("training", "epochs"),))
 
 
-def _metrics(config: ExperimentConfig) -> Iterator[Finding]:
-    task = facts_of(config.data).task
+def _metrics(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
+    task = facts.task
+    module: Any = importlib.import_module(HOMES["metric"].partition(":")[0])
     for index, metric in enumerate(config.evaluation.metrics):
         tasks = getattr(metric, "tasks", None)
+        if task is not None and metric.registry_name in module.monitorable(task, []):
+            message = f"metric '{metric.registry_name}' has the name of a built-in figure"
+            yield Finding(("evaluation", "metrics", index), message, "choose another name")
         if task is not None and tasks is not None and task not in tasks:
             message = f"metric {metric.registry_name} is for {', '.join(tasks)} tasks, and this is {task}"
             also = (("data", "name"), ("data", "task"))
@@ -350,16 +382,7 @@ def _paths(config: ExperimentConfig) -> Iterator[Finding]:
         yield Finding(("init_from", "run"), f"there is no run directory {start.run}")
 
 
-_CHECKS: tuple[Callable[[ExperimentConfig], Iterator[Finding]], ...] = (
-    _source,
-    _columns,
-    _shares,
-    _validation,
-    _monitor,
-    _model,
-    _augment,
-    _kinds,
-    _classes,
-    _schedule,
-    _metrics,
-)
+_Check = Callable[[ExperimentConfig, Facts], Iterator[Finding]]
+_OF_DATA: tuple[_Check, ...] = (_monitor, _model, _augment, _kinds, _classes, _metrics)
+"""Checks that find more when the data is known."""
+_CHECKS: tuple[_Check, ...] = (_source, _columns, _shares, _validation, *_OF_DATA, _schedule)

@@ -16,7 +16,12 @@ from bmcli.files.suffixes import TABLE_SUFFIXES
 
 @dataclass(frozen=True)
 class Facts:
-    """None or empty where it cannot be told without reading the data."""
+    """None or empty where it cannot be told without reading the data.
+
+    kind, task, classes; dataset_task: a named dataset's own; shape: of its pictures; brings_test,
+    brings_validation: whether it has such a split; read: whether all this was seen in the data; then also
+    input_shape: of a model's inputs; text: the column of the texts.
+    """
 
     kind: str | None = None
     task: str | None = None
@@ -25,6 +30,9 @@ class Facts:
     shape: tuple[int, int, int] | None = None
     brings_test: bool = False
     brings_validation: bool = False
+    read: bool = False
+    input_shape: tuple[int | None, ...] | None = None
+    text: str | None = None
 
 
 def facts_of(data: DataConfig) -> Facts:

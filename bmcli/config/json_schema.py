@@ -74,7 +74,10 @@ def _section(cls: type[Section], definitions: dict[str, Schema]) -> Schema:
         shape = shape_of(cls, key)
         description = {"description": field.description or ""}
         if shape.section is not None:
-            properties[key] = {**_section(shape.section, definitions), **description}
+            inner = _section(shape.section, definitions)
+            if shape.section.bare is not None and "anyOf" not in inner:
+                inner = {"anyOf": [{"type": "string"}, inner]}
+            properties[key] = {**inner, **description}
         elif shape.chosen is not None and shape.chosen.kind != "dataset":
             reference = {"$ref": f"#/$defs/{shape.chosen.kind}"}
             one: Schema = {"type": "array", "items": reference} if shape.many else reference

@@ -8,6 +8,7 @@ place.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -20,8 +21,11 @@ from bmcli.config.problems import COMMAND_LINE, config_error
 from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
 from bmcli.config.yaml import Node
 from bmcli.errors import ConfigError, Place, Problem, did_you_mean
+from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
+from bmcli.runs.layout import CONFIG, RECORD
 
 _MAX_FILES = 50
+_DATA_SUFFIXES = {*TABLE_SUFFIXES, *IMAGE_SUFFIXES, ".npz"}
 
 ABOUT_THE_SOURCE = {
     *("kind", "task", "text", "target", "features", "delimiter", "label_delimiter", "header", "group"),
@@ -96,6 +100,8 @@ def find(source: str | Path, cwd: Path) -> Path:
     text = str(source)
     # os.path, unlike Path, takes a name too long for the file system for one that is not there.
     if os.path.isfile(path) or path.suffix in (".yaml", ".yml") or Path(text).name != text:  # noqa: PTH113
+        if os.path.isdir(path) or path.suffix.lower() in _DATA_SUFFIXES:  # noqa: PTH112
+            raise config_error([_no_config(path, text)])
         if not os.path.exists(path):  # noqa: PTH110
             raise config_error(
                 [Problem(f"there is no config file {text}", Place(text), _similar(path, text))]
@@ -103,10 +109,43 @@ def find(source: str | Path, cwd: Path) -> Path:
         # Shown as the user wrote it, where that leads there from the working directory.
         return Path(source) if cwd == Path.cwd() and not text.startswith("~") else path
     found = shipped.find(text)
+    if found is None and (os.path.exists(path) or _beside(path)):  # noqa: PTH110
+        raise config_error([_no_config(path, text)])
     if found is None:
         hint = did_you_mean(text, shipped.names()) or "bm init lists the configs that come with bm"
         raise config_error([Problem(f"there is neither a file nor a shipped config '{text}'", None, hint)])
     return found
+
+
+def _no_config(path: Path, text: str) -> Problem:
+    """A folder, or a file of data, where a config is wanted; or a config's name without its ending."""
+    is_folder, exists = os.path.isdir(path), os.path.exists(path)  # noqa: PTH110, PTH112
+    if is_folder:
+        message = f"{text} is a folder, not a config"
+    elif exists:
+        message = f"{text} holds data; it is not a config"
+    else:
+        message = f"there is no config file {text}"
+    folder = os.path.dirname(text.rstrip("/"))  # noqa: PTH120
+    if is_folder and (path / RECORD).is_file() and (path / CONFIG).is_file():
+        run = text.rstrip("/")
+        hint = f"did you mean {run}/{CONFIG}, or --resume {run}/ to go on with that run?"
+    elif beside := _beside(path):
+        hint = f"did you mean {os.path.join(folder, beside)}?"  # noqa: PTH118
+    elif path.suffix.lower() in IMAGE_SUFFIXES and not is_folder:
+        hint = f"bm init {shlex.quote(folder or '.')} drafts a config for a folder of pictures"
+    elif exists:
+        hint = f"bm init {shlex.quote(text)} drafts a config for it"
+    else:
+        return Problem(message, Place(text), _similar(path, text))
+    return Problem(message, Place(text), hint)
+
+
+def _beside(path: Path) -> str | None:
+    """The name of a config of the same name in the same folder."""
+    stems = (path.name, path.stem, legal_name(path.stem))
+    names = dict.fromkeys(f"{stem}{suffix}" for stem in stems for suffix in (".yaml", ".yml"))
+    return next((name for name in names if os.path.isfile(path.parent / name)), None)  # noqa: PTH113
 
 
 def _similar(path: Path, text: str) -> str | None:
@@ -188,9 +227,10 @@ def merge(low: Node | None, high: Node, shape: Shape, *, by_index: bool = False)
     """
     if low is None or low.value is None or high.value is None:
         return high
-    if shape.section is DataConfig:
-        low, high = as_map(low), as_map(high)
-        low = _without_old_source(low, high)
+    if shape.section is not None and shape.section.bare is not None and not shape.many:
+        low, high = as_map(low, shape.section.bare), as_map(high, shape.section.bare)
+        if shape.section is DataConfig:
+            low = _without_old_source(low, high)
     elif shape.chosen is not None and not shape.many:
         low, high = as_map(low), as_map(high)
         if low.is_map and high.is_map and _renamed(low, high, shape.chosen):
@@ -219,12 +259,12 @@ def _merge_item(low: Node, high: Node, shape: Shape) -> Node:
     return replace(low, value=items)
 
 
-def as_map(node: Node) -> Node:
+def as_map(node: Node, key: str = "name") -> Node:
     """A component (or `data`) as a map: the bare name `adam` means `{name: adam}`."""
     if not isinstance(node.value, str):
         return node
     name = replace(node)
-    return Node({"name": name}, node.place, node.folder, keys={"name": name}, size=2)
+    return Node({key: name}, node.place, node.folder, keys={key: name}, size=2)
 
 
 def _renamed(low: Node, high: Node, chosen: Chosen) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, SerializeAsAny
 
@@ -44,6 +44,9 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, defer_build=True
     )
+
+    bare: ClassVar[str | None] = None
+    """The key that a bare text in the map's place stands for: `data: digits` means `{name: digits}`."""
 
 
 def _not_reserved(name: str) -> str:
@@ -96,6 +99,8 @@ class ColumnConfig(Section):
 
 class DataConfig(Section):
     """Which examples, and how they are split. Give either `name` (with that dataset's options) or `path`."""
+
+    bare = "name"
 
     name: Chosen_dataset | None = Field(None, description="A named dataset; `bm datasets` lists them.")
     path: Path | None = Field(
@@ -328,6 +333,8 @@ class TrainingConfig(Section):
 
 class InitFrom(Section):
     """Start from another run's weights."""
+
+    bare = "run"
 
     run: Annotated[str, Field(min_length=1), RunReference()] = Field(
         description="A run: id, name, latest, or the path of a run directory."

@@ -64,10 +64,11 @@ class Validator:
 
         place: where to report a missing key.
         """
-        if cls is DataConfig:
-            node = as_map(node)
+        if cls.bare is not None:
+            node = as_map(node, cls.bare)
         if not node.is_map:
-            self._add(path, f"expected a map of keys and values, found {words.found(node)}", node.place)
+            what = f"the {cls.bare}, or a map" if cls.bare is not None else "a map"
+            self._add(path, f"expected {what} of keys and values, found {words.found(node)}", node.place)
             return _INVALID
         values: dict[str, Any] = {}
         nodes = dict(node.value)

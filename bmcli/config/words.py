@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -91,9 +92,8 @@ def hint(schema: JsonSchema, node: Node) -> str | None:
     if isinstance(value, str):
         if "boolean" in kinds and value.lower() in ("yes", "on", "y", "no", "off", "n"):
             return f"write {'true' if value.lower() in ('yes', 'on', 'y') else 'false'}"
-        bare = value.replace("_", "").replace(",", "")
-        if {"integer", "number"} & kinds and _is_number(bare):
-            return f"write {bare}, without quotes or separators"
+        if {"integer", "number"} & kinds and (meant := _meant_number(value, whole="number" not in kinds)):
+            return meant
         if allowed and (close := did_you_mean(value, allowed)):
             return close
     if isinstance(value, float) and "integer" in kinds and "number" not in kinds and value.is_integer():
@@ -102,6 +102,28 @@ def hint(schema: JsonSchema, node: Node) -> str | None:
         return "put it in quotes if it is text"
     if kinds == {"array"} and not node.is_map and not node.is_list:
         return f"write [{node.text}]"
+    return None
+
+
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+"""As '1,000' or '12,345.6': a comma before every three digits."""
+
+
+def _meant_number(text: str, *, whole: bool) -> str | None:
+    """'write 0.1, with a point' for a number that is not written as YAML has it; None where it may be none.
+
+    whole: only whole numbers are wanted.
+    """
+    if _is_number(text):
+        return f"write {text}, without quotes"
+    if re.fullmatch(r"[-+]?\d+(_\d+)+(\.\d+)?", text) or _THOUSANDS.fullmatch(text):
+        bare = text.replace("_", "").replace(",", "")
+        if whole or "_" in text or "." in text or text.count(",") > 1:
+            return f"write {bare}, without separators"
+        return f"write {bare}, or {text.replace(',', '.')} if that is meant"
+    point = text.replace(",", ".")
+    if not whole and text.count(",") == 1 and "." not in text and _is_number(point):
+        return f"write {point}, with a point"
     return None
 
 

@@ -233,6 +233,7 @@ class _Document:
     def _map(self, event: NodeEvent, events: Iterator[Any], depth: int) -> Node:
         values: dict[Any, Node] = {}
         keys: dict[Any, Node] = {}
+        written: dict[str, Node] = {}
         while isinstance(key_event := next(events), NodeEvent):
             key = self._node(key_event, events, depth + 1)
             value = self._node(next(events), events, depth + 1)
@@ -244,12 +245,13 @@ class _Document:
                     key_event,
                     hint="put what is shared into a file of its own and name it under extends",
                 )
-            elif key.value in keys:
-                first = keys[key.value].place
+            elif key.value in keys or key.text in written:  # a key is a text in the end: 1 and "1" are one
+                first = keys.get(key.value, written.get(key.text, key)).place
                 self._problem(f"'{key.text}' stands here twice; first at line {first.line}", key_event)
             else:
                 values[key.value] = value
                 keys[key.value] = key
+                written[key.text] = key
         return self._collection(event, values, list(values.values()), keys)
 
     def _collection(self, event: NodeEvent, value: Any, items: list[Node], keys: dict[Any, Node]) -> Node:

@@ -233,7 +233,7 @@ class DataBundle:
     splits_from: how each split came about, for the run's record: 'official', 'folder test/', 'cut 0.1,
         stratified, seed 0', 'file test.csv'.
     notes: things worth a line on screen and in the run ('3 unusable files left out', 'not the official
-        release: ...').
+        release: ...'). columns: of a table file, what each means and is used for.
     """
 
     kind: Kind
@@ -248,6 +248,11 @@ class DataBundle:
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     columns: tuple[ColumnFacts, ...] = ()
+
+    @property
+    def text_column(self) -> str | None:
+        """Of a table file, the column that holds the texts."""
+        return next((one.name for one in self.columns if one.role == "text"), None)
 
     def split(self, name: SplitName) -> Split | None:
         """The split of that name, or None where there is none."""

@@ -145,12 +145,25 @@ def assign(
 
 
 def resolve(frame: Frame, column: Column, key: str) -> str:
-    """The name of a column given by name, or by index from 0; DataError where there is none."""
+    """The name of a column given by name, or by index from 0; DataError where there is none.
+
+    A number that is not an index but a column's name (`2021`) means that column. Where it is the index of one
+    column and the name of another it is not guessed at: DataError says how to write either.
+    """
     names = frame.data.columns
     if isinstance(column, str) and column in names:
         return column
     if isinstance(column, int) and 0 <= column < len(names):
+        if str(column) in names and names[column] != str(column):
+            raise DataError(
+                f"{frame.path}: data.{key}: {column} may mean the column '{column}', or the one at index "
+                f"{column}, '{names[column]}'",
+                place=Place(str(frame.path)),
+                hint=f'write "{column}", in quotes, for the first, or its name for the second',
+            )
         return names[column]
+    if isinstance(column, int) and str(column) in names:
+        return str(column)
     near = did_you_mean(str(column), names)
     raise DataError(
         f"{frame.path} has no column {column!r} (data.{key})",

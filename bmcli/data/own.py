@@ -75,7 +75,8 @@ class Raw:
 
 @dataclass(frozen=True)
 class Found:
-    """What a reader brings: splits by name, unusable files or rows ('file', 'row'), things to say."""
+    """What a reader brings: splits by name, unusable files or rows ('file', 'row'), things to say, and the
+    column of the texts."""
 
     splits: dict[str, Raw]
     problems: list[Problem]
@@ -172,7 +173,6 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
         notes=notes,
         problems=tuple(problems),
         unit=found.unit,
-        columns=tuple(train.facts.values()),
     )
 
 

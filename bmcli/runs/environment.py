@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,12 @@ _RECORDED = (
 """Each by its full name: a pattern like TF_* would also take Terraform's TF_VAR_* and TF_TOKEN_*, secrets."""
 
 _GIT_SECONDS = 2.0
+
+
+def program() -> tuple[str, ...]:
+    """How this process was started, without its arguments: ('bm',), or ('python', '-m', 'bmcli')."""
+    path = Path(sys.argv[0])
+    return ("python", "-m", path.parent.name) if path.name == "__main__.py" else (path.name,)
 
 
 def versions() -> dict[str, str]:

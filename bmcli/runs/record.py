@@ -31,6 +31,7 @@ class RunRecord:
     command: the command line.
     seed: the config's.
     versions, git, hardware, environment: see `environment.py`.
+    init_from: {'run': id, 'uuid': its uuid} of the run whose weights it began with.
     model, data: the names in the config (for own data: the file's or folder's), for tables.
     kind, task: of the data.
     data_fingerprint: of the DataBundle, hex.
@@ -65,6 +66,7 @@ class RunRecord:
     git: dict[str, Any] | None = None
     hardware: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    init_from: dict[str, Any] | None = None
     model: str | None = None
     data: str | None = None
     kind: str | None = None
@@ -104,6 +106,21 @@ class RunRecord:
         """As it stands in run.json. ValueError for NaN or infinity, which JSON has no word for."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
+
+OF_TRAINING = (
+    "weights_sha256",
+    "onnx",
+    "best_epoch",
+    "best_value",
+    "epochs",
+    "stopped",
+    "metrics",
+    "headline",
+)
+"""Fields that a training fills as it goes on."""
+
+EMPTY = RunRecord("", "", "", 0, "running", "")
+"""What stands in the fields that nothing is known of yet."""
 
 _REQUIRED = ("id", "uuid", "name", "version", "status", "created")
 

@@ -28,6 +28,28 @@ ID = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)-v(?P<version>[1-9][0-9]*)")
 _GROWING = (layout.METRICS, layout.LOG, layout.TENSORBOARD)
 """What is appended to while a run trains: it joins the manifest when the run ends."""
 
+_OF_TRAINING = (
+    layout.METRICS,
+    layout.PREPROCESSING,
+    layout.TOKENIZER,
+    layout.INPUT_STATISTICS,
+    layout.COEFFICIENTS,
+    layout.LAST,
+    layout.PREVIOUS,
+    layout.BEST,
+    layout.MODEL_KERAS,
+    layout.MODEL_ONNX,
+    layout.SAMPLES,
+    layout.CALIBRATION,
+    layout.EVALUATION,
+    layout.PREDICTIONS,
+    layout.PLOTS,
+    layout.REPORT,
+    layout.PROFILE,
+    layout.TENSORBOARD,
+)
+"""Files and folders that a training writes from its data and its config."""
+
 _ATTEMPTS = 3
 
 
@@ -108,11 +130,16 @@ class Run:
 
     # Its life
 
-    def start(self, record: RunRecord) -> None:
-        """Begin a new run with this record: its directory exists and is empty."""
+    def start(self, record: RunRecord, files: Mapping[str, bytes] | None = None) -> None:
+        """Begin a new run with this record: its directory exists and is empty.
+
+        files: relative path -> content of what the run is made from. They are in place before run.json is:
+        wherever a process is killed, what counts as a run has them.
+        """
+        contents = {**(files or {}), layout.RECORD: record.to_text().encode("utf-8")}
         self._lock.acquire()
         try:
-            self.write_text(layout.RECORD, record.to_text())
+            self.write_together({name: _writer(data) for name, data in contents.items()})
         except BaseException:
             self._lock.release()
             raise
@@ -145,6 +172,28 @@ class Run:
         self.reload()
         again = [*self.record.resumed, records.now()]
         self.update(status="running", finished=None, error=None, resumed=again)
+
+    def begin_again(self, **known: Any) -> None:
+        """Train from the first step again, in the same directory: 'running' again, as `open` has it.
+
+        What the training had written is taken away; the config, the user's code, the log, exports and
+        whatever else lies there stay. known: fields of the record, as at a start; the others that a training
+        fills are emptied.
+        """
+        self._lock.acquire()
+        self._opened = time.monotonic()
+        self._tidy()
+        left = [name for name in self.files() if name.startswith(tuple(f"{one}/" for one in _OF_TRAINING))]
+        left += [name for name in _OF_TRAINING if self.exists(name)]
+        with self._changing() as manifest:
+            manifests.write(self.path, manifest.without(*_OF_TRAINING, *_GROWING))
+            with atomic.resources(f"begin {self.path} again"):
+                for name in left:
+                    (self.path / name).unlink(missing_ok=True)
+        self.reload()
+        again = [*self.record.resumed, records.now()]
+        emptied = {name: getattr(records.EMPTY, name) for name in records.OF_TRAINING}
+        self.update(status="running", finished=None, error=None, resumed=again, **{**emptied, **known})
 
     def seal(self, status: Status, **changes: Any) -> None:
         """End: bring everything not yet there into the manifest, set the status, let go of the lock.
@@ -392,6 +441,10 @@ class Run:
                     yield manifests.read(self.path)
             finally:
                 self._depth -= 1
+
+
+def _writer(data: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(data)
 
 
 def came_with_a_run(file: str | Path) -> bool:

@@ -10,7 +10,7 @@ import shlex
 import shutil
 import sys
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,6 +51,17 @@ def validate_tag(tag: str) -> None:
     raise UsageError(
         f"'{tag}' cannot be moved as a tag", hint="a word without spaces and '/': production, say"
     )
+
+
+def started_by() -> dict[str, Any]:
+    """The fields of a record that say by what it is trained, now: command line, versions, git, machine."""
+    return {
+        "command": (*environment.program(), *sys.argv[1:]),
+        "versions": environment.versions(),
+        "git": environment.git(Path.cwd()),
+        "hardware": environment.hardware(),
+        "environment": environment.variables(),
+    }
 
 
 def open_path(path: Path, *, verified: bool = True) -> Run:
@@ -107,10 +118,13 @@ class RunStore:
 
     # Making
 
-    def create(self, name: str, tags: Iterable[str] = (), **known: Any) -> Run:
+    def create(
+        self, name: str, tags: Iterable[str] = (), files: Mapping[str, bytes] | None = None, **known: Any
+    ) -> Run:
         """A new, running, locked run with the next number of that name.
 
-        known: fields of the record that are known already (seed=..., model=...).
+        files: what it is made from, as `Run.start` takes it. known: fields of the record that are known
+        already (seed=..., model=...).
         """
         validate_name(name)
         with atomic.resources(f"make the runs folder {self.root}"):
@@ -126,15 +140,11 @@ class RunStore:
             created=moment,
             started=moment,
             tags=tuple(tags),
-            command=(Path(sys.argv[0]).name, *sys.argv[1:]),
-            versions=environment.versions(),
-            git=environment.git(Path.cwd()),
-            hardware=environment.hardware(),
-            environment=environment.variables(),
+            **started_by(),
         ).changed(**known)
         run = Run(path)
         try:
-            run.start(record)
+            run.start(record, files)
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)  # the reason is on its way up; an empty run helps nobody
             raise

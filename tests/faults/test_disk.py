@@ -104,7 +104,7 @@ WRITES_OF_A_TRAINING = {
 """What is being written when the disk fills up."""
 
 ALWAYS = ("tensorboard", "the second checkpoint", "model.keras")
-NEVER_BEGUN = ("the number", "the record", "the manifest, 1")
+NEVER_BEGUN = ("the number", "the record", "the config", "the manifest, 1")
 """Without a run.json there is no run."""
 LAST_WRITE = "the manifest, 49"
 """After run.json has said that the run is complete."""

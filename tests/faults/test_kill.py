@@ -135,12 +135,10 @@ def go_on(tmp_path: Path, whole: Whole, invoke: Invoke) -> None:
     for run in runs:
         assert not Run(Path(run["path"])).verify().problems
     done = invoke("train", str(whole.config), "--auto-resume")
-    if done.code == 2 and "no checkpoint" in done.err:
-        # Killed before its first save, which comes long before its first epoch is over.
-        assert not list(tmp_path.glob(f"runs/*/{layout.METRICS}"))
-        done = invoke("train", str(whole.config))
     assert done.code == 0, done.err
     finished = tmp_path / "runs" / done.out.strip()
+    if runs:  # a kill before run.json leaves no run, but its number is taken
+        assert [run["run"] for run in runs] == [finished.name]
     assert_equal(finished, whole.path)
     assert not Run(finished).verify().problems
     assert not list(finished.rglob(f"{layout.TEMPORARY}*"))
@@ -165,6 +163,17 @@ def check_kills_on_disk(whole: Whole, tmp_path: Path, invoke: Invoke, count: int
 
 def test_killed_between_two_operations_on_the_disk(whole: Whole, tmp_path: Path, invoke: Invoke) -> None:
     check_kills_on_disk(whole, tmp_path, invoke, 1)
+
+
+def test_killed_before_its_first_checkpoint(whole: Whole, tmp_path: Path, invoke: Invoke) -> None:
+    """And once more on the way, by the line that a scheduler repeats."""
+    for at in (19, 24):
+        done = killer(tmp_path, at, "train", "--auto-resume", str(whole.config))
+        assert done.returncode == -9, done.stderr
+        assert (tmp_path / "runs" / whole.path.name / layout.RECORD).exists()
+        assert not (tmp_path / "runs" / whole.path.name / layout.LAST).exists()
+    go_on(tmp_path, whole, invoke)
+    assert record(tmp_path / "runs" / whole.path.name)["resumed"]
 
 
 @pytest.mark.exhaustive

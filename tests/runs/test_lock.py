@@ -52,7 +52,7 @@ def test_a_run_that_could_not_be_made_holds_nothing(tmp_path: Path, monkeypatch:
     def full(*_: object) -> None:
         raise ResourceError("cannot write: No space left on device")
 
-    monkeypatch.setattr(Run, "write_text", full)
+    monkeypatch.setattr(Run, "write_together", full)
     with pytest.raises(ResourceError):
         RunStore(tmp_path / "runs").create("digits")
     for descriptor in Path("/proc/self/fd").glob("*"):  # Linux

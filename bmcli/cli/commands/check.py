@@ -23,7 +23,10 @@ def check(
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes: training.epochs=3.")
     ] = None,
     build: Annotated[
-        bool, typer.Option("--build", help="Also load the data, fit the preprocessing and build the model.")
+        bool,
+        typer.Option(
+            "--build", help="Also do all that training does before its first step: read data, build."
+        ),
     ] = False,
     measure: Annotated[
         bool,
@@ -146,22 +149,12 @@ def _component(config: dict[str, object], most: int = 12) -> str:
 
 
 def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
-    """Load, fit and build; what came out, as plain data."""
-    from bmcli import data, preprocessing
-    from bmcli.models import Model
-    from bmcli.quiet import quiet_import
+    """All that training does before its first step; what came out, as plain data."""
+    from bmcli import pipeline
+    from bmcli.cli.progress import NotesOnly
 
-    bundle = data.load(config.data)
-    for note in bundle.notes:
-        session.note(note)
-    fitted, spec = preprocessing.fit(bundle, config.preprocessing)
-    for remark in fitted.remarks(bundle, config.preprocessing):
-        (session.warn if remark.warning else session.note)(remark.text)
-    with quiet_import():
-        import keras  # noqa: F401 (first import, so that its chatter is held back)
-    assert isinstance(config.model, Model)
-    model = config.model.build(spec)
-    return _built(bundle, spec, int(model.count_params()))
+    begun = pipeline.begin(config, session.store, display=NotesOnly(session))
+    return _built(begun.experiment.bundle, begun.experiment.spec, begun.known["parameters"])
 
 
 def _built(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, Any]:

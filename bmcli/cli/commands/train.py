@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bmcli.config.schema import ExperimentConfig
+    from bmcli.errors import UsageError
     from bmcli.runs.run import Run
     from bmcli.stopwatch import Stopwatch
 
@@ -74,6 +75,9 @@ def train(
     if force and resume is None and not auto_resume:
         raise UsageError("--force belongs to --resume or --auto-resume")
     if resume is not None:
+        changes = [text for text in (config, *(overrides or ())) if text and "=" in text]
+        if changes:
+            raise _changed(session, resume, changes)
         given = [("CONFIG", config), ("--name", name), ("--tag", tag), ("--smoke", smoke)]
         if odd := [what for what, value in given if value]:
             raise UsageError(f"--resume goes on with a run as it is; leave out {', '.join(odd)}")
@@ -99,12 +103,25 @@ def train(
         _smoke(session, loaded, device)
         return
     with _timed(profile) as watch:
-        if auto_resume and (unfinished := _unfinished(session, loaded)) is not None:
-            session.note(f"going on with {unfinished.id}")
-            run = _resume(session, str(unfinished.path), device, trust_code=True, force=force)
-        else:
-            run = _train(session, loaded, tag or (), device)
+        continued = _continued(session, loaded, device, force) if auto_resume else None
+        run = continued or _train(session, loaded, tag or (), device)
     _answer(session, run, watch)
+
+
+def _changed(session: Session, reference: str, changes: Sequence[str]) -> UsageError:
+    """A run that is resumed stays as it is: the command that trains on from it with these changes."""
+    import shlex
+
+    from bmcli.errors import UsageError
+    from bmcli.resume import new_run_from
+    from bmcli.runs import layout
+
+    run = session.store.find(reference, purpose="resume")
+    written = " ".join(map(shlex.quote, changes))
+    hint = f"leave {written} out"
+    if run.exists(layout.BEST) and run.exists(layout.CONFIG):
+        hint = f"{new_run_from(run)} {written} trains on from its weights, as a new run"
+    return UsageError(f"--resume goes on with {run.id} as it is; {written} would change it", hint=hint)
 
 
 @contextmanager
@@ -135,16 +152,30 @@ def _resume(session: Session, reference: str, device: str, trust_code: bool, for
     run = session.store.find(reference, purpose="resume")
     trust_code = trust_code or ask_to_run_code_of(session, run)
     with TrainingDisplay(session) as display:
-        return pipeline.resume(run, device=device, display=display, trust_code=trust_code, force=force)
+        return pipeline.resume(
+            run, device=device, display=display, alone=True, trust_code=trust_code, force=force
+        )
 
 
-def _unfinished(session: Session, config: ExperimentConfig) -> Run | None:
-    """The newest run that stopped early and was made from the same resolved config."""
-    from bmcli.resume import made_from
+def _continued(session: Session, config: ExperimentConfig, device: str, force: bool) -> Run | None:
+    """The newest unfinished run of the same resolved config, brought to its end; None where there is none.
 
-    for run in session.store.named(config.name):
-        if run.status in ("interrupted", "failed") and made_from(run, config):
-            return run
+    A scheduler repeats the same line for ever: a damaged run is left to people, and the next one taken.
+    """
+    from bmcli.errors import IntegrityError
+    from bmcli.resume import has_checkpoint, unfinished
+
+    for run in unfinished(session.store, config):
+        if has_checkpoint(run):
+            session.note(f"going on with {run.id}")
+        before = run.record.resumed
+        try:
+            # Its code is the config's, byte for byte.
+            return _resume(session, str(run.path), device, trust_code=True, force=force)
+        except IntegrityError as error:
+            if run.reload().record.resumed != before:  # it was gone on with
+                raise
+            session.warn(f"{error.message}; {run.id} is left as it is")
     return None
 
 
