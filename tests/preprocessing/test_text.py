@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -211,3 +212,17 @@ print("tokenizers" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("options", "digest"),
+    [
+        ({}, "8e0dd763562763e7"),
+        ({"tokenizer": "word"}, "8e0dd763562763e7"),
+        ({"tokenizer": "bpe"}, "8455d0dcd3e35ad0"),
+        ({"tokenizer": "wordpiece"}, "72aba60f07486f36"),
+    ],
+)
+def test_the_vocabulary_of_texts_with_spaces_is_what_it_always_was(options, digest):
+    """Else runs of the same data and config would give other weights than before."""
+    assert hashlib.sha256(fit(**options).tokenizer_json().encode()).hexdigest()[:16] == digest
