@@ -51,12 +51,15 @@ def read_labelled(
     path: str | Path,
     config: DataConfig,
     spec: DataSpec,
+    *,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Split:
     """A labelled file or folder in the form of the run's own data, with the run's classes.
 
-    A table's columns come as texts, None where missing: what is a number, the run's preprocessing knows.
+    note: told what was inferred or converted. A table's columns come as texts, None where missing: what is a
+    number, the run's preprocessing knows.
     Raises DataError; a label the run does not know is a problem like an unusable row.
     """
     from bmcli.data import loading
 
-    return loading.read_labelled(Path(path), config, spec)
+    return loading.read_labelled(Path(path), config, spec, note)

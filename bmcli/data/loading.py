@@ -78,6 +78,7 @@ def read_labelled(
     path: Path,
     config: DataConfig,
     spec: DataSpec,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Split:
     """See `bmcli.data.read_labelled`."""
     from bmcli.data.own import read_split
@@ -86,6 +87,8 @@ def read_labelled(
     parts, _ = _checked(
         parts, config.model_copy(update={"path": path}), {}, None, None, hint="mend or remove them"
     )
+    for line in parts.notes:
+        note(line)
     if not len(parts.train):
         raise DataError(f"{path} holds no usable example")
     return parts.train
@@ -131,6 +134,7 @@ def _with_given_files(parts: Parts, config: DataConfig) -> Parts:
             parts = replace(
                 parts.with_split(name, own.train),
                 splits_from={**parts.splits_from, name: f"given: {Path(where).name}"},
+                notes=parts.notes + own.notes,
                 problems=parts.problems + own.problems,
                 unit=own.unit,
             )

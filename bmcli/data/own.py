@@ -100,6 +100,7 @@ def read(config: DataConfig) -> Parts:
             found,
             splits={**found.splits, name: replace(_only(other, where), origin=f"given: {Path(where).name}")},
             problems=found.problems + other.problems,
+            notes=(*found.notes, *(note for note in other.notes if note not in found.notes)),
         )
     _distinct_ids(found)
     return _encoded(found, config)
@@ -112,7 +113,15 @@ def read_split(path: Path, config: DataConfig, spec: DataSpec) -> Parts:
     targets, bad = encode(raw.truth, spec.task, spec.classes)
     problems = found.problems + [raw.problem(i, what) for i, what in bad.items()]
     split = raw.split(targets, bad)
-    return Parts(spec.kind, spec.task, spec.classes, split, problems=tuple(problems), unit=found.unit)
+    return Parts(
+        spec.kind,
+        spec.task,
+        spec.classes,
+        split,
+        notes=found.notes,
+        problems=tuple(problems),
+        unit=found.unit,
+    )
 
 
 def _others(size: int, bad: Mapping[int, str]) -> np.ndarray:

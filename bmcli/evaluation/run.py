@@ -100,7 +100,7 @@ def prepare(
     else:
         if not data.exists():
             raise DataError(f"{data} does not exist")
-        chosen = datasets.read_labelled(data, config.data, spec)
+        chosen = datasets.read_labelled(data, config.data, spec, note=note)
         name = f"{data.resolve().stem}-{_examples_sha256(chosen, spec)[:8]}"
         training = _recorded_targets(run)
     return Prepared(run, name, chosen, spec, preprocessing, session, config.evaluation, training)
