@@ -143,6 +143,7 @@ def _with_given_files(parts: Parts, config: DataConfig) -> Parts:
             parts = replace(
                 parts.with_split(name, own.train),
                 splits_from={**parts.splits_from, name: f"given: {Path(where).name}"},
+                notes=parts.notes + own.notes,
                 problems=parts.problems + own.problems,
                 unit=own.unit,
             )

@@ -106,7 +106,7 @@ def read(config: DataConfig, *, unscaled: bool = False) -> Parts:
             found,
             splits={**found.splits, name: replace(_only(other, where), origin=f"given: {Path(where).name}")},
             problems=found.problems + other.problems,
-            notes=found.notes + other.notes,
+            notes=(*found.notes, *(note for note in other.notes if note not in found.notes)),
         )
     _distinct_ids(found)
     return _encoded(found, config)

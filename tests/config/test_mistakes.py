@@ -107,6 +107,9 @@ MISTAKES = {
     "no target": ("model: mlp\ndata:\n  path: t.csv\n", 3, 3, "'target' is missing"),
     "header": ("model: mlp\ndata:\n  path: t.csv\n  header: false\n  target: y\n", 5, 11, "no column 'y'"),
     "target as feature": (TABLE + "  features: [a, y]\nmodel: mlp\n", 4, 17, "is the target"),
+    "target as text": (TABLE + "  text: [a, y]\nmodel: gru\n", 4, 13, "same column"),
+    "a text column twice": (TABLE + "  text: [a, a]\nmodel: gru\n", 4, 13, "stands here twice"),
+    "no text columns": (TABLE + "  text: []\nmodel: gru\n", 4, 9, "an empty list"),
     "other task": ("model: mlp\ndata:\n  name: digits\n  task: regression\n", 4, 9, "is a multiclass task"),
     "all cut off": (
         "model: mlp\ndata:\n  name: digits\n  test: 0.5\n  validation: 0.5\n",

@@ -381,3 +381,18 @@ def test_labelled_folders_with_useless_levels(flowers: Path, tmp_path: Path) -> 
     one.mkdir()
     (tmp_path / "seg_test/seg_test/daisy").rename(one / "daisy")
     assert set(read_labelled(one, config, spec).targets.tolist()) == {1}
+
+
+def test_other_encodings_are_said_wherever_files_come_from(load: Load, tmp_path: Path) -> None:
+    for split, codec in (("data", "utf-8"), ("held", "utf-16")):
+        for label in ("a", "b"):
+            (tmp_path / split / label).mkdir(parents=True)
+            for i in range(6):
+                (tmp_path / split / label / f"{i}.txt").write_bytes(f"{label} ù {i}".encode(codec))
+    bundle = load(path=tmp_path / "data", validation=tmp_path / "held", test=0)
+    assert "12 files are read as UTF-16, not UTF-8: a/0.txt, ..." in bundle.notes
+    said: list[str] = []
+    spec = DataSpec("text", "binary", (None,), ("a", "b"))
+    split = read_labelled(tmp_path / "held", DataConfig(path=str(tmp_path / "data")), spec, said.append)
+    assert split.examples.texts[0] == "a ù 0"  # type: ignore[union-attr]
+    assert said == ["12 files are read as UTF-16, not UTF-8: a/0.txt, ..."]

@@ -505,7 +505,7 @@ def test_a_text_of_several_columns(load: Load, tmp_path: Path, suffix: str) -> N
     assert bundle.train.beside is not None and bundle.train.beside.columns == ["stars"]
     one, same = (load(path=path, text=t, target="label", skip_unusable=True) for t in ("body", ["body"]))
     assert one.fingerprint == same.fingerprint
-    with pytest.raises(DataError, match="did you mean 'title'|no column 'titel'"):
+    with pytest.raises(DataError, match="no column 'titel'"):
         load(path=path, text=["titel", "body"], target="label")
     spec = DataSpec("text", bundle.task, (None,), bundle.classes, "label")
     config = DataConfig(path=str(path), text=["title", "body"], target="label", skip_unusable=True)

@@ -124,6 +124,8 @@ def test_utf8_with_a_few_broken_bytes_is_damaged_and_not_another_encoding():
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=80), st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]))
 def test_whatever_is_written_in_unicode_reads_back(text, codec):
+    if text.startswith("\0"):  # in UTF-16 its mark and a zero are the mark of UTF-32
+        return
     data = text.encode(codec, "replace")
     found = detect(data, whole=True)
     if found is None:  # mostly control characters: not a text

@@ -104,7 +104,7 @@ def _importance(session: Session, run: Run, inputs: list[str], trust_code: bool)
     if not path.exists():
         raise DataError(f"{path} does not exist")
     preprocessing, spec = load_preprocessing(run)
-    labelled = read_labelled(path, config_of(run, trust_code=trust_code).data, spec)
+    labelled = read_labelled(path, config_of(run, trust_code=trust_code).data, spec, note=session.note)
     session_of_run = open_session(run, spec, trust_code=trust_code)
     found = permutation_importance(session_of_run, preprocessing, spec, labelled)
 
