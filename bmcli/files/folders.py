@@ -59,6 +59,10 @@ _GENERIC = _words(
 )
 """What is added to a split's name and says nothing."""
 _ANY = _GENERIC | _words("all unknown unlabeled unlabelled unsup none misc")
+_IMAGES = _words("image images img imgs picture pictures photo photos jpegimages")
+_PARTS = _words(
+    "mask masks label labels annotation annotations segmentation segmentations groundtruth gt boxes"
+)
 _UNLABELLED = _words("pred predict prediction predictions unlabeled unlabelled unsup inference")
 _WORDS = {word: split for split, words in SPLIT_FOLDERS.items() for word in words}
 _WORDS |= dict.fromkeys(_UNLABELLED, "unlabelled")
@@ -72,6 +76,8 @@ _LISTED = 20_000
 """Entries of one folder that `layout` looks at: beyond, it is no matter what else lies there."""
 _COUNTED_PER_FOLDER, _COUNTED, _FOLDERS = 200, 2_000, 500
 """What `kind_of` looks at."""
+_BESIDE = 10
+"""Folders beside one called images/ or the like that are searched for examples."""
 _SHOWN = 5
 
 
@@ -417,7 +423,7 @@ class _Finder:
         """What was skipped on the way."""
         if not self._skipped:
             return []
-        return [f"one folder lies around everything else, and is skipped: {', '.join(self._skipped)}"]
+        return [f"a level around the class folders is skipped: {', '.join(self._skipped)}"]
 
     def is_example(self, name: str, *, top: bool = True) -> bool:
         """Whether a file is of the kind that is read; top: where documents about the data lie, too."""
@@ -433,9 +439,9 @@ class _Finder:
         start = folder
         while True:
             listing = self.look.listing(folder)
-            if len(listing.folders) != 1 or any(self.is_example(entry.name) for entry in listing.files):
+            only = self._only_one(listing)
+            if only is None or any(self.is_example(entry.name) for entry in listing.files):
                 break
-            (only,) = listing.folders
             if self.look.refuses(only) is not None or _nfc(only.name) in set(map(_nfc, classes)):
                 break
             named = split_of(only.name)
@@ -450,10 +456,33 @@ class _Finder:
             elif not below.files or not (generic or self._pattern is not None):
                 break
             self.beside += [self.look.name(entry.path) for entry in listing.files]
+            self.beside += [
+                f"{self.look.name(entry.path)}/" for entry in listing.folders if entry is not only
+            ]
             folder = Path(only.path)
         if folder != start:
             self._skipped.append(f"{self.look.name(folder)}/")
         return folder
+
+    def _only_one(self, listing: _Listing) -> os.DirEntry[str] | None:
+        """The only folder with examples: images/ beside annotations/, which has none."""
+        if len(listing.folders) == 1:
+            return listing.folders[0]
+        generic = [e for e in listing.folders if _is_generic(e.name) and split_of(e.name) is None]
+        if len(generic) != 1 or len(listing.folders) > _BESIDE:
+            return None
+        others = [entry for entry in listing.folders if entry is not generic[0]]
+        return None if any(self._has_examples(entry) for entry in others) else generic[0]
+
+    def _has_examples(self, folder: os.DirEntry[str]) -> bool:
+        """Whether there is an example below, or something that could be one; bounded."""
+        if self.look.refuses(folder) is not None:
+            return True
+        count = 0
+        for count, entry in enumerate(self.look.walk(Path(folder.path), [], most=_COUNTED)):
+            if count >= _COUNTED or self.is_example(entry.name, top=False):
+                return True
+        return False
 
     def split_folders(self, base: Path) -> dict[str, Path]:
         """split -> its folder; empty where the folders are classes."""
@@ -501,6 +530,7 @@ class _Finder:
         if self._pattern is not None:
             return ()
         if listing.folders:
+            self._refuse_parts(folder, [shown(entry.name) for entry in listing.folders])
             return tuple(shown(entry.name) for entry in listing.folders)
         examples = [entry.name for entry in listing.files if self.is_example(entry.name)]
         where = f"{self.look.root}: " + (
@@ -521,6 +551,18 @@ class _Finder:
         error = NoClassFoldersError(where + what, hint=hint)
         error.suggested = suggested and suggested[0]
         raise error
+
+    def _refuse_parts(self, folder: Path, names: list[str]) -> None:
+        """images/ and masks/ are two parts of every example, and no classes."""
+        words = {name: set(_BETWEEN.split(name.lower())) - {""} for name in names}
+        parts = [name for name, said in words.items() if said & _PARTS and said <= _PARTS | _GENERIC]
+        images = [name for name, said in words.items() if said & _IMAGES and said <= _GENERIC]
+        if parts and images and len(parts) + len(images) == len(names) and self.rules.split_folders:
+            raise DataError(
+                f"{folder} holds {_some([f'{name}/' for name in names])}: the names are not those of classes",
+                hint="bm learns classes, by a folder for each; masks and boxes it does not read. Where these "
+                f"are classes, {NOT_SPLITS}",
+            )
 
     def unusable_split(self, split: str, folder: Path, inner: Path) -> str | None:
         """Why a validation or test folder cannot be used, where it has no classes."""

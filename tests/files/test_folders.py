@@ -169,6 +169,28 @@ def test_useless_levels(make: Make, level: str) -> None:
     assert found.files["train"][0].name == f"{level}/a/0.jpg", "an id is the path in the folder"
 
 
+@pytest.mark.parametrize(
+    "paths",
+    [
+        "images/a/{}.jpg\nimages/b/{}.jpg\nannotations/a{}.xml",
+        "data/images/a/{}.jpg\ndata/images/b/{}.jpg\ndata/labels/a/{}.txt\ndata/code/x.py",
+        "photos/a/{}.jpg\nphotos/b/{}.jpg\nempty/",
+    ],
+)
+def test_folders_without_examples_beside_the_images(make: Make, paths: str) -> None:
+    found = scan(make(paths))
+    assert classes(found) == {"train": ["a", "b"]} and not found.problems
+    assert any(note.startswith("not used, as") for note in found.notes)
+
+
+@pytest.mark.parametrize("parts", ["images masks", "train/images train/labels", "img gt", "images Masks_png"])
+def test_parts_of_examples_are_no_classes(make: Make, parts: str) -> None:
+    root = make("\n".join(f"{part}/{{}}.jpg" for part in parts.split()))
+    with pytest.raises(DataError, match="not those of classes"):
+        scan(root)
+    assert len(classes(scan(root, split_folders=False))["train"]) == 2
+
+
 def test_an_archive_unpacked_into_itself(make: Make) -> None:
     found = scan(make("a/{}.jpg\nb/{}.jpg\ncells/a/{}.jpg\ncells/b/{}.jpg"))
     (problem,) = found.problems
