@@ -69,8 +69,9 @@ def says_nothing(words: Collection[str]) -> bool:
 
 def is_generic(name: str) -> bool:
     """Whether a folder's name says no more than that there are data in it."""
-    words = words_of(name)
-    return split_of(name) is not None or (bool(words) and all(word in _ANY for word in words))
+    found = split_of(name)
+    words = words_of(name) if found is None else found[1]
+    return (found is not None or bool(words)) and all(word in _ANY for word in words)
 
 
 def nfc(name: str) -> str:
