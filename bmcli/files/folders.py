@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bmcli.errors import DataError, Place, Problem
+from bmcli.files.names import (
+    GENERIC,
+    IMAGES,
+    PARTS,
+    SPLIT_WORDS,
+    is_generic,
+    nfc,
+    says_nothing,
+    split_of,
+    suggest_pattern,
+    words_of,
+)
 from bmcli.files.patterns import NamePattern
 from bmcli.files.suffixes import IMAGE_SUFFIXES, SPLIT_FOLDERS, TABLE_SUFFIXES, TEXT_SUFFIXES
 
@@ -48,30 +59,12 @@ _DOCUMENTS = re.compile(
 """Names of .txt files beside the class folders that are about the data, and not of it."""
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", text))
-
-
-_GENERIC = _words(
-    "data dataset datasets set sets split splits subset image images img imgs pic pics picture pictures "
-    "photo photos sample samples example examples file files folder folders dir directory text texts txt doc "
-    "docs jpg jpeg png x v small tiny mini new full final orig original raw resized cropped processed clean"
-)
-"""What is added to a split's name and says nothing."""
-_ANY = _GENERIC | _words("all unknown unlabeled unlabelled unsup none misc")
-_UNLABELLED = _words("pred predict prediction predictions unlabeled unlabelled unsup inference")
-_WORDS = {word: split for split, words in SPLIT_FOLDERS.items() for word in words}
-_WORDS |= dict.fromkeys(_UNLABELLED, "unlabelled")
-_GLUED = re.compile(
-    rf"({'|'.join(sorted(_WORDS, key=len, reverse=True))})(data|dataset|set|split|images?|imgs?|folder|dir)s?"
-)
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_BETWEEN = re.compile(r"[\W\d_]+")
-
 _LISTED = 20_000
 """Entries of one folder that `layout` looks at: beyond, it is no matter what else lies there."""
 _COUNTED_PER_FOLDER, _COUNTED, _FOLDERS = 200, 2_000, 500
 """What `kind_of` looks at."""
+_BESIDE = 10
+"""Folders beside one called images/ or the like that are searched for examples."""
 _SHOWN = 5
 
 
@@ -157,73 +150,6 @@ class Scan:
     complete: bool = True
 
 
-# === Names ===
-
-
-def split_of(name: str) -> tuple[str, tuple[str, ...]] | None:
-    """The split that a folder's name speaks of, and what else it says: ('train', ('seg',)) for 'seg_train'.
-
-    None where no word of it is one of SPLIT_FOLDERS, or where it names two splits. Words are parted by
-    anything that is not a letter, and by a capital letter within ('trainData').
-    """
-    words = [word for word in _BETWEEN.split(_CAMEL.sub(" ", _nfc(name)).lower()) if word]
-    splits, others = set(), []
-    for word in words:
-        glued = _GLUED.fullmatch(word)
-        split = _WORDS.get(glued.group(1) if glued else word)
-        if split is None:
-            others.append(word)
-        else:
-            splits.add(split)
-    return (splits.pop(), tuple(others)) if len(splits) == 1 else None
-
-
-def _says_nothing(words: Collection[str]) -> bool:
-    return all(word in _GENERIC for word in words)
-
-
-def _is_generic(name: str) -> bool:
-    """Whether a folder's name says no more than that there are data in it."""
-    words = [word for word in _BETWEEN.split(_CAMEL.sub(" ", _nfc(name)).lower()) if word]
-    return split_of(name) is not None or all(word in _ANY for word in words)
-
-
-def _nfc(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
-
-
-def suggest_pattern(names: Iterable[str]) -> tuple[str, tuple[str, ...]] | None:
-    """(pattern, classes) where file names clearly begin or end with a class: cat.0.jpg, dog.1.jpg.
-
-    Clear is: every name does, there are 2 to 100 classes, and each has several files; names of cameras and
-    the like ('IMG_0001') are none.
-    """
-    stems = [os.path.splitext(name.rsplit("/", 1)[-1])[0] for name in names]  # noqa: PTH122
-    word = r"([^\W\d_]+(?:[ _-][^\W\d_]+)*)"
-    for form, written in ((rf"{word}[ ._-]*\(?\d", "^({})"), (rf"\d+[ ._-]+{word}$", "({})[.][^.]*$")):
-        found = [match and match.group(1) for match in (re.match(form, stem) for stem in stems)]
-        counts = Counter(label for label in found if label)
-        if len(found) < 4 or None in found or not 2 <= len(counts) <= 100 or min(counts.values()) < 2:
-            continue
-        if any(_is_generic(label) or label.lower() in _CAMERAS for label in counts):
-            continue
-        longest_first = sorted(counts, key=lambda label: (-len(label), label))
-        if len({len(label) for label in counts}) == 1 or not _prefixes(counts):
-            longest_first = sorted(counts)
-        pattern = written.format("|".join(re.escape(label).replace(r"\ ", " ") for label in longest_first))
-        if len(pattern) > 500:
-            pattern = written.format(word[1:-1])
-        return pattern, tuple(sorted(counts))
-    return None
-
-
-_CAMERAS = _words("dsc dscn dscf imag frame scan pxl vid screenshot page f i n no nr id")
-
-
-def _prefixes(labels: Collection[str]) -> bool:
-    return any(a != b and b.startswith(a) for a in labels for b in labels)
-
-
 # === What lies where ===
 
 
@@ -283,7 +209,11 @@ def layout(root: Path, rules: Rules | None = None) -> Layout:
         splits["train"] = base
         classes = place.class_folders(base)
     else:
-        odd = [f"{shown(f.name)}/ is {split}" for split, f in folders.items() if f.name.lower() not in _WORDS]
+        odd = [
+            f"{shown(f.name)}/ is {split}"
+            for split, f in folders.items()
+            if f.name.lower() not in SPLIT_WORDS
+        ]
         if odd:
             notes.append(f"splits by the names of the folders: {', '.join(odd)}")
         inner = place.down(folders["train"], rules.classes)
@@ -417,7 +347,7 @@ class _Finder:
         """What was skipped on the way."""
         if not self._skipped:
             return []
-        return [f"one folder lies around everything else, and is skipped: {', '.join(self._skipped)}"]
+        return [f"a level around the class folders is skipped: {', '.join(self._skipped)}"]
 
     def is_example(self, name: str, *, top: bool = True) -> bool:
         """Whether a file is of the kind that is read; top: where documents about the data lie, too."""
@@ -433,34 +363,57 @@ class _Finder:
         start = folder
         while True:
             listing = self.look.listing(folder)
-            if len(listing.folders) != 1 or any(self.is_example(entry.name) for entry in listing.files):
+            only = self._only_one(listing)
+            if only is None or any(self.is_example(entry.name) for entry in listing.files):
                 break
-            (only,) = listing.folders
-            if self.look.refuses(only) is not None or _nfc(only.name) in set(map(_nfc, classes)):
+            if self.look.refuses(only) is not None or nfc(only.name) in set(map(nfc, classes)):
                 break
             named = split_of(only.name)
             if folder == self.look.root and self.rules.split_folders and named and named[0] == "train":
                 break
             below = self.look.listing(Path(only.path))
-            generic = _is_generic(only.name) or _nfc(only.name).lower() == _nfc(folder.name).lower()
+            generic = is_generic(only.name) or nfc(only.name).lower() == nfc(folder.name).lower()
             if below.folders:
-                known = {_nfc(entry.name) for entry in below.folders} & set(map(_nfc, classes))
+                known = {nfc(entry.name) for entry in below.folders} & set(map(nfc, classes))
                 if part and not generic and not known:
                     break
             elif not below.files or not (generic or self._pattern is not None):
                 break
             self.beside += [self.look.name(entry.path) for entry in listing.files]
+            self.beside += [
+                f"{self.look.name(entry.path)}/" for entry in listing.folders if entry is not only
+            ]
             folder = Path(only.path)
         if folder != start:
             self._skipped.append(f"{self.look.name(folder)}/")
         return folder
+
+    def _only_one(self, listing: _Listing) -> os.DirEntry[str] | None:
+        """The only folder with examples: images/ beside annotations/, which has none."""
+        if len(listing.folders) == 1:
+            return listing.folders[0]
+        generic = [e for e in listing.folders if is_generic(e.name) and split_of(e.name) is None]
+        if len(generic) != 1 or len(listing.folders) > _BESIDE:
+            return None
+        others = [entry for entry in listing.folders if entry is not generic[0]]
+        return None if any(self._has_examples(entry) for entry in others) else generic[0]
+
+    def _has_examples(self, folder: os.DirEntry[str]) -> bool:
+        """Whether there is an example below, or something that could be one; bounded."""
+        if self.look.refuses(folder) is not None:
+            return True
+        count = 0
+        for count, entry in enumerate(self.look.walk(Path(folder.path), [], most=_COUNTED)):
+            if count >= _COUNTED or self.is_example(entry.name, top=False):
+                return True
+        return False
 
     def split_folders(self, base: Path) -> dict[str, Path]:
         """split -> its folder; empty where the folders are classes."""
         folders = self.look.listing(base).folders
         named = {entry.name: found for entry in folders if (found := split_of(entry.name)) is not None}
         others = [entry.name for entry in folders if entry.name not in named]
-        sure = {name for name, (_, words) in named.items() if _says_nothing(words)}
+        sure = {name for name, (_, words) in named.items() if says_nothing(words)}
         whole = not others and len({split for split, _ in named.values()} - {"unlabelled"}) > 1
         taken: dict[str, list[str]] = {}
         for name, (split, words) in named.items():
@@ -501,6 +454,7 @@ class _Finder:
         if self._pattern is not None:
             return ()
         if listing.folders:
+            self._refuse_parts(folder, [shown(entry.name) for entry in listing.folders])
             return tuple(shown(entry.name) for entry in listing.folders)
         examples = [entry.name for entry in listing.files if self.is_example(entry.name)]
         where = f"{self.look.root}: " + (
@@ -521,6 +475,18 @@ class _Finder:
         error = NoClassFoldersError(where + what, hint=hint)
         error.suggested = suggested and suggested[0]
         raise error
+
+    def _refuse_parts(self, folder: Path, names: list[str]) -> None:
+        """images/ and masks/ are two parts of every example, and no classes."""
+        words = {name: set(words_of(name)) for name in names}
+        parts = [name for name, said in words.items() if said & PARTS and said <= PARTS | GENERIC]
+        images = [name for name, said in words.items() if said & IMAGES and said <= GENERIC]
+        if parts and images and len(parts) + len(images) == len(names) and self.rules.split_folders:
+            raise DataError(
+                f"{folder} holds {_some([f'{name}/' for name in names])}: the names are not those of classes",
+                hint="bm learns classes, by a folder for each; masks and boxes it does not read. Where these "
+                f"are classes, {NOT_SPLITS}",
+            )
 
     def unusable_split(self, split: str, folder: Path, inner: Path) -> str | None:
         """Why a validation or test folder cannot be used, where it has no classes."""
@@ -762,8 +728,8 @@ def _settle_names(result: Scan, found: Layout) -> None:
     labels = {file.label for files in result.files.values() for file in files}
     forms: dict[str, set[str]] = {}
     for label in labels:
-        forms.setdefault(_nfc(label), set()).add(label)
-    known = {_nfc(name): name for name in found.rules.classes}
+        forms.setdefault(nfc(label), set()).add(label)
+    known = {nfc(name): name for name in found.rules.classes}
     new: dict[str, str] = {}
     for plain, several in forms.items():
         target = known.get(plain, plain if len(several) > 1 else next(iter(several)))
@@ -796,7 +762,7 @@ def _refuse_splits_inside(result: Scan, found: Layout) -> None:
     for file in result.files["train"]:
         second, _, rest = file.inner.partition("/")
         split = split_of(second) if rest else None
-        inside.setdefault(file.label, set()).add(split[0] if split and _says_nothing(split[1]) else "")
+        inside.setdefault(file.label, set()).add(split[0] if split and says_nothing(split[1]) else "")
     if inside and all("train" in splits and len(splits - {""}) > 1 for splits in inside.values()):
         label = min(inside)
         raise DataError(

@@ -9,12 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bmcli.errors import ConfigError, DataError
 from bmcli.files import folders, patterns
-from bmcli.files.folders import Rules, Scan, split_of, suggest_pattern
+from bmcli.files.folders import Rules, Scan
 
 Make = Callable[[str], Path]
 
@@ -48,45 +46,7 @@ def classes(found: Scan) -> dict[str, list[str]]:
     return {split: sorted({file.label for file in files}) for split, files in found.files.items()}
 
 
-# === Names of splits ===
-
-
-@pytest.mark.parametrize(
-    ("name", "split"),
-    {
-        **dict.fromkeys(["train", "Training", "TRAIN", "train_data", "train set", "Train_images"], "train"),
-        **dict.fromkeys(["train-images", "training_set", "trainset", "trainingSet", "TrainData"], "train"),
-        **dict.fromkeys(["seg_train", "train2017", "01_train", "train (1)", "images.train"], "train"),
-        **dict.fromkeys(["val2017", "validation_set", "VALID", "val-images", "dev", "valset"], "validation"),
-        **dict.fromkeys(["test_data", "Testing", "testSet", "seg-test", "test 2", "TestImages"], "test"),
-        **dict.fromkeys(["strain", "contest", "latest", "train_test", "rose", "0", "value", "device"]),
-        **dict.fromkeys(["trainer", "invalid", "protest_signs", "testament", ""]),
-    }.items(),
-)
-def test_words_of_splits(name: str, split: str | None) -> None:
-    found = split_of(name)
-    assert (found and found[0]) == split
-
-
-@given(
-    word=st.sampled_from(["train", "training", "val", "valid", "validation", "dev", "test", "testing"]),
-    before=st.sampled_from(["", "my", "seg", "2017", "x"]),
-    between=st.sampled_from(["_", "-", " ", "__", ". "]),
-    after=st.sampled_from(["", "data", "set", "images", "2", "v1"]),
-    case=st.sampled_from([str.lower, str.upper, str.title]),
-)
-def test_a_split_word_is_found_in_any_company(
-    word: str, before: str, between: str, after: str, case: Callable[[str], str]
-) -> None:
-    found = split_of(case(between.join(filter(None, [before, word, after]))))
-    assert found is not None
-    assert found[0][:3] == {"dev": "val"}.get(word, word[:3])
-
-
-@given(st.text(max_size=30))
-def test_any_name_has_an_answer(name: str) -> None:
-    split_of(name)
-
+# === Splits ===
 
 SPLITS = {
     "Kaggle's MRI": "Training/a/{}.jpg\nTraining/b/{}.jpg\nTesting/a/{}.jpg\nTesting/b/{}.jpg",
@@ -169,6 +129,28 @@ def test_useless_levels(make: Make, level: str) -> None:
     assert found.files["train"][0].name == f"{level}/a/0.jpg", "an id is the path in the folder"
 
 
+@pytest.mark.parametrize(
+    "paths",
+    [
+        "images/a/{}.jpg\nimages/b/{}.jpg\nannotations/a{}.xml",
+        "data/images/a/{}.jpg\ndata/images/b/{}.jpg\ndata/labels/a/{}.txt\ndata/code/x.py",
+        "photos/a/{}.jpg\nphotos/b/{}.jpg\nempty/",
+    ],
+)
+def test_folders_without_examples_beside_the_images(make: Make, paths: str) -> None:
+    found = scan(make(paths))
+    assert classes(found) == {"train": ["a", "b"]} and not found.problems
+    assert any(note.startswith("not used, as") for note in found.notes)
+
+
+@pytest.mark.parametrize("parts", ["images masks", "train/images train/labels", "img gt", "images Masks_png"])
+def test_parts_of_examples_are_no_classes(make: Make, parts: str) -> None:
+    root = make("\n".join(f"{part}/{{}}.jpg" for part in parts.split()))
+    with pytest.raises(DataError, match="not those of classes"):
+        scan(root)
+    assert len(classes(scan(root, split_folders=False))["train"]) == 2
+
+
 def test_an_archive_unpacked_into_itself(make: Make) -> None:
     found = scan(make("a/{}.jpg\nb/{}.jpg\ncells/a/{}.jpg\ncells/b/{}.jpg"))
     (problem,) = found.problems
@@ -202,31 +184,6 @@ def test_an_empty_test_folder(make: Make) -> None:
 
 
 # === Classes in names ===
-
-
-@pytest.mark.parametrize(
-    ("names", "pattern"),
-    [
-        (["cat.0.jpg", "cat.1.jpg", "dog.0.jpg", "dog.1.jpg"], "^(cat|dog)"),
-        (["cat_1.png", "cat_2.png", "catfish_1.png", "catfish_2.png"], "^(catfish|cat)"),
-        (
-            ["great danish_1.jpg", "great danish_2.jpg", "pug (1).jpg", "pug (2).jpg"],
-            "^(great danish|pug)",
-        ),
-        (["1_cat.jpg", "2_cat.jpg", "3_dog.jpg", "4_dog.jpg"], "(cat|dog)[.][^.]*$"),
-        (["IMG_1.jpg", "IMG_2.jpg", "DSC_1.jpg", "DSC_2.jpg"], None),
-        (["frame_1.jpg", "frame_2.jpg", "cat_1.jpg", "cat_2.jpg"], None),
-        (["1.jpg", "2.jpg", "3.jpg", "4.jpg"], None),
-        (["cat.0.jpg", "cat.1.jpg", "cat.2.jpg", "cat.3.jpg"], None),
-        (["cat.0.jpg", "cat.1.jpg", "dog.2.jpg", "readable.jpg"], None),
-    ],
-)
-def test_patterns_are_suggested_where_names_are_clear(names: list[str], pattern: str | None) -> None:
-    found = suggest_pattern(names)
-    assert (found and found[0]) == pattern
-    if found:
-        matcher = patterns.NamePattern(found[0], "x")
-        assert {matcher.find(name) for name in names} == set(found[1])
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def _folder(config: ExperimentConfig, session: Session) -> list[str]:
     parts = [f"{split} {name}/" for split, name in found.names.items()]
     if found.classes:
         shown = ", ".join(found.classes[:8]) + (", ..." if len(found.classes) > 8 else "")
-        parts.append(f"{len(found.classes):,} class folders: {shown}")
+        parts.append(f"{len(found.classes):,} class folder{'s' * (len(found.classes) > 1)}: {shown}")
     else:
         parts.append("classes by data.class_pattern")
     return [f"folder    {' · '.join(parts)}"]
