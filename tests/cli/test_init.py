@@ -180,7 +180,7 @@ def test_image_folder(invoke: Callable, tmp_path: Path) -> None:
 def test_pictures_that_training_cannot_read_are_none(invoke: Callable, tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / "scans" / name).mkdir(parents=True)
-        (tmp_path / "scans" / name / "1.tiff").touch()
+        (tmp_path / "scans" / name / "1.psd").touch()
     done = invoke("init", "scans")
     assert done.code == 3
     assert "no folder per class" in done.err
