@@ -17,6 +17,7 @@ from bmcli.doctor.pictures import of_pictures, thumbnails
 from bmcli.doctor.rows import of_rows
 from bmcli.doctor.texts import of_texts
 from bmcli.errors import DataError
+from bmcli.preprocessing.image import scaling_notes
 
 if TYPE_CHECKING:
     from bmcli.config.schema import DataConfig, ExperimentConfig
@@ -85,6 +86,8 @@ def examine(
     if bundle.kind == "image":
         options = config.preprocessing.image
         shown = thumbnails(every, options.window)
+        said = scaling_notes(bundle.train.examples, options)  # type: ignore[arg-type]  # they are images
+        findings += [Finding("reading", "note", note, 0) for note in said]
         findings += of_pictures(every, shown, options.fit, tell)
     elif bundle.kind == "text":
         shown = tuple(text for e in every.examples if isinstance(e, Texts) for text in e.texts)

@@ -188,14 +188,14 @@ def _picture(axes: Axes, pixels: np.ndarray, sample: _Sample) -> None:
         )  # fmt: skip
 
 
-def _pixels(images: Images, position: int, window: tuple[float, float] | None) -> np.ndarray:
+def _pixels(images: Images, position: int, window: tuple[float, float] | None = None) -> np.ndarray:
     """uint8 [h, w] or [h, w, 3], upright, at most THUMBNAIL on a side."""
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     from bmcli.data.readers.depth import narrowed
     from bmcli.data.readers.formats import by_pillow
-    from bmcli.data.readers.images import eight_bits, read
+    from bmcli.data.readers.images import read, upright
 
     if images.arrays is not None:
         array = images.arrays[position]
@@ -206,9 +206,7 @@ def _pixels(images: Images, position: int, window: tuple[float, float] | None) -
         assert images.paths is not None
         with by_pillow(read(images.paths[position])) as opened:
             opened.draft(opened.mode, (2 * THUMBNAIL, 2 * THUMBNAIL))
-            opened.load()
-            # What exif_transpose hands on has lost its format, and with it what its numbers mean.
-            picture = ImageOps.exif_transpose(eight_bits(opened, window))
+            picture = upright(opened, window)
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     return np.asarray(picture)
 

@@ -95,9 +95,6 @@ class ImagePreprocessing:
         train = splits[0]
         height, width = _size(train, options.size)
         channels = options.channels or _channels(train)
-        depths = _depths(train)
-        seen = window_of(train, depths)
-        window = options.window or seen
         unscaled = cls(
             height,
             width,
@@ -105,10 +102,7 @@ class ImagePreprocessing:
             "unit",
             (1 / 255,) * channels,
             (0.0,) * channels,
-            Manner(options.fit, window),
-            tuple(sorted(set(depths.bits.tolist()))),
-            None if window is None else "config" if options.window else "training",
-            None if options.window else _bulk(depths, seen),
+            *_scaling(train, options),
         )
         unscaled = unscaled.with_cache(splits, cache_bytes)
         source = unscaled.encode(train)
@@ -414,6 +408,28 @@ def window_of(images: Images, depths: Depths | None = None) -> Window | None:
         return None
     extents = depths.extents[depths.wide]
     return float(extents[:, 0].min()), float(extents[:, 1].max())
+
+
+def _scaling(
+    train: Images, options: ImageConfig
+) -> tuple[Manner, tuple[int, ...], Literal["training", "config"] | None, Window | None]:
+    """manner, bits, window_from and bulk, as `ImagePreprocessing` has them."""
+    depths = _depths(train)
+    seen = window_of(train, depths)
+    window = options.window or seen
+    source: Literal["training", "config"] = "config" if options.window else "training"
+    bits = tuple(sorted(set(depths.bits.tolist())))
+    return (
+        Manner(options.fit, window),
+        bits,
+        None if window is None else source,
+        None if options.window else _bulk(depths, seen),
+    )
+
+
+def scaling_notes(train: Images, options: ImageConfig) -> tuple[str, ...]:
+    """`ImagePreprocessing.notes` of one fitted on these, without fitting one."""
+    return ImagePreprocessing(1, 1, 1, "unit", (1.0,), (0.0,), *_scaling(train, options)).notes
 
 
 def _bulk(depths: Depths, window: Window | None) -> Window | None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from bmcli.config.schema import DataConfig
 from bmcli.data import read_labelled
 from bmcli.data.bundle import DataBundle, DataSpec
+from bmcli.errors import ConfigError, DataError
 from bmcli.files import tables
 from bmcli.files.dialect import Options
-from bmcli.errors import ConfigError, DataError
 
 Load = Callable[..., DataBundle]
 

@@ -201,3 +201,22 @@ def test_of_the_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert found["runs folder"]["state"] == "problem" and "--runs-dir" in found["runs folder"]["hint"]
     assert bm(["doctor", "--runs-dir", str(tmp_path / "runs")]) == 0
     assert "✓  memory" in capsys.readouterr().out
+
+
+def test_wide_pictures_are_looked_at_in_the_window_of_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for name in ("a", "b"):
+        Path("scans", name).mkdir(parents=True)
+        for i in range(12):
+            values = 1000 + random.integers(0, 64, (16, 16))
+            Image.fromarray(values.astype(np.uint16)).save(Path("scans", name, f"{i}.png"))
+    config = "data: {path: scans}\nmodel: mlp\npreprocessing: {image: {fit: crop}}\n"
+    Path("x.yaml").write_text(config)
+    found = examined(capsys, "x.yaml")["findings"]
+    assert any("16-bit images: values 1,000 to 1,063" in one["message"] for one in found)
+    assert "blank" not in {one["check"] for one in found}, "which they seem at 16 bits"
+    Image.new("L", (200, 8)).save("scans/a/long.png")
+    assert "much of them will be cut off" in findings(examined(capsys, "x.yaml"))["proportions"]["message"]

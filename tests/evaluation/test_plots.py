@@ -136,4 +136,15 @@ def test_samples_show_a_picture_as_the_model_sees_it(tmp_path: Path) -> None:
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(clear)
     images = Images(paths=(str(wide), str(clear)))
     assert _pixels(images, 0).tolist() == [[128] * 4] * 4
+    assert _pixels(images, 0, (0, 128 * 257)).tolist() == [[255] * 4] * 4, "by the run's window"
     assert _pixels(images, 1).tolist() == [[[255] * 3] * 4] * 4
+    arrays = Images(arrays=np.array([[[[0.25], [0.5]]]], np.float32))
+    assert _pixels(arrays, 0, (0.25, 0.5)).tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16"])
+def test_samples_are_upright(tmp_path: Path, mode: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new(mode, (8, 4)).save(tmp_path / "turned.png", exif=exif)
+    assert _pixels(Images(paths=(str(tmp_path / "turned.png"),)), 0).shape[:2] == (8, 4)

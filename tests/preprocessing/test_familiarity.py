@@ -106,3 +106,37 @@ def test_predict_warns_and_refuses_when_strict(tmp_path: Path, capsys: pytest.Ca
     RunStore(tmp_path / "runs").find("digits-cnn").remove_file("input_statistics.json")
     assert bm([*arguments, "--strict"]) == 2, "an older run has nothing to go by"
     assert bm(arguments) == 0
+
+
+def test_a_run_on_12_bits_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It learns, predicts what evaluation said, and warns of a picture of 8 bits."""
+    random = np.random.default_rng(0)
+    for c, name in enumerate(("top", "bottom")):
+        (tmp_path / "xray" / name).mkdir(parents=True)
+        for i in range(40):
+            picture = 1000 + random.integers(0, 12, (8, 8))
+            picture[4 * c + 1 : 4 * c + 3, 2:6] += 60
+            Image.fromarray(picture.astype(np.uint16)).save(tmp_path / "xray" / name / f"{i}.png")
+    config = {
+        "name": "xray",
+        "data": {"path": str(tmp_path / "xray"), "test": 0.4},
+        "model": {"name": "linear"},
+        "training": {"epochs": 15, "batch_size": 8, "optimizer": {"name": "adam", "learning_rate": 0.01}},
+    }
+    run = api.train(config, runs_dir=tmp_path / "runs")
+    assert run.metrics["test"]["accuracy"] >= 0.9
+    assert any("16-bit images: values 1,000 to 1,071" in note for note in run.record["notes"])
+    rows = [row.split(",") for row in (run.path / "predictions" / "test.csv").read_text().splitlines()[1:]]
+    for row, prediction in zip(rows, run.predict([tmp_path / "xray" / row[0] for row in rows]), strict=True):
+        assert prediction.top[0].label == row[2] and not prediction.unfamiliar
+        assert prediction.top[0].probability == pytest.approx(max(map(float, row[3:])), abs=1e-6)
+    assert run.evaluate("test").metrics["accuracy"] == run.metrics["test"]["accuracy"]
+    assert run.evaluate(data=tmp_path / "xray").metrics["accuracy"] >= 0.9
+    values = np.stack([np.asarray(Image.open(tmp_path / "xray" / row[0])) for row in rows])
+    of_array = [one.top[0].label for one in run.predict(values)]
+    assert of_array == [row[2] for row in rows]
+    Image.fromarray(np.clip(values[0] - 1000, 0, 255).astype(np.uint8)).save(tmp_path / "plain.png")
+    arguments = ["predict", str(tmp_path / "plain.png"), "--runs-dir", str(tmp_path / "runs")]
+    capsys.readouterr()
+    assert bm(arguments) == 0
+    assert "has 8 bits per value, where the training images have 16" in capsys.readouterr().err

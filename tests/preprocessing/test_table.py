@@ -6,10 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bmcli.config.schema import TableConfig
-from bmcli.data import columns as readers
 from bmcli.data.bundle import Table
 from bmcli.errors import DataError
-from bmcli.preprocessing import table as module
 from bmcli.preprocessing.table import TablePreprocessing
 
 ALL = np.arange(1000)

@@ -351,6 +351,14 @@ def eight_bits(image: Image.Image, window: Window | None = None) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)  # which would copy a photo for nothing
 
 
+def upright(image: Image.Image, window: Window | None = None) -> Image.Image:
+    """`eight_bits`, turned as the file says."""
+    image.load()
+    orientation = _orientation(image)
+    image = eight_bits(image, window)
+    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+
+
 def resized(array: np.ndarray, size: tuple[int, int], channels: Literal[1, 3], manner: Manner) -> np.ndarray:
     """An array [h, w, 1 or 3] as `decode` would give the image: uint8 [*size, channels].
 
