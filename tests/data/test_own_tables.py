@@ -482,7 +482,7 @@ def test_any_bytes_are_a_table_or_a_data_error(tmp_path_factory: pytest.TempPath
 
 
 def years(folder: Path, *names: str) -> Path:
-    rows = [[str(i * (n + 3) % 19 + n) for n in range(len(names))] for i in range(60)]
+    rows = [[*(str(i * (n + 3) % 19 + n) for n in range(len(names) - 1)), str(i % 2)] for i in range(60)]
     return write(folder / "years.csv", "\n".join(map(",".join, [list(names), *rows])) + "\n")
 
 
