@@ -373,13 +373,23 @@ def _paths(config: ExperimentConfig) -> Iterator[Finding]:
         value = getattr(data, key)
         # os.path, unlike Path, takes a name too long for the file system for one that is not there.
         if isinstance(value, str) and not os.path.exists(value):  # noqa: PTH110
-            hint = None
-            if key != "path" and re.fullmatch(r"[0-9.]+", Path(value).name):
-                hint = f"write {Path(value).name} without quotes if a share is meant"
-            yield Finding(("data", key), f"there is no file or folder {value}", hint)
+            yield Finding(("data", key), f"there is no file or folder {value}", _share(Path(value).name, key))
     start = config.init_from
     if start is not None and Path(start.run).is_absolute() and not os.path.isdir(start.run):  # noqa: PTH112
         yield Finding(("init_from", "run"), f"there is no run directory {start.run}")
+
+
+def _share(text: str, key: str) -> str | None:
+    """What to write where a share was meant: '0.1' in quotes, 0,1 or 10 %."""
+    if key == "path":
+        return None
+    if re.fullmatch(r"0?\.[0-9]+|0", text):
+        return f"write {text} without quotes if a share is meant"
+    if re.fullmatch(r"0?,[0-9]+", text):
+        return f"write {text.replace(',', '.')} if a share is meant"
+    if percent := re.fullmatch(r"([0-9]{1,2}) ?%", text):
+        return f"write {int(percent[1]) / 100:g} if a share is meant"
+    return None
 
 
 _Check = Callable[[ExperimentConfig, Facts], Iterator[Finding]]

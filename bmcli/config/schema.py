@@ -303,7 +303,9 @@ class TrainingConfig(Section):
         0.0, description="Share of the target's mass spread over all classes."
     )
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = Field(
-        None, description="Weight of each class in the loss: `balanced`, or a map from class to weight."
+        None,
+        description="Weight of each class in the loss: `balanced`, or a map from class to weight; classes "
+        "that are not named weigh 1.",
     )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="Momentum of an exponential moving average of the weights, which is then used."
@@ -376,7 +378,7 @@ class ExperimentConfig(Section):
         PreprocessingConfig(), description="From raw examples to model inputs."
     )
     model: Chosen_model = Field(description="The network; `bm models` lists them.")
-    init_from: InitFrom | None = Field(None, description="Start from another run's weights.")
+    init_from: InitFrom | None = Field(None, description="Start from another run's weights: the run, or a map.")
     training: TrainingConfig = Field(description="How the weights are found.")
     evaluation: EvaluationConfig = Field(
         default_factory=EvaluationConfig, description="What is measured afterwards."

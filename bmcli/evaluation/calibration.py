@@ -17,6 +17,7 @@ import numpy as np
 from bmcli.errors import IntegrityError, UsageError
 from bmcli.evaluation import formulas
 from bmcli.runs import layout
+from bmcli.runs.store import reference_to
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import Task
@@ -208,6 +209,6 @@ def required(run: Run) -> Calibration:
     if found is None:
         if run.record.task == "regression":
             raise UsageError(f"{run.id} predicts numbers: there is nothing to calibrate")
-        hint = f"bm evaluate {run.id} --split {FITTED_ON} fits it"
+        hint = f"bm evaluate {reference_to(run)} --split {FITTED_ON} fits it"
         raise UsageError(f"{run.id} has no calibration", hint=hint)
     return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bmcli.errors import DataError, IntegrityError
 from bmcli.runs import layout
+from bmcli.runs.store import reference_to
 
 if TYPE_CHECKING:
     from bmcli.evaluation.paired import Difference as FigureDifference
@@ -151,9 +152,9 @@ def pair(run: Run, baseline: Run, split: str) -> list[FigureDifference]:
     for one in (baseline, run):
         document = read_evaluation(one, split)
         if document is None:
-            raise DataError(
-                f"{one.id} was not measured on {split}", hint=f"bm evaluate {one.id} --split {split}"
-            )
+            hint = f"bm evaluate {reference_to(one)}"
+            hint += f" --split {split}" if split in SPLITS else " --data PATH, of the same file"
+            raise DataError(f"{one.id} was not measured on {split}", hint=hint)
         documents.append(document)
     if documents[0].get("examples_sha256") != documents[1].get("examples_sha256"):
         raise DataError(f"{run.id} and {baseline.id} were measured on different {split} examples")

@@ -16,6 +16,7 @@ from bmcli.data.bundle import SPLITS
 from bmcli.errors import DataError, UsageError
 from bmcli.evaluation.evaluate import Evaluation, TargetSummary, evaluate, summarize, to_text
 from bmcli.runs import layout
+from bmcli.runs.store import reference_to
 from bmcli.stopwatch import phase
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def _same_data(
         raise DataError(
             f"the data of {run.id} has changed since training "
             f"(fingerprint {bundle.fingerprint[:8]}, was {recorded[:8]})",
-            hint=f"bm evaluate {run.id} --data PATH scores labelled files as they are now",
+            hint=f"bm evaluate {reference_to(run)} --data PATH scores labelled files as they are now",
         )
     if bundle.split(name) is None:  # type: ignore[arg-type]
         there = [split for split in SPLITS if bundle.split(split) is not None]

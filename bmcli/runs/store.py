@@ -290,7 +290,7 @@ class RunStore:
             state = status_of(newest)
             hint = f"{newest.id} is {state}"
             if purpose == "use" and state in ("interrupted", "failed"):
-                hint += f": bm train --resume {newest.id} continues it; its id names it as it is"
+                hint += f": bm train --resume {reference_to(newest)} continues it; its id names it as it is"
             whose = "no run" if reference == LATEST else f"no run of '{reference}'"
             return UsageError(f"{whose} in {self.root} is {wanted}", hint=hint)
         runs = [found for found in self._ids() if _is_run(self.root / found.group())]

@@ -46,6 +46,7 @@ def test_shipped_configs_are_valid(name: str, validator: Draft202012Validator) -
 
 
 GOOD: list[dict[str, Any]] = [
+    {"data": "digits", "model": "cnn", "init_from": "base"},
     {"data": "digits", "model": "cnn"},
     {"data": {"name": "digits", "augment": ["flip", {"name": "crop", "padding": 2}]}, "model": "cnn"},
     {"data": {"name": "imdb", "strip_markup": False}, "model": {"name": "gru"}},

@@ -510,3 +510,52 @@ def test_a_text_of_several_columns(load: Load, tmp_path: Path, suffix: str) -> N
     spec = DataSpec("text", bundle.task, (None,), bundle.classes, "label")
     config = DataConfig(path=str(path), text=["title", "body"], target="label", skip_unusable=True)
     assert read_labelled(path, config, spec).examples.texts[0] == texts[f"t{suffix}:1"]  # type: ignore[union-attr]
+
+
+# === a number for a column =================================================================================
+
+
+def years(folder: Path, *names: str) -> Path:
+    rows = [[*(str(i * (n + 3) % 19 + n) for n in range(len(names) - 1)), str(i % 2)] for i in range(60)]
+    return write(folder / "years.csv", "\n".join(map(",".join, [list(names), *rows])) + "\n")
+
+
+@pytest.mark.parametrize("key", ["target", "features", "group"])
+def test_a_number_that_is_no_index_is_a_name(key: str, tmp_path: Path, load: Load) -> None:
+    path = years(tmp_path, "a", "2020", "2021", "b")
+    given: dict[str, Any] = {"target": "b", "task": "multiclass"}
+    given[key] = [2021] if key == "features" else 2021
+    bundle = load(path=path, **given)
+    columns = bundle.train.examples.columns  # type: ignore[union-attr]
+    assert ("2021" in columns) == (key == "features")
+    given[key] = ["2021"] if key == "features" else "2021"
+    assert load(path=path, **given).fingerprint == bundle.fingerprint
+
+
+def test_a_number_that_may_mean_two_columns_is_asked_for(tmp_path: Path, load: Load) -> None:
+    path = years(tmp_path, "row", "0", "1", "2")
+    with pytest.raises(
+        DataError, match="target: 2 may mean the column '2', or the one at index 2, '1'"
+    ) as error:
+        load(path=path, target=2, task="multiclass")
+    assert error.value.hint is not None and 'write "2"' in error.value.hint
+    for name in ("2", "1"):
+        assert load(path=path, target=name, task="multiclass").target_name == name
+
+
+def test_a_number_that_means_one_column_twice(tmp_path: Path, load: Load) -> None:
+    path = years(tmp_path, "0", "1", "2")
+    assert load(path=path, target=2, task="multiclass").target_name == "2"
+
+
+@pytest.mark.parametrize("number", [2022, -1, 4])
+def test_a_number_that_is_nothing(number: int, tmp_path: Path, load: Load) -> None:
+    with pytest.raises(DataError, match=f"has no column {number}") as error:
+        load(path=years(tmp_path, "a", "2020", "2021", "b"), target=number)
+    assert error.value.hint is not None and f"mean {number}?" not in error.value.hint
+
+
+def test_a_text_column_by_a_number_that_is_its_name(tmp_path: Path, load: Load) -> None:
+    rows = "".join(f"so many words {i},k{i % 2}\n" for i in range(40))
+    path = write(tmp_path / "t.csv", f"1999,kind\n{rows}")
+    assert load(path=path, text=1999, target="kind").kind == "text"

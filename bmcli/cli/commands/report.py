@@ -51,6 +51,7 @@ def report(
     from bmcli.evaluation.compare import read_evaluation
     from bmcli.report import page
     from bmcli.runs import layout
+    from bmcli.runs.store import reference_to
 
     if len(runs) > 1:
         if card or split or explain:
@@ -65,7 +66,7 @@ def report(
                 f"{run.id} is {run.status}: only a completed run explains itself", hint="leave --explain out"
             )
         if split is not None and read_evaluation(run, split) is None:
-            hint = f"bm evaluate {run.id} --split {split}" if split in SPLITS else None
+            hint = f"bm evaluate {reference_to(run)} --split {split}" if split in SPLITS else None
             raise UsageError(f"{run.id} was not measured on {split}", hint=hint)
         own = run.path / layout.REPORT
         target = output or (Path(page.CARD) if card else own)
