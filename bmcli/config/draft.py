@@ -37,10 +37,9 @@ def _data(look: Look, path: str) -> list[str]:
         lines.append(_entry("target", look.target, "the column that is predicted"))
     if look.label_delimiter is not None:
         lines.append(_entry("label_delimiter", look.label_delimiter, "what separates the labels in a cell"))
-    if look.columns and look.text is None and (look.left_out or look.group is not None):
-        names = [c.name for c in look.columns if c.name not in (look.target, look.group, *look.left_out)]
+    if look.features:
         why = f"without {', '.join(map(str, look.left_out))}" if look.left_out else "the columns a model sees"
-        lines.append(_entry("features", names, why))
+        lines.append(_entry("features", list(look.features), why))
     if look.delimiter is not None:
         lines.append(_entry("delimiter", look.delimiter, "what separates cells"))
     if not look.header:
@@ -48,7 +47,7 @@ def _data(look: Look, path: str) -> list[str]:
     if look.group is not None:
         why = "rows of one group stay on one side of every split; take it out if that is not meant"
         lines.append(_entry("group", look.group, why))
-    if look.columns:
+    if look.target is not None:
         lines.append(_entry("task", look.task, "binary, multiclass, multilabel or regression"))
     if "test" not in look.brings:
         lines.append(_entry("test", 0.2, "share cut off first, never used for choosing"))

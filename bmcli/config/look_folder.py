@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bmcli.config.look import Look
+from bmcli.config.look import Look, classes_seen
 from bmcli.errors import DataError, Problem
 from bmcli.files import folders
 
@@ -43,7 +43,7 @@ def look_at_folder(path: Path) -> Look:
     brings = tuple(split for split in _CUTS if split in scan.files)
     _require_classes(path, counts, scan.problems, len(_CUTS) - len(brings))
     noun = "pictures" if found.kind == "image" else "texts"
-    seen = [f"{len(train):,} {noun} of {_classes(counts)}"]
+    seen = [f"{len(train):,} {noun} of {classes_seen(counts)}"]
     if not scan.complete:
         seen.append(f"counting stopped at {MOST_FILES:,} files: there are more")
     if brings:
@@ -167,9 +167,3 @@ def _bytes(path: str) -> int:
     except OSError:
         return 0
     return status.st_size if stat.S_ISREG(status.st_mode) else 0
-
-
-def _classes(counts: Counter[str]) -> str:
-    """'3 classes: daisy 61 · rose 488 · ...'."""
-    shown = " · ".join(f"{name} {count:,}" for name, count in counts.most_common(6))
-    return f"{len(counts)} classes: {shown}" + (" · ..." if len(counts) > 6 else "")

@@ -11,7 +11,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -42,6 +42,7 @@ class Rows:
     lines: np.ndarray
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    dialect: Dialect | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def read(path: Path, options: Options) -> Rows:
     body = sum(len(line.encode()) for line in lines[: dialect.skipped]) if dialect.skipped else 0
     text = np.frombuffer(data, np.uint8)
     found = _read(path, data, text, body, dialect, options)
-    return Rows(found.data, found.rows, found.lines, found.problems, (*notes, *found.notes))
+    return replace(found, notes=(*notes, *found.notes), dialect=dialect)
 
 
 def decoded(path: Path) -> tuple[bytes, list[str]]:

@@ -40,13 +40,14 @@ class Options:
 @dataclass(frozen=True)
 class Dialect:
     """skipped: lines before the table; header: whether its first row names the columns. notes: what was
-    inferred and is not as the suffix has it."""
+    inferred and is not as the suffix has it; usual: the delimiter is."""
 
     delimiter: str
     header: bool
     skipped: int = 0
     commented: bool = False
     notes: tuple[str, ...] = ()
+    usual: bool = True
 
 
 def dialect_of(lines: Sequence[str], options: Options, usual: str) -> Dialect:
@@ -72,7 +73,7 @@ def dialect_of(lines: Sequence[str], options: Options, usual: str) -> Dialect:
     if header is None:
         header, why_not = _has_header(rows, options.names)
         notes += why_not
-    return Dialect(delimiter, header, skipped, commented, tuple(notes))
+    return Dialect(delimiter, header, skipped, commented, tuple(notes), delimiter == usual)
 
 
 def rows_of(lines: Sequence[str], delimiter: str, *, quoting: bool = True) -> list[list[str]]:

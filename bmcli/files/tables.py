@@ -17,7 +17,7 @@ import polars as pl
 
 from bmcli.errors import DataError, Place, Problem
 from bmcli.files import delimited
-from bmcli.files.dialect import Options
+from bmcli.files.dialect import Dialect, Options
 from bmcli.files.suffixes import JSON_LINES_SUFFIXES, TABLE_SUFFIXES
 
 SPARSE_CELLS = 10_000_000
@@ -31,7 +31,7 @@ class Frame:
 
     data: its rows without the malformed ones; cells of CSV are texts. rows: int64 [N], each one's number in the
     file; lines: the line it starts on, None for Parquet. problems: the malformed rows. notes: what was inferred
-    of how the file is written.
+    of how the file is written. dialect: of CSV and TSV.
     """
 
     path: Path
@@ -40,6 +40,7 @@ class Frame:
     lines: np.ndarray | None
     problems: tuple[Problem, ...]
     notes: tuple[str, ...] = ()
+    dialect: Dialect | None = None
 
     def problem(self, index: int, message: str) -> Problem:
         """Something wrong in the row at that position."""
@@ -66,7 +67,9 @@ def read(path: Path, options: Options | None = None) -> Frame:
             frame = _read_jsonl(path)
         else:
             found = delimited.read(path, options or Options())
-            frame = Frame(path, found.data, found.rows, found.lines, found.problems, found.notes)
+            frame = Frame(
+                path, found.data, found.rows, found.lines, found.problems, found.notes, found.dialect
+            )
     except OSError as error:
         raise DataError(
             f"{path} cannot be read: {error.strerror or error}", place=Place(str(path))

@@ -59,7 +59,7 @@ FILES: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "h.csv": (
         lines(rows(houses), ",", ["area", "rooms", "price"]),
-        {"target": "price", "task": "regression", "delimiter": None, "header": True},
+        {"target": "price", "task": "regression", "delimiter": None, "header": None},
         "linear",
     ),
     "q.jsonl": (
@@ -331,7 +331,6 @@ def test_never_over_another(invoke: Callable, tmp_path: Path) -> None:
         ("digits_cn", 2, "did you mean digits_cnn?"),
         ("empty.csv", 3, "empty"),
         ("one.csv", 3, "only one column"),
-        ("latin.csv", 3, "UTF-8"),
         ("broken.jsonl", 3, "not JSON"),
         ("broken.npz", 3, "not an .npz"),
         ("broken.parquet", 3, "Parquet"),
@@ -343,7 +342,6 @@ def test_what_is_no_data(invoke: Callable, tmp_path: Path, source: str, code: in
     contents = {
         "empty.csv": b"",
         "one.csv": b"a\n1\n2\n",
-        "latin.csv": "a,b\né,1\n".encode("latin-1"),
         "broken.jsonl": b"{\n",
         "broken.npz": b"PK",
         "broken.parquet": b"PAR1",
