@@ -297,7 +297,9 @@ class ExperimentConfig(Section):
         PreprocessingConfig(), description="From raw examples to model inputs."
     )
     model: Chosen_model = Field(description="The network; `bm models` lists them.")
-    init_from: InitFrom | None = Field(None, description="Start from another run's weights: the run, or a map.")
+    init_from: InitFrom | None = Field(
+        None, description="Start from another run's weights: the run, or a map."
+    )
     training: TrainingConfig = Field(description="How the weights are found.")
     evaluation: EvaluationConfig = Field(
         default_factory=EvaluationConfig, description="What is measured afterwards."
