@@ -417,12 +417,15 @@ def _made_from(config: ExperimentConfig) -> dict[str, bytes]:
 
 
 def _keep_preprocessing(run: Run, experiment: Experiment) -> None:
-    """What makes inputs of examples, and what the training inputs are like."""
+    """What makes inputs of examples, what a table's columns mean, and what the training inputs are like."""
     from bmcli import preprocessing
     from bmcli.preprocessing import familiarity
 
     for name, text in preprocessing.dump(experiment.preprocessing, experiment.spec).items():
         run.write_text(name, text)
+    if columns := experiment.bundle.columns:
+        document = {"format": 1, "columns": [one.to_json() for one in columns]}
+        run.write_text(layout.COLUMNS, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     with phase("preprocessing"):
         known = familiarity.fit(experiment.preprocessing, experiment.bundle.train.examples)
         run.write_text(layout.INPUT_STATISTICS, known.to_text())

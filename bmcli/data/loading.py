@@ -72,6 +72,7 @@ def load(
         splits_from={**parts.splits_from, **made},
         notes=parts.notes + notes + _of_depths(parts),
         skipped=skipped,
+        columns=parts.columns,
     )
 
 

@@ -173,6 +173,7 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
         notes=notes,
         problems=tuple(problems),
         unit=found.unit,
+        columns=tuple(train.facts.values()),
     )
 
 

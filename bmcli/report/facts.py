@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SPLITS = ("test", "validation", "train")
 MOST_CLASSES = 50
 MOST_CELLS = 25
+MOST_COLUMNS = 200
 
 
 def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
@@ -45,6 +46,7 @@ def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
         "figures": _figures(documents),
         "curves": _curves(run),
         "data": _data(run),
+        "columns": _columns(run),
         "notes": [*record.notes, *(f"left out: {name}" for name in record.skipped[:20])],
         "environment": _environment(run),
         "config": run.read_text(layout.CONFIG),
@@ -65,6 +67,7 @@ def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
         "Predictions": context.get("samples") or context.get("mistakes"),
         "Explanations": context["explanations"] or context["importance"] or context["coefficients"],
         "Data": True,
+        "Columns": context["columns"],
         "Environment": True,
     }
     context["sections"] = [name for name, something in there.items() if something]
@@ -334,6 +337,28 @@ def _data(run: Run) -> list[tuple[str, str]]:
         rows.append((name, f"{number:,} examples · {record.splits_from.get(name, '')}".rstrip(" ·")))
     rows.append(("fingerprint", record.data_fingerprint or ""))
     return [(name, text) for name, text in rows if text]
+
+
+def _columns(run: Run) -> dict[str, Any] | None:
+    """What each column of a table means."""
+    if not run.exists(layout.COLUMNS) and layout.COLUMNS not in run.manifest():
+        return None
+    every = json.loads(run.read_text(layout.COLUMNS))["columns"]
+    rows = []
+    for one in every[:MOST_COLUMNS]:
+        odd = f"{one['unfit']:,} cells do not fit, such as {one['examples'][0]!r}" if one["unfit"] else ""
+        rows.append(
+            {
+                "name": one["name"],
+                "type": one["type"],
+                "role": one["role"],
+                "filled": f"{one['filled']:,}",
+                "missing": f"{one['missing']:,}",
+                "different": f"{one['different']:,}",
+                "reason": "; ".join(filter(None, (one["reason"], odd, one.get("warning")))),
+            }
+        )
+    return {"rows": rows, "left": len(every) - len(rows)}
 
 
 def _environment(run: Run) -> list[tuple[str, str]]:

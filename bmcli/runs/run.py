@@ -33,6 +33,7 @@ _OF_TRAINING = (
     layout.PREPROCESSING,
     layout.TOKENIZER,
     layout.INPUT_STATISTICS,
+    layout.COLUMNS,
     layout.COEFFICIENTS,
     layout.LAST,
     layout.PREVIOUS,

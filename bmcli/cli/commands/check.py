@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,7 +44,7 @@ def check(
 
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
     document: dict[str, Any] = {"ok": True, "config": experiment.to_dict()}
-    lines = ["ok", *summary(experiment), *_folder(experiment, session)]
+    lines = ["ok", *summary(experiment), *_folder(experiment, session, quiet=build or measure)]
     cost = _measure(experiment, session) if measure else None
     if build or cost is not None:
         built = (
@@ -88,12 +89,17 @@ def _data(config: ExperimentConfig) -> str:
     return " · ".join(parts)
 
 
+_MOST_COLUMNS = 60
+"""Columns of a table that are listed."""
 _MOST_NAMES = 10_000
 """Names of files that a check without --build looks at."""
 
 
-def _folder(config: ExperimentConfig, session: Session) -> list[str]:
-    """Where a folder's splits and classes lie, by names alone; DataError where training would raise it."""
+def _folder(config: ExperimentConfig, session: Session, *, quiet: bool) -> list[str]:
+    """Where a folder's splits and classes lie, by names alone; DataError where training would raise it.
+
+    quiet: what there is to say of it is said when all of it is read.
+    """
     import os
 
     data = config.data
@@ -105,9 +111,9 @@ def _folder(config: ExperimentConfig, session: Session) -> list[str]:
 
     found = layout(Path(data.path), Rules.of(data))
     seen = scan(found, _MOST_NAMES)
-    for note in seen.notes:
+    for note in () if quiet else seen.notes:
         session.note(note)
-    if seen.problems:
+    if seen.problems and not quiet:
         first = seen.problems[0]
         what = "will be left out" if data.skip_unusable else "cannot be used"
         count = f"{len(seen.problems):,} file{'s' * (len(seen.problems) > 1)} or folders"
@@ -166,6 +172,7 @@ def _built(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, Any
         "examples": {name: len(split) for name, split in splits.items() if split is not None},
         "input_shape": list(spec.input_shape),
         "parameters": parameters,
+        **({"columns": [one.to_json() for one in bundle.columns]} if bundle.columns else {}),
     }
 
 
@@ -177,6 +184,23 @@ def _built_lines(built: dict[str, Any]) -> list[str]:
         shown = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
         lines.append(f"classes   {len(classes)}: {shown}")
     lines.append(f"built     {built['parameters']:,} parameters · {built['task']}")
+    return lines + _column_lines(built.get("columns", []))
+
+
+def _column_lines(columns: Sequence[dict[str, Any]]) -> list[str]:
+    """What each column of a table means, and what it is used for."""
+    from bmcli.cli.render import columns as aligned
+
+    if not columns:
+        return []
+    rows = [["column", "means", "used as", "filled", "missing", "different", "why"]]
+    for one in columns[:_MOST_COLUMNS]:
+        odd = f"; {one['unfit']:,} do not fit, such as {one['examples'][0]!r}" if one["unfit"] else ""
+        counts = [f"{one[key]:,}" for key in ("filled", "missing", "different")]
+        rows.append([one["name"], one["type"], one["role"], *counts, one["reason"] + odd])
+    lines = ["", *aligned(rows, right=(3, 4, 5))]
+    if len(columns) > _MOST_COLUMNS:
+        lines.append(f"and {len(columns) - _MOST_COLUMNS:,} more columns; --json lists them all")
     return lines
 
 
