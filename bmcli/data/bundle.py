@@ -141,8 +141,9 @@ class Texts:
 class Table:
     """N rows of named columns, each an array of length N.
 
-    A column of numbers or dates (days since 1970) is float64 with NaN for a missing value; a categorical column is an object array of
-    str with None for a missing value. facts: what the columns of a file mean and how their cells are read.
+    A column of numbers or dates (days since 1970) is float64 with NaN for a missing value; a categorical
+    column is an object array of str with None for a missing value. facts: what the columns of a file mean and
+    how their cells are read.
     """
 
     columns: dict[str, np.ndarray]
@@ -194,8 +195,8 @@ class Parts:
     train: the training split where the data has splits, else all examples. validation, test: as the data
         brings them. groups: what keeps examples of `train` together, one text each. classes: in index order;
         targets already count by them. splits_from, notes: as in DataBundle. problems: unusable files or rows
-        (`unit`), already left out here; whether that ends it is decided once all are known. columns: of a table
-        file, what each means.
+        (`unit`), already left out here; whether that ends it is decided once all are known. columns: of a
+        table file, what each means.
     """
 
     kind: Kind
