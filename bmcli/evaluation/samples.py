@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from bmcli.data.bundle import Split, Task
+    from bmcli.files.columns import ColumnFacts
 
 COLUMNS = 6
 RIGHT_PICTURES, WRONG_PICTURES = 6, 12
@@ -248,5 +250,20 @@ def _content_name(examples: Texts | Table) -> str:
 def _content(examples: Texts | Table, position: int) -> str:
     if isinstance(examples, Texts):
         return examples.texts[position]
-    values = ((name, column[position]) for name, column in examples.columns.items())
-    return ", ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in values)
+    return ", ".join(
+        f"{name} {_cell(column[position], examples.facts.get(name))}"
+        for name, column in examples.columns.items()
+    )
+
+
+def _cell(value: object, facts: ColumnFacts | None) -> str:
+    """A cell for people: a date as one, a large number whole."""
+    from bmcli.files.dates import DateFormat, written
+
+    if not isinstance(value, float):
+        return "missing" if value is None else str(value)
+    if math.isnan(value):
+        return "missing"
+    if facts is not None and isinstance(facts.format, DateFormat):
+        return written(value, facts.format)
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
