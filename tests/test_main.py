@@ -38,7 +38,10 @@ def test_it_answers_as_bm_does(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_for_bm(shell: str, tmp_path: Path) -> None:
-    script = main(tmp_path, "--show-completion", shell).stdout
+    # Typer asks the processes above which shell this is, and takes a name only where it may not.
+    script = main(
+        tmp_path, "--show-completion", shell, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"
+    ).stdout
     assert "_BM_COMPLETE" in script and "python" not in script
     done = main(tmp_path, _BM_COMPLETE="complete_bash", COMP_WORDS="bm tra", COMP_CWORD="1")
     assert done.stdout.split() == ["train"]
