@@ -24,7 +24,7 @@ from bmcli.errors import DataError, Place, Problem, did_you_mean
 from bmcli.files import dates
 from bmcli.files.columns import parse_cells, shortened, truth_value
 from bmcli.files.dates import DateFormat, Part
-from bmcli.files.numbers import FALSE, TRUE, NumberFormat
+from bmcli.files.numbers import FALSE, MISSING, TRUE, NumberFormat, numeric_marks
 from bmcli.preprocessing.remark import Remark, Unfamiliar
 
 if TYPE_CHECKING:
@@ -114,6 +114,11 @@ class CategoricalColumn:
             found |= {word: by_value[value] for word, value in words.items() if value in by_value}
         return found
 
+    @cached_property
+    def numeric_marks(self) -> frozenset[float]:
+        """Those of `missing` that are numbers."""
+        return frozenset(numeric_marks(self.missing))
+
     def place(self, cell: str | None) -> tuple[int, str]:
         """(place, how it was found): '' as it is written, 'respelled', 'unseen', or 'missing'."""
         other = len(self.categories)
@@ -122,7 +127,9 @@ class CategoricalColumn:
         place = self.places.get(cell)
         if place is not None:
             return place, ""
-        if cell.lower() in self.missing:
+        if cell.lower() in self.missing or (self.boolean and cell.lower() in MISSING):
+            return other, "missing"
+        if self.numeric_marks and _number_of(cell) in self.numeric_marks:
             return other, "missing"
         place = self.spellings.get(_one_spelling(cell))
         if place is not None:
@@ -538,10 +545,18 @@ def _numbers(values: np.ndarray, column: NumericColumn) -> tuple[np.ndarray, dic
         numbers[np.isnat(values)] = np.nan
         bad = {}
     else:
-        numbers, bad = values.astype(np.float64), {}
+        numbers = values.astype(np.float64)
+        numbers[np.isin(numbers, numeric_marks(column.missing))] = np.nan
         bad = dict.fromkeys(np.flatnonzero(np.isinf(numbers)).tolist(), "is infinite")
     numbers[list(bad)] = np.nan
     return numbers, bad
+
+
+def _number_of(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
 
 
 def _written_cell(cell: Any) -> str:
