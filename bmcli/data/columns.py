@@ -25,13 +25,16 @@ TARGET_NAMES = ("target", "label", "labels", "class", "y")
 _YES = ("1", "1.0", *TRUE)
 _NO = ("0", "0.0", *FALSE)
 CLASS_MISSING = frozenset({"na", "n/a", "#n/a", "#na", "<na>", "nan", "null"})
-"""In a target of classes, what says that the truth is missing; a class may well be called 'none' or 'unknown'."""
+"""In a target of classes, what says that the truth is missing; a class may well be called 'none'."""
 
 
 @dataclass(frozen=True)
 class Roles:
-    """What is read from which column. text: the columns whose cells make a text; features: tables only, in the file's order. dropped: name -> why a column
-    is not used."""
+    """What is read from which column.
+
+    text: the columns whose cells make a text. features: tables only, in the file's order.
+    dropped: name -> why a column is not used.
+    """
 
     kind: Kind
     targets: tuple[str, ...]
@@ -412,7 +415,7 @@ def _truth_of_columns(
             example = next((v for v in values if v not in (None, "0", "1")), "")
             raise DataError(
                 f"{frame.path}: several targets are labels, columns of 0 and 1, and '{name}' holds "
-                f"{about.different:,} different value{'s' * (about.different != 1)} such as '{shortened(str(example))}'",
+                f"{about.different:,} value{'s' * (about.different != 1)} such as '{shortened(str(example))}'",
                 hint=f"a run predicts one quantity: data.target: {name}",
             )
         for i, value in enumerate(values):
@@ -426,8 +429,8 @@ def _truth_of_columns(
 
 
 def splits_of(frame: Frame, name: str) -> tuple[np.ndarray, list[tuple[int, str]]]:
-    """Which split a column says each row belongs to: object array [N] of 'train', 'validation' and 'test'; and
-    the rows where it says something else. DataError where no row is for training."""
+    """Which split a column says each row belongs to: object array [N] of 'train', 'validation' and 'test';
+    and the rows where it says something else. DataError where no row is for training."""
     cells = texts(frame.data[name]).tolist()
     said = np.array([SPLIT_WORDS.get((cell or "").lower(), "") for cell in cells], object)
     bad = [

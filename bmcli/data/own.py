@@ -8,7 +8,7 @@ encode    targets; what is unusable leaves its split and is listed, in one go fo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -219,7 +219,7 @@ def _classes_of_rows(found: Found) -> tuple[Found, tuple[str, ...], list[str]]:
         counts = Counter(train.truth.labels)
         listed = ", ".join(f"'{columns.shortened(one)}' ({counts[one]:,})" for one in alike)
         notes.append(
-            f"classes that differ in case, spacing or a mark at the end alone, and are taken as different: {listed}"
+            f"classes that differ in case, spacing or a mark at the end alone, taken as different: {listed}"
         )
     new: dict[str, list[str]] = {}
     for split, raw in splits.items():
@@ -228,8 +228,8 @@ def _classes_of_rows(found: Found) -> tuple[Found, tuple[str, ...], list[str]]:
         truth, taken = same_value(raw.truth, classes)
         notes += _taken(f"{split}: ", name, taken)
         splits[split] = replace(raw, truth=truth)
-        counts = Counter(map(str, truth.labels))
-        for label, count in counts.items():
+        seen: Counter[str] = Counter(map(str, truth.labels))
+        for label, count in seen.items():
             if label not in classes and variant_of(label, classes) is None:
                 new.setdefault(label, []).append(f"{split} ({count:,} row{'s' * (count != 1)})")
     for label, where in list(new.items())[:5]:
@@ -493,6 +493,6 @@ def _distinct_ids(found: Found, config: DataConfig) -> tuple[str, ...]:
         return ()
     shown = ", ".join(f"'{columns.shortened(i)}'" for i, _ in twice[:3])
     return (
-        f"{len(twice):,} id{'s' * (len(twice) > 1)} of column '{config.id}' stand in more than one split, such as "
-        f"{shown}: are these the same examples?",
+        f"{len(twice):,} id{'s' * (len(twice) > 1)} of column '{config.id}' stand in more than one split, such "
+        f"as {shown}: are these the same examples?",
     )

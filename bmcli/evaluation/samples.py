@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from bmcli.data.bundle import Split, Task
+    from bmcli.files.columns import ColumnFacts
 
 COLUMNS = 6
 RIGHT_PICTURES, WRONG_PICTURES = 6, 12
@@ -248,5 +250,18 @@ def _content_name(examples: Texts | Table) -> str:
 def _content(examples: Texts | Table, position: int) -> str:
     if isinstance(examples, Texts):
         return examples.texts[position]
-    values = ((name, column[position]) for name, column in examples.columns.items())
-    return ", ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in values)
+    return ", ".join(
+        f"{name} {_value(column[position], examples.facts.get(name))}"
+        for name, column in examples.columns.items()
+    )
+
+
+def _value(value: object, about: ColumnFacts | None) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    if about is not None and about.type == "date" and math.isfinite(value):
+        from bmcli.files.dates import DateFormat, written
+
+        if isinstance(about.format, DateFormat):
+            return written(value, about.format)
+    return f"{value:.4g}"
