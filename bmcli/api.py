@@ -70,7 +70,7 @@ class Run:
 
         inputs: for pictures, files (a path or several) or an array, uint8 [N, height, width(, channels)],
         or other numbers where the run was trained on such as go beyond; for texts, the texts themselves; for
-        tables, columns by name, each of length N. top_k: classes in `top`.
+        tables, columns by name, each of length N, or a data frame. top_k: classes in `top`.
 
         DataError listing all inputs that cannot be used.
         """
@@ -186,20 +186,39 @@ def _examples(inputs: Any, kind: str, *, beyond_bytes: bool = False) -> tuple[Ex
     return (Images(paths=names) if kind == "image" else Texts(names)), names
 
 
+def _cell(value: Any) -> Any:
+    """A number as it is, None for what says missing (NaN, NaT, NA), all else as text."""
+    import numpy as np
+
+    if isinstance(value, str | bool | np.bool_):
+        return str(value)
+    if isinstance(value, int | float | np.number):
+        return None if value != value else value
+    missing = value is None or str(value) in ("NaT", "<NA>")  # of NumPy and pandas
+    return None if missing else str(value)
+
+
 def _table(inputs: Any) -> tuple[Examples, tuple[str, ...]]:
     import numpy as np
 
     from bmcli.data.bundle import Table
 
+    names = getattr(inputs, "columns", None)
+    if not isinstance(inputs, Mapping) and names is not None and hasattr(inputs, "__getitem__"):
+        inputs = {name: inputs[name] for name in names}  # of polars or pandas
     if not isinstance(inputs, Mapping):
         raise UsageError("a table comes as columns by name: {'age': [31, 45], 'city': ['Bern', 'Basel']}")
     columns = {}
     for name, cells in inputs.items():
         array = np.asarray(cells)
+        if array.ndim != 1:
+            raise UsageError(f"column '{name}' has {array.ndim} axes: a value for each row is wanted")
         if array.dtype.kind in "biuf":
             columns[str(name)] = array.astype(np.float64)
         else:
-            columns[str(name)] = np.array([None if c is None else str(c) for c in cells], dtype=object)
+            column = np.empty(len(array), object)
+            column[:] = [_cell(cell) for cell in cells]
+            columns[str(name)] = column
     table = Table(columns)
     if len({len(column) for column in columns.values()}) > 1:
         raise UsageError("the columns are of different lengths")

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, SerializeAsAny
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, SerializeAsAny
 
 from bmcli.registry import Component
 
@@ -57,6 +57,11 @@ def _not_reserved(name: str) -> str:
     return name
 
 
+def _written(mark: object) -> object:
+    """A number as its text: YAML reads -99 as a number."""
+    return str(mark) if isinstance(mark, int | float) and not isinstance(mark, bool) else mark
+
+
 AUTO_STEPS, AUTO_EPOCHS = 1_500, (10, 100)
 """What `epochs: auto` means: as many epochs as make so many steps, within these bounds."""
 
@@ -65,6 +70,7 @@ Path = Annotated[str, Field(min_length=1), FilePath()]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100), AfterValidator(_not_reserved)]
 Column = str | int
 ColumnType = Literal["number", "category", "boolean", "date", "text", "ignore"]
+Mark = Annotated[str, BeforeValidator(_written, json_schema_input_type=str | int | float)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 Chosen_model = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("model")]
 Chosen_dataset = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("dataset")]
@@ -143,8 +149,8 @@ class DataConfig(Section):
         description="What columns mean, by name, where that is not as inferred: {zip: category, when: date, "
         "note: ignore}, or a map of options.",
     )
-    missing: list[str] = Field(
-        [], description="Further texts that say that a value is missing, such as [n.b., -99]."
+    missing: list[Mark] = Field(
+        [], description="Further texts and numbers that say that a value is missing, such as [n.b., -99]."
     )
     split: Column | None = Field(
         None, description="The column that says of each row whether it is train, validation or test."

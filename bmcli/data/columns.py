@@ -18,18 +18,23 @@ from bmcli.errors import DataError, Place, Problem, did_you_mean
 from bmcli.files.columns import SPLIT_WORDS, ColumnFacts, Said, facts_of, parse_cells, shortened
 from bmcli.files.dates import DateFormat, days_of
 from bmcli.files.dialect import Options
-from bmcli.files.numbers import NumberFormat
+from bmcli.files.numbers import FALSE, MISSING, TRUE, NumberFormat, numeric_marks
 from bmcli.files.tables import Frame
 
 TARGET_NAMES = ("target", "label", "labels", "class", "y")
+_YES = ("1", "1.0", *TRUE)
+_NO = ("0", "0.0", *FALSE)
 CLASS_MISSING = frozenset({"na", "n/a", "#n/a", "#na", "<na>", "nan", "null"})
-"""In a target of classes, what says that the truth is missing; a class may well be called 'none' or 'unknown'."""
+"""In a target of classes, what says that the truth is missing; a class may well be called 'none'."""
 
 
 @dataclass(frozen=True)
 class Roles:
-    """What is read from which column. text: the columns whose cells make a text; features: tables only, in the file's order. dropped: name -> why a column
-    is not used."""
+    """What is read from which column.
+
+    text: the columns whose cells make a text. features: tables only, in the file's order.
+    dropped: name -> why a column is not used.
+    """
 
     kind: Kind
     targets: tuple[str, ...]
@@ -62,6 +67,34 @@ def options_of(config: DataConfig) -> Options:
         named += several if isinstance(several, list) else [several]
     names = frozenset(name for name in named if isinstance(name, str))
     return Options(config.delimiter, config.header, config.quoting, names)
+
+
+def without_marks(frame: Frame, missing: Collection[str]) -> tuple[Frame, list[str]]:
+    """The table with nulls where `data.missing` says that a value is missing, and a note of how many. A mark
+    that is a number stands for that number, however it is written."""
+    marks = _lower(missing)
+    numbers = numeric_marks(marks)
+    changed: list[pl.Series] = []
+    counts: list[str] = []
+    for series in frame.data.iter_columns() if marks else ():
+        if series.dtype.is_numeric():
+            gone = series.cast(pl.Float64).is_in(list(numbers)) if numbers else None
+        elif series.dtype == pl.String:
+            cells = series.str.strip_chars()
+            gone = cells.str.to_lowercase().is_in(list(marks))
+            if numbers:
+                gone |= cells.cast(pl.Float64, strict=False).is_in(list(numbers)).fill_null(False)
+        else:
+            continue
+        if gone is not None and (count := int(gone.sum())):
+            changed.append(
+                frame.data.select(pl.when(~gone.fill_null(False)).then(series).alias(series.name)).to_series()
+            )
+            counts.append(f"'{shortened(series.name)}' ({count:,})")
+    if not changed:
+        return frame, []
+    listed = ", ".join(counts[:10]) + _more(len(counts) - 10)
+    return replace(frame, data=frame.data.with_columns(changed)), [f"cells missing by data.missing: {listed}"]
 
 
 def meanings(frame: Frame, config: DataConfig) -> dict[str, ColumnFacts]:
@@ -110,6 +143,7 @@ def assign(
     else:
         wanted = config.target if isinstance(config.target, list) else [config.target]
         targets = tuple(resolve(frame, column, "target") for column in wanted)
+    _require_one_part(frame, facts, targets, roles)
     rest = [n for n in names if n not in targets and n not in roles.values() and not facts[n].ignored]
     given = Roles("table", targets, group=roles["group"], split=roles["split"], id=roles["id"])
     text = said_text
@@ -124,12 +158,20 @@ def assign(
         if unused := [name for name in rest if name not in text]:
             notes.append(f"columns not used beside the text: {_listed(unused)}")
         dropped = dict.fromkeys(unused, "beside the text")
+        if first:
+            _require_answers(frame, [facts[name] for name in targets])
+            notes += _read_as([facts[name] for name in targets])
         return replace(given, kind="text", text=text, dropped=dropped, notes=tuple(notes))
     if not first:
         return replace(given, notes=tuple(notes))
     if config.features is not None:
         features = tuple(resolve(frame, column, "features") for column in config.features)
         features = tuple(name for name in features if name not in targets)
+        if roles["split"] in features:
+            raise DataError(
+                f"{frame.path}: column '{roles['split']}' is both data.split and one of data.features",
+                hint="take it out of data.features: a model would learn which split a row is in",
+            )
         for name in features:
             _require_values(frame, facts[name])
         dropped = {}
@@ -140,8 +182,31 @@ def assign(
         hint = f"data.text: {texts_there[0]} reads the texts in it" if texts_there else _columns_hint(frame)
         raise DataError(f"{frame.path} has no column to predict '{targets[0]}' from", hint=hint)
     _require_answers(frame, [facts[name] for name in (*features, *targets)])
-    notes += _read_as([facts[name] for name in features])
+    notes += _read_as([facts[name] for name in (*features, *targets)])
     return replace(given, features=features, dropped=dropped, notes=tuple(notes))
+
+
+def _require_one_part(
+    frame: Frame,
+    facts: Mapping[str, ColumnFacts],
+    targets: Sequence[str],
+    roles: Mapping[str, str | None],
+) -> None:
+    """DataError where a column is to be predicted and something else, too."""
+    for name in targets:
+        for key, column in roles.items():
+            if column == name:
+                raise DataError(f"{frame.path}: column '{name}' is both data.target and data.{key}")
+        if facts[name].ignored:
+            raise DataError(
+                f"{frame.path}: column '{name}' is data.target, and data.columns says to ignore it",
+                hint="take it out of data.columns",
+            )
+    used = [(key, column) for key, column in roles.items() if column is not None]
+    for i, (key, column) in enumerate(used):
+        for other, same in used[:i]:
+            if same == column and {key, other} != {"group", "id"}:
+                raise DataError(f"{frame.path}: column '{column}' is both data.{other} and data.{key}")
 
 
 def resolve(frame: Frame, column: Column, key: str) -> str:
@@ -211,6 +276,8 @@ def table_of(
             problems += [(i, f"column '{name}' {what}") for i, what in bad.items()]
         elif about.type == "empty":
             columns[name] = np.full(frame.data.height, np.nan)
+        elif about.type == "boolean":
+            columns[name] = without(texts(series), {*missing, *MISSING})
         else:
             columns[name] = without(texts(series), missing)
     return Table(columns, {name: facts[name] for name in features}), problems
@@ -342,30 +409,37 @@ def _truth_of_columns(
     for name in targets:
         about = facts[name]
         flag = isinstance(about.format, NumberFormat) and about.format.flag
-        if about.type != "boolean" and about.different > 2 and not flag:
-            example = next((v for v in texts(frame.data[name]).tolist() if v not in (None, "0", "1")), "")
+        values = without(texts(frame.data[name]), CLASS_MISSING).tolist()
+        known = about.type == "boolean" or flag or about.different <= 2
+        if not known or (about.filled and not any((v or "").lower() in (*_YES, *_NO) for v in values)):
+            example = next((v for v in values if v not in (None, "0", "1")), "")
             raise DataError(
                 f"{frame.path}: several targets are labels, columns of 0 and 1, and '{name}' holds "
-                f"{about.different:,} different values such as '{shortened(str(example))}'",
+                f"{about.different:,} value{'s' * (about.different != 1)} such as '{shortened(str(example))}'",
                 hint=f"a run predicts one quantity: data.target: {name}",
             )
-        for i, value in enumerate(texts(frame.data[name]).tolist()):
+        for i, value in enumerate(values):
             word = None if value is None else value.lower()
-            if word in ("1", "1.0", "true", "yes", "t", "y"):
+            if word in _YES:
                 labels[i].append(name)
-            elif word not in ("0", "0.0", "false", "no", "f", "n"):
+            elif word not in _NO:
                 what = "is missing" if value is None else f"is '{shortened(value)}', not 0 or 1"
                 bad.append((i, f"target '{name}' {what}"))
     return Truth(tuple(map(tuple, labels)), names=tuple(targets)), bad
 
 
 def splits_of(frame: Frame, name: str) -> tuple[np.ndarray, list[tuple[int, str]]]:
-    """Which split a column says each row belongs to: object array [N] of 'train', 'validation' and 'test'; and
-    the rows where it says something else. DataError where no row is for training."""
+    """Which split a column says each row belongs to: object array [N] of 'train', 'validation' and 'test';
+    and the rows where it says something else. DataError where no row is for training."""
     cells = texts(frame.data[name]).tolist()
     said = np.array([SPLIT_WORDS.get((cell or "").lower(), "") for cell in cells], object)
     bad = [
-        (i, f"column '{name}' says '{shortened(str(cells[i] or ''))}', not train, validation or test")
+        (
+            i,
+            f"column '{name}' is empty: is the row train, validation or test?"
+            if cells[i] is None
+            else f"column '{name}' says '{shortened(str(cells[i]))}', not train, validation or test",
+        )
         for i in np.flatnonzero(said == "").tolist()
     ]
     if not (said == "train").any():
@@ -458,7 +532,7 @@ def _infer_features(
             continue
         if about.type == "empty":
             dropped[name] = "empty"
-        elif about.constant:
+        elif about.constant and frame.data.height > 1:
             dropped[name] = "the same in every row"
         elif about.row_numbers:
             dropped[name] = "row numbers"
@@ -480,9 +554,13 @@ def _infer_features(
 def _read_as(columns: Sequence[ColumnFacts]) -> list[str]:
     """What is worth a line about how the features are read."""
     notes = []
-    days = [f.name for f in columns if isinstance(f.format, DateFormat) and not f.format.clock]
-    if days:
-        notes.append(f"dates become a number of days: {_listed(days)}")
+    days: dict[str, list[str]] = {}
+    for about in columns:
+        if isinstance(about.format, DateFormat) and (about.parts or not about.format.clock):
+            number = "a number of days" if not about.format.clock else "a share of a day"
+            what = ", ".join((number, *about.parts)) + (" (on a circle)" if about.cyclic else "")
+            days.setdefault(what, []).append(about.name)
+    notes += [f"dates become {what}: {_listed(names)}" for what, names in days.items()]
     by_format: dict[str, list[str]] = {}
     for about in columns:
         if isinstance(about.format, NumberFormat) and not about.format.plain:

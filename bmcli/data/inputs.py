@@ -55,7 +55,8 @@ class Reading:
     """How inputs are to be read.
 
     texts: the inputs are the texts themselves; lines: one text per line of a file.
-    text_column, delimiter, header, quoting, id: of tables, as in DataConfig. columns: those a table model needs.
+    text_column, delimiter, header, quoting, id: of tables, as in DataConfig. columns: what a table model
+    needs.
     keep: whether the rows of table files are handed on beside the examples.
     """
 
@@ -197,7 +198,8 @@ def _each_text(
     problems: list[Problem],
     encodings: dict[str, list[str]],
 ) -> Iterator[tuple[str, str] | Inputs]:
-    """(name, text) of every text, those of table files in pieces. encodings: codec -> the files that are not UTF-8, filled on the way."""
+    """(name, text) of every text, those of table files in pieces. encodings: codec -> the files that are not
+    UTF-8, filled on the way."""
     if reading.texts:
         for text in inputs:
             if text == STDIN:

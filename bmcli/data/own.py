@@ -7,6 +7,7 @@ encode    targets; what is unusable leaves its split and is listed, in one go fo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,16 @@ import numpy as np
 from bmcli.config.schema import DataConfig
 from bmcli.data import columns
 from bmcli.data.bundle import SPLITS, DataSpec, Examples, Images, Kind, Parts, Split, Table, Texts
-from bmcli.data.targets import Truth, classes_of, encode, infer_task
+from bmcli.data.targets import (
+    Truth,
+    classes_of,
+    encode,
+    infer_task,
+    one_word_each,
+    same_value,
+    variant_of,
+    variants,
+)
 from bmcli.errors import ConfigError, DataError, Place, Problem
 from bmcli.files.suffixes import TABLE_SUFFIXES
 
@@ -108,8 +118,8 @@ def read(config: DataConfig, *, unscaled: bool = False) -> Parts:
             problems=found.problems + other.problems,
             notes=(*found.notes, *(note for note in other.notes if note not in found.notes)),
         )
-    _distinct_ids(found)
-    return _encoded(found, config)
+    said = _distinct_ids(found, config)
+    return _encoded(replace(found, notes=(*found.notes, *said)), config)
 
 
 def read_split(path: Path, config: DataConfig, spec: DataSpec, *, unscaled: bool = False) -> Parts:
@@ -117,6 +127,11 @@ def read_split(path: Path, config: DataConfig, spec: DataSpec, *, unscaled: bool
     `arrays.read` takes it."""
     found = _read(path, config, spec=spec, unscaled=unscaled)
     raw = _only(found, str(path))
+    notes = list(found.notes)
+    if found.unit == "row" and spec.task != "regression":
+        truth, taken = same_value(raw.truth, spec.classes)
+        raw = replace(raw, truth=truth)
+        notes += _taken(f"{path.name}: ", found.target_name, taken)
     targets, bad = encode(raw.truth, spec.task, spec.classes)
     problems = found.problems + [raw.problem(i, what) for i, what in bad.items()]
     split = raw.split(targets, bad)
@@ -125,7 +140,7 @@ def read_split(path: Path, config: DataConfig, spec: DataSpec, *, unscaled: bool
         spec.task,
         spec.classes,
         split,
-        notes=found.notes,
+        notes=tuple(notes),
         problems=tuple(problems),
         unit=found.unit,
     )
@@ -139,8 +154,20 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
     train = found.splits["train"]
     if not train.ids:
         raise DataError(f"{config.path} holds no usable examples", problems=found.problems)
+    about = train.facts.get(found.target_name)
+    said_of_classes: list[str] = []
+    if about is not None and about.type == "boolean" and not train.truth.several:
+        truth, taken = one_word_each(train.truth)
+        said_of_classes += _taken("", found.target_name, taken)
+        train = replace(train, truth=truth)
+        found = replace(found, splits={**found.splits, "train": train})
     task = infer_task(train.truth, config.task)
-    classes = () if task == "regression" else classes_of([raw.truth for raw in found.splits.values()])
+    classes: tuple[str, ...] = ()
+    if task != "regression" and found.unit == "row":
+        found, classes, more = _classes_of_rows(found)
+        said_of_classes += more
+    elif task != "regression":
+        classes = classes_of([raw.truth for raw in found.splits.values()])
     if len(classes) > max(100, len(train.ids) / 2):
         raise DataError(
             f"the target '{found.target_name}' has {len(classes):,} different values "
@@ -156,7 +183,7 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
         splits[name] = raw.split(targets, bad)
         if name == "train" and groups is not None:
             groups = tuple(groups[i] for i in _others(len(raw.ids), bad))
-    notes = found.notes
+    notes = (*found.notes, *said_of_classes)
     if config.task is None:
         said = {"binary": ": two classes", "multiclass": f": {len(classes)} classes"}.get(task, "")
         notes += (f"task: {task} (inferred{said})",)
@@ -175,6 +202,51 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
         unit=found.unit,
         columns=tuple(train.facts.values()),
     )
+
+
+def _classes_of_rows(found: Found) -> tuple[Found, tuple[str, ...], list[str]]:
+    """The data with each class in training's own words, all classes, and what there is to say of them.
+
+    Booleans and numbers are compared by value. Words that differ in case, spacing or a mark at the end alone
+    stay apart in training, and are not known in the other splits.
+    """
+    notes: list[str] = []
+    splits = dict(found.splits)
+    name, train = found.target_name, splits["train"]
+    classes = classes_of([train.truth])
+    if train.truth.several:
+        return found, classes_of([raw.truth for raw in splits.values()]), notes
+    for alike in variants(classes)[:5]:
+        counts = Counter(train.truth.labels)
+        listed = ", ".join(f"'{columns.shortened(one)}' ({counts[one]:,})" for one in alike)
+        notes.append(
+            f"classes that differ in case, spacing or a mark at the end alone, taken as different: {listed}"
+        )
+    new: dict[str, list[str]] = {}
+    for split, raw in splits.items():
+        if split == "train":
+            continue
+        truth, taken = same_value(raw.truth, classes)
+        notes += _taken(f"{split}: ", name, taken)
+        splits[split] = replace(raw, truth=truth)
+        seen: Counter[str] = Counter(map(str, truth.labels))
+        for label, count in seen.items():
+            if label not in classes and variant_of(label, classes) is None:
+                new.setdefault(label, []).append(f"{split} ({count:,} row{'s' * (count != 1)})")
+    for label, where in list(new.items())[:5]:
+        notes.append(f"class '{columns.shortened(label)}' is in {' and '.join(where)} but not in training")
+    if len(new) > 5:
+        notes.append(f"{len(new) - 5:,} more classes are not in training")
+    everything = classes_of([train.truth, Truth(tuple(new))])
+    return replace(found, splits=splits), everything, notes
+
+
+def _taken(where: str, target: str, taken: Mapping[tuple[str, str], int]) -> list[str]:
+    return [
+        f"{where}target '{target}': '{columns.shortened(label)}' is taken for '{columns.shortened(known)}' "
+        f"({count:,} row{'s' * (count != 1)})"
+        for (label, known), count in list(taken.items())[:5]
+    ]
 
 
 def _read(
@@ -334,7 +406,7 @@ def _read_table(
 ) -> Found:
     from bmcli.files import tables
 
-    frame = tables.read(path, columns.options_of(config))
+    frame, unset = columns.without_marks(tables.read(path, columns.options_of(config)), config.missing)
     known = spec.target_name if spec is not None else like.target_name if like is not None else None
     config = config if config.path else config.model_copy(update={"group": None})
     first = like is None and spec is None
@@ -387,8 +459,13 @@ def _read_table(
             for part in SPLITS
             if (split == part).any()
         }
-    notes = (*frame.notes, *roles.notes) if first else tuple(f"{path.name}: {note}" for note in frame.notes)
-    return Found(splits, [*frame.problems, *problems], "row", name, notes)
+    notes = [*frame.notes, *unset, *(roles.notes if first else ())]
+    if split is not None:
+        counts = [f"{part} {len(splits[part].ids):,}" for part in SPLITS if part in splits]
+        notes.append(f"splits by column '{roles.split}': {', '.join(counts)} rows")
+    if not first:
+        notes = [f"{path.name}: {note}" for note in notes]
+    return Found(splits, [*frame.problems, *problems], "row", name, tuple(notes))
 
 
 # === Shared ===
@@ -403,11 +480,20 @@ def _only(found: Found, where: str) -> Raw:
     return found.splits["train"]
 
 
-def _distinct_ids(found: Found) -> None:
-    """Two files of one name in different places: the split's name goes before, so that ids stay unique."""
+def _distinct_ids(found: Found, config: DataConfig) -> tuple[str, ...]:
+    """Two files of one name in different places: the split's name goes before, so that ids stay unique. What
+    there is to say of it."""
     every = [i for raw in found.splits.values() for i in raw.ids]
     if len(set(every)) == len(every):
-        return
+        return ()
+    twice = [(i, n) for i, n in Counter(every).items() if n > 1]
     for name, raw in found.splits.items():
         if name != "train":
             found.splits[name] = replace(raw, ids=tuple(f"{name}/{i}" for i in raw.ids))
+    if config.id is None:
+        return ()
+    shown = ", ".join(f"'{columns.shortened(i)}'" for i, _ in twice[:3])
+    return (
+        f"{len(twice):,} id{'s' * (len(twice) > 1)} of column '{config.id}' stand in more than one split, such "
+        f"as {shown}: are these the same examples?",
+    )

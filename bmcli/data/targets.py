@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,6 +77,79 @@ def classes_of(truths: Sequence[Truth]) -> tuple[str, ...]:
     return tuple(sorted(found, key=natural))
 
 
+def same_value(truth: Truth, classes: Sequence[str]) -> tuple[Truth, Counter[tuple[str, str]]]:
+    """The truth with labels that say what a class says in another way (1.0 for 1, TRUE or yes for true) as
+    that class; and (label, class) -> how often."""
+    from bmcli.files.columns import truth_value
+
+    found: Counter[tuple[str, str]] = Counter()
+    if truth.several:
+        return truth, found
+    words = {truth_value(name): name for name in classes}
+    flags = len(classes) == 2 and words.keys() == {True, False}
+    numbers: dict[float, str | None] = {}
+    for name in classes:
+        if (number := as_number(name)) is not None:
+            numbers[number] = None if number in numbers else name
+    known = frozenset(classes)
+
+    def meant(label: str) -> str | None:
+        if flags and (value := truth_value(label)) is not None:
+            return words[value]
+        number = as_number(label)
+        return None if number is None else numbers.get(number)
+
+    replaced = {
+        label: other
+        for label in dict.fromkeys(truth.labels)
+        if isinstance(label, str) and label not in known and (other := meant(label)) is not None
+    }
+    if not replaced:
+        return truth, found
+    for label in truth.labels:
+        if label in replaced:
+            found[str(label), replaced[str(label)]] += 1
+    return replace(truth, labels=tuple(replaced.get(str(label), str(label)) for label in truth.labels)), found
+
+
+def one_word_each(truth: Truth) -> tuple[Truth, Counter[tuple[str, str]]]:
+    """The truth of a column of booleans with the most frequent word for each value; as above."""
+    from bmcli.files.columns import truth_value
+
+    counts = Counter(label for label in truth.labels if isinstance(label, str) and label)
+    first: dict[bool | None, str] = {}
+    ranked = sorted(counts, key=lambda word: (-counts[word], word))
+
+    def like_the_first(word: str) -> bool:  # True goes with False rather than with FALSE
+        return (word.islower(), word.isupper()) == (ranked[0].islower(), ranked[0].isupper())
+
+    for word in sorted(ranked, key=lambda word: not like_the_first(word)):
+        first.setdefault(truth_value(word), word)
+    if None in first or len(counts) <= len(first):
+        return truth, Counter()
+    same = {word: first[truth_value(word)] for word in counts}
+    found = Counter({(word, same[word]): n for word, n in counts.items() if word != same[word]})
+    return replace(truth, labels=tuple(same.get(str(label), str(label)) for label in truth.labels)), found
+
+
+def variants(classes: Sequence[str]) -> list[tuple[str, ...]]:
+    """Classes that differ in case, spacing or a full stop at the end alone, together."""
+    found: dict[str, list[str]] = {}
+    for name in classes:
+        found.setdefault(_spelling(name), []).append(name)
+    return [tuple(names) for key, names in found.items() if len(names) > 1 and key]
+
+
+def variant_of(label: str, classes: Sequence[str]) -> str | None:
+    """The class from which a label differs so."""
+    key = _spelling(label)
+    return next((name for name in classes if name != label and key and _spelling(name) == key), None)
+
+
+def _spelling(name: str) -> str:
+    return " ".join(name.casefold().split()).rstrip(".,;: ")
+
+
 def encode(truth: Truth, task: Task, classes: tuple[str, ...]) -> tuple[np.ndarray, dict[int, str]]:
     """Targets as in `Split.targets`, and position -> what is wrong with the others."""
     problems: dict[int, str] = {}
@@ -98,13 +172,13 @@ def encode(truth: Truth, task: Task, classes: tuple[str, ...]) -> tuple[np.ndarr
                 if label in index:
                     many[i, index[label]] = 1
                 else:
-                    problems[i] = f"unknown label '{_short(label)}'"
+                    problems[i] = f"unknown label '{_short(label)}'{_but(label, classes)}"
         return many, problems
     single = np.zeros(len(truth.labels), np.int64)
     for i, label in enumerate(truth.labels):
         found = index.get(label) if isinstance(label, str) else None
         if found is None:
-            problems[i] = f"unknown class '{_short(label)}'"
+            problems[i] = f"unknown class '{_short(label)}'{_but(label, classes)}"
         else:
             single[i] = found
     return single, problems
@@ -125,6 +199,11 @@ def as_number(text: str) -> float | None:
         return None if "_" in text else float(text)
     except ValueError:
         return None
+
+
+def _but(label: object, classes: Sequence[str]) -> str:
+    near = variant_of(str(label), classes)
+    return "" if near is None else f"; '{_short(near)}' is known"
 
 
 def _short(label: object) -> str:

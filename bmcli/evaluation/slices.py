@@ -14,6 +14,7 @@ from bmcli.data.columns import guessed
 from bmcli.errors import UsageError, did_you_mean
 from bmcli.evaluation.intervals import intervals
 from bmcli.evaluation.metrics import epoch_metrics, headline_of
+from bmcli.files.dates import DateFormat, written
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import Split, Task
@@ -100,7 +101,14 @@ def _parts(name: str, split: Split) -> list[tuple[str, np.ndarray]]:
         assert examples.sizes is not None
         return _of_numbers(np.sqrt(examples.sizes.prod(axis=1).astype(float)), "pixels")
     assert isinstance(examples, Table)
-    return _of_column(examples.columns[name])
+    values, about = examples.columns[name], examples.facts.get(name)
+    if about is not None and isinstance(about.format, DateFormat):
+        return _of_numbers(values, "", about.format)
+    if values.dtype == object and not examples.facts:  # of a file that is measured: every cell is a text
+        import polars as pl
+
+        values = guessed(pl.Series(name, values.tolist(), dtype=pl.String))
+    return _of_column(values)
 
 
 def _of_column(values: np.ndarray) -> list[tuple[str, np.ndarray]]:
@@ -119,12 +127,17 @@ def _of_column(values: np.ndarray) -> list[tuple[str, np.ndarray]]:
     return [*parts, ("(others)", rest)] if len(rest) else parts
 
 
-def _of_numbers(values: np.ndarray, unit: str) -> list[tuple[str, np.ndarray]]:
-    """Slices of about equal size, between quantiles; the missing apart."""
+def _of_numbers(
+    values: np.ndarray, unit: str, dates: DateFormat | None = None
+) -> list[tuple[str, np.ndarray]]:
+    """Slices of about equal size, between quantiles; the missing apart. dates: the numbers are days."""
     missing = np.isnan(values)
     known = values[~missing]
     if 0 < len(distinct := np.unique(known)) <= FEW_VALUES:
-        parts = [(f"{value:.6g} {unit}".rstrip(), np.flatnonzero(values == value)) for value in distinct]
+        parts = [
+            (f"{_number(value, dates)} {unit}".rstrip(), np.flatnonzero(values == value))
+            for value in distinct
+        ]
         return [*parts, ("(missing)", np.flatnonzero(missing))] if missing.any() else parts
     edges = np.unique(np.quantile(known, np.linspace(0, 1, PARTS + 1))) if len(known) else np.zeros(0)
     parts = []
@@ -133,8 +146,13 @@ def _of_numbers(values: np.ndarray, unit: str) -> list[tuple[str, np.ndarray]]:
         rows = np.flatnonzero(~missing & (values >= low) & ((values <= high) if last else (values < high)))
         if len(rows):  # named by what is in it: quantiles of whole numbers would overlap
             least, most = values[rows].min(), values[rows].max()
-            name = f"{least:.6g} – {most:.6g}" if least < most else f"{least:.6g}"
+            name = _number(least, dates)
+            name += f" – {_number(most, dates)}" if least < most else ""
             parts.append((f"{name} {unit}".rstrip(), rows))
     if missing.any():
         parts.append(("(missing)", np.flatnonzero(missing)))
     return parts
+
+
+def _number(value: float, dates: DateFormat | None) -> str:
+    return f"{value:.6g}" if dates is None else written(value, dates)

@@ -243,7 +243,10 @@ class Explainer:
                 raw = whole[1] * whole[0].scale + whole[0].offset
                 # It was rounded to float32 on the way: what is left of a zero is none of the table's.
                 near_zero = abs(raw) < 1e-6 * max(whole[0].scale, abs(whole[0].offset))
-                shown.append((column, 0.0 if near_zero else float(f"{raw:.6g}")))
+                written = self.preprocessing.raw(column, raw)
+                if not isinstance(written, str):
+                    written = 0.0 if near_zero else float(f"{raw:.6g}")
+                shown.append((column, written))
             else:
                 chosen = next((f.category or "(other)" for f, v in numbers if v), "(other)")
                 shown.append((column, chosen))

@@ -676,6 +676,7 @@ def parse_cells(
         return dates.days_of(series).to_numpy().astype(np.float64), {}
     if series.dtype.is_numeric() or series.dtype in (pl.Boolean, pl.Null):
         values = series.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
+        values[np.isin(values, numbers.numeric_marks(marks))] = np.nan
         return values, {int(i): "is infinite" for i in np.flatnonzero(np.isinf(values))}
     cells = series.cast(pl.String).str.strip_chars()
     what = "a date" if isinstance(format_, DateFormat) else "a number"
@@ -692,6 +693,7 @@ def parse_cells(
         for i in (parsed.is_null() & ~gone).arg_true()
     }
     values = parsed.to_numpy().astype(np.float64)
+    values[np.isin(values, numbers.numeric_marks(marks))] = np.nan
     bad |= {int(i): "is infinite" for i in np.flatnonzero(np.isinf(values))}
     return values, dict(sorted(bad.items()))
 

@@ -6,6 +6,8 @@ column (or else the file) writes decimal commas. What cannot be told is asked fo
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -188,6 +190,19 @@ def _decimal(parts: pl.DataFrame, *, money: bool) -> tuple[Mark | None, bool, st
             return thousands, True, example
         return None if asked == "," else ".", False, example
     return ".", False, ""
+
+
+def numeric_marks(marks: Collection[str]) -> tuple[float, ...]:
+    """Those of the words for missing values that are numbers: -99."""
+    found = []
+    for mark in marks:
+        try:
+            number = float(mark)
+        except ValueError:
+            continue
+        if math.isfinite(number):
+            found.append(number)
+    return tuple(found)
 
 
 def is_open(example: str) -> bool:

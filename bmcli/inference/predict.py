@@ -18,7 +18,6 @@ from bmcli.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.evaluation import calibration
 from bmcli.evaluation.calibration import temper
 from bmcli.preprocessing import familiarity
-from bmcli.preprocessing.table import TablePreprocessing
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -313,8 +312,8 @@ def reading_of(
     config = yaml.parse(run.read_bytes(layout.CONFIG), layout.CONFIG, str(run.path)).plain()
     data = config.get("data") or {}
     columns: tuple[str, ...] = ()
-    if isinstance(preprocessing, TablePreprocessing):
-        columns = tuple(column.name for column in preprocessing.columns)
+    if preprocessing.kind == "table":
+        columns = tuple(column.name for column in preprocessing.columns)  # type: ignore[attr-defined]
     return Reading(
         preprocessing.kind,
         texts,

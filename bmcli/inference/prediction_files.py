@@ -97,7 +97,8 @@ def _write_parquet(path: Path, predictions: Iterable[Prediction]) -> None:
     import polars as pl
 
     rows = [flat(prediction) for prediction in predictions]
-    frame = pl.DataFrame(rows, infer_schema_length=None)
+    # Not strict: a column that is carried along may be of another type in each file.
+    frame = pl.DataFrame(rows, infer_schema_length=None, strict=False)
     file: IO[bytes]
     with path.open("wb") as file:
         frame.write_parquet(file)

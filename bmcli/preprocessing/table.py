@@ -1,7 +1,7 @@
 """Rows to numbers: numeric columns filled and scaled, dates as days, categories one-hot.
 
-How the cells of a column are read was decided when the table was read for training (`bmcli.files.columns`); it
-is kept here, so that a prediction reads them in the same way. A category that is written otherwise than in
+How the cells of a column are read was decided when the table was read for training (`bmcli.files.columns`);
+it is kept here, so that a prediction reads them in the same way. A category that is written otherwise than in
 training, in case or spacing alone, or a boolean in another spelling, is the same category.
 
 All statistics are kept and applied in float64; the cast to float32 comes last.
@@ -24,7 +24,7 @@ from bmcli.errors import DataError, Place, Problem, did_you_mean
 from bmcli.files import dates
 from bmcli.files.columns import parse_cells, shortened, truth_value
 from bmcli.files.dates import DateFormat, Part
-from bmcli.files.numbers import FALSE, TRUE, NumberFormat
+from bmcli.files.numbers import FALSE, MISSING, TRUE, NumberFormat, numeric_marks
 from bmcli.preprocessing.remark import Remark, Unfamiliar
 
 if TYPE_CHECKING:
@@ -47,9 +47,10 @@ class NumericColumn:
     """One column of numbers: (value - offset) / scale, and for some columns whether it was missing.
 
     fill: stands for a missing value; None where missing values are refused.
-    indicator: whether a feature says that the value is missing (where training had missing ones). format: how
-    cells are read; dates become days. parts, cyclic: of dates, what else becomes features, one-hot or as points
-    on a circle. missing: further words for missing values, lower case.
+    indicator: whether a feature says that the value is missing (where training had missing ones).
+    format: how cells are read; dates become days.
+    parts, cyclic: of dates, what else becomes features, one-hot or as points on a circle.
+    missing: further words for missing values, lower case.
     """
 
     name: str
@@ -114,6 +115,29 @@ class CategoricalColumn:
             found |= {word: by_value[value] for word, value in words.items() if value in by_value}
         return found
 
+    @cached_property
+    def numeric_marks(self) -> frozenset[float]:
+        """Those of `missing` that are numbers."""
+        return frozenset(numeric_marks(self.missing))
+
+    def alike(self) -> list[str]:
+        """Categories that differ in case or spacing alone, in words."""
+        if self.boolean:
+            return []
+        together: dict[str, list[str]] = {}
+        for category in self.categories:
+            together.setdefault(_one_spelling(category), []).append(category)
+        found = [names for names in together.values() if len(names) > 1]
+        shown = "; ".join(", ".join(f"'{shortened(name)}'" for name in names) for names in found[:3])
+        more = f" and {len(found) - 3:,} more" if len(found) > 3 else ""
+        what = "differ in case or spacing alone, and are taken as different categories"
+        return [f"column '{self.name}': {shown}{more} {what}"] if found else []
+
+    @cached_property
+    def rare_spellings(self) -> frozenset[str]:
+        """Of the categories without a place of their own."""
+        return frozenset(map(_one_spelling, self.rare or ()))
+
     def place(self, cell: str | None) -> tuple[int, str]:
         """(place, how it was found): '' as it is written, 'respelled', 'unseen', or 'missing'."""
         other = len(self.categories)
@@ -122,12 +146,15 @@ class CategoricalColumn:
         place = self.places.get(cell)
         if place is not None:
             return place, ""
-        if cell.lower() in self.missing:
+        if cell.lower() in self.missing or (self.boolean and cell.lower() in MISSING):
+            return other, "missing"
+        if self.numeric_marks and _number_of(cell) in self.numeric_marks:
             return other, "missing"
         place = self.spellings.get(_one_spelling(cell))
         if place is not None:
             return place, "" if self.boolean else "respelled"
-        return other, "" if self.rare is None or cell in self.rare else "unseen"
+        seen = self.rare is None or _one_spelling(cell) in self.rare_spellings
+        return other, "" if seen else "unseen"
 
     def __post_init__(self) -> None:
         if not all(isinstance(category, str) for category in self.categories):
@@ -139,8 +166,8 @@ class Feature:
     """One number the model sees: (raw - offset) / scale of a column's raw value, where a missing one counts
     as the column's fill.
 
-    of: 'value', 'missing' (1 where the value is missing), 'category' or 'part' (of a date); category: which, None
-    for all others.
+    of: 'value', 'missing' (1 where the value is missing), 'category' or 'part' (of a date).
+    category: which one; None for all others.
     offset 0 and scale 1 but for values.
     """
 
@@ -328,7 +355,7 @@ class TablePreprocessing:
                 for feature in _of_part(numbers, part, cyclic=column.cyclic):
                     rows[:, place] = feature
                     place += 1
-        return rows, {row: "; ".join(messages) for row, messages in problems.items()}
+        return rows, {row: "; ".join(problems[row]) for row in sorted(problems)}
 
     def _check_columns(self, table: Table) -> None:
         absent = [column.name for column in self.columns if column.name not in table.columns]
@@ -349,14 +376,38 @@ class TablePreprocessing:
         return batch
 
     def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
-        """See Preprocessing: categories in validation and test that training does not have."""
-        found: list[Remark] = []
+        """See Preprocessing: of the categories of training those that share a place or are written alike, and
+        those in validation and test that training does not have."""
+        found = self._crowded(bundle.train.examples, options.table)
+        for column in self.columns:
+            if isinstance(column, CategoricalColumn):
+                found += [Remark(text) for text in column.alike()]
         for name in SPLITS[1:]:
             split = bundle.split(name)
             if split is not None:
                 said = self.unfamiliar(split.examples)
                 found += [Remark(note, warning=bool(said.odd)) for note in said.notes(name)]
         return tuple(found)
+
+    def _crowded(self, examples: Examples, options: TableConfig) -> list[Remark]:
+        """Columns with more categories than get a place of their own."""
+        found: list[Remark] = []
+        for column in self.columns:
+            if not isinstance(column, CategoricalColumn) or len(column.categories) < options.max_categories:
+                continue
+            assert isinstance(examples, Table)
+            cells = _category_cells(examples.columns[column.name])
+            counts = Counter(cell for cell in cells if cell is not None and cell not in column.places)
+            if counts:
+                kept = len(column.categories)
+                found.append(
+                    Remark(
+                        f"column '{column.name}': the {kept:,} most frequent of {kept + len(counts):,} "
+                        f"different values are told apart; {sum(counts.values()):,} rows hold one of the "
+                        "others (preprocessing.table.max_categories)"
+                    )
+                )
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """The columns with their statistics and how their cells are read."""
@@ -529,23 +580,38 @@ def _numbers(values: np.ndarray, column: NumericColumn) -> tuple[np.ndarray, dic
     if values.dtype.kind == "O":
         import polars as pl
 
-        cells = pl.Series(
-            [None if cell is None else _written_cell(cell) for cell in values.tolist()], dtype=pl.String
-        )
-        numbers, bad = parse_cells(cells, column.format, column.missing)
+        # Only texts are read by the format: 1.234 is not a thousand where it is a number already.
+        cells = [cell if isinstance(cell, str) else None for cell in values.tolist()]
+        numbers, bad = parse_cells(pl.Series(cells, dtype=pl.String), column.format, column.missing)
+        marks = numeric_marks(column.missing)
+        for row, cell in enumerate(values.tolist()):
+            if cell is None or isinstance(cell, str):
+                continue
+            try:
+                number = float(cell)
+            except (TypeError, ValueError):
+                bad[row] = f"holds '{_short(str(cell))}', not a number"
+                continue
+            numbers[row] = math.nan if number in marks else number
+            if math.isinf(number):
+                bad[row] = "is infinite"
     elif values.dtype.kind == "M":
         numbers = values.astype("datetime64[us]").astype(np.float64) / 86_400e6
         numbers[np.isnat(values)] = np.nan
         bad = {}
     else:
-        numbers, bad = values.astype(np.float64), {}
+        numbers = values.astype(np.float64)
+        numbers[np.isin(numbers, numeric_marks(column.missing))] = np.nan
         bad = dict.fromkeys(np.flatnonzero(np.isinf(numbers)).tolist(), "is infinite")
     numbers[list(bad)] = np.nan
     return numbers, bad
 
 
-def _written_cell(cell: Any) -> str:
-    return cell if isinstance(cell, str) else _written(cell)
+def _number_of(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
 
 
 def _short(text: str) -> str:

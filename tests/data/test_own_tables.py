@@ -134,7 +134,9 @@ def test_files_that_are_no_table(load: Load, tmp_path: Path, content: str | byte
 
 def test_missing_cells(load: Load, tmp_path: Path) -> None:
     cells = ["", "NA", "n/a", "NaN", "?", " 7 ", "-1e3", "+.5"]
-    text = "x,c,y\n" + "\n".join(f"{c},{'' if i == 2 else 'NA' if i % 3 else 'EU'},{i % 2}" for i, c in enumerate(cells * 3))
+    text = "x,c,y\n" + "\n".join(
+        f"{c},{'' if i == 2 else 'NA' if i % 3 else 'EU'},{i % 2}" for i, c in enumerate(cells * 3)
+    )
     bundle = load(path=write(tmp_path / "t.csv", text), test=0, validation=0)
     x = bundle.train.examples.columns["x"]  # type: ignore[union-attr]
     assert np.isnan(x[:5]).all() and x[5:8].tolist() == [7.0, -1000.0, 0.5]

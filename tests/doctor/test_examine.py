@@ -98,7 +98,10 @@ def test_of_tables(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[st
     rng = np.random.default_rng(0)
     kinds = rng.choice(["rare", "usual"], 300, p=[0.04, 0.96])
     lines = ["noise,same,code,leak,kind"]
-    lines += [f"{rng.normal():.6f},7,id{i - i % 14 // 13},{int(k == 'rare') * 3 + 1},{k}" for i, k in enumerate(kinds)]
+    lines += [
+        f"{rng.normal():.6f},7,id{i - i % 14 // 13},{int(k == 'rare') * 3 + 1},{k}"
+        for i, k in enumerate(kinds)
+    ]
     lines.append(lines[-1])
     Path("t.csv").write_text("\n".join(lines) + "\n")
     Path("t.yaml").write_text(

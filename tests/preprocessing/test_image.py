@@ -330,7 +330,11 @@ def test_another_number_of_bits_is_remarked(tmp_path: Path):
     on_wide, on_plain = fit(wide), fit(plain)
     assert on_wide.unfamiliar(wide).odd == on_plain.unfamiliar(plain).odd == {}
     assert set(on_wide.unfamiliar(plain).odd) == set(on_plain.unfamiliar(wide).odd) == set(range(20))
-    assert on_wide.unfamiliar(plain).odd[0][0].startswith("has 8 bits per value, where the training images have 16")
+    assert (
+        on_wide.unfamiliar(plain)
+        .odd[0][0]
+        .startswith("has 8 bits per value, where the training images have 16")
+    )
     assert "from 0 to 65,535" in on_plain.unfamiliar(wide).odd[3][0]
     assert set(on_wide.unfamiliar(floats).odd) == set(range(20))
     problems = on_plain.encode_usable(floats)[1]

@@ -118,7 +118,9 @@ def test_not_found_says_what_was_meant(store: RunStore) -> None:
     finished(store, status="interrupted")
     with pytest.raises(UsageError, match=r"no run of 'digits' in .* is completed") as caught:
         store.find("digits")
-    assert caught.value.hint is not None and "digits-v1 is interrupted: bm train --resume " in caught.value.hint
+    assert (
+        caught.value.hint is not None and "digits-v1 is interrupted: bm train --resume " in caught.value.hint
+    )
     with pytest.raises(UsageError) as caught:
         store.find("digitz")
     assert caught.value.hint == "did you mean digits?"

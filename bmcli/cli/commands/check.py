@@ -79,10 +79,14 @@ def _data(config: ExperimentConfig) -> str:
         target = ", ".join(map(str, data.target)) if isinstance(data.target, list) else data.target
         parts.append(f"target {target}")
     facts = facts_of(data)
+    if data.split is not None:
+        parts.append(f"splits by column {data.split}")
     for name, brought in (("test", facts.brings_test), ("validation", facts.brings_validation)):
         value = getattr(data, name)
         if brought and not isinstance(value, str):
             continue  # the data's own split holds
+        if data.split is not None and not isinstance(value, str):
+            continue  # cut only where the column has no such rows, which the data shows
         parts.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
     if data.augment:
         parts.append("augment " + ", ".join(one.registry_name for one in data.augment))

@@ -177,6 +177,8 @@ class _Shown:
         self.problems: list[Problem] = []
         self._held: list[Prediction] = []  # the first one, until it is known whether it stays alone
         self._width = 0
+        self._columns: list[str] = []  # what --keep all means, by the first file
+        self._differs = False
 
     def all(self, pieces: Iterator[tuple[list[Prediction], list[Problem]]]) -> Iterator[Prediction]:
         """Every prediction, after it was shown."""
@@ -209,12 +211,26 @@ class _Shown:
         from bmcli.errors import UsageError, did_you_mean
 
         known = list(predictions[0].kept or ())
-        wanted = known if "all" in self.keep and "all" not in known else list(self.keep)
+        every = "all" in self.keep and "all" not in known
+        if every and not self._columns:
+            self._columns = known
+        wanted = self._columns if every else list(dict.fromkeys(self.keep))
+        if every and set(known) != set(wanted) and not self._differs:
+            self._differs = True
+            odd = sorted(set(known) ^ set(wanted))
+            more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
+            self.session.warn(
+                "--keep all carries the columns of the first file along: the table of "
+                f"{_name(predictions[0].input)} differs in '{odd[0]}'{more}"
+            )
         for name in wanted:
-            if name not in known:
+            if name not in known and not every:
                 hint = did_you_mean(name, known) or f"the columns are {', '.join(known[:10]) or 'none'}"
-                raise UsageError(f"--keep {name}: the inputs have no such column", hint=hint)
-        return [replace(p, kept={name: _plain((p.kept or {})[name]) for name in wanted}) for p in predictions]
+                first = _name(predictions[0].input)
+                raise UsageError(f"--keep {name}: the table of {first} has no such column", hint=hint)
+        return [
+            replace(p, kept={name: _plain((p.kept or {}).get(name)) for name in wanted}) for p in predictions
+        ]
 
     def _familiar(
         self, predictions: list[Prediction], problems: list[Problem]
