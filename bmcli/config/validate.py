@@ -215,7 +215,10 @@ class Validator:
             # Of a union, every branch complains; the branch that got furthest is the one that was meant.
             if any(other != at and other[: len(at)] == at for other in details) and at:
                 continue
-            self._explain_one(cls, at, found[0], node, path, place, len(found) > 1)
+            first = next(
+                (one for one in found if one["type"] == "missing" and _step(node, at).is_map), found[0]
+            )
+            self._explain_one(cls, at, first, node, path, place, len(found) > 1)
 
     def _explain_one(
         self,
@@ -231,10 +234,12 @@ class Validator:
         here = (*path, *at)
         if kind == "missing" and len(detail["loc"]) == 1:
             self._missing(cls, here, place)
+        elif kind == "missing":
+            self._add(here, f"'{detail['loc'][-1]}' is missing", _step(node, at).place)
         elif kind == "extra_forbidden":
             parent = _step(node, at[:-1])
             key = at[-1]
-            known = list(cls.model_fields) if len(at) == 1 else []
+            known = list(cls.model_fields) if len(at) == 1 else _keys_at(cls, at[:-1])
             self._unknown(here, key, parent.key_place(key), known)
         elif kind in ("value_error", "assertion_error") and not is_union:
             target = _step(node, at)
@@ -312,6 +317,14 @@ def _step(node: Node, path: KeyPath) -> Node:
     for key in path:
         node = node.value[key]
     return node
+
+
+def _keys_at(cls: type[BaseModel], path: KeyPath) -> list[str]:
+    """The keys of a map below the class; none where it takes any, or is no map."""
+    options = words.alternatives(_schema_at(cls, path))
+    definitions = cls.model_json_schema().get("$defs", {})
+    every = [definitions.get(str(one.get("$ref", "")).rpartition("/")[2], one) for one in options]
+    return [key for one in every for key in one.get("properties", {})]
 
 
 def _schema_at(cls: type[BaseModel], path: KeyPath) -> Mapping[str, Any]:

@@ -202,12 +202,22 @@ def _checked(
             parts = replace(parts, groups=tuple(g for g, ok in zip(parts.groups, good, strict=True) if ok))
         parts = parts.with_split(name, looked_at.take(np.flatnonzero(good)))
     skip = config.skip_unusable
+    hint += _said_missing(parts)
     notes, skipped = settle(problems, parts.unit, skip=skip, source=config.path, hint=hint)
     if several:
         notes += (f"{_files(several)} of several pages or frames: the first of each is read",)
     if reduced:
         notes += (f"{_files(reduced)} of 16-bit colour: the upper 8 bits of each value are read",)
     return replace(parts, notes=parts.notes + notes, problems=()), skipped
+
+
+def _said_missing(parts: Parts) -> str:
+    """How to say that a word that stands in a column of numbers or dates again and again is a missing value."""
+    words = [
+        w for f in parts.columns if f.role == "feature" and f.unfit > 3 * len(f.examples) for w in f.examples
+    ]
+    listed = ", ".join(dict.fromkeys(words))
+    return f"; data.missing: [{listed}] where that says that a value is missing" if words else ""
 
 
 def _files(count: int) -> str:
