@@ -215,9 +215,8 @@ class Validator:
             # Of a union, every branch complains; the branch that got furthest is the one that was meant.
             if any(other != at and other[: len(at)] == at for other in details) and at:
                 continue
-            first = next(
-                (one for one in found if one["type"] == "missing" and _step(node, at).is_map), found[0]
-            )
+            missing = (one for one in found if one["type"] == "missing" and len(one["loc"]) > len(at) > 0)
+            first = next(missing, found[0])
             self._explain_one(cls, at, first, node, path, place, len(found) > 1)
 
     def _explain_one(
@@ -234,7 +233,7 @@ class Validator:
         here = (*path, *at)
         if kind == "missing" and len(detail["loc"]) == 1:
             self._missing(cls, here, place)
-        elif kind == "missing":
+        elif kind == "missing" and _step(node, at).is_map:
             self._add(here, f"'{detail['loc'][-1]}' is missing", _step(node, at).place)
         elif kind == "extra_forbidden":
             parent = _step(node, at[:-1])
