@@ -236,7 +236,9 @@ def _facts(
         if plain is None or (why := _code(series, known)) is None:
             facts = _number(series, known, None if gone else different, typed=plain is None)
             facts = replace(facts, marks=gone)
-            return facts, None if plain is None else _plain_evidence(series, facts, known)
+            shown = None if plain is None else _plain_evidence(series, facts, known)
+            if shown is None or shown.decimal == ".":
+                return facts, shown
     return _of_texts(series, marks, more)
 
 
@@ -314,13 +316,15 @@ def _number(
     return facts
 
 
-def _numbered_dates(facts: ColumnFacts, cells: pl.Series, low: float, high: float) -> ColumnFacts | None:
+def _numbered_dates(
+    facts: ColumnFacts, cells: pl.Series, low: float, high: float, *, named: bool = False
+) -> ColumnFacts | None:
     """Whole numbers that are dates: 20240131 wherever all cells are such; and seconds or milliseconds since
     1970, where the column's name says so too. low, high: the least and the greatest."""
-    named = bool(_DATE_NAME.search(facts.name))
+    named = named or bool(_DATE_NAME.search(facts.name))
     compact = any(a <= low and high <= b for a, b in ((1.9e7, 2.2e7), (1.9e13, 2.2e13)))
     if compact and facts.different >= (3 if named else ROWS):
-        different = _written_whole(cells.drop_nulls().unique()).str.strip_chars()
+        different = _written_whole(cells.drop_nulls().unique(maintain_order=True)).str.strip_chars()
         different = different.filter(~different.str.to_lowercase().is_in(list(MISSING)))
         if dates.all_compact(different.str.replace(r"\.0+$", "")):
             example = different[0]
@@ -442,13 +446,9 @@ class _Values:
 
 def _values(series: pl.Series) -> _Values:
     counted = (
-        pl.DataFrame({"cell": series})
-        .drop_nulls()
+        pl.DataFrame({"cell": series.drop_nulls().str.strip_chars()})
         .group_by("cell", maintain_order=True)
         .agg(pl.len().alias("count"))
-        .with_columns(pl.col("cell").str.strip_chars())
-        .group_by("cell", maintain_order=True)
-        .agg(pl.col("count").sum())
     )
     if counted["cell"].str.contains(r"[^\x00-\x7f]").any():
         counted = (
@@ -740,7 +740,7 @@ def _doubt(name: str, values: _Values) -> str | None:
     if len(units) == 1:
         return (
             f"though it holds numbers with '{units[0]}' beside them ('{example}'); data.columns: "
-            f"{{{name}: {{type: number, unit: {units[0]}}}}} reads them"
+            f"{{{name}: {{type: number, unit: '{units[0]}'}}}} reads them"
         )
     if units and len(values.cells) > FEW:
         listed = ", ".join(map(repr, units))
@@ -820,14 +820,17 @@ def _as_said(series: pl.Series, said: Said, marks: frozenset[str], more: frozens
     name, dtype = series.name, series.dtype
     if said.type == "number":
         if dtype.is_numeric() or dtype == pl.Boolean:
-            return replace(
-                _number(series, series.cast(pl.Float64)),
-                type="number",
-                reason="as the config says",
+            known, gone = _without_numbers(series.cast(pl.Float64), more)
+            filled = len(known) - known.null_count()
+            infinite = int(known.is_infinite().sum())
+            different = known.drop_nulls().n_unique()
+            return ColumnFacts(
+                *(name, "number", "as the config says", filled, len(known) - filled, different, infinite),
+                format=NumberFormat(flag=different <= 2 and _flag(known)),
                 said=True,
-                row_numbers=False,
+                marks=gone,
             )
-        values = _without(_values(series.cast(pl.String)), marks)
+        values, _ = _without_number_cells(_without(_values(series.cast(pl.String)), marks), more)
         shown = numbers.evidence(values.cells, values.counts, said.unit)
         if said.decimal is not None:
             shown = replace(shown, decimal=said.decimal, sure=True)
@@ -845,10 +848,18 @@ def _as_said(series: pl.Series, said: Said, marks: frozenset[str], more: frozens
                 parts=said.parts,
                 cyclic=said.cyclic,
             )
-        values = _without(_values(_written_whole(series)), marks)
+        values, gone = _without_number_cells(_without(_values(_written_whole(series)), marks), more)
+        counted = values.cells.cast(pl.Float64, strict=False)
+        if len(counted) and not counted.null_count() and bool((counted % 1 == 0).all()):
+            facts = ColumnFacts(name, "date", "", values.total, values.empty, len(counted), marks=values.marks)
+            low, high = float(counted.min()), float(counted.max())  # type: ignore[arg-type]
+            if (dated := _numbered_dates(facts, values.cells, low, high, named=True)) is not None:
+                return replace(
+                    dated, reason="as the config says", said=True, parts=said.parts, cyclic=said.cyclic
+                )
         found = _as_dates(name, values, said)
         assert found is not None
-        return found
+        return replace(found, marks=(*found.marks, *gone))
     values = _without(_values(_written_whole(series)), more)
     type_: ColumnType = said.type  # type: ignore[assignment]
     facts = ColumnFacts(
@@ -877,26 +888,63 @@ def _by_the_file(
     said: Mapping[str, Said],
     marks: frozenset[str],
 ) -> dict[str, ColumnFacts]:
-    """Open questions about a decimal mark, answered where the other columns of the file agree on one."""
+    """Open questions about a decimal mark or the order of day and month, answered where the other columns of the
+    file agree on one."""
+    found = _orders_by_the_file(found, said)
     sure = {shown.decimal for name, shown in evidence.items() if shown.sure and found[name].type == "number"}
-    if len(sure) != 1:
-        return found
-    (mark,) = sure
+    mark = next(iter(sure)) if len(sure) == 1 else None
     for name, shown in evidence.items():
         if shown.sure or not shown.example or found[name].type != "number":
             continue
-        assert mark is not None
+        if mark is None:
+            found[name] = _taken_for_point(found[name], shown)
+            continue
         values = _without(_values(data[name]), marks)
         again = _as_numbers(name, values, replace(shown, decimal=mark, sure=True))
         if again is None or again.unfit > found[name].unfit:
+            found[name] = _taken_for_point(found[name], shown)
             continue
         read = again.format.parse(pl.Series([shown.example])).to_list()[0]  # type: ignore[union-attr]
         changed = again.format != found[name].format or found[name].question
         note = (
-            f"column '{name}': {shown.example} is read as {read:g}, by the decimal mark of the other columns"
+            f"column '{name}': {shown.example} is read as {read:g}, by the decimal mark of the other columns "
+            f"(data.columns: {{{name}: {{type: number, decimal: '{',' if mark == '.' else '.'}'}}}} reads it otherwise)"
         )
-        found[name] = replace(
-            again, question=None, warning=note if changed and mark == "," else again.warning
+        found[name] = replace(again, question=None, warning=note if changed else again.warning)
+    return found
+
+
+def _taken_for_point(facts: ColumnFacts, shown: numbers.Evidence) -> ColumnFacts:
+    """The same with a warning, where all cells are such as 1.234 and nothing says that these are fractions."""
+    if facts.question is not None or "." not in shown.example:
+        return facts
+    return replace(
+        facts,
+        warning=f"column '{facts.name}': {shown.example} is read with a decimal point; data.columns: "
+        f"{{{facts.name}: {{type: number, decimal: ','}}}} if the point groups thousands",
+    )
+
+
+def _orders_by_the_file(found: dict[str, ColumnFacts], said: Mapping[str, Said]) -> dict[str, ColumnFacts]:
+    dated = [f for f in found.values() if isinstance(f.format, DateFormat) and f.name not in said]
+    orders = {f.format.day_first for f in dated if re.search("(day|month) first$", f.reason)}  # type: ignore[union-attr]
+    if len(orders) != 1:
+        return found
+    (first,) = orders
+    what = f"{'day' if first else 'month'} first"
+    for facts in dated:
+        if facts.question is None:
+            continue
+        note = (
+            f"column '{facts.name}' is read as {what}, as the other dates of the file (data.columns: "
+            f"{{{facts.name}: {{type: date, day_first: {'false' if first else 'true'}}}}} reads it otherwise)"
+        )
+        found[facts.name] = replace(
+            facts,
+            question=None,
+            warning=note,
+            reason=f"{facts.reason}, {what} as elsewhere",
+            format=replace(facts.format, day_first=first),  # type: ignore[type-var]
         )
     return found
 
@@ -918,8 +966,11 @@ def parse_cells(
     """The same in a given format. marks: what says missing, besides MISSING, lower case."""
     if series.dtype.is_temporal():
         return dates.days_of(series).to_numpy().astype(np.float64), {}
+    if series.dtype.is_numeric() and isinstance(format_, DateFormat):
+        series = _written_whole(series)
     if series.dtype.is_numeric() or series.dtype in (pl.Boolean, pl.Null):
-        values = series.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
+        known, _ = _without_numbers(series.cast(pl.Float64, strict=False), marks)
+        values = known.to_numpy().astype(np.float64)
         return values, {int(i): "is infinite" for i in np.flatnonzero(np.isinf(values))}
     cells = series.cast(pl.String).str.strip_chars()
     what = "a date" if isinstance(format_, DateFormat) else "a number"
@@ -930,6 +981,10 @@ def parse_cells(
         parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
     elif marks:
         gone |= cells.str.to_lowercase().is_in([*marks]).fill_null(True)
+        parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
+    said = [number for mark in marks if (number := _number_in(mark)) is not None]
+    if said:
+        gone |= cells.cast(pl.Float64, strict=False).is_in(said).fill_null(False)
         parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
     bad = {
         int(i): f"holds '{shortened(cells[i])}', not {what}{_as(format_)}"

@@ -76,6 +76,10 @@ _GROUPS = ("year", "month", "day", "name", "hour", "minute", "second", "half", "
 _CJK = r"^(\d{4}) ?[年년] ?(\d{1,2}) ?[月월](?: ?(\d{1,2}) ?[日일])?"
 
 
+_PERHAPS = r"\d ?[-/.:,]+ ?\d|\d[- /.]*\p{L}{3}|\p{L}{3}[-/., '’]+\d|\d de |\d (?:days?|[AaPp])|^\d{8}|[Qq][1-4]|W\d|\d ?[年년]"
+"""What every form has, so that columns of words cost little."""
+
+
 @dataclass(frozen=True)
 class DateFormat:
     """How the cells of a column of dates are read.
@@ -143,9 +147,12 @@ class Evidence:
 
 def evidence(cells: pl.Series, counts: pl.Series, *, compact: bool = False) -> Evidence:
     """Of distinct stripped cells and how often each stands in the column."""
+    perhaps = normal(cells).str.contains(_PERHAPS).fill_null(False)
+    if not perhaps.any():
+        return Evidence(True, 0, 0)
     if len(cells) > SAMPLE:
-        some = pl.Series(range(0, len(cells), len(cells) // SAMPLE), dtype=pl.UInt32)
-        found = evidence(cells.gather(some), counts.gather(some), compact=compact)
+        step = -(-len(cells) // SAMPLE)
+        found = evidence(cells.gather_every(step), counts.gather_every(step), compact=compact)
         if not (found.dates or found.clocks):
             return found
     cells = _plain(cells)
@@ -177,6 +184,8 @@ def evidence(cells: pl.Series, counts: pl.Series, *, compact: bool = False) -> E
 def looks_like_dates(cells: pl.Series) -> bool:
     """Whether most cells seem to be dates, readable or not."""
     some = _plain(cells.head(SAMPLE))
+    if not some.str.contains(r"\d").any():
+        return False
     named = some.str.extract(r"(?i)(?:^|[\d .,-])(\p{L}{3,12})", 1).str.to_lowercase().is_in(list(_MONTHS))
     written = some.str.contains(r"^\D{0,12}(?:\d{4}[-/.]\d{1,3}\b|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})")
     seen = (named.fill_null(False) & some.str.contains(r"\d")) | written
