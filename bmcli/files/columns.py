@@ -96,7 +96,9 @@ class ColumnFacts:
     config gave the type. question: what has to be said before the column can be used, and how. warning: what is
     doubtful about it. row_numbers: it counts the rows. split: it says train, validation and test. ignored: the
     config leaves it out. marks: texts that say that a value is missing here. role: what the column is used for.
-    missing_words: those of `data.missing`, lower case. parts, cyclic: of a date, what becomes features besides its days.
+    missing_words: those of `data.missing`, lower case.
+    parts, cyclic: of a date, what becomes features besides its days. unit: of categories, what stands beside the
+    number that every cell is, so that the config could have it read.
     """
 
     name: str
@@ -119,6 +121,7 @@ class ColumnFacts:
     missing_words: tuple[str, ...] = ()
     parts: tuple[dates.Part, ...] = ()
     cyclic: bool = False
+    unit: str = ""
 
     @property
     def constant(self) -> bool:
@@ -716,27 +719,27 @@ def _as_words(name: str, values: _Values) -> ColumnFacts:
     words = {SPLIT_WORDS.get(word) for word in values.lower.to_list()} if different <= 8 else {None}
     if None not in words and "train" in words and len(words) > 1:
         return replace(facts, reason="says train, validation or test", split=True)
-    doubt = _doubt(name, values)
+    units = _units(values) if different > 5 else []
+    doubt = _doubt(name, values, units)
     if doubt is None and total and (reads := _reads_as_text(name, values)):
         return replace(facts, type="text", reason=reads)
     if total >= ROWS and (different == total or (total >= 50 and different >= ALL_DIFFERENT * total)):
         every = "every row" if different == total else "nearly every row"
         facts = replace(facts, type="identifier", reason=f"another value in {every}")
     if doubt is not None:
-        return _doubted(facts, doubt)
+        return _doubted(replace(facts, unit=units[0] if len(units) == 1 else ""), doubt)
     if facts.type == "category":
         facts = replace(facts, warning=_spellings(name, values) or _rare(facts))
     return facts
 
 
-def _doubt(name: str, values: _Values) -> str | None:
+def _doubt(name: str, values: _Values, units: list[str]) -> str | None:
     """What else the words could be: numbers with a unit, or dates."""
     if len(values.cells) <= 5:
         return None
     example = shortened(values.cells[0])
     if dates.looks_like_dates(values.cells):
         return f"though its cells look like dates ('{example}'), written in a way that bm does not read"
-    units = _units(values)
     if len(units) == 1:
         return (
             f"though it holds numbers with '{units[0]}' beside them ('{example}'); data.columns: "
