@@ -255,6 +255,11 @@ def _without_numbers(values: pl.Series, marks: Collection[str]) -> tuple[pl.Seri
     return pl.select(pl.when(~gone).then(values).alias(values.name)).to_series(), found
 
 
+def marked_numbers(marks: Collection[str]) -> list[float]:
+    """Those of the words for missing values that are numbers: -99."""
+    return [number for mark in marks if (number := _number_in(mark)) is not None and math.isfinite(number)]
+
+
 def _number_in(mark: str) -> float | None:
     try:
         return float(mark)
@@ -486,7 +491,7 @@ def _of_texts(
 
 
 def _without_number_cells(values: _Values, marks: Collection[str]) -> tuple[_Values, tuple[str, ...]]:
-    said = [number for mark in marks if (number := _number_in(mark)) is not None]
+    said = marked_numbers(marks)
     gone = values.cells.cast(pl.Float64, strict=False).is_in(said).fill_null(False) if said else None
     if gone is None or not gone.any():
         return values, ()
@@ -985,8 +990,7 @@ def parse_cells(
     elif marks:
         gone |= cells.str.to_lowercase().is_in([*marks]).fill_null(True)
         parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
-    said = [number for mark in marks if (number := _number_in(mark)) is not None]
-    if said:
+    if said := marked_numbers(marks):
         gone |= cells.cast(pl.Float64, strict=False).is_in(said).fill_null(False)
         parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
     bad = {
