@@ -1,7 +1,7 @@
 """A look at a table file, enough to draft a config that reads it.
 
-What the file is and what its columns mean, `bmcli.files` decides, over the whole file and as in training. What
-is guessed here is what a user wants of it: which column is to be predicted, and from what.
+What the file is and what its columns mean, `bmcli.files` decides, over the whole file and as in training.
+What is guessed here is what a user wants of it: which column is to be predicted, and from what.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def look_at_table(path: Path) -> Look:
     if frame.data.width < 2:
         raise DataError(f"{path} has only one column", hint="a target needs a column of its own")
     facts = facts_of(frame.data)
-    guesses = {f.name: said for f in facts.values() if (said := _guess(f)) is not None}
+    guesses = {f.name: guess for f in facts.values() if (guess := _guess(f)) is not None}
     missing = _odd_words(frame, facts)
     if guesses or missing:
         facts = facts_of(frame.data, guesses, missing)
@@ -61,7 +61,7 @@ def look_at_table(path: Path) -> Look:
     texts = _texts(frame, usable)
     target = facts[_target(frame, [f for f in usable if f.name not in texts], facts, labelled=bool(texts))]
     features = [f for f in usable if f.type != "text" and f.name != target.name]
-    if texts and (len(features) >= MANY_FEATURES or _is_quantity(frame, target) and features):
+    if texts and (len(features) >= MANY_FEATURES or (_is_quantity(frame, target) and features)):
         left_texts, texts = texts, []
     else:
         left_texts = []
@@ -86,7 +86,9 @@ def look_at_table(path: Path) -> Look:
     said: list[tuple[str, Any, str]] = []
     answers = {f.name: _answer(guesses[f.name]) for f in used if f.name in guesses}
     if answers:
-        said.append(("columns", answers, "a guess at what these mean, which could be something else: look at them"))
+        said.append(
+            ("columns", answers, "a guess at what these mean, which could be something else: look at them")
+        )
     if missing:
         where = [f"'{shortened(f.name)}'" for f in used if set(f.marks) & set(missing)]
         said.append(("missing", list(missing), f"what stands for a missing value in {', '.join(where[:3])}"))
@@ -258,8 +260,8 @@ def _answer(said: Said) -> dict[str, Any]:
 
 
 def _odd_words(frame: Frame, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...]:
-    """A few words in columns of numbers or dates, such as 'refused', that stand in no other column: more likely
-    missing values than mistakes."""
+    """A few words in columns of numbers or dates, such as 'refused', that stand in no other column: more
+    likely missing values than mistakes."""
     found: dict[str, None] = {}
     for about in facts.values():
         if not about.unfit or about.format is None or frame.data[about.name].dtype != pl.String:

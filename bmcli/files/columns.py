@@ -1,8 +1,8 @@
 """What each column of a table file means: number, category, date, boolean, text, identifier, empty, nested.
 
 One function says it, over the whole file and for everybody: `init`, `check`, training and evaluation. What it
-says carries its reason and the cells that do not fit; what cannot be told is a question, to be answered in the
-config. All rules look at different values and how often each stands there, so a large file costs little.
+says carries its reason and the cells that do not fit; what cannot be told is a question, to be answered in
+the config. All rules look at different values and how often each stands there, so a large file costs little.
 """
 
 from __future__ import annotations
@@ -65,10 +65,16 @@ _DATE_NAME = re.compile(
     r"|timestamp"
 )
 _TEXT_NAMES = frozenset(
-    "text texts body review reviews comment comments message sentence content description question tweet summary "
-    "title headline abstract document utterance query prompt post subject article caption note notes feedback "
-    "texto texte testo kommentar commentaire comentario beschreibung reseña opinión avis bewertung отзыв текст "
-    "комментарий レビュー 本文 テキスト 评论 內容 内容 文本 리뷰 댓글".split()
+    word
+    for line in (
+        "text texts body review reviews comment comments message sentence content description",
+        "question tweet summary title headline abstract document utterance query prompt post subject",
+        "article caption note notes feedback texto texte testo kommentar commentaire comentario",
+        "beschreibung reseña opinión avis bewertung отзыв текст",
+        "комментарий レビュー 本文 テキスト 评论 內容 内容 文本",
+        "리뷰 댓글",
+    )
+    for word in line.split()
 )
 # Scripts written without spaces between words.
 _KANA = r"[\u3041-\u309f]"
@@ -91,14 +97,14 @@ class Said:
 class ColumnFacts:
     """A column and what was found of it.
 
-    reason: why it has this type. filled, missing: cells; different: values among the filled ones. unfit: filled
-    cells that do not fit the type, with examples. format: of numbers and dates, how cells are read. said: the
-    config gave the type. question: what has to be said before the column can be used, and how. warning: what is
-    doubtful about it. row_numbers: it counts the rows. split: it says train, validation and test. ignored: the
-    config leaves it out. marks: texts that say that a value is missing here. role: what the column is used for.
-    missing_words: those of `data.missing`, lower case.
-    parts, cyclic: of a date, what becomes features besides its days. unit: of categories, what stands beside the
-    number that every cell is, so that the config could have it read.
+    reason: why it has this type. filled, missing: cells; different: values among the filled ones. unfit:
+    filled cells that do not fit the type, with examples. format: of numbers and dates, how cells are read.
+    said: the config gave the type. question: what has to be said before the column can be used, and how.
+    warning: what is doubtful about it. row_numbers: it counts the rows. split: it says train, validation and
+    test. ignored: the config leaves it out. marks: texts that say that a value is missing here. role: what
+    the column is used for. missing_words: those of `data.missing`, lower case.
+    parts, cyclic: of a date, what becomes features besides its days. unit: of categories, what stands beside
+    the number that every cell is, so that the config could have it read.
     """
 
     name: str
@@ -236,7 +242,7 @@ def _facts(
     if dtype.is_numeric() or plain is not None:
         values = series.cast(pl.Float64, strict=False) if plain is None else plain
         known, gone = _without_numbers(values, more)
-        if plain is None or (why := _code(series, known)) is None:
+        if plain is None or not _is_code(series, known):
             facts = _number(series, known, None if gone else different, typed=plain is None)
             facts = replace(facts, marks=gone)
             shown = None if plain is None else _plain_evidence(series, facts, known)
@@ -246,7 +252,8 @@ def _facts(
 
 
 def _without_numbers(values: pl.Series, marks: Collection[str]) -> tuple[pl.Series, tuple[str, ...]]:
-    """The same with nulls where one of the marks stands as a number, -99.0 for -99 too; and the marks found."""
+    """The same with nulls where one of the marks stands as a number, -99.0 for -99 too; and the marks
+    found."""
     said = {number: mark for mark in marks if (number := _number_in(mark)) is not None}
     gone = values.is_in(list(said)).fill_null(False) if said else None
     if gone is None or not gone.any():
@@ -337,12 +344,16 @@ def _numbered_dates(
         if dates.all_compact(different.str.replace(r"\.0+$", "")):
             example = different[0]
             format_: Format = DateFormat(compact=True)
-            return replace(facts, type="date", reason=f"all filled cells are dates such as {example}", format=format_)
+            return replace(
+                facts, type="date", reason=f"all filled cells are dates such as {example}", format=format_
+            )
     if named:
         # From 1990 to 2100.
         for unit, (many, words) in _EPOCHS.items():
             if 6.3e8 * many <= low and high <= 4.1e9 * many:
-                return replace(facts, type="date", reason=f"{words} since 1970", format=DateFormat(epoch=unit))
+                return replace(
+                    facts, type="date", reason=f"{words} since 1970", format=DateFormat(epoch=unit)
+                )
     return None
 
 
@@ -375,8 +386,8 @@ def _perhaps_code(facts: ColumnFacts, low: float, high: float) -> ColumnFacts:
     if _LABEL_NAME.search(name) and facts.different > 2:
         return replace(
             facts,
-            warning=f"column '{name}' is named like an id or a code and is taken as a quantity; data.columns: "
-            f"{{{name}: category}}, or ignore, if its numbers only name something",
+            warning=f"column '{name}' is named like an id or a code and is taken as a quantity; "
+            f"data.columns: {{{name}: category}}, or ignore, if its numbers only name something",
         )
     return facts
 
@@ -389,8 +400,8 @@ def _sentinel(name: str, values: pl.Series, low: float) -> str | None:
     if count < 2 or rest is None or float(rest) < 0:  # type: ignore[arg-type]
         return None
     return (
-        f"column '{name}' says {low:g} in {count:,} rows and is never negative elsewhere; if that means missing: "
-        f"data.missing: ['{low:g}']"
+        f"column '{name}' says {low:g} in {count:,} rows and is never negative elsewhere; if that means "
+        f"missing: data.missing: ['{low:g}']"
     )
 
 
@@ -408,13 +419,13 @@ def _written_power(series: pl.Series) -> str | None:
     )
 
 
-def _code(series: pl.Series, values: pl.Series) -> str | None:
-    """Why whole numbers are codes: written with zeros before them, as 01067, or of too many digits."""
+def _is_code(series: pl.Series, values: pl.Series) -> bool:
+    """Whether whole numbers are codes: written with zeros before them, as 01067, or of too many digits."""
     if (values.fill_null(0) % 1 != 0).any():
-        return None
+        return False
     if series.str.contains(r"^\s*0\d").any():
-        return "leading zeros"
-    return "digits" if bool((values.abs().is_between(10**SAFE_DIGITS, 1e300)).any()) and _many_digits(series) else None
+        return True
+    return bool((values.abs() >= 10**SAFE_DIGITS).any()) and _many_digits(series)
 
 
 def _many_digits(cells: pl.Series) -> bool:
@@ -528,6 +539,10 @@ def _as_numbers(
     """The column as one of numbers, where enough of it is; or as one of codes."""
     format_ = NumberFormat(shown.decimal or ".", shown.unit)
     parsed = format_.parse(values.cells)
+    if said is not None and _flag(parsed):
+        # Words for true and false count as 1 and 0 beside these, or alone.
+        format_ = replace(format_, flag=True)
+        parsed = format_.parse(values.cells)
     good = parsed.is_not_null() & ~parsed.is_infinite().fill_null(False)
     count = int(values.counts.filter(good).sum())
     total = values.total
@@ -557,7 +572,9 @@ def _as_numbers(
         if count >= NUMBERS * total or _DATE_NAME.search(name):
             written = values.cells.filter(good)
             low, high = float(plain.min()), float(plain.max())  # type: ignore[arg-type]
-            if (dated := _numbered_dates(replace(facts, different=len(written)), written, low, high)) is not None:
+            if (
+                dated := _numbered_dates(replace(facts, different=len(written)), written, low, high)
+            ) is not None:
                 odd = values.where(~good)
                 return replace(dated, unfit=total - count, examples=odd.examples() if len(odd.cells) else ())
         if count == total:
@@ -595,8 +612,8 @@ def _as_numbers(
     listed = ", ".join(repr(shortened(one)) for one in examples)
     return _doubted(
         words,
-        f"though {share:.0%} of its cells are numbers: {listed} are not (data.columns: {{{name}: number}}, or "
-        f"data.missing: [{shortened(examples[0])}])",
+        f"though {share:.0%} of its cells are numbers: {listed} are not (data.columns: "
+        f"{{{name}: number}}, or data.missing: [{shortened(examples[0])}])",
     )
 
 
@@ -609,7 +626,9 @@ def _are_codes(values: _Values) -> bool:
 def _doubted(facts: ColumnFacts, why: str) -> ColumnFacts:
     """The same with a warning; where it is left out as an identifier, the reason for that says it too."""
     if facts.type == "identifier":
-        return replace(facts, reason=f"{facts.reason}, {why}", warning=f"column '{facts.name}' is left out, {why}")
+        return replace(
+            facts, reason=f"{facts.reason}, {why}", warning=f"column '{facts.name}' is left out, {why}"
+        )
     return replace(facts, warning=f"column '{facts.name}' is taken as categories, {why}")
 
 
@@ -625,7 +644,8 @@ def _written(format_: NumberFormat) -> str:
 def _question(name: str, shown: numbers.Evidence) -> str:
     return (
         f"column '{name}': is {shown.example!r} about a thousand times as much or not? data.columns: "
-        f"{{{name}: {{type: number, decimal: ','}}}} if the comma is the decimal mark, '.' if it groups thousands"
+        f"{{{name}: {{type: number, decimal: ','}}}} if the comma is the decimal mark, '.' if it "
+        "groups thousands"
     )
 
 
@@ -696,8 +716,9 @@ def _as_dates(name: str, values: _Values, said: Said | None = None) -> ColumnFac
     warning = None
     if shown.mixed and not clock and (said is None or said.day_first is None):
         warning = (
-            f"column '{name}': some dates can only have the day first, others only the month; they are read as "
-            f"{'day' if first else 'month'} first (data.columns: {{{name}: {{type: date, day_first: true}}}}, or false)"
+            f"column '{name}': some dates can only have the day first, others only the month; they are "
+            f"read as {'day' if first else 'month'} first (data.columns: {{{name}: {{type: date, day_first: "
+            f"true}}}}, or false)"
         )
     return ColumnFacts(
         name,
@@ -752,7 +773,9 @@ def _doubt(name: str, values: _Values, units: list[str]) -> str | None:
         )
     if units and len(values.cells) > FEW:
         listed = ", ".join(map(repr, units))
-        return f"though it holds numbers in several units ({listed}); bring them to one, and leave it out here"
+        return (
+            f"though it holds numbers in several units ({listed}); bring them to one, and leave it out here"
+        )
     return None
 
 
@@ -760,8 +783,8 @@ def _rare(facts: ColumnFacts) -> str | None:
     if facts.different <= FEW or facts.filled >= 4 * facts.different:
         return None
     return (
-        f"column '{facts.name}' is taken as categories, and has {facts.different:,} of them in {facts.filled:,} rows; "
-        f"data.columns: {{{facts.name}: ignore}} leaves it out"
+        f"column '{facts.name}' is taken as categories, and has {facts.different:,} of them in "
+        f"{facts.filled:,} rows; data.columns: {{{facts.name}: ignore}} leaves it out"
     )
 
 
@@ -774,9 +797,13 @@ def _spellings(name: str, values: _Values) -> str | None:
     if not twice.any():
         return None
     first = key.filter(twice)[0]
-    listed = ", ".join(repr(shortened(cell)) for cell in values.cells.filter(key == first)[:EXAMPLES].to_list())
+    listed = ", ".join(
+        repr(shortened(cell)) for cell in values.cells.filter(key == first)[:EXAMPLES].to_list()
+    )
     more = key.filter(twice).n_unique() - 1
-    return f"column '{name}': {listed} are categories of their own" + (f", and {more:,} more such" if more else "")
+    return f"column '{name}': {listed} are categories of their own" + (
+        f", and {more:,} more such" if more else ""
+    )
 
 
 def _reads_as_text(name: str, values: _Values) -> str | None:
@@ -803,10 +830,10 @@ def _reads_as_text(name: str, values: _Values) -> str | None:
         return f"texts of {words:.0f} words, by the column's name"
     if words < 3:
         return None
-    if not cells.str.contains(r"\p{Lu}|\p{Ll}").any() and words < 5:
-        # Where letters have no case, a name of three or four words looks like a text; texts differ in length.
-        if float(cells.str.count_matches(r"\S+").std() or 0) < 1:  # type: ignore[arg-type]
-            return None
+    # Where letters have no case, a name of three or four words looks like a text; texts differ in length.
+    uncased = words < 5 and not cells.str.contains(r"\p{Lu}|\p{Ll}").any()
+    if uncased and float(cells.str.count_matches(r"\S+").std() or 0) < 1:  # type: ignore[arg-type]
+        return None
     tokens = cells.str.extract_all(r"[\p{L}][\p{L}\p{M}'’-]*").explode().drop_nulls()
     if not len(tokens) or len(tokens) < 0.5 * words * len(cells):
         return None  # numbers, codes, addresses
@@ -859,7 +886,9 @@ def _as_said(series: pl.Series, said: Said, marks: frozenset[str], more: frozens
         values, gone = _without_number_cells(_without(_values(_written_whole(series)), marks), more)
         counted = values.cells.cast(pl.Float64, strict=False)
         if len(counted) and not counted.null_count() and bool((counted % 1 == 0).all()):
-            facts = ColumnFacts(name, "date", "", values.total, values.empty, len(counted), marks=values.marks)
+            facts = ColumnFacts(
+                name, "date", "", values.total, values.empty, len(counted), marks=values.marks
+            )
             low, high = float(counted.min()), float(counted.max())  # type: ignore[arg-type]
             if (dated := _numbered_dates(facts, values.cells, low, high, named=True)) is not None:
                 return replace(
@@ -896,8 +925,8 @@ def _by_the_file(
     said: Mapping[str, Said],
     marks: frozenset[str],
 ) -> dict[str, ColumnFacts]:
-    """Open questions about a decimal mark or the order of day and month, answered where the other columns of the
-    file agree on one."""
+    """Open questions about a decimal mark or the order of day and month, answered where the other columns of
+    the file agree on one."""
     found = _orders_by_the_file(found, said)
     sure = {shown.decimal for name, shown in evidence.items() if shown.sure and found[name].type == "number"}
     mark = next(iter(sure)) if len(sure) == 1 else None
@@ -914,16 +943,18 @@ def _by_the_file(
             continue
         read = again.format.parse(pl.Series([shown.example])).to_list()[0]  # type: ignore[union-attr]
         changed = again.format != found[name].format or found[name].question
+        other = "," if mark == "." else "."
         note = (
             f"column '{name}': {shown.example} is read as {read:g}, by the decimal mark of the other columns "
-            f"(data.columns: {{{name}: {{type: number, decimal: '{',' if mark == '.' else '.'}'}}}} reads it otherwise)"
+            f"(data.columns: {{{name}: {{type: number, decimal: '{other}'}}}} reads it otherwise)"
         )
         found[name] = replace(again, question=None, warning=note if changed else again.warning)
     return found
 
 
 def _taken_for_point(facts: ColumnFacts, shown: numbers.Evidence) -> ColumnFacts:
-    """The same with a warning, where all cells are such as 1.234 and nothing says that these are fractions."""
+    """The same with a warning, where all cells are such as 1.234 and nothing says that these are
+    fractions."""
     if facts.question is not None or "." not in shown.example:
         return facts
     return replace(
@@ -963,7 +994,8 @@ def _orders_by_the_file(found: dict[str, ColumnFacts], said: Mapping[str, Said])
 def number_cells(
     series: pl.Series, facts: ColumnFacts, marks: Collection[str]
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """float64 [N] of a column of numbers or dates, NaN where missing; position -> what is wrong with a cell."""
+    """float64 [N] of a column of numbers or dates, NaN where missing; position -> what is wrong with a
+    cell."""
     format_ = facts.format or NumberFormat()
     return parse_cells(series, format_, marks)
 

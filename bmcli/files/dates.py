@@ -21,9 +21,10 @@ EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6}
 SAMPLE = 500
 """Different cells that are looked at first: a column without a date among them is not one of dates."""
 
-# English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish, Danish, Norwegian, Polish and Russian.
+# English, German, French, Spanish, Italian, Portuguese, Dutch, Scandinavian, Polish and Russian.
 _NAMES = (
-    "jan january januar jänner janvier janv enero ene gennaio gen janeiro januari stycznia styczeń января январь янв",
+    "jan january januar jänner janvier janv enero ene gennaio gen janeiro januari stycznia styczeń "
+    "января январь янв",
     "feb february februar février fevr févr fév fevrier febrero febbraio fevereiro fev februari lutego luty "
     "февраля февраль фев",
     "mar march märz mär mrz mars marzo março marco maart mrt marts marca marzec марта март мар",
@@ -32,21 +33,42 @@ _NAMES = (
     "jun june juni juin junio giugno giu junho czerwca czerwiec июня июнь июн",
     "jul july juli juillet juil julio luglio lug julho lipca lipiec июля июль июл",
     "aug august août aout agosto ago augustus augusti sierpnia sierpień августа август авг",
-    "sep sept september septembre septiembre settembre set setembro września wrzesień сентября сентябрь сен сент",
-    "oct october okt oktober octobre octubre ottobre ott outubro out października październik октября октябрь окт",
+    "sep sept september septembre septiembre settembre set setembro września wrzesień "
+    "сентября сентябрь сен сент",
+    "oct october okt oktober octobre octubre ottobre ott outubro out października październik "
+    "октября октябрь окт",
     "nov november novembre noviembre novembro listopada listopad ноября ноябрь ноя нояб",
     "dec december dez dezember décembre déc decembre diciembre dic dicembre dezembro grudnia grudzień "
     "декабря декабрь дек",
 )
 _MONTHS = {name: i for i, names in enumerate(_NAMES, start=1) for name in names.split()}
 _ZONES = {
-    **{"z": 0, "utc": 0, "gmt": 0, "wet": 0, "bst": 60, "cet": 60, "cest": 120, "eet": 120, "eest": 180, "msk": 180},
-    **{"est": -300, "edt": -240, "cst": -360, "cdt": -300, "mst": -420, "mdt": -360, "pst": -480, "pdt": -420},
-    **{"jst": 540, "kst": 540},
+    "z": 0,
+    "utc": 0,
+    "gmt": 0,
+    "wet": 0,
+    "bst": 60,
+    "cet": 60,
+    "cest": 120,
+    "eet": 120,
+    "eest": 180,
+    "msk": 180,
+    "est": -300,
+    "edt": -240,
+    "cst": -360,
+    "cdt": -300,
+    "mst": -420,
+    "mdt": -360,
+    "pst": -480,
+    "pdt": -420,
+    "jst": 540,
+    "kst": 540,
 }
 """Minutes east of Greenwich."""
 _ZONE = rf"(?P<zone>(?i:{'|'.join(_ZONES)})|(?:UTC|GMT)?[+-]\d{{2}}(?::?\d{{2}})?)"
-_HOURS = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))? ?(?P<half>[AaPp]\.?[Mm]\.?)?"
+_HOURS = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))? ?(?P<half>[AaPp]\.?[Mm]\.?)?"
+)
 _CLOCK = rf"(?:(?:T|,? +(?:at )?|, ?|:){_HOURS})?(?: ?{_ZONE})?"
 _WEEKDAY = r"(?:\p{L}{2,12}\.?,? )?"
 _NAME = r"(?P<name>\p{L}{3,12})\.?"
@@ -57,12 +79,14 @@ _FORMS = {
     r"(?:[T ]?(?P<hour>\d{2}):?(?P<minute>\d{2}):?(?P<second>\d{2})?)?(?P<half>)(?P<zone>Z)?$",
     "ym": r"^(?P<year>1[6-9]\d{2}|2[01]\d{2})[-/.](?P<month>\d{1,2})$",
     "local": rf"^{_WEEKDAY}(?P<a>\d{{1,2}})[-/. ](?P<b>\d{{1,2}})[-/. ](?P<year>\d{{4}}|\d{{2}}),?{_CLOCK}$",
-    "day month": rf"^{_WEEKDAY}(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|º|\.)? ?{_BETWEEN} ?{_NAME},? ?{_BETWEEN} ?"
-    rf"(?P<year>\d{{4}}|\d{{2}}),?{_CLOCK}$",
-    "month day": rf"^{_WEEKDAY}{_NAME}[- ](?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?[- ]+(?P<year>\d{{4}}),?{_CLOCK}$",
+    "day month": rf"^{_WEEKDAY}(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|º|\.)? ?{_BETWEEN} ?{_NAME},? ?"
+    rf"{_BETWEEN} ?(?P<year>\d{{4}}|\d{{2}}),?{_CLOCK}$",
+    "month day": rf"^{_WEEKDAY}{_NAME}[- ](?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?[- ]+"
+    rf"(?P<year>\d{{4}}),?{_CLOCK}$",
     "year month day": rf"^(?P<year>\d{{4}})[- /.]?{_NAME}[- /.]?(?P<day>\d{{1,2}}){_CLOCK}$",
     # As C's ctime and Twitter write it.
-    "year last": rf"^\p{{L}}{{2,9}}\.?,? {_NAME} +(?P<day>\d{{1,2}}) {_HOURS}(?: {_ZONE})? (?P<year>\d{{4}})$",
+    "year last": rf"^\p{{L}}{{2,9}}\.?,? {_NAME} +(?P<day>\d{{1,2}}) {_HOURS}(?: {_ZONE})? "
+    r"(?P<year>\d{4})$",
     "month year": rf"^{_NAME},?(?:(?:[-/ ]| de )(?P<year>\d{{4}})|[-/'’](?P<short>\d{{2}}))$",
     "m/y": r"^(?P<month>\d{1,2})[-/.](?P<year>1[6-9]\d{2}|2[01]\d{2})$",
     "quarter": r"^(?:(?P<year>\d{4})[-/ ]?[Qq](?P<quarter>[1-4])|[Qq](?P<first>[1-4])[-/ ]?(?P<last>\d{4}))$",
@@ -76,7 +100,10 @@ _GROUPS = ("year", "month", "day", "name", "hour", "minute", "second", "half", "
 _CJK = r"^(\d{4}) ?[年년] ?(\d{1,2}) ?[月월](?: ?(\d{1,2}) ?[日일])?"
 
 
-_PERHAPS = r"\d ?[-/.:,]+ ?\d|\d[- /.]*\p{L}{3}|\p{L}{3}[-/., '’]+\d|\d de |\d (?:days?|[AaPp])|^\d{8}|[Qq][1-4]|W\d|\d ?[年년]"
+_PERHAPS = (
+    r"\d ?[-/.:,]+ ?\d|\d[- /.]*\p{L}{3}|\p{L}{3}[-/., '’]+\d|\d de |\d (?:days?|[AaPp])|^\d{8}|[Qq][1-4]|W\d"
+    r"|\d ?[年년]"
+)
 """What every form has, so that columns of words cost little."""
 
 
@@ -132,8 +159,8 @@ class Evidence:
     """What the cells of a column say of their format.
 
     day_first: None where the cells leave it open, and `example` is one. sure: whether they decide it. dates,
-    clocks: cells of each. local: whether the order matters at all. mixed: some only fit one order, others only
-    the other.
+    clocks: cells of each. local: whether the order matters at all. mixed: some only fit one order, others
+    only the other.
     """
 
     day_first: bool | None
@@ -198,7 +225,8 @@ def all_compact(cells: pl.Series) -> bool:
 
 
 def part(days: pl.Series, name: Part) -> pl.Series:
-    """Weekday (Monday 0), month (1 to 12), day of the month or hour of days since 1970-01-01; null for null."""
+    """Weekday (Monday 0), month (1 to 12), day of the month or hour of days since 1970-01-01; null for
+    null."""
     when = (days * 86_400_000_000.0).round(0).cast(pl.Int64).cast(pl.Datetime("us"))
     if name == "weekday":
         return when.dt.weekday() - 1
@@ -273,8 +301,8 @@ def _dates(cells: pl.Series, form: str, *, day_first: bool) -> pl.Series:
         day = pl.col("day") if "day" in _FORMS[form] and form != "week" else pl.lit("1")
         month = pl.col("month")
         if "name" in groups.columns and "<name>" in _FORMS[form]:
-            month = pl.col("name").str.to_lowercase().replace_strict(
-                _MONTHS, default=None, return_dtype=pl.Int32
+            month = (
+                pl.col("name").str.to_lowercase().replace_strict(_MONTHS, default=None, return_dtype=pl.Int32)
             )
     if form == "week":
         weekday = pl.col("weekday").fill_null("1")
@@ -316,8 +344,8 @@ def _clock(cells: pl.Series) -> pl.Series:
 
 
 def _time(*, longer: bool = False) -> pl.Expr:
-    """The share of a day that hour, minute, second and half (am, pm) say; null for what is no time. longer: 26
-    hours are how long something took."""
+    """The share of a day that hour, minute, second and half (am, pm) say; null for what is no time. longer:
+    26 hours are how long something took."""
     hour = pl.col("hour").cast(pl.Int32, strict=False)
     half = pl.col("half").str.to_lowercase().str.slice(0, 1)
     fits = hour < pl.when(pl.lit(longer) & half.is_null()).then(1_000).otherwise(24)

@@ -6,6 +6,7 @@ column (or else the file) writes decimal commas. What cannot be told is asked fo
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,10 +17,48 @@ Mark = Literal[".", ","]
 MISSING = (
     *("", "na", "n/a", "#n/a", "#na", "<na>", "n.a.", "nan", "null", "none", "nil", "?", "-", "--", ".", "…"),
     *("missing", "unknown", "#value!", "#div/0!", "#ref!", "#num!", "#null!", "#name?"),
-    *("#n/a n/a", "-nan", "nan%", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "nat", "<null>", "(null)", "[null]"),
-    *(r"\n", "??", "???", "---", "–", "—", "..", "...", "_", "''", '""', "n/k", "n/d", "n.d.", "n. a.", "k.a."),
+    *(
+        "#n/a n/a",
+        "-nan",
+        "nan%",
+        "1.#qnan",
+        "-1.#qnan",
+        "1.#ind",
+        "-1.#ind",
+        "nat",
+        "<null>",
+        "(null)",
+        "[null]",
+    ),
+    *(
+        r"\n",
+        "??",
+        "???",
+        "---",
+        "–",
+        "—",
+        "..",
+        "...",
+        "_",
+        "''",
+        '""',
+        "n/k",
+        "n/d",
+        "n.d.",
+        "n. a.",
+        "k.a.",
+    ),
     *("k. a.", "keine angabe", "s/d", "nd", "n.v.", "tbd", "undefined", "unspecified", "not available"),
-    *("not applicable", "not reported", "not known", "not specified", "not stated", "no data", "empty", "blank"),
+    *(
+        "not applicable",
+        "not reported",
+        "not known",
+        "not specified",
+        "not stated",
+        "no data",
+        "empty",
+        "blank",
+    ),
     *("(blank)", "(empty)", "(missing)", "0000-00-00", "0000-00-00 00:00:00", "00/00/0000"),
 )
 """In a column of numbers or dates, what says that a value is missing; lower case."""
@@ -42,7 +81,14 @@ _SAME = {
     **dict.fromkeys(("cad", "ca$"), "c$"),
     **dict.fromkeys(("aud", "au$"), "a$"),
     **dict.fromkeys(("fr", "sfr"), "chf"),
-    **{"gbp": "£", "brl": "r$", "pln": "zł", "czk": "kč", "krw": "₩", "원": "₩", "huf": "ft", "ron": "lei"},
+    "gbp": "£",
+    "brl": "r$",
+    "pln": "zł",
+    "czk": "kč",
+    "krw": "₩",
+    "원": "₩",
+    "huf": "ft",
+    "ron": "lei",
 }
 """Words and signs for one currency, lower case and without a point behind them."""
 _ZEROS = "０٠۰०০੦૦୦௦౦೦൦๐໐༠၀០"
@@ -174,8 +220,9 @@ class NumberFormat:
 class Evidence:
     """What the cells of a column say of their format.
 
-    decimal: the mark, None where that is open. sure: whether the column's own cells decide it. unit: what most
-    numbers have beside them. example: a cell that can be read in two ways. seen: cells that look like numbers.
+    decimal: the mark, None where that is open. sure: whether the column's own cells decide it. unit: what
+    most numbers have beside them. example: a cell that can be read in two ways. seen: cells that look like
+    numbers.
     """
 
     decimal: Mark | None
@@ -320,7 +367,7 @@ def _parts(cells: pl.Series, unit: str) -> pl.DataFrame:
     """The parts of each cell that looks like a number, in columns '1' to '9'; nulls elsewhere."""
     # '12,-' and '12.--' are whole amounts of money, not negative ones.
     text = pl.col("text").str.replace(r"(\d)[.,]-{1,2}([^\d]*)$", "$1$2")
-    if unit and unit != "%":
+    if unit and unit != "%" and not re.fullmatch(_CURRENCY, unit):
         text = text.str.strip_suffix(unit).str.strip_prefix(unit).str.strip_chars()
     frame = pl.DataFrame({"text": cells.cast(pl.String)})
     return (
