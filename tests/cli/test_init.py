@@ -407,20 +407,20 @@ TABLES: dict[str, tuple[list[str], Callable[[int], list[Any]], dict[str, Any], s
     ),
     "names are not texts": (
         ["name", "age", "kind"],
-        lambda i: [f"{'Anna Ben Carl'.split()[i % 3]} {chr(65 + i % 26)}. Smith{i}", noisy(i), "ab"[i % 2]],
+        lambda i: [f"{('Anna', 'Ben', 'Carl')[i % 3]} {chr(65 + i % 26)}. Smith{i}", noisy(i), "ab"[i % 2]],
         {"text": None, "target": "kind", "features": ["age"]},
         "",
     ),
     "a column of splits": (
         ["x", "part", "kind"],
         lambda i: [noisy(i) / 10, ["train", "train", "valid", "test"][i % 4], "ab"[i % 3 % 2]],
-        {"split": "part", "target": "kind", "features": ["x"]},
+        {"split": "part", "target": "kind", "features": None},
         "",
     ),
     "ids": (
         ["order_id", "x", "kind"],
         lambda i: [f"K{i:05d}", noisy(i) / 10, "ab"[i % 2]],
-        {"id": "order_id", "features": ["x"]},
+        {"id": "order_id", "features": None},
         "",
     ),
     "groups": (
@@ -433,13 +433,13 @@ TABLES: dict[str, tuple[list[str], Callable[[int], list[Any]], dict[str, Any], s
         ["amount", "kind"],
         lambda i: [f'"{i % 9 + 1},{noisy(i) + 100}"', "ab"[i % 2]],
         {"target": "kind"},
-        "columns: {amount: {type: number, decimal: .}}",
+        "columns: {amount: {decimal: ., type: number}}",
     ),
     "day or month": (
         ["when", "kind"],
         lambda i: [f"{i % 12 + 1:02d}/{i % 11 + 1:02d}/2024", "ab"[i % 2]],
         {"target": "kind"},
-        "columns: {when: {type: date, day_first: true}}",
+        "columns: {when: {day_first: true, type: date}}",
     ),
     "a unit": (
         ["weight", "kind"],
@@ -451,7 +451,7 @@ TABLES: dict[str, tuple[list[str], Callable[[int], list[Any]], dict[str, Any], s
         ["weight", "kind"],
         lambda i: [f"~{noisy(i)}", "ab"[i % 2]],
         {"target": "kind"},
-        'unit: "~"',
+        "unit: '~'",
     ),
     "a price with a unit": (
         ["x", "price"],
