@@ -349,12 +349,11 @@ def _tables(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterat
             if nested:
                 problems.append(Problem(f"column '{nested[0]}' holds nested values", Place(path)))
                 continue
-            # What a text means, the run's preprocessing knows, and whether 20240131 is a date or -99 is missing;
-            # a number with a fraction stays as it is.
+            # What a text means, the run's preprocessing knows; a number that is one already stays.
             table = Table(
                 {
                     column: data[column].cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
-                    if data[column].dtype.is_float()
+                    if data[column].dtype.is_numeric()
                     else columns.texts(data[column])
                     for column in reading.columns
                 }

@@ -262,11 +262,6 @@ def _without_numbers(values: pl.Series, marks: Collection[str]) -> tuple[pl.Seri
     return pl.select(pl.when(~gone).then(values).alias(values.name)).to_series(), found
 
 
-def marked_numbers(marks: Collection[str]) -> list[float]:
-    """Those of the words for missing values that are numbers: -99."""
-    return [number for mark in marks if (number := _number_in(mark)) is not None and math.isfinite(number)]
-
-
 def _number_in(mark: str) -> float | None:
     try:
         return float(mark)
@@ -502,7 +497,7 @@ def _of_texts(
 
 
 def _without_number_cells(values: _Values, marks: Collection[str]) -> tuple[_Values, tuple[str, ...]]:
-    said = marked_numbers(marks)
+    said = numbers.numeric_marks(marks)
     gone = values.cells.cast(pl.Float64, strict=False).is_in(said).fill_null(False) if said else None
     if gone is None or not gone.any():
         return values, ()
@@ -755,7 +750,7 @@ def _as_words(name: str, values: _Values) -> ColumnFacts:
     if doubt is not None:
         return _doubted(replace(facts, unit=units[0] if len(units) == 1 else ""), doubt)
     if facts.type == "category":
-        facts = replace(facts, warning=_spellings(name, values) or _rare(facts))
+        facts = replace(facts, warning=_rare(facts))
     return facts
 
 
@@ -785,24 +780,6 @@ def _rare(facts: ColumnFacts) -> str | None:
     return (
         f"column '{facts.name}' is taken as categories, and has {facts.different:,} of them in "
         f"{facts.filled:,} rows; data.columns: {{{facts.name}: ignore}} leaves it out"
-    )
-
-
-def _spellings(name: str, values: _Values) -> str | None:
-    """A warning about categories that differ in case and spacing alone."""
-    if len(values.cells) > 10_000:
-        return None
-    key = values.lower.str.replace_all(r"\s+", " ")
-    twice = key.is_duplicated()
-    if not twice.any():
-        return None
-    first = key.filter(twice)[0]
-    listed = ", ".join(
-        repr(shortened(cell)) for cell in values.cells.filter(key == first)[:EXAMPLES].to_list()
-    )
-    more = key.filter(twice).n_unique() - 1
-    return f"column '{name}': {listed} are categories of their own" + (
-        f", and {more:,} more such" if more else ""
     )
 
 
@@ -1022,7 +999,7 @@ def parse_cells(
     elif marks:
         gone |= cells.str.to_lowercase().is_in([*marks]).fill_null(True)
         parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
-    if said := marked_numbers(marks):
+    if said := numbers.numeric_marks(marks):
         gone |= cells.cast(pl.Float64, strict=False).is_in(said).fill_null(False)
         parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
     bad = {

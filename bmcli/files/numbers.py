@@ -6,7 +6,9 @@ column (or else the file) writes decimal commas. What cannot be told is asked fo
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -318,6 +320,19 @@ def _decimal(parts: pl.DataFrame, *, money: bool) -> tuple[Mark | None, bool, st
         # Whole numbers beside 1.234: either these are thousands, or thousandths that lost their zeros.
         return None if whole and not large and count < MANY_OPEN else ".", False, example
     return ".", False, ""
+
+
+def numeric_marks(marks: Collection[str]) -> tuple[float, ...]:
+    """Those of the words for missing values that are numbers: -99."""
+    found = []
+    for mark in marks:
+        try:
+            number = float(mark)
+        except ValueError:
+            continue
+        if math.isfinite(number):
+            found.append(number)
+    return tuple(found)
 
 
 def plain_evidence(cells: pl.Series, counts: pl.Series) -> Evidence:

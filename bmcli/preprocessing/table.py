@@ -22,7 +22,7 @@ import numpy as np
 from bmcli.data.bundle import SPLITS, Examples, Kind, Table
 from bmcli.errors import DataError, Place, Problem, did_you_mean
 from bmcli.files import dates
-from bmcli.files.columns import marked_numbers, parse_cells, shortened, truth_value
+from bmcli.files.columns import parse_cells, shortened, truth_value
 from bmcli.files.dates import DateFormat, Part
 from bmcli.files.numbers import FALSE, TRUE, NumberFormat
 from bmcli.preprocessing.remark import Remark, Unfamiliar
@@ -539,7 +539,6 @@ def _numbers(values: np.ndarray, column: NumericColumn) -> tuple[np.ndarray, dic
         bad = {}
     else:
         numbers, bad = values.astype(np.float64), {}
-        numbers[np.isin(numbers, marked_numbers(column.missing))] = np.nan
         bad = dict.fromkeys(np.flatnonzero(np.isinf(numbers)).tolist(), "is infinite")
     numbers[list(bad)] = np.nan
     return numbers, bad

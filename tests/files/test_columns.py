@@ -235,8 +235,6 @@ def test_odd_cells_among_numbers_are_named(odd: str, every: int) -> None:
             "40% of its cells are dates",
         ),
         (lambda i, r: f"{i % 90 + 100}/{i % 60 + 60}", "of them in 200 rows"),
-        (pick("Red", "red", "blue"), "'Red', 'red' are categories of their own"),
-        (pick("New York", "New\u00a0York"), "categories of their own"),
         (pick("1E5", "2E9", "3E3"), "is read as"),
         (some(pick("-99"), number), "says -99 in 29 rows"),
         (lambda i, r: f"{i % 7 + 1}.{i % 900 + 100}", "is read with a decimal point"),
