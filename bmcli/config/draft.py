@@ -24,7 +24,8 @@ def draft(look: Look, name: str, path: str) -> str:
     lines = [f"# A first config for {_comment(path)}, drafted from a look at it:"]
     lines += [f"#   {_comment(sentence)}" for sentence in look.seen]
     lines += ["#", f"#   bm check {name}.yaml --build", f"#   bm train {name}.yaml", ""]
-    lines += [f"name: {name}", "", "data:", *_data(look, path), "", *_model(look), "", *_training(look)]
+    lines += [f"name: {write.inline(name)}", "", "data:", *_data(look, path)]
+    lines += ["", *_model(look), "", *_training(look)]
     return "\n".join(lines) + "\n"
 
 

@@ -1,7 +1,7 @@
 """A look at a table file, enough to draft a config that reads it.
 
-What the file is and what its columns mean, `bmcli.files` decides, over the whole file and as in training. What
-is guessed here is what a user wants of it: which column is to be predicted, and from what.
+What the file is and what its columns mean, `bmcli.files` decides, over the whole file and as in training.
+What is guessed here is what a user wants of it: which column is to be predicted, and from what.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import polars as pl
 from bmcli.config.look import Look, classes_seen
 from bmcli.errors import DataError
 from bmcli.files import tables
-from bmcli.files.columns import ColumnFacts, facts_of, parse_cells, shortened
+from bmcli.files.columns import SPLIT_WORDS, ColumnFacts, Said, facts_of, parse_cells, shortened
 from bmcli.files.numbers import NumberFormat
 from bmcli.files.tables import Frame
 
@@ -34,6 +34,8 @@ FEW = 20
 MOST_CLASSES = 100
 MANY_FEATURES = 5
 """Columns that say something, from which on a table is meant and not the texts in it."""
+ODD_WORDS = 3
+"""Up to this many different words in a column of numbers stand for missing values."""
 MOST_LISTED = 30
 """Features that are listed one by one."""
 
@@ -41,9 +43,13 @@ MOST_LISTED = 30
 def look_at_table(path: Path) -> Look:
     """Look at it. DataError where it is nothing bm can train on."""
     frame = tables.read(path)
-    facts = facts_of(frame.data)
     if frame.data.width < 2:
         raise DataError(f"{path} has only one column", hint="a target needs a column of its own")
+    facts = facts_of(frame.data)
+    guesses = {f.name: guess for f in facts.values() if (guess := _guess(f)) is not None}
+    missing = _odd_words(frame, facts)
+    if guesses or missing:
+        facts = facts_of(frame.data, guesses, missing)
     named = frame.dialect is None or frame.dialect.header
 
     def name(column: str) -> str | int:
@@ -55,7 +61,7 @@ def look_at_table(path: Path) -> Look:
     texts = _texts(frame, usable)
     target = facts[_target(frame, [f for f in usable if f.name not in texts], facts, labelled=bool(texts))]
     features = [f for f in usable if f.type != "text" and f.name != target.name]
-    if texts and (len(features) >= MANY_FEATURES or _is_quantity(frame, target) and features):
+    if texts and (len(features) >= MANY_FEATURES or (_is_quantity(frame, target) and features)):
         left_texts, texts = texts, []
     else:
         left_texts = []
@@ -78,9 +84,14 @@ def look_at_table(path: Path) -> Look:
     ]
     used = [target, *(features if not texts else [])]
     said: list[tuple[str, Any, str]] = []
-    answers = {f.name: _answer(f) for f in used if f.question is not None}
+    answers = {f.name: _answer(guesses[f.name]) for f in used if f.name in guesses}
     if answers:
-        said.append(("columns", answers, "a guess: these can be read in two ways, so look at them"))
+        said.append(
+            ("columns", answers, "a guess at what these mean, which could be something else: look at them")
+        )
+    if missing:
+        where = [f"'{shortened(f.name)}'" for f in used if set(f.marks) & set(missing)]
+        said.append(("missing", list(missing), f"what stands for a missing value in {', '.join(where[:3])}"))
     seen += [f.warning for f in used if f.warning]
     bad = _unusable(frame, target, used)
     if bad:
@@ -166,7 +177,8 @@ def _target(
         )
     if labelled:
         return min(fit, key=lambda f: f.different).name
-    return fit[-1].name
+    learnable = [f for f in fit if f.type == "number" or 2 * f.different <= f.filled]
+    return (learnable or fit)[-1].name
 
 
 def _too_many(facts: ColumnFacts, height: int) -> bool:
@@ -174,12 +186,19 @@ def _too_many(facts: ColumnFacts, height: int) -> bool:
 
 
 def _is_quantity(frame: Frame, facts: ColumnFacts) -> bool:
-    """Whether training takes it for one (see `bmcli.data.targets`)."""
+    """Whether training takes it for one (see `bmcli.data.targets`), or should."""
     if facts.type != "number" or not isinstance(facts.format, NumberFormat):
         return False
     values, _ = parse_cells(frame.data[facts.name], facts.format)
     known = pl.Series(values).drop_nans()
-    return facts.different > 1 and (facts.different > FEW or bool((known % 1 != 0).any()))
+    return facts.different > 1 and (
+        facts.different > FEW or bool((known % 1 != 0).any()) or _hardly_repeats(facts)
+    )
+
+
+def _hardly_repeats(facts: ColumnFacts) -> bool:
+    """Whether whole numbers in a short table are no classes, though they are few."""
+    return facts.different > 2 and 2 * facts.different > facts.filled
 
 
 def _counts(frame: Frame, facts: ColumnFacts) -> Counter[str]:
@@ -227,11 +246,37 @@ def _said_of_target(target: ColumnFacts, counts: Counter[str], task: str, labels
     return f"'{name}' has {classes_seen(counts)}"
 
 
-def _answer(facts: ColumnFacts) -> dict[str, Any]:
-    """A guess at what the question about a column asks: thousands; the day first."""
-    if facts.type == "date":
-        return {"type": "date", "day_first": True}
-    return {"type": "number", "decimal": "."}
+def _guess(facts: ColumnFacts) -> Said | None:
+    """At the answer to the question about a column: thousands; the day first; a number with a unit."""
+    if facts.question is not None:
+        return Said("date", day_first=True) if facts.type == "date" else Said("number", decimal=".")
+    return Said("number", unit=facts.unit) if facts.unit else None
+
+
+def _answer(said: Said) -> dict[str, Any]:
+    """As `data.columns` has it."""
+    given = {"type": said.type, "decimal": said.decimal, "unit": said.unit, "day_first": said.day_first}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _odd_words(frame: Frame, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...]:
+    """A few words in columns of numbers or dates, such as 'refused', that stand in no other column: more
+    likely missing values than mistakes."""
+    found: dict[str, None] = {}
+    for about in facts.values():
+        if not about.unfit or about.format is None or frame.data[about.name].dtype != pl.String:
+            continue
+        _, bad = parse_cells(frame.data[about.name], about.format)
+        words = frame.data[about.name].gather(list(bad)).str.strip_chars().unique(maintain_order=True)
+        if len(words) <= ODD_WORDS and not words.str.contains(r"\d|(?i)^[-+]?inf(inity)?$").any():
+            found |= dict.fromkeys(words.to_list())
+    elsewhere = {
+        word
+        for about in facts.values()
+        if about.type in ("category", "boolean") and about.different <= MOST_CLASSES
+        for word in frame.data[about.name].unique().cast(pl.String).drop_nulls().str.strip_chars().to_list()
+    }
+    return tuple(word for word in found if word not in elsewhere)
 
 
 def _unusable(frame: Frame, target: ColumnFacts, used: Sequence[ColumnFacts]) -> tuple[int, str] | None:
@@ -254,8 +299,6 @@ def _unusable(frame: Frame, target: ColumnFacts, used: Sequence[ColumnFacts]) ->
 
 
 def _brings(frame: Frame, split: str | None) -> tuple[str, ...]:
-    from bmcli.files.columns import SPLIT_WORDS
-
     if split is None:
         return ()
     words = (

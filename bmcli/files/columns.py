@@ -1,12 +1,13 @@
 """What each column of a table file means: number, category, date, boolean, text, identifier, empty, nested.
 
 One function says it, over the whole file and for everybody: `init`, `check`, training and evaluation. What it
-says carries its reason and the cells that do not fit; what cannot be told is a question, to be answered in the
-config. All rules look at different values and how often each stands there, so a large file costs little.
+says carries its reason and the cells that do not fit; what cannot be told is a question, to be answered in
+the config. All rules look at different values and how often each stands there, so a large file costs little.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ Format = NumberFormat | DateFormat
 NUMBERS = 0.9
 """Share of the filled cells from which on a column is one of numbers (or dates) whatever else it holds."""
 HALF = 0.5
+SOME = 0.15
+"""Share of numbers or dates from which on a column of words is doubtful."""
 FEW = 20
 """Up to this many different whole numbers among other words, these are categories."""
 ROWS = 10
@@ -33,6 +36,9 @@ ALL_DIFFERENT = 0.95
 SAFE_DIGITS = 15
 """Digits of a whole number that float64 keeps."""
 EXAMPLES = 3
+SENTINELS = (-99.0, -999.0, -9999.0, -99999.0)
+"""What stands for a missing number where all others are positive."""
+MOST_UNITS = 6
 
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training", "tr", "trn", "fit"), "train"),
@@ -41,18 +47,37 @@ SPLIT_WORDS = {
 }
 _PAIRS = (("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"))
 _IDENTIFIER_NAME = re.compile(
-    r"(^|[\W_])(id|ids|uuid|guid|index|idx|key|rownames?|row_?(id|num|number|nr)|no|nr|number)$|(?<=[a-z])(Id|ID)$"
-    r"|^unnamed|^__index_level_\d+__$|^$",
+    r"(?i:(^|[\W_])(id|ids|uuid|guid|index|idx|key|rownames?|row_?(id|num|number|nr)|no|nr|number)$)"
+    r"|(?<=[a-z])(Id|ID)$|(?i:^unnamed)|^__index_level_\d+__$|^$",
 )
+_LABEL_NAME = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|code)$)|(?<=[a-z])(Id|ID|Code|code)$")
+"""Names of columns whose numbers name something."""
+_CODE_NAME = re.compile(
+    r"(?i)(^|[\W_]|(?<=[a-z]))(zip|zip_?codes?|post(al)?_?codes?|plz|phone(_?(no|nr|number))?|telephone|telefon|fax"
+    r"|isbn(_?1[03])?|issn|ean(_?13)?|upc|gtin|sku|barcode|ssn|iban|fips(_?code)?)$"
+)
+"""The same where numbers are never quantities."""
 _NAME_NAME = re.compile(
     r"(^|[\W_])(name|names|surname|firstname|lastname|author|address|street|city|title_of_person)$", re.I
 )
-_DATE_NAME = re.compile(r"date|datum|day|fecha|dt$", re.I)
+_DATE_NAME = re.compile(
+    r"(?i)date|datum|fecha|(^|[\W_])(day|when|dt|ts|timestamp|time|datetime|epoch|created|updated|modified)$|_(at|on|ts)$"
+    r"|timestamp"
+)
 _TEXT_NAMES = frozenset(
-    "text texts body review reviews comment comments message sentence content description question tweet summary "
-    "title headline abstract document utterance query prompt post subject article caption note notes".split()
+    word
+    for line in (
+        "text texts body review reviews comment comments message sentence content description",
+        "question tweet summary title headline abstract document utterance query prompt post subject",
+        "article caption note notes feedback texto texte testo kommentar commentaire comentario",
+        "beschreibung reseña opinión avis bewertung отзыв текст",
+        "комментарий レビュー 本文 テキスト 评论 內容 内容 文本",
+        "리뷰 댓글",
+    )
+    for word in line.split()
 )
 # Scripts written without spaces between words.
+_KANA = r"[\u3041-\u309f]"
 _UNSPACED = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 
 
@@ -72,12 +97,14 @@ class Said:
 class ColumnFacts:
     """A column and what was found of it.
 
-    reason: why it has this type. filled, missing: cells; different: values among the filled ones. unfit: filled
-    cells that do not fit the type, with examples. format: of numbers and dates, how cells are read. said: the
-    config gave the type. question: what has to be said before the column can be used, and how. warning: what is
-    doubtful about it. row_numbers: it counts the rows. split: it says train, validation and test. ignored: the
-    config leaves it out. marks: texts that say that a value is missing here. role: what the column is used for. missing_words: those of `data.missing`, lower case.
-    parts, cyclic: of a date, what becomes features besides its days.
+    reason: why it has this type. filled, missing: cells; different: values among the filled ones. unfit:
+    filled cells that do not fit the type, with examples. format: of numbers and dates, how cells are read.
+    said: the config gave the type. question: what has to be said before the column can be used, and how.
+    warning: what is doubtful about it. row_numbers: it counts the rows. split: it says train, validation and
+    test. ignored: the config leaves it out. marks: texts that say that a value is missing here. role: what
+    the column is used for. missing_words: those of `data.missing`, lower case.
+    parts, cyclic: of a date, what becomes features besides its days. unit: of categories, what stands beside
+    the number that every cell is, so that the config could have it read.
     """
 
     name: str
@@ -100,6 +127,7 @@ class ColumnFacts:
     missing_words: tuple[str, ...] = ()
     parts: tuple[dates.Part, ...] = ()
     cyclic: bool = False
+    unit: str = ""
 
     @property
     def constant(self) -> bool:
@@ -211,12 +239,45 @@ def _facts(
         return _counted(series, "boolean", "true and false"), None
     if dtype.is_temporal():
         return _counted(series, "date", "the file says so", format=DateFormat(clock=dtype == pl.Time)), None
-    if dtype.is_numeric():
-        return _number(series, series.cast(pl.Float64, strict=False), different, typed=True), None
-    if plain is not None and not _leading_zeros(series, plain):
-        evidence = numbers.Evidence(".", bool((plain.fill_null(0) % 1 != 0).any()), "")
-        return _number(series, plain, different), evidence
+    if dtype.is_numeric() or plain is not None:
+        values = series.cast(pl.Float64, strict=False) if plain is None else plain
+        known, gone = _without_numbers(values, more)
+        if plain is None or not _is_code(series, known):
+            facts = _number(series, known, None if gone else different, typed=plain is None)
+            facts = replace(facts, marks=gone)
+            shown = None if plain is None else _plain_evidence(series, facts, known)
+            if shown is None or shown.decimal == ".":
+                return facts, shown
     return _of_texts(series, marks, more)
+
+
+def _without_numbers(values: pl.Series, marks: Collection[str]) -> tuple[pl.Series, tuple[str, ...]]:
+    """The same with nulls where one of the marks stands as a number, -99.0 for -99 too; and the marks
+    found."""
+    said = {number: mark for mark in marks if (number := _number_in(mark)) is not None}
+    gone = values.is_in(list(said)).fill_null(False) if said else None
+    if gone is None or not gone.any():
+        return values, ()
+    found = tuple(said[number] for number in values.filter(gone).unique().sort().to_list())
+    return pl.select(pl.when(~gone).then(values).alias(values.name)).to_series(), found
+
+
+def _number_in(mark: str) -> float | None:
+    try:
+        return float(mark)
+    except ValueError:
+        return None
+
+
+def _plain_evidence(series: pl.Series, facts: ColumnFacts, values: pl.Series) -> numbers.Evidence:
+    """Of a column of numbers as programs write them: nearly always sure; see `numbers.may_be_thousands`."""
+    fractions = facts.type == "number" and bool((values % 1 != 0).any())
+    if not fractions or not numbers.may_be_thousands(series.head(200).drop_nulls()):
+        return numbers.Evidence(".", fractions, "")
+    every = _values(series)
+    if not numbers.may_be_thousands(every.cells):
+        return numbers.Evidence(".", True, "")
+    return numbers.plain_evidence(every.cells, every.counts)
 
 
 def _flag(values: pl.Series) -> bool:
@@ -243,7 +304,55 @@ def _number(
     reason = "the file says so" if typed else "all cells are numbers"
     facts = ColumnFacts(series.name, "number", reason, filled, len(values) - filled, different)
     flag = different <= 2 and _flag(values)
-    return replace(_perhaps_identifier(facts, values), format=NumberFormat(flag=flag))
+    facts = replace(facts, format=NumberFormat(flag=flag))
+    if not filled:
+        return replace(facts, type="empty", reason="every cell says that it is missing")
+    low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
+    if math.isinf(low) or math.isinf(high):
+        infinite = series.filter(values.is_infinite().fill_null(False))
+        examples = tuple(infinite.cast(pl.String).unique(maintain_order=True)[:EXAMPLES].to_list())
+        return replace(facts, unfit=len(infinite), examples=examples)
+    if different <= 2:
+        return facts
+    if not bool((values % 1 == 0).all()):
+        return replace(facts, warning=_sentinel(series.name, values, low))
+    if (dated := _numbered_dates(facts, series, low, high)) is not None:
+        return dated
+    facts = _perhaps_identifier(facts, values)
+    if facts.type == "number":
+        facts = _perhaps_code(facts, low, high)
+    if facts.type == "number" and facts.warning is None:
+        facts = replace(facts, warning=_written_power(series) or _sentinel(series.name, values, low))
+    return facts
+
+
+def _numbered_dates(
+    facts: ColumnFacts, cells: pl.Series, low: float, high: float, *, named: bool = False
+) -> ColumnFacts | None:
+    """Whole numbers that are dates: 20240131 wherever all cells are such; and seconds or milliseconds since
+    1970, where the column's name says so too. low, high: the least and the greatest."""
+    named = named or bool(_DATE_NAME.search(facts.name))
+    compact = any(a <= low and high <= b for a, b in ((1.9e7, 2.2e7), (1.9e13, 2.2e13)))
+    if compact and facts.different >= (3 if named else ROWS):
+        different = _written_whole(cells.drop_nulls().unique(maintain_order=True)).str.strip_chars()
+        different = different.filter(~different.str.to_lowercase().is_in(list(MISSING)))
+        if dates.all_compact(different.str.replace(r"\.0+$", "")):
+            example = different[0]
+            format_: Format = DateFormat(compact=True)
+            return replace(
+                facts, type="date", reason=f"all filled cells are dates such as {example}", format=format_
+            )
+    if named:
+        # From 1990 to 2100.
+        for unit, (many, words) in _EPOCHS.items():
+            if 6.3e8 * many <= low and high <= 4.1e9 * many:
+                return replace(
+                    facts, type="date", reason=f"{words} since 1970", format=DateFormat(epoch=unit)
+                )
+    return None
+
+
+_EPOCHS = {"s": (1, "seconds"), "ms": (1e3, "milliseconds"), "us": (1e6, "microseconds")}
 
 
 def _perhaps_identifier(facts: ColumnFacts, values: pl.Series) -> ColumnFacts:
@@ -261,11 +370,62 @@ def _perhaps_identifier(facts: ColumnFacts, values: pl.Series) -> ColumnFacts:
     return facts
 
 
-def _leading_zeros(series: pl.Series, values: pl.Series) -> bool:
-    """Whether whole numbers are written with zeros before them: 01067 is a code."""
+def _perhaps_code(facts: ColumnFacts, low: float, high: float) -> ColumnFacts:
+    """The same, where its whole numbers name something, by the column's name."""
+    name = facts.name
+    if _CODE_NAME.search(name) and low >= 0 and high >= 1_000:
+        said = replace(facts, type="category", reason="a code, by the column's name", format=None)
+        if facts.different == facts.filled and facts.filled >= ROWS:
+            return replace(said, type="identifier", reason=f"{said.reason}, another in every row")
+        return replace(said, warning=_rare(said))
+    if _LABEL_NAME.search(name) and facts.different > 2:
+        return replace(
+            facts,
+            warning=f"column '{name}' is named like an id or a code and is taken as a quantity; "
+            f"data.columns: {{{name}: category}}, or ignore, if its numbers only name something",
+        )
+    return facts
+
+
+def _sentinel(name: str, values: pl.Series, low: float) -> str | None:
+    if low not in SENTINELS:
+        return None
+    count = int((values == low).sum())
+    rest = values.filter(values != low).min()
+    if count < 2 or rest is None or float(rest) < 0:  # type: ignore[arg-type]
+        return None
+    return (
+        f"column '{name}' says {low:g} in {count:,} rows and is never negative elsewhere; if that means "
+        f"missing: data.missing: ['{low:g}']"
+    )
+
+
+def _written_power(series: pl.Series) -> str | None:
+    """A warning where codes such as 12E5 would be read as 1,200,000."""
+    if series.dtype != pl.String:
+        return None
+    odd = series.str.contains(r"^\s*\d+[eE]\d+\s*$").fill_null(False)
+    if not odd.any():
+        return None
+    cell = series.filter(odd)[0].strip()
+    return (
+        f"column '{series.name}': '{cell}' is read as {float(cell):,.0f}; data.columns: "
+        f"{{{series.name}: category}} if these are codes"
+    )
+
+
+def _is_code(series: pl.Series, values: pl.Series) -> bool:
+    """Whether whole numbers are codes: written with zeros before them, as 01067, or of too many digits."""
     if (values.fill_null(0) % 1 != 0).any():
         return False
-    return bool(series.str.contains(r"^\s*0\d").any()) or bool((values.abs() >= 10**SAFE_DIGITS).any())
+    if series.str.contains(r"^\s*0\d").any():
+        return True
+    return bool((values.abs() >= 10**SAFE_DIGITS).any()) and _many_digits(series)
+
+
+def _many_digits(cells: pl.Series) -> bool:
+    """Whether a whole number has more digits than float64 keeps; 1e20 has not."""
+    return bool(cells.str.contains(rf"^\s*[-+]?\d{{{SAFE_DIGITS + 1},}}(\.0*)?\s*$").any())
 
 
 # === columns of texts, by their different values ===
@@ -300,14 +460,16 @@ class _Values:
 
 def _values(series: pl.Series) -> _Values:
     counted = (
-        pl.DataFrame({"cell": series})
-        .drop_nulls()
+        pl.DataFrame({"cell": series.drop_nulls().str.strip_chars()})
         .group_by("cell", maintain_order=True)
         .agg(pl.len().alias("count"))
-        .with_columns(pl.col("cell").str.strip_chars())
-        .group_by("cell", maintain_order=True)
-        .agg(pl.col("count").sum())
     )
+    if counted["cell"].str.contains(r"[^\x00-\x7f]").any():
+        counted = (
+            counted.with_columns(pl.col("cell").str.normalize("NFC"))
+            .group_by("cell", maintain_order=True)
+            .agg(pl.col("count").sum())
+        )
     cells = counted["cell"]
     return _Values(cells, counted["count"], cells.str.to_lowercase(), series.null_count())
 
@@ -324,13 +486,23 @@ def _of_texts(
         ), None
     if (boolean := _boolean(series.name, known)) is not None:
         return boolean, None
+    known, gone = _without_number_cells(known, more)
     shown = numbers.evidence(known.cells, known.counts)
-    as_numbers = _as_numbers(series.name, known, shown)
+    as_numbers = _as_numbers(series.name, known, shown) if shown.seen else None
     if as_numbers is not None:
-        return as_numbers, shown
+        return replace(as_numbers, marks=(*as_numbers.marks, *gone)), shown
     if (as_dates := _as_dates(series.name, known)) is not None:
         return as_dates, None
     return _as_words(series.name, every), None
+
+
+def _without_number_cells(values: _Values, marks: Collection[str]) -> tuple[_Values, tuple[str, ...]]:
+    said = numbers.numeric_marks(marks)
+    gone = values.cells.cast(pl.Float64, strict=False).is_in(said).fill_null(False) if said else None
+    if gone is None or not gone.any():
+        return values, ()
+    found = values.where(gone).examples()
+    return replace(values.where(~gone), empty=values.empty + int(values.counts.filter(gone).sum())), found
 
 
 def _without(values: _Values, marks: frozenset[str]) -> _Values:
@@ -362,6 +534,10 @@ def _as_numbers(
     """The column as one of numbers, where enough of it is; or as one of codes."""
     format_ = NumberFormat(shown.decimal or ".", shown.unit)
     parsed = format_.parse(values.cells)
+    if said is not None and _flag(parsed):
+        # Words for true and false count as 1 and 0 beside these, or alone.
+        format_ = replace(format_, flag=True)
+        parsed = format_.parse(values.cells)
     good = parsed.is_not_null() & ~parsed.is_infinite().fill_null(False)
     count = int(values.counts.filter(good).sum())
     total = values.total
@@ -380,13 +556,28 @@ def _as_numbers(
         marks=values.marks,
     )
     plain = parsed.filter(good)
-    if said is None and format_.plain and (plain % 1 == 0).all():
-        digits = values.cells.filter(good)
+    whole = bool((plain % 1 == 0).all())
+    if said is None and format_.plain and whole:
+        digits = numbers.normal(values.cells.filter(good))
         zeros = int(values.counts.filter(good).filter(digits.str.contains(r"^0\d")).sum())
         if zeros:
             return _codes(values, name, "leading zeros: a code, not a number")
-        if (plain.abs() >= 10**SAFE_DIGITS).any():
+        if (plain.abs() >= 10**SAFE_DIGITS).any() and _many_digits(digits):
             return _codes(values, name, "more digits than a number keeps: a code")
+        if count >= NUMBERS * total or _DATE_NAME.search(name):
+            written = values.cells.filter(good)
+            low, high = float(plain.min()), float(plain.max())  # type: ignore[arg-type]
+            if (
+                dated := _numbered_dates(replace(facts, different=len(written)), written, low, high)
+            ) is not None:
+                odd = values.where(~good)
+                return replace(dated, unfit=total - count, examples=odd.examples() if len(odd.cells) else ())
+        if count == total:
+            facts = _perhaps_code(facts, float(plain.min()), float(plain.max()))  # type: ignore[arg-type]
+            if facts.type != "number":
+                return facts
+    if said is None:
+        facts = replace(facts, warning=facts.warning or _sentinel(name, parsed, float(plain.min())))  # type: ignore[arg-type]
     odd = values.where(~good)
     if not len(odd.cells):
         reason = facts.reason + _written(format_)
@@ -404,21 +595,36 @@ def _as_numbers(
     )
     if said is not None or share >= NUMBERS:
         return facts
-    few = len(values.cells) <= FEW and bool((plain % 1 == 0).all())
-    if share < HALF or few:
-        if share < 0.1 and len(plain) < 3:
-            return None
-        if share < HALF and not few:
-            unit = _same_unit(values)
-            return _unit_asked(name, values, unit) if unit else None
-        words = _as_words(name, values)
-        listed = ", ".join(map(repr, examples))
+    few = len(values.cells) <= FEW and whole and total >= 2 * len(values.cells)
+    if share >= HALF and not few and not (whole and _are_codes(odd)):
+        return facts
+    units = _units(values)
+    if units or (share < SOME and not few) or (share < 0.1 and len(plain) < 3):
+        return None
+    words = _as_words(name, values)
+    if words.type == "text" or words.split:
+        return words
+    listed = ", ".join(repr(shortened(one)) for one in examples)
+    return _doubted(
+        words,
+        f"though {share:.0%} of its cells are numbers: {listed} are not (data.columns: "
+        f"{{{name}: number}}, or data.missing: [{shortened(examples[0])}])",
+    )
+
+
+def _are_codes(values: _Values) -> bool:
+    """Whether cells among whole numbers are of letters and digits: A103 among 1001 and 1002."""
+    mixed = values.cells.str.contains(r"\d") & values.cells.str.contains(r"\p{L}")
+    return len(values.cells) > EXAMPLES and float(mixed.mean() or 0.0) >= 0.8  # type: ignore[arg-type]
+
+
+def _doubted(facts: ColumnFacts, why: str) -> ColumnFacts:
+    """The same with a warning; where it is left out as an identifier, the reason for that says it too."""
+    if facts.type == "identifier":
         return replace(
-            words,
-            warning=f"column '{name}' is taken as categories, though {share:.0%} of its cells are numbers: {listed} "
-            f"are not (data.columns: {{{name}: number}}, or data.missing: [{examples[0]}])",
+            facts, reason=f"{facts.reason}, {why}", warning=f"column '{facts.name}' is left out, {why}"
         )
-    return facts
+    return replace(facts, warning=f"column '{facts.name}' is taken as categories, {why}")
 
 
 def _written(format_: NumberFormat) -> str:
@@ -433,7 +639,8 @@ def _written(format_: NumberFormat) -> str:
 def _question(name: str, shown: numbers.Evidence) -> str:
     return (
         f"column '{name}': is {shown.example!r} about a thousand times as much or not? data.columns: "
-        f"{{{name}: {{type: number, decimal: ','}}}} if the comma is the decimal mark, '.' if it groups thousands"
+        f"{{{name}: {{type: number, decimal: ','}}}} if the comma is the decimal mark, '.' if it "
+        "groups thousands"
     )
 
 
@@ -444,24 +651,30 @@ def _codes(values: _Values, name: str, reason: str) -> ColumnFacts:
     return facts
 
 
-def _same_unit(values: _Values) -> str | None:
-    """What stands behind every number, where it is the same: 12 kg."""
-    found = values.cells.str.extract(
-        r"^[-+]?\d[\d.,]*\s*([^\W\d_]{1,6}|°[CF]?|[^\W\d_]+/[^\W\d_]+|[µ]\w+)$", 1
+def _units(values: _Values) -> list[str]:
+    """What stands beside the number in nearly every cell, where it is the same few everywhere: 12 kg, 3.5 m²,
+    4/5, ~20; the most frequent first."""
+    parts = values.cells.str.extract_groups(
+        r"^[-+]?(?P<before>[~≈±])? ?\p{Sc}?\d[\d.,'’]* ?(?P<behind>[^\d\s.,:;-][^\d:;]{0,11}|/ ?\d{1,4})?$"
+    ).struct.unnest()
+    unit = pl.coalesce(pl.col("behind"), pl.col("before")).str.strip_chars()
+    counted = (
+        parts.select(unit.alias("unit"), values.counts.alias("count"))
+        .drop_nulls("unit")
+        .group_by("unit")
+        .agg(pl.col("count").sum())
+        .sort(["count", "unit"], descending=[True, False])
     )
-    units = found.drop_nulls().unique().to_list()
-    if len(units) != 1 or int(values.counts.filter(found.is_not_null()).sum()) < NUMBERS * values.total:
-        return None
-    return str(units[0])
-
-
-def _unit_asked(name: str, values: _Values, unit: str) -> ColumnFacts:
-    words = _as_words(name, values)
-    return replace(
-        words,
-        warning=f"column '{name}' holds numbers with '{unit}' behind them ({values.cells[0]!r}) and is not taken as "
-        f"one of numbers; data.columns: {{{name}: {{type: number, unit: {unit}}}}} reads them",
-    )
+    found = counted["unit"].to_list()
+    if not found or len(found) > MOST_UNITS or int(counted["count"].sum()) < NUMBERS * values.total:
+        return []
+    if set(map(str.lower, found)) & {"st", "nd", "rd", "th", "am", "pm", "a.m.", "p.m."}:
+        return []
+    if len(found) > 1 and any(unit.startswith("/") for unit in found):
+        return []
+    if len(found) > 1 and int(counted["count"][0]) >= NUMBERS * values.total:
+        return found[:1]
+    return found
 
 
 def _as_dates(name: str, values: _Values, said: Said | None = None) -> ColumnFacts | None:
@@ -469,10 +682,15 @@ def _as_dates(name: str, values: _Values, said: Said | None = None) -> ColumnFac
     shown = dates.evidence(values.cells, values.counts, compact=compact)
     clock = shown.clocks > shown.dates
     count = max(shown.clocks, shown.dates)
-    if said is None and (
-        not count or count < HALF * values.total or (count < NUMBERS * values.total and count < FEW)
-    ):
+    share = count / values.total if values.total else 0.0
+    if said is None and share < SOME:
         return None
+    if said is None and (share < HALF or (share < NUMBERS and count < FEW)):
+        words = _as_words(name, values)
+        if words.type == "text" or words.split:
+            return words
+        what = f"though {share:.0%} of its cells are dates or times (data.columns: {{{name}: date}})"
+        return _doubted(words, what)
     first = shown.day_first if said is None or said.day_first is None else said.day_first
     format_ = DateFormat(first is not False, clock, compact)
     parsed = format_.parse(values.cells)
@@ -488,12 +706,15 @@ def _as_dates(name: str, values: _Values, said: Said | None = None) -> ColumnFac
     reason = "as the config says" if said is not None else f"all filled cells are {what}"
     if len(odd.cells):
         reason = f"{count / values.total:.1%} of the filled cells are {what}"
-    elif (
-        re.search(r"\d", "".join(values.cells[:1]))
-        and not clock
-        and values.cells[:50].str.contains(r"^\d{1,2}[/-]\d{1,2}[/-]").all()
-    ):
+    elif shown.local and not clock and first is not None:
         reason += ", day first" if first else ", month first"
+    warning = None
+    if shown.mixed and not clock and (said is None or said.day_first is None):
+        warning = (
+            f"column '{name}': some dates can only have the day first, others only the month; they are "
+            f"read as {'day' if first else 'month'} first (data.columns: {{{name}: {{type: date, day_first: "
+            f"true}}}}, or false)"
+        )
     return ColumnFacts(
         name,
         "date",
@@ -506,6 +727,7 @@ def _as_dates(name: str, values: _Values, said: Said | None = None) -> ColumnFac
         format=format_,
         said=said is not None,
         question=question,
+        warning=warning,
         marks=values.marks,
         parts=said.parts if said else (),
         cyclic=bool(said and said.cyclic),
@@ -518,42 +740,76 @@ def _as_words(name: str, values: _Values) -> ColumnFacts:
     words = {SPLIT_WORDS.get(word) for word in values.lower.to_list()} if different <= 8 else {None}
     if None not in words and "train" in words and len(words) > 1:
         return replace(facts, reason="says train, validation or test", split=True)
-    if total and different > HALF * total and (reads := _reads_as_text(name, values)):
+    units = _units(values) if different > 5 else []
+    doubt = _doubt(name, values, units)
+    if doubt is None and total and (reads := _reads_as_text(name, values)):
         return replace(facts, type="text", reason=reads)
     if total >= ROWS and (different == total or (total >= 50 and different >= ALL_DIFFERENT * total)):
         every = "every row" if different == total else "nearly every row"
-        return replace(facts, type="identifier", reason=f"another value in {every}")
-    warning = _unit_of_categories(name, values)
-    return replace(facts, warning=warning)
+        facts = replace(facts, type="identifier", reason=f"another value in {every}")
+    if doubt is not None:
+        return _doubted(replace(facts, unit=units[0] if len(units) == 1 else ""), doubt)
+    if facts.type == "category":
+        facts = replace(facts, warning=_rare(facts))
+    return facts
 
 
-def _unit_of_categories(name: str, values: _Values) -> str | None:
-    if len(values.cells) <= 5 or (unit := _same_unit(values)) is None:
+def _doubt(name: str, values: _Values, units: list[str]) -> str | None:
+    """What else the words could be: numbers with a unit, or dates."""
+    if len(values.cells) <= 5:
         return None
-    return _unit_asked_text(name, values, unit)
+    example = shortened(values.cells[0])
+    if dates.looks_like_dates(values.cells):
+        return f"though its cells look like dates ('{example}'), written in a way that bm does not read"
+    if len(units) == 1:
+        return (
+            f"though it holds numbers with '{units[0]}' beside them ('{example}'); data.columns: "
+            f"{{{name}: {{type: number, unit: '{units[0]}'}}}} reads them"
+        )
+    if units and len(values.cells) > FEW:
+        listed = ", ".join(map(repr, units))
+        return (
+            f"though it holds numbers in several units ({listed}); bring them to one, and leave it out here"
+        )
+    return None
 
 
-def _unit_asked_text(name: str, values: _Values, unit: str) -> str:
+def _rare(facts: ColumnFacts) -> str | None:
+    if facts.different <= FEW or facts.filled >= 4 * facts.different:
+        return None
     return (
-        f"column '{name}' holds numbers with '{unit}' behind them ({values.cells[0]!r}) and is taken as categories; "
-        f"data.columns: {{{name}: {{type: number, unit: {unit}}}}} reads them as numbers"
+        f"column '{facts.name}' is taken as categories, and has {facts.different:,} of them in "
+        f"{facts.filled:,} rows; data.columns: {{{facts.name}: ignore}} leaves it out"
     )
 
 
 def _reads_as_text(name: str, values: _Values) -> str | None:
     """Why the cells are texts: sentences rather than names, addresses or ids; None where they are not."""
-    cells = values.cells[:2_000]
     named = name.lower() in _TEXT_NAMES
+    total, different = values.total, len(values.cells)
+    if different <= FEW * (different < HALF * total) or different <= 0.2 * total:
+        return None
+    repeated = different <= HALF * total
+    cells = values.cells[:2_000]
     unspaced = cells.str.count_matches(_UNSPACED)
     letters = cells.str.count_matches(r"\p{L}|\p{M}")
     if float(unspaced.sum()) > 0.3 * max(1.0, float(letters.sum())):
         length = float(cells.str.len_chars().mean() or 0)  # type: ignore[arg-type]
         # Names are of two to five characters in these scripts.
-        return "texts without spaces between words" if length >= (4 if named else 8) else None
+        # A name has hardly any kana in it.
+        kana = float(cells.str.count_matches(_KANA).sum()) > 0.3 * float(letters.sum())
+        enough = (4 if named else 5 if kana else 8) if not repeated else 12
+        return "texts without spaces between words" if length >= enough else None
     words = float(cells.str.count_matches(r"\S+").mean() or 0)  # type: ignore[arg-type]
+    if repeated and words < (4 if named else 6):
+        return None
     if named and words >= 2:
         return f"texts of {words:.0f} words, by the column's name"
     if words < 3:
+        return None
+    # Where letters have no case, a name of three or four words looks like a text; texts differ in length.
+    uncased = words < 5 and not cells.str.contains(r"\p{Lu}|\p{Ll}").any()
+    if uncased and float(cells.str.count_matches(r"\S+").std() or 0) < 1:  # type: ignore[arg-type]
         return None
     tokens = cells.str.extract_all(r"[\p{L}][\p{L}\p{M}'’-]*").explode().drop_nulls()
     if not len(tokens) or len(tokens) < 0.5 * words * len(cells):
@@ -576,14 +832,17 @@ def _as_said(series: pl.Series, said: Said, marks: frozenset[str], more: frozens
     name, dtype = series.name, series.dtype
     if said.type == "number":
         if dtype.is_numeric() or dtype == pl.Boolean:
-            return replace(
-                _number(series, series.cast(pl.Float64)),
-                type="number",
-                reason="as the config says",
+            known, gone = _without_numbers(series.cast(pl.Float64), more)
+            filled = len(known) - known.null_count()
+            infinite = int(known.is_infinite().sum())
+            different = known.drop_nulls().n_unique()
+            return ColumnFacts(
+                *(name, "number", "as the config says", filled, len(known) - filled, different, infinite),
+                format=NumberFormat(flag=different <= 2 and _flag(known)),
                 said=True,
-                row_numbers=False,
+                marks=gone,
             )
-        values = _without(_values(series.cast(pl.String)), marks)
+        values, _ = _without_number_cells(_without(_values(series.cast(pl.String)), marks), more)
         shown = numbers.evidence(values.cells, values.counts, said.unit)
         if said.decimal is not None:
             shown = replace(shown, decimal=said.decimal, sure=True)
@@ -601,10 +860,20 @@ def _as_said(series: pl.Series, said: Said, marks: frozenset[str], more: frozens
                 parts=said.parts,
                 cyclic=said.cyclic,
             )
-        values = _without(_values(_written_whole(series)), marks)
+        values, gone = _without_number_cells(_without(_values(_written_whole(series)), marks), more)
+        counted = values.cells.cast(pl.Float64, strict=False)
+        if len(counted) and not counted.null_count() and bool((counted % 1 == 0).all()):
+            facts = ColumnFacts(
+                name, "date", "", values.total, values.empty, len(counted), marks=values.marks
+            )
+            low, high = float(counted.min()), float(counted.max())  # type: ignore[arg-type]
+            if (dated := _numbered_dates(facts, values.cells, low, high, named=True)) is not None:
+                return replace(
+                    dated, reason="as the config says", said=True, parts=said.parts, cyclic=said.cyclic
+                )
         found = _as_dates(name, values, said)
         assert found is not None
-        return found
+        return replace(found, marks=(*found.marks, *gone))
     values = _without(_values(_written_whole(series)), more)
     type_: ColumnType = said.type  # type: ignore[assignment]
     facts = ColumnFacts(
@@ -633,26 +902,65 @@ def _by_the_file(
     said: Mapping[str, Said],
     marks: frozenset[str],
 ) -> dict[str, ColumnFacts]:
-    """Open questions about a decimal mark, answered where the other columns of the file agree on one."""
+    """Open questions about a decimal mark or the order of day and month, answered where the other columns of
+    the file agree on one."""
+    found = _orders_by_the_file(found, said)
     sure = {shown.decimal for name, shown in evidence.items() if shown.sure and found[name].type == "number"}
-    if len(sure) != 1:
-        return found
-    (mark,) = sure
+    mark = next(iter(sure)) if len(sure) == 1 else None
     for name, shown in evidence.items():
         if shown.sure or not shown.example or found[name].type != "number":
             continue
-        assert mark is not None
+        if mark is None:
+            found[name] = _taken_for_point(found[name], shown)
+            continue
         values = _without(_values(data[name]), marks)
         again = _as_numbers(name, values, replace(shown, decimal=mark, sure=True))
         if again is None or again.unfit > found[name].unfit:
+            found[name] = _taken_for_point(found[name], shown)
             continue
         read = again.format.parse(pl.Series([shown.example])).to_list()[0]  # type: ignore[union-attr]
         changed = again.format != found[name].format or found[name].question
+        other = "," if mark == "." else "."
         note = (
-            f"column '{name}': {shown.example} is read as {read:g}, by the decimal mark of the other columns"
+            f"column '{name}': {shown.example} is read as {read:g}, by the decimal mark of the other columns "
+            f"(data.columns: {{{name}: {{type: number, decimal: '{other}'}}}} reads it otherwise)"
         )
-        found[name] = replace(
-            again, question=None, warning=note if changed and mark == "," else again.warning
+        found[name] = replace(again, question=None, warning=note if changed else again.warning)
+    return found
+
+
+def _taken_for_point(facts: ColumnFacts, shown: numbers.Evidence) -> ColumnFacts:
+    """The same with a warning, where all cells are such as 1.234 and nothing says that these are
+    fractions."""
+    if facts.question is not None or "." not in shown.example:
+        return facts
+    return replace(
+        facts,
+        warning=f"column '{facts.name}': {shown.example} is read with a decimal point; data.columns: "
+        f"{{{facts.name}: {{type: number, decimal: ','}}}} if the point groups thousands",
+    )
+
+
+def _orders_by_the_file(found: dict[str, ColumnFacts], said: Mapping[str, Said]) -> dict[str, ColumnFacts]:
+    dated = [f for f in found.values() if isinstance(f.format, DateFormat) and f.name not in said]
+    orders = {f.format.day_first for f in dated if re.search("(day|month) first$", f.reason)}  # type: ignore[union-attr]
+    if len(orders) != 1:
+        return found
+    (first,) = orders
+    what = f"{'day' if first else 'month'} first"
+    for facts in dated:
+        if facts.question is None:
+            continue
+        note = (
+            f"column '{facts.name}' is read as {what}, as the other dates of the file (data.columns: "
+            f"{{{facts.name}: {{type: date, day_first: {'false' if first else 'true'}}}}} reads it otherwise)"
+        )
+        found[facts.name] = replace(
+            facts,
+            question=None,
+            warning=note,
+            reason=f"{facts.reason}, {what} as elsewhere",
+            format=replace(facts.format, day_first=first),  # type: ignore[type-var]
         )
     return found
 
@@ -663,7 +971,8 @@ def _by_the_file(
 def number_cells(
     series: pl.Series, facts: ColumnFacts, marks: Collection[str]
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """float64 [N] of a column of numbers or dates, NaN where missing; position -> what is wrong with a cell."""
+    """float64 [N] of a column of numbers or dates, NaN where missing; position -> what is wrong with a
+    cell."""
     format_ = facts.format or NumberFormat()
     return parse_cells(series, format_, marks)
 
@@ -674,9 +983,11 @@ def parse_cells(
     """The same in a given format. marks: what says missing, besides MISSING, lower case."""
     if series.dtype.is_temporal():
         return dates.days_of(series).to_numpy().astype(np.float64), {}
+    if series.dtype.is_numeric() and isinstance(format_, DateFormat):
+        series = _written_whole(series)
     if series.dtype.is_numeric() or series.dtype in (pl.Boolean, pl.Null):
-        values = series.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
-        values[np.isin(values, numbers.numeric_marks(marks))] = np.nan
+        known, _ = _without_numbers(series.cast(pl.Float64, strict=False), marks)
+        values = known.to_numpy().astype(np.float64)
         return values, {int(i): "is infinite" for i in np.flatnonzero(np.isinf(values))}
     cells = series.cast(pl.String).str.strip_chars()
     what = "a date" if isinstance(format_, DateFormat) else "a number"
@@ -687,6 +998,9 @@ def parse_cells(
         parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
     elif marks:
         gone |= cells.str.to_lowercase().is_in([*marks]).fill_null(True)
+        parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
+    if said := numbers.numeric_marks(marks):
+        gone |= cells.cast(pl.Float64, strict=False).is_in(said).fill_null(False)
         parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
     bad = {
         int(i): f"holds '{shortened(cells[i])}', not {what}{_as(format_)}"

@@ -8,61 +8,129 @@ from typing import Any, Literal
 
 import polars as pl
 
+from bmcli.files.numbers import normal
+
 Part = Literal["weekday", "month", "day", "hour"]
 PARTS: tuple[Part, ...] = ("weekday", "month", "day", "hour")
 PERIODS = {"weekday": 7, "month": 12, "day": 31, "hour": 24}
 """Of a part: how many values it has."""
 FIRST = {"weekday": 0, "month": 1, "day": 1, "hour": 0}
 """Of a part: the least value; Monday is weekday 0."""
+EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6}
+"""Units in which programs count the time since 1970-01-01, and how many make a day."""
+SAMPLE = 500
+"""Different cells that are looked at first: a column without a date among them is not one of dates."""
 
-_MONTHS = {
-    name: i
-    for i, names in enumerate(
-        "jan january|feb february|mar march|apr april|may|jun june|jul july|aug august|sep sept september|"
-        "oct october|nov november|dec december".split("|"),
-        start=1,
-    )
-    for name in names.split()
-}
-_CLOCK = (
-    r"(?:(?:[T ]|, ?| +)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?"
-    r" ?(?P<half>[AaPp]\.?[Mm]\.?)?)? ?(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?"
+# English, German, French, Spanish, Italian, Portuguese, Dutch, Scandinavian, Polish and Russian.
+_NAMES = (
+    "jan january januar jänner janvier janv enero ene gennaio gen janeiro januari stycznia styczeń "
+    "января январь янв",
+    "feb february februar février fevr févr fév fevrier febrero febbraio fevereiro fev februari lutego luty "
+    "февраля февраль фев",
+    "mar march märz mär mrz mars marzo março marco maart mrt marts marca marzec марта март мар",
+    "apr april avril avr abril abr aprile kwietnia kwiecień апреля апрель апр",
+    "may mai mayo maggio mag maio mei maj maja мая май",
+    "jun june juni juin junio giugno giu junho czerwca czerwiec июня июнь июн",
+    "jul july juli juillet juil julio luglio lug julho lipca lipiec июля июль июл",
+    "aug august août aout agosto ago augustus augusti sierpnia sierpień августа август авг",
+    "sep sept september septembre septiembre settembre set setembro września wrzesień "
+    "сентября сентябрь сен сент",
+    "oct october okt oktober octobre octubre ottobre ott outubro out października październik "
+    "октября октябрь окт",
+    "nov november novembre noviembre novembro listopada listopad ноября ноябрь ноя нояб",
+    "dec december dez dezember décembre déc decembre diciembre dic dicembre dezembro grudnia grudzień "
+    "декабря декабрь дек",
 )
-_WEEKDAY = r"(?:[A-Za-z]{2,9}\.?,? )?"
+_MONTHS = {name: i for i, names in enumerate(_NAMES, start=1) for name in names.split()}
+_ZONES = {
+    "z": 0,
+    "utc": 0,
+    "gmt": 0,
+    "wet": 0,
+    "bst": 60,
+    "cet": 60,
+    "cest": 120,
+    "eet": 120,
+    "eest": 180,
+    "msk": 180,
+    "est": -300,
+    "edt": -240,
+    "cst": -360,
+    "cdt": -300,
+    "mst": -420,
+    "mdt": -360,
+    "pst": -480,
+    "pdt": -420,
+    "jst": 540,
+    "kst": 540,
+}
+"""Minutes east of Greenwich."""
+_ZONE = rf"(?P<zone>(?i:{'|'.join(_ZONES)})|(?:UTC|GMT)?[+-]\d{{2}}(?::?\d{{2}})?)"
+_HOURS = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))? ?(?P<half>[AaPp]\.?[Mm]\.?)?"
+)
+_CLOCK = rf"(?:(?:T|,? +(?:at )?|, ?|:){_HOURS})?(?: ?{_ZONE})?"
+_WEEKDAY = r"(?:\p{L}{2,12}\.?,? )?"
+_NAME = r"(?P<name>\p{L}{3,12})\.?"
+_BETWEEN = r"(?:[- /.]|(?: de | of | d['’]| del ))?"
 _FORMS = {
     "ymd": rf"^(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){_CLOCK}$",
     "compact": r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
     r"(?:[T ]?(?P<hour>\d{2}):?(?P<minute>\d{2}):?(?P<second>\d{2})?)?(?P<half>)(?P<zone>Z)?$",
-    "ym": r"^(?P<year>\d{4})[-/](?P<month>\d{1,2})(?P<day>)(?P<hour>)(?P<minute>)(?P<second>)(?P<half>)(?P<zone>)$",
+    "ym": r"^(?P<year>1[6-9]\d{2}|2[01]\d{2})[-/.](?P<month>\d{1,2})$",
     "local": rf"^{_WEEKDAY}(?P<a>\d{{1,2}})[-/. ](?P<b>\d{{1,2}})[-/. ](?P<year>\d{{4}}|\d{{2}}),?{_CLOCK}$",
-    "day month": rf"^{_WEEKDAY}(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.)?[- /.](?:of )?(?P<name>[A-Za-z]{{3,9}})\.?,?"
-    rf"[- /.](?P<year>\d{{4}}|\d{{2}}),?{_CLOCK}$",
-    "month day": rf"^{_WEEKDAY}(?P<name>[A-Za-z]{{3,9}})\.?[- ](?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?[- ]"
+    "day month": rf"^{_WEEKDAY}(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|º|\.)? ?{_BETWEEN} ?{_NAME},? ?"
+    rf"{_BETWEEN} ?(?P<year>\d{{4}}|\d{{2}}),?{_CLOCK}$",
+    "month day": rf"^{_WEEKDAY}{_NAME}[- ](?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?[- ]+"
     rf"(?P<year>\d{{4}}),?{_CLOCK}$",
-    "clock": r"^(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))? ?(?P<half>[AaPp]\.?[Mm]\.?)?$",
+    "year month day": rf"^(?P<year>\d{{4}})[- /.]?{_NAME}[- /.]?(?P<day>\d{{1,2}}){_CLOCK}$",
+    # As C's ctime and Twitter write it.
+    "year last": rf"^\p{{L}}{{2,9}}\.?,? {_NAME} +(?P<day>\d{{1,2}}) {_HOURS}(?: {_ZONE})? "
+    r"(?P<year>\d{4})$",
+    "month year": rf"^{_NAME},?(?:(?:[-/ ]| de )(?P<year>\d{{4}})|[-/'’](?P<short>\d{{2}}))$",
+    "m/y": r"^(?P<month>\d{1,2})[-/.](?P<year>1[6-9]\d{2}|2[01]\d{2})$",
+    "quarter": r"^(?:(?P<year>\d{4})[-/ ]?[Qq](?P<quarter>[1-4])|[Qq](?P<first>[1-4])[-/ ]?(?P<last>\d{4}))$",
+    "week": r"^(?P<year>\d{4})-?W(?P<week>\d{2})(?:-?(?P<weekday>[1-7]))?$",
+    "clock": r"^(?:(?P<days>-?\d{1,5}) days?,? ?)?(?P<hour>\d{1,3}):(?P<minute>\d{2})"
+    r"(?::(?P<second>\d{2}(?:[.,]\d+)?))? ?(?P<half>[AaPp]\.?[Mm]\.?)?$",
 }
 """Written forms; 'local' is day.month.year or month/day/year, which its cells have to tell."""
-_DATED = ("ymd", "compact", "ym", "local", "day month", "month day")
+_DATED = tuple(form for form in _FORMS if form != "clock")
+_GROUPS = ("year", "month", "day", "name", "hour", "minute", "second", "half", "zone")
+_CJK = r"^(\d{4}) ?[年년] ?(\d{1,2}) ?[月월](?: ?(\d{1,2}) ?[日일])?"
+
+
+_PERHAPS = (
+    r"\d ?[-/.:,]+ ?\d|\d[- /.]*\p{L}{3}|\p{L}{3}[-/., '’]+\d|\d de |\d (?:days?|[AaPp])|^\d{8}|[Qq][1-4]|W\d"
+    r"|\d ?[年년]"
+)
+"""What every form has, so that columns of words cost little."""
 
 
 @dataclass(frozen=True)
 class DateFormat:
     """How the cells of a column of dates are read.
 
-    day_first: of dates such as 3/4/2024. clock: the column holds times of day. compact: 20240131 is a date, too.
+    day_first: of dates such as 3/4/2024. clock: the column holds times of day, or how long something took.
+    compact: 20240131 is a date, too. epoch: the column counts the time since 1970-01-01 in this unit (see
+    EPOCHS); '' where it does not.
     """
 
     day_first: bool = True
     clock: bool = False
     compact: bool = False
+    epoch: str = ""
 
     def parse(self, cells: pl.Series) -> pl.Series:
         """float64 of stripped texts: days since 1970-01-01 in UTC, of a time of day its share of a day; null
         where a cell is none."""
-        found = pl.Series("days", [None] * len(cells), dtype=pl.Float64)
+        if self.epoch:
+            return cells.cast(pl.Float64, strict=False) / EPOCHS[self.epoch]
+        cells = _plain(cells)
         if self.clock:
             return _clock(cells)
-        for form in _DATED:
+        found = pl.Series("days", [None], dtype=pl.Float64).new_from_index(0, len(cells))
+        for form in _by_use(cells):
             if form == "compact" and not self.compact:
                 continue
             left = found.is_null() & cells.is_not_null()
@@ -74,48 +142,91 @@ class DateFormat:
 
     def to_json(self) -> dict[str, Any]:
         """As preprocessing.json keeps it."""
-        return {"day_first": self.day_first, "clock": self.clock, "compact": self.compact}
+        document = {"day_first": self.day_first, "clock": self.clock, "compact": self.compact}
+        return document | ({"epoch": self.epoch} if self.epoch else {})
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> DateFormat:
-        """The inverse."""
-        return cls(bool(document["day_first"]), bool(document["clock"]), bool(document["compact"]))
+        """The inverse; ValueError where it is damaged."""
+        epoch = document.get("epoch", "")
+        if epoch and epoch not in EPOCHS:
+            raise ValueError(f"date format {document!r}")
+        return cls(bool(document["day_first"]), bool(document["clock"]), bool(document["compact"]), epoch)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """day_first: None where the cells leave it open, and `example` is one. dates, clocks: cells of each."""
+    """What the cells of a column say of their format.
+
+    day_first: None where the cells leave it open, and `example` is one. sure: whether they decide it. dates,
+    clocks: cells of each. local: whether the order matters at all. mixed: some only fit one order, others
+    only the other.
+    """
 
     day_first: bool | None
     dates: int
     clocks: int
     example: str = ""
+    sure: bool = False
+    local: bool = False
+    mixed: bool = False
 
 
 def evidence(cells: pl.Series, counts: pl.Series, *, compact: bool = False) -> Evidence:
     """Of distinct stripped cells and how often each stands in the column."""
+    perhaps = normal(cells).str.contains(_PERHAPS).fill_null(False)
+    if not perhaps.any():
+        return Evidence(True, 0, 0)
+    if len(cells) > SAMPLE:
+        step = -(-len(cells) // SAMPLE)
+        found = evidence(cells.gather_every(step), counts.gather_every(step), compact=compact)
+        if not (found.dates or found.clocks):
+            return found
+    cells = _plain(cells)
     clocks = int(counts.filter(_clock(cells).is_not_null()).sum())
-    local = cells.str.extract_groups(_FORMS["local"]).struct.unnest()
-    a, b = local["a"].cast(pl.Int32, strict=False), local["b"].cast(pl.Int32, strict=False)
-    both = {first: _dates(cells, "local", day_first=first).is_not_null() for first in (True, False)}
-    days, months = int(counts.filter(both[True]).sum()), int(counts.filter(both[False]).sum())
-    example, first = "", True
-    open_ = both[True] & both[False]
-    if days > months:
-        first = True
-    elif months > days:
-        first = False
-    elif open_.any():
-        dotted = cells.filter(open_).str.contains(r"^[A-Za-z, ]*\d{1,2}\.\d{1,2}\.").all()
-        same = (a.filter(open_) == b.filter(open_)).all()
-        if not dotted and not same:
-            example = str(cells.filter(open_ & (a != b).fill_null(False))[0])
+    example, first, sure, mixed = "", True, False, False
+    local = cells.str.contains(_FORMS["local"]).fill_null(False)
+    if local.any():
+        some_cells, some_counts = cells.filter(local), counts.filter(local)
+        both = {one: _dates(some_cells, "local", day_first=one).is_not_null() for one in (True, False)}
+        days, months = (int(some_counts.filter(both[one] & ~both[not one]).sum()) for one in (True, False))
+        open_ = both[True] & both[False]
+        sure, mixed = days != months, bool(days and months)
+        if sure:
+            first = days > months
+        elif open_.any():
+            asked = some_cells.filter(open_)
+            parts = asked.str.extract_groups(_FORMS["local"]).struct.unnest()
+            differ = parts["a"].cast(pl.Int32) != parts["b"].cast(pl.Int32)
+            # Only days go before months where points stand between them.
+            if not asked.str.contains(r"^[\p{L}, ]*\d{1,2}\.\d{1,2}\.").all() and differ.any():
+                example = str(asked.filter(differ)[0])
     readable = DateFormat(first, compact=compact).parse(cells).is_not_null()
-    return Evidence(None if example else first, int(counts.filter(readable).sum()), clocks, example)
+    if _seasons(cells):
+        readable &= ~cells.str.contains(_FORMS["ym"])
+    dated = int(counts.filter(readable).sum())
+    return Evidence(None if example else first, dated, clocks, example, sure, bool(local.any()), mixed)
+
+
+def looks_like_dates(cells: pl.Series) -> bool:
+    """Whether most cells seem to be dates, readable or not."""
+    some = _plain(cells.head(SAMPLE))
+    if not some.str.contains(r"\d").any():
+        return False
+    named = some.str.extract(r"(?i)(?:^|[\d .,-])(\p{L}{3,12})", 1).str.to_lowercase().is_in(list(_MONTHS))
+    written = some.str.contains(r"^\D{0,12}(?:\d{4}[-/.]\d{1,3}\b|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})")
+    seen = (named.fill_null(False) & some.str.contains(r"\d")) | written
+    return 2 * int(seen.sum()) >= max(1, len(some)) and not _seasons(some)
+
+
+def all_compact(cells: pl.Series) -> bool:
+    """Whether every cell is a date such as 20240131, with its time or without."""
+    return bool(_dates(cells, "compact", day_first=True).is_between(-25_567, 84_006).fill_null(False).all())
 
 
 def part(days: pl.Series, name: Part) -> pl.Series:
-    """Weekday (Monday 0), month (1 to 12), day of the month or hour of days since 1970-01-01; null for null."""
+    """Weekday (Monday 0), month (1 to 12), day of the month or hour of days since 1970-01-01; null for
+    null."""
     when = (days * 86_400_000_000.0).round(0).cast(pl.Int64).cast(pl.Datetime("us"))
     if name == "weekday":
         return when.dt.weekday() - 1
@@ -124,6 +235,9 @@ def part(days: pl.Series, name: Part) -> pl.Series:
 
 def written(days: float, format_: DateFormat) -> str:
     """A date (with its time, where it has one) or a time of day, for people."""
+    if format_.clock and not 0 <= days < 1:
+        minutes = round(abs(days) * 1_440)
+        return f"{'-' if days < 0 else ''}{minutes // 60}:{minutes % 60:02d}"
     when = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=round(days * 86_400))
     if format_.clock:
         return when.strftime("%H:%M")
@@ -143,8 +257,36 @@ def days_of(series: pl.Series) -> pl.Series:
     return series.dt.cast_time_unit("us").cast(pl.Int64).cast(pl.Float64) / 86_400e6
 
 
+def _plain(cells: pl.Series) -> pl.Series:
+    """Digits as in ASCII, and dates as China, Japan and Korea write them in ISO's form."""
+    cells = normal(cells)
+    if not cells.str.contains("[年년]").any():
+        return cells
+    return cells.str.replace(_CJK, "$1-$2-$3").str.replace(r"^(\d{4}-\d{1,2})-$", "$1")
+
+
+def _seasons(cells: pl.Series) -> bool:
+    """Whether what looks like year and month is a year and the next: 2009-10."""
+    found = cells.str.extract_groups(_FORMS["ym"]).struct.unnest()
+    year, next_ = found["year"].cast(pl.Int32, strict=False), found["month"].cast(pl.Int32, strict=False)
+    return year.null_count() < len(year) and bool((((year + 1) % 100) == next_).drop_nulls().all())
+
+
+def _by_use(cells: pl.Series) -> list[str]:
+    """The forms, those first that most of the first cells have."""
+    some = cells.head(100)
+    return sorted(_DATED, key=lambda form: -int(some.str.contains(_FORMS[form]).sum()))
+
+
 def _dates(cells: pl.Series, form: str, *, day_first: bool) -> pl.Series:
     groups = cells.str.extract_groups(_FORMS[form]).struct.unnest()
+    absent = [pl.lit(None, pl.String).alias(name) for name in _GROUPS if name not in groups.columns]
+    groups = groups.with_columns(*absent)
+    if form == "month year":
+        groups = groups.with_columns(pl.coalesce("year", "short"))
+    if form == "quarter":
+        quarter = pl.coalesce("quarter", "first").cast(pl.Int32, strict=False)
+        groups = groups.with_columns(pl.coalesce("year", "last").alias("year"), month=quarter * 3 - 2)
     year = pl.col("year").cast(pl.Int32, strict=False)
     # POSIX: 69 to 99 are of the last century.
     year = (
@@ -154,40 +296,59 @@ def _dates(cells: pl.Series, form: str, *, day_first: bool) -> pl.Series:
     )
     if form == "local":
         day, month = (pl.col("a"), pl.col("b")) if day_first else (pl.col("b"), pl.col("a"))
-        day, month = day.cast(pl.Int32, strict=False), month.cast(pl.Int32, strict=False)
     else:
-        day = pl.col("day").cast(pl.Int32, strict=False) if form != "ym" else pl.lit(1, pl.Int32)
-        month = (
-            pl.col("name").str.to_lowercase().replace_strict(_MONTHS, default=None, return_dtype=pl.Int32)
-            if form in ("day month", "month day")
-            else pl.col("month").cast(pl.Int32, strict=False)
+        # A month, a quarter or a week is its first day.
+        day = pl.col("day") if "day" in _FORMS[form] and form != "week" else pl.lit("1")
+        month = pl.col("month")
+        if "name" in groups.columns and "<name>" in _FORMS[form]:
+            month = (
+                pl.col("name").str.to_lowercase().replace_strict(_MONTHS, default=None, return_dtype=pl.Int32)
+            )
+    if form == "week":
+        weekday = pl.col("weekday").fill_null("1")
+        date = (
+            pl.format("{}-{}-{}", "year", "week", weekday)
+            .str.to_date("%G-%V-%u", strict=False)
+            .cast(pl.Int32)
+            .cast(pl.Float64)
         )
-    written = pl.format(
-        "{}-{}-{}",
-        year.cast(pl.String).str.zfill(4),
-        month.cast(pl.String).str.zfill(2),
-        day.cast(pl.String).str.zfill(2),
-    )
-    date = written.str.to_date("%Y-%m-%d", strict=False).cast(pl.Int32).cast(pl.Float64)
-    zone = pl.col("zone").str.replace(":", "", literal=True)
-    offset = (
-        zone.str.slice(1, 2).cast(pl.Float64, strict=False) * 60
-        + zone.str.slice(3, 2).cast(pl.Float64, strict=False)
-    ) * pl.when(zone.str.starts_with("-")).then(-1.0).otherwise(1.0)
-    minutes = pl.when(zone.str.contains(r"^[+-]")).then(offset).otherwise(0.0).fill_null(0.0)
-    value = date + _time().fill_null(0.0) - minutes / 1440.0
-    bad_clock = (pl.col("hour").fill_null("") != "") & _time().is_null()
+    else:
+        date = (
+            pl.format(
+                "{}-{}-{}",
+                year.cast(pl.String).str.zfill(4),
+                month.cast(pl.String).str.zfill(2),
+                day.cast(pl.String).str.zfill(2),
+            )
+            .str.to_date("%Y-%m-%d", strict=False)
+            .cast(pl.Int32)
+            .cast(pl.Float64)
+        )
+    zone = pl.col("zone").str.to_lowercase()
+    offset = zone.str.extract_groups(r"(?P<sign>[+-])(?P<h>\d{2}):?(?P<m>\d{2})?$")
+    minutes = (
+        offset.struct.field("h").cast(pl.Float64, strict=False) * 60
+        + offset.struct.field("m").cast(pl.Float64, strict=False).fill_null(0.0)
+    ) * pl.when(offset.struct.field("sign") == "-").then(-1.0).otherwise(1.0)
+    named = zone.replace_strict(_ZONES, default=None, return_dtype=pl.Float64)
+    share = _time()
+    value = date + share.fill_null(0.0) - pl.coalesce(minutes, named, pl.lit(0.0)) / 1440.0
+    bad_clock = (pl.col("hour").fill_null("") != "") & share.is_null()
     return groups.select(pl.when(~bad_clock).then(value).alias("days"))["days"]
 
 
 def _clock(cells: pl.Series) -> pl.Series:
-    return cells.str.extract_groups(_FORMS["clock"]).struct.unnest().select(_time().alias("days"))["days"]
+    groups = cells.str.extract_groups(_FORMS["clock"]).struct.unnest()
+    days = pl.col("days").cast(pl.Float64, strict=False).fill_null(0.0)
+    return groups.select((_time(longer=True) + days).alias("days"))["days"]
 
 
-def _time() -> pl.Expr:
-    """The share of a day that hour, minute, second and half (am, pm) say; null for what is no time."""
+def _time(*, longer: bool = False) -> pl.Expr:
+    """The share of a day that hour, minute, second and half (am, pm) say; null for what is no time. longer:
+    26 hours are how long something took."""
     hour = pl.col("hour").cast(pl.Int32, strict=False)
     half = pl.col("half").str.to_lowercase().str.slice(0, 1)
+    fits = hour < pl.when(pl.lit(longer) & half.is_null()).then(1_000).otherwise(24)
     hour = (
         pl.when(half == "p")
         .then(pl.when(hour < 12).then(hour + 12).otherwise(hour))
@@ -200,4 +361,4 @@ def _time() -> pl.Expr:
         pl.col("second").str.replace(",", ".", literal=True).cast(pl.Float64, strict=False).fill_null(0.0)
     )
     share = (hour * 60 + minute) / 1440.0 + second / 86_400.0
-    return pl.when((hour < 24) & (minute < 60) & (second < 61)).then(share)
+    return pl.when(fits & (minute < 60) & (second < 61)).then(share)

@@ -7,6 +7,7 @@ column (or else the file) writes decimal commas. What cannot be told is asked fo
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,14 +19,89 @@ Mark = Literal[".", ","]
 MISSING = (
     *("", "na", "n/a", "#n/a", "#na", "<na>", "n.a.", "nan", "null", "none", "nil", "?", "-", "--", ".", "…"),
     *("missing", "unknown", "#value!", "#div/0!", "#ref!", "#num!", "#null!", "#name?"),
+    *(
+        "#n/a n/a",
+        "-nan",
+        "nan%",
+        "1.#qnan",
+        "-1.#qnan",
+        "1.#ind",
+        "-1.#ind",
+        "nat",
+        "<null>",
+        "(null)",
+        "[null]",
+    ),
+    *(
+        r"\n",
+        "??",
+        "???",
+        "---",
+        "–",
+        "—",
+        "..",
+        "...",
+        "_",
+        "''",
+        '""',
+        "n/k",
+        "n/d",
+        "n.d.",
+        "n. a.",
+        "k.a.",
+    ),
+    *("k. a.", "keine angabe", "s/d", "nd", "n.v.", "tbd", "undefined", "unspecified", "not available"),
+    *(
+        "not applicable",
+        "not reported",
+        "not known",
+        "not specified",
+        "not stated",
+        "no data",
+        "empty",
+        "blank",
+    ),
+    *("(blank)", "(empty)", "(missing)", "0000-00-00", "0000-00-00 00:00:00", "00/00/0000"),
 )
 """In a column of numbers or dates, what says that a value is missing; lower case."""
 
-SYMBOLS = "$€£¥₹₽₩₺₪₫฿₴₦₱₡₲₸₼₾￥"
-CODES = "USD EUR GBP JPY CHF CNY RMB INR AUD CAD NZD SEK NOK DKK PLN CZK HUF RUB TRY BRL MXN ZAR KRW SGD HKD"
-_CURRENCY = rf"(?:US\$|A\$|C\$|R\$|[{SYMBOLS}]|{'|'.join(CODES.split())}|Kč|zł|kr)"
-_SPACES = "\u00a0\u2007\u2009\u202f"
-"""Other spaces than the ordinary one that group digits."""
+SYMBOLS = "$€£¥₹₽₩₺₪₫฿₴₦₱₡₲₸₼₾￥円元원"
+CODES = (
+    "USD EUR GBP JPY CHF CNY RMB INR AUD CAD NZD SEK NOK DKK PLN CZK HUF RON RUB TRY BRL MXN ZAR KRW SGD HKD "
+    "TWD THB IDR MYR PHP VND ILS AED SAR NGN ARS CLP COP PEN UAH"
+)
+_CURRENCY = (
+    rf"(?:(?:US|AU|CA|NZ|HK|NT|MX|[ACRS])?\$|[{SYMBOLS}]|"
+    rf"(?i:{'|'.join(CODES.split())}|kč|zł|kr\.?|rs\.?|ft|lei|euros?|dollars?|s?fr\.))"
+)
+_SAME = {
+    **dict.fromkeys(("eur", "euro", "euros"), "€"),
+    **dict.fromkeys(("usd", "us$", "dollar", "dollars"), "$"),
+    **dict.fromkeys(("inr", "rs"), "₹"),
+    **dict.fromkeys(("jpy", "￥", "円"), "¥"),
+    **dict.fromkeys(("cny", "rmb"), "元"),
+    **dict.fromkeys(("cad", "ca$"), "c$"),
+    **dict.fromkeys(("aud", "au$"), "a$"),
+    **dict.fromkeys(("fr", "sfr"), "chf"),
+    "gbp": "£",
+    "brl": "r$",
+    "pln": "zł",
+    "czk": "kč",
+    "krw": "₩",
+    "원": "₩",
+    "huf": "ft",
+    "ron": "lei",
+}
+"""Words and signs for one currency, lower case and without a point behind them."""
+_ZEROS = "０٠۰०০੦૦୦௦౦೦൦๐໐༠၀០"
+"""The zero of each script; its other digits follow it."""
+_WRITTEN = (
+    {chr(ord(zero) + i): str(i) for zero in _ZEROS for i in range(10)}
+    | dict(zip("٫٬٪，．％＋－−–＄￥（）", ".'%,.%+---$¥()", strict=True))
+    | dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " ")
+    | dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad\u061c", "")
+)
+"""Digits, marks and spaces of other scripts as ASCII has them, and what is not seen as nothing."""
 _CELL = (
     rf"^(\()?\s*([-+]?)\s*({_CURRENCY})?\s*([-+]?)\s*"
     rf"(\d[\d.,'’ ]*\d|\d|\d[\d.,'’ ]*[.,]|[.,]\d+)([eE][-+]?\d+)?\s*({_CURRENCY}|%|‰)?\s*(-)?\s*(\))?$"
@@ -37,8 +113,17 @@ _GROUPED = {
     ".": r"^(?:\d{1,3}(?:[,'’ ]\d{2,3})*[,'’ ]\d{3}|\d+)?(?:\.\d*)?$",
     ",": r"^(?:\d{1,3}(?:[.'’ ]\d{3})+|\d+)?(?:,\d*)?$",
 }
+_SIMPLE = {
+    ".": r"^-?(?:\d+|\d{1,3}(?:[,'’ ]\d{3})+)(?:\.\d+)?$",
+    ",": r"^-?(?:\d+|\d{1,3}(?:[.'’ ]\d{3})+)(?:,\d+)?$",
+}
+"""Most of what people write: read without taking it apart, which is slow."""
 _OPEN_QUESTION = {",": r"^[1-9]\d{0,2},\d{3}$", ".": r"^[1-9]\d{0,2}\.\d{3}$"}
 """One mark with three digits behind it: thousands or thousandths."""
+MANY_OPEN = 30
+"""Of so many numbers of thousands one would end in a zero."""
+SAMPLE = 5_000
+"""Different cells from which a format is told, where they leave nothing open."""
 TRUE = frozenset({"true", "t", "yes", "y"})
 FALSE = frozenset({"false", "f", "no", "n"})
 _FLAGS = {**dict.fromkeys(TRUE, 1.0), **dict.fromkeys(FALSE, 0.0)}
@@ -73,6 +158,30 @@ class NumberFormat:
         return self._written(cells)
 
     def _written(self, cells: pl.Series) -> pl.Series:
+        text = normal(cells)
+        bare = text
+        if self.unit:
+            head, tail = text.str.strip_prefix(self.unit), text.str.strip_suffix(self.unit)
+            # '%' must be there; others may.
+            bare = pl.select(
+                pl.when(tail != text)
+                .then(tail)
+                .when(pl.lit(self.unit != "%"))
+                .then(head)
+                .otherwise(None)
+                .str.strip_chars()
+            ).to_series()
+        simple = bare.str.contains(_SIMPLE[self.decimal]).fill_null(False)
+        digits = bare.filter(simple).str.replace_all(r"[.'’ ]" if self.decimal == "," else r"[,'’ ]", "")
+        read = digits.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+        if simple.all():
+            return read
+        found = pl.Series("value", [None], dtype=pl.Float64).new_from_index(0, len(cells))
+        found = found.scatter(simple.arg_true(), read)
+        rest = (~simple & text.is_not_null()).arg_true()
+        return found.scatter(rest, self._taken_apart(text.gather(rest)))
+
+    def _taken_apart(self, cells: pl.Series) -> pl.Series:
         parts = _parts(cells, self.unit)
         body = pl.col(_BODY)
         unit = pl.coalesce(pl.col(_AFTER), pl.col(_BEFORE), pl.lit(""))
@@ -81,8 +190,8 @@ class NumberFormat:
         if self.unit == "%":
             fits &= unit == "%"
         else:
-            known = [""] if not self.unit else ["", self.unit]
-            fits &= unit.is_in(known)
+            known = [""] if not self.unit else ["", _one_unit(self.unit)]
+            fits &= _unit_key(unit).is_in(known)
         digits = body.str.replace_all(r"[.'’ ]" if self.decimal == "," else r"[,'’ ]", "")
         digits = digits.str.replace(",", ".", literal=True)
         digits = digits + pl.col(_POWER).fill_null("")
@@ -113,18 +222,29 @@ class NumberFormat:
 class Evidence:
     """What the cells of a column say of their format.
 
-    cells: those that look like numbers in some format, counted by what they show. decimal: the mark, None
-    where that is open; sure: whether the column's own cells decide it.
+    decimal: the mark, None where that is open. sure: whether the column's own cells decide it. unit: what
+    most numbers have beside them. example: a cell that can be read in two ways. seen: cells that look like
+    numbers.
     """
 
     decimal: Mark | None
     sure: bool
     unit: str
     example: str = ""
+    seen: int = 0
 
 
 def evidence(cells: pl.Series, counts: pl.Series, unit: str | None = None) -> Evidence:
     """Of distinct stripped cells and how often each stands in the column. unit: as the config names it."""
+    if len(cells) > SAMPLE:
+        step = -(-len(cells) // SAMPLE)
+        found = evidence(cells.gather_every(step), counts.gather_every(step), unit)
+        if found.sure or not found.seen:
+            return found
+    return _evidence(normal(cells), counts, unit)
+
+
+def _evidence(cells: pl.Series, counts: pl.Series, unit: str | None) -> Evidence:
     parts = _parts(cells, unit or "").with_columns(cells.alias("cell"), counts.alias("count"))
     parts = parts.filter(pl.col(_BODY).is_not_null())
     if not parts.height:
@@ -135,13 +255,16 @@ def evidence(cells: pl.Series, counts: pl.Series, unit: str | None = None) -> Ev
         .group_by("unit")
         .agg(pl.col("count").sum())
         .sort(["count", "unit"], descending=[True, False])
+        .group_by(_unit_key(pl.col("unit")).alias("key"), maintain_order=True)
+        .agg(pl.col("unit").first(), pl.col("count").sum())
+        .sort("count", descending=True, maintain_order=True)
     )
     total = int(parts["count"].sum())
     found = unit or (str(units["unit"][0]) if units.height else "")
     if found == "%" and unit is None and int(units["count"][0]) < total / 2:
         found = ""  # a few cells in percent among plain numbers mean something else than those
     decimal, sure, example = _decimal(parts, money=found not in ("", "%") and unit is None)
-    return Evidence(decimal, sure, found, example)
+    return Evidence(decimal, sure, found, example, total)
 
 
 def _decimal(parts: pl.DataFrame, *, money: bool) -> tuple[Mark | None, bool, str]:
@@ -152,7 +275,10 @@ def _decimal(parts: pl.DataFrame, *, money: bool) -> tuple[Mark | None, bool, st
             (bare.str.contains(_GROUPED["."]) & ~bare.str.contains(_GROUPED[","]))
             | (power & bare.str.contains(r"\."))
         ),
-        comma=bare.str.contains(_GROUPED[","]) & ~bare.str.contains(_GROUPED["."]),
+        comma=(
+            (bare.str.contains(_GROUPED[","]) & ~bare.str.contains(_GROUPED["."]))
+            | (power & bare.str.contains(","))
+        ),
         open_comma=bare.str.contains(_OPEN_QUESTION[","]),
         open_point=bare.str.contains(_OPEN_QUESTION["."]),
         # What both formats take, such as 0,844, without being an open question, is a fraction.
@@ -186,9 +312,13 @@ def _decimal(parts: pl.DataFrame, *, money: bool) -> tuple[Mark | None, bool, st
             return None, False, example
         thousands: Mark = "." if asked == "," else ","
         # Money has no thousandths; and nothing that prints fractions leaves 950 whole but writes 12.500.
-        if money or (number(pl.col("whole")) and number(pl.col("zeros")) and not number(pl.col("large"))):
+        whole, large = number(pl.col("whole")), number(pl.col("large"))
+        if money or (whole and number(pl.col("zeros")) and not large):
             return thousands, True, example
-        return None if asked == "," else ".", False, example
+        if asked == ",":
+            return None, False, example
+        # Whole numbers beside 1.234: either these are thousands, or thousandths that lost their zeros.
+        return None if whole and not large and count < MANY_OPEN else ".", False, example
     return ".", False, ""
 
 
@@ -205,9 +335,16 @@ def numeric_marks(marks: Collection[str]) -> tuple[float, ...]:
     return tuple(found)
 
 
-def is_open(example: str) -> bool:
-    """Whether such a cell could be read in two ways."""
-    return bool(example)
+def plain_evidence(cells: pl.Series, counts: pl.Series) -> Evidence:
+    """The same of cells that are all numbers as programs write them: whether they may be thousands all the
+    same, as 1.234 and 950 may."""
+    return _evidence(cells, counts, None)
+
+
+def may_be_thousands(cells: pl.Series) -> bool:
+    """Whether all cells that are not whole have a point and three digits behind it."""
+    open_ = cells.str.contains(r"^\s*[-+]?[1-9]\d{0,2}\.\d{3}\s*$")
+    return bool(open_.any()) and bool((open_ | cells.str.contains(r"^\s*[-+]?\d{1,3}\s*$")).all())
 
 
 def _plain(cells: pl.Series) -> pl.Series:
@@ -215,10 +352,37 @@ def _plain(cells: pl.Series) -> pl.Series:
     return cells.cast(pl.Float64, strict=False)
 
 
+def normal(cells: pl.Series) -> pl.Series:
+    """Stripped texts with the digits, marks and spaces of all scripts as in ASCII; without invisible
+    characters, and without quotation marks around them or an apostrophe before them, as Excel has them."""
+    odd = cells.str.contains(r"[^\x20-\x7e]|^[=\"']").fill_null(False)
+    if not odd.any():
+        return cells
+    text = (
+        cells.filter(odd)
+        .str.replace_many(list(_WRITTEN), list(_WRITTEN.values()))
+        .str.replace(r"^=?\"(.*)\"$", "$1")
+        .str.replace(r"^'(.*?)'?$", "$1")
+        .str.strip_chars()
+    )
+    return cells.scatter(odd.arg_true(), text)
+
+
+def _one_unit(unit: str) -> str:
+    key = unit.lower().removesuffix(".")
+    return _SAME.get(key, key)
+
+
+def _unit_key(unit: pl.Expr) -> pl.Expr:
+    key = unit.str.to_lowercase().str.strip_suffix(".")
+    return key.replace(_SAME)
+
+
 def _parts(cells: pl.Series, unit: str) -> pl.DataFrame:
     """The parts of each cell that looks like a number, in columns '1' to '9'; nulls elsewhere."""
-    text = pl.col("text").str.replace_all(f"[{_SPACES}]", " ").str.replace_all("[−–]", "-")
-    if unit and unit != "%":
+    # '12,-' and '12.--' are whole amounts of money, not negative ones.
+    text = pl.col("text").str.replace(r"(\d)[.,]-{1,2}([^\d]*)$", "$1$2")
+    if unit and unit != "%" and not re.fullmatch(_CURRENCY, unit):
         text = text.str.strip_suffix(unit).str.strip_prefix(unit).str.strip_chars()
     frame = pl.DataFrame({"text": cells.cast(pl.String)})
     return (
