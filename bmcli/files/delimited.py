@@ -10,7 +10,6 @@ import csv
 import io
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,7 +110,7 @@ def _read(file: _File) -> Rows:
     if len(quoted) != len(lines) and quoting is None:
         first = np.searchsorted(lines.starts, quoted.starts)
         end = np.searchsorted(lines.starts, quoted.ends, side="right")
-        merged = records.swallowed(file.data, lines, first, end, quoted.width(), delimiter)
+        merged = records.swallowed(file.data, lines, first, end, quoted.widths, delimiter)
         if merged is not None:
             if as_text:
                 return _unquoted(file, lines)
@@ -386,8 +385,8 @@ def _row_by_row(file: _File, lines: Records, *, as_text: bool) -> Rows:
     if several and file.options.quoting is None:
         if as_text:
             return _unquoted(file, lines)
-        width = Counter(len(row) for _, row in found).most_common(1)[0][0]
-        merged = records.swallowed(file.data, lines, first, end, width, file.dialect.delimiter)
+        widths = np.array([len(row) for _, row in found])
+        merged = records.swallowed(file.data, lines, first, end, widths, file.dialect.delimiter)
         if merged is not None:
             raise _swallows(file, merged)
     names = [str(i) for i in range(len(found[0][1]))]

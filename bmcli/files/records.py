@@ -158,35 +158,37 @@ class Swallowed:
 
 
 def swallowed(
-    data: bytes, lines: Records, first: np.ndarray, end: np.ndarray, width: int, delimiter: str
+    data: bytes, lines: Records, first: np.ndarray, end: np.ndarray, widths: np.ndarray, delimiter: str
 ) -> Swallowed | None:
     """The first record in which a quotation mark swallows rows; None where all may be cells with line breaks.
 
-    lines: the records by lines; first, end: which of them each record consists of, int64 [N]; width: the cells
-    of most records. Suspicious is
-    a record each of whose lines has as many cells as a row. It is several rows where the cells at the line
-    breaks are what the first and the last column hold elsewhere; and where these hold anything, unless
-    other records show that the file does have cells with line breaks.
+    lines: the records by lines; first, end: which of them each record consists of; widths: its cells; int64 [N].
+    Suspicious is a record each of whose lines has as many cells as a row. It is several rows where it has
+    itself other cells than a row; where most cells at the line breaks are what the first and the last column
+    hold elsewhere; and where these hold anything, unless other records show that the file does have cells
+    with line breaks.
     """
+    values, counts = np.unique(widths, return_counts=True)
+    width = int(values[counts.argmax()]) if len(values) else 0
     if width < 2:
         return None
     several = np.flatnonzero(end - first > 1)
     suspicious = []
     for i in several.tolist():
-        widths = lines.widths[first[i] : end[i]]
-        if (widths[1:-1] == width).all() and min(widths[0], widths[-1]) >= width:
+        pieces = lines.widths[first[i] : end[i]]
+        if (pieces[1:-1] == width).all() and min(pieces[0], pieces[-1]) >= width:
             suspicious.append(i)
     if not suspicious:
         return None
     edges = _edges(data, lines.where(first[end - first == 1]), delimiter)
     proven = len(suspicious) < len(several)
     for i in suspicious:
-        pieces = [_text(data, lines, k).split(delimiter) for k in range(int(first[i]), int(end[i]))]
-        tests = [(edges[0], piece[0]) for piece in pieces[1:]] + [
-            (edges[1], piece[-1]) for piece in pieces[:-1]
+        cells = [_text(data, lines, k).split(delimiter) for k in range(int(first[i]), int(end[i]))]
+        tests = [(edges[0], piece[0]) for piece in cells[1:]] + [
+            (edges[1], piece[-1]) for piece in cells[:-1]
         ]
         known = [edge.fits(cell) for edge, cell in tests if edge.values or edge.numeric]
-        if all(known) if known else not proven:
+        if widths[i] != width or (sum(known) > len(known) / 2 if known else not proven):
             return Swallowed(i, (int(lines.lines[first[i]]), int(lines.lines[end[i] - 1])))
     return None
 
