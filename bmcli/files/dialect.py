@@ -108,7 +108,7 @@ def _rows(lines: Sequence[str], delimiter: str, quoting: bool = True) -> list[tu
     at = 0
     try:
         for row in reader:
-            if row and any(cell.strip() for cell in row) or len(row) > 1:
+            if (row and any(cell.strip() for cell in row)) or len(row) > 1:
                 found.append((at, row))
             at = reader.line_num
     except csv.Error:

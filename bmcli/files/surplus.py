@@ -41,7 +41,7 @@ def left_out(
     code = delimiter.encode()
     while count and _is_empty(data, found, count - 1, code):
         count -= 1
-    if count < len(found):
+    if count < len(found) - 1:  # a single one may be a row whose every cell is missing
         notes.append(f"{counted(len(found) - count, 'empty row')} at the end left out")
         found = found.where(np.arange(count))
     if width < 2 or not (found.widths != width).any():

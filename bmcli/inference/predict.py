@@ -313,8 +313,13 @@ def reading_of(
     config = yaml.parse(run.read_bytes(layout.CONFIG), layout.CONFIG, str(run.path)).plain()
     data = config.get("data") or {}
     columns: tuple[str, ...] = ()
+    decimals: dict[str, str] = {}
     if isinstance(preprocessing, TablePreprocessing):
+        from bmcli.files.numbers import NumberFormat
+
         columns = tuple(column.name for column in preprocessing.columns)
+        formats = {column.name: getattr(column, "format", None) for column in preprocessing.columns}
+        decimals = {name: form.decimal for name, form in formats.items() if isinstance(form, NumberFormat)}
     return Reading(
         preprocessing.kind,
         texts,
@@ -326,4 +331,5 @@ def reading_of(
         id=data.get("id"),
         columns=columns,
         keep=keep,
+        decimals=decimals,
     )

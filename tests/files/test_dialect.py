@@ -9,7 +9,7 @@ from bmcli.files.dialect import Options, dialect_of, lines_of
 N = 12
 
 
-def dialect(rows: list[list[str]], head: list[str] | None = None, *names: str, delimiter: str = ","):  # noqa: ANN201
+def dialect(rows: list[list[str]], head: list[str] | None = None, *names: str, delimiter: str = ","):
     every = [*([head] if head else []), *rows]
     text = "".join(delimiter.join(row) + "\n" for row in every)
     return dialect_of(lines_of(text), Options(names=frozenset(names)), ",")
