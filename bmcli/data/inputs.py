@@ -11,8 +11,8 @@ import glob
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -56,8 +56,8 @@ class Reading:
 
     texts: the inputs are the texts themselves; lines: one text per line of a file.
     text_column, delimiter, header, quoting, id: of tables, as in DataConfig. columns: what a table model
-    needs.
-    keep: whether the rows of table files are handed on beside the examples.
+    needs. keep: whether the rows of table files are handed on beside the examples. decimals: the decimal mark
+    that the run reads its columns of numbers by.
     """
 
     kind: Kind
@@ -70,6 +70,7 @@ class Reading:
     id: str | int | None = None
     columns: tuple[str, ...] = ()
     keep: bool = False
+    decimals: Mapping[str, str] = field(default_factory=dict)
 
 
 def kinds_of(inputs: Sequence[str], *, texts: bool = False, lines: bool = False) -> tuple[Kind, ...]:
@@ -109,7 +110,7 @@ def read(
     if reading.kind == "image":
         return _images(inputs, stdin)
     if reading.kind == "table":
-        return _tables(inputs, reading, stdin)
+        return _tables(inputs, reading, stdin, note)
     return _texts(inputs, reading, stdin, note)
 
 
@@ -328,7 +329,9 @@ def _text_columns(frame: Frame, reading: Reading) -> tuple[str, ...]:
     return (max(lengths, key=lambda name: lengths[name]),)
 
 
-def _tables(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterator[Inputs]:
+def _tables(
+    inputs: Sequence[str], reading: Reading, stdin: IO[bytes], note: Callable[[str], object] | None
+) -> Iterator[Inputs]:
     import numpy as np
     import polars as pl
 
@@ -352,6 +355,9 @@ def _tables(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterat
                 problems.append(Problem(f"column '{nested[0]}' holds nested values", Place(path)))
                 continue
             # What a text means, the run's preprocessing knows; a number that is one already stays.
+            data, said = _by_own_decimals(data, reading.decimals)
+            for line in (*frame.notes, *said) if note is not None else ():
+                note(f"{path}: {line}")
             table = Table(
                 {
                     column: data[column].cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
@@ -367,6 +373,36 @@ def _tables(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterat
                 yield Inputs(table.take(rows), tuple(every[i] for i in rows), tuple(problems), beside)
                 problems.clear()
     yield Inputs(Table({}), (), tuple(problems))
+
+
+def _by_own_decimals(data: pl.DataFrame, decimals: Mapping[str, str]) -> tuple[pl.DataFrame, list[str]]:
+    """The columns of numbers that beyond doubt have another decimal mark than the run's as numbers, and a note."""
+    import polars as pl
+
+    from bmcli.files.columns import facts_of, parse_cells
+    from bmcli.files.numbers import NumberFormat
+
+    written = [name for name in data.columns if name in decimals and data[name].dtype == pl.String]
+    found = {}
+    sure = False
+    for name, about in facts_of(data.select(written)).items():
+        own = about.format
+        if not isinstance(own, NumberFormat) or about.question is not None or about.unfit:
+            continue
+        # A mark that no cell has says nothing: whole numbers are the same in both.
+        marked = data[name].str.contains(own.decimal, literal=True).any()
+        if own.decimal != decimals[name] and marked and not own.unit:
+            found[name] = parse_cells(data[name], own)[0]
+            # Three digits behind the only mark may be thousands, unless another cell or column shows its sense.
+            sure |= bool(data[name].str.contains(rf"[{own.decimal}](\d{{1,2}}|\d{{4,}})\s*$").any())
+    if not sure:
+        return data, []
+    mark = {",": "a decimal comma", ".": "a decimal point"}
+    listed = ", ".join(f"'{name}'" for name in list(found)[:5])
+    note = (
+        f"numbers with {mark[',' if decimals[next(iter(found))] == '.' else '.']}, unlike the run's: {listed}"
+    )
+    return data.with_columns(pl.Series(name, values) for name, values in found.items()), [note]
 
 
 def _frame(

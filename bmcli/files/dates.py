@@ -107,6 +107,9 @@ _PERHAPS = (
 """What every form has, so that columns of words cost little."""
 
 
+_SAMPLE = 500
+
+
 @dataclass(frozen=True)
 class DateFormat:
     """How the cells of a column of dates are read.

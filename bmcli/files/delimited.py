@@ -1,19 +1,17 @@
 """CSV and TSV: from bytes to rows of texts, with malformed rows named and none merged or lost.
 
-The structure of the file (where records begin, how many cells each has) is read off the positions of line
-ends, delimiters and quotation marks, all at once; polars then reads the records that fit. Where quotation marks
-stand in odd places, Python's csv module reads the file, slower, row by row.
+`records.py` finds where the records are, polars reads those that fit. Where quotation marks stand in odd places,
+Python's csv module reads the file, slower, row by row.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
+import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import or_
 from pathlib import Path
 from typing import Literal
 
@@ -21,15 +19,15 @@ import numpy as np
 import polars as pl
 
 from bmcli.errors import DataError, Place, Problem
-from bmcli.files.dialect import Dialect, Options, dialect_of, lines_of
-from bmcli.files.encoding import detect, said
+from bmcli.files import encoding, foreign, records, repair, surplus
+from bmcli.files.dialect import Dialect, Options, dialect_of, lines_of, uncommented
+from bmcli.files.records import LINE_END, Records
 
-HEAD = 2**18
-"""Bytes from which encoding and dialect are told."""
-CHUNK_ROWS = 50_000
-CELL_LIMIT = 64 * 2**20
-"""Characters in one CSV cell: more means a quote that is never closed."""
-_QUOTE, _LINE_END, _RETURN = b'"'[0], b"\n"[0], b"\r"[0]
+HEAD_LINES = 50
+"""Lines from which the dialect is told at least, however long they are,"""
+MOST_HEAD = 2**25
+"""up to so many bytes."""
+_QUOTES_HINT = 'a quotation mark inside a quoted cell is written twice: "5"" disk"; data.quoting: false takes all of them as text'
 
 
 @dataclass(frozen=True)
@@ -42,373 +40,249 @@ class Rows:
     lines: np.ndarray
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
-    dialect: Dialect | None = None
+    dialect: Dialect
 
 
 @dataclass(frozen=True)
-class _Structure:
-    """Of each record: where it starts and ends (its line end left out), the line, the number of cells."""
+class _File:
+    """A file's content with what is known of it: `text` are its bytes, `body` where the table begins."""
 
-    starts: np.ndarray
-    ends: np.ndarray
-    lines: np.ndarray
-    widths: np.ndarray
+    path: Path
+    data: bytes
+    text: np.ndarray
+    body: int
+    dialect: Dialect
+    options: Options
 
-    def where(self, keep: np.ndarray) -> _Structure:
-        return _Structure(self.starts[keep], self.ends[keep], self.lines[keep], self.widths[keep])
+    def place(self, line: int) -> Place:
+        return Place(str(self.path), line)
 
 
 def read(path: Path, options: Options) -> Rows:
     """The rows of a file. DataError where it is not a table at all, or quotation marks swallow rows."""
-    data, notes = decoded(path)
-    head = data[:HEAD].decode("utf-8", "replace")
-    lines = lines_of(head)
-    if len(data) > HEAD and len(lines) > 1:
-        lines = lines[:-1]
+    raw = path.read_bytes()
+    foreign.refuse_bytes(path, raw[: encoding.HEAD])
+    data, notes = encoding.decoded(path, raw)
+    foreign.refuse_text(path, data[: encoding.HEAD].decode("utf-8", "replace"))
+    quoting = options.quoting is not False
+    data = repair.line_ends(data, quoting=quoting)
+    if quoting:
+        data, said = repair.quotes(data, _head(data))
+        notes += said
+    lines = lines_of(_head(data))
     dialect = dialect_of(lines, options, "\t" if path.suffix.lower() == ".tsv" else ",")
     notes += dialect.notes
-    body = sum(len(line.encode()) for line in lines[: dialect.skipped]) if dialect.skipped else 0
-    text = np.frombuffer(data, np.uint8)
-    found = _read(path, data, text, body, dialect, options)
-    return replace(found, notes=(*notes, *found.notes), dialect=dialect)
+    body = _after_lines(data, dialect.skipped)
+    file = _File(path, data, np.frombuffer(data, np.uint8), body, dialect, options)
+    found = _read(file)
+    return replace(found, notes=(*notes, *found.notes))
 
 
-def decoded(path: Path) -> tuple[bytes, list[str]]:
-    """A file's content as UTF-8 without a mark, its lines ended by line feeds, and what was found out.
-
-    Bytes that are not UTF-8 are left where most of the file is: their rows are named later. DataError where it
-    is not text.
-    """
-    data = path.read_bytes()
-    codec = detect(data[:HEAD], whole=len(data) <= HEAD)
-    if codec == "utf-8" and len(data) > HEAD and not _is_utf8(data):
-        codec = detect(data, whole=True)
-    if codec is None:
-        if (
-            b"\0" in data[:HEAD]
-            or not data[:HEAD].decode("utf-8", "ignore").isprintable()
-            and _binary(data[:HEAD])
-        ):
-            raise DataError(f"{path} is not a text file", place=Place(str(path)))
-        codec = "utf-8"
-    notes = []
-    if codec in ("utf-8", "utf-8-sig", "ascii"):
-        data = data.removeprefix(b"\xef\xbb\xbf")
-    else:
-        try:
-            data = data.decode(codec).removeprefix("\ufeff").encode()
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{path} is {said(codec)} at its beginning, but not throughout",
-                place=Place(str(path)),
-                hint="save it as UTF-8",
-            ) from error
-        notes.append(f"encoding: {said(codec)} (detected)")
-    if b"\r" in data and b"\n" not in data:
-        data = data.replace(b"\r", b"\n")
-    return data, notes
+def _head(data: bytes) -> str:
+    """The first lines of a file, none of them cut."""
+    size = encoding.HEAD
+    while size < min(len(data), MOST_HEAD) and data.count(b"\n", 0, size) < HEAD_LINES:
+        size *= 2
+    if size < len(data):
+        size = data.rfind(b"\n", 0, size) + 1 or size
+    return data[:size].decode("utf-8", "replace")
 
 
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def _after_lines(data: bytes, count: int) -> int:
+    at = 0
+    for _ in range(count):
+        at = data.index(b"\n", at) + 1
+    return at
 
 
-def _binary(head: bytes) -> bool:
-    controls = sum(head.count(bytes([code])) for code in range(32) if code not in b"\t\n\v\f\r\b\x1b")
-    return controls > 0.1 * len(head)
+def _read(file: _File) -> Rows:
+    delimiter, quoting = file.dialect.delimiter, file.options.quoting
+    lines = records.by_lines(file.text, file.body, delimiter)
+    if not len(lines):
+        raise DataError(f"{file.path} is empty", place=Place(str(file.path)))
+    if quoting is False or file.data.find(b'"', file.body) < 0:
+        return _by_polars(file, lines, quote=None)
+    quoted = records.by_quotes(file.text, file.body, delimiter)
+    # In TSV quotation marks are text more often than not; in CSV one that is never closed is a fault.
+    as_text = quoting is None and delimiter == "\t" and lines.even()
+    if quoted is None:
+        return _row_by_row(file, lines, as_text=as_text)
+    if len(quoted) != len(lines) and quoting is None:
+        first = np.searchsorted(lines.starts, quoted.starts)
+        end = np.searchsorted(lines.starts, quoted.ends, side="right")
+        merged = records.swallowed(file.data, lines, first, end, quoted.widths, delimiter)
+        if merged is not None:
+            if as_text:
+                return _unquoted(file, lines)
+            raise _swallows(file, merged)
+    return _by_polars(file, quoted, quote='"')
 
 
-def _read(path: Path, data: bytes, text: np.ndarray, body: int, dialect: Dialect, options: Options) -> Rows:
-    has_quotes = data.find(b'"', body) >= 0
-    by_lines = _structure(text, body, dialect.delimiter, quoted=False)
-    assert by_lines is not None
-    if has_quotes and options.quoting is not False:
-        quoted = _structure(text, body, dialect.delimiter, quoted=True)
-        if quoted is None:
-            return _with_odd_quotes(path, data, text, body, dialect, options, by_lines)
-        if len(quoted.starts) != len(by_lines.starts) and options.quoting is None:
-            swallowed = _swallowed(data, quoted, by_lines, dialect)
-            if swallowed is not None:
-                # In TSV quotation marks are text more often than not; in CSV one that is never closed is a fault.
-                if dialect.delimiter == "\t" and _even(by_lines):
-                    return _unquoted(path, data, text, dialect, options, by_lines)
-                raise _swallows(path, *swallowed)
-        return _by_polars(path, data, text, dialect, options, quoted, quote='"')
-    return _by_polars(path, data, text, dialect, options, by_lines, quote=None)
-
-
-def _unquoted(
-    path: Path, data: bytes, text: np.ndarray, dialect: Dialect, options: Options, structure: _Structure
-) -> Rows:
-    found = _by_polars(path, data, text, dialect, options, structure, quote=None)
+def _unquoted(file: _File, lines: Records) -> Rows:
+    found = _by_polars(file, lines, quote=None)
     note = "quotation marks do not enclose cells here and count as text (data.quoting: true if they do)"
-    return Rows(found.data, found.rows, found.lines, found.problems, (*found.notes, note))
+    return replace(found, notes=(*found.notes, note))
 
 
-def _structure(text: np.ndarray, body: int, delimiter: str, *, quoted: bool) -> _Structure | None:
-    """The records from position `body` on; None where a quotation mark stands in an odd place."""
-    part = text[body:]
-    line_ends = np.flatnonzero(part == _LINE_END)
-    cuts = np.flatnonzero(part == ord(delimiter)) if ord(delimiter) < 128 else None
-    if cuts is None:  # a delimiter of several bytes: where its first one is, if the others follow
-        code = np.frombuffer(delimiter.encode(), np.uint8)
-        windows = np.lib.stride_tricks.sliding_window_view(part, len(code))
-        cuts = np.flatnonzero((windows == code).all(axis=1))
-    lines_before = None
-    if quoted:
-        marks = np.flatnonzero(part == _QUOTE)
-        if len(marks) % 2 or not _regular(part, marks, delimiter):
-            return None
-        lines_before = line_ends
-        line_ends = line_ends[np.searchsorted(marks, line_ends) % 2 == 0]
-        cuts = cuts[np.searchsorted(marks, cuts) % 2 == 0]
-    starts = np.concatenate([[0], line_ends + 1])
-    ends = np.concatenate([line_ends, [len(part)]])
-    if starts[-1] == len(part):
-        starts, ends = starts[:-1], ends[:-1]
-    before = np.searchsorted(cuts, starts)
-    widths = np.searchsorted(cuts, ends) - before + 1
-    numbers = np.arange(len(starts)) if lines_before is None else np.searchsorted(lines_before, starts)
-    first_line = 1 + int((text[:body] == _LINE_END).sum())
-    structure = _Structure(starts + body, ends + body, numbers + first_line, widths)
-    short = np.flatnonzero((structure.ends - structure.starts <= 1) | (widths == 1))
-    blank = [
-        i
-        for i in short.tolist()
-        if not text[structure.starts[i] : structure.ends[i]].tobytes().strip(b" \t\r\f\v")
-    ]
-    if not blank:
-        return structure
-    keep = np.ones(len(starts), bool)
-    keep[blank] = False
-    return structure.where(keep)
-
-
-def _regular(part: np.ndarray, marks: np.ndarray, delimiter: str) -> bool:
-    """Whether every quotation mark opens or closes a cell, or is one of two within one."""
-    opening, closing = marks[::2], marks[1::2]
-    code = ord(delimiter[-1]) if ord(delimiter[-1]) < 128 else delimiter.encode()[-1]
-    before = part[np.maximum(opening - 1, 0)]
-    fine = (opening == 0) | (before == code) | (before == _LINE_END) | (before == _QUOTE)
-    after = part[np.minimum(closing + 1, len(part) - 1)]
-    first = ord(delimiter[0]) if ord(delimiter[0]) < 128 else delimiter.encode()[0]
-    ended = (
-        (closing == len(part) - 1)
-        | (after == first)
-        | (after == _LINE_END)
-        | (after == _RETURN)
-        | (after == _QUOTE)
-    )
-    # A mark right behind an opening one at the beginning of a cell, as in """x""", is even again.
-    return bool(fine.all() and ended.all())
-
-
-def _even(structure: _Structure) -> bool:
-    return len(structure.widths) > 0 and bool((structure.widths == structure.widths[0]).all())
-
-
-def _swallowed(
-    data: bytes, quoted: _Structure, by_lines: _Structure, dialect: Dialect
-) -> tuple[int, int, int] | None:
-    """(row, line, last line) of a record that is rather several: each of its lines has all cells, and their
-    first and last ones are what other rows have there."""
-    if not len(quoted.widths):
-        return None
-    width = Counter(quoted.widths.tolist()).most_common(1)[0][0]
-    if width < 2:
-        return None
-    at = {int(start): i for i, start in enumerate(by_lines.starts.tolist())}
-    last_starts = np.searchsorted(by_lines.starts, quoted.ends, side="right")
-    known: list[_Edge] | None = None
-    for i in range(len(quoted.starts)):
-        first, last = at.get(int(quoted.starts[i]), -1), int(last_starts[i])
-        if first < 0 or last - first < 2 or not (by_lines.widths[first:last] == width).all():
-            continue
-        if known is None:
-            known = _edges(data, quoted, by_lines, dialect)
-        record = data[quoted.starts[i] : quoted.ends[i]].decode("utf-8", "replace")
-        cells = next(csv.reader(io.StringIO(record, newline=""), delimiter=dialect.delimiter), [])
-        spans = [column for column, cell in enumerate(cells) if "\n" in cell]
-        pieces = [
-            data[by_lines.starts[k] : by_lines.ends[k]].decode("utf-8", "replace").split(dialect.delimiter)
-            for k in range(first, last)
-        ]
-        # What the marks enclose may be anything; the cells at the line breaks in between may not.
-        tests = [
-            all(edge.fits(piece[column]) for piece in pieces)
-            for column, edge in zip((0, -1), known, strict=True)
-            if edge.values and column % width not in spans
-        ]
-        if tests and all(tests):
-            row = i + (not dialect.header)
-            return row, int(by_lines.lines[first]), int(by_lines.lines[last - 1])
-    return None
-
-
-@dataclass(frozen=True)
-class _Edge:
-    """What stands in the first or last column: its values where they repeat, or numbers."""
-
-    values: frozenset[str]
-    numeric: bool
-
-    def fits(self, cell: str) -> bool:
-        cell = _bare(cell)
-        return cell in self.values or (self.numeric and _is_number(cell))
-
-
-def _edges(data: bytes, quoted: _Structure, by_lines: _Structure, dialect: Dialect) -> list[_Edge]:
-    """Of the first and the last column, by the records of one line."""
-    after = np.searchsorted(by_lines.starts, quoted.ends, side="right")
-    single = np.flatnonzero(after - np.searchsorted(by_lines.starts, quoted.starts) == 1)
-    records = [
-        data[quoted.starts[i] : quoted.ends[i]].decode("utf-8", "replace").split(dialect.delimiter)
-        for i in single[dialect.header :][:5_000].tolist()
-    ]
-    found = []
-    for column in (0, -1):
-        values = Counter(_bare(record[column]) for record in records)
-        numeric = bool(values) and all(map(_is_number, values))
-        known = numeric or len(values) <= 0.5 * values.total()
-        found.append(_Edge(frozenset(values) if known else frozenset(), numeric))
-    return found
-
-
-def _bare(cell: str) -> str:
-    return cell.strip().strip('"').strip()
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _swallows(path: Path, row: int, line: int, last: int) -> DataError:
+def _swallows(file: _File, merged: records.Swallowed) -> DataError:
+    line, last = merged.lines
     return DataError(
-        f"{path}: row {row}: a quotation mark opened in line {line} is closed only in line {last}: rows would be merged",
-        place=Place(str(path), line),
-        hint='data.quoting: false takes quotation marks as text; inside a quoted cell one is written twice: "5"" disk"',
+        f"{file.path}: {_row(merged.row, file.dialect)}: a quotation mark opened in line {line} is closed only in "
+        f"line {last}: rows would be merged",
+        place=file.place(line),
+        hint=f"{_QUOTES_HINT}, true takes the cell as it is",
     )
+
+
+def _row(record: int, dialect: Dialect) -> str:
+    """The row at that position among the records, from 0, for people."""
+    row = record + (not dialect.header)
+    return f"row {row}" if row else "the header"
 
 
 # === the records that fit, by polars ===
 
 
-def _by_polars(
-    path: Path,
-    data: bytes,
-    text: np.ndarray,
-    dialect: Dialect,
-    options: Options,
-    structure: _Structure,
-    *,
-    quote: str | None,
-) -> Rows:
-    if not len(structure.starts):
-        raise DataError(f"{path} is empty", place=Place(str(path)))
-    names: list[str] | None = None
-    notes: list[str] = []
-    if dialect.header:
-        first = data[structure.starts[0] : structure.ends[0]]
-        line = int(structure.lines[0])
-        header = _first_record(first, dialect, quote, path, line)
-        structure = structure.where(np.arange(len(structure.starts)) > 0)
-        header, drop, why = _columns(header, structure, data, dialect, text)
-        notes += why
-        names = _header(header, path, line)
-    else:
-        width = Counter(structure.widths.tolist()).most_common(1)[0][0]
-        names, drop = [str(i) for i in range(width)], False
+def _by_polars(file: _File, found: Records, *, quote: str | None) -> Rows:
+    """quote: None where quotation marks are text."""
+    names, found, notes = _names(file, found, quote)
+    found, said = surplus.left_out(file.data, file.text, found, len(names), file.dialect.delimiter)
+    notes += said
     width = len(names)
-    good = structure.widths == width
-    rows = np.arange(1, len(structure.starts) + 1)
-    problems = [
-        Problem(
-            f"row {rows[i]}: {_cells(int(structure.widths[i]))} instead of {width}",
-            Place(str(path), int(structure.lines[i])),
-        )
-        for i in np.flatnonzero(~good)
+    rows = np.arange(1, len(found) + 1)
+    problems = {
+        int(i): f"{_cells(int(found.widths[i]))} instead of {width}"
+        for i in np.flatnonzero(found.widths != width)
+    }
+    if b"\0" in file.data:
+        zeros = np.flatnonzero(file.text == 0)
+        for i in np.unique(np.searchsorted(found.starts, zeros, side="right") - 1).tolist():
+            if i >= 0:
+                problems.setdefault(i, "holds zero bytes: the file is damaged there, or not text")
+    good = np.ones(len(found), bool)
+    good[list(problems)] = False
+    kept = found.where(good)
+    data = _frame(file, kept, names, quote)
+    if data is None:  # bytes that are not UTF-8, most likely
+        data, odd = _by_csv(file, kept, names, quote)
+        at = np.flatnonzero(good)
+        problems |= {int(at[i]): what for i, what in odd.items()}
+        good[at[list(odd)]] = False
+        kept = found.where(good)
+    rows = rows[good]
+    listed = [
+        Problem(f"row {i + 1}: {what}", file.place(int(found.lines[i])))
+        for i, what in sorted(problems.items())
     ]
-    kept = structure.where(good)
-    frame = _frame(data, text, kept, names, dialect.delimiter, quote)
-    if frame is None:  # bytes that are not UTF-8, most likely
-        return _by_csv(path, data, structure, names, dialect, quote, notes, drop)
-    if drop:
-        frame = frame.drop(names[-1])
-    return Rows(frame, rows[good], kept.lines, tuple(problems), tuple(notes))
+    return _finished(file, data, rows, kept.lines, listed, notes)
+
+
+def _finished(
+    file: _File,
+    data: pl.DataFrame,
+    rows: np.ndarray,
+    lines: np.ndarray,
+    problems: list[Problem],
+    notes: list[str],
+) -> Rows:
+    """Without what is in a table but is no data: see `surplus`."""
+    gone, said, odd = surplus.rows(data, header=file.dialect.header)
+    notes += said
+    problems += [Problem(f"row {rows[i]}: {what}", file.place(int(lines[i]))) for i, what in odd.items()]
+    keep = np.ones(data.height, bool)
+    keep[[*gone, *odd]] = False
+    if not keep.all():
+        data, rows, lines = data.filter(pl.Series(keep)), rows[keep], lines[keep]
+    unnamed = surplus.columns(data, file.options.names) if file.dialect.header else []
+    if unnamed:
+        data = data.drop(unnamed)
+        what = (
+            "the empty last column is" if len(unnamed) == 1 else f"the {len(unnamed)} empty last columns are"
+        )
+        notes.append(f"every row ends with a delimiter: {what} left out")
+    return Rows(data, rows, lines, tuple(problems), tuple(notes), file.dialect)
 
 
 def _cells(count: int) -> str:
     return f"{count} cell{'s' if count != 1 else ''}"
 
 
-def _first_record(record: bytes, dialect: Dialect, quote: str | None, path: Path, line: int) -> list[str]:
-    try:
-        text = record.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: the header is not UTF-8", place=Place(str(path), line)) from error
-    if dialect.commented:
-        text = text.lstrip("#/ ")
-    how: Literal[0, 3] = 3 if quote is None else 0  # csv.QUOTE_NONE, csv.QUOTE_MINIMAL
-    return next(csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, quoting=how), [])
+def _names(file: _File, found: Records, quote: str | None) -> tuple[list[str], Records, list[str]]:
+    """The columns' names, the records below the header, and what was found out.
 
-
-def _columns(
-    header: list[str], structure: _Structure, data: bytes, dialect: Dialect, text: np.ndarray
-) -> tuple[list[str], bool, list[str]]:
-    """The header with a name for every column of the rows, whether the last column is to be dropped, notes.
-
-    Rows of one cell more than the header end with a delimiter, or begin with a row's name, as R writes them.
+    Rows of one cell more than the header begin with a row's name, as R writes them, or end with a delimiter.
     """
-    if not len(structure.widths):
-        return header, False, []
-    width, count = Counter(structure.widths.tolist()).most_common(1)[0]
-    trailing = header and not header[-1].strip()
-    if not (width == len(header) + 1 and count == len(structure.widths)) and not (
-        trailing and width == len(header)
-    ):
-        return header, False, []
-    last = structure.ends - 1
-    last = last - (text[last] == _RETURN)
-    ends_empty = bool((text[np.maximum(last, 0)] == dialect.delimiter.encode()[-1]).all())
-    if width == len(header):
-        return (
-            (header, True, ["every row ends with a delimiter: the empty last column is left out"])
-            if ends_empty
-            else (header, False, [])
+    if not file.dialect.header:
+        return [str(i) for i in range(found.width())], found, []
+    line = int(found.lines[0])
+    try:
+        text = file.data[found.starts[0] : found.ends[0]].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file.path}: the header is not UTF-8", place=file.place(line)) from error
+    if file.dialect.commented:
+        text = uncommented(text)
+    header = records.cells_of(text, file.dialect.delimiter, quoting=quote is not None)
+    found = surplus.below_header(file.data, found.where(np.arange(len(found)) > 0))
+    width, notes = found.width(), []
+    while len(header) > width > 0 and not header[-1].strip():
+        header.pop()  # the header alone ends with a delimiter
+    if width == len(header) + 1 and (found.widths == width).mean() > 0.9:
+        delimiter = file.dialect.delimiter.encode()
+        last = found.ends - 1
+        last = last - (file.text[last] == records.RETURN)
+        if (file.text[np.maximum(last, 0)] == delimiter[-1]).all():
+            header = [*header, ""]
+        elif _are_names(file, found.where(found.widths == width), quote):
+            header = ["", *header]
+            notes = ["the first column has no name: rows have one cell more than the header"]
+    return names_of(header, file.path, line), found, notes
+
+
+def _are_names(file: _File, found: Records, quote: str | None) -> bool:
+    """Whether the first cells may be names of rows: whole numbers or words, another in every row."""
+    first = [
+        (records.cells_of(text, file.dialect.delimiter, quoting=quote is not None) or [""])[0].strip()
+        for i in range(min(len(found), 1_000))
+        for text in [file.data[found.starts[i] : found.ends[i]].decode("utf-8", "replace")]
+    ]
+    fractions = sum(bool(re.fullmatch(r"[-+]?\d*[.,]\d+", cell)) for cell in first)
+    return len(set(first)) == len(first) and not fractions
+
+
+def names_of(record: list[str], path: Path, line: int) -> list[str]:
+    """Names for columns of a header's cells: none blank, none twice, nothing invisible around them."""
+    names = [_visible(name) or f"unnamed_{i}" for i, name in enumerate(record)]
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise DataError(
+            f"{path}: two columns are called {', '.join(map(repr, twice))}", place=Place(str(path), line)
         )
-    if ends_empty:
-        return [*header, ""], True, ["every row ends with a delimiter: the empty last column is left out"]
-    return ["", *header], False, ["the first column has no name: rows have one cell more than the header"]
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path}: the header is not UTF-8", place=Place(str(path), line)) from error
+    return names
 
 
-def _frame(
-    data: bytes, text: np.ndarray, kept: _Structure, names: list[str], delimiter: str, quote: str | None
-) -> pl.DataFrame | None:
-    if not len(kept.starts):
+def _visible(name: str) -> str:
+    name = name.strip()
+    while name and unicodedata.category(name[0]) in ("Cf", "Cc"):
+        name = name[1:].strip()
+    while name and unicodedata.category(name[-1]) in ("Cf", "Cc"):
+        name = name[:-1].strip()
+    return name
+
+
+def _frame(file: _File, kept: Records, names: list[str], quote: str | None) -> pl.DataFrame | None:
+    delimiter = file.dialect.delimiter
+    if not len(kept):
         return pl.DataFrame({name: pl.Series(name, [], dtype=pl.String) for name in names})
     if len(delimiter.encode()) > 1:
         return None
-    gaps = np.flatnonzero(kept.starts[1:] > kept.ends[:-1] + 1)
-    if len(gaps):  # rows that do not fit stand between: what polars sees leaves them out
-        edges = np.concatenate([[-1], gaps, [len(kept.starts) - 1]])
-        pieces = [
-            data[kept.starts[a + 1] : kept.ends[b]]
-            for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-        ]
-        source = b"\n".join(pieces)
-    else:
-        source = data[kept.starts[0] : kept.ends[-1]]
+    source = _between(file.data, file.text, kept)
     try:
         frame = pl.read_csv(
-            io.BytesIO(source),
+            source,
             has_header=False,
             new_columns=names,
             infer_schema=False,
@@ -418,11 +292,23 @@ def _frame(
         )
     except pl.exceptions.PolarsError:
         return None
-    if frame.width != len(names) and not source.strip():
-        return None
-    if frame.height != len(kept.starts) or frame.width != len(names):
+    if frame.height != len(kept) or frame.width != len(names):
         return None
     return blanks_to_null(frame)
+
+
+def _between(data: bytes, text: np.ndarray, kept: Records) -> bytes:
+    """The records, a line each; what stands between them is left out."""
+    follows = (kept.starts[1:] == kept.ends[:-1] + 1) & (text[kept.ends[:-1]] == LINE_END)
+    gaps = np.flatnonzero(~follows)
+    if not len(gaps):
+        whole = kept.starts[0] == 0 and kept.ends[-1] == len(data)
+        return data if whole else data[kept.starts[0] : kept.ends[-1]]
+    edges = np.concatenate([[-1], gaps, [len(kept) - 1]])
+    return b"\n".join(
+        data[kept.starts[a + 1] : kept.ends[b]]
+        for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+    )
 
 
 def blanks_to_null(frame: pl.DataFrame) -> pl.DataFrame:
@@ -431,8 +317,9 @@ def blanks_to_null(frame: pl.DataFrame) -> pl.DataFrame:
     if not names or not frame.height:
         return frame
     cells = pl.col(names)
-    begins = [cells.str.starts_with(sign) for sign in (" ", "\t", "\u00a0", "\n", "\r")]
-    suspect = frame.select(reduce(or_, begins, cells == "").any())
+    # Controls and the blank come before every other sign.
+    begins = (cells < "!") | cells.str.starts_with("\u00a0") | cells.str.starts_with("\u3000")
+    suspect = frame.select(begins.any())
     blank = [name for name in names if suspect[name][0]]
     if not blank:
         return frame
@@ -445,149 +332,104 @@ def blanks_to_null(frame: pl.DataFrame) -> pl.DataFrame:
 # === row by row ===
 
 
-def _with_odd_quotes(
-    path: Path,
-    data: bytes,
-    text: np.ndarray,
-    body: int,
-    dialect: Dialect,
-    options: Options,
-    by_lines: _Structure,
-) -> Rows:
-    """A file with quotation marks inside of cells that are not quoted, or behind blanks, or never closed."""
-    open_ = options.quoting is None and dialect.delimiter == "\t" and _even(by_lines)
-    failed: DataError | None = None
-    for loose in (False, True):
-        try:
-            records = list(
-                _records(
-                    path,
-                    data[body:],
-                    dialect.delimiter,
-                    int(by_lines.lines[0]) if len(by_lines.lines) else 1,
-                    loose,
-                )
-            )
-        except DataError as error:
-            failed = failed or error
-            continue
-        widths = Counter(len(record) for _, record in records)
-        merged = sum(any("\n" in cell for cell in record) for _, record in records)
-        if len(widths) == 1 and not (merged and open_):
-            return _of_records(path, records, dialect, [])
-    if open_:
-        return _unquoted(path, data, text, dialect, options, by_lines)
-    if failed is not None:
-        raise failed
-    return _of_records(path, records, dialect, [])
-
-
 def _by_csv(
-    path: Path,
-    data: bytes,
-    structure: _Structure,
-    names: list[str],
-    dialect: Dialect,
-    quote: str | None,
-    notes: list[str],
-    drop: bool,
-) -> Rows:
-    """Each record by itself: those that are not UTF-8 are named."""
-    how: Literal[0, 3] = 3 if quote is None else 0  # csv.QUOTE_NONE, csv.QUOTE_MINIMAL
-    records = []
-    limit = csv.field_size_limit(CELL_LIMIT)
-    try:
-        for start, end, line in zip(
-            structure.starts.tolist(), structure.ends.tolist(), structure.lines.tolist(), strict=True
-        ):
-            record = data[start:end].decode("utf-8", "surrogateescape")
-            reader = csv.reader(io.StringIO(record, newline=""), delimiter=dialect.delimiter, quoting=how)
-            records.append((line, next(reader, [])))
-    finally:
-        csv.field_size_limit(limit)
-    found = _rows(path, records, names)
-    data_frame = found.data.drop(names[-1]) if drop else found.data
-    return Rows(data_frame, found.rows, found.lines, found.problems, tuple(notes))
+    file: _File, kept: Records, names: list[str], quote: str | None
+) -> tuple[pl.DataFrame, dict[int, str]]:
+    """Each record by itself: those that are not UTF-8 are named, by position."""
+    texts = [
+        file.data[start:end].decode("utf-8", "surrogateescape")
+        for start, end in zip(kept.starts.tolist(), kept.ends.tolist(), strict=True)
+    ]
+    cut = [records.cells_of(text, file.dialect.delimiter, quoting=quote is not None) for text in texts]
+    good, odd = _fitting(cut, len(names))
+    return _of_rows([cut[i] for i in good], names), odd
 
 
-def _of_records(path: Path, records: list[tuple[int, list[str]]], dialect: Dialect, notes: list[str]) -> Rows:
-    if not records:
-        raise DataError(f"{path} is empty", place=Place(str(path)))
-    line, first = records[0]
-    names = _header(first, path, line) if dialect.header else [str(i) for i in range(len(first))]
-    found = _rows(path, records[1:] if dialect.header else records, names)
-    return Rows(found.data, found.rows, found.lines, found.problems, tuple(notes))
-
-
-def _rows(path: Path, records: list[tuple[int, list[str]]], names: list[str]) -> Rows:
-    kept: list[list[str]] = []
-    rows, lines = [], []
-    problems = []
-    for row, (line, record) in enumerate(records, start=1):
-        what = None
-        if len(record) != len(names):
-            what = f"{_cells(len(record))} instead of {len(names)}"
-        else:
-            try:
-                "".join(record).encode()
-            except UnicodeEncodeError:
-                what = "not UTF-8"
-        if what is not None:
-            problems.append(Problem(f"row {row}: {what}", Place(str(path), line)))
+def _fitting(cut: list[list[str]], width: int) -> tuple[list[int], dict[int, str]]:
+    """Positions of the rows of that many cells of UTF-8, and what is wrong with the others."""
+    good, odd = [], {}
+    for i, row in enumerate(cut):
+        if len(row) != width:
+            odd[i] = f"{_cells(len(row))} instead of {width}"
             continue
-        kept.append(record)
-        rows.append(row)
-        lines.append(line)
-    columns = list(zip(*kept, strict=True)) if kept else [()] * len(names)
-    frame = pl.DataFrame([pl.Series(n, c, dtype=pl.String) for n, c in zip(names, columns, strict=True)])
-    return Rows(
-        blanks_to_null(frame), np.array(rows, np.int64), np.array(lines, np.int64), tuple(problems), ()
+        try:
+            "".join(row).encode()
+            good.append(i)
+        except UnicodeEncodeError:
+            odd[i] = "not UTF-8"
+    return good, odd
+
+
+def _of_rows(rows: list[list[str]], names: list[str]) -> pl.DataFrame:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    return blanks_to_null(
+        pl.DataFrame([pl.Series(n, c, dtype=pl.String) for n, c in zip(names, columns, strict=True)])
     )
 
 
-def _records(
-    path: Path, data: bytes, delimiter: str, first_line: int, loose: bool
-) -> Iterator[tuple[int, list[str]]]:
-    """(line it starts on, cells) of every record; DataError where quotes make the rest unreadable.
+def _row_by_row(file: _File, lines: Records, *, as_text: bool) -> Rows:
+    """A file with quotation marks inside of cells that are not quoted, or never closed.
 
-    loose: blanks may stand between a delimiter and a quotation mark.
+    as_text: whether all of them may be text.
     """
-    limit = csv.field_size_limit(CELL_LIMIT)
     try:
-        # Bytes that are not UTF-8 become surrogates, so that the rows that hold them can be named.
-        file = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")
-        reader = csv.reader(file, delimiter=delimiter, strict=True, skipinitialspace=loose)
-        row = 0
-        while True:
-            line = reader.line_num + first_line
-            try:
-                record = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                what = "a quote is opened and never closed" if "unexpected end" in str(error) else str(error)
-                raise DataError(
-                    f"{path}: cannot be read from line {line} (row {row}) on: {what}",
-                    place=Place(str(path), line),
-                    hint='a quote inside a quoted cell is written twice: "5"" disk"; data.quoting: false takes '
-                    "quotation marks as text",
-                ) from error
-            if record:
-                yield line, record
-                row += 1
-    finally:
-        csv.field_size_limit(limit)
+        found = list(_records(file, int(lines.lines[0])))
+    except DataError:
+        if as_text:
+            return _unquoted(file, lines)
+        raise
+    starts = np.array([line for line, _ in found])
+    first = np.searchsorted(lines.lines, starts)
+    end = np.append(first[1:], len(lines))
+    several = [(line, row) for line, row in found if any("\n" in cell for cell in row)]
+    if several and file.options.quoting is None:
+        if as_text:
+            return _unquoted(file, lines)
+        widths = np.array([len(row) for _, row in found])
+        merged = records.swallowed(file.data, lines, first, end, widths, file.dialect.delimiter)
+        if merged is not None:
+            raise _swallows(file, merged)
+    names = [str(i) for i in range(len(found[0][1]))]
+    if file.dialect.header:
+        line, header = found.pop(0)
+        names = names_of(header, file.path, line)
+    good, odd = _fitting([row for _, row in found], len(names))
+    data = _of_rows([found[i][1] for i in good], names)
+    problems = [Problem(f"row {i + 1}: {what}", file.place(found[i][0])) for i, what in odd.items()]
+    at = np.array(good, np.int64)
+    return _finished(file, data, at + 1, np.array([found[i][0] for i in good], np.int64), problems, [])
 
 
-def _header(record: list[str], path: Path, line: int) -> list[str]:
-    names = [name.strip() or f"unnamed_{i}" for i, name in enumerate(record)]
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twice:
-        raise DataError(
-            f"{path}: two columns are called {', '.join(map(repr, twice))}", place=Place(str(path), line)
-        )
-    try:
-        "".join(names).encode()
-    except UnicodeEncodeError as error:
-        raise DataError(f"{path}: the header is not UTF-8", place=Place(str(path), line)) from error
-    return names
+def _records(file: _File, first_line: int) -> Iterator[tuple[int, list[str]]]:
+    """(line it starts on, cells) of every record; DataError where quotation marks make the rest unreadable."""
+    # Bytes that are not UTF-8 become surrogates, so that the rows that hold them can be named.
+    text = io.StringIO(file.data[file.body :].decode("utf-8", "surrogateescape"), newline="")
+    before = 1 + file.data.count(b"\n", 0, file.body)
+    how: Literal[0] = 0  # csv.QUOTE_MINIMAL
+    reader = csv.reader(text, delimiter=file.dialect.delimiter, strict=True, quoting=how)
+    count = 0
+    while True:
+        line = reader.line_num + before
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            what = (
+                "a quotation mark is opened and never closed"
+                if "unexpected end" in str(error)
+                else str(error)
+            )
+            hint = _QUOTES_HINT
+            if b'\\"' in file.data:
+                hint = 'a backslash does not keep a quotation mark from closing a cell; write it twice: "5"" disk"'
+            raise DataError(
+                f"{file.path}: cannot be read from line {line} ({_row(count, file.dialect)}) on: {what}",
+                place=file.place(line),
+                hint=hint,
+            ) from error
+        if len(record) > 1 or any(cell.strip() for cell in record):
+            if not count and file.dialect.commented:
+                record[0] = uncommented(record[0])
+            yield line, record
+            count += 1

@@ -1,4 +1,4 @@
-"""How a file of delimited text is written: what stands before the table, the delimiter, quoting, the header.
+"""How a file of delimited text is written: what stands before the table, the delimiter, the header.
 
 Told from the first lines. Python's csv.Sniffer wants one character that is everywhere equally frequent and is
 wrong about texts; clevercsv, which is better, takes seconds and knows nothing of headers or of what a config
@@ -11,19 +11,21 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bmcli.files.header import is_number, verdict
+
 DELIMITERS = (",", ";", "\t", "|")
-_COMMENTS = ("#", "//")
+_RARE = ("~", "^", " ")
+COMMENTS = ("#", "//")
 _LINES = 200
 """Lines from which the delimiter is told."""
 _ROWS = 1_000
 """Rows from which it is told whether the first one is a header."""
-_FEW = 0.2
-"""Share of different values up to which a column is one of categories."""
-_MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-"})
+_TITLES = 20
+"""Lines above a table that may be left out."""
 
 
 @dataclass(frozen=True)
@@ -52,90 +54,144 @@ class Dialect:
 
 def dialect_of(lines: Sequence[str], options: Options, usual: str) -> Dialect:
     """Of a file's first lines, with their line ends. usual: the delimiter by the file's suffix."""
+    quoting = options.quoting is not False
     skipped, said, comments = _preamble(lines)
     notes: list[str] = []
     delimiter = options.delimiter or said
     if delimiter is None:
-        delimiter = _delimiter(lines[skipped:], usual)
+        delimiter = _delimiter(lines[skipped:], usual, quoting)
         if delimiter != usual:
             notes.append(f"delimiter: {_named(delimiter)} (inferred)")
-    start, why = _table_start(lines, skipped, delimiter)
+    start, why = _table_start(lines, skipped, delimiter, quoting)
     commented = start < skipped
     if comments - commented > 0:
-        left = comments - commented
-        notes.append(f"{left} comment line{'s' if left > 1 else ''} before the header left out")
+        notes.append(f"{counted(comments - commented, 'comment line')} before the header left out")
     skipped = start
     notes += why
-    rows = rows_of(lines[skipped:], delimiter)[:_ROWS]
+    rows = [row for _, row in _rows(lines[skipped:], delimiter, quoting)][:_ROWS]
     if commented and rows:
-        rows[0][0] = rows[0][0].lstrip("#/ ")
+        rows[0][0] = uncommented(rows[0][0])
     header = options.header
     if header is None:
-        header, why_not = _has_header(rows, options.names)
-        notes += why_not
+        found = verdict(rows, options.names)
+        header = found.header
+        notes += [found.note] if found.note else []
     return Dialect(delimiter, header, skipped, commented, tuple(notes), delimiter == usual)
 
 
-def rows_of(lines: Sequence[str], delimiter: str, *, quoting: bool = True) -> list[list[str]]:
-    """The cells of each line that is not blank; a quoted cell may span lines."""
+def lines_of(text: str) -> list[str]:
+    """Lines with their ends; str.splitlines would also cut at U+2028 and its like."""
+    return list(io.StringIO(text, newline=""))
+
+
+def counted(count: int, what: str) -> str:
+    """'1 line', '1,200 lines'."""
+    return f"{count:,} {what}{'s' if count != 1 else ''}"
+
+
+def is_comment(line: str) -> bool:
+    """Whether a line is marked as a comment; a first cell '#' is a name."""
+    line = line.lstrip()
+    return line.startswith(COMMENTS) and not re.match(r'#"?[,;\t|]', line)
+
+
+def uncommented(text: str) -> str:
+    """A header in a comment line, without the comment's mark."""
+    return text.lstrip("#/ ")
+
+
+def _rows(lines: Sequence[str], delimiter: str, quoting: bool = True) -> list[tuple[int, list[str]]]:
+    """(line, from 0, cells) of each row that is not blank; a quoted cell may span lines."""
     how: Literal[0, 3] = 0 if quoting else 3  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
+    found = []
+    reader = csv.reader(lines, delimiter=delimiter, quoting=how)
+    at = 0
     try:
-        return [row for row in csv.reader(lines, delimiter=delimiter, quoting=how) if row]
+        for row in reader:
+            if (row and any(cell.strip() for cell in row)) or len(row) > 1:
+                found.append((at, row))
+            at = reader.line_num
     except csv.Error:
-        return [line.rstrip("\r\n").split(delimiter) for line in lines if line.strip()]
+        plain = [(i, line.rstrip("\r\n").split(delimiter)) for i, line in enumerate(lines) if line.strip()]
+        return plain
+    return found
 
 
 def _named(delimiter: str) -> str:
-    return "a tab" if delimiter == "\t" else f"'{delimiter}'"
+    return {"\t": "a tab", " ": "a blank"}.get(delimiter, f"'{delimiter}'")
 
 
 def _preamble(lines: Sequence[str]) -> tuple[int, str | None, int]:
     """Lines before the table, the delimiter that a line 'sep=;' says, and how many lines are comments."""
     at, delimiter = 0, None
-    if lines and (found := re.fullmatch(r'"?sep=(.)"?', lines[0].rstrip("\r\n"), re.IGNORECASE)):
+    if lines and (found := re.fullmatch(r'"?sep=(.)"?[,;\t]*', lines[0].rstrip("\r\n"), re.IGNORECASE)):
         at, delimiter = 1, found[1]
     comments = 0
-    while at < len(lines) and (not lines[at].strip() or lines[at].lstrip().startswith(_COMMENTS)):
+    while at < len(lines) and (not lines[at].strip() or is_comment(lines[at])):
         comments += bool(lines[at].strip())
         at += 1
     return (at, delimiter, comments) if at < len(lines) else (0, delimiter, 0)
 
 
-def _table_start(lines: Sequence[str], skipped: int, delimiter: str) -> tuple[int, list[str]]:
+def _table_start(lines: Sequence[str], skipped: int, delimiter: str, quoting: bool) -> tuple[int, list[str]]:
     """Where the table begins: a comment that names its columns belongs to it, a title above it does not."""
-    rows = rows_of(lines[skipped : skipped + _LINES], delimiter)
-    widths = Counter(len(row) for row in rows)
-    if not widths:
+    found = _rows(lines[skipped : skipped + _LINES], delimiter, quoting)
+    rows = [row for _, row in found]
+    if not rows:
         return skipped, []
-    width = widths.most_common(1)[0][0]
-    if skipped and width > 1 and lines[skipped - 1].lstrip().startswith(_COMMENTS):
-        names = rows_of([lines[skipped - 1].lstrip("#/ ")], delimiter)
-        if names and len(names[0]) == width and not any(map(_number, names[0])):
+    width = Counter(map(len, rows)).most_common(1)[0][0]
+    if skipped and width > 1 and lines[skipped - 1].lstrip().startswith(COMMENTS):
+        names = _rows([uncommented(lines[skipped - 1])], delimiter)
+        if names and len(names[0][1]) == width and not any(map(is_number, names[0][1])):
             return skipped - 1, []
-    at = skipped
-    while at < len(lines) and width > 1:
-        first = rows_of([lines[at]], delimiter)
-        filled = [cell for row in first for cell in row if cell.strip()]
-        title = len(first[0]) == 1 if first else True
-        if first and not title and width > 2 and len(filled) == 1 and len(first[0]) == width:
-            following = rows_of(lines[at + 1 : at + 2], delimiter)
-            title = bool(following) and all(cell.strip() for cell in following[0])
-        if not title or '"' in lines[at]:
-            break
-        at += 1
-    titles = sum(bool(line.strip()) for line in lines[skipped:at])
-    if titles and titles <= 20 and len(rows) > titles:
-        return at, [f"{titles} line{'s' if titles > 1 else ''} above the table left out"]
-    return skipped, []
+    titles = _titles(rows, width)
+    if not titles:
+        return skipped, []
+    return skipped + found[titles][0], [f"{counted(titles, 'line')} above the table left out"]
 
 
-def _delimiter(lines: Sequence[str], usual: str) -> str:
-    """The one that cuts the first lines into the same number of cells, the more the better."""
-    best = (0.0, 1, 0)
+def _titles(rows: Sequence[Sequence[str]], width: int) -> int:
+    """How many rows above the table do not belong to it."""
+    if width < 2:
+        return 0
+    for start in range(1, min(_TITLES, len(rows) - 1) + 1):
+        above, rest = rows[:start], rows[start:]
+        if not all(len(row) != width or _nearly_empty(row) for row in above):
+            return 0
+        if len(rest[0]) != width or not _has_width(rest, width):
+            continue
+        if sum(bool(cell.strip()) for cell in rest[0]) <= width / 2:
+            continue
+        found = verdict(rest)
+        if all(len(row) == 1 for row in above) and (width > 2 or start > 1):
+            return start
+        if all(len(row) == 1 or _nearly_empty(row) for row in above) and width > 2:
+            return start if found.header or not found.sure else 0
+        # A header of other cells than the rows has to be told from a title: the row below it names columns.
+        names = sum(bool(cell.strip()) for cell in above[0])
+        if start == 1 and names == width:
+            return 0
+        return start if found.header and found.sure else 0
+    return 0
+
+
+def _has_width(rows: Sequence[Sequence[str]], width: int) -> bool:
+    return sum(len(row) == width for row in rows) >= 0.8 * len(rows)
+
+
+def _nearly_empty(row: Sequence[str]) -> bool:
+    filled = sum(bool(cell.strip()) for cell in row)
+    return filled == 0 or (filled == 1 and len(row) > 2 and bool(row[0].strip()))
+
+
+def _delimiter(lines: Sequence[str], usual: str, quoting: bool) -> str:
+    """The one that cuts the first lines into the same number of cells, none of which another could cut, the
+    more the better."""
+    best = (0.0, 0.0, 1, 0)
     chosen = usual
     for place, candidate in enumerate((usual, *(d for d in DELIMITERS if d != usual))):
-        rows = rows_of(lines[:_LINES], candidate)
-        widths = Counter(len(row) for row in rows)
+        rows = [row for _, row in _rows(lines[:_LINES], candidate, quoting)]
+        widths = Counter(map(len, rows))
         if not widths:
             continue
         width, how_often = max(widths.items(), key=lambda pair: (pair[1], pair[0]))
@@ -146,60 +202,32 @@ def _delimiter(lines: Sequence[str], usual: str) -> str:
         agreed = 0.9 * how_often / len(rows) + (
             0.1 if first == width else 0.05 if first == width - 1 else 0.0
         )
-        if agreed > 0.8 and (round(agreed, 2), width, -place) > best:
-            best, chosen = (round(agreed, 2), width, -place), candidate
+        score = (round(agreed, 2), round(_whole(rows, candidate), 1), width, -place)
+        if agreed > 0.8 and score > best:
+            best, chosen = score, candidate
+    if best[2] == 1:
+        return next((rare for rare in _RARE if _is_rare(lines[:_LINES], rare, quoting)), usual)
     return chosen
 
 
-def _has_header(rows: Sequence[Sequence[str]], names: Collection[str]) -> tuple[bool, list[str]]:
-    """Whether the first row names the columns, and a note where that is not plain."""
-    if len(rows) < 2:
-        return True, []
-    first = [cell.strip() for cell in rows[0]]
-    if names and set(names) & set(first):
-        return True, []
-    body = [row for row in rows[1:] if len(row) == len(first)]
-    if len(body) < 2:
-        return True, []
-    for_header, for_data = 0, 0
-    numeric = []
-    for i, name in enumerate(first):
-        cells = [cell for row in body if (cell := row[i].strip()).lower() not in _MISSING]
-        if not cells or name.lower() in _MISSING:
-            continue
-        if sum(map(_number, cells)) >= 0.9 * len(cells):
-            if not _number(name):
-                return True, []
-            numeric.append(i)
-            for_data += 1
-            continue
-        different = Counter(cells)
-        if len(different) <= max(2, _FEW * len(cells)) and min(different.values()) > 1:
-            for_header += name not in different
-            for_data += name in different
-        elif name in different:
-            for_data += 1
-    if for_data == 0:
-        return True, []
-    if for_header:
-        return True, [
-            f"the first row names the columns: {', '.join(map(repr, first[:5]))} (header: false if it is data)"
-        ]
-    counted = [float(first[i]) for i in numeric]
-    steps = {b - a for a, b in zip(counted, counted[1:], strict=False)}
-    if len(counted) > 2 and steps == {1.0} and all(first):
-        return True, ["the first row counts the columns and names them (header: false if it is data)"]
-    return False, ["the first row is data: columns are called 0, 1, 2, … (header: true if it names them)"]
+def _whole(rows: Sequence[Sequence[str]], delimiter: str) -> float:
+    """The share of cells that no other delimiter would cut; a decimal comma cuts nothing."""
+    others = [sign for sign in DELIMITERS if sign != delimiter]
+    cells = [cell for row in rows for cell in row]
+    cut = sum(any(sign in cell for sign in others) and not is_number(cell) for cell in cells)
+    return 1 - cut / max(1, len(cells))
 
 
-def _number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return bool(re.fullmatch(r"[-+]?[\d.,]*\d", cell.strip()))
-    return True
-
-
-def lines_of(text: str) -> list[str]:
-    """Lines with their ends; str.splitlines would also cut at U+2028 and its like."""
-    return list(io.StringIO(text, newline=""))
+def _is_rare(lines: Sequence[str], delimiter: str, quoting: bool) -> bool:
+    """Whether a sign that seldom is a delimiter is one: it cuts every line alike, and where it is a blank,
+    most columns into numbers."""
+    rows = [row for _, row in _rows(lines, delimiter, quoting)]
+    if len(rows) < 3:
+        return False
+    width = len(rows[1])
+    if width < 2 or any(len(row) != width for row in rows[1:]) or len(rows[0]) not in (width, width - 1):
+        return False
+    if delimiter != " ":
+        return True
+    numeric = sum(all(is_number(row[i]) for row in rows[1:]) for i in range(width))
+    return numeric >= max(2, width / 2) or (numeric >= 1 and width >= 3)

@@ -11,6 +11,12 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable
+from pathlib import Path
+
+from bmcli.errors import DataError, Place
+
+HEAD = 2**18
+"""Bytes from which the encoding is told."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -79,6 +85,49 @@ def detect(head: bytes, *, whole: bool) -> str | None:
     codec = _legacy(head, whole)
     text = None if codec is None else _reads(head, codec, whole)
     return codec if text is not None and _plausible(text) and not _LONE.search(text) else None
+
+
+def decoded(path: Path, data: bytes) -> tuple[bytes, list[str]]:
+    """A file's content as UTF-8 without marks, and what was found out.
+
+    Bytes that are not UTF-8 are left where most of the file is: their rows are named later. DataError where it
+    is not text.
+    """
+    codec = detect(data[:HEAD], whole=len(data) <= HEAD)
+    if codec == "utf-8" and len(data) > HEAD and not _is_utf8(data):
+        codec = detect(data, whole=True)
+    if codec is None:
+        head = data[:HEAD]
+        if b"\0" in head or _share_of_controls(head) > _MOST_CONTROLS:
+            zeros = ": it holds zero bytes, so it is damaged or of another format" if b"\0" in head else ""
+            raise DataError(f"{path} is not a text file{zeros}", place=Place(str(path)))
+        codec = "utf-8"
+    notes = []
+    if codec not in ("utf-8", "utf-8-sig", "ascii"):
+        try:
+            data = data.decode(codec).encode()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path} is {said(codec)} at its beginning, but not throughout",
+                place=Place(str(path)),
+                hint="save it as UTF-8",
+            ) from error
+        notes.append(f"encoding: {said(codec)} (detected)")
+    for mark in (
+        codecs.BOM_UTF8,
+        codecs.BOM_UTF8,
+        "ï»¿".encode(),
+    ):  # the last one is a mark taken for Latin-1
+        data = data.removeprefix(mark)
+    return data, notes
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def said(codec: str) -> str:

@@ -5,24 +5,16 @@ Rows count from 1, without the header and without blank lines. What the cells me
 
 from __future__ import annotations
 
-import json
-import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from bmcli.errors import DataError, Place, Problem
-from bmcli.files import delimited
+from bmcli.files import delimited, foreign, json_lines
 from bmcli.files.dialect import Dialect, Options
 from bmcli.files.suffixes import JSON_LINES_SUFFIXES, TABLE_SUFFIXES
-
-SPARSE_CELLS = 10_000_000
-SPARSE_RATIO = 100
-"""A table of more cells, of which fewer than one in so many is given, is none: it would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +49,22 @@ def read(path: Path, options: Options | None = None) -> Frame:
     """The table in a file, by its suffix. DataError where it is no such table at all."""
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
-        raise DataError(f"{path}: tables are {', '.join(sorted(TABLE_SUFFIXES))}", place=Place(str(path)))
+        known = foreign.by_suffix(path)
+        what = f" is {known[0]}" if known else ""
+        raise DataError(
+            f"{path}{what}: tables are {', '.join(sorted(TABLE_SUFFIXES))}",
+            place=Place(str(path)),
+            hint=known[1] if known else None,
+        )
     if not path.is_file():
         raise DataError(f"{path} does not exist or is not a file", place=Place(str(path)))
     try:
         if suffix == ".parquet":
             frame = _read_parquet(path)
         elif suffix in JSON_LINES_SUFFIXES:
-            frame = _read_jsonl(path)
+            objects = json_lines.read(path)
+            data = delimited.blanks_to_null(objects.data)
+            frame = Frame(path, data, objects.rows, objects.lines, objects.problems, objects.notes)
         else:
             found = delimited.read(path, options or Options())
             frame = Frame(
@@ -80,81 +80,6 @@ def read(path: Path, options: Options | None = None) -> Frame:
     if not (frame.data.height or frame.problems):
         raise DataError(f"{path} holds no rows", place=Place(str(path)))
     return frame
-
-
-# === JSON Lines ===
-
-
-def _read_jsonl(path: Path) -> Frame:
-    objects: list[dict[str, Any]] = []
-    rows: list[int] = []
-    lines: list[int] = []
-    problems: list[Problem] = []
-    content, notes = delimited.decoded(path)
-    row = 0
-    for line, data in enumerate(content.split(b"\n"), start=1):
-        if not data.strip():
-            continue
-        row += 1
-        try:
-            value = json.loads(data.decode("utf-8"))
-            what = None if isinstance(value, dict) else "not a JSON object"
-        except UnicodeDecodeError:
-            what = "not UTF-8"
-        except (ValueError, RecursionError) as error:
-            what = f"not JSON: {error}"
-        if what is not None:
-            problems.append(Problem(f"row {row}: {what}", Place(str(path), line)))
-            continue
-        objects.append({sys.intern(str(k)): v for k, v in value.items()})
-        rows.append(row)
-        lines.append(line)
-    names = list(dict.fromkeys(name for item in objects for name in item))
-    cells = sum(map(len, objects))
-    if len(names) * len(objects) > max(SPARSE_CELLS, SPARSE_RATIO * cells):
-        raise DataError(
-            f"{path} is no table: {len(objects):,} rows have {len(names):,} different keys, "
-            f"{cells / len(objects):.1f} each",
-            place=Place(str(path)),
-        )
-    columns = [_json_column(name, [item.get(name) for item in objects]) for name in names]
-    return Frame(
-        path,
-        delimited.blanks_to_null(pl.DataFrame(columns)),
-        np.array(rows, np.int64),
-        np.array(lines, np.int64),
-        tuple(problems),
-        tuple(notes),
-    )
-
-
-def _json_column(name: str, values: list[Any]) -> pl.Series:
-    """Numbers, truth values, texts or lists of texts; anything mixed as text, anything nested as Struct."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds <= {bool}:
-        return pl.Series(name, values, dtype=pl.Boolean)
-    if kinds == {int} and all(v is None or abs(v) < 2**63 for v in values):
-        return pl.Series(name, values, dtype=pl.Int64)
-    if kinds <= {int, float}:
-        return pl.Series(name, [None if v is None else _number(v) for v in values], dtype=pl.Float64)
-    if kinds == {list} and all(not isinstance(x, (list, dict)) for v in values if v for x in v):
-        return pl.Series(
-            name, [None if v is None else [_text(x) for x in v] for v in values], dtype=pl.List(pl.String)
-        )
-    if kinds & {list, dict}:
-        return pl.Series(name, [{"nested": None}] * len(values), dtype=pl.Struct({"nested": pl.String}))
-    return pl.Series(name, [None if v is None else _text(v) for v in values], dtype=pl.String)
-
-
-def _number(value: int | float) -> float:
-    try:
-        return float(value)
-    except OverflowError:  # an integer of more than 308 digits
-        return math.inf
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 # === Parquet ===

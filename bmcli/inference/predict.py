@@ -312,8 +312,14 @@ def reading_of(
     config = yaml.parse(run.read_bytes(layout.CONFIG), layout.CONFIG, str(run.path)).plain()
     data = config.get("data") or {}
     columns: tuple[str, ...] = ()
+    decimals: dict[str, str] = {}
     if preprocessing.kind == "table":
-        columns = tuple(column.name for column in preprocessing.columns)  # type: ignore[attr-defined]
+        from bmcli.files.numbers import NumberFormat
+
+        known = preprocessing.columns  # type: ignore[attr-defined]
+        columns = tuple(column.name for column in known)
+        formats = {column.name: getattr(column, "format", None) for column in known}
+        decimals = {name: form.decimal for name, form in formats.items() if isinstance(form, NumberFormat)}
     return Reading(
         preprocessing.kind,
         texts,
@@ -325,4 +331,5 @@ def reading_of(
         id=data.get("id"),
         columns=columns,
         keep=keep,
+        decimals=decimals,
     )
