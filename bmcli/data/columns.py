@@ -413,9 +413,10 @@ def _truth_of_columns(
         known = about.type == "boolean" or flag or about.different <= 2
         if not known or (about.filled and not any((v or "").lower() in (*_YES, *_NO) for v in values)):
             example = next((v for v in values if v not in (None, "0", "1")), "")
+            held = f"{about.different:,} value{'s' * (about.different != 1)}"
             raise DataError(
-                f"{frame.path}: several targets are labels, columns of 0 and 1, and '{name}' holds "
-                f"{about.different:,} value{'s' * (about.different != 1)} such as '{shortened(str(example))}'",
+                f"{frame.path}: several targets are labels, columns of 0 and 1, and '{name}' holds {held} "
+                f"such as '{shortened(str(example))}'",
                 hint=f"a run predicts one quantity: data.target: {name}",
             )
         for i, value in enumerate(values):

@@ -688,12 +688,15 @@ def parse_cells(
     elif marks:
         gone |= cells.str.to_lowercase().is_in([*marks]).fill_null(True)
         parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
+    if numeric := numbers.numeric_marks(marks):  # -99.0 is -99, also where numbers have a decimal comma
+        gone |= cells.cast(pl.Float64, strict=False).is_in(list(numeric)).fill_null(False)
+        gone |= parsed.is_in(list(numeric)).fill_null(False)
+        parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
     bad = {
         int(i): f"holds '{shortened(cells[i])}', not {what}{_as(format_)}"
         for i in (parsed.is_null() & ~gone).arg_true()
     }
     values = parsed.to_numpy().astype(np.float64)
-    values[np.isin(values, numbers.numeric_marks(marks))] = np.nan
     bad |= {int(i): "is infinite" for i in np.flatnonzero(np.isinf(values))}
     return values, dict(sorted(bad.items()))
 
