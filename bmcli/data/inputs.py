@@ -299,11 +299,10 @@ def _texts_of_table(path: str, reading: Reading, problems: list[Problem]) -> Ite
     except DataError as error:
         problems += error.problems or (Problem(error.message, error.place, error.hint),)
         return
-    unusable, _ = columns.row_problems(frame, bad)
-    problems += unusable
-    empty = {i for i, _ in bad}
+    empty = dict(bad)
     filled = np.array([i for i in range(len(texts)) if i not in empty], np.int64)
     names = _names(path, frame, reading)
+    problems += [Problem(what, Place(names[i])) for i, what in empty.items()]
     for start in range(0, len(filled), PIECE["text"]):
         rows = filled[start : start + PIECE["text"]]
         beside = frame.data[rows] if reading.keep else None

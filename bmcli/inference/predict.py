@@ -18,7 +18,6 @@ from bmcli.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.evaluation import calibration
 from bmcli.evaluation.calibration import temper
 from bmcli.preprocessing import familiarity
-from bmcli.preprocessing.table import TablePreprocessing
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -313,7 +312,10 @@ def reading_of(
     config = yaml.parse(run.read_bytes(layout.CONFIG), layout.CONFIG, str(run.path)).plain()
     data = config.get("data") or {}
     columns: tuple[str, ...] = ()
-    if isinstance(preprocessing, TablePreprocessing):
+    if preprocessing.kind == "table":
+        from bmcli.preprocessing.table import TablePreprocessing
+
+        assert isinstance(preprocessing, TablePreprocessing)
         columns = tuple(column.name for column in preprocessing.columns)
     return Reading(
         preprocessing.kind,
