@@ -313,10 +313,7 @@ def reading_of(
     data = config.get("data") or {}
     columns: tuple[str, ...] = ()
     if preprocessing.kind == "table":
-        from bmcli.preprocessing.table import TablePreprocessing
-
-        assert isinstance(preprocessing, TablePreprocessing)
-        columns = tuple(column.name for column in preprocessing.columns)
+        columns = tuple(column.name for column in preprocessing.columns)  # type: ignore[attr-defined]
     return Reading(
         preprocessing.kind,
         texts,
