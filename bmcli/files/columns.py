@@ -210,7 +210,9 @@ def _facts(
     if dtype == pl.Boolean:
         return _counted(series, "boolean", "true and false"), None
     if dtype.is_temporal():
-        return _counted(series, "date", "the file says so", format=DateFormat(clock=dtype == pl.Time)), None
+        return _counted(
+            series, "date", "the file says so", format=DateFormat(None, clock=dtype == pl.Time)
+        ), None
     if dtype.is_numeric():
         return _number(series, series.cast(pl.Float64, strict=False), different, typed=True), None
     if plain is not None and not _leading_zeros(series, plain):
@@ -474,7 +476,8 @@ def _as_dates(name: str, values: _Values, said: Said | None = None) -> ColumnFac
     ):
         return None
     first = shown.day_first if said is None or said.day_first is None else said.day_first
-    format_ = DateFormat(first is not False, clock, compact)
+    open_ = (said is None or said.day_first is None) and not dates.has_local(values.cells)
+    format_ = DateFormat(None if open_ else first is not False, clock, compact)
     parsed = format_.parse(values.cells)
     odd = values.where(parsed.is_null())
     count = int(values.counts.filter(parsed.is_not_null()).sum())
@@ -596,7 +599,7 @@ def _as_said(series: pl.Series, said: Said, marks: frozenset[str], more: frozens
                 series,
                 "date",
                 "as the config says",
-                format=DateFormat(clock=dtype == pl.Time),
+                format=DateFormat(None, clock=dtype == pl.Time),
                 said=True,
                 parts=said.parts,
                 cyclic=said.cyclic,
@@ -703,7 +706,11 @@ def parse_cells(
 
 def _as(format_: Format) -> str:
     if isinstance(format_, DateFormat):
-        return "" if format_.clock else f" ({'day' if format_.day_first else 'month'} first)"
+        if format_.clock:
+            return ""
+        if format_.day_first is None:
+            return " of which day and month are sure (2024-01-31)"
+        return f" ({'day' if format_.day_first else 'month'} first)"
     return _written(format_)
 
 

@@ -49,10 +49,11 @@ _DATED = ("ymd", "compact", "ym", "local", "day month", "month day")
 class DateFormat:
     """How the cells of a column of dates are read.
 
-    day_first: of dates such as 3/4/2024. clock: the column holds times of day. compact: 20240131 is a date, too.
+    day_first: of dates such as 3/4/2024; None where the column had none, so that it cannot be told.
+    clock: the column holds times of day. compact: 20240131 is a date, too.
     """
 
-    day_first: bool = True
+    day_first: bool | None = True
     clock: bool = False
     compact: bool = False
 
@@ -69,7 +70,11 @@ class DateFormat:
             if not left.any():
                 break
             at = left.arg_true()
-            found = found.scatter(at, _dates(cells.filter(left), form, day_first=self.day_first))
+            some = cells.filter(left)
+            if form == "local" and self.day_first is None:
+                found = found.scatter(at, _certain(some))
+            else:
+                found = found.scatter(at, _dates(some, form, day_first=self.day_first is not False))
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -79,7 +84,8 @@ class DateFormat:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> DateFormat:
         """The inverse."""
-        return cls(bool(document["day_first"]), bool(document["clock"]), bool(document["compact"]))
+        first = document["day_first"]
+        return cls(None if first is None else bool(first), bool(document["clock"]), bool(document["compact"]))
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,24 @@ def days_of(series: pl.Series) -> pl.Series:
     if getattr(series.dtype, "time_zone", None) is not None:
         series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     return series.dt.cast_time_unit("us").cast(pl.Int64).cast(pl.Float64) / 86_400e6
+
+
+def has_local(cells: pl.Series) -> bool:
+    """Whether any is of the form whose day and month may stand in either order."""
+    return bool(cells.str.contains(_FORMS["local"]).any())
+
+
+def _certain(cells: pl.Series) -> pl.Series:
+    """Days of dates such as 31/3/2024, or 3.4.2024 with dots; null where day and month may be either."""
+    first, second = (_dates(cells, "local", day_first=day) for day in (True, False))
+    dotted = cells.str.contains(r"^[A-Za-z, ]*\d{1,2}\.\d{1,2}\.")
+    return pl.select(
+        pl.when(dotted | second.is_null() | (first == second).fill_null(False))
+        .then(first)
+        .when(first.is_null())
+        .then(second)
+        .alias("days")
+    )["days"]
 
 
 def _dates(cells: pl.Series, form: str, *, day_first: bool) -> pl.Series:

@@ -210,6 +210,40 @@ def test_missing_values_through_python(runs: Path) -> None:
     assert "holds 'x', not a number" in error.value.problems[0].message
 
 
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d %b %Y", "parquet", "%d.%m.%Y", "%m/%d/%Y"])
+def test_days_and_months_that_training_does_not_tell_apart(form: str, tmp_path: Path) -> None:
+    days = [datetime.date(2024, 1, 1) + datetime.timedelta(i) for i in range(80)]
+    frame = pl.DataFrame({"when": days, "y": [i * 1.5 for i in range(80)]})
+    if form == "parquet":
+        frame.write_parquet(tmp_path / "t.parquet")
+    else:
+        texts = frame.with_columns(pl.Series("when", [day.strftime(form) for day in days]))
+        texts.write_csv(tmp_path / "t.csv")
+    known = bmcli.train(
+        {
+            "name": "days",
+            "data": {"path": str(next(tmp_path.glob("t.*"))), "target": "y"},
+            "model": {"name": "linear", "solver": "closed_form"},
+        },
+        runs_dir=tmp_path / "runs",
+    )
+
+    def asked(text: str) -> float:
+        return round(known.predict({"when": [text]})[0].value or 0.0, 1)
+
+    assert asked("2024-02-03") == asked("3 Feb 2024") == 33 * 1.5
+    if form == "%m/%d/%Y":
+        assert asked("02/03/2024") == 33 * 1.5
+    elif form == "%d.%m.%Y":
+        assert asked("03.02.2024") == asked("03/02/2024") == 33 * 1.5
+    else:
+        assert asked("03.02.2024") == 33 * 1.5, "with dots the day comes first"
+        assert asked("31/01/2024") == asked("01/31/2024") == 30 * 1.5
+        with pytest.raises(DataError, match="1 input cannot be used") as error:
+            asked("02/03/2024")
+        assert "not a date of which day and month are sure" in error.value.problems[0].message
+
+
 # --- names of examples, and columns carried along ---
 
 
