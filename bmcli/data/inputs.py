@@ -417,7 +417,9 @@ def _names(path: str, frame: Frame, reading: Reading) -> list[str]:
 
     given: list[str | None] = [None] * len(frame.rows)
     if reading.id is not None and (isinstance(reading.id, int) or reading.id in frame.data.columns):
-        given = columns.texts(frame.data[columns.resolve(frame, reading.id, "id")]).tolist()
+        name = columns.resolve(frame, reading.id, "id")
+        if name not in reading.columns:  # an index that means another column here
+            given = columns.texts(frame.data[name]).tolist()
     return [cell or f"{path}:{row}" for cell, row in zip(given, frame.rows.tolist(), strict=True)]
 
 

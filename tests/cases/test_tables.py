@@ -161,6 +161,20 @@ def test_targets_as_people_write_them(
     assert found.says(f"numbers (with a )?{said}: 'price'")
 
 
+@pytest.mark.parametrize(
+    ("usual", "odd"), [("{}.5%", "0.5"), ("{},5", "1.2.3"), ("${}.50", "€5"), ("{},5", "7.5")]
+)
+def test_targets_in_another_unit_are_named(
+    usual: str, odd: str, write: Write, understand: Understand
+) -> None:
+    rows = [(f"{i % 9}.25", odd if i == 7 else usual.format(i)) for i in range(N)]
+    path = write("t.csv", table(("x", "y"), rows))
+    found = understand({"path": path, "target": "y"})
+    assert found.code == 3 and found.says(f"row 8: target 'y' holds '{odd}', not a number")
+    found = understand({"path": path, "target": "y", "skip_unusable": True})
+    assert found.task == "regression" and sum(found.examples.values()) == N - 1
+
+
 ZIPS = ("01067", "01099", "04109", "10115", "20095", "80331")
 
 
