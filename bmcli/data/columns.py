@@ -373,13 +373,14 @@ def truth_of(
             hint=f"data.columns: {{{name}: category}} takes each as a class",
         )
     _require_answers(frame, [about])
-    as_number = about.type in ("number", "identifier") and isinstance(about.format, NumberFormat)
-    if as_number:
-        values = _as_plain_numbers(series, values, about.format, config.missing)  # type: ignore[arg-type]
+    odd: dict[int, str] = {}
+    if about.type in ("number", "identifier") and isinstance(about.format, NumberFormat):
+        values, odd = _as_plain_numbers(series, values, about.format, config.missing)
     else:
         values = without(values, config.missing if about.said else {*config.missing, *CLASS_MISSING})
     found = values.tolist()
     bad = [(i, f"target '{name}' is missing") for i, v in enumerate(found) if v is None]
+    bad += [(i, f"target '{name}' {what}") for i, what in odd.items()]
     quantity = True if about.said and about.type == "number" else None
     numbers = not (about.said and about.type in ("category", "boolean", "text"))
     return Truth(tuple(v or "" for v in found), numbers=numbers, quantity=quantity), bad
@@ -387,8 +388,11 @@ def truth_of(
 
 def _as_plain_numbers(
     series: pl.Series, cells: np.ndarray, format_: NumberFormat, missing: Collection[str]
-) -> np.ndarray:
-    """The cells with numbers as programs write them: '$290,000' becomes '290000'; others stay as they are."""
+) -> tuple[np.ndarray, dict[int, str]]:
+    """The cells with numbers as programs write them: '$290,000' becomes '290000'; others stay as they are.
+
+    Position -> what is wrong with those that do not fit a format of their own: 0.5 among percents.
+    """
     values, bad = parse_cells(series, format_, _lower(missing))
     found = cells.copy()
     gone = [i for i in np.flatnonzero(np.isnan(values)).tolist() if i not in bad]
@@ -398,7 +402,7 @@ def _as_plain_numbers(
         for i in np.flatnonzero(np.isfinite(values) & (odd | (not format_.plain))).tolist():
             number = float(values[i])
             found[i] = str(int(number)) if number.is_integer() and abs(number) < 2**53 else repr(number)
-    return found
+    return found, {} if format_.plain else bad
 
 
 def _truth_of_columns(
@@ -413,9 +417,10 @@ def _truth_of_columns(
         known = about.type == "boolean" or flag or about.different <= 2
         if not known or (about.filled and not any((v or "").lower() in (*_YES, *_NO) for v in values)):
             example = next((v for v in values if v not in (None, "0", "1")), "")
+            held = f"{about.different:,} value{'s' * (about.different != 1)}"
             raise DataError(
-                f"{frame.path}: several targets are labels, columns of 0 and 1, and '{name}' holds "
-                f"{about.different:,} value{'s' * (about.different != 1)} such as '{shortened(str(example))}'",
+                f"{frame.path}: several targets are labels, columns of 0 and 1, and '{name}' holds {held} "
+                f"such as '{shortened(str(example))}'",
                 hint=f"a run predicts one quantity: data.target: {name}",
             )
         for i, value in enumerate(values):

@@ -300,11 +300,10 @@ def _texts_of_table(path: str, reading: Reading, problems: list[Problem]) -> Ite
     except DataError as error:
         problems += error.problems or (Problem(error.message, error.place, error.hint),)
         return
-    unusable, _ = columns.row_problems(frame, bad)
-    problems += unusable
-    empty = {i for i, _ in bad}
+    empty = dict(bad)
     filled = np.array([i for i in range(len(texts)) if i not in empty], np.int64)
     names = _names(path, frame, reading)
+    problems += [Problem(what, Place(names[i])) for i, what in empty.items()]
     for start in range(0, len(filled), PIECE["text"]):
         rows = filled[start : start + PIECE["text"]]
         beside = frame.data[rows] if reading.keep else None
@@ -356,8 +355,9 @@ def _tables(
                 continue
             # What a text means, the run's preprocessing knows; a number that is one already stays.
             data, said = _by_own_decimals(data, reading.decimals)
-            for line in (*frame.notes, *said) if note is not None else ():
-                note(f"{path}: {line}")
+            if note is not None:
+                for line in (*frame.notes, *said):
+                    note(f"{path}: {line}")
             table = Table(
                 {
                     column: data[column].cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
@@ -454,7 +454,9 @@ def _names(path: str, frame: Frame, reading: Reading) -> list[str]:
 
     given: list[str | None] = [None] * len(frame.rows)
     if reading.id is not None and (isinstance(reading.id, int) or reading.id in frame.data.columns):
-        given = columns.texts(frame.data[columns.resolve(frame, reading.id, "id")]).tolist()
+        name = columns.resolve(frame, reading.id, "id")
+        if name not in reading.columns:  # an index that means another column here
+            given = columns.texts(frame.data[name]).tolist()
     return [cell or f"{path}:{row}" for cell, row in zip(given, frame.rows.tolist(), strict=True)]
 
 

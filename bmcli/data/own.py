@@ -222,21 +222,15 @@ def _classes_of_rows(found: Found) -> tuple[Found, tuple[str, ...], list[str]]:
         notes.append(
             f"classes that differ in case, spacing or a mark at the end alone, taken as different: {listed}"
         )
-    new: dict[str, list[str]] = {}
+    new: list[str] = []
     for split, raw in splits.items():
         if split == "train":
             continue
         truth, taken = same_value(raw.truth, classes)
         notes += _taken(f"{split}: ", name, taken)
         splits[split] = replace(raw, truth=truth)
-        seen: Counter[str] = Counter(map(str, truth.labels))
-        for label, count in seen.items():
-            if label not in classes and variant_of(label, classes) is None:
-                new.setdefault(label, []).append(f"{split} ({count:,} row{'s' * (count != 1)})")
-    for label, where in list(new.items())[:5]:
-        notes.append(f"class '{columns.shortened(label)}' is in {' and '.join(where)} but not in training")
-    if len(new) > 5:
-        notes.append(f"{len(new) - 5:,} more classes are not in training")
+        every = dict.fromkeys(map(str, truth.labels))
+        new += [label for label in every if label not in classes and variant_of(label, classes) is None]
     everything = classes_of([train.truth, Truth(tuple(new))])
     return replace(found, splits=splits), everything, notes
 
@@ -463,6 +457,13 @@ def _read_table(
     if split is not None:
         counts = [f"{part} {len(splits[part].ids):,}" for part in SPLITS if part in splits]
         notes.append(f"splits by column '{roles.split}': {', '.join(counts)} rows")
+    elif roles.split is not None:
+        words = columns.texts(frame.data[roles.split]).tolist()
+        trained = sum(columns.SPLIT_WORDS.get((word or "").lower()) == "train" for word in words)
+        notes.append(
+            f"column '{roles.split}' (data.split) is not looked at here: all {len(words):,} rows are used"
+            + (f", {trained:,} of which it says are for training" if trained else "")
+        )
     if not first:
         notes = [f"{path.name}: {note}" for note in notes]
     return Found(splits, [*frame.problems, *problems], "row", name, tuple(notes))
@@ -493,7 +494,5 @@ def _distinct_ids(found: Found, config: DataConfig) -> tuple[str, ...]:
     if config.id is None:
         return ()
     shown = ", ".join(f"'{columns.shortened(i)}'" for i, _ in twice[:3])
-    return (
-        f"{len(twice):,} id{'s' * (len(twice) > 1)} of column '{config.id}' stand in more than one split, such "
-        f"as {shown}: are these the same examples?",
-    )
+    count = f"{len(twice):,} id{'s' * (len(twice) > 1)} of column '{config.id}'"
+    return (f"{count} stand in more than one split, such as {shown}: are these the same examples?",)

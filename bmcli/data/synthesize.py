@@ -51,6 +51,9 @@ def like_own(config: DataConfig, examples: int | None) -> Parts:
     kind: Kind = config.kind or ("text" if config.text is not None else "table" if is_table else "image")
     several = isinstance(config.target, list) and len(config.target) > 1
     task: Task = config.task or ("multilabel" if several or config.label_delimiter else "multiclass")
+    about = config.columns.get(str(config.target))
+    if config.task is None and (about if isinstance(about, str) or about is None else about.type) == "number":
+        task = "regression"
     classes: tuple[str, ...] = ("a", "b", "c")
     if task == "multilabel" and isinstance(config.target, list):
         classes = tuple(str(name) for name in config.target)

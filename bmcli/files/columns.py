@@ -263,7 +263,9 @@ def _facts(
     if dtype == pl.Boolean:
         return _counted(series, "boolean", "true and false"), None
     if dtype.is_temporal():
-        return _counted(series, "date", "the file says so", format=DateFormat(clock=dtype == pl.Time)), None
+        return _counted(
+            series, "date", "the file says so", format=DateFormat(None, clock=dtype == pl.Time)
+        ), None
     if dtype.is_numeric() or plain is not None:
         values = series.cast(pl.Float64, strict=False) if plain is None else plain
         known, gone = _without_numbers(values, more)
@@ -723,7 +725,8 @@ def _as_dates(name: str, values: _Values, said: Said | None = None) -> ColumnFac
         what = f"though {share:.0%} of its cells are dates or times (data.columns: {{{name}: date}})"
         return _doubted(words, what)
     first = shown.day_first if said is None or said.day_first is None else said.day_first
-    format_ = DateFormat(first is not False, clock, compact)
+    open_ = (said is None or said.day_first is None) and not dates.has_local(values.cells)
+    format_ = DateFormat(None if open_ else first is not False, clock, compact)
     parsed = format_.parse(values.cells)
     odd = values.where(parsed.is_null())
     count = int(values.counts.filter(parsed.is_not_null()).sum())
@@ -886,7 +889,7 @@ def _as_said(series: pl.Series, said: Said, marks: frozenset[str], more: frozens
                 series,
                 "date",
                 "as the config says",
-                format=DateFormat(clock=dtype == pl.Time),
+                format=DateFormat(None, clock=dtype == pl.Time),
                 said=True,
                 parts=said.parts,
                 cyclic=said.cyclic,
@@ -1030,22 +1033,26 @@ def parse_cells(
     elif marks:
         gone |= cells.str.to_lowercase().is_in([*marks]).fill_null(True)
         parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
-    if said := numbers.numeric_marks(marks):
-        gone |= cells.cast(pl.Float64, strict=False).is_in(said).fill_null(False)
+    if numeric := numbers.numeric_marks(marks):  # -99.0 is -99, also where numbers have a decimal comma
+        gone |= cells.cast(pl.Float64, strict=False).is_in(list(numeric)).fill_null(False)
+        gone |= parsed.is_in(list(numeric)).fill_null(False)
         parsed = pl.select(pl.when(gone).then(None).otherwise(parsed)).to_series()
     bad = {
         int(i): f"holds '{shortened(cells[i])}', not {what}{_as(format_)}"
         for i in (parsed.is_null() & ~gone).arg_true()
     }
     values = parsed.to_numpy().astype(np.float64)
-    values[np.isin(values, numbers.numeric_marks(marks))] = np.nan
     bad |= {int(i): "is infinite" for i in np.flatnonzero(np.isinf(values))}
     return values, dict(sorted(bad.items()))
 
 
 def _as(format_: Format) -> str:
     if isinstance(format_, DateFormat):
-        return "" if format_.clock else f" ({'day' if format_.day_first else 'month'} first)"
+        if format_.clock:
+            return ""
+        if format_.day_first is None:
+            return " of which day and month are sure (2024-01-31)"
+        return f" ({'day' if format_.day_first else 'month'} first)"
     return _written(format_)
 
 

@@ -107,19 +107,16 @@ _PERHAPS = (
 """What every form has, so that columns of words cost little."""
 
 
-_SAMPLE = 500
-
-
 @dataclass(frozen=True)
 class DateFormat:
     """How the cells of a column of dates are read.
 
-    day_first: of dates such as 3/4/2024. clock: the column holds times of day, or how long something took.
-    compact: 20240131 is a date, too. epoch: the column counts the time since 1970-01-01 in this unit (see
-    EPOCHS); '' where it does not.
+    day_first: of dates such as 3/4/2024; None where the column had none, so that it cannot be told. clock: the
+    column holds times of day, or how long something took. compact: 20240131 is a date, too. epoch: the column
+    counts the time since 1970-01-01 in this unit (see EPOCHS); '' where it does not.
     """
 
-    day_first: bool = True
+    day_first: bool | None = True
     clock: bool = False
     compact: bool = False
     epoch: str = ""
@@ -140,7 +137,11 @@ class DateFormat:
             if not left.any():
                 break
             at = left.arg_true()
-            found = found.scatter(at, _dates(cells.filter(left), form, day_first=self.day_first))
+            some = cells.filter(left)
+            if form == "local" and self.day_first is None:
+                found = found.scatter(at, _certain(some))
+            else:
+                found = found.scatter(at, _dates(some, form, day_first=self.day_first is not False))
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -154,7 +155,9 @@ class DateFormat:
         epoch = document.get("epoch", "")
         if epoch and epoch not in EPOCHS:
             raise ValueError(f"date format {document!r}")
-        return cls(bool(document["day_first"]), bool(document["clock"]), bool(document["compact"]), epoch)
+        first = document["day_first"]
+        first = None if first is None else bool(first)
+        return cls(first, bool(document["clock"]), bool(document["compact"]), epoch)
 
 
 @dataclass(frozen=True)
@@ -279,6 +282,24 @@ def _by_use(cells: pl.Series) -> list[str]:
     """The forms, those first that most of the first cells have."""
     some = cells.head(100)
     return sorted(_DATED, key=lambda form: -int(some.str.contains(_FORMS[form]).sum()))
+
+
+def has_local(cells: pl.Series) -> bool:
+    """Whether any is of the form whose day and month may stand in either order."""
+    return bool(cells.str.contains(_FORMS["local"]).any())
+
+
+def _certain(cells: pl.Series) -> pl.Series:
+    """Days of dates such as 31/3/2024, or 3.4.2024 with dots; null where day and month may be either."""
+    first, second = (_dates(cells, "local", day_first=day) for day in (True, False))
+    dotted = cells.str.contains(r"^[A-Za-z, ]*\d{1,2}\.\d{1,2}\.")
+    return pl.select(
+        pl.when(dotted | second.is_null() | (first == second).fill_null(False))
+        .then(first)
+        .when(first.is_null())
+        .then(second)
+        .alias("days")
+    )["days"]
 
 
 def _dates(cells: pl.Series, form: str, *, day_first: bool) -> pl.Series:

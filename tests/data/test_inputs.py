@@ -156,7 +156,7 @@ def test_a_column_of_texts():
     Path("two.csv").write_text("body,title\nfine film,Good\n,Only\n,\n")
     found, problems = texts(["two.csv"], text_column=["title", "body"])
     assert found == [("two.csv:1", "Good\nfine film"), ("two.csv:2", "Only")]
-    assert problems == ["two.csv:4: row 3: columns 'title', 'body' are empty"]
+    assert problems == ["two.csv:3: columns 'title', 'body' are empty"]
 
 
 # === Tables ===
