@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bmcli.files.columns import ColumnFacts, Said, facts_of, parse_cells, truth_value
@@ -368,6 +368,7 @@ def test_other_columns_answer_questions() -> None:
 # === one meaning in every format ===
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(
         st.tuples(
@@ -394,6 +395,7 @@ def test_typed_and_written_tables_mean_the_same(rows: list[tuple[int, bool, str,
             np.testing.assert_array_equal(left, right)
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(
         st.one_of(st.none(), st.text(max_size=12), st.floats().map(str), st.dates().map(str)), max_size=40

@@ -6,7 +6,7 @@ import datetime
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bmcli.files import dates
@@ -171,6 +171,7 @@ WHEN = st.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(2099, 12, 3
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(WHEN, min_size=1), st.sampled_from(sorted(STYLES)))
 def test_dates_in_every_style_come_back(whens: list[datetime.datetime], style: str) -> None:
     found = STYLES[style].parse(pl.Series([when.strftime(style) for when in whens])).to_list()
@@ -181,6 +182,7 @@ def test_dates_in_every_style_come_back(whens: list[datetime.datetime], style: s
         assert days == pytest.approx(exact.total_seconds() / 86_400, abs=1e-9)
 
 
+@settings(deadline=None, max_examples=60)
 @given(WHEN, st.sampled_from([("s", 1), ("ms", 1e3), ("us", 1e6)]))
 def test_time_since_1970(when: datetime.datetime, unit: tuple[str, float]) -> None:
     seconds = (when - datetime.datetime(1970, 1, 1)).total_seconds()
@@ -192,6 +194,7 @@ def test_time_since_1970(when: datetime.datetime, unit: tuple[str, float]) -> No
     )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text())
 def test_no_text_breaks_it(text: str) -> None:
     cells = pl.Series([text.strip()])

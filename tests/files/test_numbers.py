@@ -6,7 +6,7 @@ import math
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bmcli.files.numbers import SAMPLE, NumberFormat, evidence, normal
@@ -109,6 +109,7 @@ def written(value: float, decimals: int, decimal: str, group: str, unit: str, br
     return f"({text})" if brackets else f"-{text}"
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.floats(-1e12, 1e12), min_size=1),
     st.sampled_from([0, 1, 2, 4, 6]),
@@ -130,6 +131,7 @@ def test_numbers_in_every_style_come_back(
         assert NumberFormat(shown.decimal or ".", shown.unit).parse(cells).to_list() == expected
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text())
 def test_no_text_breaks_it(text: str) -> None:
     for format_ in (NumberFormat(), NumberFormat(","), NumberFormat(".", "%"), NumberFormat(",", "kg")):
@@ -139,6 +141,7 @@ def test_no_text_breaks_it(text: str) -> None:
     assert shown.decimal in (".", ",", None)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_what_programs_write_stays_exact(value: float) -> None:
     (found,) = NumberFormat().parse(pl.Series([repr(value)])).to_list()
