@@ -318,6 +318,20 @@ def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
     return values
 
 
+def raw(series: pl.Series) -> np.ndarray:
+    """The cells as the file has them: float64 of numbers with fractions, an object array of whole numbers, and
+    texts of all else; None or NaN where missing."""
+    if not series.dtype.is_numeric():
+        return texts(series)
+    if not series.dtype.is_integer():
+        numbers = series.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
+        if not (numbers[np.isfinite(numbers)] % 1 == 0).all():
+            return numbers
+    values = np.empty(len(series), object)
+    values[:] = series.to_list()
+    return values
+
+
 def guessed(series: pl.Series) -> np.ndarray:
     """A column nothing was said about: float64 or texts, by what its cells mean."""
     about = facts_of(series.to_frame())[series.name]

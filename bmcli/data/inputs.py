@@ -332,7 +332,6 @@ def _tables(
     inputs: Sequence[str], reading: Reading, stdin: IO[bytes], note: Callable[[str], object] | None
 ) -> Iterator[Inputs]:
     import numpy as np
-    import polars as pl
 
     from bmcli.data import columns
 
@@ -353,19 +352,12 @@ def _tables(
             if nested:
                 problems.append(Problem(f"column '{nested[0]}' holds nested values", Place(path)))
                 continue
-            # What a text means, the run's preprocessing knows; a number that is one already stays.
             data, said = _by_own_decimals(data, reading.decimals)
             if note is not None:
                 for line in (*frame.notes, *said):
                     note(f"{path}: {line}")
-            table = Table(
-                {
-                    column: data[column].cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
-                    if data[column].dtype.is_numeric()
-                    else columns.texts(data[column])
-                    for column in reading.columns
-                }
-            )
+            # What a text means, the run's preprocessing knows, and whether the number 20240131 is a date.
+            table = Table({column: columns.raw(data[column]) for column in reading.columns})
             every = _names(path, frame, reading)
             for start in range(0, len(frame.rows), PIECE["table"]):
                 rows = np.arange(start, min(start + PIECE["table"], len(frame.rows)))

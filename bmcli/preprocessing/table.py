@@ -581,10 +581,14 @@ def _numbers(values: np.ndarray, column: NumericColumn) -> tuple[np.ndarray, dic
         import polars as pl
 
         # Only texts are read by the format: 1.234 is not a thousand where it is a number already.
-        cells = [cell if isinstance(cell, str) else None for cell in values.tolist()]
+        # Dates are: 20240131, and seconds since 1970.
+        given = values.tolist()
+        if isinstance(column.format, DateFormat):
+            given = [_written(cell) if isinstance(cell, int | float) else cell for cell in given]
+        cells = [cell if isinstance(cell, str) else None for cell in given]
         numbers, bad = parse_cells(pl.Series(cells, dtype=pl.String), column.format, column.missing)
         marks = numeric_marks(column.missing)
-        for row, cell in enumerate(values.tolist()):
+        for row, cell in enumerate(given):
             if cell is None or isinstance(cell, str):
                 continue
             try:
