@@ -319,10 +319,12 @@ def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
 
 
 def raw(series: pl.Series) -> np.ndarray:
-    """The cells as the file has them: float64 of numbers with fractions, an object array of whole numbers, and
-    texts of all else; None or NaN where missing."""
+    """The cells as the file has them: float64 of numbers with fractions, whole numbers as such (in an object
+    array where some are missing), and texts of all else; None or NaN where missing."""
     if not series.dtype.is_numeric():
         return texts(series)
+    if series.dtype.is_integer() and not series.null_count():
+        return series.to_numpy()
     if not series.dtype.is_integer():
         numbers = series.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
         if not (numbers[np.isfinite(numbers)] % 1 == 0).all():

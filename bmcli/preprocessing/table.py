@@ -577,6 +577,8 @@ def _of_part(days: np.ndarray, part: Part, *, cyclic: bool) -> list[np.ndarray]:
 
 def _numbers(values: np.ndarray, column: NumericColumn) -> tuple[np.ndarray, dict[int, str]]:
     """float64 [N] with NaN for missing or unusable cells, and row -> what is wrong with the latter."""
+    if values.dtype.kind in "iu" and isinstance(column.format, DateFormat):
+        values = values.astype(object)
     if values.dtype.kind == "O":
         import polars as pl
 

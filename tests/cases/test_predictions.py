@@ -343,3 +343,25 @@ def test_spellings_and_crowds_of_categories_are_said(tmp_path: Path) -> None:
     )
     said = "\n".join(made.record["notes"])
     assert "'Bonn', 'bonn' differ in case or spacing alone" in said and "most frequent" not in said
+
+
+def test_a_date_that_is_a_number_in_a_typed_file(tmp_path, invoke) -> None:
+    import polars as pl
+
+    days = [20240101 + i % 28 + 100 * (i % 12) for i in range(120)]
+    frame = pl.DataFrame({"date": days, "y": [float(i % 28 + 30 * (i % 12)) for i in range(120)]})
+    frame.write_csv(tmp_path / "d.csv")
+    config = "name: d\ndata: {path: d.csv, target: y}\nmodel: {name: linear, solver: closed_form}\n"
+    (tmp_path / "d.yaml").write_text(config)
+    assert invoke("train", "d.yaml").code == 0
+    answers = []
+    for name in ("n.csv", "n.parquet", "n.jsonl"):
+        some = frame.head(5).drop("y")
+        {"csv": some.write_csv, "parquet": some.write_parquet, "jsonl": some.write_ndjson}[name[2:]](
+            tmp_path / name
+        )
+        done = invoke("predict", name, "--run", "d", "--json")
+        assert done.code == 0, done.err
+        answers.append([json.loads(line)["value"] for line in done.out.splitlines()])
+    assert answers[0] == answers[1] == answers[2]
+    assert abs(answers[0][0] - answers[0][1]) < 100
