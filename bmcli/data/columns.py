@@ -318,6 +318,23 @@ def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
     return values
 
 
+def as_found(series: pl.Series) -> np.ndarray:
+    """A column whose meaning a run knows: numbers as float64, all else as texts, None where missing.
+
+    A number of the file stays one, as its text could mean another where numbers have decimal commas. Whole
+    numbers that float64 does not hold are texts.
+    """
+    if not series.dtype.is_numeric():
+        return texts(series)
+    if series.dtype.is_integer() and len(series) and max(map(abs, _bounds(series))) > 2**53:
+        return texts(series)
+    return series.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
+
+
+def _bounds(series: pl.Series) -> tuple[int, int]:
+    return int(series.min() or 0), int(series.max() or 0)  # type: ignore[arg-type]
+
+
 def guessed(series: pl.Series) -> np.ndarray:
     """A column nothing was said about: float64 or texts, by what its cells mean."""
     about = facts_of(series.to_frame())[series.name]

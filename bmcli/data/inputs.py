@@ -329,7 +329,6 @@ def _text_columns(frame: Frame, reading: Reading) -> tuple[str, ...]:
 
 def _tables(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterator[Inputs]:
     import numpy as np
-    import polars as pl
 
     from bmcli.data import columns
 
@@ -351,14 +350,7 @@ def _tables(inputs: Sequence[str], reading: Reading, stdin: IO[bytes]) -> Iterat
                 problems.append(Problem(f"column '{nested[0]}' holds nested values", Place(path)))
                 continue
             # What a text means, the run's preprocessing knows; a number that is one already stays.
-            table = Table(
-                {
-                    column: data[column].cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
-                    if data[column].dtype.is_numeric()
-                    else columns.texts(data[column])
-                    for column in reading.columns
-                }
-            )
+            table = Table({column: columns.as_found(data[column]) for column in reading.columns})
             every = _names(path, frame, reading)
             for start in range(0, len(frame.rows), PIECE["table"]):
                 rows = np.arange(start, min(start + PIECE["table"], len(frame.rows)))
