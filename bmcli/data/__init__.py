@@ -58,8 +58,8 @@ def read_labelled(
     """A labelled file or folder in the form of the run's own data, with the run's classes.
 
     note: is given what there is to say of the reading. unscaled: numbers in arrays are not to be taken for
-    bytes, as the run has a window for them. A table's columns come as texts, None where missing: what is a
-    number, the run's preprocessing knows.
+    bytes, as the run has a window for them. A table's columns come as numbers or texts, as the file has
+    them: what a text means, the run's preprocessing knows.
     Raises DataError; a label the run does not know is a problem like an unusable row.
     """
     from bmcli.data import loading

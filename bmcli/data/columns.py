@@ -5,6 +5,7 @@ What a column means, `bmcli.files.columns` says; here it gets its part in an exp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,8 @@ from bmcli.files.dialect import Options
 from bmcli.files.numbers import FALSE, MISSING, TRUE, NumberFormat, numeric_marks
 from bmcli.files.tables import Frame
 
+LEAST_DATE = 1e7
+"""From this on a whole number may be a date (20240131) or a time since 1970."""
 TARGET_NAMES = ("target", "label", "labels", "class", "y")
 _YES = ("1", "1.0", *TRUE)
 _NO = ("0", "0.0", *FALSE)
@@ -318,20 +321,30 @@ def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
     return values
 
 
-def raw(series: pl.Series) -> np.ndarray:
-    """The cells as the file has them: float64 of numbers with fractions, whole numbers as such (in an object
-    array where some are missing), and texts of all else; None or NaN where missing."""
+def as_found(series: pl.Series) -> np.ndarray:
+    """A column whose meaning a run knows: numbers as such, all else as texts, None where missing.
+
+    A number of the file stays one, as its text could mean another where numbers have decimal commas; whole, as
+    20240131 may be a date. Whole numbers that float64 does not hold are texts.
+    """
     if not series.dtype.is_numeric():
         return texts(series)
-    if series.dtype.is_integer() and not series.null_count():
-        return series.to_numpy()
-    if not series.dtype.is_integer():
-        numbers = series.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
-        if not (numbers[np.isfinite(numbers)] % 1 == 0).all():
-            return numbers
+    if series.dtype.is_integer():
+        if len(series) and max(map(abs, _bounds(series))) > 2**53:
+            return texts(series)
+        if not series.null_count():
+            return series.to_numpy()
+    numbers = series.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
+    known = numbers[np.isfinite(numbers)]
+    if not len(known) or known.min() < LEAST_DATE or not (known % 1 == 0).all():
+        return numbers
     values = np.empty(len(series), object)
-    values[:] = series.to_list()
+    values[:] = [None if math.isnan(number) else number for number in numbers.tolist()]
     return values
+
+
+def _bounds(series: pl.Series) -> tuple[int, int]:
+    return int(series.min() or 0), int(series.max() or 0)  # type: ignore[arg-type]
 
 
 def guessed(series: pl.Series) -> np.ndarray:

@@ -357,7 +357,7 @@ def _tables(
                 for line in (*frame.notes, *said):
                     note(f"{path}: {line}")
             # What a text means, the run's preprocessing knows, and whether the number 20240131 is a date.
-            table = Table({column: columns.raw(data[column]) for column in reading.columns})
+            table = Table({column: columns.as_found(data[column]) for column in reading.columns})
             every = _names(path, frame, reading)
             for start in range(0, len(frame.rows), PIECE["table"]):
                 rows = np.arange(start, min(start + PIECE["table"], len(frame.rows)))

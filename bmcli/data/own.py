@@ -418,11 +418,11 @@ def _read_table(
     examples: Examples
     if roles.kind == "text":
         examples, odd = columns.texts_of(frame, roles.text)
-    elif spec is not None:  # what is a number is the run's own to say: every cell stays a text
+    elif spec is not None:  # what a text means is the run's own to say
         every = [
             n for n in frame.data.columns if n not in roles.targets and not frame.data[n].dtype.is_nested()
         ]
-        examples, odd = Table({n: columns.texts(frame.data[n]) for n in every}), []
+        examples, odd = Table({n: columns.as_found(frame.data[n]) for n in every}), []
     else:
         examples, odd = columns.table_of(frame, roles.features or (), facts, config.missing)
     groups = None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bmcli.data.bundle import SPLITS
-from bmcli.errors import DataError, UsageError
+from bmcli.errors import DataError, Place, Problem, UsageError
 from bmcli.evaluation.evaluate import Evaluation, TargetSummary, evaluate, summarize, to_text
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
@@ -104,11 +104,30 @@ def prepare(
         # Numbers that a window scales are not to be taken for bytes, be they ever so small.
         windowed = getattr(getattr(preprocessing, "manner", None), "window", None) is not None
         chosen = datasets.read_labelled(data, config.data, spec, note, unscaled=windowed)
+        if spec.kind == "table":
+            chosen = _usable(chosen, preprocessing, data, config.data.skip_unusable, note)
         for text in preprocessing.unfamiliar(chosen.examples).notes(data.name):
             note(text)
         name = f"{data.resolve().stem}-{_examples_sha256(chosen, spec)[:8]}"
         training = _recorded_targets(run)
     return Prepared(run, name, chosen, spec, preprocessing, session, config.evaluation, training)
+
+
+def _usable(
+    split: Split, preprocessing: Preprocessing, path: Path, skip: bool, note: Callable[[str], None]
+) -> Split:
+    """The rows whose cells can be read as in training; DataError with the others, unless they are skipped."""
+    import numpy as np
+
+    _, bad = preprocessing.encode_usable(split.examples)
+    if not bad:
+        return split
+    if not skip or len(bad) == len(split):
+        problems = [Problem(what, Place(split.ids[i])) for i, what in bad.items()]
+        count = f"{len(bad):,} row{'s' if len(bad) > 1 else ''}"
+        raise DataError(f"{count} cannot be used in {path}", hint="fix or remove them", problems=problems)
+    note(f"{len(bad):,} rows left out as unusable in {path.name}: {next(iter(bad.values()))}")
+    return split.take(np.array([i for i in range(len(split)) if i not in bad], np.int64))
 
 
 def measure(ready: Prepared) -> Evaluation:

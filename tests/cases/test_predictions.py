@@ -319,6 +319,57 @@ def test_all_columns_of_files_that_differ(
 # --- what is looked at afterwards ---
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".csv"])
+def test_a_file_in_another_format_is_measured_alike(
+    suffix: str, runs: Path, ask: Any, invoke: Callable[..., Done], tmp_path: Path
+) -> None:
+    rows = [
+        {"key": f"k{i}", "member": i % 2 == 0, "town": "Köln", "when": "2024-03-05", "price": i + 0.125}
+        for i in range(8)
+    ]
+    rows = [{**one, "y": 100 * one["member"] + one["price"] + 1} for one in rows]
+    frame = pl.DataFrame(rows)
+    if suffix == ".jsonl":
+        (tmp_path / "e.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    elif suffix == ".parquet":
+        frame.with_columns(pl.col("when").str.to_date()).write_parquet(tmp_path / "e.parquet")
+    else:
+        comma = frame.with_columns(pl.col("price", "y").cast(pl.String).str.replace(".", ",", literal=True))
+        comma.write_csv(tmp_path / "e.csv", separator=";")
+    done = invoke("evaluate", "words", "--data", f"e{suffix}", "--json")
+    assert done.code == 0 and done.json["metrics"]["r2"] == pytest.approx(1)
+
+
+def test_rows_that_cannot_be_measured_are_named(
+    ask: Any, invoke: Callable[..., Done], tmp_path: Path
+) -> None:
+    head = "key;member;town;when;price;y\n"
+    text = head + row("yes", key="a").strip() + ";1,5\n" + row("yes", when="soon", key="b").strip() + ";2,5\n"
+    (tmp_path / "e.csv").write_text(text, encoding="utf-8")
+    done = invoke("evaluate", "words", "--data", "e.csv")
+    assert done.code == 3 and "1 row cannot be used in e.csv" in done.err
+    assert "b  column 'when' holds 'soon', not a date (day first)" in done.err
+
+
+def test_a_split_column_is_not_looked_at_in_a_file_that_is_measured(
+    tmp_path: Path, invoke: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["part,x,y"] + [f"{'test' if i % 3 == 0 else 'train'},{i % 7}.5,{i * 1.5}" for i in range(60)]
+    (tmp_path / "s.csv").write_text("\n".join(lines) + "\n")
+    made = bmcli.train(
+        {
+            "name": "parted",
+            "data": {"path": str(tmp_path / "s.csv"), "target": "y", "split": "part"},
+            "model": {"name": "linear", "solver": "closed_form"},
+        },
+        runs_dir=tmp_path / "runs",
+    )
+    assert "splits by column 'part': train 40, test 20 rows" in made.record["notes"]
+    monkeypatch.setenv("BM_RUNS_DIR", str(tmp_path / "runs"))
+    done = invoke("evaluate", "parted", "--data", "s.csv")
+    assert done.code == 0 and "all 60 rows are used, 40 of which it says are for training" in done.err
+
+
 def test_slices_of_dates_and_of_numbers_in_a_file(runs: Path, ask: Any, invoke: Callable[..., Done]) -> None:
     done = invoke("evaluate", "words", "--slice", "when")
     assert "2024-01-" in done.out
