@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from bmcli.config.look import Look, classes_seen
 from bmcli.errors import DataError
 from bmcli.files import tables
-from bmcli.files.columns import SPLIT_WORDS, ColumnFacts, Said, facts_of, parse_cells, shortened
+from bmcli.files.cells import parse_cells
+from bmcli.files.columns import facts_of
+from bmcli.files.facts import SPLIT_WORDS, ColumnFacts, Said, shortened
 from bmcli.files.numbers import NumberFormat
 from bmcli.files.tables import Frame
 
@@ -155,6 +155,8 @@ def _target(
     frame: Frame, usable: Sequence[ColumnFacts], facts: Mapping[str, ColumnFacts], *, labelled: bool
 ) -> str:
     """By its name, else the last column that can be one; beside texts the one with the fewest values."""
+    import polars as pl
+
     height = frame.data.height
     fit = [
         f
@@ -187,6 +189,8 @@ def _too_many(facts: ColumnFacts, height: int) -> bool:
 
 def _is_quantity(frame: Frame, facts: ColumnFacts) -> bool:
     """Whether training takes it for one (see `bmcli.data.targets`), or should."""
+    import polars as pl
+
     if facts.type != "number" or not isinstance(facts.format, NumberFormat):
         return False
     values, _ = parse_cells(frame.data[facts.name], facts.format)
@@ -202,6 +206,8 @@ def _hardly_repeats(facts: ColumnFacts) -> bool:
 
 
 def _counts(frame: Frame, facts: ColumnFacts) -> Counter[str]:
+    import polars as pl
+
     series = frame.data[facts.name]
     if series.dtype == pl.List(pl.String):
         return Counter({"|".join(labels): 1 for labels in series.drop_nulls().to_list()})
@@ -212,6 +218,8 @@ def _counts(frame: Frame, facts: ColumnFacts) -> Counter[str]:
 
 def _task(frame: Frame, target: ColumnFacts, counts: Counter[str]) -> tuple[str, str | None]:
     """The task, and what separates several labels in a cell."""
+    import polars as pl
+
     if frame.data[target.name].dtype == pl.List(pl.String):
         return "multilabel", None
     if _is_quantity(frame, target):
@@ -262,6 +270,8 @@ def _answer(said: Said) -> dict[str, Any]:
 def _odd_words(frame: Frame, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...]:
     """A few words in columns of numbers or dates, such as 'refused', that stand in no other column: more
     likely missing values than mistakes."""
+    import polars as pl
+
     found: dict[str, None] = {}
     for about in facts.values():
         if not about.unfit or about.format is None or frame.data[about.name].dtype != pl.String:
@@ -281,6 +291,8 @@ def _odd_words(frame: Frame, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...
 
 def _unusable(frame: Frame, target: ColumnFacts, used: Sequence[ColumnFacts]) -> tuple[int, str] | None:
     """How many rows training would refuse, at least, and an example."""
+    import polars as pl
+
     examples = [problem.message for problem in frame.problems[:1]]
     count = len(frame.problems)
     if target.type == "category":
@@ -299,6 +311,8 @@ def _unusable(frame: Frame, target: ColumnFacts, used: Sequence[ColumnFacts]) ->
 
 
 def _brings(frame: Frame, split: str | None) -> tuple[str, ...]:
+    import polars as pl
+
     if split is None:
         return ()
     words = (

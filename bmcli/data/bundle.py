@@ -22,7 +22,7 @@ from bmcli.errors import Problem
 if TYPE_CHECKING:
     import polars as pl
 
-    from bmcli.files.columns import ColumnFacts
+    from bmcli.files.facts import ColumnFacts
 
 Kind = Literal["image", "text", "table"]
 Task = Literal["binary", "multiclass", "multilabel", "regression"]

@@ -16,9 +16,11 @@ from bmcli.config.schema import Column, DataConfig
 from bmcli.data.bundle import Kind, Table, Texts
 from bmcli.data.targets import Truth
 from bmcli.errors import DataError, Place, Problem, did_you_mean
-from bmcli.files.columns import SPLIT_WORDS, ColumnFacts, Said, facts_of, parse_cells, shortened
+from bmcli.files.cells import parse_cells
+from bmcli.files.columns import facts_of
 from bmcli.files.dates import DateFormat, days_of
 from bmcli.files.dialect import Options
+from bmcli.files.facts import SPLIT_WORDS, ColumnFacts, Said, shortened
 from bmcli.files.numbers import FALSE, MISSING, TRUE, NumberFormat, numeric_marks
 from bmcli.files.tables import Frame
 

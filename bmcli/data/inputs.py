@@ -371,7 +371,8 @@ def _by_own_decimals(data: pl.DataFrame, decimals: Mapping[str, str]) -> tuple[p
     """The columns of numbers that beyond doubt have another decimal mark than the run's as numbers, and a note."""
     import polars as pl
 
-    from bmcli.files.columns import facts_of, parse_cells
+    from bmcli.files.cells import parse_cells
+    from bmcli.files.columns import facts_of
     from bmcli.files.numbers import NumberFormat
 
     written = [name for name in data.columns if name in decimals and data[name].dtype == pl.String]

@@ -32,7 +32,7 @@ from bmcli.errors import ConfigError, DataError, Place, Problem
 from bmcli.files.suffixes import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
-    from bmcli.files.columns import ColumnFacts
+    from bmcli.files.facts import ColumnFacts
     from bmcli.files.tables import Frame
 
 FORMATS = "a folder of pictures or texts, .csv, .tsv, .jsonl, .parquet or .npz"

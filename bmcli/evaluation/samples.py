@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from bmcli.data.bundle import Split, Task
-    from bmcli.files.columns import ColumnFacts
+    from bmcli.files.facts import ColumnFacts
 
 COLUMNS = 6
 RIGHT_PICTURES, WRONG_PICTURES = 6, 12

@@ -22,8 +22,9 @@ import numpy as np
 from bmcli.data.bundle import SPLITS, Examples, Kind, Table
 from bmcli.errors import DataError, Place, Problem, did_you_mean
 from bmcli.files import dates
-from bmcli.files.columns import parse_cells, shortened, truth_value
+from bmcli.files.cells import parse_cells
 from bmcli.files.dates import DateFormat, Part
+from bmcli.files.facts import shortened, truth_value
 from bmcli.files.numbers import FALSE, MISSING, TRUE, NumberFormat, numeric_marks
 from bmcli.preprocessing.remark import Remark, Unfamiliar
 

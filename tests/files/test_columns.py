@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bmcli.files.columns import ColumnFacts, Said, facts_of, parse_cells, truth_value
+from bmcli.files.cells import parse_cells
+from bmcli.files.columns import facts_of
+from bmcli.files.facts import ColumnFacts, Said, truth_value
 
 N = 200
 Make = Callable[[int, random.Random], Any]
