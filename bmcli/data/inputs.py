@@ -55,9 +55,9 @@ class Reading:
     """How inputs are to be read.
 
     texts: the inputs are the texts themselves; lines: one text per line of a file.
-    text_column, delimiter, header, quoting, id: of tables, as in DataConfig. columns: those a table model needs.
-    keep: whether the rows of table files are handed on beside the examples. decimals: the decimal mark that the
-    run reads its columns of numbers by.
+    text_column, delimiter, header, quoting, id: of tables, as in DataConfig. columns: those a table model
+    needs. keep: whether the rows of table files are handed on beside the examples. decimals: the decimal mark
+    that the run reads its columns of numbers by.
     """
 
     kind: Kind
@@ -199,7 +199,8 @@ def _each_text(
     problems: list[Problem],
     encodings: dict[str, list[str]],
 ) -> Iterator[tuple[str, str] | Inputs]:
-    """(name, text) of every text, those of table files in pieces. encodings: codec -> the files that are not UTF-8, filled on the way."""
+    """(name, text) of every text, those of table files in pieces. encodings: codec -> the files that are not
+    UTF-8, filled on the way."""
     if reading.texts:
         for text in inputs:
             if text == STDIN:
@@ -355,8 +356,9 @@ def _tables(
                 continue
             # What a text means, the run's preprocessing knows; a number that is one already stays.
             data, said = _by_own_decimals(data, reading.decimals)
-            for line in (*frame.notes, *said) if note is not None else ():
-                note(f"{path}: {line}")
+            if note is not None:
+                for line in (*frame.notes, *said):
+                    note(f"{path}: {line}")
             table = Table(
                 {
                     column: data[column].cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
@@ -375,7 +377,8 @@ def _tables(
 
 
 def _by_own_decimals(data: pl.DataFrame, decimals: Mapping[str, str]) -> tuple[pl.DataFrame, list[str]]:
-    """The columns of numbers that beyond doubt have another decimal mark than the run's as numbers, and a note."""
+    """The columns of numbers that beyond doubt have another decimal mark than the run's as numbers, and a
+    note."""
     import polars as pl
 
     from bmcli.files.columns import facts_of, parse_cells
@@ -392,7 +395,8 @@ def _by_own_decimals(data: pl.DataFrame, decimals: Mapping[str, str]) -> tuple[p
         marked = data[name].str.contains(own.decimal, literal=True).any()
         if own.decimal != decimals[name] and marked and not own.unit:
             found[name] = parse_cells(data[name], own)[0]
-            # Three digits behind the only mark may be thousands, unless another cell or column shows its sense.
+            # Three digits behind the only mark may be thousands, unless another cell or column shows
+            # what it means.
             sure |= bool(data[name].str.contains(rf"[{own.decimal}](\d{{1,2}}|\d{{4,}})\s*$").any())
     if not sure:
         return data, []
