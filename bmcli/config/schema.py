@@ -141,8 +141,8 @@ class DataConfig(Section):
     )
     quoting: bool | None = Field(
         None,
-        description="Whether quotation marks enclose cells of a CSV or TSV; false: they are text. Inferred for "
-        "TSV.",
+        description="Whether quotation marks enclose cells of a CSV or TSV; false: they are text. Inferred "
+        "for TSV.",
     )
     columns: dict[str, ColumnType | ColumnConfig] = Field(
         {},

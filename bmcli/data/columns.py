@@ -326,8 +326,8 @@ def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
 def as_found(series: pl.Series) -> np.ndarray:
     """A column whose meaning a run knows: numbers as such, all else as texts, None where missing.
 
-    A number of the file stays one, as its text could mean another where numbers have decimal commas; whole, as
-    20240131 may be a date. Whole numbers that float64 does not hold are texts.
+    A number of the file stays one, as its text could mean another where numbers have decimal commas; whole,
+    as 20240131 may be a date. Whole numbers that float64 does not hold are texts.
     """
     if not series.dtype.is_numeric():
         return texts(series)

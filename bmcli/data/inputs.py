@@ -368,7 +368,8 @@ def _tables(
 
 
 def _by_own_decimals(data: pl.DataFrame, decimals: Mapping[str, str]) -> tuple[pl.DataFrame, list[str]]:
-    """The columns of numbers that beyond doubt have another decimal mark than the run's as numbers, and a note."""
+    """The columns of numbers that beyond doubt have another decimal mark than the run's as numbers, and a
+    note."""
     import polars as pl
 
     from bmcli.files.cells import parse_cells
@@ -386,7 +387,8 @@ def _by_own_decimals(data: pl.DataFrame, decimals: Mapping[str, str]) -> tuple[p
         marked = data[name].str.contains(own.decimal, literal=True).any()
         if own.decimal != decimals[name] and marked and not own.unit:
             found[name] = parse_cells(data[name], own)[0]
-            # Three digits behind the only mark may be thousands, unless another cell or column shows its sense.
+            # Three digits behind the only mark may be thousands, unless another cell or column shows
+            # what it means.
             sure |= bool(data[name].str.contains(rf"[{own.decimal}](\d{{1,2}}|\d{{4,}})\s*$").any())
     if not sure:
         return data, []

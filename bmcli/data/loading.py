@@ -212,7 +212,8 @@ def _checked(
 
 
 def _said_missing(parts: Parts) -> str:
-    """How to say that a word that stands in a column of numbers or dates again and again is a missing value."""
+    """How to say that a word that stands in a column of numbers or dates again and again is a missing
+    value."""
     words = [
         w for f in parts.columns if f.role == "feature" and f.unfit > 3 * len(f.examples) for w in f.examples
     ]

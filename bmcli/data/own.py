@@ -266,8 +266,13 @@ def _read(
         return _read_arrays(path, kind, unscaled, None if main is None else main.examples)
     if path.suffix.lower() in TABLE_SUFFIXES:
         return _read_table(path, config, kind, like, spec)
+    from bmcli.files import foreign
+
+    known = foreign.by_suffix(path)
     raise DataError(
-        f"{path}: not a form of data that is known", place=Place(str(path)), hint=f"data is {FORMATS}"
+        f"{path}: not a form of data that is known" + (f": {known[0]}" if known else ""),
+        place=Place(str(path)),
+        hint=known[1] if known else f"data is {FORMATS}",
     )
 
 

@@ -111,9 +111,9 @@ _PERHAPS = (
 class DateFormat:
     """How the cells of a column of dates are read.
 
-    day_first: of dates such as 3/4/2024; None where the column had none, so that it cannot be told. clock: the
-    column holds times of day, or how long something took. compact: 20240131 is a date, too. epoch: the column
-    counts the time since 1970-01-01 in this unit (see EPOCHS); '' where it does not.
+    day_first: of dates such as 3/4/2024; None where the column had none, so that it cannot be told. clock:
+    the column holds times of day, or how long something took. compact: 20240131 is a date, too. epoch: the
+    column counts the time since 1970-01-01 in this unit (see EPOCHS); '' where it does not.
     """
 
     day_first: bool | None = True

@@ -1,7 +1,7 @@
 """CSV and TSV: from bytes to rows of texts, with malformed rows named and none merged or lost.
 
-`records.py` finds where the records are, polars reads those that fit. Where quotation marks stand in odd places,
-Python's csv module reads the file, slower, row by row.
+`records.py` finds where the records are, polars reads those that fit. Where quotation marks stand in odd
+places, Python's csv module reads the file, slower, row by row.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ HEAD_LINES = 50
 """Lines from which the dialect is told at least, however long they are,"""
 MOST_HEAD = 2**25
 """up to so many bytes."""
-_QUOTES_HINT = 'a quotation mark inside a quoted cell is written twice: "5"" disk"; data.quoting: false takes all of them as text'
+_QUOTES_HINT = (
+    'inside a quoted cell a quotation mark is written twice: "5"" disk"; '
+    "data.quoting: false takes all of them as text"
+)
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,8 @@ def _unquoted(file: _File, lines: Records) -> Rows:
 def _swallows(file: _File, merged: records.Swallowed) -> DataError:
     line, last = merged.lines
     return DataError(
-        f"{file.path}: {_row(merged.row, file.dialect)}: a quotation mark opened in line {line} is closed only in "
-        f"line {last}: rows would be merged",
+        f"{file.path}: {_row(merged.row, file.dialect)}: a quotation mark of line {line} is closed only "
+        f"in line {last}: rows would be merged",
         place=file.place(line),
         hint=f"{_QUOTES_HINT}, true takes the cell as it is",
     )
@@ -401,7 +404,8 @@ def _row_by_row(file: _File, lines: Records, *, as_text: bool) -> Rows:
 
 
 def _records(file: _File, first_line: int) -> Iterator[tuple[int, list[str]]]:
-    """(line it starts on, cells) of every record; DataError where quotation marks make the rest unreadable."""
+    """(line it starts on, cells) of every record; DataError where quotation marks make the rest
+    unreadable."""
     # Bytes that are not UTF-8 become surrogates, so that the rows that hold them can be named.
     text = io.StringIO(file.data[file.body :].decode("utf-8", "surrogateescape"), newline="")
     before = 1 + file.data.count(b"\n", 0, file.body)
@@ -422,7 +426,7 @@ def _records(file: _File, first_line: int) -> Iterator[tuple[int, list[str]]]:
             )
             hint = _QUOTES_HINT
             if b'\\"' in file.data:
-                hint = 'a backslash does not keep a quotation mark from closing a cell; write it twice: "5"" disk"'
+                hint = 'a backslash keeps no quotation mark from closing a cell: write it twice: "5"" disk"'
             raise DataError(
                 f"{file.path}: cannot be read from line {line} ({_row(count, file.dialect)}) on: {what}",
                 place=file.place(line),

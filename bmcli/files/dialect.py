@@ -112,8 +112,7 @@ def _rows(lines: Sequence[str], delimiter: str, quoting: bool = True) -> list[tu
                 found.append((at, row))
             at = reader.line_num
     except csv.Error:
-        plain = [(i, line.rstrip("\r\n").split(delimiter)) for i, line in enumerate(lines) if line.strip()]
-        return plain
+        return [(i, line.rstrip("\r\n").split(delimiter)) for i, line in enumerate(lines) if line.strip()]
     return found
 
 

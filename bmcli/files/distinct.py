@@ -1,4 +1,5 @@
-"""The different values of a column and how often each stands there: all that the rules about texts look at."""
+"""The different values of a column and how often each stands there: all that the rules about texts look
+at."""
 
 from __future__ import annotations
 

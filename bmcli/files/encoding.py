@@ -90,8 +90,8 @@ def detect(head: bytes, *, whole: bool) -> str | None:
 def decoded(path: Path, data: bytes) -> tuple[bytes, list[str]]:
     """A file's content as UTF-8 without marks, and what was found out.
 
-    Bytes that are not UTF-8 are left where most of the file is: their rows are named later. DataError where it
-    is not text.
+    Bytes that are not UTF-8 are left where most of the file is: their rows are named later. DataError where
+    it is not text.
     """
     codec = detect(data[:HEAD], whole=len(data) <= HEAD)
     if codec == "utf-8" and len(data) > HEAD and not _is_utf8(data):

@@ -1,4 +1,5 @@
-"""What is known of a column of a table file, as values: what it means, why, and what the config says of it."""
+"""What is known of a column of a table file, as values: what it means, why, and what the config says of
+it."""
 
 from __future__ import annotations
 

@@ -9,6 +9,8 @@ from bmcli.errors import DataError, Place
 
 _UNPACK = "unpack it first"
 _EXCEL = ("an Excel workbook", "save its sheet as 'CSV UTF-8'")
+_TEXT = ("a text", "a table in it needs the suffix .csv or .tsv")
+_A_PICKLE = ("a pickle, which bm does not load", "save the table as Parquet or CSV")
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x1f\x8b", "compressed by gzip", f"{_UNPACK}: gunzip"),
     (b"BZh", "compressed by bzip2", f"{_UNPACK}: bunzip2"),
@@ -38,8 +40,8 @@ _SUFFIXES = {
     **dict.fromkeys((".xlsx", ".xls", ".xlsm"), _EXCEL),
     ".ods": ("a spreadsheet", "save its sheet as CSV"),
     ".json": ("JSON", "name it .jsonl: bm reads an object per line, or one array of them"),
-    **dict.fromkeys((".txt", ".dat", ".data", ".tab", ".psv", ".ssv"), ("a text", "a table in it needs the suffix .csv or .tsv")),
-    **dict.fromkeys((".pkl", ".pickle"), ("a pickle, which bm does not load", "save the table as Parquet or CSV")),
+    **dict.fromkeys((".txt", ".dat", ".data", ".tab", ".psv", ".ssv"), _TEXT),
+    **dict.fromkeys((".pkl", ".pickle"), _A_PICKLE),
     **dict.fromkeys((".feather", ".arrow"), ("an Arrow file", "save it as Parquet or CSV")),
     **dict.fromkeys((".h5", ".hdf5", ".hdf"), ("an HDF5 file", "save the table as Parquet or CSV")),
     ".arff": ("an ARFF file", "save the table as CSV"),
@@ -63,7 +65,7 @@ def refuse_bytes(path: Path, head: bytes) -> None:
             raise _refused(path, "a spreadsheet", "save its sheet as CSV")
         raise _refused(path, "a ZIP archive", _UNPACK)
     if head.startswith(_PICKLE):
-        raise _refused(path, "a pickle, which bm does not load", "save the table as Parquet or CSV")
+        raise _refused(path, *_A_PICKLE)
 
 
 def refuse_text(path: Path, head: str) -> None:

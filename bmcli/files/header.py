@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _FEW = 0.2
 """Share of different values up to which a column is one of categories."""
@@ -83,7 +84,8 @@ def _counts(cells: Sequence[str]) -> bool:
 
 
 def _years(first: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[int]) -> bool:
-    """Whether the numbers in the first row are years one after another, and those below are something else."""
+    """Whether the numbers in the first row are years one after another, and those below are something
+    else."""
     named = [i for i in numeric if _YEAR.fullmatch(first[i])]
     years = [int(first[i]) for i in named]
     if len(named) < 2 or len(named) < len(numeric) - 1 or sorted(set(years)) != years:
@@ -93,7 +95,8 @@ def _years(first: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequenc
 
 
 def _in_steps(first: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[int]) -> bool:
-    """Whether the numbers in the first row go on by one, or many of them in equal steps, as in no row below."""
+    """Whether the numbers in the first row go on by one, or many of them in equal steps, as in no row
+    below."""
     try:
         counted = [float(first[i]) for i in numeric]
     except ValueError:
@@ -112,7 +115,7 @@ def _in_steps(first: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequ
 
 def _even_step(values: Sequence[float]) -> float:
     """The step between values in equal steps; 0 where they are not."""
-    steps = [b - a for a, b in zip(values, values[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(values)]
     return steps[0] if all(abs(step - steps[0]) <= 1e-6 * abs(steps[0]) for step in steps) else 0.0
 
 

@@ -120,7 +120,8 @@ def _checked(value: Any, text: str) -> dict[str, Any] | str:
 
 
 def _as_a_whole(path: Path, content: bytes) -> list[tuple[int, dict[str, Any] | Problem]] | None:
-    """The same of a file that is one array of objects, or objects one after another; None where it is neither."""
+    """The same of a file that is one array of objects, or objects one after another; None where it is
+    neither."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:

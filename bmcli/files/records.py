@@ -23,8 +23,8 @@ csv.field_size_limit(CELL_LIMIT)
 
 @dataclass(frozen=True)
 class Records:
-    """Of each record that is not blank: where it starts and ends in the file (its line end left out), the line
-    it starts on, and its number of cells; int64 [N] each."""
+    """Of each record that is not blank: where it starts and ends in the file (its line end left out), the
+    line it starts on, and its number of cells; int64 [N] each."""
 
     starts: np.ndarray
     ends: np.ndarray
@@ -63,7 +63,8 @@ def by_lines(text: np.ndarray, start: int, delimiter: str) -> Records:
 
 
 def by_quotes(text: np.ndarray, start: int, delimiter: str) -> Records | None:
-    """The same with quotation marks around cells; None where one stands in an odd place or is never closed."""
+    """The same with quotation marks around cells; None where one stands in an odd place or is never
+    closed."""
     part = text[start:]
     marks = part == QUOTE
     inside = within(marks)
@@ -162,22 +163,21 @@ def swallowed(
 ) -> Swallowed | None:
     """The first record in which a quotation mark swallows rows; None where all may be cells with line breaks.
 
-    lines: the records by lines; first, end: which of them each record consists of; widths: its cells; int64 [N].
-    Suspicious is a record each of whose lines has as many cells as a row. It is several rows where it has
-    itself other cells than a row; where most cells at the line breaks are what the first and the last column
-    hold elsewhere; and where these hold anything, unless other records show that the file does have cells
-    with line breaks.
+    lines: the records by lines; first, end: which of them each record consists of; widths: its cells; int64
+    [N]. Suspicious is a record each of whose lines has as many cells as a row. It is several rows where it
+    has itself other cells than a row; where most cells at the line breaks are what the first and the last
+    column hold elsewhere; and where these hold anything, unless other records show that the file does have
+    cells with line breaks.
     """
     values, counts = np.unique(widths, return_counts=True)
     width = int(values[counts.argmax()]) if len(values) else 0
     if width < 2:
         return None
     several = np.flatnonzero(end - first > 1)
-    suspicious = []
-    for i in several.tolist():
-        pieces = lines.widths[first[i] : end[i]]
-        if (pieces[1:-1] == width).all() and min(pieces[0], pieces[-1]) >= width:
-            suspicious.append(i)
+    odd = np.concatenate([[0], np.cumsum(lines.widths != width)])
+    from_, to = first[several], end[several]
+    whole = (odd[to - 1] == odd[from_ + 1]) & (lines.widths[from_] >= width) & (lines.widths[to - 1] >= width)
+    suspicious = several[whole].tolist()
     if not suspicious:
         return None
     edges = _edges(data, lines.where(first[end - first == 1]), delimiter)

@@ -1,5 +1,6 @@
-"""What stands in a file's table but is not data: rows of dashes, comments, footers, sums, repeated headers, empty
-columns at the end. It is left out and said; a row of sums is a problem, since it looks like an example."""
+"""What stands in a file's table but is not data: rows of dashes, comments, footers, sums, repeated headers,
+empty columns at the end. It is left out and said; a row of sums is a problem, since it looks like an
+example."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _MOST_SURPLUS = 1_000
 _RULE = re.compile(rb"[-=+| :\t,;]*[-=]{2,}[-=+| :\t,;]*")
 _COUNT = re.compile(r"\(?\s*[\d,. ]+ (rows?|records?|lines?|entries|results?)( \w+)?\s*\)?\.?", re.I)
 _SUM = re.compile(
-    r"((grand|sub|over)?[ -]?total|totals|sum|summe|gesamt|insgesamt|somme|totaux|suma|totale|average|mean|count)\b.{0,20}",
+    r"((grand|sub|over)?[ -]?total|totals|sum|summe|gesamt|insgesamt|somme|totaux|suma|average|mean|count)"
+    r"\b.{0,20}",
     re.I,
 )
 
@@ -109,7 +111,8 @@ def _comments(data: bytes, found: Records, width: int) -> list[int]:
 
 
 def _below(data: bytes, found: Records, width: int) -> list[int]:
-    """The last rows where they are lines of text below the table: behind a blank line, or a number of rows."""
+    """The last rows where they are lines of text below the table: behind a blank line, or a number of
+    rows."""
     gone: list[int] = []
     for i in range(len(found) - 1, max(0, len(found) - 1 - _LAST), -1):
         if found.widths[i] == width or found.widths[i] > 1:

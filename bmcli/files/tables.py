@@ -21,9 +21,9 @@ from bmcli.files.suffixes import JSON_LINES_SUFFIXES, TABLE_SUFFIXES
 class Frame:
     """A table file as read.
 
-    data: its rows without the malformed ones; cells of CSV are texts. rows: int64 [N], each one's number in the
-    file; lines: the line it starts on, None for Parquet. problems: the malformed rows. notes: what was inferred
-    of how the file is written. dialect: of CSV and TSV.
+    data: its rows without the malformed ones; cells of CSV are texts. rows: int64 [N], each one's number in
+    the file; lines: the line it starts on, None for Parquet. problems: the malformed rows. notes: what was
+    inferred of how the file is written. dialect: of CSV and TSV.
     """
 
     path: Path

@@ -83,8 +83,8 @@ class Preprocessing(Protocol):
         ...
 
     def unfamiliar(self, examples: Examples) -> Unfamiliar:
-        """What in raw examples is not as in training, as far as it is to be seen before they are encoded; what is
-        seen after that, `familiarity` says."""
+        """What in raw examples is not as in training, as far as it is to be seen before they are encoded;
+        what is seen after that, `familiarity` says."""
         ...
 
     def to_json(self) -> dict[str, Any]:

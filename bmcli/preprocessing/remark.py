@@ -33,7 +33,8 @@ class Unfamiliar:
     taken: Mapping[str, int] = field(default_factory=dict)
 
     def notes(self, where: str) -> list[str]:
-        """In sentences, with the number of examples, the most frequent ones first. where: 'test', 'new.csv'."""
+        """In sentences, with the number of examples, the most frequent ones first. where: 'test',
+        'new.csv'."""
         counts = Counter(text for texts in self.odd.values() for text in texts)
         return [*_lines(where, counts), *_lines(where, Counter(self.taken))]
 

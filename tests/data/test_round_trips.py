@@ -1,4 +1,5 @@
-"""One table written in eight ways is one table: the same columns, types, examples, targets and predictions."""
+"""One table written in eight ways is one table: the same columns, types, examples, targets and
+predictions."""
 
 from __future__ import annotations
 
@@ -98,6 +99,7 @@ numbers = st.integers(-(10**7), 10**7).map(lambda hundredths: hundredths / 100)
 words = st.sampled_from(
     ["so", "many", 'words, "quoted"', "it's", "über", "two\nlines", "語", "a; b", "x | y"]
 )
+texts = st.lists(words, min_size=3, max_size=6)
 
 
 @st.composite
@@ -115,7 +117,7 @@ def frames(draw: st.DrawFn) -> list[Row]:
                 "flag": i % 3 == 0,
                 "when": day,
                 "code": codes[(i // 2) % len(codes)],
-                "note": f"text number {i} of {' '.join(draw(st.lists(words, min_size=3, max_size=6)))} in all",
+                "note": f"text number {i} of {' '.join(draw(texts))} in all",
                 "y": draw(numbers),
             }
         )

@@ -67,7 +67,7 @@ CSV = "a,b\n1,2\n3,4\n"
         ('<?xml version="1.0"?>\n<rows/>', "XML", "CSV"),
         (LINES, "JSON", ".jsonl"),
         (json.dumps(OBJECTS, indent=1), "JSON", ".jsonl"),
-        ("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 1\n", "a Git LFS pointer", "git lfs"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:4d\n", "a Git LFS pointer", "git lfs"),
         ("@relation x\n@attribute a numeric\n@data\n1\n", "an ARFF file", "CSV"),
         (r"{\rtf1\ansi a,b}", "rich text", "plain text"),
     ],
