@@ -63,8 +63,7 @@ class _File:
 
 def read(path: Path, options: Options) -> Rows:
     """The rows of a file. DataError where it is not a table at all, or quotation marks swallow rows."""
-    raw = path.read_bytes()
-    foreign.refuse_bytes(path, raw[: encoding.HEAD])
+    raw = foreign.content(path)
     data, notes = encoding.decoded(path, raw)
     foreign.refuse_text(path, data[: encoding.HEAD].decode("utf-8", "replace"))
     quoting = options.quoting is not False

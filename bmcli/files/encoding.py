@@ -97,10 +97,7 @@ def decoded(path: Path, data: bytes) -> tuple[bytes, list[str]]:
     if codec == "utf-8" and len(data) > HEAD and not _is_utf8(data):
         codec = detect(data, whole=True)
     if codec is None:
-        head = data[:HEAD]
-        if b"\0" in head or _share_of_controls(head) > _MOST_CONTROLS:
-            zeros = ": it holds zero bytes, so it is damaged or of another format" if b"\0" in head else ""
-            raise DataError(f"{path} is not a text file{zeros}", place=Place(str(path)))
+        require_text(path, data[:HEAD])
         codec = "utf-8"
     notes = []
     if codec not in ("utf-8", "utf-8-sig", "ascii"):
@@ -120,6 +117,15 @@ def decoded(path: Path, data: bytes) -> tuple[bytes, list[str]]:
     ):  # the last one is a mark taken for Latin-1
         data = data.removeprefix(mark)
     return data, notes
+
+
+def require_text(path: Path, head: bytes) -> None:
+    """DataError where a file that begins with `head` is not text in any encoding."""
+    if detect(head, whole=len(head) < HEAD) is not None:
+        return
+    if b"\0" in head or _share_of_controls(head) > _MOST_CONTROLS:
+        zeros = ": it holds zero bytes, so it is damaged or of another format" if b"\0" in head else ""
+        raise DataError(f"{path} is not a text file{zeros}", place=Place(str(path)))
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from bmcli.errors import DataError, Place
+from bmcli.files import encoding
 
 _UNPACK = "unpack it first"
 _EXCEL = ("an Excel workbook", "save its sheet as 'CSV UTF-8'")
@@ -51,6 +52,15 @@ _SUFFIXES = {
 def by_suffix(path: Path) -> tuple[str, str] | None:
     """What a file of that name is, and what to do about it; None where nothing is known of it."""
     return _SUFFIXES.get(path.suffix.lower())
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file of text. DataError, before all of it is read, where it is something else."""
+    with path.open("rb") as file:
+        head = file.read(encoding.HEAD)
+        refuse_bytes(path, head)
+        encoding.require_text(path, head)
+        return head + file.read()
 
 
 def refuse_bytes(path: Path, head: bytes) -> None:

@@ -38,8 +38,7 @@ class Objects:
 
 def read(path: Path) -> Objects:
     """The objects of a file. DataError where it is not JSON Lines at all."""
-    raw = path.read_bytes()
-    foreign.refuse_bytes(path, raw[: encoding.HEAD])
+    raw = foreign.content(path)
     content, notes = encoding.decoded(path, raw)
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     foreign.refuse_not_json(path, content[: encoding.HEAD].decode("utf-8", "replace"))
