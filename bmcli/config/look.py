@@ -53,8 +53,14 @@ def look(path: Path) -> Look:
         return look_at_table(path)
     if suffix == ".npz":
         return _npz(path)
+    from bmcli.files import foreign
+
     kinds = ", ".join(sorted(TABLE_SUFFIXES))
-    raise DataError(f"cannot tell what {path} is", hint=f"a folder of pictures or texts, {kinds} or .npz")
+    hint = f"a folder of pictures or texts, {kinds} or .npz"
+    known = foreign.by_suffix(path)
+    if known is not None:
+        raise DataError(f"{path} is {known[0]}", hint=known[1])
+    raise DataError(f"cannot tell what {path} is", hint=hint)
 
 
 def classes_seen(counts: Counter[str]) -> str:
