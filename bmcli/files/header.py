@@ -50,6 +50,8 @@ def verdict(rows: Sequence[Sequence[str]], names: Collection[str] = ()) -> Verdi
             numeric.append(i)
             for_data += 1
             continue
+        if len(cells) < 2:
+            continue
         different = Counter(cells)
         if len(different) <= max(2, _FEW * len(cells)) and min(different.values()) > 1:
             for_header += name not in different

@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,9 @@ import numpy as np
 LINE_END, RETURN, QUOTE = b"\n"[0], b"\r"[0], b'"'[0]
 CELL_LIMIT = 64 * 2**20
 """Characters in one cell: more means a quotation mark that is never closed."""
+_BLOCK = 2**19
+"""Bytes that are looked at at a time."""
+_NONE = np.empty(0, np.int64)
 _EDGE_ROWS = 5_000
 """Rows from which it is learned what the first and the last column hold."""
 
@@ -58,27 +61,58 @@ def cells_of(record: str, delimiter: str, *, quoting: bool = True) -> list[str]:
 
 def by_lines(text: np.ndarray, start: int, delimiter: str) -> Records:
     """The records from position `start` on, where quotation marks mean nothing: one in each line."""
-    part = text[start:]
-    return _records(text, start, np.flatnonzero(part == LINE_END), _cuts(part, delimiter))
+    code = delimiter.encode()
+    line_ends, cuts = [], []
+    for at, part in _blocks(text, start):
+        line_ends.append(np.flatnonzero(part == LINE_END) + at)
+        if len(code) == 1:
+            cuts.append(np.flatnonzero(part == code[0]) + at)
+    joined = np.concatenate(cuts) if len(code) == 1 and cuts else _cuts_of_several(text[start:], code)
+    return _records(text, start, np.concatenate(line_ends) if line_ends else _NONE, joined)
 
 
 def by_quotes(text: np.ndarray, start: int, delimiter: str) -> Records | None:
-    """The same with quotation marks around cells; None where one stands in an odd place or is never
-    closed."""
-    part = text[start:]
-    marks = part == QUOTE
-    inside = within(marks)
-    if len(part) and inside[-1]:
-        return None
+    """The same with quotation marks around cells; None where one stands in an odd place or is never closed,
+    or where the delimiter is a character of several bytes."""
     code = delimiter.encode()
-    line_ends = part == LINE_END
-    if not _regular(part, marks, inside, line_ends, code):
-        return None
-    outside = ~inside
-    cuts = np.flatnonzero((part == code[0]) & outside) if len(code) == 1 else _cuts(part, delimiter)
     if len(code) > 1:
-        cuts = cuts[outside[cuts]]
-    return _records(text, start, np.flatnonzero(line_ends & outside), cuts, np.flatnonzero(line_ends))
+        return None
+    is_edge = np.isin(np.arange(256), [LINE_END, QUOTE, code[0]])
+    line_ends, every, cuts = [_NONE], [_NONE], [_NONE]
+    open_ = False
+    for at, part in _blocks(text, start):
+        marks, ends, cut = part == QUOTE, part == LINE_END, part == code[0]
+        inside = within(marks)
+        if open_:
+            np.logical_not(inside, out=inside)
+        outside = ~inside
+        edges = marks | ends | cut
+        fits = np.empty_like(edges)
+        # An opening mark stands behind a line end, a delimiter or, of two within a cell, a mark;
+        fits[1:] = edges[:-1]
+        fits[0] = at == 0 or is_edge[text[start + at - 1]]
+        if (marks & inside & ~fits).any():
+            return None
+        # a closing one before these, too.
+        after = start + at + len(part)
+        fits[:-1] = edges[1:]
+        fits[-1] = after == len(text) or is_edge[text[after]] or text[after] == RETURN
+        odd = np.flatnonzero(marks & outside & ~fits)
+        if len(odd) and not (text[odd + (start + at + 1)] == RETURN).all():
+            return None
+        open_ = bool(inside[-1])
+        every.append(np.flatnonzero(ends) + at)
+        line_ends.append(np.flatnonzero(ends & outside) + at)
+        cuts.append(np.flatnonzero(cut & outside) + at)
+    if open_:
+        return None
+    return _records(text, start, *map(np.concatenate, (line_ends, cuts, every)))
+
+
+def _blocks(text: np.ndarray, start: int) -> Iterator[tuple[int, np.ndarray]]:
+    """(position, counted from `start`, and the bytes) in pieces that a processor's cache holds."""
+    for at in range(start, len(text), _BLOCK):
+        yield at - start, text[at : at + _BLOCK]
 
 
 def within(marks: np.ndarray) -> np.ndarray:
@@ -97,28 +131,12 @@ def within(marks: np.ndarray) -> np.ndarray:
     return np.unpackbits(words.view(np.uint8), count=len(marks), bitorder="little").view(bool)
 
 
-def _regular(
-    part: np.ndarray, marks: np.ndarray, inside: np.ndarray, line_ends: np.ndarray, code: bytes
-) -> bool:
-    """Whether every quotation mark opens or closes a cell, or is one of two within one."""
-    before = line_ends | (part == code[-1]) | marks  # what may stand before an opening mark
-    opening = marks & inside
-    if (opening[1:] & ~before[:-1]).any():
-        return False
-    after = before if len(code) == 1 else line_ends | (part == code[0]) | marks
-    closing = marks & ~inside
-    odd = closing[:-1] & ~after[1:]
-    return not odd.any() or bool((part[np.flatnonzero(odd) + 1] == RETURN).all())
-
-
-def _cuts(part: np.ndarray, delimiter: str) -> np.ndarray:
-    code = np.frombuffer(delimiter.encode(), np.uint8)
-    if len(code) == 1:
-        return np.flatnonzero(part == code[0])
+def _cuts_of_several(part: np.ndarray, code: bytes) -> np.ndarray:
+    """Where a delimiter of several bytes stands."""
     if len(part) < len(code):
-        return np.empty(0, np.int64)
+        return _NONE
     windows = np.lib.stride_tricks.sliding_window_view(part, len(code))
-    return np.flatnonzero((windows == code).all(axis=1))
+    return np.flatnonzero((windows == np.frombuffer(code, np.uint8)).all(axis=1))
 
 
 def _records(

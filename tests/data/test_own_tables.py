@@ -460,7 +460,7 @@ def test_any_csv_that_was_written_is_read_back(
         writer = csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL)
         writer.writerow("abc")
         writer.writerows(table)
-    frame = tables.read(path, Options(delimiter=delimiter))
+    frame = tables.read(path, Options(delimiter=delimiter, header=True))
     assert not frame.problems and frame.rows.tolist() == list(range(1, len(table) + 1))
     for name, column in zip("abc", zip(*table, strict=True), strict=True):
         assert [v or "" for v in frame.data[name].to_list()] == [c if c.strip() else "" for c in column]
