@@ -193,11 +193,11 @@ def test_a_key_says_what_a_column_means(
     said: str | None, inputs: int, write: Write, understand: Understand
 ) -> None:
     rows = [(ZIPS[i % 6].lstrip("0"), f"{i % 7 / 10}", ("east", "west")[i % 2]) for i in range(N)]
-    path = write("t.csv", table(("zip", "x", "region"), rows))
-    keys = {"columns": {"zip": said}} if said else {}
+    path = write("t.csv", table(("district", "x", "region"), rows))
+    keys = {"columns": {"district": said}} if said else {}
     assert understand({"path": path, "target": "region", **keys}).input_shape == [inputs]
-    found = understand({"path": path, "target": "region", "columns": {"zap": "category"}})
-    assert found.code == 3 and found.says("no column 'zap'") and found.says("did you mean zip")
+    found = understand({"path": path, "target": "region", "columns": {"distrikt": "category"}})
+    assert found.code == 3 and found.says("no column 'distrikt'") and found.says("did you mean district")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_shuffled_row_numbers_are_no_feature(
     text = (lines if name == "t.jsonl" else table)((head, "x", "label"), rows)
     found = understand({"path": write(name, text), "target": "label"})
     assert found.input_shape == [1]
-    name = head or ("column_0" if name == "t.jsonl" else "unnamed_0")
+    name = head or "unnamed_0"
     assert found.says(f"not used as features \\(row numbers\\): '{name}'")
 
 
