@@ -217,7 +217,8 @@ def _said_missing(parts: Parts) -> str:
     words = [
         w for f in parts.columns if f.role == "feature" and f.unfit > 3 * len(f.examples) for w in f.examples
     ]
-    listed = ", ".join(dict.fromkeys(words))
+    words = [word for word in dict.fromkeys(words) if not any(map(str.isdigit, word))]
+    listed = ", ".join(words)
     return f"; data.missing: [{listed}] where that says that a value is missing" if words else ""
 
 
