@@ -19,7 +19,6 @@ from typing import Any
 from bmcli.config.guess import Facts, facts_of, forget
 from bmcli.config.schema import AUTO_EPOCHS, DataConfig, ExperimentConfig
 from bmcli.errors import ConfigError, did_you_mean
-from bmcli.files.patterns import NamePattern
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.registry import HOMES
 
@@ -119,6 +118,8 @@ def _columns(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
         for key in ("group", "class_pattern"):
             value = getattr(data, key)
             if is_folder and isinstance(value, str):
+                from bmcli.files.patterns import NamePattern
+
                 try:
                     NamePattern(value, f"data.{key}")
                 except ConfigError as error:

@@ -6,12 +6,14 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bmcli.config.schema import DataConfig
 from bmcli.errors import ConfigError, DataError
-from bmcli.files.folders import Layout, Rules, layout
 from bmcli.files.suffixes import TABLE_SUFFIXES
+
+if TYPE_CHECKING:
+    from bmcli.files.folders import Layout, Rules
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ def facts_of(data: DataConfig) -> Facts:
     if task is None and (isinstance(data.target, list) or data.label_delimiter is not None):
         task = "multilabel"
     if os.path.isdir(path):  # noqa: PTH112 (False also for a name that is too long)
+        from bmcli.files.folders import Rules  # most configs name no folder
+
         found = _folder(path, Rules.of(data))
         if found is None:
             return Facts(kind=data.kind, task=task)
@@ -79,6 +83,8 @@ def forget() -> None:
 @lru_cache(maxsize=8)  # a dozen checks ask
 def _folder(path: Path, rules: Rules) -> Layout | None:
     """None where it is not data; whoever reads it says why."""
+    from bmcli.files.folders import layout
+
     try:
         return layout(path, rules)
     except (DataError, ConfigError):

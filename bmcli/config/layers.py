@@ -8,7 +8,6 @@ place.
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -22,7 +21,6 @@ from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
 from bmcli.config.yaml import Node
 from bmcli.errors import ConfigError, Place, Problem, did_you_mean
 from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
-from bmcli.runs.layout import CONFIG, RECORD
 
 _MAX_FILES = 50
 _DATA_SUFFIXES = {*TABLE_SUFFIXES, *IMAGE_SUFFIXES, ".npz"}
@@ -119,6 +117,10 @@ def find(source: str | Path, cwd: Path) -> Path:
 
 def _no_config(path: Path, text: str) -> Problem:
     """A folder, or a file of data, where a config is wanted; or a config's name without its ending."""
+    import shlex
+
+    from bmcli.runs.layout import CONFIG, RECORD
+
     is_folder, exists = os.path.isdir(path), os.path.exists(path)  # noqa: PTH110, PTH112
     if is_folder:
         message = f"{text} is a folder, not a config"
