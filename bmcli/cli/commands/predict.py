@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -174,6 +175,7 @@ class _Shown:
         self.strict = strict
         self.count = 0
         self.unfamiliar = 0
+        self.odd: Counter[str] = Counter()
         self.problems: list[Problem] = []
         self._held: list[Prediction] = []  # the first one, until it is known whether it stays alone
         self._width = 0
@@ -192,8 +194,12 @@ class _Shown:
         if self._held:
             self._print(_card(self._held[0], self.run, self.target_name))
         if self.unfamiliar > MOST_WARNINGS:
+            from bmcli.preprocessing.remark import Unfamiliar
+
             more = self.unfamiliar - MOST_WARNINGS
-            self.session.warn(f"{more:,} more inputs do not look like the training data")
+            self.session.warn(f"{more:,} more inputs do not look like the training data, in all:")
+            for line in Unfamiliar(taken=self.odd).notes("inputs"):
+                self.session.warn(line)
 
     def say_taken(self) -> None:
         """What was read as something that training has."""
@@ -250,6 +256,7 @@ class _Shown:
         for prediction in odd[: max(MOST_WARNINGS - self.unfamiliar, 0)]:
             self.session.warn(f"{_name(prediction.input)}: {'; '.join(prediction.unfamiliar)}")
         self.unfamiliar += len(odd)
+        self.odd.update(text for prediction in odd for text in prediction.unfamiliar)
         return predictions, problems
 
     def _show(self, predictions: list[Prediction], problems: list[Problem]) -> None:
