@@ -60,7 +60,8 @@ def content(path: Path) -> bytes:
         head = file.read(encoding.HEAD)
         refuse_bytes(path, head)
         encoding.require_text(path, head)
-        return head + file.read()
+        file.seek(0)  # to join two parts would copy the whole
+        return file.read()
 
 
 def refuse_bytes(path: Path, head: bytes) -> None:
