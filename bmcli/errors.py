@@ -158,5 +158,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str | None:
     """A hint naming the closest choice ('did you mean epochs?'), or None where nothing is close."""
-    close = get_close_matches(name.lower(), list(choices), n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else None
+    written = {choice.lower(): choice for choice in reversed(list(choices))}
+    close = get_close_matches(name.lower(), list(reversed(written)), n=1, cutoff=0.6)
+    return f"did you mean {written[close[0]]}?" if close else None

@@ -10,8 +10,8 @@ import polars as pl
 from bmcli.files import dates, numbers
 from bmcli.files.dates import DateFormat
 from bmcli.files.distinct import written_whole
-from bmcli.files.facts import ColumnFacts, Format, shortened, written_as
-from bmcli.files.numbers import MISSING, NumberFormat
+from bmcli.files.facts import Format, shortened, written_as
+from bmcli.files.numbers import MISSING
 
 
 def without_marked_numbers(values: pl.Series, marks: Collection[str]) -> tuple[pl.Series, tuple[str, ...]]:
@@ -32,19 +32,11 @@ def _number_in(mark: str) -> float | None:
         return None
 
 
-def number_cells(
-    series: pl.Series, facts: ColumnFacts, marks: Collection[str]
-) -> tuple[np.ndarray, dict[int, str]]:
-    """float64 [N] of a column of numbers or dates, NaN where missing; position -> what is wrong with a
-    cell."""
-    format_ = facts.format or NumberFormat()
-    return parse_cells(series, format_, marks)
-
-
 def parse_cells(
     series: pl.Series, format_: Format, marks: Collection[str] = ()
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """The same in a given format. marks: what says missing, besides MISSING, lower case."""
+    """float64 [N] of a column of numbers or dates in that format, NaN where missing; position -> what is
+    wrong with a cell. marks: what says missing, besides MISSING, lower case."""
     if series.dtype.is_temporal():
         return dates.days_of(series).to_numpy().astype(np.float64), {}
     if series.dtype.is_numeric() and isinstance(format_, DateFormat):

@@ -443,3 +443,9 @@ def test_names_are_no_texts(head: str, value: Any, write: Write, drafted: Drafte
     assert found.code == 0 and found.kind == "table"
     assert "target: Survived" in found.draft
     assert found.input_shape == [1 + 3 + 1]
+
+
+def test_a_name_in_other_letters_is_what_was_meant(write: Write, understand: Understand) -> None:
+    path = write("t.csv", table(("Age", "Fare", "y"), [(i % 7, i % 5, i % 2) for i in range(N)]))
+    found = understand({"path": path, "target": "y", "columns": {"Agee": "number"}})
+    assert found.code == 3 and found.says(r"did you mean Age\?")
