@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from bmcli.cli import render
 from bmcli.cli.summary import RATES, header, summary
 from bmcli.display import Silent
-from bmcli.figures import duration, figure, short
+from bmcli.figures import clock, figure, setting
 from bmcli.runs import layout
 from bmcli.runs.record import now
 from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
@@ -201,7 +201,7 @@ class TrainingDisplay:
     def _epoch(self, event: EpochDone) -> None:
         record = event.record
         number = f"{event.epoch}/{event.epochs}"
-        seconds = duration(record.get("seconds"))
+        seconds = clock(record.get("seconds"))
         if not self._columns:
             self._columns = _columns(record, self._monitor)
             if self._screen.is_live and not self._quiet:
@@ -227,14 +227,14 @@ class TrainingDisplay:
         done = f"{event.step:>{len(steps)},}/{steps}"
         rest = (
             f"  {done}  {event.examples_per_second:,.0f} {self._rate}"
-            f"  epoch {duration(event.seconds)}, all {duration(event.seconds_left)} left"
+            f"  epoch {clock(event.seconds)}, all {clock(event.seconds_left)} left"
         )
         room = min(_BAR, self._screen.width - 1 - len(lead) - len(rest))
         bar = _bar(event.step / max(event.steps, 1), room) if room >= _SHORTEST_BAR else done
         rest = rest if room >= _SHORTEST_BAR else rest.removeprefix(f"  {done}")
         figures = (
             f"loss {figure(event.loss)}  {event.metric_name.replace('_', ' ')} {figure(event.metric)}"
-            f"  learning rate {short(event.learning_rate)}"
+            f"  learning rate {setting(event.learning_rate)}"
         )
         return [lead + bar + rest, " " * len(lead) + figures]
 

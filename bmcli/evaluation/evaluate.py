@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bmcli.errors import DivergedError
 from bmcli.evaluation.metrics import Metric, epoch_metrics, headline_of, monitorable
+from bmcli.figures import quantity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -222,7 +223,7 @@ def baseline(
     if task == "regression":
         assert training.mean is not None
         value = formulas.regression(targets, np.full(len(targets), training.mean))[headline]
-        return Baseline(f"always the training mean, {training.mean:.4g}", headline, value)
+        return Baseline(f"always the training mean, {quantity(training.mean)}", headline, value)
     if task == "multilabel":
         value = formulas.multilabel(targets, np.ones_like(targets))[headline]
         return Baseline("always every label", headline, value)

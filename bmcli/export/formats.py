@@ -41,7 +41,7 @@ class Exported:
     """An export that is in place.
 
     path: its folder; model: the model's file or folder in it; bytes: of all files; max_difference: from
-    Keras, the largest on the stored samples.
+    Keras, the largest on the stored samples; relative: the same as a share of the largest answer.
     """
 
     format: Format
@@ -51,6 +51,7 @@ class Exported:
     files: tuple[str, ...]
     max_difference: float
     samples: int
+    relative: float | None
 
 
 def export(
@@ -107,6 +108,7 @@ def export(
         tuple(file.relative_to(target).as_posix() for file in files),
         agreement.max_difference,
         agreement.samples,
+        agreement.relative,
     )
 
 
@@ -193,6 +195,7 @@ def _write_companions(run: Run, format: Format, folder: Path, spec: DataSpec, ag
         "uuid": run.record.uuid,
         "weights_sha256": run.record.weights_sha256,
         "max_difference": agreement.max_difference,
+        "relative": agreement.relative,
         "samples": agreement.samples,
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

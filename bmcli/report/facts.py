@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from bmcli.evaluation.compare import read_evaluation
-from bmcli.figures import count, duration, figure, interval, moment, size
+from bmcli.figures import count, duration, figure, interval, moment, named, probability, quantity, size
 from bmcli.report.charts import Line, chart
 from bmcli.report.explained import explained
 from bmcli.report.pictures import picture
@@ -125,6 +125,7 @@ def _figures(documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     names: dict[str, None] = {}
     for document in documents.values():
         names |= dict.fromkeys([document["headline"], *document["metrics"]])
+    task = next((document["task"] for document in documents.values()), None)
     rows = []
     for name in names:
         cells = []
@@ -132,7 +133,7 @@ def _figures(documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             found = document.get("intervals", {}).get(name)
             value = document["metrics"].get(name)
             cells.append({"value": figure(value), "interval": interval(found) if found else "–"})
-        rows.append({"name": name, "cells": cells})
+        rows.append({"name": named(name, task), "cells": cells})
     return rows
 
 
@@ -257,6 +258,7 @@ def _classes(document: dict[str, Any]) -> dict[str, Any]:
 
 def _reliability(found: dict[str, Any]) -> dict[str, Any]:
     points = [(one["confidence"], one["right"]) for one in found["bins"]]
+    counts = [f"{one['count']:,}" for one in found["bins"]]
     text = f"The expected calibration error is {figure(found['ece'])}"
     if found.get("ece_with_temperature") is not None:
         text += (
@@ -265,7 +267,7 @@ def _reliability(found: dict[str, Any]) -> dict[str, Any]:
         )
     lines = [
         Line("calibrated", [(0, 0), (1, 1)], "guide"),
-        Line("share that is right", points, "line-1", dots=True),
+        Line("share that is right, and of how many answers", points, "line-1", dots=True, labels=counts),
     ]
     drawn = chart(
         lines,
@@ -295,9 +297,9 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
         rows = [
             [
                 found.ids[i],
-                figure(float(found.targets[i])),
-                figure(float(found.outputs[i, 0])),
-                figure(float(errors[i])),
+                quantity(float(found.targets[i])),
+                quantity(float(found.outputs[i, 0])),
+                quantity(float(errors[i])),
             ]
             for i in order[:WORST]
         ]
@@ -310,8 +312,8 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
                 found.ids[i],
                 classes[int(found.targets[i])],
                 classes[int(best[i])],
-                figure(float(found.outputs[i, best[i]])),
-                figure(float(found.outputs[i, found.targets[i]])),
+                probability(float(found.outputs[i, best[i]])),
+                probability(float(found.outputs[i, found.targets[i]])),
             ]
             for i in order[: min(mistakes, WORST)]
         ]

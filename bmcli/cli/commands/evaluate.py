@@ -76,28 +76,28 @@ def evaluate(
 def figures(evaluation: Evaluation) -> str:
     """The compact table of an evaluation: the headline beside the trivial answer, then the other figures,
     then where it fails."""
-    from bmcli.figures import INTERVAL, interval
+    from bmcli.figures import INTERVAL, figure, interval, named
     from bmcli.untrusted import one_line
 
     what = "examples" if evaluation.examples != 1 else "example"
-    width = max(len(name) for name in (*evaluation.metrics, "weakest class", "most confused"))
-    values = {name: _figure(value) for name, value in evaluation.metrics.items()}
+    names = {name: named(name, evaluation.task) for name in evaluation.metrics}
+    width = max(map(len, (*names.values(), "weakest class", "most confused")))
+    values = {name: figure(value) for name, value in evaluation.metrics.items()}
     wide = max(map(len, values.values()))
     known = {name: interval(found) for name, found in evaluation.intervals.items() if found is not None}
     space = max(map(len, (INTERVAL, *known.values())))
     head = f"{one_line(evaluation.split)}, {evaluation.examples:,} {what}"
     lines = [f"{head:<{width + wide + 4}}   {INTERVAL}" if known else head]
     for name in (evaluation.headline, *(name for name in values if name != evaluation.headline)):
-        line = f"  {name:<{width}}  {values[name]:<{wide}}   {known.get(name, ''):<{space}}"
+        line = f"  {names[name]:<{width}}  {values[name]:<{wide}}   {known.get(name, ''):<{space}}"
         baseline = evaluation.baseline
         if name == evaluation.headline and baseline is not None:
-            line += f"   {one_line(baseline.name)}: {_figure(baseline.value)}"
+            line += f"   {one_line(baseline.name)}: {figure(baseline.value)}"
         lines.append(line.rstrip())
     if (weakest := evaluation.weakest_class) is not None:
         few = ": few" if weakest.few else ""
-        found = (
-            f"{one_line(weakest.name)}   {weakest.metric} {weakest.value:.2f} (n = {weakest.support:,}{few})"
-        )
+        value = f"{weakest.metric} {figure(weakest.value)} (n = {weakest.support:,}{few})"
+        found = f"{one_line(weakest.name)}   {value}"
         lines.append(f"  {'weakest class':<{width}}  {found}")
     if (confused := evaluation.most_confused) is not None:
         times = "once" if confused.count == 1 else f"{confused.count:,} times"
@@ -108,7 +108,7 @@ def figures(evaluation: Evaluation) -> str:
 
 def _slices(found: list[Slice]) -> list[str]:
     from bmcli.cli.render import columns
-    from bmcli.figures import interval
+    from bmcli.figures import figure, interval
 
     if not found:
         return []
@@ -117,7 +117,7 @@ def _slices(found: list[Slice]) -> list[str]:
             f"  {one.by}",
             one.value,
             f"{one.examples:,}",
-            _figure(one.figure),
+            figure(one.figure),
             interval(one.interval) if one.interval else "–",
             "few" if one.few else "",
         )
@@ -128,7 +128,7 @@ def _slices(found: list[Slice]) -> list[str]:
 
 def _corruptions(found: list[Corrupted]) -> list[str]:
     from bmcli.cli.render import columns
-    from bmcli.figures import interval
+    from bmcli.figures import figure, interval
 
     if not found:
         return []
@@ -136,16 +136,9 @@ def _corruptions(found: list[Corrupted]) -> list[str]:
         (
             f"  {one.corruption}",
             str(one.strength) if one.strength else "",
-            _figure(one.figure),
+            figure(one.figure),
             interval(one.interval) if one.interval else "–",
         )
         for one in found
     ]
     return ["", f"{found[0].metric} of corrupted copies, by strength", *columns(rows, right=(1, 2))]
-
-
-def _figure(value: float | None) -> str:
-    """Three decimals, or four significant digits beyond 100."""
-    if value is None:
-        return "undefined"
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:.4g}"

@@ -229,6 +229,7 @@ def verify(
     from pathlib import Path
 
     from bmcli.errors import IntegrityError
+    from bmcli.figures import agreement
     from bmcli.runs.run import ID
     from bmcli.runs.store import open_path
 
@@ -246,8 +247,8 @@ def verify(
     if not files_only:
         repeated = _repeat(session, found, trust_code)
         for row in repeated:
-            how = f"by {row['max_difference']:.1e} at most" if row["max_difference"] else "in nothing"
-            lines.append(f"  {row['form']}: {row['samples']} stored samples repeated, differing {how}")
+            how = agreement(row["max_difference"], row["relative"])
+            lines.append(f"  {row['form']}: {row['samples']} stored samples repeated: {how}")
     lines += [f"  unverified, as the manifest does not name it: {name}" for name in result.unverified]
     document = {
         "run": found.id,
@@ -276,7 +277,12 @@ def _repeat(session: Session, run: Run, trust_code: bool) -> list[dict[str, Any]
     if wrong := [Problem(f"{r.form}: {r.agreement.reason}") for r in repeated if not r.agreement.agrees]:
         raise IntegrityError(f"{run.path}: the model does not answer as it did", problems=wrong)
     return [
-        {"form": r.form, "samples": r.agreement.samples, "max_difference": r.agreement.max_difference}
+        {
+            "form": r.form,
+            "samples": r.agreement.samples,
+            "max_difference": r.agreement.max_difference,
+            "relative": r.agreement.relative,
+        }
         for r in repeated
     ]
 
