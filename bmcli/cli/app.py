@@ -217,6 +217,9 @@ class _Root(TyperGroup):
             raise UsageError(f"unknown command '{name}'", hint=hint)
         subcommands = {n.replace("_", "-") for n in summaries(name) if n != name}
         position = _first_argument(rest)
+        if name == "runs" and position is not None and rest[position] == "list":
+            rest.pop(position)  # what `bm runs` does is called so elsewhere
+            position = _first_argument(rest)
         if position is not None and rest[position] in subcommands:
             full = f"{name} {rest.pop(position)}"
             return full, self.get_command(ctx, full), rest
@@ -323,7 +326,7 @@ def _report(error: Exception, *, as_json: bool, debug: bool) -> int:
     if as_json and not _tell_json(known):
         as_json = False
     if not as_json:
-        render.print_plain(render.error_text(known))
+        render.print_error(known)
     return known.signal_exit_code if isinstance(known, InterruptedRunError) else known.exit_code
 
 

@@ -129,7 +129,7 @@ class Session:
 
     def warn(self, text: str) -> None:
         """Something that may be wrong, on stderr; also with -q."""
-        render.print_plain(f"warning: {text}")
+        render.print_plain(text, lead="warning: ", style=render.WARNING)
 
     def confirm(self, question: str, flag: str) -> bool:
         """Ask yes or no on the terminal; UsageError naming `flag` ('--yes') where nobody can answer."""

@@ -65,6 +65,31 @@ def is_terminal(stream: IO[str]) -> bool:
         return False
 
 
+ERROR, WARNING, GOOD, STRONG, SOFT = "1;31", "1;35", "32", "1", "2"
+"""ANSI styles of the basic colours that every theme, dark or light, makes readable: no yellow, no white."""
+
+
+class Painted(str):
+    """Text that is safe already and has its colours."""
+
+    __slots__ = ()
+
+
+def paints(stream: IO[str]) -> bool:
+    """Whether what is written there may have colour: a terminal's may, but for NO_COLOR and a dumb one;
+    FORCE_COLOR asks for it in a pipe."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0").lower() not in ("", "0", "false", "no"):
+        return True
+    return is_terminal(stream) and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+
+
+def paint(text: str, style: str, stream: IO[str]) -> str:
+    """The text in that style, where the stream shows any. Only for what is safe already."""
+    return f"\x1b[{style}m{text}\x1b[0m" if text and paints(stream) else text
+
+
 def width_of(stream: IO[str]) -> int | None:
     """COLUMNS where it is set, no bound for a pipe, None (ask the terminal) else."""
     columns = os.environ.get("COLUMNS", "")
@@ -97,7 +122,8 @@ def console(stream: IO[str]) -> Console:
                 else:
                     yield Segment(safe(segment.text), segment.style)
 
-    plain = not is_terminal(stream) or bool(os.environ.get("NO_COLOR"))
+    plain = not paints(stream)
+    moves = is_terminal(stream) and not plain
     return SafeConsole(
         file=stream,
         width=width_of(stream),
@@ -105,9 +131,9 @@ def console(stream: IO[str]) -> Console:
         emoji=False,
         highlight=False,
         # NO_COLOR drops bold and cursor movements too: 'plain text, no control characters'.
-        color_system=None if plain else "auto",
+        color_system=None if plain else "auto" if moves else "standard",
         no_color=plain or None,
-        force_terminal=False if plain else None,
+        force_terminal=None if moves else False,
         legacy_windows=False,
     )
 
@@ -223,17 +249,24 @@ def _located(message: str, place: Any, hint: str | None) -> dict[str, Any]:
     }
 
 
-def print_plain(text: str, stream: IO[str] | None = None) -> None:
+def print_error(error: BmError) -> None:
+    """An error on stderr, as `error_text` words it."""
+    lead = "error: "
+    print_plain(error_text(error).removeprefix(lead), lead=lead, style=ERROR)
+
+
+def print_plain(text: str, stream: IO[str] | None = None, *, lead: str = "", style: str = "") -> None:
     """A line without Rich: for errors and notes, which must work when all else fails.
 
     stream: default stderr, where what nobody can take (a full disk, a reader or terminal that is gone) is
-    left out: the work and its exit code matter more. OSError from any other stream.
+    left out: the work and its exit code matter more. OSError from any other stream. lead: a word of bm's own
+    before it, in that style.
     """
     if stream is None:
         with contextlib.suppress(OSError):
-            print_plain(text, sys.stderr)
+            print_plain(text, sys.stderr, lead=lead, style=style)
         return
-    data = safe(text) + "\n"
+    data = paint(lead, style, stream) + (text if isinstance(text, Painted) else safe(text)) + "\n"
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(data.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()

@@ -31,7 +31,7 @@ def report(
         ),
     ] = False,
     split: Annotated[
-        str | None, typer.Option("--split", metavar="SPLIT", help="Whose mistakes it shows [default: test].")
+        str | None, typer.Option("--split", metavar="SPLIT", help="Split whose mistakes it shows [default: test].")
     ] = None,
     explain: Annotated[
         bool,
@@ -39,6 +39,7 @@ def report(
             "--explain", help="First look at what the run looked at in its worst answers; needs its data."
         ),
     ] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
     """Write a page about a run: one HTML file that needs nothing else.
@@ -84,6 +85,15 @@ def report(
         else:
             _write(target, text)
     session.result({"runs": [run.id for run in _found(session, runs)], "path": str(target)}, str(target))
+    if show:
+        _open(session, target)
+
+
+def _open(session: Session, page: Path) -> None:
+    import webbrowser
+
+    if not webbrowser.open(page.absolute().as_uri()):
+        session.warn(f"no browser was found to open {page}")
 
 
 def _require_place(target: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from bmcli.cli import render
 from bmcli.cli.command import RunArgument, Session, TrustCodeOption, YesOption, command
 from bmcli.cli.completion import complete_run
 
@@ -34,12 +35,15 @@ def runs(
             "split (best first).",
         ),
     ] = "created",
+    last: Annotated[
+        int | None, typer.Option("--last", "-n", min=1, metavar="N", help="Only the first N of them.")
+    ] = None,
 ) -> None:
-    """Show the table of runs, newest first."""
+    """List runs, newest first."""
     found = session.store.all() if name is None else session.store.named(name)
     rows = [row for run in found if (row := _row(run))]
     rows = [row for row in rows if status in (None, row["status"]) and (tag is None or tag in row["tags"])]
-    rows = _sorted(rows, sort)
+    rows = _sorted(rows, sort)[:last]
     session.result({"runs_dir": str(session.runs_dir), "runs": rows}, lambda: _table(session, rows))
 
 
@@ -116,8 +120,6 @@ def _greater_is_better(task: str | None, metric: str) -> bool:
 def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
     import sys
 
-    from bmcli.cli import render
-
     if not rows:
         session.note(f"no runs in {session.runs_dir}; bm train CONFIG makes one")
         return None
@@ -130,7 +132,29 @@ def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
         lines = render.columns([columns, *([row[name] for name in columns] for row in cells)], right)
         if max(map(render.cell_width, lines)) <= width:
             break
-    return "\n".join(lines)
+    return render.Painted("\n".join(_painted(lines, rows)))
+
+
+_STYLES = {
+    "completed": render.GOOD,
+    "running": render.STRONG,
+    "interrupted": render.WARNING,
+    **dict.fromkeys(("failed", "diverged", "damaged"), render.ERROR),
+}
+
+
+def _painted(lines: list[str], rows: list[dict[str, Any]]) -> list[str]:
+    """The head bold, and each state in its colour."""
+    import sys
+
+    head, *others = lines
+    painted = [render.paint(head, render.STRONG, sys.stdout)]
+    for line, row in zip(others, rows, strict=True):
+        status = row["status"]
+        after = line.index(f"  {status}", len(render.one_line(row["run"]))) + 2  # in the second column
+        word = render.paint(status, _STYLES[status], sys.stdout)
+        painted.append(line[:after] + word + line[after + len(status) :])
+    return painted
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -169,7 +193,6 @@ def show(session: Session, run: RunArgument) -> None:
 
 
 def _details(run: Run) -> list[str]:
-    from bmcli.cli import render
     from bmcli.figures import count, duration, figure, moment, size
 
     record = run.record
