@@ -31,7 +31,7 @@ def report(
         ),
     ] = False,
     split: Annotated[
-        str | None, typer.Option("--split", metavar="SPLIT", help="Split whose mistakes it shows [default: test].")
+        str | None, typer.Option("--split", metavar="SPLIT", help="Split shown in detail [default: test].")
     ] = None,
     explain: Annotated[
         bool,
