@@ -131,6 +131,7 @@ def train(
     run = store.create(config.name, tags, _made_from(config), **begun.known)
     with settling(run, begun.less_memory):
         _keep_preprocessing(run, begun.experiment)
+        _keep_beginning(run, begun)
         _train_and_finish(run, begun.experiment, begun.trainer, display, started)
     return run
 
@@ -156,6 +157,7 @@ def resume(
     display = display or Silent()
     going_on.check_resumable(run)
     with run.claimed():
+        run.refuse_odd()
         going_on.check_resumable(run)  # another process may just have been done with it
         again = not going_on.has_checkpoint(run)
         if again:
@@ -182,7 +184,7 @@ def resume(
             freeze_again(experiment, network)
         trainer = make_trainer(experiment, network, complete)
         state, origin = saving.newest_state(run, display)
-        trainer.restore(state)
+        saving.restore(trainer, state, str(run.path / origin))
         if trainer.watch.best_epoch:
             run.verified(layout.BEST)  # found now, not after hours of training
         less = _foresee_memory(experiment, network, display)
@@ -220,7 +222,7 @@ def _vouch_for_code(run: Run) -> None:
     """From now on the Python files are what they are."""
     for name in run.files():
         if name.startswith(f"{layout.CODE}/"):
-            run.write_bytes(name, (run.path / name).read_bytes())
+            run.write_bytes(name, run.path_of(name).read_bytes())
 
 
 def _begin_again(
@@ -237,7 +239,16 @@ def _begin_again(
     display.note(f"{run.id} was stopped before its first checkpoint: it begins again")
     # A name meant a run of the folder that this one was made in.
     store, begun_with = RunStore(run.path.parent), run.record.init_from
-    begun = begin(config, store, device=device, alone=alone, display=display, begun_with=begun_with)
+    try:
+        begun = begin(config, store, device=device, alone=alone, display=display, begun_with=begun_with)
+    except UsageError as error:
+        if config.init_from is None or _is_there(store, config.init_from.run):
+            raise
+        raise UsageError(
+            f"{run.id} was stopped before its first checkpoint, and the run whose weights it begins with is "
+            f"gone: {error.message}",
+            hint=f"{going_on.as_a_new_run(run)}, with init_from=RUN for another one, or init_from=null",
+        ) from error
     known = {**started_by(), **begun.known}
     if changed_code:
         known["notes"] = (*known["notes"], f"begun again with other code: {'; '.join(changed_code)}")
@@ -246,7 +257,16 @@ def _begin_again(
         if changed_code:
             _vouch_for_code(run)
         _keep_preprocessing(run, begun.experiment)
+        _keep_beginning(run, begun)
         _train_and_finish(run, begun.experiment, begun.trainer, display, started)
+
+
+def _is_there(store: RunStore, reference: str) -> bool:
+    try:
+        store.find(reference)
+    except UsageError:
+        return False
+    return True
 
 
 def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
@@ -259,7 +279,9 @@ def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
             f"{run.id} brings its own Python code, which would be run",
             hint=f"look at {run.path / layout.CODE}, then say --trust-code",
         )
-    return resolve.load(run.verified(layout.CONFIG), run_code=trust_code)
+    if trust_code:
+        run.refuse_odd(layout.CODE)
+    return resolve.load(run.verified(layout.CONFIG), run_code=trust_code, resuming=True)
 
 
 def _train_and_finish(
@@ -365,6 +387,8 @@ def finish(
         write_report(run)
     if trackers is not None:
         trackers.report(run)
+    if not experiment.config.training.checkpoint.keep:
+        saving.discard_states(run)
     return tuple(evaluations)
 
 
@@ -429,6 +453,13 @@ def _keep_preprocessing(run: Run, experiment: Experiment) -> None:
     with phase("preprocessing"):
         known = familiarity.fit(experiment.preprocessing, experiment.bundle.train.examples)
         run.write_text(layout.INPUT_STATISTICS, known.to_text())
+
+
+def _keep_beginning(run: Run, begun: Begun) -> None:
+    """The state before the first step, where it comes from another run: that one may be gone when this one is
+    resumed."""
+    if begun.experiment.config.init_from is not None:
+        saving.save(run, begun.trainer)
 
 
 def _splits(bundle: DataBundle) -> dict[str, Split]:

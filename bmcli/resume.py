@@ -113,7 +113,7 @@ def changed_code(run: Run) -> list[str]:
     return [
         f"{name} {'was changed' if run.exists(name) else 'is gone'}"
         for name in sorted(files)
-        if not run.exists(name) or atomic.sha256_of(run.path / name) != named.get(name)
+        if not run.exists(name) or atomic.sha256_of(run.path_of(name)) != named.get(name)
     ]
 
 

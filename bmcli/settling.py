@@ -24,9 +24,14 @@ def settling(run: Run, less_memory: str) -> Iterator[None]:
     from bmcli.training.interrupt import Stopped, stops_at_once
 
     def seal(status: Status, **changes: Any) -> None:
+        # A complete run stays complete, whatever happens while its report is written.
         # Where this fails too (a full disk), the first reason is told. The run counts as killed then.
         with suppress(ResourceError):
-            run.seal(status, **changes)
+            if not complete():
+                run.seal(status, **changes)
+
+    def complete() -> bool:
+        return run.record.status == "completed"
 
     try:
         with stops_at_once():
@@ -35,6 +40,12 @@ def settling(run: Run, less_memory: str) -> Iterator[None]:
         seal("interrupted")
         raise
     except Stopped as stopped:
+        if complete():
+            raise InterruptedRunError(
+                f"{run.id} is complete; its report may be missing",
+                signal_exit_code=stopped.exit_code,
+                hint=f"bm report {reference_to(run)}",
+            ) from stopped
         seal("interrupted")
         kept = has_checkpoint(run)
         raise InterruptedRunError(

@@ -22,7 +22,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -79,6 +79,24 @@ class Session:
     quiet: bool = False
     verbose: bool = False
     debug: bool = False
+    aside: bool = False
+    """Results go to stderr, as stdout takes a file."""
+
+    def writing(self, output: Path | None, option: str = "--output") -> Session:
+        """The session of a command that writes such a file: where that is standard output, it puts nothing
+        else there. UsageError where `--json` does, or where no file can be written."""
+        from bmcli.runs import outputs
+
+        if output is None:
+            return self
+        outputs.check(output, option)
+        if not outputs.is_stdout(output):
+            return self
+        if self.json:
+            raise UsageError(
+                f"{option} {output} and --json both write to standard output", hint="name a file for one"
+            )
+        return replace(self, aside=True)
 
     @cached_property
     def store(self) -> RunStore:
@@ -114,9 +132,9 @@ class Session:
         if callable(shown):
             shown = shown()
         if isinstance(shown, str):
-            render.print_plain(shown, sys.stdout)
+            render.print_plain(shown, sys.stderr if self.aside else sys.stdout)
         elif shown is not None:
-            self.out.print(shown)
+            (self.err if self.aside else self.out).print(shown)
 
     def result_line(self, document: Mapping[str, Any]) -> None:
         """One answer of many: the document with `format: 1` on one line of stdout (JSONL)."""

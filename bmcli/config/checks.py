@@ -44,16 +44,19 @@ class Finding:
     at_key: bool = False
 
 
-def check(config: ExperimentConfig, *, paths_exist: bool = True) -> tuple[ExperimentConfig, list[Finding]]:
+def check(
+    config: ExperimentConfig, *, paths_exist: bool = True, resuming: bool = False
+) -> tuple[ExperimentConfig, list[Finding]]:
     """The config, with what follows from combinations filled in, and all that cannot work.
 
     paths_exist: whether missing data is a mistake; not so for the config of a finished run.
+    resuming: whether a missing run of `init_from` is none.
     """
     forget()  # what was seen of folders for an earlier config
     facts = facts_of(config.data)
     findings = [finding for one in _CHECKS for finding in islice(one(config, facts), _MOST_FINDINGS)]
     if paths_exist:
-        findings += _paths(config)
+        findings += [one for one in _paths(config) if not (resuming and one.path[0] == "init_from")]
     if not _has_validation(config.data, facts) and "monitor" not in config.training.model_fields_set:
         training = config.training.model_copy(update={"monitor": "loss"})
         config = config.model_copy(update={"training": training})

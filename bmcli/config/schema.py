@@ -279,10 +279,14 @@ class EarlyStopping(Section):
 
 
 class CheckpointConfig(Section):
-    """When the complete state is written, besides at the end of every epoch."""
+    """When the complete state is written, besides at the end of every epoch, and how long it is kept."""
 
     every_minutes: Annotated[float, Field(ge=0)] = Field(
         10.0, description="Also within long epochs, this often; 0 for the ends of epochs only."
+    )
+    keep: bool = Field(
+        False,
+        description="Keep the states for resuming when the run is complete; the best weights always stay.",
     )
 
 
@@ -330,7 +334,7 @@ class TrainingConfig(Section):
     )
     early_stopping: EarlyStopping | None = Field(None, description="Off unless given.")
     checkpoint: CheckpointConfig = Field(
-        default_factory=CheckpointConfig, description="When the state is saved."
+        default_factory=CheckpointConfig, description="When the state is saved, and how long it is kept."
     )
 
     def epochs_of(self, steps_per_epoch: int) -> int:

@@ -179,7 +179,7 @@ def _opened(
             f"{run.id} keeps Python files of its own, which evaluating it would run",
             hint="--trust-code runs them",
         )
-    config = resolve.load(run.verified(layout.CONFIG), run_code=trust_code, paths_exist=False)
+    config = resolve.load(run.verified_config(with_code=trust_code), run_code=trust_code, paths_exist=False)
     names = (layout.PREPROCESSING, layout.TOKENIZER)
     preprocessing, spec = preprocessings.load({n: run.read_text(n) for n in names if run.exists(n)})
     session = open_session(run, spec)

@@ -59,12 +59,9 @@ def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
     """The run's config. See `rebuild` for what is raised."""
     from bmcli.config import resolve
 
-    if trust_code:
-        for name in run.files():
-            if name.startswith(f"{layout.CODE}/"):
-                run.verified(name)
+    config = run.verified_config(with_code=trust_code)
     try:
-        return resolve.load(run.verified(layout.CONFIG), run_code=trust_code, paths_exist=False)
+        return resolve.load(config, run_code=trust_code, paths_exist=False)
     except ConfigError as error:
         if trust_code or not (run.path / layout.CODE).is_dir():
             raise

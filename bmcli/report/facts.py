@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from bmcli.report.charts import Line, chart
 from bmcli.report.explained import explained
 from bmcli.report.pictures import picture
 from bmcli.runs import layout
+from bmcli.runs.documents import epochs, reading
 
 if TYPE_CHECKING:
     from bmcli.runs.run import Run
@@ -138,10 +138,7 @@ def _figures(documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _curves(run: Run) -> list[Markup]:
-    if not run.exists(layout.METRICS):
-        return []
-    records = [json.loads(line) for line in run.read_text(layout.METRICS).splitlines()]
-    records = [one for one in records if isinstance(one.get("epoch"), int)]
+    records = epochs(run)
     if len(records) < 2:  # solved in closed form: a point is no curve
         return []
     monitor = (run.record.monitor or "").removeprefix("val_")
@@ -209,15 +206,16 @@ def _closer(run: Run, split: str | None) -> dict[str, Any]:
         path = layout.evaluation_of(f"{split}-{kind}")
         if split is None or not run.exists(path):
             continue
-        for one in json.loads(run.read_text(path))[kind]:
-            found = one["interval"]
-            beside = {"value": figure(one["figure"]), "interval": interval(found) if found else "–"}
-            if kind == "slices":
-                beside |= {"name": f"{one['by']}: {one['value']}", "examples": f"{one['examples']:,}"}
-                rows.append({**beside, "few": one["few"], "metric": one["metric"]})
-            else:
-                strength = f", strength {one['strength']}" if one["strength"] else ""
-                rows.append({**beside, "name": f"{one['corruption']}{strength}", "metric": one["metric"]})
+        with reading(run, path) as document:
+            for one in document[kind]:
+                found = one["interval"]
+                beside = {"value": figure(one["figure"]), "interval": interval(found) if found else "–"}
+                if kind == "slices":
+                    beside |= {"name": f"{one['by']}: {one['value']}", "examples": f"{one['examples']:,}"}
+                    rows.append({**beside, "few": one["few"], "metric": one["metric"]})
+                else:
+                    strength = f", strength {one['strength']}" if one["strength"] else ""
+                    rows.append({**beside, "name": f"{one['corruption']}{strength}", "metric": one["metric"]})
     return tables
 
 
@@ -320,7 +318,8 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
         columns = [("true", False), ("predicted", False), ("probability", True), ("of the truth", True)]
     contents = {}
     if run.exists(layout.worst_of(split)):
-        contents = json.loads(run.read_text(layout.worst_of(split)))["examples"]
+        with reading(run, layout.worst_of(split)) as document:
+            contents = {str(name): str(text) for name, text in document["examples"].items()}
     return {
         "contents": contents,
         "mistakes": rows,
@@ -345,22 +344,23 @@ def _columns(run: Run) -> dict[str, Any] | None:
     """What each column of a table means."""
     if not run.exists(layout.COLUMNS) and layout.COLUMNS not in run.manifest():
         return None
-    every = json.loads(run.read_text(layout.COLUMNS))["columns"]
     rows = []
-    for one in every[:MOST_COLUMNS]:
-        odd = f"{one['unfit']:,} cells do not fit, such as {one['examples'][0]!r}" if one["unfit"] else ""
-        rows.append(
-            {
-                "name": one["name"],
-                "type": one["type"],
-                "role": one["role"],
-                "filled": f"{one['filled']:,}",
-                "missing": f"{one['missing']:,}",
-                "different": f"{one['different']:,}",
-                "reason": "; ".join(filter(None, (one["reason"], odd, one.get("warning")))),
-            }
-        )
-    return {"rows": rows, "left": len(every) - len(rows)}
+    with reading(run, layout.COLUMNS) as document:
+        every = document["columns"]
+        for one in every[:MOST_COLUMNS]:
+            odd = f"{one['unfit']:,} cells do not fit, such as {one['examples'][0]!r}" if one["unfit"] else ""
+            rows.append(
+                {
+                    "name": one["name"],
+                    "type": one["type"],
+                    "role": one["role"],
+                    "filled": f"{one['filled']:,}",
+                    "missing": f"{one['missing']:,}",
+                    "different": f"{one['different']:,}",
+                    "reason": "; ".join(filter(None, (one["reason"], odd, one.get("warning")))),
+                }
+            )
+        return {"rows": rows, "left": len(every) - len(rows)}
 
 
 def _environment(run: Run) -> list[tuple[str, str]]:

@@ -133,7 +133,7 @@ def test_verify(store: RunStore, invoke: Callable[..., Done]) -> None:
 
 def test_remove_takes_ids_only_and_all_or_none(store: RunStore, invoke: Callable[..., Done]) -> None:
     done = invoke("runs", "remove", "digits", "--yes")
-    assert done.code == 2 and "say which: digits-v3" in done.err
+    assert done.code == 2 and "give a run id: digits-v3" in done.err
     assert invoke("runs", "remove", "digits-v1", "digits-v9", "--yes").code == 2
     assert invoke("runs", "remove", "../x-v1", "--yes").code == 2
     assert len(store.all()) == 4

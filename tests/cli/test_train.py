@@ -32,7 +32,6 @@ RUN_FILES = [
     "manifest.json",
     "metrics.jsonl",
     "preprocessing.json",
-    "checkpoints/last.safetensors",
     "checkpoints/best.safetensors",
     "model.keras",
     "model.onnx",

@@ -51,6 +51,7 @@ def explain(
     from bmcli.errors import DataError, Problem, UsageError
     from bmcli.explain.explain import Explainer
     from bmcli.inference import predict as inference
+    from bmcli.runs import outputs
 
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
     if importance:
@@ -62,9 +63,10 @@ def explain(
         raise UsageError(
             "--output is for pictures and texts: rows are printed", hint="--json | ... keeps them"
         )
+    folder = output or Path(f"explain-{chosen.id}")
+    outputs.check_outside(folder)
     explainer = Explainer(chosen, label=label, trust_code=trust_code)
     reading = inference.reading_of(chosen, explainer.preprocessing, texts=text, lines=lines)
-    folder = output or Path(f"explain-{chosen.id}")
     shown = _Shown(session, folder)
     problems: list[Problem] = []
     for piece in readers.read(inputs, reading, note=session.note):
@@ -159,12 +161,13 @@ class _Shown:
             self.session.note(f"{path}: {len(self.texts)} text{'s' if len(self.texts) > 1 else ''}")
 
     def _written(self, name: str, data: bytes) -> Path:
-        from bmcli.runs import atomic
+        from bmcli.runs import atomic, outputs
 
         path = self.folder / name
         with atomic.resources(f"write {path}"):
             self.folder.mkdir(parents=True, exist_ok=True)
-            atomic.write_bytes(path, data)
+        outputs.check(path, made_by_bm=True)
+        outputs.write_bytes(path, data)
         return path
 
     def _print(self, one: Explanation, picture: str | None) -> None:

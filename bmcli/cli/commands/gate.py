@@ -64,7 +64,7 @@ def gate(
     """
     from bmcli.errors import ExitCode, UsageError
     from bmcli.evaluation.gate import judge, parse
-    from bmcli.runs import atomic
+    from bmcli.runs import outputs
     from bmcli.runs.store import validate_tag
 
     bounds = [
@@ -78,14 +78,12 @@ def gate(
         raise UsageError("--baseline and --max-drop belong together")
     if tag is not None:
         validate_tag(tag)
-    if junit is not None and not junit.absolute().parent.is_dir():
-        raise UsageError(f"--junit {junit}: there is no folder {junit.absolute().parent}")
+    session = session.writing(junit, "--junit")
     found = session.store.find(run)
     against = session.store.find(baseline) if baseline is not None else None
     verdict = judge(found, bounds, split=split, baseline=against, lower_bound=lower_bound)
     if junit is not None:
-        with atomic.resources(f"writing {junit}"):
-            atomic.write_bytes(junit, verdict.to_junit())
+        outputs.write_bytes(junit, verdict.to_junit())
     if tag is not None and verdict.holds:
         session.store.move_tag(tag, found)
     session.result({**verdict.to_json(), "tag": tag if verdict.holds else None}, lambda: _table(verdict))

@@ -82,6 +82,7 @@ def predict(
         from bmcli.inference import prediction_files
 
         prediction_files.check_suffix(output)
+        session = session.writing(output)
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
     if inference.needs_keras(chosen):
         session.note(f"{chosen.id} has no model.onnx: predicting through Keras, which takes longer to start")

@@ -47,19 +47,21 @@ def report(
     Of several runs, a comparison of them, comparison.html in the current folder. The model card is
     model_card.md there.
     """
+    import os
+
     from bmcli.data.bundle import SPLITS
     from bmcli.errors import UsageError
     from bmcli.evaluation.compare import read_evaluation
     from bmcli.report import page
-    from bmcli.runs import layout
+    from bmcli.runs import layout, outputs
     from bmcli.runs.store import reference_to
 
     if len(runs) > 1:
         if card or split or explain:
             raise UsageError("--card, --split and --explain are for a single run")
         target = output or Path("comparison.html")
-        _require_place(target)
-        _write(target, _comparison(session, runs, unpaired))
+        session = session.writing(target)
+        outputs.write_bytes(target, _comparison(session, runs, unpaired).encode("utf-8"))
     else:
         run = session.store.find(runs[0])
         if explain and run.status != "completed":
@@ -71,19 +73,21 @@ def report(
             raise UsageError(f"{run.id} was not measured on {split}", hint=hint)
         own = run.path / layout.REPORT
         target = output or (Path(page.CARD) if card else own)
-        if card and target.exists():
+        if not card and os.path.realpath(target) == os.path.realpath(own):
+            target = own
+        if card and target.exists() and not outputs.is_stream(target):
             raise UsageError(
                 f"{target} exists, and may hold what you wrote", hint="--output names another file"
             )
         if target != own:
-            _require_place(target)
+            session = session.writing(target)
         if explain:
             _explain(session, run, split, trust_code)
         text = page.model_card(run) if card else page.report(run, split)
         if target == own:
             run.write_text(layout.REPORT, text)
         else:
-            _write(target, text)
+            outputs.write_bytes(target, text.encode("utf-8"))
     session.result({"runs": [run.id for run in _found(session, runs)], "path": str(target)}, str(target))
     if show:
         _open(session, target)
@@ -94,23 +98,6 @@ def _open(session: Session, page: Path) -> None:
 
     if not webbrowser.open(page.absolute().as_uri()):
         session.warn(f"no browser was found to open {page}")
-
-
-def _require_place(target: Path) -> None:
-    """UsageError where no file can be written there; before anything that takes time."""
-    from bmcli.errors import UsageError
-
-    if target.is_dir():
-        raise UsageError(f"--output {target} is a folder", hint="it names the page's file")
-    if not target.absolute().parent.is_dir():
-        raise UsageError(f"--output {target}: there is no folder {target.absolute().parent}")
-
-
-def _write(target: Path, text: str) -> None:
-    from bmcli.runs import atomic
-
-    with atomic.resources(f"write {target}"):
-        atomic.write_bytes(target, text.encode("utf-8"))
 
 
 def _explain(session: Session, run: Run, split: str | None, trust_code: bool) -> None:

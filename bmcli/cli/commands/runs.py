@@ -17,6 +17,8 @@ Status = Literal["running", "completed", "interrupted", "failed", "diverged", "d
 
 _HEAD = ("run", "status", "created", "time", "model", "data", "best", "test", "tags")
 _RIGHT = (3,)
+_MOST_NAMED = 10
+"""Damaged runs whose damage is told, one line each."""
 _LEAST_IMPORTANT = ("tags", "data", "model", "created", "time", "best")
 """What a narrow terminal does without, in this order."""
 
@@ -44,6 +46,17 @@ def runs(
     rows = [row for run in found if (row := _row(run))]
     rows = [row for row in rows if status in (None, row["status"]) and (tag is None or tag in row["tags"])]
     rows = _sorted(rows, sort)[:last]
+    damaged = [row for row in rows if row["status"] == "damaged"]
+    for row in damaged[:_MOST_NAMED]:
+        session.warn(row["error"])
+    if (more := len(damaged) - _MOST_NAMED) > 0:
+        session.warn(f"{more:,} more are damaged; bm runs verify RUN says how")
+    leftovers = [run.path.name for run in session.store.leftovers() if name in (None, run.name)]
+    if leftovers:
+        session.note(
+            f"killed before there was a run: {_abridged(tuple(leftovers))}; bm runs remove or prune removes "
+            + ("it" if len(leftovers) == 1 else "them")
+        )
     session.result({"runs_dir": str(session.runs_dir), "runs": rows}, lambda: _table(session, rows))
 
 
@@ -54,6 +67,7 @@ def _row(run: Run) -> dict[str, Any]:
     row = {"run": run.path.name, "path": str(run.path), "name": run.name, "version": run.version}
     try:
         record = run.record
+        killed = run.killed
     except IntegrityError as error:
         known = dict.fromkeys(("created", "seconds", "model", "data", "task", "monitor", "best_epoch"))
         known |= dict.fromkeys(("best_value", "headline"))
@@ -66,7 +80,6 @@ def _row(run: Run) -> dict[str, Any]:
             "tags": [],
             "error": error.message,
         }
-    killed = run.killed
     return {
         **row,
         "status": "failed" if killed else record.status,
@@ -253,7 +266,7 @@ def verify(
 
     from bmcli.errors import IntegrityError
     from bmcli.figures import agreement
-    from bmcli.runs.run import ID
+    from bmcli.runs.record import ID
     from bmcli.runs.store import open_path
 
     if os.sep in run:
@@ -334,9 +347,14 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     yes: YesOption = False,
 ) -> None:
-    """Delete all but the newest N runs of each name; never one that is being trained."""
+    """Delete all but the newest N runs of each name; never one that is being trained.
+
+    Directories of runs that were killed before they had a run.json go too.
+    """
     kept: dict[str, list[Run]] = {}
-    going = []
+    going = [run for run in session.store.leftovers() if name in (None, run.name)]
+    if not dry_run:
+        session.store.sweep()
     for run in session.store.all() if name is None else session.store.named(name):
         newest = kept.setdefault(run.name, [])
         if session.store.is_running(run) or len(newest) < keep:
@@ -344,6 +362,33 @@ def prune(
         else:
             going.append(run)
     _remove(session, going, [run for group in kept.values() for run in group], yes=yes, dry_run=dry_run)
+
+
+@command
+def slim(
+    session: Session,
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Ids of runs.", autocompletion=complete_run)
+    ],
+) -> None:
+    """Remove what only resuming needs from completed runs: the states of their training.
+
+    The best weights, the model files, figures and plots stay.
+    """
+    from bmcli.errors import UsageError
+    from bmcli.figures import size
+    from bmcli.saving import discard_states
+
+    found = [session.store.find(session.store.exact(one).path.name) for one in dict.fromkeys(runs)]
+    for run in found:
+        if run.status != "completed":
+            raise UsageError(f"{run.id} is {run.status}: only a completed run can do without its states")
+    rows = [{"run": run.id, "freed": discard_states(run)} for run in found]
+    lines = [
+        f"{row['run']}: {size(row['freed'])} removed" if row["freed"] else f"{row['run']}: nothing to remove"
+        for row in rows
+    ]
+    session.result({"runs": rows}, "\n".join(lines))
 
 
 def _remove(session: Session, going: list[Run], kept: list[Run], *, yes: bool, dry_run: bool) -> None:

@@ -115,7 +115,12 @@ def train(
 
     # --smoke makes up what is missing.
     loaded = resolve.load(
-        config, changes, run_code=True, before_code=asking(session, trust_code), paths_exist=not smoke
+        config,
+        changes,
+        run_code=True,
+        before_code=asking(session, trust_code),
+        paths_exist=not smoke,
+        resuming=auto_resume,
     )
     if smoke:
         _smoke(session, loaded, device)
