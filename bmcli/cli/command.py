@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from bmcli.cli import render
+from bmcli.cli import render, streams
 from bmcli.cli.completion import complete_run
 from bmcli.errors import UsageError
 
@@ -90,7 +90,7 @@ class Session:
     @cached_property
     def out(self) -> Console:
         """Rich on stdout."""
-        return render.console(sys.stdout)
+        return render.console(streams.out())
 
     @cached_property
     def err(self) -> Console:
@@ -109,18 +109,18 @@ class Session:
             width.
         """
         if self.json:
-            render.write_json({"format": 1, **document}, sys.stdout)
+            render.write_json({"format": 1, **document}, streams.out())
             return
         if callable(shown):
             shown = shown()
         if isinstance(shown, str):
-            render.print_plain(shown, sys.stdout)
+            render.print_plain(shown, streams.out())
         elif shown is not None:
             self.out.print(shown)
 
     def result_line(self, document: Mapping[str, Any]) -> None:
         """One answer of many: the document with `format: 1` on one line of stdout (JSONL)."""
-        render.write_json({"format": 1, **document}, sys.stdout, indent=None)
+        render.write_json({"format": 1, **document}, streams.out(), indent=None)
 
     def note(self, text: str) -> None:
         """Something worth knowing, on stderr; nothing with -q."""

@@ -114,16 +114,14 @@ def _greater_is_better(task: str | None, metric: str) -> bool:
 
 
 def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
-    import sys
-
-    from bmcli.cli import render
+    from bmcli.cli import render, streams
 
     if not rows:
         session.note(f"no runs in {session.runs_dir}; bm train CONFIG makes one")
         return None
     cells = [dict(zip(_HEAD, _cells(row), strict=True)) for row in rows]
     columns = [name for name in _HEAD if name != "tags" or any(row["tags"] for row in rows)]
-    width = render.width_of(sys.stdout) or render.terminal_width()
+    width = render.width_of(streams.out()) or render.terminal_width()
     for least in ("", *_LEAST_IMPORTANT):
         columns = [name for name in columns if name != least]
         right = [columns.index(_HEAD[i]) for i in _RIGHT if _HEAD[i] in columns]
