@@ -1,6 +1,6 @@
 """The one family of exceptions: what is wrong, where, what to do, and the exit code.
 
-Every error a user can cause is a `BmError`. Anything else that escapes is a fault of bm's own (exit 1).
+Every error a user can cause is a `BmError`. Anything else that escapes is an internal error (exit 1).
 """
 
 from __future__ import annotations
@@ -99,6 +99,12 @@ class MissingExtraError(UsageError):
             f"{feature} needs the extra '{extra}', which is not installed",
             hint=f"pip install 'bmcli[{extra}]'",
         )
+
+
+class PluginError(UsageError):
+    """A fault in the user's own code: a file named under `code`, or an installed package."""
+
+    code = "plugin"
 
 
 class DataError(BmError):

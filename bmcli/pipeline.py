@@ -210,7 +210,7 @@ def _note_changes(run: Run, experiment: Experiment, changed: list[str], display:
     run.update(
         exact=False,
         notes=(*run.record.notes, f"resumed on {run.record.resumed[-1]}, not exactly: {told}"),
-        versions=environment.versions(),
+        versions=environment.versions() | _packages(experiment.config),
         data_fingerprint=experiment.bundle.fingerprint,
         precision=experiment.precision,
         hardware=environment.hardware(gpu_names() if experiment.gpu else (), threads=given()),
@@ -271,17 +271,15 @@ def _is_there(store: RunStore, reference: str) -> bool:
 
 def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
     """The resolved config of a run; Python files it names are run only if trusted (UsageError otherwise)."""
-    from bmcli.config import resolve
     from bmcli.evaluation.run import has_code
+    from bmcli.inference.keras_model import kept_config
 
     if has_code(run) and not trust_code:
         raise UsageError(
             f"{run.id} brings its own Python code, which would be run",
             hint=f"look at {run.path / layout.CODE}, then say --trust-code",
         )
-    if trust_code:
-        run.refuse_odd(layout.CODE)
-    return resolve.load(run.verified(layout.CONFIG), run_code=trust_code, resuming=True)
+    return kept_config(run, run_code=trust_code, resuming=True)
 
 
 def _train_and_finish(
@@ -414,6 +412,7 @@ def _known(experiment: Experiment, network: keras.Model) -> dict[str, Any]:
     return {
         "seed": config.seed,
         "hardware": environment.hardware(gpu_names() if experiment.gpu else (), threads=given()),
+        "versions": environment.versions() | _packages(config),
         "model": config.model.registry_name,
         "data": config.data.name.registry_name if config.data.name else Path(config.data.path or "").name,
         "kind": bundle.kind,
@@ -428,6 +427,19 @@ def _known(experiment: Experiment, network: keras.Model) -> dict[str, Any]:
         "parameters": int(network.count_params()),
         "monitor": config.training.monitor if bundle.validation is not None else "loss",
     }
+
+
+def _packages(config: ExperimentConfig) -> dict[str, str]:
+    """The installed packages that bring components of the config, and their versions."""
+    chosen: list[Any] = [
+        config.model,
+        config.data.name,
+        config.training.optimizer,
+        config.training.schedule,
+        *config.data.augment,
+        *config.evaluation.metrics,
+    ]
+    return dict(sorted(one.package for one in chosen if one is not None and one.package is not None))
 
 
 def _made_from(config: ExperimentConfig) -> dict[str, bytes]:

@@ -16,7 +16,18 @@ PACKAGE = Path(bmcli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
-    {"errors", "registry", "untrusted", "backend", "quiet", "stopwatch", "cores", "figures", "_version"},
+    {
+        "errors",
+        "registry",
+        "untrusted",
+        "backend",
+        "quiet",
+        "stopwatch",
+        "cores",
+        "figures",
+        "plugins",
+        "_version",
+    },
     {"config", "runs", "files"},
     {"data", "preprocessing", "models"},
     {"training", "evaluation", "inference"},
@@ -57,6 +68,7 @@ COLD = (
     "runs",
     "errors.py",
     "registry.py",
+    "plugins.py",
     "untrusted.py",
     "backend.py",
     "quiet.py",

@@ -12,6 +12,7 @@ import importlib.util
 import os
 import pkgutil
 import re
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from bmcli import quiet
+from bmcli import plugins, quiet, streams
 from bmcli.cli import commands as commands_package
 from bmcli.cli import render, startup
 from bmcli.cli.command import COMMON_NAMES, Session, adapt, common_parameters, is_command
@@ -74,16 +75,27 @@ _RESOURCE_ERRORS = {
 }
 
 
+_own_process = False
+"""Whether this is the console script, and no program that calls `run`."""
+
+
 class _ReaderGone(Exception):
     """stdout was closed. Not an OSError, which Typer would turn into exit code 1."""
 
 
+class _Interrupted(Exception):
+    """Ctrl-C. Not a KeyboardInterrupt, which Typer would answer itself, with an empty line."""
+
+
 @contextmanager
-def _reader_may_leave() -> Iterator[None]:
+def _ours() -> Iterator[None]:
+    """Ends that are told here, and not by Typer."""
     try:
         yield
     except BrokenPipeError as error:
         raise _ReaderGone from error
+    except KeyboardInterrupt as error:
+        raise _Interrupted from error
 
 
 def command_names() -> list[str]:
@@ -230,11 +242,11 @@ class _Root(TyperGroup):
             formatter.write_dl([(name, summaries(name).get(name, "")) for name in command_names()])
 
     def make_context(self, *args: Any, **settings: Any) -> Any:
-        with _reader_may_leave():
+        with _ours():
             return super().make_context(*args, **settings)
 
     def invoke(self, ctx: Any) -> Any:
-        with _reader_may_leave():
+        with _ours():
             return super().invoke(ctx)
 
 
@@ -278,6 +290,8 @@ def build_app() -> Any:
 def _enter(session: Session) -> None:
     """What must be so before a command runs."""
     quiet.prepare(verbose=session.verbose)
+    if _own_process:
+        streams.keep_stdout()
 
 
 def _usage_error(error: typer.TyperException) -> UsageError:
@@ -296,10 +310,12 @@ def _usage_error(error: typer.TyperException) -> UsageError:
     return UsageError(message, hint=hint)
 
 
-def _as_bm_error(error: Exception) -> BmError | None:
-    """Whatever was raised, as one of our errors; None where it is a fault of bm's own."""
+def _as_bm_error(error: BaseException) -> BmError | None:
+    """Whatever was raised, as one of our errors; None where it is a fault of bm itself."""
     if isinstance(error, BmError):
         return error
+    if (fault := plugins.fault_of(error)) is not None:
+        return fault
     if isinstance(error, typer.TyperException):
         return _usage_error(error)
     if is_out_of_memory(error):
@@ -310,7 +326,7 @@ def _as_bm_error(error: Exception) -> BmError | None:
     return None
 
 
-def _report(error: Exception, *, as_json: bool, debug: bool) -> int:
+def _report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     """Tell what went wrong, once; the exit code."""
     known = _as_bm_error(error)
     if debug:
@@ -320,7 +336,7 @@ def _report(error: Exception, *, as_json: bool, debug: bool) -> int:
             traceback.print_exception(error)
     if known is None:
         known = BmError(
-            f"a fault of bm's own: {type(error).__name__}: {error}",
+            f"internal error: {type(error).__name__}: {error}",
             hint=None if debug else "the same command with --debug shows where",
         )
     if as_json and not _tell_json(known):
@@ -333,7 +349,7 @@ def _report(error: Exception, *, as_json: bool, debug: bool) -> int:
 def _tell_json(error: BmError) -> bool:
     """Write the error document to stdout; False where stdout itself is what fails (a full disk)."""
     try:
-        render.write_json(render.error_document(error), sys.stdout)
+        render.write_json(render.error_document(error), streams.out())
     except BrokenPipeError:
         raise
     except OSError:
@@ -363,19 +379,38 @@ def run(args: Sequence[str]) -> int:
     as_json, debug = _wants("--json", args), _wants("--debug", args)
     try:
         code = build_app().main(list(args), prog_name=_program(args), standalone_mode=False)
-        sys.stdout.flush()
+        streams.out().flush()
         return code if isinstance(code, int) else ExitCode.DONE
     except (_ReaderGone, BrokenPipeError):
         return _leave_closed_pipe()
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    except typer.Abort:
-        return ExitCode.INTERRUPTED
-    except Exception as error:
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        raised = error.__cause__ if isinstance(error, _Interrupted) else error
+        assert raised is not None
+        if isinstance(raised, SystemExit) and plugins.fault_of(raised) is None:
+            raise
+        if isinstance(raised, KeyboardInterrupt | typer.Abort) and plugins.fault_of(raised) is None:
+            return _interrupted(raised, as_json=as_json, debug=debug)
         try:
-            return _report(error, as_json=as_json, debug=debug)
+            return _report(raised, as_json=as_json, debug=debug)
         except BrokenPipeError:
             return _leave_closed_pipe()
+
+
+def _interrupted(error: BaseException, *, as_json: bool, debug: bool) -> int:
+    """Say that it was stopped; the exit code."""
+    code = getattr(error, "exit_code", ExitCode.INTERRUPTED)
+    if debug:
+        import traceback
+
+        with suppress(OSError):
+            traceback.print_exception(error)
+    told = InterruptedRunError("interrupted", signal_exit_code=code)
+    try:
+        if not (as_json and _tell_json(told)):
+            render.print_plain(told.message)
+    except BrokenPipeError:
+        return _leave_closed_pipe()
+    return code
 
 
 def _leave_closed_pipe() -> int:
@@ -385,7 +420,7 @@ def _leave_closed_pipe() -> int:
 
 def _abandon_stdout() -> None:
     # The interpreter flushes stdout once more when it ends, and would complain: let it write to nowhere.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), streams.out().fileno())
 
 
 def _open_closed_streams() -> None:
@@ -404,8 +439,22 @@ def _open_closed_streams() -> None:
             setattr(sys, name, stream)
 
 
+def _take_ctrl_c() -> None:
+    """Ctrl-C raises as in any Python program, but from here: that is how a KeyboardInterrupt that a plugin
+    raises is told from it. Where it is ignored (as under nohup), it stays so."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """The console script `bm`."""
+    global _own_process
+    _own_process = True
     _open_closed_streams()
+    _take_ctrl_c()
     startup.hasten()
     startup.leave(run(sys.argv[1:]))

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from bmcli import streams
 from bmcli.cli import render
 from bmcli.cli.completion import complete_run
 from bmcli.errors import UsageError
@@ -108,7 +109,7 @@ class Session:
     @cached_property
     def out(self) -> Console:
         """Rich on stdout."""
-        return render.console(sys.stdout)
+        return render.console(streams.out())
 
     @cached_property
     def err(self) -> Console:
@@ -127,18 +128,18 @@ class Session:
             width.
         """
         if self.json:
-            render.write_json({"format": 1, **document}, sys.stdout)
+            render.write_json({"format": 1, **document}, streams.out())
             return
         if callable(shown):
             shown = shown()
         if isinstance(shown, str):
-            render.print_plain(shown, sys.stderr if self.aside else sys.stdout)
+            render.print_plain(shown, sys.stderr if self.aside else streams.out())
         elif shown is not None:
             (self.err if self.aside else self.out).print(shown)
 
     def result_line(self, document: Mapping[str, Any]) -> None:
         """One answer of many: the document with `format: 1` on one line of stdout (JSONL)."""
-        render.write_json({"format": 1, **document}, sys.stdout, indent=None)
+        render.write_json({"format": 1, **document}, streams.out(), indent=None)
 
     def note(self, text: str) -> None:
         """Something worth knowing, on stderr; nothing with -q."""

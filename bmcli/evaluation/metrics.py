@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.errors import UsageError
+from bmcli.plugins import Check, not_a_number
 from bmcli.registry import Component, Registry
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Metric(Component):
             def compute(self, targets, outputs, classes): ...
     """
 
+    results: ClassVar[dict[str, Check]] = {"compute": not_a_number}
+
     tasks: ClassVar[tuple[Task, ...]] = ("binary", "multiclass", "multilabel", "regression")
     greater_is_better: ClassVar[bool] = True
 
@@ -54,7 +57,7 @@ class Metric(Component):
         raise NotImplementedError
 
 
-METRICS: Registry[Metric] = Registry("metric", Metric, __name__)
+METRICS: Registry[Metric] = Registry("metric", Metric, __name__, needs="compute")
 
 _CLASSIFICATION = {
     "loss": False,
@@ -130,7 +133,8 @@ def epoch_metrics(
     targets: as in `Split.targets`; outputs: float32 of the finished model. `loss` is the mean log loss in
     nats (multilabel: over labels too), or the mean squared error in the target's own unit.
 
-    Raises UsageError where a user's metric fails, has a built-in's name, or is for another task.
+    Raises UsageError where a user's metric has a built-in's name or is for another task, PluginError where it
+    fails.
     """
     from bmcli.evaluation import formulas
 
@@ -158,8 +162,12 @@ def _own(
         raise UsageError(f"metric '{name}' has the name of a built-in figure", hint="choose another name")
     if task not in metric.tasks:
         raise UsageError(f"metric '{name}' is for {', '.join(metric.tasks)}, not {task}")
-    try:
-        value = float(metric.compute(targets, outputs, classes))
-    except Exception as error:
-        raise UsageError(f"metric '{name}' failed: {type(error).__name__}: {error}") from error
+    # Views that cannot be written to: all figures of a split are computed from the same two arrays.
+    value = float(metric.compute(_read_only(targets), _read_only(outputs), classes))
     return value if math.isfinite(value) else None
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -171,7 +171,7 @@ def _opened(
     run: Run, trust_code: bool, note: Callable[[str], None]
 ) -> tuple[ExperimentConfig, Preprocessing, DataSpec, Session]:
     from bmcli import preprocessing as preprocessings
-    from bmcli.config import resolve
+    from bmcli.inference.keras_model import kept_config
     from bmcli.inference.session import open_session
 
     if has_code(run) and not trust_code:
@@ -179,7 +179,7 @@ def _opened(
             f"{run.id} keeps Python files of its own, which evaluating it would run",
             hint="--trust-code runs them",
         )
-    config = resolve.load(run.verified_config(with_code=trust_code), run_code=trust_code, paths_exist=False)
+    config = kept_config(run, run_code=trust_code, paths_exist=False)
     names = (layout.PREPROCESSING, layout.TOKENIZER)
     preprocessing, spec = preprocessings.load({n: run.read_text(n) for n in names if run.exists(n)})
     session = open_session(run, spec)

@@ -12,11 +12,11 @@ import os
 import re
 import shutil
 import stat
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from bmcli import streams
 from bmcli.errors import UsageError
 from bmcli.runs import atomic, layout
 from bmcli.runs.inside import kind_of
@@ -96,9 +96,9 @@ def write_with(path: Path, writer: Callable[[Path], object], *, suffix: str | No
             writer(temporary)
         with temporary.open("rb") as written:
             if is_stdout(path):
-                sys.stdout.flush()
-                shutil.copyfileobj(written, sys.stdout.buffer)
-                sys.stdout.flush()
+                streams.out().flush()
+                shutil.copyfileobj(written, streams.out().buffer)
+                streams.out().flush()
                 return
             with atomic.resources(f"write {path}"):
                 # Not "wb": what is no regular file is neither made nor cut off.

@@ -114,8 +114,8 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (OSError(errno.ENOSPC, "No space left on device", "x"), 6, "No space left on device: x"),
         (PermissionError(errno.EACCES, "Permission denied", "x"), 6, "Permission denied: x"),
         (ResourceError("no GPU"), 6, "no GPU"),
-        (ZeroDivisionError("oh"), 1, "a fault of bm's own: ZeroDivisionError: oh"),
-        (FileNotFoundError(errno.ENOENT, "No such file", "x"), 1, "a fault of bm's own"),
+        (ZeroDivisionError("oh"), 1, "internal error: ZeroDivisionError: oh"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "x"), 1, "internal error"),
     ],
 )
 def test_every_exception_has_an_exit_code(

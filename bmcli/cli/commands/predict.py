@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -281,9 +280,10 @@ class _Shown:
         self._print("\n".join(_row(*row, self._width) for row in rows))
 
     def _print(self, text: str) -> None:
+        from bmcli import streams
         from bmcli.cli.render import print_plain
 
-        print_plain(text, sys.stdout)
+        print_plain(text, streams.out())
 
 
 def _plain(value: object) -> object:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from bmcli import streams
 from bmcli.cli import render
 from bmcli.cli.command import RunArgument, Session, TrustCodeOption, YesOption, command
 from bmcli.cli.completion import complete_run
@@ -131,14 +132,12 @@ def _greater_is_better(task: str | None, metric: str) -> bool:
 
 
 def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
-    import sys
-
     if not rows:
         session.note(f"no runs in {session.runs_dir}; bm train CONFIG makes one")
         return None
     cells = [dict(zip(_HEAD, _cells(row), strict=True)) for row in rows]
     columns = [name for name in _HEAD if name != "tags" or any(row["tags"] for row in rows)]
-    width = render.width_of(sys.stdout) or render.terminal_width()
+    width = render.width_of(streams.out()) or render.terminal_width()
     for least in ("", *_LEAST_IMPORTANT):
         columns = [name for name in columns if name != least]
         right = [columns.index(_HEAD[i]) for i in _RIGHT if _HEAD[i] in columns]
@@ -158,14 +157,12 @@ _STYLES = {
 
 def _painted(lines: list[str], rows: list[dict[str, Any]]) -> list[str]:
     """The head bold, and each state in its colour."""
-    import sys
-
     head, *others = lines
-    painted = [render.paint(head, render.STRONG, sys.stdout)]
+    painted = [render.paint(head, render.STRONG, streams.out())]
     for line, row in zip(others, rows, strict=True):
         status = row["status"]
         after = line.index(f"  {status}", len(render.one_line(row["run"]))) + 2  # in the second column
-        word = render.paint(status, _STYLES[status], sys.stdout)
+        word = render.paint(status, _STYLES[status], streams.out())
         painted.append(line[:after] + word + line[after + len(status) :])
     return painted
 
