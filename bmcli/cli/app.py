@@ -52,6 +52,9 @@ _ORDER = (
 )
 """How `bm --help` sorts what it finds: the way of a first experiment. Others follow by name."""
 
+_LISTS = ("optimizers", "schedules", "augmentations", "metrics", "tasks", "tokenizers", "trackers", "formats")
+"""What `bm list` lists and is no command of its own."""
+
 _SUMMARY = re.compile(r'^@command\ndef (\w+)\(.*?\) -> None:\n    """(.*?)(?:\n|""")', re.M | re.S)
 """Name and first docstring line of each command in a module's source. Parsing the source would take a quarter
 of the time of `bm --help`."""
@@ -227,13 +230,15 @@ class _Root(TyperGroup):
         return [_without_pydantic(parameter) for parameter in super().get_params(ctx)]
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """`bm help train` is `bm train --help`, `bm version` is `bm --version`."""
+        """`bm help train`, `bm version` and `bm metrics` in full: --help, --version, `bm list metrics`."""
         position = _first_argument(args)
         word = args[position] if position is not None else None
         if position is not None and word == "help":
             args = [*args[:position], *args[position + 1 :], "--help"]
         elif position is not None and word == "version":
             args = [*args[:position], "--version", *args[position + 1 :]]
+        elif position is not None and word in _LISTS:
+            args = [*args[:position], "list", *args[position:]]
         given = list(args)
         try:
             return super().parse_args(ctx, args)

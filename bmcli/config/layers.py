@@ -101,9 +101,7 @@ def find(source: str | Path, cwd: Path) -> Path:
         if os.path.isdir(path) or path.suffix.lower() in _DATA_SUFFIXES:  # noqa: PTH112
             raise config_error([_no_config(path, text)])
         if not os.path.exists(path):  # noqa: PTH110
-            raise config_error(
-                [Problem(f"there is no config file {text}", Place(text), _similar(path, text))]
-            )
+            raise config_error([Problem(f"there is no config file {text}", None, _similar(path, text))])
         # Shown as the user wrote it, where that leads there from the working directory.
         return Path(source) if cwd == Path.cwd() and not text.startswith("~") else path
     found = shipped.find(text)
@@ -139,8 +137,8 @@ def _no_config(path: Path, text: str) -> Problem:
     elif exists:
         hint = f"bm init {shlex.quote(text)} drafts a config for it"
     else:
-        return Problem(message, Place(text), _similar(path, text))
-    return Problem(message, Place(text), hint)
+        return Problem(message, None, _similar(path, text))
+    return Problem(message, None, hint)
 
 
 def _beside(path: Path) -> str | None:

@@ -99,12 +99,12 @@ def read(path: Path) -> Node:
     """The file's one document. ConfigError where there is no such file, or it is not strict YAML."""
     try:
         if not path.is_file():
-            what = "is a folder, not a config file" if path.is_dir() else "does not exist"
-            raise _error(f"{path} {what}", Place(str(path)))
+            what = "a folder, not a config file" if path.is_dir() else "no such file"
+            raise _error(what, Place(str(path)))
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _error(f"cannot read {path}: {error.strerror}", Place(str(path))) from error
+        raise _error(f"cannot be read: {error.strerror}", Place(str(path))) from error
     return parse(data, str(path), str(path.parent.resolve()))
 
 
