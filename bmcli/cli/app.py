@@ -33,7 +33,6 @@ from bmcli.errors import (
     InterruptedRunError,
     ResourceError,
     UsageError,
-    did_you_mean,
     is_out_of_memory,
 )
 
@@ -53,6 +52,9 @@ _ORDER = (
     "export",
 )
 """How `bm --help` sorts what it finds: the way of a first experiment. Others follow by name."""
+
+_LISTS = ("optimizers", "schedules", "augmentations", "metrics", "tasks", "tokenizers", "trackers", "formats")
+"""What `bm list` lists and is no command of its own."""
 
 _SUMMARY = re.compile(r'^@command\ndef (\w+)\(.*?\) -> None:\n    """(.*?)(?:\n|""")', re.M | re.S)
 """Name and first docstring line of each command in a module's source. Parsing the source would take a quarter
@@ -137,6 +139,27 @@ def _without_pydantic(parameter: Any) -> Any:
     return parameter
 
 
+_TYPE = re.compile(r"<(?:list\[)?str\]?>")
+"""How Typer names the type of an option that takes any text."""
+
+
+def _shown(argument: Any, *, bare: bool = False) -> str:
+    """An argument in a usage line: RUN, RUN..., [CONFIG], [KEY=VALUE]...; bare: without the brackets."""
+    name = (argument.metavar or argument.name.upper()).replace("...", "").strip("[]")
+    if not bare and not argument.required:
+        name = f"[{name}]"
+    return f"{name}..." if argument.nargs == -1 else name
+
+
+def _noted(error: typer.TyperException, ctx: Any, given: list[str]) -> typer.TyperException:
+    """The same, with the command line it is about, for `_usage_error`."""
+    if not hasattr(error, "given"):
+        error.given = given  # type: ignore[attr-defined]
+        if hasattr(error, "ctx"):
+            error.ctx = error.ctx or ctx
+    return error
+
+
 class _Command(TyperCommand):
     """A command or subcommand; its help lists the common options apart, and its subcommands."""
 
@@ -145,6 +168,17 @@ class _Command(TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         return [_without_pydantic(parameter) for parameter in super().get_params(ctx)]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            raise _noted(error, ctx, given) from error.__cause__
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        arguments = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
+        return ["[OPTIONS]", *map(_shown, arguments)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         own: list[Any] = []
@@ -155,8 +189,9 @@ class _Command(TyperCommand):
             if record is None:
                 continue
             if parameter.param_type_name == "argument":
-                arguments.append(record)
+                arguments.append((_shown(parameter, bare=True), record[1].replace("  [required]", "")))
             else:
+                record = (_TYPE.sub("TEXT", record[0]), record[1])
                 (common if parameter.name in {*COMMON_NAMES, "help"} else own).append(record)
         sections = {
             "Arguments": arguments,
@@ -206,6 +241,22 @@ class _Root(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         return [_without_pydantic(parameter) for parameter in super().get_params(ctx)]
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """`bm help train`, `bm version` and `bm metrics` in full: --help, --version, `bm list metrics`."""
+        position = _first_argument(args)
+        word = args[position] if position is not None else None
+        if position is not None and word == "help":
+            args = [*args[:position], *args[position + 1 :], "--help"]
+        elif position is not None and word == "version":
+            args = [*args[:position], "--version", *args[position + 1 :]]
+        elif position is not None and word in _LISTS:
+            args = [*args[:position], "list", *args[position:]]
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            raise _noted(error, ctx, given) from error.__cause__
+
     def list_commands(self, ctx: Any) -> list[str]:
         return command_names()
 
@@ -225,8 +276,9 @@ class _Root(TyperGroup):
             known = command_names()
             if name.startswith("-"):
                 raise UsageError(f"bm has no option {name}", hint=f"see {ctx.command_path} --help")
-            hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
-            raise UsageError(f"unknown command '{name}'", hint=hint)
+            from bmcli.cli import usage
+
+            raise usage.unknown_command(name, known)
         subcommands = {n.replace("_", "-") for n in summaries(name) if n != name}
         position = _first_argument(rest)
         if name == "runs" and position is not None and rest[position] == "list":
@@ -296,18 +348,9 @@ def _enter(session: Session) -> None:
 
 def _usage_error(error: typer.TyperException) -> UsageError:
     """A mistake Typer's parser found, as ours."""
-    message = error.format_message().rstrip(".")
-    context = getattr(error, "ctx", None)
-    hint = f"see {context.command_path} --help" if context is not None else "see bm --help"
-    possibilities = getattr(error, "possibilities", None)
-    if possibilities:
-        message = error.message.rstrip(".")
-        hint = f"did you mean {' or '.join(sorted(possibilities))}?"
-    subcommands = getattr(context.command, "subcommands", {}) if context is not None else {}
-    if subcommands and "unexpected extra argument" in message:
-        word = message.rpartition("(")[2].split(" ")[0].rstrip(")")
-        hint = did_you_mean(word, subcommands) or f"subcommands: {', '.join(subcommands)}"
-    return UsageError(message, hint=hint)
+    from bmcli.cli import usage
+
+    return usage.explained(error, getattr(error, "given", ()))
 
 
 def _as_bm_error(error: BaseException) -> BmError | None:

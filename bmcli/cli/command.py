@@ -200,7 +200,7 @@ _COMMON: dict[str, tuple[Any, Any]] = {
     "debug": (Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")], False),
     "version": (
         Annotated[
-            bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+            bool, typer.Option("--version", "-V", help="Print the version.", is_eager=True, callback=_version)
         ],
         False,
     ),

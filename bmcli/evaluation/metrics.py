@@ -95,6 +95,29 @@ _BUILT_IN: dict[Task, dict[str, bool]] = {
     "regression": {"loss": False, "mae": False, "rmse": False, "r2": True},
 }
 
+DESCRIPTIONS = {
+    "loss": "Mean cross-entropy in nats; of a regression the mean squared error.",
+    "accuracy": "Share of examples whose predicted class is right.",
+    "balanced_accuracy": "Mean recall over the classes.",
+    "precision": "Share of predictions of the second class that are right.",
+    "recall": "Share of the second class that is found.",
+    "f1": "Harmonic mean of precision and recall of the second class.",
+    "f1_macro": "Mean F1 over classes or labels.",
+    "f1_weighted": "Mean F1 over classes, weighted by their number of examples.",
+    "f1_micro": "F1 over all labels of all examples together.",
+    "precision_macro": "Mean precision over classes.",
+    "recall_macro": "Mean recall over classes.",
+    "precision_micro": "Precision over all labels of all examples together.",
+    "recall_micro": "Recall over all labels of all examples together.",
+    "roc_auc": "Area under the ROC curve: one against the rest, mean over classes or labels.",
+    "subset_accuracy": "Share of examples with every label right.",
+    "label_accuracy": "Share of labels that are right.",
+    "mae": "Mean absolute error.",
+    "rmse": "Root of the mean squared error.",
+    "r2": "Share of the target's variance that is explained.",
+}
+"""A line about each of them."""
+
 _HEADLINES: dict[Task, str] = {
     "binary": "accuracy",
     "multiclass": "accuracy",
