@@ -293,6 +293,8 @@ def _train_and_finish(
     try:
         with stop_requests() as stop:
             display.begin(run, experiment, run.record.parameters or 0, trainer.feed.steps_per_epoch)
+            if (resumed := trainer.resumed()) is not None:
+                display.handle(resumed)
             if not solve(run, experiment, trainer, display, trackers):
                 _fit(run, trainer, experiment, display, stop, trackers)
         evaluations = finish(run, experiment, trainer, display, trackers)

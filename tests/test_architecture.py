@@ -43,10 +43,8 @@ LAYERS = [
         "pipeline",
         "smoke",
         "measuring",
-        "api",
-        "",
     },
-    {"cli", "__main__"},
+    {"cli", "api", "", "__main__"},
 ]
 """From the ground up. A room may import its own layer and those below; '' is `bmcli/__init__.py`."""
 

@@ -14,6 +14,7 @@ import shutil
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
+from bmcli import errors
 from bmcli.untrusted import UNSAFE, one_line, safe
 
 if TYPE_CHECKING:
@@ -22,19 +23,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from bmcli.errors import BmError, Problem
-
-MOST_PROBLEMS = 20
-"""A terminal shows so many problems; --json shows all."""
+    from bmcli.errors import BmError
 
 UNBOUNDED = 10_000
 """The width of what goes into a pipe or a file: lines there are not folded."""
-
-_LONGEST_LINE = 1_000
-"""Characters of a line of an error; a name from outside may have a million."""
-
-_LINE_WIDTH = 100
-"""Of a quoted source line; longer ones are cut around the caret."""
 
 
 def to_json(document: Any, *, indent: int | None = 2) -> str:
@@ -174,58 +166,7 @@ def cell_width(text: str) -> int:
 
 def error_text(error: BmError) -> str:
     """What a person sees of an error: what is wrong, where, what to do; at most a few lines per problem."""
-    problems = error.problems
-    if len(problems) == 1 and (not error.message or error.message == problems[0].message):
-        only = problems[0]
-        return _joined(_problem_lines("error: " + only.message, only.place, only.hint or error.hint))
-    lines = _problem_lines("error: " + error.message, error.place, None)
-    for problem in problems[:MOST_PROBLEMS]:
-        lines += ["  " + line for line in _listed(problem)]
-    if len(problems) > MOST_PROBLEMS:
-        lines.append(f"  … and {len(problems) - MOST_PROBLEMS:,} more (all with --json)")
-    if error.hint:
-        lines += _hint_lines(error.hint)
-    return _joined(lines)
-
-
-def _joined(lines: list[str]) -> str:
-    return "\n".join(line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…" for line in lines)
-
-
-def _listed(problem: Problem) -> list[str]:
-    head = problem.message if problem.place is None else f"{problem.place}  {problem.message}"
-    return [one_line(head), *_quote(problem), *_hint_lines(problem.hint)]
-
-
-def _problem_lines(message: str, place: Any, hint: str | None) -> list[str]:
-    lines = [safe(line) for line in message.splitlines()] or [""]
-    if place is not None:
-        from bmcli.errors import Problem
-
-        lines += ["  " + one_line(str(place)), *_quote(Problem("", place))]
-    return lines + _hint_lines(hint)
-
-
-def _hint_lines(hint: str | None) -> list[str]:
-    return ["  " + safe(line) for line in hint.splitlines()] if hint else []
-
-
-def _quote(problem: Problem) -> list[str]:
-    """The source line and a caret under the column."""
-    place = problem.place
-    if place is None or place.text is None:
-        return []
-    # One cell per character, so that the caret stands where the column says.
-    text = safe(place.text.rstrip("\r\n").replace("\t", " "))
-    column = place.column
-    if len(text) > _LINE_WIDTH:
-        start = max(0, min((column or 1) - _LINE_WIDTH // 2, len(text) - _LINE_WIDTH))
-        text = text[start : start + _LINE_WIDTH]
-        column = None if column is None else column - start
-    lines = ["    " + text]
-    if column is not None and 1 <= column <= len(text) + 1:
-        lines.append("    " + " " * (column - 1) + "^")
-    return lines
+    return errors.error_text(error)
 
 
 def error_document(error: BmError) -> dict[str, Any]:

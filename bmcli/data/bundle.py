@@ -141,14 +141,9 @@ class Texts:
 class Table:
     """N rows of named columns, each an array of length N.
 
-        A column of numbers or dates (days since 1970) is float64 with NaN for a missing value; a categorical
-    <<<<<<< HEAD
-        column is an object array of str with None for a missing value. facts: what the columns of a file
-        mean and how their cells are read.
-    =======
-        column is an object array of str with None for a missing value. facts: what the columns of a file
-        mean and how their cells are read.
-    >>>>>>> texts-2
+    A column of numbers or dates (days since 1970) is float64 with NaN for a missing value; a categorical
+    column is an object array of str with None for a missing value. facts: what the columns of a file
+    mean and how their cells are read.
     """
 
     columns: dict[str, np.ndarray]

@@ -178,7 +178,7 @@ def drain(terminal: int) -> str:
     return found.decode()
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("width", [40, 44, 60, 80, 100, 120, 200])
 def test_on_a_terminal_live_lines_are_rewritten(
     run: Run, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
@@ -201,10 +201,16 @@ def test_on_a_terminal_live_lines_are_rewritten(
     live = second.removeprefix("\x1b[2A\r\x1b[J").splitlines()
     assert len(live) == 2 and all(len(line) < width for line in live)
     assert live[0].strip().startswith("1/12") and "loss 0.600  label accuracy 0.800" in live[1]
+    assert live[0].endswith("1:44 left"), "the time left is what goes last"
     if width >= 80:
-        assert "42/71  262 img/s  epoch 0:03, all 1:44 left" in live[0] and "━" in live[0]
+        assert "42/71  262 img/s  epoch 3.0 s, all 1:44 left" in live[0] or "71 ms/step" in live[0]
+        assert "━" in live[0]
     assert "flowers-v1" in first
     rows = [re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line) for line in third.splitlines()]
+    assert all(len(row) < width for row in rows[-2:])
+    if width < 60:
+        assert rows[-2:] == ["epoch  val_loss    time", " 1/12     0.250    1:01  ★ best"]
+        return
     assert "epoch     loss  val_loss  val_accuracy    time" in rows
     assert " 1/12    1.500     0.250             –    1:01  ★ best" in rows
 
