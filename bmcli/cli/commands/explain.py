@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from bmcli.explain.explain import Explanation
     from bmcli.runs.run import Run
 
+MOST_WARNINGS = 5
+"""Inputs that do not look like the training data are named up to this number."""
+
 
 @command
 def explain(
@@ -29,20 +32,20 @@ def explain(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="DIR", help="Where pictures and pages go [default: explain-RUN]."
+            "--output", "-o", metavar="DIR", help="Folder for images and pages [default: explain-RUN]."
         ),
     ] = None,
     importance: Annotated[
         bool,
-        typer.Option("--importance", help="Of a labelled table: which columns the run needs, over all rows."),
+        typer.Option("--importance", help="How much each column of a labelled table matters, over all rows."),
     ] = False,
     text: Annotated[bool, typer.Option("--text", help="The inputs are the texts themselves.")] = False,
     lines: Annotated[bool, typer.Option("--lines", help="Each line of a file is a text.")] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
-    """Show what a run looked at: of pictures, texts or rows of tables.
+    """Show what a run looked at in images, texts or rows of tables.
 
-    Integrated gradients, and Grad-CAM for networks of pictures. Each comes with a check of how far it can be
+    Integrated gradients, and Grad-CAM for image networks. Each comes with a check of how far it can be
     trusted. Without --run: the newest completed run that takes such inputs.
     """
     from bmcli.cli import render
@@ -51,6 +54,7 @@ def explain(
     from bmcli.errors import DataError, Problem, UsageError
     from bmcli.explain.explain import Explainer
     from bmcli.inference import predict as inference
+    from bmcli.preprocessing.remark import Unfamiliar
 
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
     if importance:
@@ -60,12 +64,14 @@ def explain(
         return
     if output is not None and chosen.record.kind == "table":
         raise UsageError(
-            "--output is for pictures and texts: rows are printed", hint="--json | ... keeps them"
+            "--output is for images and texts: rows are printed", hint="--json > FILE keeps them"
         )
     explainer = Explainer(chosen, label=label, trust_code=trust_code)
     reading = inference.reading_of(chosen, explainer.preprocessing, texts=text, lines=lines)
     folder = output or Path(f"explain-{chosen.id}")
     shown = _Shown(session, folder)
+    if explainer.note:
+        session.warn(explainer.note)
     problems: list[Problem] = []
     for piece in readers.read(inputs, reading, note=session.note):
         for found in explainer.explain(piece):
@@ -74,6 +80,8 @@ def explain(
             else:
                 shown.show(found)
     shown.close()
+    for line in Unfamiliar(taken=explainer.taken).notes("inputs"):
+        session.note(line)
     if not shown.count and not problems:
         raise DataError("there is nothing to explain in what was given")
     if problems:
@@ -133,6 +141,7 @@ class _Shown:
         self.session = session
         self.folder = folder
         self.count = 0
+        self.odd = 0
         self.texts: list[Explanation] = []
 
     def show(self, one: Explanation) -> None:
@@ -146,6 +155,8 @@ class _Shown:
             )
         if one.tokens:
             self.texts.append(one)
+        if one.unfamiliar:
+            self._warn(one)
         if self.session.json:
             self.session.result_line(document)
             return
@@ -154,9 +165,19 @@ class _Shown:
     def close(self) -> None:
         from bmcli.explain import shown
 
+        if self.odd > MOST_WARNINGS:
+            more = self.odd - MOST_WARNINGS
+            self.session.warn(f"{more:,} more inputs do not look like the training data")
         if self.texts:
             path = self._written("texts.html", shown.page(self.texts).encode("utf-8", "backslashreplace"))
             self.session.note(f"{path}: {len(self.texts)} text{'s' if len(self.texts) > 1 else ''}")
+
+    def _warn(self, one: Explanation) -> None:
+        from bmcli.untrusted import one_line
+
+        self.odd += 1
+        if self.odd <= MOST_WARNINGS:
+            self.session.warn(one_line(f"{_short(one.input)}: {'; '.join(one.unfamiliar)}"))
 
     def _written(self, name: str, data: bytes) -> Path:
         from bmcli.runs import atomic
@@ -175,7 +196,7 @@ class _Shown:
         from bmcli.figures import figure
         from bmcli.untrusted import one_line
 
-        name = one_line(one.input if len(one.input) <= 60 else one.input[:59] + "…")
+        name = one_line(_short(one.input))
         out = self.session.out
         out.print(Text(f"{name} · {one_line(one.label or 'value')} {figure(one.value)}", style="bold"))
         if one.tokens:
@@ -185,6 +206,10 @@ class _Shown:
         if picture:
             out.print(Text(f"  {one_line(picture)}"))
         out.print(Text(f"  {shown.trust(one.error, one.deletion)}", style="dim"))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 60 else name[:59] + "…"
 
 
 def _stem(name: str) -> str:
