@@ -39,6 +39,12 @@ def explain(
         bool,
         typer.Option("--importance", help="How much each column of a labelled table matters, over all rows."),
     ] = False,
+    unseen_only: Annotated[
+        bool,
+        typer.Option(
+            "--unseen-only", help="With --importance: leave out rows the run was trained or validated on."
+        ),
+    ] = False,
     text: Annotated[bool, typer.Option("--text", help="The inputs are the texts themselves.")] = False,
     lines: Annotated[bool, typer.Option("--lines", help="Each line of a file is a text.")] = False,
     trust_code: TrustCodeOption = False,
@@ -60,8 +66,10 @@ def explain(
     if importance:
         if label is not None:
             raise UsageError("--class is for single inputs, not for --importance")
-        _importance(session, chosen, inputs, trust_code)
+        _importance(session, chosen, inputs, unseen_only, trust_code)
         return
+    if unseen_only:
+        raise UsageError("--unseen-only is for --importance")
     if output is not None and chosen.record.kind == "table":
         raise UsageError(
             "--output is for images and texts: rows are printed", hint="--json > FILE keeps them"
@@ -94,27 +102,24 @@ def explain(
         raise typer.Exit(error.exit_code)
 
 
-def _importance(session: Session, run: Run, inputs: list[str], trust_code: bool) -> None:
+def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool, trust_code: bool) -> None:
     from dataclasses import asdict
 
+    from bmcli.cli.commands.evaluate import say_seen
     from bmcli.cli.render import columns
-    from bmcli.data import read_labelled
-    from bmcli.errors import DataError, UsageError
+    from bmcli.errors import UsageError
+    from bmcli.evaluation.run import prepare
     from bmcli.explain.importance import permutation_importance
     from bmcli.figures import figure
-    from bmcli.inference.keras_model import config_of
-    from bmcli.inference.predict import load_preprocessing
-    from bmcli.inference.session import open_session
 
     if len(inputs) != 1 or inputs[0] == "-":
         raise UsageError("--importance takes one labelled table: a file")
-    path = Path(inputs[0])
-    if not path.exists():
-        raise DataError(f"{path} does not exist")
-    preprocessing, spec = load_preprocessing(run)
-    labelled = read_labelled(path, config_of(run, trust_code=trust_code).data, spec, note=session.note)
-    session_of_run = open_session(run, spec, trust_code=trust_code)
-    found = permutation_importance(session_of_run, preprocessing, spec, labelled)
+    ready = prepare(
+        run, data=Path(inputs[0]), unseen_only=unseen_only, trust_code=trust_code, note=session.note
+    )
+    say_seen(session, ready)
+    found = permutation_importance(ready.session, ready.preprocessing, ready.spec, ready.split)
+    seen = ready.seen.to_json() if ready.seen is not None else {}
 
     def shown() -> str:
         rows_told = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
@@ -131,7 +136,7 @@ def _importance(session: Session, run: Run, inputs: list[str], trust_code: bool)
         ]
         return "\n".join([head, *columns(rows, right=(1, 2))])
 
-    session.result({"run": run.id, **asdict(found)}, shown)
+    session.result({"run": run.id, **asdict(found), **seen}, shown)
 
 
 class _Shown:
