@@ -455,8 +455,10 @@ def _made_from(config: ExperimentConfig) -> dict[str, bytes]:
 
 
 def _keep_preprocessing(run: Run, experiment: Experiment) -> None:
-    """What makes inputs of examples, what a table's columns mean, and what the training inputs are like."""
+    """What makes inputs of examples, what a table's columns mean, what the training inputs are like, and by
+    what an example is known again."""
     from bmcli import preprocessing
+    from bmcli.evaluation import seen
     from bmcli.preprocessing import familiarity
 
     for name, text in preprocessing.dump(experiment.preprocessing, experiment.spec).items():
@@ -467,6 +469,7 @@ def _keep_preprocessing(run: Run, experiment: Experiment) -> None:
     with phase("preprocessing"):
         known = familiarity.fit(experiment.preprocessing, experiment.bundle.train.examples)
         run.write_text(layout.INPUT_STATISTICS, known.to_text())
+        seen.keep(run, seen.known_of(experiment.bundle, experiment.preprocessing))
 
 
 def _keep_beginning(run: Run, begun: Begun) -> None:

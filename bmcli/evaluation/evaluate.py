@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bmcli.data.bundle import Task
     from bmcli.evaluation.calibration import Reliability
+    from bmcli.evaluation.seen import Seen
 
 FORMAT = 1
 FEW = 30
@@ -89,7 +90,8 @@ class Evaluation:
     metrics: name -> value, None where undefined; intervals: 95 % of each, low and high, None where there is
     none (see `intervals.py`); lower_is_better: those of them. confusion_matrix: counts,
     row = truth, [C][C]; multilabel [[tn, fp], [fn, tp]] per label; None for regression. examples_sha256: over
-    ids, targets and contents; figures of different examples cannot be compared.
+    ids, targets and contents; figures of different examples cannot be compared. seen: of labelled data, what
+    of it the run was trained on.
     """
 
     split: str
@@ -108,6 +110,7 @@ class Evaluation:
     calibration: Reliability | None = None
     training_targets: TargetSummary | None = None
     examples_sha256: str | None = None
+    seen: Seen | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document of evaluation/<split>.json, as strict JSON data; docs/evaluation.md describes it."""
@@ -129,6 +132,7 @@ class Evaluation:
             "calibration": self.calibration and asdict(self.calibration),
             "training_targets": self.training_targets and self.training_targets.to_json(),
             "examples_sha256": self.examples_sha256,
+            **(self.seen.to_json() if self.seen is not None else {}),
         }
 
 

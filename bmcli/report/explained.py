@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmcli.explain.shown import of_column, trust, words
+from bmcli.explain.shown import steps, trust, words
 from bmcli.figures import figure
 from bmcli.report.pictures import picture
 from bmcli.runs import layout
@@ -69,11 +69,10 @@ def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, Any]:
     if tokens := document.get("tokens"):
         weights = np.array([one["weight"] for one in tokens], np.float64)
         shown["words"] = words([one["token"] for one in tokens], weights)
-    if features := document.get("features"):
-        strongest = sorted(features, key=lambda one: -abs(one["weight"]))[:MOST_FEATURES]
+    if document.get("features"):
         shown["features"] = [
-            {"name": one["name"], "value": of_column(one["value"]), "weight": f"{one['weight']:+.3g}"}
-            for one in strongest
+            {"name": one.name, "value": one.value, "weight": one.amount}
+            for one in steps(document, MOST_FEATURES)
         ]
     return shown
 

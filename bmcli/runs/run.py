@@ -30,6 +30,7 @@ _OF_TRAINING = (
     layout.PREPROCESSING,
     layout.TOKENIZER,
     layout.INPUT_STATISTICS,
+    layout.EXAMPLES,
     layout.COLUMNS,
     layout.COEFFICIENTS,
     layout.LAST,

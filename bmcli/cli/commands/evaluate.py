@@ -13,6 +13,7 @@ from bmcli.cli.trust import ask_to_run_code_of
 if TYPE_CHECKING:
     from bmcli.evaluation.closer import Corrupted
     from bmcli.evaluation.evaluate import Evaluation
+    from bmcli.evaluation.run import Prepared
     from bmcli.evaluation.slices import Slice
 
 
@@ -28,23 +29,29 @@ def evaluate(
         Path | None,
         typer.Option("--data", metavar="PATH", help="Score these labelled files instead."),
     ] = None,
+    unseen_only: Annotated[
+        bool,
+        typer.Option(
+            "--unseen-only", help="With --data: leave out what the run was trained or validated on."
+        ),
+    ] = False,
     by: Annotated[
         list[str] | None,
         typer.Option(
             "--slice",
             metavar="COLUMN",
-            help="Also by this column, by length (texts) or by size (pictures); repeatable.",
+            help="Also by this column, by length (texts) or by size (images); repeatable.",
         ),
     ] = None,
     corruptions: Annotated[
         bool,
-        typer.Option("--corruptions", help="Also on noisy, blurred, ... pictures, or texts with typos."),
+        typer.Option("--corruptions", help="Also on noisy, blurred, ... images, or texts with typos."),
     ] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
-    """Measure a run on one of its splits, or on labelled files of yours.
+    """Evaluate a run on one of its splits, or on labelled files of yours.
 
-    Writes the figures, every prediction and pictures into the run.
+    Writes the metrics, every prediction and plots into the run.
     """
     from bmcli.evaluation.closer import by_corruptions, by_slices, check_corruptible
     from bmcli.evaluation.run import measure, prepare
@@ -53,7 +60,10 @@ def evaluate(
 
     found = session.store.find(run)
     trust_code = trust_code or ask_to_run_code_of(session, found)
-    ready = prepare(found, split, data=data, trust_code=trust_code, note=session.note)
+    ready = prepare(
+        found, split, data=data, unseen_only=unseen_only, trust_code=trust_code, note=session.note
+    )
+    say_seen(session, ready)
     check_sliceable(ready.split, by or ())
     if corruptions:
         check_corruptible(ready.split)
@@ -71,6 +81,14 @@ def evaluate(
         document, lambda: "\n".join([figures(evaluation), *_slices(parts), *_corruptions(spoiled)])
     )
     session.note(f"{found.path}/evaluation/{evaluation.split}.json · predictions, plots beside it")
+
+
+def say_seen(session: Session, ready: Prepared) -> None:
+    """Warn of examples that the run was trained on."""
+    if ready.seen is not None and ready.data is not None:
+        text = ready.seen.warning(ready.data.name, len(ready.split) + ready.seen.left_out)
+        if text is not None:
+            session.warn(text)
 
 
 def figures(evaluation: Evaluation) -> str:
