@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from bmcli.evaluation.compare import read_evaluation
+from bmcli.evaluation.stored import CLOSER, read_closer, read_evaluation
 from bmcli.figures import count, duration, figure, interval, moment, size
 from bmcli.report.charts import Line, chart
 from bmcli.report.explained import explained
@@ -203,12 +203,9 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
 
 def _closer(run: Run, split: str | None) -> dict[str, Any]:
     """Slices and corrupted copies, where they were measured."""
-    tables: dict[str, list[dict[str, Any]]] = {"slices": [], "corruptions": []}
+    tables: dict[str, list[dict[str, Any]]] = {kind: [] for kind in CLOSER}
     for kind, rows in tables.items():
-        path = layout.evaluation_of(f"{split}-{kind}")
-        if split is None or not run.exists(path):
-            continue
-        for one in json.loads(run.read_text(path))[kind]:
+        for one in read_closer(run, split, kind) if split is not None else []:
             found = one["interval"]
             beside = {"value": figure(one["figure"]), "interval": interval(found) if found else "–"}
             if kind == "slices":
