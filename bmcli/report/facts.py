@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from bmcli.evaluation.compare import read_evaluation
+from bmcli.evaluation.stored import CLOSER, read_closer, read_evaluation
 from bmcli.figures import count, duration, figure, interval, moment, named, probability, quantity, size
 from bmcli.report.charts import Line, chart
 from bmcli.report.explained import explained
@@ -201,21 +201,17 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
 
 def _closer(run: Run, split: str | None) -> dict[str, Any]:
     """Slices and corrupted copies, where they were measured."""
-    tables: dict[str, list[dict[str, Any]]] = {"slices": [], "corruptions": []}
+    tables: dict[str, list[dict[str, Any]]] = {kind: [] for kind in CLOSER}
     for kind, rows in tables.items():
-        path = layout.evaluation_of(f"{split}-{kind}")
-        if split is None or not run.exists(path):
-            continue
-        with reading(run, path) as document:
-            for one in document[kind]:
-                found = one["interval"]
-                beside = {"value": figure(one["figure"]), "interval": interval(found) if found else "–"}
-                if kind == "slices":
-                    beside |= {"name": f"{one['by']}: {one['value']}", "examples": f"{one['examples']:,}"}
-                    rows.append({**beside, "few": one["few"], "metric": one["metric"]})
-                else:
-                    strength = f", strength {one['strength']}" if one["strength"] else ""
-                    rows.append({**beside, "name": f"{one['corruption']}{strength}", "metric": one["metric"]})
+        for one in read_closer(run, split, kind) if split is not None else []:
+            found = one["interval"]
+            beside = {"value": figure(one["figure"]), "interval": interval(found) if found else "–"}
+            if kind == "slices":
+                beside |= {"name": f"{one['by']}: {one['value']}", "examples": f"{one['examples']:,}"}
+                rows.append({**beside, "few": one["few"], "metric": one["metric"]})
+            else:
+                strength = f", strength {one['strength']}" if one["strength"] else ""
+                rows.append({**beside, "name": f"{one['corruption']}{strength}", "metric": one["metric"]})
     return tables
 
 

@@ -46,6 +46,10 @@ TEMPORARY = ".tmp-"
 NUMBERS = ".numbers.json"
 """In the runs folder: the highest number each name has had, so that none is used again."""
 NUMBERS_LOCK = ".numbers.lock"
+TAG_MOVES = ".tags.json"
+"""In the runs folder, for the moments in which a tag moves: to which run, so that a move that was cut off can
+be finished."""
+TAGS_LOCK = ".tags.lock"
 REMOVING = ".removing-"
 """Begins the name of a run directory that is being removed."""
 

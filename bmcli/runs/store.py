@@ -11,6 +11,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,11 +48,21 @@ def validate_name(name: str) -> None:
 def validate_tag(tag: str) -> None:
     """UsageError unless `@tag` can mean a run."""
     odd = not tag or os.sep in tag or tag.startswith(("@", "-")) or any(c.isspace() for c in tag)
-    if not odd and tag.isprintable():
+    if not odd and tag.isprintable() and len(tag) <= _LONGEST_NAME:
         return
+    shown = tag if len(tag) <= _LONGEST_NAME else f"{tag[:_LONGEST_NAME]}…"
     raise UsageError(
-        f"'{tag}' cannot be moved as a tag", hint="a word without spaces or '/', for example production"
+        f"'{shown}' cannot be moved as a tag",
+        hint=f"a word without spaces and '/', of at most {_LONGEST_NAME} characters, such as production",
     )
+
+
+def validate_label(tag: str) -> None:
+    """UsageError unless a new run may bear that tag."""
+    if tag.strip() and len(tag) <= _LONGEST_NAME:
+        return
+    shown = f"{tag[:_LONGEST_NAME]}…" if tag.strip() else tag
+    raise UsageError(f"'{shown}' cannot be a tag", hint=f"a tag has 1 to {_LONGEST_NAME} characters")
 
 
 def started_by() -> dict[str, Any]:
@@ -128,6 +139,9 @@ class RunStore:
         already (seed=..., model=...).
         """
         validate_name(name)
+        tags = tuple(tags)
+        for tag in tags:
+            validate_label(tag)
         with atomic.resources(f"make the runs folder {self.root}"):
             self.root.mkdir(parents=True, exist_ok=True)
         run, version = self._claim(name)
@@ -212,6 +226,12 @@ class RunStore:
 
     def all(self) -> list[Run]:
         """Every run, newest first; damaged ones last, whose `record` raises IntegrityError."""
+        # A read must not fail where a tag cannot be settled: `@tag` and the next move say what hinders it.
+        with suppress(ResourceError, IntegrityError):
+            self._settle_tags()
+        return self._every()
+
+    def _every(self) -> list[Run]:
         return _newest_first(self._runs(found.group() for found in self._ids()))
 
     def named(self, name: str) -> list[Run]:
@@ -258,8 +278,12 @@ class RunStore:
     def _tagged(self, reference: str, purpose: Purpose) -> Run:
         readable = [run for run in self.all() if status_of(run) != "damaged"]
         tag = reference.removeprefix("@")
-        for run in readable:
-            if tag in run.record.tags and _fits(run, purpose):
+        # Where a move that was cut off cannot be finished (the folder is read-only), it counts all the same.
+        moved = self._tag_moves().get(tag)
+        holders = [run for run in readable if run.path.name == moved]
+        holders = holders or [run for run in readable if tag in run.record.tags]
+        for run in holders:
+            if _fits(run, purpose):
                 return _checked(run)
         known = sorted({f"@{tag}" for run in readable for tag in run.record.tags})
         hint = did_you_mean(reference, known) or (
@@ -269,15 +293,81 @@ class RunStore:
         )
         raise UsageError(f"no completed run in {self.root} has the tag '{tag}'", hint=hint)
 
+    def check_taggable(self, run: Run) -> None:
+        """UsageError unless `@tag` would find the run: a completed one of this folder."""
+        if run.path.resolve().parent != self.root.resolve() or not ID.fullmatch(run.path.name):
+            raise UsageError(
+                f"{run.path} is not in {self.root}, where @TAG looks for runs",
+                hint="--runs-dir names the folder that it is in",
+            )
+        if status_of(run) != "completed":
+            raise UsageError(f"{run.id} is {status_of(run)}: only a completed run can hold a tag that moves")
+
     def move_tag(self, tag: str, run: Run) -> None:
-        """Take the tag from all other runs and give it to this one; it is never on none meanwhile."""
-        if tag not in run.reload().record.tags:
-            run.update(tags=[*run.record.tags, tag])
-        for other in self.all():
-            if status_of(other) == "damaged" or other.path.resolve() == run.path.resolve():
-                continue
-            if tag in other.record.tags:
-                other.update(tags=[kept for kept in other.record.tags if kept != tag])
+        """Take the tag from all other runs and give it to this one. UsageError as `check_taggable`.
+
+        One run holds it at any moment, whoever else moves it and wherever a process is killed: the move
+        counts from when it is written down, and whoever reads next finishes it.
+        """
+        self.check_taggable(run)
+        with exclusive(self.root / layout.TAGS_LOCK):
+            moves = {**self._tag_moves(), tag: run.path.name}
+            self._write_tag_moves(moves)
+            self._carry_out(moves, insist=tag)
+        run.reload()
+
+    def _settle_tags(self) -> None:
+        """Finish the moves of tags that were cut off."""
+        if not os.path.lexists(self.root / layout.TAG_MOVES):
+            return
+        # Where one is being made, this waits until it is done.
+        with exclusive(self.root / layout.TAGS_LOCK):
+            self._carry_out(self._tag_moves())
+
+    def _carry_out(self, moves: Mapping[str, str], insist: str | None = None) -> None:
+        """Give each tag to its run, then take it from the others; what cannot be done stays written down.
+
+        insist: the tag for which that is an error.
+        """
+        left = dict(moves)
+        every = [run for run in self._every() if status_of(run) != "damaged"]
+        for tag, holder in moves.items():
+            try:
+                # A run that was removed meanwhile holds nothing, and nobody loses the tag to it.
+                for run in [run for run in every if run.path.name == holder]:
+                    if tag not in run.record.tags:
+                        run.update(tags=[*run.record.tags, tag])
+                    for other in every:
+                        if tag in other.record.tags and other.path.resolve() != run.path.resolve():
+                            other.update(tags=[kept for kept in other.record.tags if kept != tag])
+                del left[tag]
+            except (ResourceError, IntegrityError):
+                if tag == insist:
+                    raise
+        if left:
+            self._write_tag_moves(left)
+        else:
+            with atomic.resources(f"remove {self.root / layout.TAG_MOVES}"):
+                (self.root / layout.TAG_MOVES).unlink(missing_ok=True)
+
+    def _tag_moves(self) -> dict[str, str]:
+        """Tag -> the directory of the run it is to be moved to; empty where no move is under way."""
+        path = self.root / layout.TAG_MOVES
+        try:
+            with atomic.open_regular(path) as file:
+                data = json.loads(file.read())
+        except FileNotFoundError:
+            return {}
+        except (ValueError, RecursionError) as error:
+            raise _damaged_moves(path) from error
+        moves = data.get("moves") if isinstance(data, dict) else None
+        if not isinstance(moves, dict) or not all(isinstance(run, str) for run in moves.values()):
+            raise _damaged_moves(path)
+        return moves
+
+    def _write_tag_moves(self, moves: Mapping[str, str]) -> None:
+        text = json.dumps({"format": 1, "moves": dict(moves)}, indent=2)
+        atomic.write_bytes(self.root / layout.TAG_MOVES, text.encode() + b"\n")
 
     def exact(self, run_id: str) -> Run:
         """The run of that very id, not verified: for removing and checking damaged ones too."""
@@ -293,9 +383,10 @@ class RunStore:
         return Run(self.root / run_id)
 
     def completed(self, reference: str) -> list[Run]:
-        """The runs that a RUN of `bm compare` means: of a name all its completed ones, else the one found."""
+        """The runs that a RUN of `bm compare` means: of a name all its completed ones, oldest first, else the
+        one found."""
         runs = [run for run in self.named(reference) if _fits(run, "use")] if os.sep not in reference else []
-        return [_checked(run) for run in runs] or [self.find(reference)]
+        return [_checked(run) for run in reversed(runs)] or [self.find(reference)]
 
     def _not_found(self, reference: str, candidates: list[Run], purpose: Purpose) -> UsageError:
         wanted = "completed" if purpose == "use" else "interrupted or failed"
@@ -417,3 +508,7 @@ def _damaged_numbers(path: Path) -> IntegrityError:
     return IntegrityError(
         f"{path} is damaged", hint="delete it: numbers then count on from the runs that exist"
     )
+
+
+def _damaged_moves(path: Path) -> IntegrityError:
+    return IntegrityError(f"{path} is damaged", hint="delete it, and give the tags again with bm gate --tag")

@@ -51,7 +51,7 @@ def report(
 
     from bmcli.data.bundle import SPLITS
     from bmcli.errors import UsageError
-    from bmcli.evaluation.compare import read_evaluation
+    from bmcli.evaluation.stored import read_evaluation
     from bmcli.report import page
     from bmcli.runs import layout, outputs
     from bmcli.runs.store import reference_to
@@ -118,7 +118,7 @@ def _comparison(session: Session, references: list[str], unpaired: bool) -> str:
 
     found = _found(session, references)
     if len(found) < 2:
-        raise UsageError(f"there is only {found[0].id} to compare", hint="name at least two runs")
+        raise UsageError("give at least two runs", hint=f"{' '.join(references)} is {found[0].id} alone")
     return comparison_report(compare(found, unpaired=unpaired))
 
 

@@ -77,7 +77,10 @@ def train(
     Progress goes to stderr; the run id alone to stdout: RUN=$(bm train config.yaml)
     """
     from bmcli.errors import UsageError
+    from bmcli.runs.store import validate_label
 
+    for label in tag or ():
+        validate_label(label)
     if force and resume is None and not auto_resume:
         raise UsageError("--force belongs to --resume or --auto-resume")
     if resume is not None:
