@@ -106,11 +106,21 @@ def prepare(
         chosen = datasets.read_labelled(data, config.data, spec, note, unscaled=windowed)
         if spec.kind == "table":
             chosen = _usable(chosen, preprocessing, data, config.data.skip_unusable, note)
-        for text in preprocessing.unfamiliar(chosen.examples).notes(data.name):
+        for text in _unfamiliar(run, preprocessing, chosen.examples, data.name):
             note(text)
         name = f"{data.resolve().stem}-{_examples_sha256(chosen, spec)[:8]}"
         training = _recorded_targets(run)
     return Prepared(run, name, chosen, spec, preprocessing, session, config.evaluation, training)
+
+
+def _unfamiliar(run: Run, preprocessing: Preprocessing, examples: Examples, name: str) -> list[str]:
+    """What is not as in the run's training data, in sentences."""
+    from bmcli.preprocessing import familiarity
+
+    known = familiarity.load(run, preprocessing)
+    if known is None:
+        return preprocessing.unfamiliar(examples).notes(name)
+    return known.notes(preprocessing, examples, name)
 
 
 def _usable(

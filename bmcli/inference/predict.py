@@ -148,7 +148,10 @@ class Predictor:
         compact, unusable = self.preprocessing.encode_usable(inputs.examples)
         problems = [Problem(message, Place(inputs.names[i])) for i, message in unusable.items()]
         good = [i for i in range(len(inputs.names)) if i not in unusable]
-        said = self.preprocessing.unfamiliar(inputs.examples)
+        if self.familiarity is None:
+            said = self.preprocessing.unfamiliar(inputs.examples)
+        else:
+            said = self.familiarity.look(self.preprocessing, inputs.examples, compact, unusable)
         odd = [said.odd.get(i, ()) for i in good]
         beside = None if inputs.beside is None else inputs.beside[good].rows(named=True)
         names = [inputs.names[i] for i in good]
@@ -162,8 +165,6 @@ class Predictor:
         for start in range(0, len(names), batch_size):
             some = compact[start : start + batch_size]
             odd = encoded.odd[start : start + batch_size]
-            if self.familiarity is not None:
-                odd = [a + b for a, b in zip(odd, self.familiarity.odd(some), strict=True)]
             batch = self.preprocessing.finish(some)
             outputs = temper(self.spec.task, self.session.predict(batch, batch_size), self.temperature)
             ranked = np.argsort(-outputs, axis=1, kind="stable")
@@ -235,7 +236,7 @@ def open_predictor(
         half = np.array([[1 - chosen.value, chosen.value]], np.float32)
         threshold = float(temper("binary", half, temperature)[0, 1])
     session = open_session(run, spec, trust_code=trust_code)
-    known = familiarity.load(run)
+    known = familiarity.load(run, preprocessing)
     return Predictor(run.id, preprocessing, spec, session, temperature, threshold, known)
 
 

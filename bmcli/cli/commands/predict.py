@@ -92,8 +92,8 @@ def predict(
         from bmcli.errors import UsageError
 
         raise UsageError(
-            f"{chosen.id} did not keep what its training data were like: --strict has nothing to go by",
-            hint="runs of an older bm did not",
+            f"{chosen.id} has no input statistics, which --strict needs",
+            hint="runs of an older bm did not keep them",
         )
     if keep and output is None and not session.json:
         from bmcli.errors import UsageError
@@ -243,18 +243,19 @@ class _Shown:
     ) -> tuple[list[Prediction], list[Problem]]:
         """With --strict, inputs that look odd become problems; else they are warned of."""
         from bmcli.errors import Place, Problem
+        from bmcli.preprocessing.remark import joined
 
         odd = [one for one in predictions if one.unfamiliar]
         if not odd:
             return predictions, problems
         if self.strict:
             refused = [
-                Problem(f"does not look like the training data: {'; '.join(p.unfamiliar)}", Place(p.input))
+                Problem(f"does not look like the training data: {joined(p.unfamiliar)}", Place(p.input))
                 for p in odd
             ]
             return [one for one in predictions if not one.unfamiliar], [*problems, *refused]
         for prediction in odd[: max(MOST_WARNINGS - self.unfamiliar, 0)]:
-            self.session.warn(f"{_name(prediction.input)}: {'; '.join(prediction.unfamiliar)}")
+            self.session.warn(f"{_name(prediction.input)}: {joined(prediction.unfamiliar)}")
         self.unfamiliar += len(odd)
         self.odd.update(text for prediction in odd for text in prediction.unfamiliar)
         return predictions, problems
