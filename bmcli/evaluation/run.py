@@ -125,7 +125,7 @@ def prepare(
         found, was_seen = seen.look(run, config, preprocessing, chosen, data, progress)
         if unseen_only:
             chosen, found = _unseen(chosen, found, was_seen, data)
-        for text in preprocessing.unfamiliar(chosen.examples).notes(data.name):
+        for text in _unfamiliar(run, preprocessing, chosen.examples, data.name):
             note(text)
         name = f"{data.resolve().stem}-{_examples_sha256(chosen, spec)[:8]}"
         training = _recorded_targets(run)
@@ -141,6 +141,16 @@ def _unseen(split: Split, seen: Seen, which: np.ndarray, path: Path) -> tuple[Sp
     if which.all():
         raise DataError(f"all {len(split):,} examples in {path} were seen in training or validation")
     return split.take(np.flatnonzero(~which)), replace(seen, left_out=int(which.sum()))
+
+
+def _unfamiliar(run: Run, preprocessing: Preprocessing, examples: Examples, name: str) -> list[str]:
+    """What is not as in the run's training data, in sentences."""
+    from bmcli.preprocessing import familiarity
+
+    known = familiarity.load(run, preprocessing)
+    if known is None:
+        return preprocessing.unfamiliar(examples).notes(name)
+    return known.notes(preprocessing, examples, name)
 
 
 def _usable(

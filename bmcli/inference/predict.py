@@ -18,6 +18,7 @@ from bmcli.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.evaluation import calibration
 from bmcli.evaluation.calibration import temper
 from bmcli.preprocessing import familiarity
+from bmcli.preprocessing.remark import joined
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -164,7 +165,10 @@ class Predictor:
         compact, unusable = self.preprocessing.encode_usable(inputs.examples)
         problems = [Problem(message, Place(inputs.names[i])) for i, message in unusable.items()]
         good = [i for i in range(len(inputs.names)) if i not in unusable]
-        said = self.preprocessing.unfamiliar(inputs.examples)
+        if self.familiarity is None:
+            said = self.preprocessing.unfamiliar(inputs.examples)
+        else:
+            said = self.familiarity.look(self.preprocessing, inputs.examples, compact, unusable)
         odd = [said.odd.get(i, ()) for i in good]
         beside = None if inputs.beside is None else inputs.beside[good].rows(named=True)
         names = [inputs.names[i] for i in good]
@@ -178,8 +182,6 @@ class Predictor:
         for start in range(0, len(names), batch_size):
             some = compact[start : start + batch_size]
             odd = encoded.odd[start : start + batch_size]
-            if self.familiarity is not None:
-                odd = [a + b for a, b in zip(odd, self.familiarity.odd(some), strict=True)]
             batch = self.preprocessing.finish(some)
             outputs = temper(self.spec.task, self.session.predict(batch, batch_size), self.temperature)
             ranked = np.argsort(-outputs, axis=1, kind="stable")
@@ -251,7 +253,7 @@ def open_predictor(
         half = np.array([[1 - chosen.value, chosen.value]], np.float32)
         threshold = float(temper("binary", half, temperature)[0, 1])
     session = open_session(run, spec, trust_code=trust_code)
-    known = familiarity.load(run)
+    known = familiarity.load(run, preprocessing)
     return Predictor(run.id, preprocessing, spec, session, temperature, threshold, known)
 
 
@@ -285,7 +287,7 @@ def predict(run: Run, examples: Examples, top_k: int | None = None) -> list[Pred
 def refused(predictions: Sequence[Prediction]) -> tuple[list[Prediction], list[Problem]]:
     """Those of inputs that look like the training data, and why the others do not."""
     problems = [
-        Problem(f"does not look like the training data: {'; '.join(one.unfamiliar)}", Place(one.input))
+        Problem(f"does not look like the training data: {joined(one.unfamiliar)}", Place(one.input))
         for one in predictions
         if one.unfamiliar
     ]

@@ -1,58 +1,172 @@
-"""Does an input look like the training data? By simple statistics of it, and the range they had in training.
+"""Does an input look like the training data? By what is measured on it, and what training has.
 
-The range of a statistic lies between its extreme thousandths in training, widened by MARGIN of its width: one
-of a thousand clean inputs may be told odd, and what is told says why.
+What is measured are `traits`; from where on an input is odd says `surprise`, so that fewer than one of a
+thousand inputs like those of training are, over all that is measured on it together.
+
+Runs of an older bm kept ranges of a few statistics instead, and are asked by these.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.data.bundle import Images, Table, Texts
 from bmcli.errors import IntegrityError
+from bmcli.preprocessing.remark import Unfamiliar
+from bmcli.preprocessing.surprise import ALPHA, ENOUGH, FAR, Odd, Surprise
+from bmcli.preprocessing.traits import MISSING, TEXTS, RowTraits, TextTraits, Trait, image_traits, of_images
 from bmcli.runs import layout
 from bmcli.runs.documents import strict
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import Examples, Kind
-    from bmcli.preprocessing import Preprocessing
+    from bmcli.preprocessing import Preprocessing, Source
     from bmcli.runs.run import Run
 
 FORMAT = 1
-LOOKED_AT = 3_000
-"""Training examples, evenly spread, that the ranges are taken from."""
-MARGIN = 0.25
+LOOKED_AT = 6_000
+"""Training examples, evenly spread, that are measured."""
+COMPARED = 2_000
+"""Examples that are measured where all of many are looked at for another reason: to score a model on them."""
+DECODED = 3_000
+"""The same of images that would have to be decoded for it once more."""
 FEWEST = 20
 """Examples below which nothing is said: any input would look odd."""
+MOST_SAID = 3
+"""Reasons given for one input."""
+MOST_CELLS = 4_000_000
+"""Of a wide table, fewer rows are measured."""
+BEYOND = 0.1
+"""What a single trait must be beyond the range of training, as a share of its width; of few examples
+MARGIN."""
+MARGIN = 0.25
+"""What a range is widened by, as a share of its width."""
 
+NO_NUMBER = "all its numbers are missing"
+NO_WORD = "no word that could be read"
 _SAID = {
-    "brightness": ("darker than the training pictures", "brighter than the training pictures (inverted?)"),
-    "contrast": ("with less contrast than the training pictures (blank?)", "with more contrast than those"),
-    "border": (
-        "a darker border than the training pictures'",
-        "a brighter border than the training pictures'",
+    "brightness": ("darker than the training images", "brighter than the training images (inverted?)"),
+    "contrast": (
+        "lower contrast than the training images (blank?)",
+        "higher contrast than the training images",
     ),
-    "colour": ("less colourful than the training pictures (grey?)", "more colourful than those"),
+    "border": ("darker border", "brighter border"),
+    "colour": ("less colourful than the training images (grey?)", "more colourful than the training images"),
     "detail": (
-        "with less detail than the training pictures (blank?)",
-        "with more detail than those (noise?)",
+        "less detail than the training images (blank?)",
+        "more detail than the training images (noise?)",
     ),
     "unknown words": ("", "mostly words that the training texts do not have"),
-    "words": ("no word that could be read", ""),
+    "words": (NO_WORD, ""),
 }
 
 
 @dataclass(frozen=True)
 class Familiarity:
-    """ranges: statistic -> (low, high); columns: of a table, the name of each feature that is a number."""
+    """ranges: statistic -> (low, high), by which an older bm tells odd inputs; columns: of a table, the name
+    of each feature that is a number. surprise: how surprising which traits are; None for runs of an older bm
+    and of too few examples. usual: what the traits of a text or a row are compared to.
+    """
 
     kind: Kind
     examples: int
     ranges: dict[str, tuple[float, float]]
     columns: tuple[str | None, ...] = ()
+    surprise: Surprise | None = None
+    usual: TextTraits | RowTraits | None = None
+
+    def look(
+        self,
+        preprocessing: Preprocessing,
+        examples: Examples,
+        compact: np.ndarray,
+        unusable: Collection[int] = (),
+    ) -> Unfamiliar:
+        """What in raw examples is not as in training; see Unfamiliar. compact: as `encode_usable` has those
+        that are not `unusable`."""
+        said = self._known_facts(preprocessing, examples)
+        good = [i for i in range(len(examples)) if i not in unusable]
+        odd = {i: reasons for i, reasons in said.odd.items() if i not in unusable}
+        found = self._measured(preprocessing, examples.take(good) if unusable else examples, compact)
+        for i, reasons in zip(good, found, strict=True):
+            if reasons:
+                odd[i] = (*odd.get(i, ()), *reasons)
+        return Unfamiliar(odd, said.taken)
+
+    def notes(self, preprocessing: Preprocessing, examples: Examples, where: str) -> list[str]:
+        """In sentences what is not as in training in many examples: what is certain of all of them, what is
+        measured of at most COMPARED, evenly spread. where: 'new.csv'."""
+        some = examples
+        if len(examples) > COMPARED:
+            some = examples.take(_spread(len(examples), COMPARED))
+        compact, unusable = preprocessing.encode_usable(some)
+        if some is examples:
+            return self.look(preprocessing, examples, compact, unusable).notes(where)
+        good = [i for i in range(len(some)) if i not in unusable]
+        measured = self._measured(preprocessing, some.take(good) if unusable else some, compact)
+        odd = {i: reasons for i, reasons in enumerate(measured) if reasons}
+        whole = self._known_facts(preprocessing, examples).notes(where)
+        return [*whole, *Unfamiliar(odd).notes(f"{where}, {len(some):,} of {len(examples):,} examples")]
+
+    def _known_facts(self, preprocessing: Preprocessing, examples: Examples) -> Unfamiliar:
+        if not isinstance(self.usual, RowTraits):
+            return preprocessing.unfamiliar(examples)
+        new = {name for name, share in self.usual.novel.items() if share > ALPHA}
+        return preprocessing.unfamiliar(examples, new)  # type: ignore[call-arg]
+
+    def _measured(
+        self, preprocessing: Preprocessing, examples: Examples, compact: np.ndarray
+    ) -> list[tuple[str, ...]]:
+        """What is odd about each, in words; of usable examples and their compact form."""
+        if self.surprise is None:
+            return self.odd(compact)
+        return self._by_surprise(preprocessing, examples, compact)
+
+    def _by_surprise(
+        self, preprocessing: Preprocessing, examples: Examples, compact: np.ndarray
+    ) -> list[tuple[str, ...]]:
+        assert self.surprise is not None
+        if not len(compact):
+            return []
+        known: tuple[Trait, ...] = TEXTS
+        found: list[tuple[str, ...]] = [()] * len(compact)
+        none = np.zeros(len(compact), bool)
+        if isinstance(self.usual, TextTraits):
+            assert isinstance(examples, Texts)
+            traits = self.usual.of(preprocessing, examples, compact)  # type: ignore[arg-type]
+            none = np.asarray(~compact.any(axis=1))
+        elif isinstance(self.usual, RowTraits):
+            assert isinstance(examples, Table)
+            known = self.usual.traits(preprocessing)  # type: ignore[arg-type]
+            traits, none = self.usual.of(preprocessing, examples)  # type: ignore[arg-type]
+        else:
+            known, traits = of_images(compact)
+        for row, odd in self.surprise.odd(traits).items():
+            found[row] = self._reasons(odd, traits[row], known, bool(none[row]))
+        if self.kind == "text":
+            for row in np.flatnonzero(none).tolist():
+                found[row] = (NO_WORD,)
+        return found
+
+    def _reasons(
+        self, odd: Sequence[Odd], traits: np.ndarray, known: Sequence[Trait], none: bool
+    ) -> tuple[str, ...]:
+        """In words, the most surprising first. none: whether a row has no number."""
+        assert self.surprise is not None
+        alone = [one for one in odd if one.trait < len(known)]
+        said = [known[one.trait].high if one.high else known[one.trait].low for one in alone]
+        if self.kind == "table" and none:
+            said = [NO_NUMBER if text == MISSING else text for text in said]
+        reasons = [text for text in dict.fromkeys(said) if text]
+        if not alone:
+            names = [known[trait].name for trait in self.surprise.foremost(traits, 2)]
+            reasons = [f"an unusual combination of {' and '.join(dict.fromkeys(names))}"]
+        return tuple(reasons[:MOST_SAID])
 
     def odd(self, compact: np.ndarray) -> list[tuple[str, ...]]:
         """What is odd about each of n encoded examples, in words; empty where nothing is."""
@@ -81,6 +195,10 @@ class Familiarity:
         }
         if self.columns:
             document["columns"] = list(self.columns)
+        if self.surprise is not None:
+            document["surprise"] = self.surprise.to_json()
+        if self.usual is not None:
+            document["usual"] = self.usual.to_json()
         return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -139,18 +257,60 @@ def fit(preprocessing: Preprocessing, examples: Examples) -> Familiarity:
     count = len(examples)
     if count < FEWEST:
         return Familiarity(preprocessing.kind, count, {})
-    chosen = np.arange(min(count, LOOKED_AT)) * count // min(count, LOOKED_AT)
-    ranges = {}
-    # Pictures are in memory, or many of them; texts and rows would be encoded anew.
-    whole = preprocessing.kind == "image"
-    compact = preprocessing.encode(examples if whole else examples.take(chosen))
+    # Images are in memory, or many of them; texts and rows would be encoded again.
+    if isinstance(examples, Images):
+        source = preprocessing.encode(examples)
+        compact = np.asarray(source[_images_to_measure(source)])
+    else:
+        chosen = _spread(count, LOOKED_AT)
+        if isinstance(examples, Table):
+            chosen = _spread(count, min(len(chosen), max(FEWEST, MOST_CELLS // len(examples.columns))))
+        some = examples.take(chosen)
+        compact = np.asarray(preprocessing.encode(some))
     columns = _columns(preprocessing)
-    for name, values in statistics(
-        preprocessing.kind, np.asarray(compact[chosen] if whole else compact), columns
-    ).items():
+    ranges = _ranges(preprocessing.kind, compact, columns)
+    margin = BEYOND if len(compact) >= ENOUGH else MARGIN
+    usual: TextTraits | RowTraits | None = None
+    if isinstance(examples, Table):
+        usual, traits, low, high = RowTraits.fit(preprocessing, examples, chosen, ENOUGH)  # type: ignore[arg-type]
+        known = usual.traits(preprocessing)  # type: ignore[arg-type]
+    else:
+        if isinstance(examples, Texts):
+            assert isinstance(some, Texts)
+            usual, traits = TextTraits.fit(preprocessing, some, compact)  # type: ignore[arg-type]
+            known = TEXTS
+        else:
+            known, traits = of_images(compact)
+        low, high = np.quantile(traits, [FAR, 1 - FAR], axis=0)
+        low, high = low - margin * (high - low), high + margin * (high - low)
+    surprise = Surprise.fit(traits, np.array([trait.finest for trait in known]), low, high)
+    return Familiarity(preprocessing.kind, count, ranges, columns, surprise, usual)
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """Positions of at most so many of `count`, evenly spread."""
+    return np.arange(min(count, most)) * count // min(count, most)
+
+
+def _images_to_measure(source: Source) -> np.ndarray:
+    """Positions, of those in memory if they are enough."""
+    count, most = len(source), LOOKED_AT
+    rows = getattr(source, "rows", None)
+    if rows is None or (rows >= 0).all():
+        return _spread(count, most)
+    ready = np.flatnonzero(rows >= 0)
+    return ready[_spread(len(ready), most)] if len(ready) >= DECODED else _spread(count, DECODED)
+
+
+def _ranges(
+    kind: Kind, compact: np.ndarray, columns: tuple[str | None, ...]
+) -> dict[str, tuple[float, float]]:
+    """What an older bm goes by."""
+    ranges = {}
+    for name, values in statistics(kind, compact, columns).items():
         low, high = (float(v) for v in np.quantile(values, [0.001, 0.999]))
         widened = MARGIN * (high - low)
-        if preprocessing.kind == "table":
+        if kind == "table":
             low, high = float(values.min()), float(values.max())
             widened = high - low
         # What cannot be less than nothing: half of what training had least.
@@ -160,11 +320,14 @@ def fit(preprocessing: Preprocessing, examples: Examples) -> Familiarity:
         # Few unknown words in training are no reason to call one in ten odd.
         ranges["unknown words"] = (-1.0, max(0.5, ranges["unknown words"][1]))
         ranges["words"] = (0.5, float("1e9"))
-    return Familiarity(preprocessing.kind, count, ranges, columns)
+    return ranges
 
 
-def load(run: Run) -> Familiarity | None:
-    """Of a run; None for one that has none, IntegrityError where the file is damaged."""
+def load(run: Run, preprocessing: Preprocessing | None = None) -> Familiarity | None:
+    """Of a run; None for one that has none, IntegrityError where the file is damaged.
+
+    preprocessing: the run's, where it is loaded already.
+    """
     if not run.exists(layout.INPUT_STATISTICS) and layout.INPUT_STATISTICS not in run.manifest():
         return None
     try:
@@ -177,6 +340,19 @@ def load(run: Run) -> Familiarity | None:
             raise ValueError(f"kind {document['kind']!r}")
         if not all(name is None or isinstance(name, str) for name in columns):
             raise ValueError("the name of a column is not a text")
-        return Familiarity(document["kind"], int(document["examples"]), ranges, columns)
+        kind, examples = document["kind"], int(document["examples"])
+        if preprocessing is None or "surprise" not in document:
+            return Familiarity(kind, examples, ranges, columns)
+        usual: TextTraits | RowTraits | None = None
+        if kind == "text":
+            usual = TextTraits.from_json(document["usual"], preprocessing)  # type: ignore[arg-type]
+            traits = len(TEXTS)
+        elif kind == "table":
+            usual = RowTraits.from_json(document["usual"], preprocessing)  # type: ignore[arg-type]
+            traits = len(usual.traits(preprocessing))  # type: ignore[arg-type]
+        else:
+            traits = len(image_traits(preprocessing.input_shape[2] or 0))
+        surprise = Surprise.from_json(document["surprise"], traits)
+        return Familiarity(kind, examples, ranges, columns, surprise, usual)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{run.path / layout.INPUT_STATISTICS} is damaged: {error}") from error

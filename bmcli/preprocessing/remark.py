@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 MOST = 5
 """Lines of one kind."""
+THAN = (" than the training images", " than the training texts")
+"""What is said once, where it would be said of several reasons."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,17 @@ class Unfamiliar:
         'new.csv'."""
         counts = Counter(text for texts in self.odd.values() for text in texts)
         return [*_lines(where, counts), *_lines(where, Counter(self.taken))]
+
+
+def joined(reasons: Sequence[str]) -> str:
+    """What is odd about one input, in a line: 'darker than the training images; lower contrast (blank?)'."""
+    said = list(reasons[:1])
+    for reason in reasons[1:]:
+        for than in THAN:
+            if any(than in earlier for earlier in reasons[:1]):
+                reason = reason.replace(than, "")
+        said.append(reason)
+    return "; ".join(said)
 
 
 def _lines(where: str, counts: Counter[str]) -> list[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -316,8 +316,11 @@ class TablePreprocessing:
             ]
         return found
 
-    def unfamiliar(self, examples: Examples) -> Unfamiliar:
-        """See Preprocessing: categories that training does not have, and those that are written otherwise."""
+    def unfamiliar(self, examples: Examples, open_columns: Collection[str] = ()) -> Unfamiliar:
+        """See Preprocessing: categories that training does not have, and those that are written otherwise.
+
+        open_columns: those in which new categories are usual, and nothing odd.
+        """
         odd: dict[int, tuple[str, ...]] = {}
         taken: Counter[str] = Counter()
         if not isinstance(examples, Table):
@@ -334,13 +337,63 @@ class TablePreprocessing:
                 if cell is None or cell not in strange:
                     continue
                 place, how = strange[cell]
-                if how == "unseen":
-                    said = f"column '{column.name}': training has no '{shortened(cell)}'"
+                said = f"column '{column.name}': training has no '{shortened(cell)}'"
+                if how == "unseen" and column.name in open_columns:
+                    taken[f"{said}; new values are usual in this column"] += 1
+                elif how == "unseen":
                     odd[row] = (*odd.get(row, ()), said)
                 else:
                     category = shortened(column.categories[place])
                     taken[f"column '{column.name}': '{shortened(cell)}' is taken for '{category}'"] += 1
         return Unfamiliar(odd, taken)
+
+    @property
+    def number_columns(self) -> tuple[tuple[str, bool], ...]:
+        """Of the columns of numbers: name, and whether they are dates."""
+        numeric = [column for column in self.columns if isinstance(column, NumericColumn)]
+        return tuple((column.name, isinstance(column.format, DateFormat)) for column in numeric)
+
+    @property
+    def category_widths(self) -> tuple[int, ...]:
+        """Number of places of each column of categories."""
+        return tuple(column.width for column in self.columns if isinstance(column, CategoricalColumn))
+
+    def cells(self, table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """float64 [N, columns of numbers], NaN for what is missing or unusable; int64 [N, columns of
+        categories], their places; float64 [N], the share of cells that are missing."""
+        numbers, places = [], []
+        missing = np.zeros(len(table))
+        for column in self.columns:
+            values = table.columns[column.name]
+            if isinstance(column, NumericColumn):
+                found = _numbers(values, column)[0]
+                numbers.append(found)
+                missing += np.isnan(found)
+            else:
+                cells = _category_cells(values)
+                known = {cell: column.place(cell) for cell in set(cells)}
+                places.append([known[cell][0] for cell in cells])
+                absent = {cell for cell, found in known.items() if found[1] == "missing"}
+                if absent:
+                    missing += [cell in absent for cell in cells]
+        return (
+            np.stack(numbers, axis=1) if numbers else np.zeros((len(table), 0)),
+            np.array(places, np.int64).reshape(len(places), len(table)).T,
+            missing / len(self.columns),
+        )
+
+    def novel(self, table: Table) -> dict[str, float]:
+        """Of each column of categories in which new ones are usual, how often a new row brings one: the share
+        of training rows whose category stands in no other row (Good 1953)."""
+        found = {}
+        for column in self.columns:
+            if not isinstance(column, CategoricalColumn) or column.boolean:
+                continue
+            counts = Counter(_category_cells(table.columns[column.name]))
+            alone = sum(count == 1 for cell, count in counts.items() if cell is not None)
+            if alone > 1:
+                found[column.name] = alone / len(table)
+        return found
 
     def encode(self, examples: Examples) -> Source:
         """float32 [N, features]. Columns not known are ignored.

@@ -89,7 +89,8 @@ class TextPreprocessing:
     """Texts as int32 [n, max_length] token ids, padded with 0 at the end.
 
     tokenizer: 'word', 'pieces', 'bpe' or 'wordpiece'; truncate: which side of a longer text is cut off;
-    vocabulary: the text of tokenizer.json.
+    vocabulary: the text of tokenizer.json. counts: of 'word', float64 [vocabulary],
+    how often training has each token; while fitting.
     """
 
     kind: ClassVar[Kind] = "text"
@@ -99,6 +100,7 @@ class TextPreprocessing:
     truncate: str
     lowercase: bool
     vocabulary: str = field(repr=False)
+    counts: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.tokenizer not in ("word", "pieces", "bpe", "wordpiece") or self.truncate not in (
@@ -120,12 +122,16 @@ class TextPreprocessing:
             tokenizer = "pieces" if many else "word"
         untrained = cls(tokenizer, options.max_length, options.truncate, options.lowercase, "")
         looked_at = (untrained._cut(text) for text in texts.texts)
+        counts = None
         if tokenizer == "word":
-            vocabulary = _word_vocabulary(looked_at, options.vocabulary, options.lowercase)
+            words = _word_counts(looked_at, options.lowercase)
+            vocabulary = _word_vocabulary(words, options.vocabulary)
+            counts = np.array([words.get(word, 0) for word in vocabulary], np.float64)
+            counts[UNKNOWN_ID] = words.total() - counts.sum()
             model: dict[str, Any] = {"type": "WordLevel", "vocab": vocabulary, "unk_token": UNKNOWN}
         elif tokenizer == "pieces":
-            counts = _stretch_counts(looked_at, options.lowercase)
-            model = _piece_model(counts, tokenizer, options.vocabulary)
+            stretches = _stretch_counts(looked_at, options.lowercase)
+            model = _piece_model(stretches, tokenizer, options.vocabulary)
         else:
             model = _piece_model(_word_counts(looked_at, options.lowercase), tokenizer, options.vocabulary)
         document: dict[str, Any] = {
@@ -145,7 +151,7 @@ class TextPreprocessing:
             "model": model,
         }
         saved = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        return cls(tokenizer, options.max_length, options.truncate, options.lowercase, saved)
+        return cls(tokenizer, options.max_length, options.truncate, options.lowercase, saved, counts)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -208,6 +214,15 @@ class TextPreprocessing:
             cut = [self._cut(text) for text in texts[start : start + BATCH]]
             for encoding in self._library.encode_batch_fast(cut, add_special_tokens=False):
                 yield self._within(encoding.ids)
+
+    def token_counts(self, compact: np.ndarray) -> np.ndarray:
+        """float64 [vocabulary]: how often training has each token; of a tokenizer that was not fitted on it
+        just now, these encoded texts of it."""
+        if self.counts is not None:
+            return self.counts
+        counts = np.bincount(compact.reshape(-1), minlength=self.vocabulary_size).astype(np.float64)
+        counts[PAD_ID] = 0
+        return counts
 
     def _within(self, tokens: list[Any]) -> list[Any]:
         return tokens[: self.max_length] if self.truncate == "end" else tokens[-self.max_length :]
@@ -315,9 +330,8 @@ def _library_normalizer(lowercase: bool, *, chinese: bool) -> dict[str, Any]:
     return {"type": "Sequence", "normalizers": [*([apart] if chinese else []), *(steps if lowercase else [])]}
 
 
-def _word_vocabulary(texts: Iterable[str], size: int, lowercase: bool) -> dict[str, int]:
+def _word_vocabulary(counts: Counter[str], size: int) -> dict[str, int]:
     """The most frequent words, ties in alphabetical order, after padding and unknown."""
-    counts = _word_counts(texts, lowercase)
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     return {token: i for i, token in enumerate([*SPECIAL, *ranked[: size - len(SPECIAL)]])}
 

@@ -95,7 +95,7 @@ def predict(
 
         raise UsageError(
             f"{chosen.id} has no input statistics, which --strict needs",
-            hint="runs of an older bm have none",
+            hint="runs of an older bm did not keep them",
         )
     if keep and output is None and not session.json:
         from bmcli.errors import UsageError
@@ -314,6 +314,7 @@ class _Shown:
     ) -> tuple[list[Prediction], list[Problem]]:
         """With --strict, inputs that look odd become problems; else they are warned of."""
         from bmcli.inference.predict import refused as _refused
+        from bmcli.preprocessing.remark import joined
 
         odd = [one for one in predictions if one.unfamiliar]
         if not odd:
@@ -322,7 +323,7 @@ class _Shown:
             familiar, refused = _refused(predictions)
             return familiar, [*problems, *refused]
         for prediction in odd[: max(MOST_WARNINGS - self.unfamiliar, 0)]:
-            self.session.warn(f"{_name(prediction.input)}: {'; '.join(prediction.unfamiliar)}")
+            self.session.warn(f"{_name(prediction.input)}: {joined(prediction.unfamiliar)}")
         self.unfamiliar += len(odd)
         self.odd.update(text for prediction in odd for text in prediction.unfamiliar)
         return predictions, problems

@@ -26,6 +26,9 @@ BULK = (0.001, 0.999)
 NO_RANGE = "holds more than bytes, and the run has no range of values to scale it by"
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO, _UNSIGNED = 0, 1
+BOXES = 2**16
+"""Bytes of a HEIC or AVIF file within which it says what it holds."""
+_DEEPER = (10, 12, 16)
 _GREY_PNG = (0,)
 """The colour type that Pillow reads with all 16 bits."""
 
@@ -44,6 +47,22 @@ def glance(source: str | bytes) -> tuple[int, bool]:
     except FAILURES:
         pass
     return 8, False
+
+
+def is_deeper(data: bytes) -> bool:
+    """Whether a HEIC or AVIF file holds more than 8 bits per value, of which the upper 8 are read: by its
+    pixel information (ISO/IEC 23008-12), undecoded."""
+    if data[4:8] != b"ftyp":
+        return False
+    at = data.find(b"pixi", 0, BOXES)
+    while (
+        at >= 0
+    ):  # after the name, four bytes of version and flags, the number of channels, the bits of each
+        channels = data[at + 8 : at + 9]
+        if channels and max(data[at + 9 : at + 9 + channels[0]], default=0) in _DEEPER:
+            return True
+        at = data.find(b"pixi", at + 4, BOXES)
+    return False
 
 
 def _head(path: str) -> bytes:

@@ -271,7 +271,7 @@ def _look(path: str | bytes, wanted: _Shape | None = None, manner: images.Manner
             found.several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
             found.bits = depth.bits(image)
             wide = depth.is_wide(image)
-            found.reduced = found.bits > 8 and not wide
+            found.reduced = (found.bits > 8 and not wide) or depth.is_deeper(data)
             if wide:
                 image.load()
                 found.extent = depth.extent(depth.values(image))
