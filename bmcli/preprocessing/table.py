@@ -358,7 +358,7 @@ class TablePreprocessing:
         """Number of places of each column of categories."""
         return tuple(column.width for column in self.columns if isinstance(column, CategoricalColumn))
 
-    def cells(self, table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def numbers_and_places(self, table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """float64 [N, columns of numbers], NaN for what is missing or unusable; int64 [N, columns of
         categories], their places; float64 [N], the share of cells that are missing."""
         numbers, places = [], []

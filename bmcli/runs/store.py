@@ -354,7 +354,7 @@ class RunStore:
         """Tag -> the directory of the run it is to be moved to; empty where no move is under way."""
         path = self.root / layout.TAG_MOVES
         try:
-            with atomic.open_regular(path) as file:
+            with atomic.read_regular(path) as file:
                 data = json.loads(file.read())
         except FileNotFoundError:
             return {}
