@@ -26,6 +26,7 @@ LAYERS = [
         "cores",
         "figures",
         "plugins",
+        "streams",
         "_version",
     },
     {"config", "runs", "files"},

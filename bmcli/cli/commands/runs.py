@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bmcli import streams
-from bmcli.cli import render
 from bmcli.cli.command import RunArgument, Session, TrustCodeOption, YesOption, command
 from bmcli.cli.completion import complete_run
 
@@ -132,6 +130,9 @@ def _greater_is_better(task: str | None, metric: str) -> bool:
 
 
 def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
+    from bmcli import streams
+    from bmcli.cli import render
+
     if not rows:
         session.note(f"no runs in {session.runs_dir}; bm train CONFIG makes one")
         return None
@@ -147,22 +148,18 @@ def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
     return render.Painted("\n".join(_painted(lines, rows)))
 
 
-_STYLES = {
-    "completed": render.GOOD,
-    "running": render.STRONG,
-    "interrupted": render.WARNING,
-    **dict.fromkeys(("failed", "diverged", "damaged"), render.ERROR),
-}
-
-
 def _painted(lines: list[str], rows: list[dict[str, Any]]) -> list[str]:
     """The head bold, and each state in its colour."""
+    from bmcli import streams
+    from bmcli.cli import render
+
+    styles = {"completed": render.GOOD, "running": render.STRONG, "interrupted": render.WARNING}
     head, *others = lines
     painted = [render.paint(head, render.STRONG, streams.out())]
     for line, row in zip(others, rows, strict=True):
         status = row["status"]
         after = line.index(f"  {status}", len(render.one_line(row["run"]))) + 2  # in the second column
-        word = render.paint(status, _STYLES[status], streams.out())
+        word = render.paint(status, styles.get(status, render.ERROR), streams.out())
         painted.append(line[:after] + word + line[after + len(status) :])
     return painted
 
@@ -203,6 +200,7 @@ def show(session: Session, run: RunArgument) -> None:
 
 
 def _details(run: Run) -> list[str]:
+    from bmcli.cli import render
     from bmcli.figures import count, duration, figure, moment, size
 
     record = run.record
