@@ -19,8 +19,8 @@ FLOWERS = ("daisy", "rose", "tulip")
 CONFIGS = {
     "c.yaml": "name: c\ndata: digits\nmodel: {name: mlp, hidden: [8]}\ntraining: {epochs: 1}\n",
     "imdb.yaml": (
-        "name: imdb\ndata: {path: reviews.csv, test: 0.2}\n"
-        "model: {name: transformer, dim: 8, heads: 2, blocks: 1}\ntraining: {epochs: 1}\n"
+        "name: imdb\ndata: {path: reviews.csv, text: text, target: label, test: 0.2}\n"
+        "model: {name: transformer, width: 8, heads: 2, blocks: 1}\ntraining: {epochs: 1}\n"
     ),
     "prices.yaml": "name: prices\ndata: {path: labelled.csv, target: price, test: 0.2}\nmodel: linear\n",
     "fraud.yaml": (
