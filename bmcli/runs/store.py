@@ -11,7 +11,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -276,10 +276,17 @@ class RunStore:
         raise self._not_found(reference, candidates, purpose)
 
     def _tagged(self, reference: str, purpose: Purpose) -> Run:
-        readable = [run for run in self.all() if status_of(run) != "damaged"]
         tag = reference.removeprefix("@")
-        # Where a move that was cut off cannot be finished (the folder is read-only), it counts all the same.
-        moved = self._tag_moves().get(tag)
+        with suppress(ResourceError):
+            self._settle_tags()
+        with ExitStack() as still:
+            # Records are read one after the other: a tag that moved meanwhile would be seen on none.
+            with suppress(ResourceError):
+                if os.path.lexists(self.root / layout.TAGS_LOCK):
+                    still.enter_context(exclusive(self.root / layout.TAGS_LOCK))
+            readable = [run for run in self._every() if status_of(run) != "damaged"]
+            # A move that was cut off and cannot be finished (the folder is read-only) counts all the same.
+            moved = self._tag_moves().get(tag)
         holders = [run for run in readable if run.path.name == moved]
         holders = holders or [run for run in readable if tag in run.record.tags]
         for run in holders:

@@ -93,7 +93,7 @@ def test_the_difference_is_paired_and_says_what_it_covers(
     assert not paired["seeds_measured"] and paired["also_differ"] == ["precision"]
     assert bm(["compare", "noisy", "good"]) == 0
     out = capsys.readouterr().out
-    assert "the luck of training was not measured" in out and "differ in precision too" in out
+    assert "seed-to-seed variation is unknown" in out and "differ in precision too" in out
     (store.root / "good-v1" / "predictions" / "test.csv").write_bytes(b"id,true\n")
     assert bm(["compare", "good", "noisy"]) == 4
 
@@ -128,7 +128,7 @@ def test_a_name_means_all_its_completed_runs(
 ) -> None:
     make_run(DIGITS)
     assert bm(["compare", "trial"]) == 2
-    assert "only trial-v1" in capsys.readouterr().err
+    assert "give at least two runs" in (err := capsys.readouterr().err) and "trial-v1 alone" in err
     make_run(DIGITS)
     assert bm(["compare", "trial", "trial-v1"]) == 0
     assert "trial-v2" in capsys.readouterr().out
@@ -141,7 +141,7 @@ def test_runs_that_differ_in_nothing_are_named(
     for _ in range(2):
         make_run(DIGITS).update(seconds=1.0)
     assert bm(["compare", "trial"]) == 0
-    assert capsys.readouterr().out.startswith("trial-v2, trial-v1: nothing differs")
+    assert capsys.readouterr().out.startswith("trial-v1, trial-v2: nothing differs")
 
 
 def test_a_lost_evaluation_is_reported(
@@ -160,3 +160,112 @@ def test_compare_is_light(two: None) -> None:
         "assert not {'tensorflow', 'keras', 'sklearn', 'matplotlib', 'scipy.stats'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_name_is_read_oldest_first_and_a_baseline_can_be_named(
+    make_run: MakeRun,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for epochs in (2, 3, 4):
+        evaluate_run(make_run({**DIGITS, "training": {"epochs": epochs}}, noise=0.1 * epochs))
+
+    def compared(*arguments: str) -> tuple[list[str], list[str]]:
+        assert bm(["compare", *arguments, "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        labels = [group["label"] for group in document["groups"]]
+        pairs = [f"{labels[one['second']]} − {labels[one['first']]}" for one in document["paired"]]
+        return [run["id"] for run in document["runs"]], pairs
+
+    assert compared("trial") == (
+        ["trial-v1", "trial-v2", "trial-v3"],
+        ["trial-v2 − trial-v1", "trial-v3 − trial-v1"],
+    )
+    for arguments in (
+        ("trial", "--baseline", "trial-v2"),
+        ("trial-v1", "trial-v3", "--baseline", "trial-v2"),
+    ):
+        assert compared(*arguments) == (
+            ["trial-v2", "trial-v1", "trial-v3"],
+            ["trial-v1 − trial-v2", "trial-v3 − trial-v2"],
+        )
+    assert compared("trial-v3", "trial-v1")[1] == ["trial-v1 − trial-v3"], "as they were named"
+    assert bm(["compare", "trial-v1", "--baseline", "trial-v1"]) == 2
+    assert bm(["compare", "trial", "--baseline", "nobody"]) == 2
+
+
+def test_threads_and_the_kernels_share_of_the_memory_are_not_hardware(
+    make_run: MakeRun,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hardware = {"cpu": "X", "cores": 2, "threads": 1, "memory": 16 * 2**30, "gpus": []}
+    one, other = make_run(DIGITS), make_run({**DIGITS, "training": {"epochs": 3}})
+    for run in (one, other):
+        evaluate_run(run)
+        run.update(hardware=hardware)
+    other.update(hardware={**hardware, "threads": 2, "memory": 16 * 2**30 - 2**20})
+
+    def differing() -> tuple[dict[tuple[str, str], list[Any]], list[str]]:
+        assert bm(["compare", "trial", "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        found = {(d["section"], d["key"]): d["values"] for d in document["differences"]}
+        return found, document["paired"][0]["also_differ"]
+
+    found, also = differing()
+    assert found["training", "threads"] == [1, 2] and "hardware" not in {section for section, _ in found}
+    assert also == []
+    for changed in ({"cpu": "Y"}, {"memory": 32 * 2**30}, {"gpus": ["Z"]}):
+        other.update(hardware={**hardware, **changed})
+        found, also = differing()
+        assert [key for section, key in found if section == "hardware"] == list(changed)
+        assert also == ["hardware"]
+
+
+def test_options_of_one_model_alone_are_counted_and_shown_on_demand(
+    make_run: MakeRun,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_run({**DIGITS, "model": "mlp"}).update(seconds=61.0)
+    make_run({**DIGITS, "model": "cnn"}).update(seconds=1.0)
+    assert bm(["compare", "trial"]) == 0
+    short = capsys.readouterr().out
+    (line,) = [line for line in short.splitlines() if "--all" in line]
+    assert line.startswith("  model mlp → cnn (") and " options of their own; --all)" in line
+    assert bm(["compare", "trial", "--all"]) == 0
+    long = capsys.readouterr().out
+    left_out = [line.split()[1] for line in long.splitlines() if line.startswith("config: model.")]
+    shown = [line.split()[1] for line in short.splitlines() if line.startswith("config: model.")]
+    assert "model.name" in shown and set(shown) < set(left_out)
+    assert f"({len(left_out) - len(shown)} options" in line
+    assert "1:01" in short and "true" in long and "True" not in long and "False" not in long
+
+
+@pytest.mark.parametrize("width", [44, 60, 100, 200])
+def test_no_key_and_no_figure_is_broken_in_two(
+    two: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert bm(["compare", "good", "noisy"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    words = {word for line in lines for word in line.split()}
+    for whole in ("training.epochs", "balanced_accuracy", "good-v1", "noisy-v1", "bfloat16", "difference"):
+        assert whole in words, whole
+    accuracy = lines.index(next(line for line in lines if line.startswith("test accuracy")))
+    assert "★" in (lines[accuracy] if width >= 60 else lines[accuracy + 1])
+
+
+def test_other_questions_of_the_same_examples_do_not_compare(
+    make_run: MakeRun,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Class names that differ, or examples that are not known."""
+    evaluate_run(make_run(DIGITS, name="one"))
+    evaluate_run(other := make_run({**DIGITS, "training": {"epochs": 3}}, name="other"))
+    name = "evaluation/test.json"
+    document = json.loads(other.read_text(name))
+    for changed in ({"classes": [f"{i}!" for i in range(10)]}, {"examples_sha256": None}):
+        other.write_text(name, json.dumps({**document, **changed}))
+        assert bm(["compare", "one", "other"]) == 3
+        assert "used different test examples" in capsys.readouterr().err
+        assert bm(["gate", "other", "--baseline", "one", "--max-drop", "0.9"]) == 7
+        assert "different test examples" in capsys.readouterr().out

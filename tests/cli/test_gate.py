@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -8,7 +10,11 @@ from xml.etree import ElementTree
 import pytest
 
 from bmcli.cli.app import run as bm
+from bmcli.errors import IntegrityError
+from bmcli.evaluation import gate
+from bmcli.evaluation.paired import Difference
 from bmcli.evaluation.run import evaluate_run
+from bmcli.runs import layout
 from bmcli.runs.store import RunStore
 from tests.cli.test_evaluate import _runs  # noqa: F401 (fixture)
 from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
@@ -35,6 +41,124 @@ def test_bounds_hold_or_do_not(two: None, store: RunStore, capsys: pytest.Captur
     assert captured.out.count("✓") == captured.out.count("✗") == 1 and "1 of 2" in captured.err
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "accuracy=97%",
+            "expected NAME=NUMBER, such as accuracy=0.97\n  a share is written as a number: accuracy=0.97",
+        ),
+        ("accuracy", "expected NAME=NUMBER, such as accuracy=0.97"),
+    ],
+)
+def test_what_a_bound_looks_like_is_said(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bm(["gate", "nobody", "--min", text]) == 2
+    assert said in capsys.readouterr().err
+    assert bm(["gate", "nobody"]) == 2
+    assert "give at least one check" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("task", "bound", "reason"),
+    [
+        ("multiclass", "log_loss=9", None),
+        ("multilabel", "log_loss=9", None),
+        ("regression", "mse=9", None),
+        ("regression", "loss=9", None),
+        (
+            "multiclass",
+            "mse=9",
+            "the mean squared error is of regression, and the loss of multiclass is the log loss",
+        ),
+        ("binary", "mse=9", "the mean squared error is of regression"),
+        (
+            "regression",
+            "log_loss=9",
+            "the log loss is of classification, and the loss of regression is the mean squared",
+        ),
+        ("regression", "Loss=9", "did you mean loss?"),
+    ],
+)
+def test_an_alias_means_the_loss_that_it_names(task: str, bound: str, reason: str | None) -> None:
+    document = {
+        "task": task,
+        "metrics": {"loss": 1.0},
+        "intervals": {},
+        "per_class": [],
+        "lower_is_better": ["loss"],
+    }
+    asked = gate.parse("max", bound)
+    check = gate._figure(asked.kind, asked.figure or "", asked.value, document, False)
+    assert check.holds is (reason is None)
+    assert reason is None or reason in (check.reason or "")
+    dropped = gate._drop(asked.figure or "", 0.0, document, [Difference("loss", 0.0, None, None)], False)
+    assert dropped.holds is (reason is None), "a drop goes by the same names"
+    own = {**document, "metrics": {"mse": 10.0, "log_loss": 10.0, "Loss": 10.0, "loss": 1.0}}
+    check = gate._figure("max", asked.figure or "", 9.0, own, False)
+    assert check.holds is (asked.figure == "loss"), "a figure of the user's own goes before"
+
+
+def document(metric: str, value: float, interval: list[float] | None = None) -> dict[str, Any]:
+    return {
+        "task": "binary",
+        "metrics": {metric: value},
+        "intervals": {metric: interval},
+        "per_class": [],
+        "lower_is_better": ["loss"],
+    }
+
+
+def test_figures_that_are_equal_but_for_rounding_hold() -> None:
+    third = 0.1 + 0.2
+    assert third > 0.3
+    assert gate._figure("max", "loss", 0.3, document("loss", third), False).holds
+    assert gate._figure("min", "accuracy", third, document("accuracy", 0.3), False).holds
+    assert gate._figure("min", "accuracy", third, document("accuracy", 0.9, [0.3, 1.0]), True).holds
+    assert gate._figure("max", "loss", 0.3, document("loss", 0.1, [0.0, third]), True).holds
+    assert not gate._figure("max", "loss", 0.3, document("loss", 0.3 + 1e-12), False).holds
+    for before, after, drop in ((0.97, 0.96, 0.01), (0.9, 0.6, 0.3), (1.0, 0.9, 0.1), (0.57, 0.28, 0.29)):
+        found = Difference("accuracy", after - before, (after - before, after - before), None)
+        for lower in (False, True):
+            assert gate._drop("accuracy", drop, document("accuracy", after), [found], lower).holds
+        beyond = gate._drop("accuracy", drop - 1e-12, document("accuracy", after), [found], False)
+        assert not beyond.holds and "worse by" in (beyond.reason or "")
+    assert -(0.96 - 0.97) > 0.01, "which is why"
+
+
+def test_a_negative_drop_asks_for_an_improvement() -> None:
+    bound = gate.parse("drop", "accuracy=-0.01")
+    better = Difference("accuracy", 0.02, None, None)
+    check = gate._drop("accuracy", bound.value, document("accuracy", 0.9), [better], False)
+    assert check.holds and check.asked == "accuracy improves by >= 0.01"
+    hardly = Difference("accuracy", 0.005, None, None)
+    check = gate._drop("accuracy", bound.value, document("accuracy", 0.9), [hardly], False)
+    assert check.reason == "accuracy is better by 0.005 only, less than 0.01"
+    same = Difference("accuracy", -0.0, None, None)
+    check = gate._drop("accuracy", 0.0, document("accuracy", 0.9), [same], False)
+    assert check.holds and "-" not in check.shown
+
+
+def test_a_figure_close_to_its_bound_has_all_its_digits() -> None:
+    check = gate._figure("min", "accuracy", 0.97, document("accuracy", 0.96999), False)
+    assert check.reason == "accuracy is 0.96999, not >= 0.97" and check.shown == "0.96999"
+    check = gate._figure("min", "accuracy", 0.5, document("accuracy", 0.55, [0.398291, 0.7]), True)
+    assert check.shown == "0.550, at worst 0.398" and check.asked == "accuracy >= 0.5"
+
+
+def test_bounds_that_cannot_fail_are_said(
+    two: None,
+    store: RunStore,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    drop = ["--baseline", "good", "--max-drop", "1"]
+    assert bm(["gate", "good", "--min", "accuracy=0", "--max", "loss=90", *drop]) == 0
+    assert capsys.readouterr().err.count("always holds") == 1
+    assert bm(["gate", "good", "--max", "accuracy=97", "--min", "accuracy=-1"]) == 0
+    assert capsys.readouterr().err.count("accuracy lies between 0 and 1") == 2
+    assert bm(["gate", "good", "--min", "accuracy=97"]) == 7
+    assert "1 of 1 check failed" in capsys.readouterr().err
+
+
 def test_json_is_the_same_document_whatever_comes_out(two: None, capsys: pytest.CaptureFixture[str]) -> None:
     for bound, code in (("0", 0), ("1.1", 7)):
         assert bm(["gate", "good", "--json", "--min", f"accuracy={bound}"]) == code
@@ -56,6 +180,7 @@ def test_a_class_has_figures_of_its_own(two: None, store: RunStore) -> None:  # 
     [
         (["--min", "acuracy=0.1"], "did you mean accuracy?"),
         (["--max", "loss2=9"], "did you mean loss?"),
+        (["--max", "mse=9"], "the mean squared error is of regression"),
         (["--min", "per_class.12.recall=0"], "no class '12'"),
         (["--min", "per_class.1.area=0"], "no figure 'area'"),
         (["--min", "accuracy=0", "--split", "train"], "not measured on train"),
@@ -80,6 +205,11 @@ def test_what_is_missing_does_not_hold(
         ["--min", "=1"],
         ["--min", "accuracy=high"],
         ["--min", "accuracy=nan"],
+        ["--min", "accuracy=97%"],
+        ["--min", "accuracy=0_9"],
+        ["--min", "accuracy>=0.97"],
+        ["--max", "loss=inf"],
+        ["--min", "accuracy=0", "--tag", "a" * 5_000],
         ["--max-drop", "0.1"],
         ["--baseline", "noisy", "--min", "accuracy=0"],
         ["--min", "accuracy=0", "--tag", "two words"],
@@ -102,11 +232,11 @@ def test_a_drop_is_measured_on_the_same_examples(
 ) -> None:
     drop = figures(store)["metrics"]["accuracy"] - figures(store, "noisy")["metrics"]["accuracy"]
     assert drop > 0.05
-    gate = ["gate", "noisy", "--baseline", "good", "--max-drop"]
-    assert bm([*gate, str(drop + 1e-9)]) == 0 and bm([*gate, str(drop - 1e-9)]) == 7
-    assert bm([*gate, f"accuracy={drop + 1e-9}", "--lower-bound"]) == 7, "it may be more"
-    assert bm([*gate, f"accuracy={drop + 0.3}", "--lower-bound"]) == 0
-    assert bm([*gate, "loss=0"]) == 7, "more loss is worse"
+    command = ["gate", "noisy", "--baseline", "good", "--max-drop"]
+    assert bm([*command, str(drop + 1e-9)]) == 0 and bm([*command, str(drop - 1e-9)]) == 7
+    assert bm([*command, f"accuracy={drop + 1e-9}", "--lower-bound"]) == 7, "it may be more"
+    assert bm([*command, f"accuracy={drop + 0.3}", "--lower-bound"]) == 0
+    assert bm([*command, "loss=0"]) == 7, "more loss is worse"
     assert bm(["gate", "good", "--baseline", "noisy", "--max-drop", "loss=0", "--max-drop", "0"]) == 0
     assert bm(["gate", "good", "--baseline", "good", "--max-drop", "0", "--lower-bound"]) == 0
     evaluate_run(make_run({"data": {"name": "digits", "limit": 149}}, name="other"))
@@ -142,3 +272,105 @@ def test_the_tag_moves_and_means_the_run(
     capsys.readouterr()
     assert bm(["gate", "@productoin", "--min", "accuracy=0"]) == 2
     assert "did you mean @production?" in capsys.readouterr().err
+
+
+_MOVE = """
+import os, signal, sys
+from pathlib import Path
+from bmcli.runs.run import Run
+from bmcli.runs.store import RunStore
+root, name, dies = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+update, done = Run.update, []
+def counted(self, **changes):
+    if len(done) == dies:
+        os.kill(os.getpid(), signal.SIGKILL)
+    done.append(self.id)
+    return update(self, **changes)
+if dies >= 0:
+    Run.update = counted
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(int(sys.argv[4])):
+    RunStore(root).move_tag("production", RunStore(root).find(name))
+"""
+
+
+def mover(store: RunStore, name: str, *, dies: int = -1, times: int = 1) -> subprocess.Popen[str]:  # noqa: F811
+    """A process that moves the tag to that run, once it is told to. dies: before its n-th change."""
+    command = [sys.executable, "-c", _MOVE, str(store.root), name, str(dies), str(times)]
+    made = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert made.stdout is not None and made.stdout.readline() == "ready\n"
+    return made
+
+
+def tagged(store: RunStore) -> list[str]:  # noqa: F811
+    """The runs whose run.json has the tag, as any reader finds them."""
+    return sorted(run.id for run in RunStore(store.root).all() if "production" in run.record.tags)
+
+
+def bare(store: RunStore, *names: str) -> None:  # noqa: F811
+    for name in names:
+        store.create(name, seed=0).seal("completed")
+
+
+def test_gates_that_move_one_tag_at_once_leave_one_holder(store: RunStore) -> None:  # noqa: F811
+    bare(store, "one", "two", "three")
+    store.move_tag("production", store.find("one"))
+    movers = [mover(store, name, times=8) for name in ("one", "two", "three")]
+    for process in movers:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    while any(process.poll() is None for process in movers):
+        RunStore(store.root).find("@production")  # which raises where nobody has it
+    assert [process.communicate() and process.returncode for process in movers] == [0, 0, 0]
+    assert len(tagged(store)) == 1
+    assert not (store.root / layout.TAG_MOVES).exists()
+
+
+@pytest.mark.parametrize("dies", [0, 1])
+def test_a_gate_that_is_killed_in_between_leaves_one_holder(store: RunStore, dies: int) -> None:  # noqa: F811
+    """Before the tag is given, and between giving it and taking it from the other."""
+    bare(store, "old", "new")
+    store.move_tag("production", store.find("new"))
+    process = mover(store, "old", dies=dies)
+    process.communicate("\n")
+    assert process.returncode == -9
+    found = json.loads((store.root / "old-v1" / "run.json").read_text())["tags"]
+    assert found == (["production"] if dies else []), "killed where it was meant to be"
+    assert RunStore(store.root).find("@production").id == "old-v1", "though the other one is newer"
+    assert tagged(store) == ["old-v1"]
+    assert not (store.root / layout.TAG_MOVES).exists()
+    store.move_tag("production", store.find("new"))
+    assert tagged(store) == ["new-v1"]
+
+
+def test_a_move_that_was_cut_off_is_finished_by_the_next(store: RunStore) -> None:  # noqa: F811
+    bare(store, "old", "new", "gone")
+    store.move_tag("production", store.find("new"))
+    moves = {"production": "old-v1", "staging": "gone-v1", "lost": "nobody-v1"}
+    (store.root / layout.TAG_MOVES).write_text(json.dumps({"format": 1, "moves": moves}))
+    store.move_tag("other", store.find("new"))
+    assert tagged(store) == ["old-v1"] and RunStore(store.root).find("@staging").id == "gone-v1"
+    (store.root / layout.TAG_MOVES).write_text("[]")
+    assert len(RunStore(store.root).all()) == 3, "no run is hidden by it"
+    with pytest.raises(IntegrityError, match=r"\.tags\.json"):
+        store.find("@production")
+
+
+def test_only_a_completed_run_of_the_folder_can_hold_a_moving_tag(
+    store: RunStore,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bare(store, "here")
+    store.create("stopped", seed=0).seal("interrupted")
+    bare(elsewhere := RunStore(tmp_path / "elsewhere"), "there")
+    for run, said in (
+        ("stopped-v1", "only a completed run"),
+        (str(elsewhere.root / "there-v1"), "is not in"),
+    ):
+        assert bm(["gate", run, "--min", "accuracy=0", "--tag", "production"]) == 2
+        assert said in capsys.readouterr().err
+    assert bm(["train", "digits_cnn", "--tag", "a" * 5_000]) == 2
+    assert "cannot be a tag" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from unittest.mock import patch
 
 import numpy as np
@@ -97,6 +98,108 @@ def test_one_run_against_several_borrows_their_spread() -> None:
 
     alone = width(side("multiclass", targets, one), side("multiclass", targets, several[0]))
     assert width(side("multiclass", targets, one), side("multiclass", targets, *several)) > 2 * alone
+
+
+@pytest.fixture
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 of them, drawn once: the same for all runs anyway."""
+    monkeypatch.setattr(paired.intervals, "RESAMPLES", 200)
+    draw = paired.intervals.resamples
+    monkeypatch.setattr(paired.intervals, "resamples", cache(lambda count: list(draw(count))))
+
+
+def false_positives(
+    one: int, other: int, rounds: int, *, seeds: float, classifiers: float, runs: float
+) -> dict[str, float]:
+    """The share of rounds in which equally good classifiers differ 'significantly', for each figure.
+
+    seeds, classifiers, runs: standard deviations of the score of the right class: of all examples of a run,
+    of an example for one of the two classifiers, and of an example of a run.
+    """
+    told = {"accuracy": 0, "loss": 0, "roc_auc": 0}
+    for number in range(rounds):
+        rng = np.random.default_rng(number)
+        targets, hard = rng.integers(0, 2, 60), rng.normal(size=60)
+        sides = []
+        for count in (one, other):
+            own, made = classifiers * rng.normal(size=60), []
+            for _ in range(count):
+                score = 1.4 + seeds * rng.normal() + hard + own + runs * rng.normal(size=60)
+                right = 1 / (1 + np.exp(-score))
+                second = np.where(targets == 1, right, 1 - right)
+                made.append(np.column_stack([1 - second, second]).astype(np.float32))
+            sides.append(side("binary", targets, *made))
+        for found in paired.differences(*sides):
+            if found.metric in told:
+                told[found.metric] += found.p is not None and found.p < 0.05
+    return {name: count / rounds for name, count in told.items()}
+
+
+def test_one_run_against_two_cries_wolf_no_more_often_than_it_says(few_resamples: None) -> None:
+    """With the degrees of freedom of two estimates where there is one, it was in 13 to 18 of 100."""
+    for name, share in false_positives(1, 2, 250, seeds=0.4, classifiers=0.0, runs=0.1).items():
+        assert share <= 0.05 + 3 * (0.05 * 0.95 / 250) ** 0.5, name
+
+
+def test_seeds_that_are_wrong_on_different_examples_count_once(few_resamples: None) -> None:
+    """Counted in the spread of the seeds and in the resamples too, differences were found in 1 of 100."""
+    for name, share in false_positives(2, 3, 250, seeds=0.0, classifiers=0.0, runs=0.8).items():
+        assert 0.02 <= share <= 0.09, name
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 8])
+def test_whatever_share_the_seeds_have_the_level_holds(freedom: int) -> None:
+    """Exactly: integrated over the distribution of the estimated variance, the other one being known."""
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    variances = stats.chi2.ppf((nodes + 1) / 2, freedom) / freedom
+    normal = stats.norm.ppf(0.975)
+    for share in (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0):
+        level = 0.0
+        for variance, weight in zip(variances, weights / 2, strict=True):
+            noise = paired._Noise(share * variance, float(freedom), 1 - share)
+            level += weight * 2 * stats.norm.sf(noise.quantile(normal) * noise.deviation)
+        least = 0.02 if freedom == 1 else 0.04
+        assert least <= level <= 0.06, share
+        if share in (0.0, 1.0):
+            assert level == pytest.approx(0.05, abs=2e-4), "known, or Student's"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0, 1), st.integers(1, 30), st.floats(1e-6, 1e3))
+def test_p_is_the_level_of_the_interval_that_ends_at_zero(share: float, freedom: int, size: float) -> None:
+    noise = paired._Noise(share, float(freedom), 1 - share)
+    p = noise.p(size)
+    assert 0 <= p <= 1 and noise.p(-size) == p
+    if 1e-12 < p < 1:
+        assert noise.quantile(stats.norm.isf(p / 2)) * noise.deviation == pytest.approx(size, rel=1e-6)
+    half = noise.quantile(stats.norm.ppf(0.975)) * noise.deviation
+    assert (size > half) == (p < 0.05) or size == pytest.approx(half)
+
+
+def test_few_runs_share_one_estimate_and_more_have_their_own() -> None:
+    rng = np.random.default_rng(5)
+    targets = rng.integers(0, 2, 300)
+
+    def made(*sharpness: float) -> paired.Side:
+        scores = [np.where(targets == 1, of, -of) + rng.normal(size=300) for of in sharpness]
+        second = [1 / (1 + np.exp(-score)) for score in scores]
+        return side("binary", targets, *(np.column_stack([1 - p, p]).astype(np.float32) for p in second))
+
+    def variance(one: paired.Side) -> float:
+        return float(np.var(one.values("loss"), ddof=1))
+
+    one, two, three, five = made(1.4), made(1.2, 1.6), made(1.0, 1.4, 1.8), made(1.2, 1.3, 1.4, 1.5, 1.6)
+    noise = paired._noise("loss", 0.0, one, three)
+    assert noise.freedom == 2 and noise.seeds == pytest.approx(variance(three) * (1 + 1 / 3))
+    noise = paired._noise("loss", 0.0, five, two)
+    pooled = (variance(two) + 4 * variance(five)) / 5
+    assert noise.freedom == 5 and noise.seeds == pytest.approx(pooled * (1 / 2 + 1 / 5))
+    noise = paired._noise("loss", 0.0, three, five)
+    parts = variance(three) / 3, variance(five) / 5
+    assert noise.seeds == pytest.approx(sum(parts))
+    assert noise.freedom == pytest.approx(
+        max(sum(parts) ** 2 / (parts[0] ** 2 / 4 + parts[1] ** 2 / 6) - 2, 2)
+    )
 
 
 def test_holms_correction() -> None:
