@@ -158,8 +158,8 @@ def _holds(value: Any, held: type | None) -> bool:
     return all(type(item) is held for item in (value.values() if type(value) is dict else value))
 
 
-_NUMBERS = frozenset({int, float, type(None)})
-_TEXT = frozenset({str, type(None)})
+_NUMBERS: frozenset[type] = frozenset({int, float, type(None)})
+_TEXT: frozenset[type] = frozenset({str, type(None)})
 _INSIDE: dict[str, dict[str, frozenset[type]]] = {
     "git": {"commit": _TEXT, "dirty": frozenset({bool, type(None)})},
     "hardware": {

@@ -53,8 +53,7 @@ def runs(
     leftovers = [run.path.name for run in session.store.leftovers() if name in (None, run.name)]
     if leftovers:
         session.note(
-            f"killed before there was a run: {_abridged(tuple(leftovers))}; bm runs remove or prune removes "
-            + ("it" if len(leftovers) == 1 else "them")
+            f"killed before there was a run: {_abridged(tuple(leftovers))}; bm runs remove ID deletes it"
         )
     session.result({"runs_dir": str(session.runs_dir), "runs": rows}, lambda: _table(session, rows))
 
@@ -378,11 +377,9 @@ def slim(
     for run in found:
         if run.status != "completed":
             raise UsageError(f"{run.id} is {run.status}: only a completed run can do without its states")
-    rows = [{"run": run.id, "freed": discard_states(run)} for run in found]
-    lines = [
-        f"{row['run']}: {size(row['freed'])} removed" if row["freed"] else f"{row['run']}: nothing to remove"
-        for row in rows
-    ]
+    freed = [(run.id, discard_states(run)) for run in found]
+    rows = [{"run": run_id, "freed": number} for run_id, number in freed]
+    lines = [f"{run_id}: {f'{size(n)} removed' if n else 'nothing to remove'}" for run_id, n in freed]
     session.result({"runs": rows}, "\n".join(lines))
 
 
