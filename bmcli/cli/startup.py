@@ -16,6 +16,9 @@ _NEW_OBJECTS = 100_000
 again and again took a tenth of the time of `bm check`."""
 
 
+_INTERRUPTED = (130, 143)
+
+
 def hasten() -> None:
     """Collect garbage less often, and spare pydantic the search for its plugins."""
     gc.set_threshold(_NEW_OBJECTS)
@@ -25,8 +28,9 @@ def hasten() -> None:
 
 def leave(code: int) -> NoReturn:
     """End the process. What TensorFlow leaves in memory takes a second to take apart, object by object; the
-    operating system does that at once."""
-    if "tensorflow" in sys.modules:
+    operating system does that at once. After Ctrl-C nobody waits for threads, which may compute for long."""
+    at_once = "tensorflow" in sys.modules or code in _INTERRUPTED
+    if at_once:
         atexit._run_exitfuncs()
     from bmcli import streams
 
@@ -36,7 +40,7 @@ def leave(code: int) -> NoReturn:
         except (OSError, ValueError):  # full or gone: the interpreter would try again, and exit with 120
             with suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    if "tensorflow" in sys.modules:
+    if at_once:
         os._exit(code)
     sys.exit(code)
 

@@ -6,14 +6,18 @@ Through ONNX Runtime neither TensorFlow nor Keras is imported, and no code of th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
 from bmcli.cores import available_cores
 from bmcli.errors import IntegrityError, ResourceError
+from bmcli.inference.vet import RefusedError, vet
 from bmcli.runs.layout import MODEL_ONNX, PREPROCESSING
 
 if TYPE_CHECKING:
@@ -72,6 +76,13 @@ PART = 64
 than all cores together on one batch after the other, and small batches stay in the cache
 (benchmarks/predict.py)."""
 
+MEMORY, MEMORY_PER_CORE = 2**30, 2**29
+"""Bytes that all models of a process may take for what they compute, besides their weights: so much, and so much
+for each core. Inputs that do not fit together are given one after the other; a model that takes more for a
+single one is refused."""
+
+T = TypeVar("T")
+
 _DTYPES = {"tensor(int32)": np.dtype("int32"), "tensor(float)": np.dtype("float32")}
 
 
@@ -81,6 +92,8 @@ class OnnxSession:
     model: the bytes of the .onnx file; origin: its name, for messages.
     width: how many columns its output has.
     Raises IntegrityError where ONNX Runtime cannot read it, or it is not one of bm's.
+
+    ONNX Runtime works in other threads while the main one waits, so that Ctrl-C ends it.
     """
 
     engine: Literal["onnx", "keras"] = "onnx"
@@ -90,8 +103,12 @@ class OnnxSession:
         self._model = model
         self._cores = threads or available_cores()
         hint = "`bm export RUN --format onnx` makes it again"
+        self._ending: Any = None
         try:
-            self._shared = _opened(model, threads=self._cores)
+            vet(model)
+            self._shared = self._aside(lambda: _opened(model, threads=self._cores))
+        except RefusedError as error:
+            raise IntegrityError(f"{origin} is refused: {error}", hint=hint) from error
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base
             raise IntegrityError(f"{origin} is damaged: {_first_line(error)}", hint=hint) from error
         self._single: Any = None
@@ -111,25 +128,52 @@ class OnnxSession:
         """See Session; IntegrityError where the model cannot be run, or answers in another shape."""
         if not len(inputs):
             return np.zeros((0, self.width), np.float32)
+        return self._aside(lambda: self._predict(inputs, batch_size))
+
+    def _predict(self, inputs: np.ndarray, batch_size: int) -> np.ndarray:
         if self._cores == 1 or len(inputs) <= PART:
             return np.concatenate([self._answer(self._shared, b) for b in _batches(inputs, batch_size)])
         if self._single is None:
             self._single = _opened(self._model, threads=1)
         size = max(1, min(PART, batch_size // self._cores))
+        batches = list(_batches(inputs, size))
         with ThreadPoolExecutor(self._cores, thread_name_prefix="bm-predict") as pool:
-            return np.concatenate(
-                list(pool.map(lambda b: self._answer(self._single, b), _batches(inputs, size)))
-            )
+            answers = list(pool.map(self._answer_or_not, batches))
+        # What did not fit beside the batches of the other cores may fit alone.
+        return np.concatenate(
+            [
+                self._answer(self._single, batch) if answer is None else answer
+                for batch, answer in zip(batches, answers, strict=True)
+            ]
+        )
+
+    def _answer_or_not(self, batch: np.ndarray) -> np.ndarray | None:
+        try:
+            return self._run(self._single, batch)
+        except ResourceError:
+            return None
 
     def _answer(self, session: Any, batch: np.ndarray) -> np.ndarray:
+        """Of a batch, in halves where memory does not suffice for it."""
+        try:
+            return self._run(session, batch)
+        except ResourceError:
+            if len(batch) == 1:
+                raise
+        half = len(batch) // 2
+        return np.concatenate([self._answer(session, batch[:half]), self._answer(session, batch[half:])])
+
+    def _run(self, session: Any, batch: np.ndarray) -> np.ndarray:
         batch = np.ascontiguousarray(batch, dtype=self._dtype)
         try:
-            (output,) = session.run(["output"], {"input": batch})
+            (output,) = session.run(["output"], {"input": batch}, self._ending)
         except Exception as error:
             reason = _first_line(error)
-            if "allocate" in reason or "bad_alloc" in reason:
+            if "allocate" in reason or "bad_alloc" in reason or "Available memory" in reason:
+                at = re.search(r"running (\w+) node", reason)
+                what = f"{self._origin}: its operator {at[1]}" if at else self._origin
                 raise ResourceError(
-                    f"out of memory: {self._origin} cannot be run on {len(batch)} inputs"
+                    f"{what} takes more than {_memory() / 2**30:.3g} GiB for one input"
                 ) from error
             raise IntegrityError(f"{self._origin} cannot be run: {reason}") from error
         # More columns than were declared would be classes that nobody has named.
@@ -138,6 +182,29 @@ class OnnxSession:
                 f"{self._origin} answers {len(batch)} inputs with {list(output.shape)} numbers"
             )
         return output
+
+    def _aside(self, work: Callable[[], T]) -> T:
+        """What `work` gives, done in another thread. A signal that ends the waiting ends the work, too."""
+        if threading.current_thread() is not threading.main_thread():
+            return work()
+        self._ending = _runtime().RunOptions()
+        done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+
+        def run() -> None:
+            try:
+                done.put((work(), None))
+            except BaseException as error:
+                done.put((None, error))
+
+        threading.Thread(target=run, name="bm-onnx", daemon=True).start()
+        try:
+            result, error = done.get()
+        except BaseException:
+            self._ending.terminate = True
+            raise
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
 
 
 class KerasSession:
@@ -157,11 +224,17 @@ class KerasSession:
         return np.asarray(outputs, dtype=np.float32)
 
 
-def _opened(model: bytes, *, threads: int) -> Any:
+def _runtime() -> Any:
+    """ONNX Runtime, imported."""
     # It would keep a record of every use in the home folder, and bm tells nobody anything.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
+    return onnxruntime
+
+
+def _opened(model: bytes, *, threads: int) -> Any:
+    onnxruntime = _runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -169,9 +242,33 @@ def _opened(model: bytes, *, threads: int) -> Any:
     # preprocessing that runs beside them.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
+    _limit_memory()
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
     # The model is the whole file: without this, its weights may lie in others of the working directory.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     return onnxruntime.InferenceSession(model, sess_options=options, providers=["CPUExecutionProvider"])
+
+
+_limited = False
+_limiting = threading.Lock()
+
+
+def _memory() -> int:
+    return MEMORY + MEMORY_PER_CORE * available_cores()
+
+
+def _limit_memory() -> None:
+    """Give ONNX Runtime an arena of bounded size, once per process."""
+    global _limited
+    ort = _runtime()
+    with _limiting:
+        if _limited:
+            return
+        place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+        # Its defaults, but for the limit.
+        ort.create_and_register_allocator(place, ort.OrtArenaCfg(_memory(), -1, -1, -1))
+        _limited = True
 
 
 def _batches(inputs: np.ndarray, size: int) -> Iterator[np.ndarray]:

@@ -1349,6 +1349,77 @@ def filled(size: int) -> bytes:
     return onnx_model(nodes, tensors, output_shape=["n", 10])
 
 
+def looping(steps: int, operator: str = "Loop") -> bytes:
+    """A model that counts, so often."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["more"], ["on"]),
+            helper.make_node("Add", ["sum", "sum"], ["added"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("more", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("sum", TensorProto.FLOAT, ["n", 64]),
+        ],
+        [
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("added", TensorProto.FLOAT, ["n", 64]),
+        ],
+    )
+    tensors = [
+        numpy_helper.from_array(np.array(steps, np.int64), "steps"),
+        numpy_helper.from_array(np.array(True), "yes"),
+        numpy_helper.from_array(np.zeros((64, 10), np.float32), "w"),
+    ]
+    nodes = [helper.make_node("Flatten", ["input"], ["flat"])]
+    if operator == "Loop":
+        nodes.append(helper.make_node("Loop", ["steps", "yes", "flat"], ["end"], body=body))
+    else:
+        branch = helper.make_graph(
+            [helper.make_node("Identity", ["flat"], ["end_"])],
+            "branch",
+            [],
+            [helper.make_tensor_value_info("end_", TensorProto.FLOAT, ["n", 64])],
+        )
+        nodes.append(helper.make_node("If", ["yes"], ["end"], then_branch=branch, else_branch=branch))
+    nodes.append(helper.make_node("MatMul", ["end", "w"], ["output"]))
+    return onnx_model(nodes, tensors)
+
+
+def squared(side: int) -> bytes:
+    """A model whose intermediate results have side x side numbers, whatever the input."""
+    from onnx import helper, numpy_helper
+
+    tensors = [
+        numpy_helper.from_array(np.array([side, side], np.int64), "size"),
+        numpy_helper.from_array(np.array([1, 10], np.int64), "ten"),
+    ]
+    nodes = [
+        helper.make_node("ReduceMin", ["input"], ["least"], keepdims=0),
+        helper.make_node("Expand", ["least", "size"], ["large"]),
+        helper.make_node("ReduceMax", ["large"], ["most"], keepdims=0),
+        helper.make_node("Expand", ["most", "ten"], ["output"]),
+    ]
+    return onnx_model(nodes, tensors)
+
+
+def foreign(model: bytes, how: str) -> bytes:
+    """The same with an operator of another domain, or with a function of its own."""
+    from onnx import ModelProto, helper
+
+    changed = ModelProto.FromString(model)
+    if how == "domain":
+        changed.graph.node[0].domain = "com.microsoft"
+    else:
+        node = [helper.make_node("Flatten", ["a"], ["b"])]
+        versions = [helper.make_opsetid("", 17)]
+        changed.functions.append(helper.make_function("f", "Mine", ["a"], ["b"], node, versions))
+    return changed.SerializeToString()
+
+
 def onnx(place: Place, content: bytes) -> list[str]:
     """`bm predict` with another model.onnx."""
     place.spoiled("model.onnx", content)
@@ -1373,6 +1444,27 @@ def _(place: Place) -> list[str]:
     return onnx(place, external("weights.bin"))
 
 
+simple(
+    "onnx: a loop of 2^62 steps",
+    DAMAGED,
+    "its operator Loop may take more steps than the input is long",
+    make=lambda p: onnx(p, looping(2**62)),
+)
+simple("onnx: a branch", DAMAGED, "have no operator If", slow=True, make=lambda p: onnx(p, looping(1, "If")))
+simple("onnx: 4 GiB in between", RESOURCES, "takes more than", make=lambda p: onnx(p, squared(2**15)))
+simple(
+    "onnx: an operator of another domain",
+    DAMAGED,
+    "com.microsoft.Flatten",
+    make=lambda p: onnx(p, foreign(looping(1), "domain")),
+)
+simple(
+    "onnx: a function of its own",
+    DAMAGED,
+    "functions of its own",
+    slow=True,
+    make=lambda p: onnx(p, foreign(looping(1), "function")),
+)
 simple("onnx: 10^13 numbers", RESOURCES, "model.onnx", make=lambda p: onnx(p, filled(10**13)))
 
 

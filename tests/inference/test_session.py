@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +84,7 @@ def test_padding_of_a_whole_batch_is_cut_off():
     "damage", [b"", b"not onnx", onnx_model()[:-20], onnx_model().replace(b"Sof", b"Sov")]
 )
 def test_a_damaged_file_is_an_integrity_error(damage, capfd):
-    with pytest.raises(IntegrityError, match=r"runs/a/model\.onnx is damaged") as caught:
+    with pytest.raises(IntegrityError, match=r"runs/a/model\.onnx is (damaged|refused)") as caught:
         OnnxSession(damage, origin="runs/a/model.onnx")
     assert caught.value.exit_code == 4
     assert "\n" not in caught.value.message
@@ -113,3 +115,107 @@ def test_neither_tensorflow_nor_keras_is_imported(tmp_path: Path):
 
 def test_cores_are_those_this_process_may_use():
     assert available_cores() >= 1
+
+
+def multiplied(times: int) -> bytes:
+    """[batch, 3] -> [batch, 3] by way of so many products of large matrices."""
+    side = 3000
+    tensors = [
+        helper.make_tensor("size", TensorProto.INT64, [2], [side, side]),
+        helper.make_tensor("ones", TensorProto.INT64, [2], [1, 3]),
+    ]
+    nodes = [
+        helper.make_node("ReduceMean", ["input"], ["mean"], keepdims=0),
+        helper.make_node("Expand", ["mean", "size"], ["m0"]),
+        *(helper.make_node("MatMul", [f"m{i}", "m0"], [f"m{i + 1}"]) for i in range(times)),
+        helper.make_node("ReduceMax", [f"m{times}"], ["max"], keepdims=0),
+        helper.make_node("Expand", ["max", "ones"], ["output"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 3])],
+        tensors,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(("inputs", "stop"), [(1, signal.SIGINT), (200, signal.SIGINT), (1, signal.SIGTERM)])
+def test_a_signal_ends_a_model_that_takes_for_ever(tmp_path: Path, inputs: int, stop: int) -> None:
+    (tmp_path / "m.onnx").write_bytes(multiplied(100_000 // 10))
+    code = (
+        "import sys; from pathlib import Path; import numpy as np\n"
+        "from bmcli.cli import app\n"
+        "from bmcli.inference.session import OnnxSession\n"
+        "def run(args):\n"
+        "    session = OnnxSession(Path('m.onnx').read_bytes())\n"
+        "    print('ready', flush=True)\n"
+        f"    session.predict(np.ones(({inputs}, 3), np.float32))\n"
+        "class App:\n"
+        "    main = staticmethod(lambda *_, **__: run(None))\n"
+        "app.build_app = App\n"
+        "app.main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        time.sleep(1)  # in the middle of it
+        assert running.poll() is None
+        running.send_signal(stop)
+        _, err = running.communicate(timeout=60)
+    assert running.returncode == (130 if stop == signal.SIGINT else -stop)
+    assert err == ("interrupted\n" if stop == signal.SIGINT else "")
+
+
+def test_what_does_not_fit_at_once_is_done_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of its own: the limit holds for all of it."""
+    code = (
+        "import numpy as np, sys\n"
+        "from bmcli.inference import session\n"
+        "session.MEMORY, session.MEMORY_PER_CORE = 100 * 2**20, 0\n"
+        "from tests.inference.test_session import widened\n"
+        "model = widened()\n"
+        "x = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)\n"
+        "answers = session.OnnxSession(model, threads=int(sys.argv[1])).predict(x)\n"
+        "assert np.array_equal(answers, np.repeat(x.mean(1, keepdims=True), 3, 1)), answers\n"
+        "try:\n"
+        "    session.OnnxSession(widened(100)).predict(x)\n"
+        "except session.ResourceError as error:\n"
+        "    assert 'its operator Expand takes more than 0.0977 GiB for one input' in str(error), error\n"
+        "else:\n"
+        "    raise AssertionError\n"
+    )
+    for threads in ("1", "2"):
+        subprocess.run([sys.executable, "-c", code, threads], check=True, cwd=Path(__file__).parents[2])
+
+
+def widened(factor: int = 1) -> bytes:
+    """[batch, 3] -> [batch, 3], the mean of each row, by way of `factor` MiB for each."""
+    side = factor * 2**18
+    nodes = [
+        helper.make_node("ReduceMean", ["input"], ["mean"], axes=[1], keepdims=1),
+        helper.make_node("Expand", ["mean", "wide"], ["large"]),
+        helper.make_node("ReduceMax", ["large"], ["max"], axes=[1], keepdims=1),
+        helper.make_node("Expand", ["max", "three"], ["output"]),
+    ]
+    tensors = [
+        helper.make_tensor("wide", TensorProto.INT64, [2], [1, side]),
+        helper.make_tensor("three", TensorProto.INT64, [2], [1, 3]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 3])],
+        tensors,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model.SerializeToString()
