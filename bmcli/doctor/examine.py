@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmcli.data.bundle import SPLITS, Texts
+from bmcli.data.bundle import SPLITS, Images, Table, Texts
 from bmcli.doctor.balance import of_balance
 from bmcli.doctor.columns import of_columns
-from bmcli.doctor.findings import MOST_EXAMPLES, Example, Finding, Gathered
+from bmcli.doctor.findings import MOST_EXAMPLES, Check, Example, Finding, Gathered
 from bmcli.doctor.labels import by_run, of_labels, require_classes
 from bmcli.doctor.pictures import of_pictures, thumbnails
 from bmcli.doctor.rows import of_rows
@@ -26,15 +26,22 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 Progress = Callable[[str, int, int], None]
+OF_COLUMNS = ("gives the target away", "mostly missing", "one value per row", "constant")
+"""Findings about columns of a table."""
 
 
 @dataclass(frozen=True)
 class Examined:
-    """findings: the worst first. shown: what the examples look like: thumbnails uint8 [N, 32, 32, C],
-    texts, or None for tables; over all splits, one after the other."""
+    """What was found in all splits.
+
+    findings: the worst first. checks: all that was looked for.
+    shown: what the examples look like, one split after the other: thumbnails uint8 [N, 32, 32, C], texts, or
+        None for tables.
+    """
 
     bundle: DataBundle
     findings: tuple[Finding, ...]
+    checks: tuple[Check, ...]
     shown: np.ndarray | tuple[str, ...] | None = field(repr=False, default=None)
 
     def to_json(self) -> dict[str, Any]:
@@ -44,6 +51,7 @@ class Examined:
             "kind": self.bundle.kind,
             "task": self.bundle.task,
             "splits": sizes,
+            "checks": [asdict(one) for one in self.checks],
             "findings": [one.to_json() for one in self.findings],
         }
 
@@ -88,7 +96,7 @@ def examine(
         shown = thumbnails(every, options.window)
         said = scaling_notes(bundle.train.examples, options)  # type: ignore[arg-type]  # they are images
         findings += [Finding("reading", "note", note, 0) for note in said]
-        findings += of_pictures(every, shown, options.fit, tell)
+        findings += of_pictures(every, shown, options.fit, tell, options.window)
     elif bundle.kind == "text":
         shown = tuple(text for e in every.examples if isinstance(e, Texts) for text in e.texts)
         findings += of_texts(every, shown, config.preprocessing.text.max_length)
@@ -97,14 +105,40 @@ def examine(
     if run is not None or folds is not None:
         require_classes(bundle)
     if run is not None:
-        findings += of_labels(every, by_run(every, run), run.id)
+        findings += of_labels(every, by_run(every, run, progress), run)
     elif experiment is not None and folds is not None:
         from bmcli.doctor.folds import out_of_fold
 
         findings += of_labels(every, np.concatenate(out_of_fold(experiment, folds, progress)), None)
     order = {"problem": 0, "warning": 1, "note": 2}
     findings.sort(key=lambda one: order[one.severity])
-    return Examined(bundle, tuple(findings), shown)
+    checks = _checks(every, findings, labels=run is not None or folds is not None)
+    return Examined(bundle, tuple(findings), checks, shown)
+
+
+def _checks(every: Gathered, findings: list[Finding], *, labels: bool) -> tuple[Check, ...]:
+    """What was looked for, whether or not it was found."""
+    bundle, count = every.bundle, len(every.ids)
+    unit = {"image": "images", "text": "texts", "table": "rows"}[bundle.kind]
+    found: dict[str, int] = {}
+    for one in findings:
+        found[one.check] = found.get(one.check, 0) + (1 if one.check in OF_COLUMNS else one.count)
+    made = [("unusable", unit, count + len(bundle.skipped))]
+    made += [(name, unit, count) for name in ("duplicates across splits", "contradictions", "duplicates")]
+    if bundle.kind == "image":
+        made.append(("blank", unit, count))
+        if all(isinstance(e, Images) and e.sizes is not None for e in every.examples):
+            made.append(("proportions", unit, count))
+    elif bundle.kind == "text":
+        made += [("length", unit, count), ("short", unit, count)]
+    else:
+        assert isinstance(bundle.train.examples, Table)
+        made += [(name, "columns", len(bundle.train.examples.columns)) for name in OF_COLUMNS]
+    if bundle.task != "regression":
+        made += [("balance", "classes", len(bundle.classes)), ("few", "classes", len(bundle.classes))]
+    if labels and not any(one.judge is not None and not one.judge["judged"] for one in findings):
+        made.append(("labels", unit, count))
+    return tuple(Check(name, of, of_all, found.get(name, 0)) for name, of, of_all in made)
 
 
 def _unusable(bundle: DataBundle) -> list[Finding]:
@@ -112,7 +146,12 @@ def _unusable(bundle: DataBundle) -> list[Finding]:
         return []
     found = tuple(Example((name,), (), "cannot be used", ()) for name in bundle.skipped[:MOST_EXAMPLES])
     count = len(bundle.skipped)
-    return [Finding("unusable", "problem", f"{count:,} files or rows cannot be used", count, found)]
+    return [Finding("unusable", "problem", _cannot_be_used(bundle, count), count, found)]
+
+
+def _cannot_be_used(bundle: DataBundle, count: int) -> str:
+    unit = "file" if bundle.kind == "image" else "row or file" if bundle.kind == "text" else "row"
+    return f"{count:,} {unit}{'' if count == 1 else 's'} cannot be used"
 
 
 def _prepared(

@@ -31,25 +31,40 @@ class Example:
 
 @dataclass(frozen=True)
 class Finding:
-    """severity: 'problem' (figures will mislead), 'warning' (look at it) or 'note'. count: of all examples
-    it is about, of which `examples` are the first."""
+    """severity: 'problem' (metrics will mislead), 'warning' (look at it) or 'note'. count: of all examples
+    it is about, of which `examples` are the first. judge: of doubtful labels, how good the model is that
+    doubts them, as strict JSON data."""
 
     check: str
     severity: str
     message: str
     count: int
     examples: tuple[Example, ...] = ()
+    judge: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON data."""
+        judge = {} if self.judge is None else {"judge": self.judge}
         examples = [{"ids": list(e.ids), "splits": list(e.splits), "detail": e.detail} for e in self.examples]
         return {
             "check": self.check,
             "severity": self.severity,
             "message": self.message,
             "count": self.count,
+            **judge,
             "examples": examples,
         }
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked for, by the name that its findings have. of: 'images', 'texts', 'rows', 'columns' or
+    'classes', `count` of them; found: how many it is true of."""
+
+    check: str
+    of: str
+    count: int
+    found: int
 
 
 class Gathered:
@@ -118,7 +133,7 @@ def of_pairs(
             within.append((pair.exact, example))
     found = []
     for check, severity, what, listed in (
-        ("duplicates across splits", "problem", "in two splits: figures will flatter", across),
+        ("duplicates across splits", "problem", "in two splits: metrics will look too good", across),
         ("contradictions", "problem", "in one split, labelled differently", contradicting),
         ("duplicates", "note", "in one split", within),
     ):
@@ -128,7 +143,8 @@ def of_pairs(
                 severity, what = "warning", f"{what}; {neighbours}"
             listed.sort(key=lambda entry: not entry[0])
             pairs_of = f"{len(listed):,} pair{'s' if len(listed) > 1 else ''} of {unit}"
-            message = f"{pairs_of} {what} ({exact:,} equal, {len(listed) - exact:,} nearly)"
+            verb = "is" if len(listed) == 1 else "are"
+            message = f"{pairs_of} {verb} {what} ({exact:,} equal, {len(listed) - exact:,} nearly)"
             examples = tuple(example for _, example in listed[:MOST_EXAMPLES])
             found.append(Finding(check, severity, message, len(listed), examples))
     return found

@@ -7,17 +7,24 @@ In either part the surest come first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered
 from bmcli.errors import UsageError
+from bmcli.figures import figure, interval
+from bmcli.runs import layout
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import DataBundle
     from bmcli.runs.run import Run
+
+PIECE = 4096
+"""Examples that are judged at once."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +38,53 @@ class Doubt:
     margin: float
 
 
-def of_labels(every: Gathered, outputs: np.ndarray, run: str | None) -> list[Finding]:
+@dataclass(frozen=True)
+class Judge:
+    """How good the model is that doubts labels, on examples it was not trained on.
+
+    accuracy, interval: of `examples` of them, 95 %; trivial: the accuracy of always answering `most`, their
+    most frequent class; expected: suspects that the model's own mistakes alone would make of all examples.
+    """
+
+    accuracy: float
+    interval: tuple[float, float]
+    trivial: float
+    most: str
+    examples: int
+    expected: int
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it may be no better than the trivial answer."""
+        return self.interval[0] <= self.trivial
+
+    def to_json(self) -> dict[str, Any]:
+        """Strict JSON data."""
+        return {**asdict(self), "interval": list(self.interval), "judged": not self.hopeless}
+
+    def sentence(self) -> str:
+        """For people."""
+        return (
+            f"accuracy {figure(self.accuracy)} ({interval(self.interval)}) on {self.examples:,} examples not "
+            f"trained on, always '{self.most}' {figure(self.trivial)}"
+        )
+
+
+def of_labels(every: Gathered, outputs: np.ndarray, run: Run | None) -> list[Finding]:
     """outputs: of all examples, float [N, C].
 
     run: that has seen the training split; None where no example was seen by the model that judges it.
     """
+    judge = judge_of(every, outputs, run)
+    who = run.id if run is not None else "the model of these folds"
+    if judge is not None and judge.hopeless:
+        message = (
+            f"the labels were not judged: {who} is not surely better than a trivial answer "
+            f"({judge.sentence()})"
+        )
+        return [Finding("labels", "note", message, 0, judge=judge.to_json())]
     doubts, classes = doubtful(every.targets, outputs), every.bundle.classes
+    known = None if judge is None else judge.to_json()
     if not doubts:
         return []
     examples = tuple(
@@ -46,14 +94,71 @@ def of_labels(every: Gathered, outputs: np.ndarray, run: str | None) -> list[Fin
         )
         for one in doubts[:MOST_EXAMPLES]
     )
-    seen = sum(every.split_of[one.position] == "train" for one in doubts) if run else 0
-    message = f"{len(doubts):,} labels are doubtful, the likeliest mistakes first"
+    seen = sum(every.split_of[one.position] == "train" for one in doubts) if run is not None else 0
+    count = len(doubts)
+    message = f"{count:,} of {len(every.ids):,} labels are doubtful, the likeliest errors first"
+    if judge is None:
+        message += f"; how good {who} is cannot be said: there are no examples it was not trained on"
+    else:
+        message += (
+            f"; {who} has {judge.sentence()}: its own mistakes would make about {judge.expected:,} suspects"
+        )
+        if judge.expected >= count:
+            message += ", so most of these may be right"
     if seen:
-        message += f"; {run} has seen {seen:,} of them in training, and may have learned some by heart"
-    return [Finding("labels", "warning", message, len(doubts), examples)]
+        message += f"; it was trained on {seen:,} of them, and may have memorised label errors"
+    return [Finding("labels", "warning", message, count, examples, known)]
 
 
-def by_run(every: Gathered, run: Run) -> np.ndarray:
+def judge_of(every: Gathered, outputs: np.ndarray, run: Run | None) -> Judge | None:
+    """By the examples that the model was not trained on: of a run its validation and test splits, where the
+    data is cut as it was then, else what its evaluation says; None where there are none."""
+    from bmcli.evaluation.intervals import wilson
+
+    total, classes = len(every.ids), every.bundle.classes
+    unseen = np.array([run is None or split != "train" for split in every.split_of], bool)
+    if run is not None and run.record.data_fingerprint not in (None, every.bundle.fingerprint):
+        return _recorded(run, total)
+    if not unseen.any():
+        return None
+    targets = every.targets[unseen]
+    right = outputs[unseen].argmax(axis=1) == targets
+    counts = np.bincount(targets, minlength=len(classes))
+    found = wilson(int(right.sum()), len(right))
+    assert found is not None
+    accuracy = float(right.mean())
+    return Judge(
+        accuracy,
+        found,
+        float(counts.max() / len(targets)),
+        classes[int(counts.argmax())],
+        len(targets),
+        round((1 - accuracy) * total),
+    )
+
+
+def _recorded(run: Run, total: int) -> Judge | None:
+    """By the run's own evaluation of its test or validation split."""
+    for name in ("test", "validation"):
+        if not run.exists(layout.evaluation_of(name)):
+            continue
+        document = json.loads(run.read_text(layout.evaluation_of(name)))
+        counts = [one["support"] for one in document["per_class"]]
+        accuracy, found = document["metrics"]["accuracy"], document["intervals"]["accuracy"]
+        if accuracy is None or found is None:
+            continue
+        return Judge(
+            accuracy,
+            (found[0], found[1]),
+            max(counts) / sum(counts),
+            document["classes"][counts.index(max(counts))],
+            document["examples"],
+            round((1 - accuracy) * total),
+        )
+    return None
+
+
+def by_run(every: Gathered, run: Run, progress: Callable[[str, int, int], None] | None = None) -> np.ndarray:
     """The run's outputs for all examples, float32 [N, C]; UsageError where its classes are others."""
     from bmcli.evaluation.run import predict_all
     from bmcli.inference.predict import load_preprocessing
@@ -63,7 +168,15 @@ def by_run(every: Gathered, run: Run) -> np.ndarray:
     if spec.classes != every.bundle.classes:
         raise UsageError(f"{run.id} knows other classes than the data has")
     session = open_session(run, spec)
-    return np.concatenate([predict_all(session, preprocessing, e, 256) for e in every.examples])
+    outputs, done = [], 0
+    for examples in every.examples:
+        for start in range(0, len(examples), PIECE):
+            some = examples.take(np.arange(start, min(start + PIECE, len(examples))))
+            outputs.append(predict_all(session, preprocessing, some, 256))
+            done += len(some)
+            if progress is not None:
+                progress("judging labels", done, len(every.ids))
+    return np.concatenate(outputs)
 
 
 def require_classes(bundle: DataBundle) -> None:

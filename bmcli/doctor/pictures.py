@@ -1,7 +1,8 @@
-"""Pictures that are copies, of one colour, or of odd proportions."""
+"""Images that are copies, of one colour, or of odd proportions."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import numpy as np
 from bmcli.data.bundle import Images
 from bmcli.data.readers.images import Fit
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, of_pairs
-from bmcli.doctor.overlay import SIDE, same_pictures
+from bmcli.doctor.overlay import DETAIL, SIDE, drawn, grey_of, same_pictures
 
 
 def of_pictures(
@@ -18,37 +19,39 @@ def of_pictures(
     shown: np.ndarray,
     fit: Fit = "squash",
     progress: Callable[[int, int], None] | None = None,
+    window: tuple[float, float] | None = None,
 ) -> list[Finding]:
-    """shown: their `thumbnails`; fit: what becomes of other proportions, as the config has it."""
+    """shown: their `thumbnails`, window as there; fit: what becomes of other proportions, as the config has
+    it."""
     empty = blank(shown)
     where = np.flatnonzero(~empty)
+    details = Large(every, where, window)
     pairs = [
         replace(pair, first=int(where[pair.first]), second=int(where[pair.second]))
-        for pair in same_pictures(shown[where], progress)
+        for pair in same_pictures(shown[where], progress, details)
     ]
-    found = of_pairs(every, pairs, "pictures")
+    # Of a drawing, the mirror image may be another sign: b and d.
+    mirrored = [pair for pair in pairs if "flipped" in pair.how and not every.labelled_alike(pair)]
+    drawings = drawn(grey_of(shown[[pair.first for pair in mirrored]])) if mirrored else np.zeros(0, bool)
+    signs = {(pair.first, pair.second) for pair, is_one in zip(mirrored, drawings, strict=True) if is_one}
+    pairs = [pair for pair in pairs if (pair.first, pair.second) not in signs]
+    found = of_pairs(every, pairs, "images")
     if empty.any():
         positions = np.flatnonzero(empty).tolist()
         examples = tuple(every.example((i,), "of one colour") for i in positions[:MOST_EXAMPLES])
         count = len(positions)
-        found.append(Finding("blank", "warning", f"{count:,} pictures are of one colour", count, examples))
+        found.append(Finding("blank", "warning", f"{_images(count)} of one colour", count, examples))
     return found + _proportions(every, fit)
 
 
 def thumbnails(every: Gathered, window: tuple[float, float] | None = None) -> np.ndarray:
-    """uint8 [N, SIDE, SIDE, 1 or 3]: all pictures, grey where all of them are.
+    """uint8 [N, SIDE, SIDE, 1 or 3]: all images, grey where all of them are.
 
     window: the config's, for images of more than 8 bits; None: the range of the first split, training.
     """
-    from PIL import Image
+    from bmcli.data.readers.images import Manner, decode_into, pool
 
-    from bmcli.data.readers.depth import narrowed
-    from bmcli.data.readers.images import Manner, decode_into, eight_bits, pool
-    from bmcli.preprocessing.image import window_of
-
-    if window is None and isinstance(train := every.examples[0], Images):
-        window = window_of(train)
-
+    window = window or _window(every)
     parts = []
     for examples in every.examples:
         assert isinstance(examples, Images)
@@ -62,15 +65,79 @@ def thumbnails(every: Gathered, window: tuple[float, float] | None = None) -> np
             continue
 
         def small(array: np.ndarray) -> np.ndarray:
-            if array.dtype != np.uint8:
-                array = narrowed(array, window)
-            image = eight_bits(Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array))
-            made = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-            return made if made.ndim == 3 else made[:, :, None]
+            return _resized(array, SIDE, window)
 
         parts.append(np.stack(list(pool().map(small, examples.arrays))))
     widest = max(part.shape[3] for part in parts)
     return np.concatenate([np.repeat(p, widest // p.shape[3], axis=3) for p in parts])
+
+
+def _window(every: Gathered) -> tuple[float, float] | None:
+    from bmcli.preprocessing.image import window_of
+
+    train = every.examples[0]
+    return window_of(train) if isinstance(train, Images) else None
+
+
+def _resized(array: np.ndarray, side: int, window: tuple[float, float] | None) -> np.ndarray:
+    """uint8 [side, side, 1 or 3], of an array of any depth."""
+    from PIL import Image
+
+    from bmcli.data.readers.depth import narrowed
+    from bmcli.data.readers.images import eight_bits
+
+    if array.dtype != np.uint8:
+        array = narrowed(array, window)
+    image = eight_bits(Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array))
+    made = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
+    return made if made.ndim == 3 else made[:, :, None]
+
+
+class Large:
+    """`overlay.Details` of all examples. where: position in what is compared -> in `every`."""
+
+    def __init__(self, every: Gathered, where: np.ndarray, window: tuple[float, float] | None) -> None:
+        self._examples = every.examples
+        self._where = where
+        self._window = window or _window(every)
+        self._starts = np.cumsum([0, *map(len, every.examples)])
+        self._kept = functools.lru_cache(maxsize=2_000)(self._decoded)
+
+    def equal(self, first: int, second: int) -> bool:
+        """See Details: equal bytes of files, or equal pixels and size."""
+        (a, i), (b, j) = self._at(first), self._at(second)
+        if a.arrays is not None and b.arrays is not None:
+            return np.array_equal(a.arrays[i], b.arrays[j])
+        if a.digests is not None and b.digests is not None and a.digests[i] == b.digests[j]:
+            return True
+        if a.sizes is not None and b.sizes is not None and not np.array_equal(a.sizes[i], b.sizes[j]):
+            return False
+        return np.array_equal(self.large(first), self.large(second))
+
+    def large(self, position: int) -> np.ndarray:
+        """See Details."""
+        return self._kept(position)
+
+    def _at(self, position: int) -> tuple[Images, int]:
+        whole = int(self._where[position])
+        part = int(np.searchsorted(self._starts, whole, side="right")) - 1
+        examples = self._examples[part]
+        assert isinstance(examples, Images)
+        return examples, whole - int(self._starts[part])
+
+    def _decoded(self, position: int) -> np.ndarray:
+        from bmcli.data.readers.images import Manner, decode_into
+
+        examples, i = self._at(position)
+        if examples.arrays is not None:
+            return _resized(examples.arrays[i], DETAIL, self._window)
+        made = np.zeros((1, DETAIL, DETAIL, 3), np.uint8)
+        decode_into(made, [examples.sources[i]], np.arange(1), Manner(window=self._window))
+        return made[0]
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"
 
 
 def blank(pictures: np.ndarray) -> np.ndarray:
@@ -100,5 +167,6 @@ def _proportions(every: Gathered, fit: Fit) -> list[Finding]:
     examples = tuple(
         every.example((int(i),), f"{int(ratio[i, 1])} × {int(ratio[i, 0])}") for i in far[:MOST_EXAMPLES]
     )
-    message = f"{len(far):,} pictures have proportions four times those of the others: {_FITTED[fit]}"
+    has = "has" if len(far) == 1 else "have"
+    message = f"{_images(len(far))} {has} proportions four times those of the others: {_FITTED[fit]}"
     return [Finding("proportions", "warning", message, len(far), examples)]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 PIECE = 1024
-"""Pictures that are corrupted at once."""
+"""Images that are corrupted at once."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def by_corruptions(
 def check_corruptible(split: Split) -> None:
     """UsageError for rows of tables."""
     if not isinstance(split.examples, Images | Texts):
-        raise UsageError("pictures and texts are corrupted, not rows of tables")
+        raise UsageError("only images and texts can be corrupted, not rows of tables")
 
 
 def _write(ready: Prepared, kind: str, found: Sequence[Slice] | Sequence[Corrupted]) -> None:

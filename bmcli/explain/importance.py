@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ def permutation_importance(
     *,
     repeats: int = REPEATS,
     seed: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Importances:
     """Of labelled rows. UsageError where they are not a table, or the figure is undefined on them, DataError
     where an answer is not finite."""
@@ -71,9 +73,11 @@ def permutation_importance(
     whole = measured(split.examples)
     found = []
     known = {column.name for column in getattr(preprocessing, "columns", ())}
-    for name, values in split.examples.columns.items():
+    for done, (name, values) in enumerate(split.examples.columns.items(), 1):
         if name not in known:
             continue
+        if progress is not None:
+            progress("shuffling columns", done, len(split.examples.columns))
         drops = []
         for _ in range(repeats):
             shuffled = {**split.examples.columns, name: values[rng.permutation(len(values))]}

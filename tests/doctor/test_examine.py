@@ -147,7 +147,7 @@ def test_doubtful_labels_by_a_run(make_run: MakeRun, capsys: pytest.CaptureFixtu
     runs = ["--runs-dir", str(run.path.parent)]
     found = findings(examined(capsys, "digits_cnn", "data.limit=600", "--run", "trial", *runs))
     example = found["labels"]["examples"][0]
-    assert "looks like" in example["detail"] and "by heart" in found["labels"]["message"]
+    assert "looks like" in example["detail"] and "may have memorised" in found["labels"]["message"]
 
 
 def test_doubtful_labels_by_folds(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,7 +165,7 @@ def test_doubtful_labels_by_folds(tmp_path: Path, monkeypatch, capsys: pytest.Ca
     found = findings(examined(capsys, "d.yaml", "--folds", "3"))
     first = [int(one["ids"][0].split("/")[1]) for one in found["labels"]["examples"][:36]]
     assert np.mean([i in set(wrong.tolist()) for i in first]) >= 0.8
-    assert "by heart" not in found["labels"]["message"]
+    assert "memorised" not in found["labels"]["message"]
 
 
 def test_more_folds_than_examples(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:

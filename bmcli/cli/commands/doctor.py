@@ -16,6 +16,23 @@ if TYPE_CHECKING:
     from bmcli.doctor.examine import Examined
 
 _SIGNS = {"problem": "✗", "warning": "!", "note": "·", "ok": "✓"}
+_LOOKED_FOR = {
+    "unusable": "unusable files or rows",
+    "duplicates across splits": "copies across splits",
+    "contradictions": "copies labelled differently",
+    "duplicates": "copies within a split",
+    "blank": "one colour only",
+    "proportions": "odd proportions",
+    "length": "longer than the model reads",
+    "short": "fewer than 3 words",
+    "gives the target away": "gives the target away",
+    "mostly missing": "mostly missing",
+    "one value per row": "one value per row",
+    "constant": "constant",
+    "balance": "unbalanced",
+    "few": "fewer than 10 examples",
+    "labels": "doubtful labels",
+}
 MOST_SHOWN = 3
 """Examples of a finding on the terminal."""
 
@@ -25,7 +42,7 @@ def doctor(
     session: Session,
     config: Annotated[
         str | None,
-        typer.Argument(metavar="[CONFIG]", help="Whose data to examine; without it: this machine."),
+        typer.Argument(metavar="[CONFIG]", help="Config whose data to check; omit it to check this machine."),
     ] = None,
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes: data.limit=1000.")
@@ -34,7 +51,11 @@ def doctor(
     folds: Annotated[
         int | None,
         typer.Option(
-            "--folds", min=2, max=20, metavar="K", help="Find doubtful labels by training K times instead."
+            "--folds",
+            min=2,
+            max=20,
+            metavar="K",
+            help="Find doubtful labels by training K times instead of with a run.",
         ),
     ] = None,
     output: Annotated[
@@ -43,11 +64,12 @@ def doctor(
     ] = None,
     trust_code: TrustCodeOption = False,
 ) -> None:
-    """Say what is wrong with the data: duplicates, leaks, odd files, doubtful labels.
+    """Check the data: duplicates, leaks, odd files, doubtful labels.
 
-    Copies are found within and across splits, also flipped, moved, re-encoded or spelled otherwise. With
-    --run, a run trained on the data says which labels are probably mistakes; with --folds, models trained
-    on parts of it do, each judging what it has not seen. Without CONFIG: is this machine fit for training?
+    Copies are found within and across splits, also flipped, moved, re-encoded, brightened or spelled
+    otherwise. With --run, a run trained on the data says which labels are probably wrong; with --folds,
+    models trained on parts of it do, each judging what it has not seen. Without CONFIG: is this machine fit
+    for training?
     """
     from bmcli.errors import UsageError
     from bmcli.runs import outputs
@@ -66,7 +88,7 @@ def doctor(
     session = session.writing(output)
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
     chosen = session.store.find(run) if run else None
-    with _Counter(session) as progress:
+    with Spinner(session) as progress:
         examined = examine(experiment, run=chosen, folds=folds, progress=progress, alone=True)
     if output is not None:
         outputs.write_bytes(output, page(examined, experiment.name).encode("utf-8", "backslashreplace"))
@@ -75,15 +97,15 @@ def doctor(
         session.note(f"{output}: the same with all examples")
 
 
-class _Counter:
-    """What is being done, on stderr while somebody looks, else nothing."""
+class Spinner:
+    """What is being done, on stderr while somebody looks, else nothing. first: at the beginning."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, first: str = "reading the data") -> None:
         from bmcli.cli import render
 
         self._status: Any = None
         if not session.quiet and not session.json and render.is_terminal(sys.stderr):
-            self._status = session.err.status("reading the data")
+            self._status = session.err.status(first)
 
     def __enter__(self) -> Callable[[str, int, int], None]:
         if self._status is not None:
@@ -111,7 +133,21 @@ def _lines(examined: Examined) -> str:
             lines.append(f"    {one_line(' = '.join(named))}   {one_line(example.detail)}".rstrip())
         if one.examples and one.count > MOST_SHOWN:
             lines.append(f"    … {one.count - MOST_SHOWN:,} more")
-    return "\n".join(lines) or "✓ nothing found"
+    return "\n".join([*lines, *_clean(examined)])
+
+
+def _clean(examined: Examined) -> list[str]:
+    """What was looked for and not found, by what was looked at."""
+    lines = []
+    clean = [one for one in examined.checks if not one.found]
+    also = " also" if len(clean) < len(examined.checks) else ""
+    for of in dict.fromkeys(one.of for one in clean):
+        some = [one for one in clean if one.of == of]
+        count = max(one.count for one in some)
+        listed = ", ".join(_LOOKED_FOR[one.check] for one in some)
+        unit = of if count != 1 else {"classes": "class"}.get(of, of.removesuffix("s"))
+        lines.append(f"✓ {count:,} {unit}{also} checked, nothing found: {listed}")
+    return lines
 
 
 def _machine(session: Session) -> None:

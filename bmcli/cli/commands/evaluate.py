@@ -53,6 +53,7 @@ def evaluate(
 
     Writes the metrics, every prediction and plots into the run.
     """
+    from bmcli.cli.commands.doctor import Spinner
     from bmcli.evaluation.closer import by_corruptions, by_slices, check_corruptible
     from bmcli.evaluation.run import measure, prepare
     from bmcli.evaluation.slices import check_sliceable
@@ -60,21 +61,33 @@ def evaluate(
 
     found = session.store.find(run)
     trust_code = trust_code or ask_to_run_code_of(session, found)
-    ready = prepare(
-        found, split, data=data, unseen_only=unseen_only, trust_code=trust_code, note=session.note
-    )
+    notes: list[str] = []
+    with Spinner(session) as progress:
+        ready = prepare(
+            found,
+            split,
+            data=data,
+            unseen_only=unseen_only,
+            trust_code=trust_code,
+            progress=progress,
+            note=notes.append,
+        )
+    for text in notes:
+        session.note(text)
     say_seen(session, ready)
     check_sliceable(ready.split, by or ())
     if corruptions:
         check_corruptible(ready.split)
-    evaluation = measure(ready)
+    with Spinner(session, f"evaluating {len(ready.split):,} examples"):
+        evaluation = measure(ready)
     document = {"run": found.id, **evaluation.to_json()}
     parts, spoiled = [], []
     if by:
         parts = by_slices(ready, by)
         document["slices"] = [one.to_json() for one in parts]
     if corruptions:
-        spoiled = by_corruptions(ready)
+        with Spinner(session, "corrupted copies") as progress:
+            spoiled = by_corruptions(ready, progress)
         document["corruptions"] = [one.to_json() for one in spoiled]
     refresh(found)
     session.result(

@@ -107,6 +107,7 @@ def explain(
 def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool, trust_code: bool) -> None:
     from dataclasses import asdict
 
+    from bmcli.cli.commands.doctor import Spinner
     from bmcli.cli.commands.evaluate import say_seen
     from bmcli.cli.render import columns
     from bmcli.errors import UsageError
@@ -120,7 +121,10 @@ def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool
         run, data=Path(inputs[0]), unseen_only=unseen_only, trust_code=trust_code, note=session.note
     )
     say_seen(session, ready)
-    found = permutation_importance(ready.session, ready.preprocessing, ready.spec, ready.split)
+    with Spinner(session, "shuffling columns") as progress:
+        found = permutation_importance(
+            ready.session, ready.preprocessing, ready.spec, ready.split, progress=progress
+        )
     seen = ready.seen.to_json() if ready.seen is not None else {}
 
     def shown() -> str:
