@@ -59,16 +59,16 @@ _DEVICES = ("auto", "cpu", "gpu")
 _FORMATS = ("onnx", "saved_model", "litert")
 _IN_PYTHON = {
     "--trust-code": "trust_code=True",
-    "--threshold": "threshold=",
+    "--threshold": "threshold",
     "--device cpu": "device='cpu'",
     "--device gpu": "device='gpu'",
     "--calibrated": "calibrated=True",
     "--unpaired": "unpaired=True",
     "--strict": "strict=True",
-    "--split": "split=",
-    "--data": "data=",
-    "--runs-dir": "runs_dir=",
-    "--output": "output=",
+    "--split": "split",
+    "--data": "data",
+    "--runs-dir": "runs_dir",
+    "--output": "output",
     "--force": "force=True",
     "--text": "text=True",
 }
@@ -814,14 +814,27 @@ def _given(
 
 @contextmanager
 def _in_python() -> Iterator[None]:
-    """Hints that name options of the command line name them as they are written here."""
+    """Errors that name options of the command line name them as they are written here."""
     try:
         yield
     except BmError as error:
-        if error.hint:
-            for option, here in _IN_PYTHON.items():
-                error.hint = error.hint.replace(option, here) if "bm " not in error.hint else error.hint
+        error.message, error.hint = _translated(error.message) or "", _translated(error.hint)
+        error.problems = tuple(replace(one, hint=_translated(one.hint)) for one in error.problems)
         raise
+
+
+def _translated(text: str | None) -> str | None:
+    """The options in it as arguments; commands stay what they are, but for the one that resumes."""
+    if text and text.startswith("bm train --resume "):
+        import shlex
+
+        *_, reference = shlex.split(text.removesuffix(" begins it again"))
+        return f"bmcli.load({reference!r}).resume()"
+    if not text or "bm " in text:
+        return text
+    for option, argument in _IN_PYTHON.items():
+        text = text.replace(option, argument)
+    return text
 
 
 @contextmanager

@@ -113,12 +113,21 @@ def read(
     if reading.texts and reading.lines:
         raise UsageError("--text and --lines exclude each other: the texts are given, or lie in files")
     if stdin is None:
-        stdin = sys.stdin.buffer if STDIN in inputs else io.BytesIO()
+        stdin = _own_stdin() if STDIN in inputs else io.BytesIO()
     if reading.kind == "image":
         return _images(inputs, stdin, expect)
     if reading.kind == "table":
         return _tables(inputs, reading, stdin, note, expect)
     return _texts(inputs, reading, stdin, note, expect)
+
+
+def _own_stdin() -> IO[bytes]:
+    """stdin by a reader of its own: a thread that waits for it must not hold the lock that Python needs to
+    end."""
+    try:
+        return io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False))
+    except (OSError, ValueError):  # replaced by something that is no file
+        return sys.stdin.buffer
 
 
 def reads(path: Path, inputs: Sequence[str], reading: Reading) -> bool:
@@ -256,9 +265,11 @@ def each_text(
     encodings: dict[str, list[str]],
     expect: Callable[[int], object] | None = None,
     stdin: IO[bytes] | None = None,
+    *,
+    or_text: bool = True,
 ) -> Iterator[tuple[str, str] | Inputs]:
     """(name, text) of every text, those of table files in pieces. encodings: codec -> the files that are not
-    UTF-8, filled on the way. stdin: what `-` means, where that may occur."""
+    UTF-8, filled on the way. stdin: what `-` means, where that may occur. or_text: as `files_of` takes it."""
     stdin = stdin or io.BytesIO()
     if reading.texts:
         if expect is not None:
@@ -269,7 +280,8 @@ def each_text(
             else:
                 yield text, text
         return
-    for name, files in _expanded(inputs, SUFFIXES["text"], problems, None if reading.lines else expect, True):
+    known = None if reading.lines else expect
+    for name, files in _expanded(inputs, SUFFIXES["text"], problems, known, or_text):
         if name == STDIN:
             yield from (_lines if reading.lines else _text_from)(STDIN, stdin, problems, encodings)
             continue
@@ -353,7 +365,8 @@ def _lines(
 
 
 def texts_of_rows(frame: Frame, name: str, reading: Reading, problems: list[Problem]) -> Iterator[Inputs]:
-    """The texts in the run's columns of a table. name: the file's, '' for a table that is none."""
+    """The texts in the run's columns of a table. name: the file's, '' for a table that is none; DataError
+    where that lacks the columns."""
     import numpy as np
 
     from bmcli.data import columns
@@ -361,6 +374,8 @@ def texts_of_rows(frame: Frame, name: str, reading: Reading, problems: list[Prob
     try:
         texts, bad = columns.texts_of(frame, _text_columns(frame, reading))
     except DataError as error:
+        if not name:
+            raise
         problems += error.problems or (Problem(error.message, error.place, error.hint),)
         return
     empty = dict(bad)

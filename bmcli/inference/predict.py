@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -148,16 +149,29 @@ class Predictor:
     ) -> Iterator[tuple[list[Prediction], list[Problem]]]:
         """The same for many pieces; the next one is read and decoded while the model looks at this one."""
         pieces = iter(pieces)
+        wanted: SimpleQueue[bool] = SimpleQueue()
+        made: SimpleQueue[_Encoded | BaseException | None] = SimpleQueue()
 
-        def prepare() -> _Encoded | None:
-            piece = next(pieces, None)
-            return None if piece is None else self._encoded(piece)
+        def prepare() -> None:
+            while wanted.get():
+                try:
+                    piece = next(pieces, None)
+                    made.put(None if piece is None else self._encoded(piece))
+                except BaseException as error:  # for whoever waits for the piece
+                    made.put(error)
 
-        with ThreadPoolExecutor(1, thread_name_prefix="bm-inputs") as ahead:
-            coming: Future[_Encoded | None] = ahead.submit(prepare)
-            while (prepared := coming.result()) is not None:
-                coming = ahead.submit(prepare)
+        # Nobody waits for this thread at the end, as an executor's: Ctrl-C would not end what reads from
+        # stdin, or decodes large files.
+        Thread(target=prepare, name="bm-inputs", daemon=True).start()
+        wanted.put(True)
+        try:
+            while (prepared := made.get()) is not None:
+                if isinstance(prepared, BaseException):
+                    raise prepared
+                wanted.put(True)
                 yield self._answers(prepared, top_k, batch_size), prepared.problems
+        finally:
+            wanted.put(False)
 
     def _encoded(self, inputs: Inputs) -> _Encoded:
         if not inputs.names:

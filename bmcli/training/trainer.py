@@ -231,11 +231,9 @@ class Trainer:
         loss, metric = self._means()
         left = None
         steps_left = (self.epochs - self.epoch + 1) * self.feed.steps_per_epoch - self._now.step
-        past = [r["seconds"] - r["training_seconds"] for r in self.records]
-        past = past[1:] or past  # the first validation compiled
-        between = (sum(past) / len(past) if past else 0.0) * (self.epochs - self.epoch + 1)
         if self._pace.steps:
-            left = self._pace.seconds / self._pace.steps * steps_left + between
+            per_step = self._pace.seconds / self._pace.steps
+            left = per_step * steps_left + self._between(per_step) * (self.epochs - self.epoch + 1)
         return StepsDone(
             epoch=self.epoch,
             epochs=self.epochs,
@@ -249,6 +247,15 @@ class Trainer:
             seconds=self._now.seconds,
             seconds_left=left,
         )
+
+    def _between(self, per_step: float) -> float:
+        """What validation takes after an epoch: as it did, but for the first time, which compiled; before the
+        second time, what it takes to answer examples without learning from them, a third of a step."""
+        past = [record["seconds"] - record["training_seconds"] for record in self.records]
+        if len(past) > 1:
+            return sum(past[1:]) / len(past[1:])
+        count = 0 if self.validation is None else len(self.validation.source)
+        return min([per_step * count / self.feed.batch_size / 3, *past])
 
     def measure(self, seconds: float) -> EpochDone:
         """The record of a model that was solved, not trained: the same figures, as one epoch of `seconds`."""

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import pty
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+import bmcli
 from tests.cli.test_evaluate import shape
 from tests.evaluation.conftest import make_run, store  # noqa: F401 (fixtures)
 
@@ -259,3 +264,99 @@ def test_a_reader_that_leaves_early(image_run, photos, tmp_path):
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     assert len(lines(done.stdout)) == 1
+
+
+def started(tmp_path: Path, *args: str) -> subprocess.Popen[bytes]:
+    """bm predict with a stdin that stays open: what comes before `-` is answered, then it waits."""
+    return subprocess.Popen(
+        [sys.executable, "-c", "from bmcli.cli.app import main; main()", "predict", *args],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+
+
+def wait_for(condition, process):
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_an_output_that_is_cut_off_keeps_what_is_done(image_run, tmp_path, number, code):
+    names = inputs_of(tmp_path)
+    found = bmcli.Run(image_run).predict([(tmp_path / name).read_bytes() for name in names], display=None)
+    said = [{"label": one.label, "input": name} for one, name in zip(found, names, strict=True)]
+    (tmp_path / "out.csv").write_text("of last week\n")
+    kept = tmp_path / "out.csv.partial.jsonl"
+    process = started(tmp_path, *names, "-", "--output", "out.csv")
+    wait_for(lambda: kept.exists() and kept.read_text().count("\n") == len(names), process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert (tmp_path / "out.csv").read_text() == "of last week\n", "never half a file in place of a whole one"
+    assert [{key: one[key] for key in ("label", "input")} for one in lines(kept.read_text())] == said
+    if code > 0:
+        assert b"out.csv was not written; out.csv.partial.jsonl holds 4 predictions" in err
+        assert b"stopped after 4 predictions" in err and b"Traceback" not in err
+
+
+def test_answers_are_written_as_they_come(image_run, tmp_path):
+    names = inputs_of(tmp_path)
+    process = started(tmp_path, *names, "-", "--json")
+    first = [json.loads(process.stdout.readline()) for _ in names]
+    assert [one["input"] for one in first] == names
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and out == b"" and b"stopped after 4 predictions" in err
+
+
+def test_what_ends_well_or_has_no_answer_leaves_nothing_beside_it(invoke, image_run, tmp_path, monkeypatch):
+    names = inputs_of(tmp_path)
+    (tmp_path / "out.csv.partial.jsonl").write_text("of a work that was killed")
+    assert invoke("predict", *names, "--output", "out.csv").code == 0
+    assert sorted(p.name for p in tmp_path.glob("out*")) == ["out.csv"]
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bmcli.inference.prediction_files._write_csv", fail)
+    assert invoke("predict", *names, "--output", "other.csv").code == 6
+    assert not list(tmp_path.glob("other*"))
+
+
+def test_on_a_terminal_it_shows_how_far_it_is(image_run, tmp_path):
+    names = inputs_of(tmp_path)
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from bmcli.cli.app import main; main()",
+            "predict",
+            *names,
+            "-",
+            "--output",
+            "o.csv",
+        ],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        env={**os.environ, "HOME": str(tmp_path), "TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(slave)
+    seen = b""
+    while b"4/5" not in seen:
+        seen += os.read(master, 10_000)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert "predicting  " in seen.decode() and "img/s" in seen.decode()
+    os.close(master)
+
+
+def test_in_a_pipe_it_shows_nothing(invoke, image_run, tmp_path):
+    done = invoke("predict", *inputs_of(tmp_path), "--output", "o.csv", "--run", "photos")
+    assert done.err == "o.csv: 4 predictions\n"

@@ -144,17 +144,18 @@ def _last(array: np.ndarray, wanted: Wanted, note: Callable[[str], object]) -> n
     """[N, height, width, channels] of four axes, of which the channels may be the second."""
     shape = array.shape
     last, second = shape[3] in _CHANNELS, shape[1] in _CHANNELS
-    if last and second and shape[1:3] != wanted.size and shape[1] != shape[3]:
-        last, second = shape[1:3] == wanted.size, shape[2:] == wanted.size
+    if last and second and shape[1:3] != wanted.size and shape[2:] == wanted.size:
+        last = False
     if last and (not second or shape[1:3] == wanted.size):
         return array
     if second and not last:
         note(f"read with the channels first: {_shown(shape)} is N × channels × height × width")
         return array.transpose(0, 2, 3, 1)
-    if last or second:
+    if last:
         raise UsageError(
             f"an array of shape {_shown(shape)}: the channels may be its second axis or its last",
-            hint="write x.transpose(0, 2, 3, 1) where they are the second, or give a list of images",
+            hint="write x.transpose(0, 2, 3, 1) where they are the second, "
+            "[Image.fromarray(one) for one in x] where they are the last",
         )
     raise _no_image(shape)
 
@@ -223,7 +224,7 @@ def _bytes(images: np.ndarray, what: str, note: Callable[[str], object]) -> np.n
             hint="scale it, and write x.astype('uint8')",
         )
     if images.dtype.kind == "f":
-        if high <= 1:
+        if 0 < high <= 1:  # nothing but 0 is black either way
             raise UsageError(
                 f"{shown}: that may be a share of white, or nearly black pixels of 0 to 255",
                 hint=f"write {_IN_BYTES} for the first, x.round().astype('uint8') for the second",
@@ -356,7 +357,7 @@ def _single(array: np.ndarray, number: int, wanted: Wanted, note: Callable[[str]
             raise UsageError(
                 f"input {number} is an array of shape {_shown(shape)}: its channels may be the first axis or "
                 "the last",
-                hint="write x.transpose(1, 2, 0) where they are the first, or give one array with N in front",
+                hint="write x.transpose(1, 2, 0) where they are the first, Image.fromarray(x) where the last",
             )
     if array.ndim > 3 or (array.ndim == 3 and shape[2] not in _CHANNELS):
         raise UsageError(

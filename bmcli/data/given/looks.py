@@ -78,9 +78,11 @@ def is_series(value: Any) -> bool:
 def array_of(value: Any) -> np.ndarray:
     """A NumPy array of whatever `is_array` knows; UsageError where it cannot be had."""
     if isinstance(value, np.ma.MaskedArray):
-        gap = np.nan if value.dtype.kind == "f" else None
-        whole = value if gap is not None else value.astype(object)
-        return np.asarray(np.ma.filled(whole, gap))
+        if value.dtype.kind == "f":
+            return np.asarray(value.filled(np.nan))
+        whole = np.array(value.data, object)
+        whole[np.ma.getmaskarray(value)] = None
+        return whole
     if package_of(value) == "torch":
         # Its own __array__ refuses what needs a gradient or lies on another device.
         value = value.detach().cpu()

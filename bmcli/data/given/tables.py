@@ -227,7 +227,8 @@ def _column(name: str, cells: Any) -> pl.Series:
         if array.dtype.kind == "f":
             return pl.Series(name, array.astype(np.float64))
         if array.dtype.kind in "mM":
-            return pl.Series(name, array.astype(f"{array.dtype.kind}8[us]"))
+            days = array.dtype == np.dtype("datetime64[D]")
+            return pl.Series(name, array if days else array.astype(f"{array.dtype.kind}8[us]"))
         if array.dtype.kind not in "OUT":
             raise UsageError(f"column '{name}' holds {array.dtype}, not numbers, dates or texts")
         cells = array.tolist()

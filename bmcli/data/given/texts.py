@@ -95,7 +95,8 @@ def _each(
             yield str(item), str(item)
         else:
             expect(-1)  # its files are counted
-            yield from files.each_text([path_of(item)], of_files, problems, encodings, expect)
+            paths = [path_of(item)]
+            yield from files.each_text(paths, of_files, problems, encodings, expect, or_text=False)
 
 
 def _lines(inputs: Any, reading: Reading, note: Callable[[str], object]) -> Iterator[Inputs]:
