@@ -28,9 +28,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from typer.models import OptionInfo
 
 from bmcli import streams
-from bmcli.cli import render
+from bmcli.cli import completion, render
 from bmcli.cli.completion import complete_run
 from bmcli.errors import UsageError
 
@@ -229,6 +230,31 @@ def open_session(*given: Mapping[str, Any]) -> Session:
     return Session(**{**values, "runs_dir": Path(values["runs_dir"])})
 
 
+_COMPLETED: dict[str, Callable[..., Any]] = {
+    "CONFIG": completion.complete_config,
+    "[CONFIG]": completion.complete_config,
+    "[KEY=VALUE]...": completion.complete_change,
+    "[TEMPLATE|PATH]": completion.complete_source,
+    "--sort": completion.complete_sort,
+    "--min": completion.complete_bound,
+    "--max": completion.complete_bound,
+    "--max-drop": completion.complete_bound,
+}
+"""What completes arguments of that metavar, and options of that name, in every command."""
+
+
+def _complete(parameter: inspect.Parameter) -> None:
+    """Let the shell complete it, where the declaration itself says nothing."""
+    for about in getattr(parameter.annotation, "__metadata__", ()):
+        if not hasattr(about, "autocompletion"):
+            continue
+        own = [f"--{parameter.name.replace('_', '-')}"] if isinstance(about, OptionInfo) else []
+        names = [about.metavar, *(about.param_decls or own)]
+        known = next((_COMPLETED[name] for name in names if name in _COMPLETED), None)
+        if known is not None and about.autocompletion is None:
+            about.autocompletion = known
+
+
 def adapt(function: Callable[..., None], enter: Callable[[Session], None]) -> Callable[..., None]:
     """The function as Typer wants it: without the session, with the common options.
 
@@ -238,6 +264,8 @@ def adapt(function: Callable[..., None], enter: Callable[[Session], None]) -> Ca
     first, *own = signature.parameters.values()
     if first.name != "session":
         raise TypeError(f"{function.__module__}.{function.__name__}: the first parameter must be `session`")
+    for parameter in own:
+        _complete(parameter)
 
     def run(ctx: typer.Context, **values: Any) -> None:
         session = open_session(ctx.find_root().params, values)

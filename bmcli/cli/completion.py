@@ -1,47 +1,306 @@
-"""What the shell offers on TAB, beyond options: run ids."""
+"""What the shell offers on TAB, beyond options: runs, configs, keys and values of a config, figures.
+
+Nothing here fails, as nobody would see why, and nothing loads more than `bm check` does. bash takes `=` for
+the end of a word, so after it only the value is completed; zsh and others complete the whole KEY=VALUE.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+if TYPE_CHECKING:
+    from bmcli.config.json_schema import Schema
+    from bmcli.runs.run import Run
+    from bmcli.runs.store import RunStore
 
-def complete_run(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Ids, names, tags and `latest` of the runs in the runs folder; never fails, as nobody would see why."""
+Offer = tuple[str, str]
+"""What is offered, and a word about it."""
+
+_CONFIG_SUFFIXES = (".yaml", ".yml")
+_MOST_FILES = 200
+_DEEPEST = 8
+_MOST_LETTERS = 60
+_SORTS = ("created", "name", "status", "time", "model", "data", "best")
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def _quietly(complete: C) -> C:
+    """Whatever goes wrong (a damaged run, an unreadable folder, a broken plugin): nothing is offered."""
+    import functools
+
+    @functools.wraps(complete)
+    def offers(*args: Any, **values: Any) -> Any:
+        try:
+            return complete(*args, **values)
+        except Exception:
+            return []
+
+    return offers  # type: ignore[return-value]
+
+
+# === runs ===================================================================================================
+
+
+@_quietly
+def complete_run(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """Ids, names, tags and `latest` of the runs in the runs folder."""
+    # The only RUN that `bm train` takes is one to resume.
+    return _run_offers(ctx, incomplete, resumes=ctx.info_name == "train")
+
+
+def _run_offers(ctx: typer.Context, incomplete: str, *, resumes: bool) -> list[Offer]:
+    """A name and `latest` are offered where they mean a run: a completed one; to resume, one that is not."""
+    from bmcli.runs.store import status_of
+
+    runs = _runs(ctx)
+    offers: dict[str, str] = {run.path.name: status_of(run) for run in runs}
+    completed = [run for run in runs if offers[run.path.name] == "completed"]
+    meant = (
+        [run for run in runs if offers[run.path.name] in ("interrupted", "failed")] if resumes else completed
+    )
+    what = "unfinished" if resumes else "completed"
+    offers |= {run.name: f"its newest {what} run" for run in meant}
+    if not resumes:
+        tags = {tag for run in completed for tag in run.record.tags}
+        offers |= {f"@{tag}": "the newest completed run with this tag" for tag in sorted(tags)}
+    if meant:
+        offers["latest"] = f"the newest {what} run"
+    return _beginning(offers.items(), incomplete)
+
+
+def _runs(ctx: typer.Context) -> list[Run]:
     from bmcli.errors import BmError
-    from bmcli.runs.store import RunStore, status_of
 
-    given = ctx.params.get("runs_dir") or ctx.find_root().params.get("runs_dir")
-    store = RunStore(Path(given or os.environ.get("BM_RUNS_DIR") or "runs"))
     try:
-        runs = store.all()
+        return _store(ctx).all()
     except (BmError, OSError):
         return []
-    offers: dict[str, str] = {run.path.name: status_of(run) for run in runs}
-    offers |= {run.name: "its newest completed run" for run in runs}
-    tags = {tag for run in runs if offers[run.path.name] == "completed" for tag in run.record.tags}
-    offers |= {f"@{tag}": "the newest completed run with this tag" for tag in sorted(tags)}
-    if runs:
-        offers["latest"] = "the newest completed run"
-    return [(name, text) for name, text in offers.items() if name.startswith(incomplete)]
 
 
-def complete_kind(incomplete: str) -> list[tuple[str, str]]:
+def _store(ctx: typer.Context) -> RunStore:
+    from bmcli.runs.store import RunStore
+
+    given = ctx.params.get("runs_dir") or ctx.find_root().params.get("runs_dir")
+    return RunStore(Path(given or os.environ.get("BM_RUNS_DIR") or "runs"))
+
+
+@_quietly
+def complete_sort(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """What `bm runs` sorts by: its columns, and the metrics its runs have."""
+    figures = {name for run in _runs(ctx) for name in run.record.metrics.get("test", {})}
+    return _beginning([(name, "") for name in (*_SORTS, *sorted(figures))], incomplete)
+
+
+@_quietly
+def complete_bound(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """`accuracy=` and its value in the run: for the bounds of `bm gate`."""
+    if "=" in incomplete or _current_word() == "=":
+        return []
+    reference = ctx.params.get("run")
+    found = [_store(ctx).find(reference)] if reference else _runs(ctx)
+    values: dict[str, Any] = {}
+    for run in found:
+        values |= run.record.metrics.get(ctx.params.get("split") or "test", {})
+    if not values:
+        from bmcli.config.catalogue import kind_of, names
+
+        values = dict.fromkeys(names(kind_of("metrics")))
+    offers = [(f"{name}=", f"now {value}" if reference else "") for name, value in sorted(values.items())]
+    return _with_value(_beginning(offers, incomplete), values)
+
+
+def _with_value(offers: list[Offer], values: dict[str, Any]) -> list[Offer]:
+    """A single KEY= also with a value, so that the shell stops after the `=` instead of adding a space."""
+    if len(offers) != 1:
+        return offers
+    value = values.get(offers[0][0].rstrip("="))
+    return [*offers, (f"{offers[0][0]}{0 if value is None else value}", "")]
+
+
+# === configs ================================================================================================
+
+
+@_quietly
+def complete_config(incomplete: str) -> list[Offer]:
+    """Config files, folders on the way to some, and the configs that come with bm."""
+    return [*_files(incomplete, lambda name: name.endswith(_CONFIG_SUFFIXES)), *_shipped(incomplete)]
+
+
+@_quietly
+def complete_source(incomplete: str) -> list[Offer]:
+    """For `bm init`: the configs that come with bm, and any data."""
+    return [*_shipped(incomplete), *_files(incomplete, lambda name: True)]
+
+
+def _shipped(incomplete: str) -> list[Offer]:
+    from bmcli.config import shipped
+
+    return _beginning([(name, "comes with bm") for name in shipped.names()], incomplete)
+
+
+def _files(incomplete: str, wanted: Callable[[str], bool], deep: int = 0) -> list[Offer]:
+    """Files and folders that begin like that. A single folder is looked into: shells end a single word."""
+    head, tail = os.path.split(incomplete)
+    found: list[Offer] = []
+    for entry in sorted(os.scandir(Path(head or ".").expanduser()), key=lambda entry: entry.name):
+        if not entry.name.startswith(tail) or (entry.name.startswith(".") and not tail.startswith(".")):
+            continue
+        path = os.path.join(head, entry.name)  # noqa: PTH118 (as it was begun: ./ stays)
+        if entry.is_dir():
+            found.append((f"{path}/", "folder"))
+        elif wanted(entry.name):
+            found.append((path, "file"))
+        if len(found) >= _MOST_FILES:
+            break
+    if len(found) == 1 and found[0][0].endswith("/") and deep < _DEEPEST:
+        inside = _files(found[0][0], wanted, deep + 1)
+        return [*found, *inside] if inside else found
+    return found
+
+
+# === keys and values ========================================================================================
+
+
+@_quietly
+def complete_change(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """KEY= of the config's schema, and what may stand after the `=` where that is a choice."""
+    in_bash = os.environ.get("_BM_COMPLETE") == "complete_bash"
+    given = [str(one) for one in ctx.params.get("overrides") or ()]
+    if in_bash:  # `key`, `=` and the value come as words of their own
+        if _current_word() == "=" and given:
+            return _values(ctx, given[-1], "", "")
+        if given[-1:] == ["="] and len(given) > 1:
+            return _values(ctx, given[-2], incomplete, "")
+    key, equals, value = incomplete.partition("=")
+    if equals:
+        return _values(ctx, key, value, "" if in_bash else f"{key}=")
+    every = dict(_keys(ctx))
+    offers = _beginning([(f"{path}=", _in_a_line(schema)) for path, schema in every.items()], key)
+    if len(offers) != 1:
+        return offers
+    path = offers[0][0].rstrip("=")
+    values = [name for name, _ in _values(ctx, path, "", "")]
+    return [*offers, *((f"{path}={name}", "") for name in values or [_default(every[path])])]
+
+
+def _current_word() -> str:
+    """The word bash completes, as it is: the parser has taken a lone `=` for nothing."""
+    words = os.environ.get("COMP_WORDS", "").split("\n")
+    position = os.environ.get("COMP_CWORD", "")
+    return words[int(position)] if position.isdecimal() and int(position) < len(words) else ""
+
+
+def _in_a_line(schema: Schema) -> str:
+    """The beginning of the description: a folded line would break zsh's list, brackets are markup to Typer."""
+    text = str(schema.get("description", "")).replace("[", "(").replace("]", ")")
+    return text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 3].rstrip() + "..."
+
+
+def _default(schema: Schema) -> str:
+    from bmcli.config.words import as_written
+
+    return as_written(schema.get("default"))
+
+
+def _keys(ctx: typer.Context) -> Iterator[tuple[str, Schema]]:
+    """Every path that takes a value, with its schema; options of the components that the config names."""
+    from bmcli.config.json_schema import options, sections
+    from bmcli.config.layers import shape_of
+    from bmcli.registry import registry_of
+
+    named = _named(ctx)
+    for before, section in sections():
+        for key, schema in options(section)[0].items():
+            path = f"{before}.{key}".lstrip(".")
+            shape = shape_of(section, key)
+            if shape.section is None:
+                yield path, schema
+            if shape.chosen is not None and not shape.many:
+                name = named.get(path) or shape.chosen.default
+                registry = registry_of(shape.chosen.kind)
+                if name is not None and name in registry:
+                    for option, inner in options(registry.get(name))[0].items():
+                        yield f"{path}.{option}", inner
+
+
+def _named(ctx: typer.Context) -> dict[str, str]:
+    """The components the config file names, by their paths; none where it cannot be read."""
+    from bmcli.config.layers import merged
+
+    source = ctx.params.get("config")
+    if not source:
+        return {}
+    try:
+        tree, _ = merged(source, (), Path.cwd())
+    except Exception:
+        return {}
+    plain = tree.plain()
+    found: dict[str, str] = {}
+    for path in ("model", "training.optimizer", "training.schedule"):
+        value: Any = plain
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        name = value.get("name") if isinstance(value, dict) else value
+        if isinstance(name, str):
+            found[path] = name
+    return found
+
+
+def _values(ctx: typer.Context, key: str, incomplete: str, before: str) -> list[Offer]:
+    """What the key takes, where that can be listed: names of a registry, words of a choice, files."""
+    from bmcli.config import catalogue, words
+
+    kinds = {kind.place: kind for kind in catalogue.KINDS}
+    names: list[str] = []
+    if key == "data":
+        names = catalogue.names(kinds["data.name"])
+    elif key in kinds and kinds[key].name == "metric":
+        names = ["loss", *(f"val_{name}" for name in catalogue.names(kinds[key]))]
+    elif key in kinds and kinds[key].name in ("model", "dataset", "optimizer", "schedule"):
+        names = catalogue.names(kinds[key])
+    elif key.endswith(".name") and key.removesuffix(".name") in kinds:
+        names = catalogue.names(kinds[key.removesuffix(".name")])
+    elif key == "data.augment":
+        names = [f"[{name}]" for name in catalogue.names(kinds[key])]
+    elif key in ("data.path", "data.test", "data.validation"):
+        return [(before + path, about) for path, about in _files(incomplete, lambda name: True)]
+    elif key in ("init_from", "init_from.run"):
+        return [(before + run, about) for run, about in _run_offers(ctx, incomplete, resumes=False)]
+    else:
+        schema = dict(_keys(ctx)).get(key, {})
+        names = words.choices(schema)
+        if any(one.get("type") == "boolean" for one in words.alternatives(schema)):
+            names = ["true", "false"]
+        for one in words.alternatives(schema):
+            if isinstance(one.get("items"), dict):
+                names += [f"[{name}]" for name in words.choices(one["items"])]
+    return _beginning([(before + name, "") for name in names], before + incomplete)
+
+
+# === lists ==================================================================================================
+
+
+@_quietly
+def complete_kind(incomplete: str) -> list[Offer]:
     """What `bm list` lists."""
     from bmcli.config.catalogue import KINDS
 
-    return [(kind.plural, kind.summary) for kind in KINDS if kind.plural.startswith(incomplete)]
+    return _beginning([(kind.plural, kind.summary) for kind in KINDS], incomplete)
 
 
-def complete_entry(ctx: typer.Context, incomplete: str) -> list[str]:
+@_quietly
+def complete_entry(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """Names of the kind that was given before."""
     from bmcli.config.catalogue import kind_of, names
-    from bmcli.errors import UsageError
 
-    try:
-        known = names(kind_of(ctx.params.get("kind") or ""))
-    except UsageError:
-        return []
-    return [name for name in known if name.startswith(incomplete)]
+    return _beginning([(name, "") for name in names(kind_of(ctx.params.get("kind") or ""))], incomplete)
+
+
+def _beginning(offers: Iterable[Offer], incomplete: str) -> list[Offer]:
+    return [offer for offer in offers if offer[0].startswith(incomplete)]
