@@ -4,28 +4,100 @@
 
     run = bmcli.train("configs/digits_cnn.yaml")
     run.metrics["test"]["accuracy"]
-    run.predict(["three.png"])
+    run.predict("three.png")[0].label
 
 Importing it costs as little as `bm --help`: what computes is imported when it is first used.
 """
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bmcli._version import __version__
 
 if TYPE_CHECKING:
-    from bmcli.api import Run, evaluate, load, train
+    from inspect import Signature
 
-__all__ = ["Run", "__version__", "evaluate", "load", "train"]
+    from bmcli.api import (
+        Checked,
+        Run,
+        check,
+        compare,
+        doctor,
+        evaluate,
+        explain,
+        export,
+        gate,
+        load,
+        predict,
+        report,
+        runs,
+        train,
+    )
+    from bmcli.errors import BmError
+
+__all__ = [
+    "BmError",
+    "Checked",
+    "Run",
+    "__version__",
+    "check",
+    "compare",
+    "doctor",
+    "evaluate",
+    "explain",
+    "export",
+    "gate",
+    "load",
+    "predict",
+    "report",
+    "runs",
+    "train",
+]
+
+_ROOMS = frozenset({"doctor", "explain", "export", "report", "runs"})
+"""Functions of `bmcli.api` that bear the name of a room: `bmcli.runs()` beside `bmcli.runs.store`."""
+
+
+class _Room(ModuleType):
+    """A room that can be called: the function of its name in `bmcli.api`."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self._function(*args, **options)
+
+    @property
+    def _function(self) -> Any:
+        return getattr(import_module("bmcli.api"), self.__name__.rpartition(".")[2])
+
+    @property
+    def __signature__(self) -> Signature:
+        from inspect import signature
+
+        return signature(self._function)
+
+
+class _Package(ModuleType):
+    """The package itself; Python sets a room as its attribute when the room is imported, whoever does it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _ROOMS and type(value) is ModuleType:
+            value.__class__ = _Room
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"bmcli.{name}")
+    if name == "BmError":
+        return import_module("bmcli.errors").BmError
     if name in __all__:
-        from bmcli import api
-
-        return getattr(api, name)
+        return getattr(import_module("bmcli.api"), name)
     raise AttributeError(f"module 'bmcli' has no attribute '{name}'")
 
 

@@ -1,6 +1,6 @@
 """The one family of exceptions: what is wrong, where, what to do, and the exit code.
 
-Every error a user can cause is a `BmError`. Anything else that escapes is a fault of bm's own (exit 1).
+Every error a user can cause is a `BmError`. Anything else that escapes is an internal error (exit 1).
 """
 
 from __future__ import annotations
@@ -10,8 +10,19 @@ from difflib import get_close_matches
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from bmcli.untrusted import one_line, safe
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+MOST_PROBLEMS = 20
+"""Problems shown of an error in text; all of them are in `problems`, and under --json."""
+
+_LONGEST_LINE = 1_000
+"""Characters of a line of an error; a name from outside may have a million."""
+
+_LINE_WIDTH = 100
+"""Of a quoted source line; longer ones are cut around the caret."""
 
 
 class ExitCode(IntEnum):
@@ -74,6 +85,10 @@ class BmError(Exception):
         self.hint = hint
         self.problems = tuple(problems)
 
+    def __str__(self) -> str:
+        """All that the command line shows of it, so that a traceback, in a notebook too, says it as well."""
+        return error_text(self, lead="", rest="in .problems")
+
 
 class UsageError(BmError):
     """A wrong command line: unknown run, missing flag, impossible combination."""
@@ -99,6 +114,12 @@ class MissingExtraError(UsageError):
             f"{feature} needs the extra '{extra}', which is not installed",
             hint=f"pip install 'bmcli[{extra}]'",
         )
+
+
+class PluginError(UsageError):
+    """A fault in the user's own code: a file named under `code`, or an installed package."""
+
+    code = "plugin"
 
 
 class DataError(BmError):
@@ -144,6 +165,62 @@ class InterruptedRunError(BmError):
     def __init__(self, message: str, *, signal_exit_code: int, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.signal_exit_code = signal_exit_code
+
+
+def error_text(error: BmError, *, lead: str = "error: ", rest: str = "with --json") -> str:
+    """What a person sees of an error: what is wrong, where, what to do; at most a few lines per problem.
+
+    lead: before the message; rest: where the problems beyond MOST_PROBLEMS are found.
+    """
+    problems = error.problems
+    if len(problems) == 1 and (not error.message or error.message == problems[0].message):
+        only = problems[0]
+        return _joined(_problem_lines(lead + only.message, only.place, only.hint or error.hint))
+    lines = _problem_lines(lead + error.message, error.place, None)
+    for problem in problems[:MOST_PROBLEMS]:
+        lines += ["  " + line for line in _listed(problem)]
+    if len(problems) > MOST_PROBLEMS:
+        lines.append(f"  … and {len(problems) - MOST_PROBLEMS:,} more (all {rest})")
+    if error.hint:
+        lines += _hint_lines(error.hint)
+    return _joined(lines)
+
+
+def _joined(lines: list[str]) -> str:
+    return "\n".join(line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…" for line in lines)
+
+
+def _listed(problem: Problem) -> list[str]:
+    head = problem.message if problem.place is None else f"{problem.place}  {problem.message}"
+    return [one_line(head), *_quote(problem.place), *_hint_lines(problem.hint)]
+
+
+def _problem_lines(message: str, place: Place | None, hint: str | None) -> list[str]:
+    lines = [safe(line) for line in message.splitlines()] or [""]
+    if place is not None:
+        lines += ["  " + one_line(str(place)), *_quote(place)]
+    return lines + _hint_lines(hint)
+
+
+def _hint_lines(hint: str | None) -> list[str]:
+    return ["  " + safe(line) for line in hint.splitlines()] if hint else []
+
+
+def _quote(place: Place | None) -> list[str]:
+    """The source line and a caret under the column."""
+    if place is None or place.text is None:
+        return []
+    # One cell per character, so that the caret stands where the column says.
+    text = safe(place.text.rstrip("\r\n").replace("\t", " "))
+    column = place.column
+    if len(text) > _LINE_WIDTH:
+        start = max(0, min((column or 1) - _LINE_WIDTH // 2, len(text) - _LINE_WIDTH))
+        text = text[start : start + _LINE_WIDTH]
+        column = None if column is None else column - start
+    lines = ["    " + text]
+    if column is not None and 1 <= column <= len(text) + 1:
+        lines.append("    " + " " * (column - 1) + "^")
+    return lines
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bmcli import backend
 from bmcli.config.problems import config_error
 from bmcli.cores import available_cores
+from bmcli.data.bundle import SPLITS
 from bmcli.errors import (
     ConfigError,
     Problem,
@@ -128,6 +129,20 @@ def prepare(
     chosen = precision.resolve(config.training.precision, gpu=gpu, xla=xla)
     notes = (*bundle.notes, *(remark.text for remark in remarks))
     return Experiment(config, bundle, fitted, spec, gpu, chosen, notes)
+
+
+def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, Any]:
+    """What training begins with, as plain JSON data: docs/json.md has it under `bm check`."""
+    splits = {name: bundle.split(name) for name in SPLITS}
+    return {
+        "kind": bundle.kind,
+        "task": bundle.task,
+        "classes": list(bundle.classes),
+        "examples": {name: len(split) for name, split in splits.items() if split is not None},
+        "input_shape": list(spec.input_shape),
+        "parameters": parameters,
+        **({"columns": [one.to_json() for one in bundle.columns]} if bundle.columns else {}),
+    }
 
 
 def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, display: Display) -> None:

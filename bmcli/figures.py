@@ -1,44 +1,129 @@
-"""How numbers are written for people."""
+"""How numbers are written for people: one rule for terminal, report, card, plots, gate and explanations.
+
+Machines get every digit (`--json`, CSV). For people:
+
+  figure       a metric, a contribution, an error: three decimals; 12,345 from 1,000 on, 5.12e-4 below 0.001
+  difference   the same, with its sign
+  quantity     a value of the user's own data, or predicted for it: six digits, without an exponent
+  probability  three decimals, never rounded to certainty: <0.001, >0.999
+  setting      an option: as short as it can be written, 1e-3, 0.05
+  duration     7.8 s, 2:11, 1:02:03
+
+A minus is U+2212, zero has no sign, and None, NaN and what has no value are '–'.
+"""
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
+
+INTERVAL = "95 % interval"
+
+NOTHING = "–"
+_MINUS = "−"
+_LONGEST = 1e15
+"""Whole numbers from here on are written with an exponent: a float64 no longer holds all of their digits."""
+
+
+def figure(value: float | int | None) -> str:
+    """A metric: '0.902', '12,345', '5.12e-4'; NOTHING for None and NaN.
+
+    What falls short of 1 is not rounded up to it: 9,999 right answers of 10,000 are '0.9999'.
+    """
+    if value is None or math.isnan(value):
+        return NOTHING
+    size = abs(value)
+    if size == 0:
+        return "0.000"
+    if not math.isfinite(value) or size >= _LONGEST or size < 0.001:
+        return _with_minus(setting(value))
+    if size >= 999.9995:
+        return _with_minus(f"{value:,.0f}")
+    decimals = 3
+    while size < 1 and decimals < 9 and round(size, decimals) == 1:
+        decimals += 1
+    return _with_minus(f"{value:.{decimals}f}")
+
+
+def named(metric: str, task: str | None) -> str:
+    """A metric's name for people: what `loss` is depends on the task."""
+    kinds = {"regression": "MSE", "multilabel": "binary cross-entropy"}
+    return f"loss ({kinds.get(task or '', 'log loss')})" if metric == "loss" and task else metric
+
+
+def difference(value: float | int | None) -> str:
+    """A figure with its sign: '+0.012', '−0.012'; zero has none."""
+    text = figure(value)
+    return f"+{text}" if value is not None and value > 0 else text
+
+
+def interval(value: tuple[float, float]) -> str:
+    """'0.871 – 0.926'; with a negative end '−0.018 to 0.030', which no dash blurs."""
+    low, high = value
+    return f"{figure(low)} to {figure(high)}" if low < 0 or high < 0 else f"{figure(low)} – {figure(high)}"
+
+
+def quantity(value: float | int | None) -> str:
+    """A value in the unit of the data: '28,492,356', '118.804', '0.00512'; whole numbers whole."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if not math.isfinite(value) or size >= _LONGEST or size < 1e-5:
+        return _with_minus(_exponent(value, 6))
+    if float(value).is_integer():
+        return _with_minus(f"{value:,.0f}")
+    decimals = max(0, 5 - math.floor(math.log10(size)))
+    text = f"{value:,.{decimals}f}"
+    return _with_minus(text.rstrip("0").rstrip(".") if "." in text else text)
+
+
+def probability(value: float | None) -> str:
+    """'0.998'; '>0.999' and '<0.001' where rounding would say that it is certain."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    if 0 < value < 0.0005:
+        return "<0.001"
+    return ">0.999" if 0.9995 <= value < 1 else f"{value + 0.0:.3f}"
+
+
+def setting(value: float) -> str:
+    """An option or a rate, three digits at most and no needless zeros: 1e-3, 0.05, 9.83e-4, 128."""
+    if math.isfinite(value) and value != 0 and not 0.01 <= abs(value) < 1e6:
+        return _exponent(value, 3)
+    return f"{value + 0.0:.6g}" if abs(value) >= 100 else f"{value + 0.0:.3g}"
+
+
+def agreement(max_difference: float | None, relative: float | None) -> str:
+    """How far apart the answers of two models are: 'within 4e-7', or where answers are not probabilities
+    'within 1e-7 of the largest answer'. relative: None in runs of an older version."""
+    if max_difference is None:
+        return "unknown"
+    if not max_difference:
+        return "identical"
+    if relative is None or relative >= max_difference:
+        return f"within {_exponent(max_difference, 1)}"
+    return f"within {_exponent(relative, 1)} of the largest answer"
 
 
 def duration(seconds: float | None) -> str:
-    """Minutes and seconds, '2:11', from an hour on with hours, '1:02:03'."""
+    """'0.42 s', '7.8 s', from ten seconds on '2:11', from an hour on '1:02:03'."""
     if seconds is None:
-        return "–"
+        return NOTHING
+    if seconds < 0.9995:
+        return f"{max(0.0, seconds):.2f} s"
+    return f"{seconds:.1f} s" if seconds < 9.95 else clock(seconds)
+
+
+def clock(seconds: float | None) -> str:
+    """Minutes and seconds, '2:11', from an hour on with hours, '1:02:03': a time that counts up or down."""
+    if seconds is None:
+        return NOTHING
     whole = max(0, round(seconds))
     hours, rest = divmod(whole, 3600)
     minutes, last = divmod(rest, 60)
     return f"{hours}:{minutes:02d}:{last:02d}" if hours else f"{minutes}:{last:02d}"
-
-
-def figure(value: float | int | None) -> str:
-    """A metric: three decimals where they say something, else three digits; '–' for none."""
-    if value is None:
-        return "–"
-    if value == 0 or 0.001 <= abs(value) < 1000:
-        return f"{value:.3f}"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-INTERVAL = "95 % interval"
-
-
-def interval(value: tuple[float, float]) -> str:
-    """'0.871 – 0.926'"""
-    return f"{figure(value[0])} – {figure(value[1])}"
-
-
-def short(value: float) -> str:
-    """A setting, without needless zeros: 1e-3, 0.05, 9.8e-4."""
-    text = f"{value:.2g}"
-    if 0 < abs(value) < 0.01:
-        mantissa, _, exponent = f"{value:.1e}".partition("e")
-        text = f"{mantissa.removesuffix('.0')}e{int(exponent)}"
-    return text
 
 
 def count(value: int) -> str:
@@ -62,7 +147,7 @@ def size(value: int) -> str:
 def moment(text: str | None) -> str:
     """An ISO 8601 time in the reader's own time zone, to the minute."""
     if text is None:
-        return "–"
+        return NOTHING
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
@@ -70,3 +155,17 @@ def moment(text: str | None) -> str:
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
     return parsed.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _exponent(value: float, digits: int) -> str:
+    """'1e-3', '9.8e-4', '3.4e38': at most `digits` digits, an exponent without zeros or a plus."""
+    if not math.isfinite(value):
+        return str(value)
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def _with_minus(text: str) -> str:
+    return _MINUS + text[1:] if text.startswith("-") else text

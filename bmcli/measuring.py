@@ -79,6 +79,10 @@ def measure(
         config = config.model_copy(
             update={"init_from": config.init_from.model_copy(update={"run": str(other)})}
         )
+    # Room is needed for the states of training too, whether or not they stay.
+    checkpoint = config.training.checkpoint.model_copy(update={"keep": True})
+    training = config.training.model_copy(update={"checkpoint": checkpoint})
+    config = config.model_copy(update={"training": training})
     piece = _Piece(watch)
     try:
         with stops_at_once():
@@ -254,7 +258,7 @@ class _Piece:
         return self._epochs() * (1 + within)
 
     def disk(self, run: Run) -> int:
-        """Bytes of the whole's run directory."""
+        """Bytes that the whole's run directory has at most: with the states of training."""
         bytes_of = {name: float((run.path / name).stat().st_size) for name in run.files()}
         for name, split in self.cut.items():
             predictions = layout.predictions_of(name)

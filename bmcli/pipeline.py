@@ -131,6 +131,7 @@ def train(
     run = store.create(config.name, tags, _made_from(config), **begun.known)
     with settling(run, begun.less_memory):
         _keep_preprocessing(run, begun.experiment)
+        _keep_beginning(run, begun)
         _train_and_finish(run, begun.experiment, begun.trainer, display, started)
     return run
 
@@ -156,6 +157,7 @@ def resume(
     display = display or Silent()
     going_on.check_resumable(run)
     with run.claimed():
+        run.refuse_odd()
         going_on.check_resumable(run)  # another process may just have been done with it
         again = not going_on.has_checkpoint(run)
         if again:
@@ -182,7 +184,7 @@ def resume(
             freeze_again(experiment, network)
         trainer = make_trainer(experiment, network, complete)
         state, origin = saving.newest_state(run, display)
-        trainer.restore(state)
+        saving.restore(trainer, state, str(run.path / origin))
         if trainer.watch.best_epoch:
             run.verified(layout.BEST)  # found now, not after hours of training
         less = _foresee_memory(experiment, network, display)
@@ -208,7 +210,7 @@ def _note_changes(run: Run, experiment: Experiment, changed: list[str], display:
     run.update(
         exact=False,
         notes=(*run.record.notes, f"resumed on {run.record.resumed[-1]}, not exactly: {told}"),
-        versions=environment.versions(),
+        versions=environment.versions() | _packages(experiment.config),
         data_fingerprint=experiment.bundle.fingerprint,
         precision=experiment.precision,
         hardware=environment.hardware(gpu_names() if experiment.gpu else (), threads=given()),
@@ -220,7 +222,7 @@ def _vouch_for_code(run: Run) -> None:
     """From now on the Python files are what they are."""
     for name in run.files():
         if name.startswith(f"{layout.CODE}/"):
-            run.write_bytes(name, (run.path / name).read_bytes())
+            run.write_bytes(name, run.path_of(name).read_bytes())
 
 
 def _begin_again(
@@ -237,7 +239,16 @@ def _begin_again(
     display.note(f"{run.id} was stopped before its first checkpoint: it begins again")
     # A name meant a run of the folder that this one was made in.
     store, begun_with = RunStore(run.path.parent), run.record.init_from
-    begun = begin(config, store, device=device, alone=alone, display=display, begun_with=begun_with)
+    try:
+        begun = begin(config, store, device=device, alone=alone, display=display, begun_with=begun_with)
+    except UsageError as error:
+        if config.init_from is None or _is_there(store, config.init_from.run):
+            raise
+        raise UsageError(
+            f"{run.id} was stopped before its first checkpoint, and the run whose weights it begins with is "
+            f"gone: {error.message}",
+            hint=f"{going_on.as_a_new_run(run)}, with init_from=RUN for another one, or init_from=null",
+        ) from error
     known = {**started_by(), **begun.known}
     if changed_code:
         known["notes"] = (*known["notes"], f"begun again with other code: {'; '.join(changed_code)}")
@@ -246,20 +257,29 @@ def _begin_again(
         if changed_code:
             _vouch_for_code(run)
         _keep_preprocessing(run, begun.experiment)
+        _keep_beginning(run, begun)
         _train_and_finish(run, begun.experiment, begun.trainer, display, started)
+
+
+def _is_there(store: RunStore, reference: str) -> bool:
+    try:
+        store.find(reference)
+    except UsageError:
+        return False
+    return True
 
 
 def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
     """The resolved config of a run; Python files it names are run only if trusted (UsageError otherwise)."""
-    from bmcli.config import resolve
     from bmcli.evaluation.run import has_code
+    from bmcli.inference.keras_model import kept_config
 
     if has_code(run) and not trust_code:
         raise UsageError(
             f"{run.id} brings its own Python code, which would be run",
             hint=f"look at {run.path / layout.CODE}, then say --trust-code",
         )
-    return resolve.load(run.verified(layout.CONFIG), run_code=trust_code)
+    return kept_config(run, run_code=trust_code, resuming=True)
 
 
 def _train_and_finish(
@@ -273,6 +293,8 @@ def _train_and_finish(
     try:
         with stop_requests() as stop:
             display.begin(run, experiment, run.record.parameters or 0, trainer.feed.steps_per_epoch)
+            if (resumed := trainer.resumed()) is not None:
+                display.handle(resumed)
             if not solve(run, experiment, trainer, display, trackers):
                 _fit(run, trainer, experiment, display, stop, trackers)
         evaluations = finish(run, experiment, trainer, display, trackers)
@@ -365,6 +387,8 @@ def finish(
         write_report(run)
     if trackers is not None:
         trackers.report(run)
+    if not experiment.config.training.checkpoint.keep:
+        saving.discard_states(run)
     return tuple(evaluations)
 
 
@@ -390,6 +414,7 @@ def _known(experiment: Experiment, network: keras.Model) -> dict[str, Any]:
     return {
         "seed": config.seed,
         "hardware": environment.hardware(gpu_names() if experiment.gpu else (), threads=given()),
+        "versions": environment.versions() | _packages(config),
         "model": config.model.registry_name,
         "data": config.data.name.registry_name if config.data.name else Path(config.data.path or "").name,
         "kind": bundle.kind,
@@ -406,6 +431,19 @@ def _known(experiment: Experiment, network: keras.Model) -> dict[str, Any]:
     }
 
 
+def _packages(config: ExperimentConfig) -> dict[str, str]:
+    """The installed packages that bring components of the config, and their versions."""
+    chosen: list[Any] = [
+        config.model,
+        config.data.name,
+        config.training.optimizer,
+        config.training.schedule,
+        *config.data.augment,
+        *config.evaluation.metrics,
+    ]
+    return dict(sorted(one.package for one in chosen if one is not None and one.package is not None))
+
+
 def _made_from(config: ExperimentConfig) -> dict[str, bytes]:
     """The user's code and the resolved config, as files of the run: all that is needed to repeat it."""
     from bmcli.config import resolve
@@ -417,8 +455,10 @@ def _made_from(config: ExperimentConfig) -> dict[str, bytes]:
 
 
 def _keep_preprocessing(run: Run, experiment: Experiment) -> None:
-    """What makes inputs of examples, what a table's columns mean, and what the training inputs are like."""
+    """What makes inputs of examples, what a table's columns mean, what the training inputs are like, and by
+    what an example is known again."""
     from bmcli import preprocessing
+    from bmcli.evaluation import seen
     from bmcli.preprocessing import familiarity
 
     for name, text in preprocessing.dump(experiment.preprocessing, experiment.spec).items():
@@ -429,6 +469,14 @@ def _keep_preprocessing(run: Run, experiment: Experiment) -> None:
     with phase("preprocessing"):
         known = familiarity.fit(experiment.preprocessing, experiment.bundle.train.examples)
         run.write_text(layout.INPUT_STATISTICS, known.to_text())
+        seen.keep(run, seen.known_of(experiment.bundle, experiment.preprocessing))
+
+
+def _keep_beginning(run: Run, begun: Begun) -> None:
+    """The state before the first step, where it comes from another run: that one may be gone when this one is
+    resumed."""
+    if begun.experiment.config.init_from is not None:
+        saving.save(run, begun.trainer)
 
 
 def _splits(bundle: DataBundle) -> dict[str, Split]:

@@ -108,6 +108,8 @@ def _held_stderr() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
+        except KeyboardInterrupt:  # Ctrl-C: nothing is wrong with TensorFlow
+            raise
         except BaseException:
             os.dup2(kept, 2)
             held.seek(0)

@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from bmcli.errors import UsageError, did_you_mean
+from bmcli import plugins
+from bmcli.errors import PluginError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -44,6 +45,11 @@ class Component(BaseModel):
     )
 
     registry_name: ClassVar[str] = ""
+    registry_kind: ClassVar[str] = ""
+    package: ClassVar[tuple[str, str] | None] = None
+    """Name and version of the installed package whose entry point brought it."""
+    results: ClassVar[dict[str, plugins.Check]] = {}
+    """Method -> what tells whether a user's class gives the right thing there."""
     source: ClassVar[str] = ""
     """Where the method comes from: paper or reference."""
 
@@ -86,10 +92,12 @@ class Registry(Generic[C]):
     base: the class every entry derives from.
     package: a package whose modules each register the component named like the file (files beginning with
         '_' are helpers), or a plain module that registers several.
+    needs: the method that every entry has to define.
     """
 
-    def __init__(self, kind: str, base: type[C], package: str) -> None:
+    def __init__(self, kind: str, base: type[C], package: str, needs: str) -> None:
         self.kind = kind
+        self.needs = needs
         self.base = base
         self.package = package
         self.entry_point_group = f"bmcli.{kind}s"
@@ -101,7 +109,11 @@ class Registry(Generic[C]):
         def add(cls: type[C]) -> type[C]:
             if not (isinstance(cls, type) and issubclass(cls, self.base)):
                 raise TypeError(f"{self.kind} {name!r} must derive from {self.base.__name__}")
-            cls.registry_name = name
+            if getattr(cls, self.needs) is getattr(self.base, self.needs):
+                raise TypeError(f"{self.kind} {name!r} has no method `{self.needs}`")
+            cls.registry_name, cls.registry_kind = name, self.kind
+            if not plugins.comes_with_bm(cls):
+                plugins.take_in(cls)
             self._classes[name] = cls
             return cls
 
@@ -134,7 +146,24 @@ class Registry(Generic[C]):
         if name in self._module_names():
             importlib.import_module(f"{self.package}.{name}")
         elif (entry := self._entry_points().get(name)) is not None:
-            self.register(name)(entry.load())
+            self._load(name, entry)
+
+    def _load(self, name: str, entry: EntryPoint) -> None:
+        """PluginError that names the package, where it cannot be imported or is no such component."""
+        plugins.expect(entry.module)
+        try:
+            with plugins.visiting():
+                loaded = entry.load()
+            self.register(name)(loaded)
+            if entry.dist is not None:
+                loaded.package = (entry.dist.name, entry.dist.version)
+        except (Exception, SystemExit) as error:
+            package = entry.dist.name if entry.dist is not None else entry.module
+            what = error.message if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+            raise PluginError(
+                f"{self.kind} '{name}' of the package {package} cannot be loaded ({entry.value}): {what}",
+                place=error.place if isinstance(error, PluginError) else None,
+            ) from error
 
     def _module_names(self) -> list[str]:
         package = importlib.import_module(self.package)

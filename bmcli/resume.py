@@ -113,7 +113,7 @@ def changed_code(run: Run) -> list[str]:
     return [
         f"{name} {'was changed' if run.exists(name) else 'is gone'}"
         for name in sorted(files)
-        if not run.exists(name) or atomic.sha256_of(run.path / name) != named.get(name)
+        if not run.exists(name) or atomic.sha256_of(run.path_of(name)) != named.get(name)
     ]
 
 
@@ -124,10 +124,14 @@ def changed_versions(run: Run) -> list[str]:
     then = {"backend": "tensorflow", **run.record.versions}
     if then["backend"] != now["backend"]:
         return [f"Keras computed with {then['backend']}, does with {now['backend']}"]
-    return [
+    changed = [
         f"{name} was {then.get(name, 'absent')}, is {now.get(name, 'absent')}"
         for name in ("bm", "keras", *DECISIVE.get(now["backend"], ()))
         if then.get(name) != now.get(name)
+    ]
+    packages = environment.brought(run.record.versions).items()
+    return changed + [
+        f"{name} was {old}, is {new or 'absent'}" for name, (old, new) in packages if old != new
     ]
 
 

@@ -32,7 +32,7 @@ def save(run: Run, trainer: Trainer, *, best: bool = False) -> None:
 
     files: dict[str, Callable[[Path], object]] = {}
     if run.exists(layout.LAST):
-        files[layout.PREVIOUS] = lambda path: _link(run.path / layout.LAST, path)
+        files[layout.PREVIOUS] = lambda path: _link(run.path_of(layout.LAST), path)
     if best:
         weights = to_bytes(trainer.weights())
         files[layout.BEST] = lambda path: path.write_bytes(weights)
@@ -69,11 +69,41 @@ def newest_state(run: Run, display: Display) -> tuple[TrainingState, str]:
     )
 
 
+def restore(trainer: Trainer, state: TrainingState, origin: str) -> None:
+    """Put the state into the trainer. IntegrityError where it is not that of such a training, however whole
+    the file is. origin: the file it is from."""
+    try:
+        records = state.progress["records"]
+        if not all(type(v) in (int, float, type(None)) for record in records for v in record.values()):
+            raise ValueError("the record of an epoch holds what is not a number")
+        if state.epoch < 1 or state.step < 0:
+            raise ValueError(f"epoch {state.epoch}, step {state.step}")
+        trainer.restore(state)
+    except (KeyError, IndexError) as error:
+        raise IntegrityError(f"{origin} is damaged: {error} is missing") from error
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise IntegrityError(f"{origin} is damaged: {error}") from error
+
+
 def keep_only(run: Run, origin: str) -> None:
     """Put the state that a training goes on from in the place of a damaged `last`: the next save would make
     that the predecessor."""
     if origin != layout.LAST:
-        run.write_with(layout.LAST, lambda path: _link(run.path / origin, path))
+        run.write_with(layout.LAST, lambda path: _link(run.path_of(origin), path))
+
+
+def discard_states(run: Run) -> int:
+    """Remove the states of a completed run, which has nothing left to resume; bytes that became free.
+
+    The best weights stay: `bm` rebuilds the model from them, and `init_from` starts from them.
+    """
+    states = [name for name in (layout.LAST, layout.PREVIOUS) if run.exists(name)]
+    sizes = {}
+    for name in states:
+        about = run.path_of(name).stat()
+        sizes[about.st_ino] = about.st_size  # of one that has two names, once
+    run.remove_files(states)
+    return sum(sizes.values())
 
 
 def _link(source: Path, target: Path) -> None:

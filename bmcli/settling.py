@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from bmcli import plugins
 from bmcli.errors import BmError, DivergedError, InterruptedRunError, ResourceError, is_out_of_memory
 from bmcli.resume import has_checkpoint
 from bmcli.runs.store import reference_to
@@ -24,9 +25,14 @@ def settling(run: Run, less_memory: str) -> Iterator[None]:
     from bmcli.training.interrupt import Stopped, stops_at_once
 
     def seal(status: Status, **changes: Any) -> None:
+        # A complete run stays complete, whatever happens while its report is written.
         # Where this fails too (a full disk), the first reason is told. The run counts as killed then.
         with suppress(ResourceError):
-            run.seal(status, **changes)
+            if not complete():
+                run.seal(status, **changes)
+
+    def complete() -> bool:
+        return run.record.status == "completed"
 
     try:
         with stops_at_once():
@@ -35,6 +41,12 @@ def settling(run: Run, less_memory: str) -> Iterator[None]:
         seal("interrupted")
         raise
     except Stopped as stopped:
+        if complete():
+            raise InterruptedRunError(
+                f"{run.id} is complete; its report may be missing",
+                signal_exit_code=stopped.exit_code,
+                hint=f"bm report {reference_to(run)}",
+            ) from stopped
         seal("interrupted")
         kept = has_checkpoint(run)
         raise InterruptedRunError(
@@ -42,7 +54,10 @@ def settling(run: Run, less_memory: str) -> Iterator[None]:
             signal_exit_code=stopped.exit_code,
             hint=f"bm train --resume {reference_to(run)}" + ("" if kept else " begins it again"),
         ) from stopped
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        if (fault := plugins.fault_of(error)) is not None:
+            seal("failed", error=fault.message[:500])
+            raise fault from error
         seal("interrupted")
         raise
     except DivergedError as error:
@@ -52,6 +67,10 @@ def settling(run: Run, less_memory: str) -> Iterator[None]:
         if is_out_of_memory(error):
             seal("failed", error="out of memory")
             raise ResourceError("out of memory", hint=less_memory) from error
-        said = error.message if isinstance(error, BmError) else f"{type(error).__name__}: {error}"
+        fault = plugins.fault_of(error)
+        told = error if fault is None else fault
+        said = told.message if isinstance(told, BmError) else f"{type(told).__name__}: {told}"
         seal("failed", error=said.split("\n")[0][:500])
+        if told is not error:
+            raise told from error
         raise

@@ -16,7 +16,19 @@ PACKAGE = Path(bmcli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
-    {"errors", "registry", "untrusted", "backend", "quiet", "stopwatch", "cores", "figures", "_version"},
+    {
+        "errors",
+        "registry",
+        "untrusted",
+        "backend",
+        "quiet",
+        "stopwatch",
+        "cores",
+        "figures",
+        "plugins",
+        "streams",
+        "_version",
+    },
     {"config", "runs", "files"},
     {"data", "preprocessing", "models"},
     {"training", "evaluation", "inference"},
@@ -32,10 +44,8 @@ LAYERS = [
         "pipeline",
         "smoke",
         "measuring",
-        "api",
-        "",
     },
-    {"cli", "__main__"},
+    {"cli", "api", "", "__main__"},
 ]
 """From the ground up. A room may import its own layer and those below; '' is `bmcli/__init__.py`."""
 
@@ -57,6 +67,7 @@ COLD = (
     "runs",
     "errors.py",
     "registry.py",
+    "plugins.py",
     "untrusted.py",
     "backend.py",
     "quiet.py",

@@ -484,3 +484,68 @@ def test_the_hint_of_a_complete_run_can_be_followed(stopped: Path, invoke: Invok
     (tmp_path / "more.yaml").write_text((tmp_path / "c.yaml").read_text() + line + "\n")
     again = invoke("train", "more.yaml")
     assert again.code == 0 and "weights from trial-v1" in again.err, again.err
+
+
+@pytest.fixture(params=["name", "path"])
+def tuned(
+    request: pytest.FixtureRequest, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Path]:
+    """tuned(where): a run that starts from another one's weights, killed when `where` is called."""
+    reference = "base" if request.param == "name" else "runs/base-v1"
+    (tmp_path / "cells.csv").write_text(cells())
+    base = CONFIG.format(code="[]").replace("name: trial", "name: base", 1)
+    (tmp_path / "base.yaml").write_text(base)
+    frozen = f"init_from: {{run: {reference}, freeze: ['dense*']}}\n"
+    (tmp_path / "c.yaml").write_text(CONFIG.format(code="[]") + frozen)
+    assert invoke("train", "base.yaml").code == 0
+
+    def killed(where: str) -> Path:
+        assert invoke("train", "c.yaml", "--name", "whole").code == 0
+        fail_in(monkeypatch, where)
+        with pytest.raises(Gone):
+            invoke("train", "c.yaml")
+        return tmp_path / "runs/trial-v1"
+
+    return killed
+
+
+@pytest.mark.parametrize("line", [("--resume", "trial-v1"), ("c.yaml", "--auto-resume")])
+def test_a_run_goes_on_without_the_one_whose_weights_it_began_with(
+    line: tuple[str, ...], tuned: Callable[[str], Path], invoke: Invoke
+) -> None:
+    run = tuned("bmcli.pipeline.solve")  # before its first step
+    assert invoke("runs", "remove", "base-v1", "--yes").code == 0
+    done = invoke("train", *line)
+    assert done.code == 0 and "begins again" not in done.err, done.err
+    whole = record(run.parent / "whole-v1")
+    assert record(run)["weights_sha256"] == whole["weights_sha256"] and record(run)["exact"]
+    assert record(run)["init_from"] == whole["init_from"]
+
+
+def test_without_a_state_it_says_that_the_other_run_is_gone(
+    tuned: Callable[[str], Path], invoke: Invoke
+) -> None:
+    run = tuned("bmcli.pipeline._keep_preprocessing")
+    shown = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert invoke("runs", "remove", "base-v1", "--yes").code == 0
+    done = invoke("train", "--resume", "trial-v1")
+    assert done.code == 2 and "the run whose weights it begins with is gone" in done.err, done.err
+    assert "init_from=RUN" in done.err
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == shown
+
+
+@pytest.mark.parametrize("where", ["runs", "elsewhere"])
+def test_the_advice_to_train_on_from_a_complete_run_works(where: str, tmp_path: Path, invoke: Invoke) -> None:
+    """The line that the error gives, put into a config as it is, wherever that config lies."""
+    (tmp_path / "cells.csv").write_text(cells())
+    (tmp_path / "base.yaml").write_text(CONFIG.format(code="[]").replace("name: trial", "name: base", 1))
+    assert invoke("train", "base.yaml", "--runs-dir", where).code == 0
+    run = "base-v1" if where == "runs" else f"./{where}/base-v1"
+    said = invoke("train", "--resume", run).err
+    (line,) = [part for part in said.split("`") if part.startswith("init_from:")]
+    (tmp_path / "sub").mkdir()
+    config = CONFIG.format(code="[]").replace("cells.csv", "../cells.csv")
+    (tmp_path / "sub/c.yaml").write_text(f"{config}{line}\n")
+    assert invoke("check", "sub/c.yaml").code == 0
+    done = invoke("train", "sub/c.yaml")
+    assert done.code == 0 and "weights from base-v1" in done.err, done.err

@@ -12,6 +12,7 @@ import importlib.util
 import os
 import pkgutil
 import re
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from bmcli import quiet
+from bmcli import plugins, quiet, streams
 from bmcli.cli import commands as commands_package
 from bmcli.cli import render, startup
 from bmcli.cli.command import COMMON_NAMES, Session, adapt, common_parameters, is_command
@@ -32,7 +33,6 @@ from bmcli.errors import (
     InterruptedRunError,
     ResourceError,
     UsageError,
-    did_you_mean,
     is_out_of_memory,
 )
 
@@ -52,6 +52,9 @@ _ORDER = (
     "export",
 )
 """How `bm --help` sorts what it finds: the way of a first experiment. Others follow by name."""
+
+_LISTS = ("optimizers", "schedules", "augmentations", "metrics", "tasks", "tokenizers", "trackers", "formats")
+"""What `bm list` lists and is no command of its own."""
 
 _SUMMARY = re.compile(r'^@command\ndef (\w+)\(.*?\) -> None:\n    """(.*?)(?:\n|""")', re.M | re.S)
 """Name and first docstring line of each command in a module's source. Parsing the source would take a quarter
@@ -74,16 +77,27 @@ _RESOURCE_ERRORS = {
 }
 
 
+_own_process = False
+"""Whether this is the console script, and no program that calls `run`."""
+
+
 class _ReaderGone(Exception):
     """stdout was closed. Not an OSError, which Typer would turn into exit code 1."""
 
 
+class _Interrupted(Exception):
+    """Ctrl-C. Not a KeyboardInterrupt, which Typer would answer itself, with an empty line."""
+
+
 @contextmanager
-def _reader_may_leave() -> Iterator[None]:
+def _ours() -> Iterator[None]:
+    """Ends that are told here, and not by Typer."""
     try:
         yield
     except BrokenPipeError as error:
         raise _ReaderGone from error
+    except KeyboardInterrupt as error:
+        raise _Interrupted from error
 
 
 def command_names() -> list[str]:
@@ -125,6 +139,27 @@ def _without_pydantic(parameter: Any) -> Any:
     return parameter
 
 
+_TYPE = re.compile(r"<(?:list\[)?str\]?>")
+"""How Typer names the type of an option that takes any text."""
+
+
+def _shown(argument: Any, *, bare: bool = False) -> str:
+    """An argument in a usage line: RUN, RUN..., [CONFIG], [KEY=VALUE]...; bare: without the brackets."""
+    name = (argument.metavar or argument.name.upper()).replace("...", "").strip("[]")
+    if not bare and not argument.required:
+        name = f"[{name}]"
+    return f"{name}..." if argument.nargs == -1 else name
+
+
+def _noted(error: typer.TyperException, ctx: Any, given: list[str]) -> typer.TyperException:
+    """The same, with the command line it is about, for `_usage_error`."""
+    if not hasattr(error, "given"):
+        error.given = given  # type: ignore[attr-defined]
+        if hasattr(error, "ctx"):
+            error.ctx = error.ctx or ctx
+    return error
+
+
 class _Command(TyperCommand):
     """A command or subcommand; its help lists the common options apart, and its subcommands."""
 
@@ -133,6 +168,17 @@ class _Command(TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         return [_without_pydantic(parameter) for parameter in super().get_params(ctx)]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            raise _noted(error, ctx, given) from error.__cause__
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        arguments = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
+        return ["[OPTIONS]", *map(_shown, arguments)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         own: list[Any] = []
@@ -143,8 +189,9 @@ class _Command(TyperCommand):
             if record is None:
                 continue
             if parameter.param_type_name == "argument":
-                arguments.append(record)
+                arguments.append((_shown(parameter, bare=True), record[1].replace("  [required]", "")))
             else:
+                record = (_TYPE.sub("TEXT", record[0]), record[1])
                 (common if parameter.name in {*COMMON_NAMES, "help"} else own).append(record)
         sections = {
             "Arguments": arguments,
@@ -194,6 +241,22 @@ class _Root(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         return [_without_pydantic(parameter) for parameter in super().get_params(ctx)]
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """`bm help train`, `bm version` and `bm metrics` in full: --help, --version, `bm list metrics`."""
+        position = _first_argument(args)
+        word = args[position] if position is not None else None
+        if position is not None and word == "help":
+            args = [*args[:position], *args[position + 1 :], "--help"]
+        elif position is not None and word == "version":
+            args = [*args[:position], "--version", *args[position + 1 :]]
+        elif position is not None and word in _LISTS:
+            args = [*args[:position], "list", *args[position:]]
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            raise _noted(error, ctx, given) from error.__cause__
+
     def list_commands(self, ctx: Any) -> list[str]:
         return command_names()
 
@@ -213,10 +276,14 @@ class _Root(TyperGroup):
             known = command_names()
             if name.startswith("-"):
                 raise UsageError(f"bm has no option {name}", hint=f"see {ctx.command_path} --help")
-            hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
-            raise UsageError(f"unknown command '{name}'", hint=hint)
+            from bmcli.cli import usage
+
+            raise usage.unknown_command(name, known)
         subcommands = {n.replace("_", "-") for n in summaries(name) if n != name}
         position = _first_argument(rest)
+        if name == "runs" and position is not None and rest[position] == "list":
+            rest.pop(position)  # what `bm runs` does is called so elsewhere
+            position = _first_argument(rest)
         if position is not None and rest[position] in subcommands:
             full = f"{name} {rest.pop(position)}"
             return full, self.get_command(ctx, full), rest
@@ -227,11 +294,11 @@ class _Root(TyperGroup):
             formatter.write_dl([(name, summaries(name).get(name, "")) for name in command_names()])
 
     def make_context(self, *args: Any, **settings: Any) -> Any:
-        with _reader_may_leave():
+        with _ours():
             return super().make_context(*args, **settings)
 
     def invoke(self, ctx: Any) -> Any:
-        with _reader_may_leave():
+        with _ours():
             return super().invoke(ctx)
 
 
@@ -275,28 +342,23 @@ def build_app() -> Any:
 def _enter(session: Session) -> None:
     """What must be so before a command runs."""
     quiet.prepare(verbose=session.verbose)
+    if _own_process:
+        streams.keep_stdout()
 
 
 def _usage_error(error: typer.TyperException) -> UsageError:
     """A mistake Typer's parser found, as ours."""
-    message = error.format_message().rstrip(".")
-    context = getattr(error, "ctx", None)
-    hint = f"see {context.command_path} --help" if context is not None else "see bm --help"
-    possibilities = getattr(error, "possibilities", None)
-    if possibilities:
-        message = error.message.rstrip(".")
-        hint = f"did you mean {' or '.join(sorted(possibilities))}?"
-    subcommands = getattr(context.command, "subcommands", {}) if context is not None else {}
-    if subcommands and "unexpected extra argument" in message:
-        word = message.rpartition("(")[2].split(" ")[0].rstrip(")")
-        hint = did_you_mean(word, subcommands) or f"subcommands: {', '.join(subcommands)}"
-    return UsageError(message, hint=hint)
+    from bmcli.cli import usage
+
+    return usage.explained(error, getattr(error, "given", ()))
 
 
-def _as_bm_error(error: Exception) -> BmError | None:
-    """Whatever was raised, as one of our errors; None where it is a fault of bm's own."""
+def _as_bm_error(error: BaseException) -> BmError | None:
+    """Whatever was raised, as one of our errors; None where it is a fault of bm itself."""
     if isinstance(error, BmError):
         return error
+    if (fault := plugins.fault_of(error)) is not None:
+        return fault
     if isinstance(error, typer.TyperException):
         return _usage_error(error)
     if is_out_of_memory(error):
@@ -307,7 +369,7 @@ def _as_bm_error(error: Exception) -> BmError | None:
     return None
 
 
-def _report(error: Exception, *, as_json: bool, debug: bool) -> int:
+def _report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     """Tell what went wrong, once; the exit code."""
     known = _as_bm_error(error)
     if debug:
@@ -317,20 +379,20 @@ def _report(error: Exception, *, as_json: bool, debug: bool) -> int:
             traceback.print_exception(error)
     if known is None:
         known = BmError(
-            f"a fault of bm's own: {type(error).__name__}: {error}",
+            f"internal error: {type(error).__name__}: {error}",
             hint=None if debug else "the same command with --debug shows where",
         )
     if as_json and not _tell_json(known):
         as_json = False
     if not as_json:
-        render.print_plain(render.error_text(known))
+        render.print_error(known)
     return known.signal_exit_code if isinstance(known, InterruptedRunError) else known.exit_code
 
 
 def _tell_json(error: BmError) -> bool:
     """Write the error document to stdout; False where stdout itself is what fails (a full disk)."""
     try:
-        render.write_json(render.error_document(error), sys.stdout)
+        render.write_json(render.error_document(error), streams.out())
     except BrokenPipeError:
         raise
     except OSError:
@@ -360,19 +422,38 @@ def run(args: Sequence[str]) -> int:
     as_json, debug = _wants("--json", args), _wants("--debug", args)
     try:
         code = build_app().main(list(args), prog_name=_program(args), standalone_mode=False)
-        sys.stdout.flush()
+        streams.out().flush()
         return code if isinstance(code, int) else ExitCode.DONE
     except (_ReaderGone, BrokenPipeError):
         return _leave_closed_pipe()
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    except typer.Abort:
-        return ExitCode.INTERRUPTED
-    except Exception as error:
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        raised = error.__cause__ if isinstance(error, _Interrupted) else error
+        assert raised is not None
+        if isinstance(raised, SystemExit) and plugins.fault_of(raised) is None:
+            raise
+        if isinstance(raised, KeyboardInterrupt | typer.Abort) and plugins.fault_of(raised) is None:
+            return _interrupted(raised, as_json=as_json, debug=debug)
         try:
-            return _report(error, as_json=as_json, debug=debug)
+            return _report(raised, as_json=as_json, debug=debug)
         except BrokenPipeError:
             return _leave_closed_pipe()
+
+
+def _interrupted(error: BaseException, *, as_json: bool, debug: bool) -> int:
+    """Say that it was stopped; the exit code."""
+    code = getattr(error, "exit_code", ExitCode.INTERRUPTED)
+    if debug:
+        import traceback
+
+        with suppress(OSError):
+            traceback.print_exception(error)
+    told = InterruptedRunError("interrupted", signal_exit_code=code)
+    try:
+        if not (as_json and _tell_json(told)):
+            render.print_plain(told.message)
+    except BrokenPipeError:
+        return _leave_closed_pipe()
+    return code
 
 
 def _leave_closed_pipe() -> int:
@@ -382,7 +463,7 @@ def _leave_closed_pipe() -> int:
 
 def _abandon_stdout() -> None:
     # The interpreter flushes stdout once more when it ends, and would complain: let it write to nowhere.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), streams.out().fileno())
 
 
 def _open_closed_streams() -> None:
@@ -401,8 +482,22 @@ def _open_closed_streams() -> None:
             setattr(sys, name, stream)
 
 
+def _take_ctrl_c() -> None:
+    """Ctrl-C raises as in any Python program, but from here: that is how a KeyboardInterrupt that a plugin
+    raises is told from it. Where it is ignored (as under nohup), it stays so."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """The console script `bm`."""
+    global _own_process
+    _own_process = True
     _open_closed_streams()
+    _take_ctrl_c()
     startup.hasten()
     startup.leave(run(sys.argv[1:]))

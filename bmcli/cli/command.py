@@ -22,13 +22,14 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from bmcli import streams
 from bmcli.cli import render
 from bmcli.cli.completion import complete_run
 from bmcli.errors import UsageError
@@ -79,6 +80,24 @@ class Session:
     quiet: bool = False
     verbose: bool = False
     debug: bool = False
+    aside: bool = False
+    """Results go to stderr, as stdout takes a file."""
+
+    def writing(self, output: Path | None, option: str = "--output") -> Session:
+        """The session of a command that writes such a file: where that is standard output, it puts nothing
+        else there. UsageError where `--json` does, or where no file can be written."""
+        from bmcli.runs import outputs
+
+        if output is None:
+            return self
+        outputs.check(output, option)
+        if not outputs.is_stdout(output):
+            return self
+        if self.json:
+            raise UsageError(
+                f"{option} {output} and --json both write to standard output", hint="name a file for one"
+            )
+        return replace(self, aside=True)
 
     @cached_property
     def store(self) -> RunStore:
@@ -90,7 +109,7 @@ class Session:
     @cached_property
     def out(self) -> Console:
         """Rich on stdout."""
-        return render.console(sys.stdout)
+        return render.console(streams.out())
 
     @cached_property
     def err(self) -> Console:
@@ -109,18 +128,18 @@ class Session:
             width.
         """
         if self.json:
-            render.write_json({"format": 1, **document}, sys.stdout)
+            render.write_json({"format": 1, **document}, streams.out())
             return
         if callable(shown):
             shown = shown()
         if isinstance(shown, str):
-            render.print_plain(shown, sys.stdout)
+            render.print_plain(shown, sys.stderr if self.aside else streams.out())
         elif shown is not None:
-            self.out.print(shown)
+            (self.err if self.aside else self.out).print(shown)
 
     def result_line(self, document: Mapping[str, Any]) -> None:
         """One answer of many: the document with `format: 1` on one line of stdout (JSONL)."""
-        render.write_json({"format": 1, **document}, sys.stdout, indent=None)
+        render.write_json({"format": 1, **document}, streams.out(), indent=None)
 
     def note(self, text: str) -> None:
         """Something worth knowing, on stderr; nothing with -q."""
@@ -129,7 +148,7 @@ class Session:
 
     def warn(self, text: str) -> None:
         """Something that may be wrong, on stderr; also with -q."""
-        render.print_plain(f"warning: {text}")
+        render.print_plain(text, lead="warning: ", style=render.WARNING)
 
     def confirm(self, question: str, flag: str) -> bool:
         """Ask yes or no on the terminal; UsageError naming `flag` ('--yes') where nobody can answer."""
@@ -181,7 +200,7 @@ _COMMON: dict[str, tuple[Any, Any]] = {
     "debug": (Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")], False),
     "version": (
         Annotated[
-            bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+            bool, typer.Option("--version", "-V", help="Print the version.", is_eager=True, callback=_version)
         ],
         False,
     ),

@@ -26,3 +26,22 @@ def complete_run(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     if runs:
         offers["latest"] = "the newest completed run"
     return [(name, text) for name, text in offers.items() if name.startswith(incomplete)]
+
+
+def complete_kind(incomplete: str) -> list[tuple[str, str]]:
+    """What `bm list` lists."""
+    from bmcli.config.catalogue import KINDS
+
+    return [(kind.plural, kind.summary) for kind in KINDS if kind.plural.startswith(incomplete)]
+
+
+def complete_entry(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of the kind that was given before."""
+    from bmcli.config.catalogue import kind_of, names
+    from bmcli.errors import UsageError
+
+    try:
+        known = names(kind_of(ctx.params.get("kind") or ""))
+    except UsageError:
+        return []
+    return [name for name in known if name.startswith(incomplete)]

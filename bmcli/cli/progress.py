@@ -1,7 +1,8 @@
-"""Shows a training while it runs, on stderr and in the run's log.
+"""Shows a training while it runs, on stderr and in the run's log, and how far other long work is.
 
 On a terminal: header, a table that grows by a row per epoch, and two lines below it that are rewritten as
-steps are done. In a pipe: plain lines. Training never ends because nobody looks any more.
+steps are done. In a notebook: the same on the cell's stdout, with one line that is rewritten. In a pipe:
+plain lines. Training never ends because nobody looks any more.
 """
 
 from __future__ import annotations
@@ -10,19 +11,22 @@ import os
 import shutil
 import sys
 import textwrap
+import threading
+import time
+from contextlib import contextmanager
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from bmcli.cli import render
 from bmcli.cli.summary import RATES, header, summary
 from bmcli.display import Silent
-from bmcli.figures import duration, figure, short
+from bmcli.figures import clock, duration, figure, setting
 from bmcli.runs import layout
 from bmcli.runs.record import now
-from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
+from bmcli.training.events import EpochDone, Event, Resumed, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from bmcli.cli.command import Session
     from bmcli.display import Finished
@@ -36,6 +40,14 @@ _SHORTEST_BAR = 6
 _ASCII = str.maketrans("━╸─★✓·→–…×", "=>-**.>-.x")
 """For terminals and pipes whose encoding has no such signs."""
 
+_EARLIER = 5
+"""Epochs of earlier sittings that are shown again."""
+_NOTEBOOK_WIDTH = 100
+_REDRAWN = 0.2
+"""Seconds between two pictures of a line that is rewritten in a notebook, which keeps each of them."""
+_PLAIN_EVERY = 10.0
+"""Seconds between two lines on a terminal that wants plain text."""
+
 _TIMINGS = ("epoch", "learning_rate", "seconds", "training_seconds", "examples_per_second")
 
 
@@ -47,10 +59,9 @@ class Screen:
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
+        self.is_terminal = render.is_terminal(stream)
         self.is_live = (
-            render.is_terminal(stream)
-            and not os.environ.get("NO_COLOR")
-            and os.environ.get("TERM", "dumb") != "dumb"
+            self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
         )
         encoding = (getattr(stream, "encoding", None) or "ascii").lower()
         self._ascii = not encoding.startswith("utf")
@@ -103,6 +114,162 @@ class Screen:
             self._gone = True
 
 
+class NotebookScreen(Screen):
+    """The output of a notebook's cell: no cursor, but a return goes back to the beginning of the line."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__(stream)
+        self.is_live = True
+        self._drawn = -_REDRAWN
+
+    @property
+    def width(self) -> int:
+        """Columns that a cell has room for."""
+        return _NOTEBOOK_WIDTH
+
+    def live(self, lines: Sequence[str]) -> None:
+        """Replace the line below; of several lines, one."""
+        now = time.monotonic()
+        if lines and now - self._drawn < _REDRAWN:
+            return
+        self._drawn = now if lines else -_REDRAWN
+        line = "  ".join(render.one_line(line).strip() for line in lines)[: self.width - 1]
+        text = self._erased() + line
+        self._height = len(line)
+        self._write(text)
+
+    def _erased(self) -> str:
+        length, self._height = self._height, 0
+        return "\r" + " " * length + "\r" if length else ""
+
+
+def python_screen() -> Screen:
+    """Where a program that uses bm from Python sees what happens: a notebook's cell, else stderr.
+
+    Lines are rewritten for the main thread alone: several trainings at once would rewrite each other's.
+    """
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    screen = NotebookScreen(sys.stdout) if getattr(shell, "kernel", None) else Screen(sys.stderr)
+    screen.is_live = screen.is_live and threading.current_thread() is threading.main_thread()
+    return screen
+
+
+class Counting:
+    """How far work on many inputs is, with its rate and the time left, while somebody looks.
+
+    A line that is rewritten, from half a second on; on a terminal that wants plain text a line now and then;
+    in a pipe nothing. what: 'predicting'; unit: 'img/s'. To be entered; others write within `hidden`.
+    """
+
+    def __init__(self, screen: Screen | None, what: str, unit: str) -> None:
+        self._screen = screen if screen is not None and (screen.is_live or screen.is_terminal) else None
+        self._what, self._unit = what, unit
+        self._lock = threading.RLock()
+        self._over = threading.Event()
+        self._ticking: threading.Thread | None = None
+        self._started = self._told = time.monotonic()
+        self.done = 0
+        self.total = 0
+
+    def __enter__(self) -> Counting:
+        if self._screen is not None:
+            self._ticking = threading.Thread(target=self._tick, name="bm-progress", daemon=True)
+            self._ticking.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether somebody looks."""
+        return self._screen is not None
+
+    def stop(self) -> None:
+        """Take the line away for good."""
+        self._over.set()
+        if self._ticking is not None:
+            self._ticking.join()
+        if self._screen is not None:
+            self._screen.live([])
+
+    def expect(self, number: int) -> None:
+        """So many more inputs are coming."""
+        self.total += number
+
+    def advance(self, number: int) -> None:
+        """So many more are done."""
+        self.done += number
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """The line is out of the way of what is written meanwhile."""
+        if self._screen is None:
+            yield
+            return
+        with self._lock:
+            self._screen.live([])
+            yield
+
+    def _tick(self) -> None:
+        wait = 0.5
+        while not self._over.wait(wait):
+            wait = 0.25
+            with self._lock:
+                self._draw()
+
+    def _draw(self) -> None:
+        assert self._screen is not None
+        line = self.line(self._screen.width)
+        if self._screen.is_live:
+            self._screen.live([line])
+        elif time.monotonic() - self._told >= _PLAIN_EVERY:
+            self._told = time.monotonic()
+            self._screen.lines([line])
+
+    def line(self, width: int) -> str:
+        """'predicting  ━━━╸────  2,304/10,000  812 img/s  0:09 left', in less than `width` cells."""
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        rate = self.done / seconds
+        known = self.total >= self.done and self.total > 0
+        parts = {
+            "done": f"{self.done:,}/{self.total:,}" if known else f"{self.done:,} done",
+            "rate": f"{rate:,.0f} {self._unit}" if rate >= 1 else f"{duration(seconds)} so far",
+            "left": f"{clock((self.total - self.done) / rate)} left" if known and self.done else "",
+        }
+        return _fitting(
+            f"{self._what}  ", parts, ("rate", "done"), width, self.done / max(self.total, 1), known
+        )
+
+
+class SayingOnce(Silent):
+    """Notes and warnings for whoever uses bm from Python, each once, however many inputs it is about.
+
+    said: what was said already.
+    """
+
+    def __init__(self, said: set[str]) -> None:
+        self._said = said
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+        about = text.rpartition(" (")[0] if text.endswith((" example)", " examples)")) else text
+        if about not in self._said:
+            self._said.add(about)
+            python_screen().lines([text])
+
+    def warn(self, text: str) -> None:
+        """Something that may be wrong."""
+        self.note(f"warning: {text}")
+
+
+class _Quietness(Protocol):
+    """Whoever says whether only warnings are wanted."""
+
+    @property
+    def quiet(self) -> bool: ...
+
+
 class NotesOnly(Silent):
     """Notes and warnings, where nothing is trained."""
 
@@ -124,9 +291,10 @@ class TrainingDisplay:
     With --quiet only warnings are seen. Everything goes to the run's log too.
     """
 
-    def __init__(self, session: Session, stream: IO[str] | None = None) -> None:
+    def __init__(self, session: _Quietness, stream: IO[str] | Screen | None = None) -> None:
         self._quiet = session.quiet
-        self._screen = Screen(sys.stderr if stream is None else stream)
+        stream = sys.stderr if stream is None else stream
+        self._screen = stream if isinstance(stream, Screen) else Screen(stream)
         self._run: Run | None = None
         self._before: list[str] = []
         self._columns: list[str] = []
@@ -179,6 +347,8 @@ class TrainingDisplay:
                 self._screen.live(self._progress(event))
         elif isinstance(event, EpochDone):
             self._epoch(event)
+        elif isinstance(event, Resumed):
+            self._resumed(event)
         elif isinstance(event, TrainingDone) and event.reason != "all epochs done":
             self._say([f"stopped after epoch {event.epochs_done}: {event.reason}"])
 
@@ -198,45 +368,84 @@ class TrainingDisplay:
         """Take the live lines away."""
         self._screen.live([])
 
-    def _epoch(self, event: EpochDone) -> None:
-        record = event.record
-        number = f"{event.epoch}/{event.epochs}"
-        seconds = duration(record.get("seconds"))
-        if not self._columns:
-            self._columns = _columns(record, self._monitor)
-            if self._screen.is_live and not self._quiet:
-                head = "".join(f"  {name:>{_width(name)}}" for name in self._columns)
-                # Wide enough for the last epoch's number, so that no row moves.
-                self._screen.lines(["", f"{'epoch':<{_number_width(event.epochs)}}{head}    time"], style="2")
-        plain = "  ".join(f"{name} {figure(record.get(name))}" for name in self._columns)
-        line = f"epoch {number}  {plain}  {seconds}{'  best' if event.best else ''}"
-        self._log(line)
-        if self._quiet:
+    def _resumed(self, event: Resumed) -> None:
+        run = self._run.id if self._run is not None else "the run"
+        text = f"resuming {run} from epoch {event.epoch} of {event.epochs}"
+        if event.epoch > event.epochs:
+            text = f"resuming {run} after its last epoch"
+        elif event.step:
+            text += f", step {event.step:,} of {event.steps:,}"
+        self._say([text])
+        if self._quiet or not event.records:
             return
-        if self._screen.is_live:
-            cells = "".join(f"  {figure(record.get(n)):>{_width(n)}}" for n in self._columns)
-            best = "  ★ best" if event.best else ""
-            self._screen.lines([f"{number:>{_number_width(event.epochs)}}{cells}  {seconds:>6}{best}"])
-        else:
-            self._screen.lines([line])
+        shown = event.records[-_EARLIER:]
+        if earlier := len(event.records) - len(shown):
+            which = f"epochs 1 to {earlier}" if earlier > 1 else "epoch 1"
+            self._screen.lines([f"{which}: see {layout.METRICS}"], style="2")
+        for record in shown:
+            number = int(record.get("epoch") or 0)
+            self._row(record, number, event.epochs, "before", best=number == event.best_epoch, style="2")
+
+    def _epoch(self, event: EpochDone) -> None:
+        self._log(self._plain(event.record, event.epoch, event.epochs, event.best))
+        if not self._quiet:
+            self._row(event.record, event.epoch, event.epochs, "", best=event.best)
+
+    def _plain(
+        self, record: dict[str, float | int | None], epoch: int, epochs: int, best: bool, more: str = ""
+    ) -> str:
+        names = _columns(record, self._monitor)
+        figures = "  ".join(f"{name} {figure(record.get(name))}" for name in names)
+        seconds = duration(record.get("seconds"))
+        return f"epoch {epoch}/{epochs}  {figures}  {seconds}{'  best' if best else ''}{more and f'  {more}'}"
+
+    def _row(
+        self,
+        record: dict[str, float | int | None],
+        epoch: int,
+        epochs: int,
+        more: str,
+        *,
+        best: bool,
+        style: str = "",
+    ) -> None:
+        """A row of the table, below its head."""
+        if not self._screen.is_live:
+            self._screen.lines([self._plain(record, epoch, epochs, best, more)])
+            return
+        width = _number_width(epochs)
+        if not self._columns:
+            self._columns = _narrowed(
+                _columns(record, self._monitor), self._monitor, self._screen.width - width
+            )
+            head = "".join(f"  {name:>{_width(name)}}" for name in self._columns)
+            # Wide enough for the last epoch's number, so that no row moves.
+            self._screen.lines(["", f"{'epoch':<{width}}{head}    time"], style="2")
+        cells = "".join(f"  {figure(record.get(name)):>{_width(name)}}" for name in self._columns)
+        row = f"{f'{epoch}/{epochs}':>{width}}{cells}  {duration(record.get('seconds')):>6}"
+        self._screen.lines([row + "  ★ best" * best + f"  {more}".rstrip()], style)
 
     def _progress(self, event: StepsDone) -> list[str]:
         number = f"{event.epoch}/{event.epochs}"
         lead = f"{number:>{_number_width(event.epochs)}}  "
         steps = f"{event.steps:,}"
-        done = f"{event.step:>{len(steps)},}/{steps}"
-        rest = (
-            f"  {done}  {event.examples_per_second:,.0f} {self._rate}"
-            f"  epoch {duration(event.seconds)}, all {duration(event.seconds_left)} left"
-        )
-        room = min(_BAR, self._screen.width - 1 - len(lead) - len(rest))
-        bar = _bar(event.step / max(event.steps, 1), room) if room >= _SHORTEST_BAR else done
-        rest = rest if room >= _SHORTEST_BAR else rest.removeprefix(f"  {done}")
-        figures = (
-            f"loss {figure(event.loss)}  {event.metric_name.replace('_', ' ')} {figure(event.metric)}"
-            f"  learning rate {short(event.learning_rate)}"
-        )
-        return [lead + bar + rest, " " * len(lead) + figures]
+        parts = {
+            "done": f"{event.step:>{len(steps)},}/{steps}",
+            "rate": f"{event.examples_per_second:,.0f} {self._rate}",
+            # Where nothing is known of the time left, all steps so far have compiled.
+            "step": _per_step(event.seconds / max(event.step, 1)) if event.seconds_left is not None else "",
+            "epoch": f"epoch {duration(event.seconds)}" + (", all" if event.seconds_left is not None else ""),
+            "left": f"{clock(event.seconds_left)} left" if event.seconds_left is not None else "",
+        }
+        order = ("step", "epoch", "rate", "done")
+        first = _fitting(lead, parts, order, self._screen.width, event.step / max(event.steps, 1), True)
+        figures = {
+            "loss": f"loss {figure(event.loss)}",
+            "metric": f"{event.metric_name.replace('_', ' ')} {figure(event.metric)}",
+            "learning rate": f"learning rate {setting(event.learning_rate)}",
+        }
+        blank = " " * len(lead)
+        return [first, _fitting(blank, figures, ("learning rate", "metric"), self._screen.width, 0, False)]
 
     def _say(self, lines: Sequence[str], *, style: str = "", always: bool = False, indent: int = 0) -> None:
         if always or not self._quiet:
@@ -260,6 +469,36 @@ def _columns(record: dict[str, float | int | None], monitor: str) -> list[str]:
     running = next((name for name in measured if name != "loss" and not name.startswith("val_")), None)
     wanted = ["loss", "val_loss", f"val_{running}"] if "val_loss" in record else ["loss", running or ""]
     return [name for name in dict.fromkeys([*wanted, monitor]) if name in measured]
+
+
+def _narrowed(columns: list[str], monitor: str, room: int) -> list[str]:
+    """Those of the columns that fit, with the time and a star: at least the one that decides."""
+    columns = list(columns)
+    while len(columns) > 1 and sum(2 + _width(name) for name in columns) + len("  0:00:00  ★ best") >= room:
+        columns.remove(next((name for name in columns if name != monitor), columns[0]))
+    return columns
+
+
+def _fitting(
+    lead: str, parts: dict[str, str], order: Sequence[str], width: int, share: float, bar: bool
+) -> str:
+    """`lead`, a bar where there is room, and the parts, without those of `order` that have none, the first
+    of them first: what is not in it stays. In less than `width` cells."""
+    kept = {name: text for name, text in parts.items() if text}
+    for dropped in ("", *order):
+        kept.pop(dropped, None)
+        # 'step' is of use only where nothing gives way for it.
+        least = _BAR + 2 if bar and "step" in kept else 0
+        text = "  ".join(kept.values()).replace("all  ", "all ")
+        if len(lead) + least + len(text) < width:
+            break
+    room = min(_BAR, width - 1 - len(lead) - len(text) - 2)
+    return lead + (f"{_bar(share, room)}  " if bar and room >= _SHORTEST_BAR else "") + text
+
+
+def _per_step(seconds: float) -> str:
+    """'12 ms/step'"""
+    return f"{1000 * seconds:,.0f} ms/step" if seconds < 9.95 else f"{seconds:,.0f} s/step"
 
 
 def _width(name: str) -> int:

@@ -14,6 +14,7 @@ import shutil
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
+from bmcli import errors
 from bmcli.untrusted import UNSAFE, one_line, safe
 
 if TYPE_CHECKING:
@@ -22,19 +23,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from bmcli.errors import BmError, Problem
-
-MOST_PROBLEMS = 20
-"""A terminal shows so many problems; --json shows all."""
+    from bmcli.errors import BmError
 
 UNBOUNDED = 10_000
 """The width of what goes into a pipe or a file: lines there are not folded."""
-
-_LONGEST_LINE = 1_000
-"""Characters of a line of an error; a name from outside may have a million."""
-
-_LINE_WIDTH = 100
-"""Of a quoted source line; longer ones are cut around the caret."""
 
 
 def to_json(document: Any, *, indent: int | None = 2) -> str:
@@ -63,6 +55,31 @@ def is_terminal(stream: IO[str]) -> bool:
         return stream.isatty()
     except (AttributeError, ValueError):  # None under pythonw, or closed
         return False
+
+
+ERROR, WARNING, GOOD, STRONG, SOFT = "1;31", "1;35", "32", "1", "2"
+"""ANSI styles of the basic colours that every theme, dark or light, makes readable: no yellow, no white."""
+
+
+class Painted(str):
+    """Text that is safe already and has its colours."""
+
+    __slots__ = ()
+
+
+def paints(stream: IO[str]) -> bool:
+    """Whether what is written there may have colour: a terminal's may, but for NO_COLOR and a dumb one;
+    FORCE_COLOR asks for it in a pipe."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0").lower() not in ("", "0", "false", "no"):
+        return True
+    return is_terminal(stream) and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+
+
+def paint(text: str, style: str, stream: IO[str]) -> str:
+    """The text in that style, where the stream shows any. Only for what is safe already."""
+    return f"\x1b[{style}m{text}\x1b[0m" if text and paints(stream) else text
 
 
 def width_of(stream: IO[str]) -> int | None:
@@ -97,7 +114,8 @@ def console(stream: IO[str]) -> Console:
                 else:
                     yield Segment(safe(segment.text), segment.style)
 
-    plain = not is_terminal(stream) or bool(os.environ.get("NO_COLOR"))
+    plain = not paints(stream)
+    moves = is_terminal(stream) and not plain
     return SafeConsole(
         file=stream,
         width=width_of(stream),
@@ -105,9 +123,9 @@ def console(stream: IO[str]) -> Console:
         emoji=False,
         highlight=False,
         # NO_COLOR drops bold and cursor movements too: 'plain text, no control characters'.
-        color_system=None if plain else "auto",
+        color_system=None if plain else "auto" if moves else "standard",
         no_color=plain or None,
-        force_terminal=False if plain else None,
+        force_terminal=None if moves else False,
         legacy_windows=False,
     )
 
@@ -148,58 +166,7 @@ def cell_width(text: str) -> int:
 
 def error_text(error: BmError) -> str:
     """What a person sees of an error: what is wrong, where, what to do; at most a few lines per problem."""
-    problems = error.problems
-    if len(problems) == 1 and (not error.message or error.message == problems[0].message):
-        only = problems[0]
-        return _joined(_problem_lines("error: " + only.message, only.place, only.hint or error.hint))
-    lines = _problem_lines("error: " + error.message, error.place, None)
-    for problem in problems[:MOST_PROBLEMS]:
-        lines += ["  " + line for line in _listed(problem)]
-    if len(problems) > MOST_PROBLEMS:
-        lines.append(f"  … and {len(problems) - MOST_PROBLEMS:,} more (all with --json)")
-    if error.hint:
-        lines += _hint_lines(error.hint)
-    return _joined(lines)
-
-
-def _joined(lines: list[str]) -> str:
-    return "\n".join(line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…" for line in lines)
-
-
-def _listed(problem: Problem) -> list[str]:
-    head = problem.message if problem.place is None else f"{problem.place}  {problem.message}"
-    return [one_line(head), *_quote(problem), *_hint_lines(problem.hint)]
-
-
-def _problem_lines(message: str, place: Any, hint: str | None) -> list[str]:
-    lines = [safe(line) for line in message.splitlines()] or [""]
-    if place is not None:
-        from bmcli.errors import Problem
-
-        lines += ["  " + one_line(str(place)), *_quote(Problem("", place))]
-    return lines + _hint_lines(hint)
-
-
-def _hint_lines(hint: str | None) -> list[str]:
-    return ["  " + safe(line) for line in hint.splitlines()] if hint else []
-
-
-def _quote(problem: Problem) -> list[str]:
-    """The source line and a caret under the column."""
-    place = problem.place
-    if place is None or place.text is None:
-        return []
-    # One cell per character, so that the caret stands where the column says.
-    text = safe(place.text.rstrip("\r\n").replace("\t", " "))
-    column = place.column
-    if len(text) > _LINE_WIDTH:
-        start = max(0, min((column or 1) - _LINE_WIDTH // 2, len(text) - _LINE_WIDTH))
-        text = text[start : start + _LINE_WIDTH]
-        column = None if column is None else column - start
-    lines = ["    " + text]
-    if column is not None and 1 <= column <= len(text) + 1:
-        lines.append("    " + " " * (column - 1) + "^")
-    return lines
+    return errors.error_text(error)
 
 
 def error_document(error: BmError) -> dict[str, Any]:
@@ -223,17 +190,24 @@ def _located(message: str, place: Any, hint: str | None) -> dict[str, Any]:
     }
 
 
-def print_plain(text: str, stream: IO[str] | None = None) -> None:
+def print_error(error: BmError) -> None:
+    """An error on stderr, as `error_text` words it."""
+    lead = "error: "
+    print_plain(error_text(error).removeprefix(lead), lead=lead, style=ERROR)
+
+
+def print_plain(text: str, stream: IO[str] | None = None, *, lead: str = "", style: str = "") -> None:
     """A line without Rich: for errors and notes, which must work when all else fails.
 
     stream: default stderr, where what nobody can take (a full disk, a reader or terminal that is gone) is
-    left out: the work and its exit code matter more. OSError from any other stream.
+    left out: the work and its exit code matter more. OSError from any other stream. lead: a word of bm's own
+    before it, in that style.
     """
     if stream is None:
         with contextlib.suppress(OSError):
-            print_plain(text, sys.stderr)
+            print_plain(text, sys.stderr, lead=lead, style=style)
         return
-    data = safe(text) + "\n"
+    data = paint(lead, style, stream) + (text if isinstance(text, Painted) else safe(text)) + "\n"
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(data.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()

@@ -28,7 +28,9 @@ def leave(code: int) -> NoReturn:
     operating system does that at once."""
     if "tensorflow" in sys.modules:
         atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    from bmcli import streams
+
+    for stream in (streams.out(), sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):  # full or gone: the interpreter would try again, and exit with 120

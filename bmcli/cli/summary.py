@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bmcli.figures import INTERVAL, count, duration, figure, interval, short, size
+from bmcli.figures import INTERVAL, agreement, count, duration, figure, interval, setting, size
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 from bmcli.untrusted import one_line
@@ -41,7 +41,7 @@ def header(run: Run, experiment: Experiment, parameters: int, steps_per_epoch: i
         epochs = training.epochs_of(steps_per_epoch)
         parts = [
             f"{epochs} {'epoch' if epochs == 1 else 'epochs'} × {steps_per_epoch:,} steps",
-            " ".join([optimizer.registry_name, *([short(rate)] if rate else []), schedule.registry_name]),
+            " ".join([optimizer.registry_name, *([setting(rate)] if rate else []), schedule.registry_name]),
             f"{experiment.precision}, XLA" if training.xla else experiment.precision,
         ]
     parts.append(device)
@@ -115,7 +115,7 @@ def evaluation_lines(evaluation: Evaluation, kind: str | None) -> list[str]:
             (
                 "weakest class",
                 one_line(weakest.name),
-                f"{weakest.metric} {weakest.value:.2f} (n = {weakest.support:,}{few})",
+                f"{weakest.metric} {figure(weakest.value)} (n = {weakest.support:,}{few})",
             )
         )
     width = max(len(value) for _, value, _ in rows)
@@ -135,9 +135,9 @@ def _files(run: Run) -> list[str]:
     if run.exists(layout.REPORT):
         parts.append(layout.REPORT)
     if run.exists(layout.MODEL_ONNX):
-        difference = (run.record.onnx or {}).get("max_difference")
-        agrees = f" (matches Keras: {difference:.0e})" if isinstance(difference, float) else ""
-        parts.append(layout.MODEL_ONNX + agrees.replace("e-0", "e-"))
+        onnx = run.record.onnx or {}
+        agrees = agreement(onnx.get("max_difference"), onnx.get("relative"))
+        parts.append(f"{layout.MODEL_ONNX} (matches Keras: {agrees})")
     return parts
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -44,16 +43,19 @@ class Finding:
     at_key: bool = False
 
 
-def check(config: ExperimentConfig, *, paths_exist: bool = True) -> tuple[ExperimentConfig, list[Finding]]:
+def check(
+    config: ExperimentConfig, *, paths_exist: bool = True, resuming: bool = False
+) -> tuple[ExperimentConfig, list[Finding]]:
     """The config, with what follows from combinations filled in, and all that cannot work.
 
     paths_exist: whether missing data is a mistake; not so for the config of a finished run.
+    resuming: whether a missing run of `init_from` is none.
     """
     forget()  # what was seen of folders for an earlier config
     facts = facts_of(config.data)
     findings = [finding for one in _CHECKS for finding in islice(one(config, facts), _MOST_FINDINGS)]
     if paths_exist:
-        findings += _paths(config)
+        findings += [one for one in _paths(config) if not (resuming and one.path[0] == "init_from")]
     if not _has_validation(config.data, facts) and "monitor" not in config.training.model_fields_set:
         training = config.training.model_copy(update={"monitor": "loss"})
         config = config.model_copy(update={"training": training})
@@ -189,7 +191,7 @@ def _twice(data: DataConfig) -> Iterator[Finding]:
         if text in targets:
             yield Finding(path, "text and target are the same column", also=(("data", "target"),))
         elif text in texts[:index]:
-            yield Finding(path, f"column '{text}' stands here twice")
+            yield Finding(path, f"column '{text}' is given twice")
     if isinstance(data.target, list) and data.task not in (None, "multilabel"):
         yield Finding(
             ("data", "task"), "several target columns make a multilabel task", also=(("data", "target"),)
@@ -384,13 +386,13 @@ def _share(text: str, key: str) -> str | None:
     """What to write where a share was meant: '0.1' in quotes, 0,1 or 10 %."""
     if key == "path":
         return None
-    if re.fullmatch(r"0?\.[0-9]+|0", text):
-        return f"write {text} without quotes if a share is meant"
-    if re.fullmatch(r"0?,[0-9]+", text):
-        return f"write {text.replace(',', '.')} if a share is meant"
-    if percent := re.fullmatch(r"([0-9]{1,2}) ?%", text):
-        return f"write {int(percent[1]) / 100:g} if a share is meant"
-    return None
+    from bmcli.config import meant
+
+    share = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
+    written = meant.number(share, text)
+    if written is None:
+        return None
+    return f"write {written}{', without quotes,' * (written == text)} if a share is meant"
 
 
 _Check = Callable[[ExperimentConfig, Facts], Iterator[Finding]]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from bmcli import plugins
 from bmcli.config.problems import config_error
 from bmcli.errors import ConfigError, Place, Problem
 
@@ -35,7 +36,7 @@ def _load(path: Path) -> None:
     except OSError as error:
         raise _error(f"cannot read {path}: {error.strerror}", Place(str(path))) from error
     digest = hashlib.sha256(str(path.resolve()).encode() + b"\0" + content).hexdigest()[:16]
-    name = f"_bmcli_code_{digest}_{path.stem}"
+    name = f"{plugins.CODE_PREFIX}{digest}_{path.stem}"
     if name in sys.modules:
         return
     spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
@@ -44,15 +45,18 @@ def _load(path: Path) -> None:
     module.__file__ = str(path)
     sys.modules[name] = module
     try:
-        exec(compile(content, str(path), "exec"), module.__dict__)
+        with plugins.same_surroundings():
+            exec(compile(content, str(path), "exec"), module.__dict__)
     except SyntaxError as error:
         del sys.modules[name]
         place = Place(
             error.filename or str(path), error.lineno, error.offset, (error.text or "").rstrip("\n")
         )
         raise _error(f"not valid Python: {error.msg}", place) from error
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         del sys.modules[name]
+        if not isinstance(error, Exception | SystemExit) and not plugins.raised_by_code(error):
+            raise
         line = _line_in(path, error.__traceback__)
         text = linecache.getline(str(path), line).rstrip("\n") if line else None
         message = str(error).splitlines()[0] if str(error) else ""

@@ -101,9 +101,7 @@ def find(source: str | Path, cwd: Path) -> Path:
         if os.path.isdir(path) or path.suffix.lower() in _DATA_SUFFIXES:  # noqa: PTH112
             raise config_error([_no_config(path, text)])
         if not os.path.exists(path):  # noqa: PTH110
-            raise config_error(
-                [Problem(f"there is no config file {text}", Place(text), _similar(path, text))]
-            )
+            raise config_error([Problem(f"there is no config file {text}", None, _similar(path, text))])
         # Shown as the user wrote it, where that leads there from the working directory.
         return Path(source) if cwd == Path.cwd() and not text.startswith("~") else path
     found = shipped.find(text)
@@ -139,8 +137,8 @@ def _no_config(path: Path, text: str) -> Problem:
     elif exists:
         hint = f"bm init {shlex.quote(text)} drafts a config for it"
     else:
-        return Problem(message, Place(text), _similar(path, text))
-    return Problem(message, Place(text), hint)
+        return Problem(message, None, _similar(path, text))
+    return Problem(message, None, hint)
 
 
 def _beside(path: Path) -> str | None:
@@ -157,7 +155,7 @@ def _similar(path: Path, text: str) -> str | None:
 
 
 def legal_name(stem: str) -> str:
-    """A run name made of a file's stem: 'My CNN.v2' becomes 'my-cnn.v2'."""
+    """A run name made of any text, such as a file's stem: 'My CNN.v2' becomes 'my-cnn.v2'."""
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem.lower())
     name = kept.strip("._-")[:90].rstrip("._-") or "experiment"
     head, dash, tail = name.rpartition("-v")
@@ -295,12 +293,29 @@ def _is_text(node: Node | None) -> bool:
     return node is not None and isinstance(node.value, str)
 
 
-def without_nulls(node: Node) -> Node:
-    """The tree without map entries that are null: their defaults hold."""
-    if node.is_map:
-        return replace(
-            node, value={k: without_nulls(v) for k, v in node.value.items() if v.value is not None}
-        )
+def without_nulls(node: Node, shape: Shape = ROOT) -> Node:
+    """The tree without map entries that are null: their defaults hold.
+
+    What may be an unknown key stays, null or not: `{label_smoothing: 0,1}` is a map of two keys in YAML, and
+    the second one is a mistake. Validation leaves out what it knows.
+    """
     if node.is_list:
-        return replace(node, value=[without_nulls(item) for item in node.value])
-    return node
+        item = replace(shape, many=False) if shape.many else PLAIN
+        return replace(node, value=[without_nulls(one, item) for one in node.value])
+    if not node.is_map:
+        return node
+    values: dict[Any, Node] = {}
+    for key, child in node.value.items():
+        inner = shape_of(shape.section, key) if shape.section and isinstance(key, str) else PLAIN
+        if child.value is not None:
+            values[key] = without_nulls(child, inner)
+        elif not _goes(shape, key):
+            values[key] = child
+    return replace(node, value=values)
+
+
+def _goes(shape: Shape, key: Any) -> bool:
+    """Whether a null there only restores a default; not for a key that may be unknown."""
+    if shape.chosen is not None and not shape.many:
+        return bool(key == "name")
+    return shape.section is None or shape.many or key in shape.section.model_fields

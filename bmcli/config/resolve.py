@@ -30,6 +30,7 @@ def load(
     run_code: bool = False,
     before_code: Callable[[Sequence[str]], None] = lambda files: None,
     paths_exist: bool = True,
+    resuming: bool = False,
 ) -> ExperimentConfig:
     """The resolved config. ConfigError with all that is wrong.
 
@@ -41,6 +42,7 @@ def load(
     before_code: called with the absolute paths of the files about to be run; it may raise.
     paths_exist: whether data that is not there is a mistake; not so for a finished run's config, or where
         data is made up.
+    resuming: the run of `init_from` may be gone, as a run that is resumed has its weights already.
     """
     tree, default_name = layers.merged(source, overrides, (cwd or Path.cwd()).absolute())
     tree = _with_name(tree, default_name)
@@ -59,7 +61,7 @@ def load(
         rest = _with_name(_without(tree, wrong), default_name)
         config = Validator().section(ExperimentConfig, rest, (), place)
     if isinstance(config, ExperimentConfig):
-        config, found = checks.check(config, paths_exist=paths_exist)
+        config, found = checks.check(config, paths_exist=paths_exist, resuming=resuming)
         mistakes += [
             Mistake(finding.path, Problem(finding.message, _place_of(tree, finding), finding.hint))
             for finding in found

@@ -47,6 +47,8 @@ class Section(BaseModel):
 
     bare: ClassVar[str | None] = None
     """The key that a bare text in the map's place stands for: `data: digits` means `{name: digits}`."""
+    usual: ClassVar[dict[str, Any]] = {}
+    """For hints: the key that a bare value in the map's place most likely means, with an example."""
 
 
 def _not_reserved(name: str) -> str:
@@ -107,6 +109,7 @@ class DataConfig(Section):
     """Which examples, and how they are split. Give either `name` (with that dataset's options) or `path`."""
 
     bare = "name"
+    usual = {"path": "photos/"}
 
     name: Chosen_dataset | None = Field(None, description="A named dataset; `bm datasets` lists them.")
     path: Path | None = Field(
@@ -206,6 +209,8 @@ def _is_range(window: tuple[float, float]) -> tuple[float, float]:
 class ImageConfig(Section):
     """How pictures become arrays."""
 
+    usual = {"size": 64}
+
     size: Side | tuple[Side, Side] | None = Field(
         None,
         description="Height and width, or one number for both; default: the data's own size where all are "
@@ -234,6 +239,8 @@ class ImageConfig(Section):
 class TextConfig(Section):
     """How texts become token ids."""
 
+    usual = {"max_length": 200}
+
     tokenizer: Literal["auto", "word", "pieces", "bpe", "wordpiece"] = Field(
         "auto",
         description="Trained on the training split: whole words, short pieces of at most 6 characters (for "
@@ -251,6 +258,8 @@ class TextConfig(Section):
 class TableConfig(Section):
     """How rows become numbers. Categories are one-hot, with one place for the unseen or missing."""
 
+    usual = {"scaling": "standard"}
+
     scaling: Literal["standard", "minmax", "none"] = Field(
         "standard", description="Numeric columns: mean 0 and variance 1, or 0 to 1, on the training split."
     )
@@ -266,6 +275,8 @@ class TableConfig(Section):
 class PreprocessingConfig(Section):
     """From raw examples to model inputs; only the map of the data's kind is used."""
 
+    usual = {"image": {"size": 64}}
+
     image: ImageConfig = Field(default_factory=ImageConfig, description="For pictures.")
     text: TextConfig = Field(default_factory=TextConfig, description="For texts.")
     table: TableConfig = Field(default_factory=TableConfig, description="For tables.")
@@ -274,20 +285,30 @@ class PreprocessingConfig(Section):
 class EarlyStopping(Section):
     """Stop when the monitored figure no longer improves."""
 
+    usual = {"patience": 3}
+
     patience: Annotated[int, Field(ge=1)] = Field(3, description="Epochs without improvement to wait.")
     min_delta: Annotated[float, Field(ge=0)] = Field(0.0, description="What counts as improvement.")
 
 
 class CheckpointConfig(Section):
-    """When the complete state is written, besides at the end of every epoch."""
+    """When the complete state is written, besides at the end of every epoch, and how long it is kept."""
+
+    usual = {"every_minutes": 10}
 
     every_minutes: Annotated[float, Field(ge=0)] = Field(
         10.0, description="Also within long epochs, this often; 0 for the ends of epochs only."
+    )
+    keep: bool = Field(
+        False,
+        description="Keep the states for resuming when the run is complete; the best weights always stay.",
     )
 
 
 class TrainingConfig(Section):
     """How the weights are found."""
+
+    usual = {"epochs": 10}
 
     epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto",
@@ -330,7 +351,7 @@ class TrainingConfig(Section):
     )
     early_stopping: EarlyStopping | None = Field(None, description="Off unless given.")
     checkpoint: CheckpointConfig = Field(
-        default_factory=CheckpointConfig, description="When the state is saved."
+        default_factory=CheckpointConfig, description="When the state is saved, and how long it is kept."
     )
 
     def epochs_of(self, steps_per_epoch: int) -> int:
@@ -344,6 +365,7 @@ class InitFrom(Section):
     """Start from another run's weights."""
 
     bare = "run"
+    usual = {"run": "latest"}
 
     run: Annotated[str, Field(min_length=1), RunReference()] = Field(
         description="A run: id, name, latest, or the path of a run directory."
@@ -355,6 +377,8 @@ class InitFrom(Section):
 
 class EvaluationConfig(Section):
     """What is measured with the best weights, after training."""
+
+    usual = {"splits": ["test"]}
 
     splits: list[Literal["train", "validation", "test"]] = Field(
         ["validation", "test"], description="The splits to evaluate."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bmcli.config import words
+from bmcli.config import catalogue, words
 from bmcli.config.json_schema import options, sections
 from bmcli.config.layers import shape_of
 from bmcli.config.schema import DataConfig, Section
@@ -13,6 +13,24 @@ from bmcli.config.schema import DataConfig, Section
 def markdown() -> str:
     """One table per map, in the order of the schema."""
     return "\n\n".join(_table(path, cls) for path, cls in sections())
+
+
+def components(plural: str) -> str:
+    """All of a kind, with every option: two tables in one, a line for each component and for each option."""
+    kind = catalogue.kind_of(plural)
+    lines = [f"| {kind.name} or option | takes | default | |", "|---|---|---|---|"]
+    for entry in catalogue.entries(kind):
+        source = f" {entry['source']}." if entry.get("source") else ""
+        about = ", ".join(entry.get("kinds", ()) or entry.get("tasks", ()))
+        lines.append(_row(f"**`{entry['name']}`**", about, "", f"**{entry['summary']}**{source}"))
+        for option in entry.get("options", ()):
+            default = "required" if option["required"] else f"`{words.as_written(option['default'])}`"
+            lines.append(_row(f"`{option['name']}`", option["type"], default, option["description"]))
+    return "\n".join(lines)
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _table(path: str, cls: type[Section]) -> str:

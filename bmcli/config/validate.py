@@ -7,6 +7,7 @@ number, true no 1.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from bmcli.config import words
+from bmcli.config import meant, shorthand, typed, words
 from bmcli.config.declared import as_declared
 from bmcli.config.layers import Shape, as_map, shape_of
 from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
@@ -53,6 +54,7 @@ class Validator:
     def __init__(self, unloaded_code: tuple[str, ...] = ()) -> None:
         self.mistakes: list[Mistake] = []
         self.unloaded_code = unloaded_code
+        self.picked: dict[str, type[Component]] = {}
 
     @property
     def full(self) -> bool:
@@ -67,8 +69,10 @@ class Validator:
         if cls.bare is not None:
             node = as_map(node, cls.bare)
         if not node.is_map:
-            what = f"the {cls.bare}, or a map" if cls.bare is not None else "a map"
-            self._add(path, f"expected {what} of keys and values, found {words.found(node)}", node.place)
+            what = f"the {cls.bare}, or keys and values" if cls.bare is not None else "keys and values"
+            self._add(
+                path, f"expected {what}, found {words.found(node)}", node.place, shorthand.of_map(cls, node)
+            )
             return _INVALID
         values: dict[str, Any] = {}
         nodes = dict(node.value)
@@ -86,11 +90,11 @@ class Validator:
         if self.full:
             return _INVALID
         node = as_map(node)
-        if not node.is_map:
-            what = (
-                f"expected the name of {words.with_article(chosen.kind)}, or a map with its name and options"
-            )
-            self._add(path, f"{what}, found {words.found(node)}", node.place)
+        if not node.is_map or (name_elsewhere := shorthand.named_elsewhere(chosen, node)) is not None:
+            noun = words.with_article(chosen.kind)
+            what = f"expected the name of {noun}, or its name and options"
+            hint = name_elsewhere if node.is_map else shorthand.of_component(chosen, node)
+            self._add(path, f"{what}, found {words.found(node)}", node.place, hint)
             return _INVALID
         options = replace(node, value={k: v for k, v in node.value.items() if k != "name"})
         name = node.value.get("name")
@@ -99,14 +103,21 @@ class Validator:
         cls = self._class(chosen.kind, name, node.place, (*path, "name"))
         if cls is None:
             return _INVALID
+        self.picked[".".join(map(str, path))] = cls
         return self._options(cls, options, path, name.place if name is not None else node.place)
 
     def _options(self, cls: type[Component], node: Node, path: KeyPath, place: Place) -> Any:
+        # `null` restores the default; under an unknown key it is a mistake like any other.
+        given = {
+            key: child
+            for key, child in node.value.items()
+            if child.value is not None or key not in cls.model_fields
+        }
         values = {
             key: as_declared(cls, key, child) if isinstance(key, str) else child.plain()
-            for key, child in node.value.items()
+            for key, child in given.items()
         }
-        return self._instance(cls, values, node, path, place)
+        return self._instance(cls, values, replace(node, value=given), path, place)
 
     def _class(self, kind: str, name: Node | None, place: Place, path: KeyPath) -> type[Component] | None:
         registry = registry_of(kind)
@@ -125,7 +136,7 @@ class Validator:
         try:
             return registry.get(name.value)
         except UsageError as error:
-            hint = error.hint
+            hint = shorthand.of_name(kind, name) or error.hint
             if self.unloaded_code:
                 files = ", ".join(Path(file).name for file in self.unloaded_code)
                 hint = f"it may be defined in {files} (code:), which was not run"
@@ -158,7 +169,7 @@ class Validator:
         known = [*own, *cls.model_fields]
         for key in [key for key in nodes if key not in own and key not in mine]:
             if not self.full:
-                self._unknown((*path, key), key, node.key_place(key), known)
+                self._unknown((*path, key), key, node, known)
             del nodes[key]
         return {key: child for key, child in nodes.items() if key not in mine}
 
@@ -166,8 +177,7 @@ class Validator:
         shape = shape_of(cls, key) if isinstance(key, str) else Shape()
         if shape.many:
             if not node.is_list:
-                one = words.found(node) if node.is_map else f"[{node.text}]"
-                hint = f"write {one}" if not node.is_map else "put it in a list"
+                hint = shorthand.of_list(shape, node)
                 self._add(path, f"expected a list, found {words.found(node)}", node.place, hint)
                 return _INVALID
             return [self._shaped(shape, item, (*path, i), item.place) for i, item in enumerate(node.value)]
@@ -239,7 +249,7 @@ class Validator:
             parent = _step(node, at[:-1])
             key = at[-1]
             known = list(cls.model_fields) if len(at) == 1 else _keys_at(cls, at[:-1])
-            self._unknown(here, key, parent.key_place(key), known)
+            self._unknown(here, key, parent, known)
         elif kind in ("value_error", "assertion_error") and not is_union:
             target = _step(node, at)
             message = str(detail["msg"]).partition(", ")[2] or str(detail["msg"])
@@ -247,11 +257,12 @@ class Validator:
         else:
             schema = _schema_at(cls, at)
             target = _step(node, at)
+            key = "type" if at[:1] == ("columns",) else str(at[-1]) if at else ""
             what = words.expected(schema)
             message = f"expected {what}, found {words.found(target)}"
             if what == "a value":
                 message = f"{detail['msg']}, found {words.found(target)}"
-            self._add(here, message, target.place, words.hint(schema, target))
+            self._add(here, message, target.place, meant.hint(schema, target, key))
 
     def _missing(self, cls: type[BaseModel], path: KeyPath, place: Place) -> None:
         key = str(path[-1])
@@ -259,22 +270,41 @@ class Validator:
         what = f": {field.description}" if field.description else ""
         self._add(path, f"'{key}' is missing{what}", place)
 
-    def _unknown(self, path: KeyPath, key: Any, place: Place, known: list[str]) -> None:
+    def _unknown(self, path: KeyPath, key: Any, parent: Node, known: list[str]) -> None:
         every = [*known, *FIRST_KEYS] if len(path) == 1 else known
         listed = f"known: {', '.join(sorted(every))}" if every else "it takes no options"
-        meant = _elsewhere(str(key)) or did_you_mean(str(key), every) or listed
-        self._add(path, f"unknown key '{key}'", place, meant)
+        hint = (
+            shorthand.decimal_comma(parent, key)
+            or self._elsewhere(str(key), parent.value[key], every)
+            or did_you_mean(str(key), every)
+            or listed
+        )
+        self._add(path, f"unknown key '{_key_text(parent, key)}'", parent.key_place(key), hint)
+
+    def _elsewhere(self, key: str, node: Node, known: list[str]) -> str | None:
+        """'did you mean data.task?' for a key that has its place elsewhere, or two; else None."""
+        places = _places_of(key) or [
+            f"{path}.{key}" for path, cls in self.picked.items() if key in cls.model_fields
+        ]
+        if not places and did_you_mean(key, known) is None and (place := typed.key_of(key)) is not None:
+            places = [place]
+        if not 1 <= len(places) <= 2:
+            return None
+        if meant.on_command_line(node) and "=" in node.place.file:
+            value = node.place.file.partition("=")[2]
+            if not value.endswith("..."):  # shortened for the message
+                return f"write {words.either([shlex.quote(f'{place}={value}') for place in places])}"
+        told = [place if "." in place else f"{place} at the top level" for place in places]
+        return f"did you mean {words.either(told)}?"
 
     def _add(self, path: KeyPath, message: str, place: Place, hint: str | None = None) -> None:
         self.mistakes.append(Mistake(path, Problem(message, place, hint)))
 
 
 @cache
-def _elsewhere(key: str) -> str | None:
-    """'did you mean data.task?' for a key that has its place elsewhere, or two; else None."""
-    found = [place for place in _places(ExperimentConfig) if place.split(".")[-1] == key]
-    told = [place if "." in place else f"{place} at the top level" for place in found]
-    return f"did you mean {words.either(told)}?" if 1 <= len(told) <= 2 else None
+def _places_of(key: str) -> list[str]:
+    """Every path in the config that ends in that key."""
+    return [place for place in _places(ExperimentConfig) if place.split(".")[-1] == key]
 
 
 def _places(section: type[Section], before: str = "") -> Iterator[str]:

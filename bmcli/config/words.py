@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-from bmcli.errors import did_you_mean
 
 if TYPE_CHECKING:
     from bmcli.config.yaml import Node
@@ -59,12 +55,16 @@ def as_written(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:g}"
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else _short(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(as_written(item) for item in value) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {as_written(item)}" for key, item in value.items()) + "}"
     return str(value)
+
+
+def _short(value: float) -> str:
+    return f"{value:g}".replace("e-0", "e-").replace("e+0", "e+")
 
 
 def found(node: Node) -> str:
@@ -82,60 +82,6 @@ def found(node: Node) -> str:
 def shortened(text: str) -> str:
     """At most 60 characters of it."""
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def hint(schema: JsonSchema, node: Node) -> str | None:
-    """What the writer may have meant, where that can be told."""
-    kinds = {option.get("type") for option in alternatives(schema)}
-    value = node.value
-    allowed = choices(schema)
-    if isinstance(value, str):
-        if "boolean" in kinds and value.lower() in ("yes", "on", "y", "no", "off", "n"):
-            return f"write {'true' if value.lower() in ('yes', 'on', 'y') else 'false'}"
-        if {"integer", "number"} & kinds and (meant := _meant_number(value, whole="number" not in kinds)):
-            return meant
-        if allowed and (close := did_you_mean(value, allowed)):
-            return close
-    if isinstance(value, float) and "integer" in kinds and "number" not in kinds and value.is_integer():
-        return f"write {int(value)}"
-    if "string" in kinds and not allowed and isinstance(value, bool | int | float):
-        return "put it in quotes if it is text"
-    if kinds == {"array"} and not node.is_map and not node.is_list:
-        return f"write [{node.text}]"
-    return None
-
-
-_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
-"""As '1,000' or '12,345.6': a comma before every three digits."""
-
-
-def _meant_number(text: str, *, whole: bool) -> str | None:
-    """'write 0.1, with a point' for a number that is not written as YAML has it; None where it may be none.
-
-    whole: only whole numbers are wanted.
-    """
-    if _is_number(text):
-        return f"write {text}, without quotes"
-    if re.fullmatch(r"[-+]?\d+(_\d+)+(\.\d+)?", text) or _THOUSANDS.fullmatch(text):
-        bare = text.replace("_", "").replace(",", "")
-        if whole or "_" in text or "." in text or text.count(",") > 1:
-            return f"write {bare}, without separators"
-        return f"write {bare}, or {text.replace(',', '.')} if that is meant"
-    point = text.replace(",", ".")
-    if not whole and text.count(",") == 1 and "." not in text and _is_number(point):
-        return f"write {point}, with a point"
-    return None
-
-
-def _is_number(text: str) -> bool:
-    """Whether YAML reads it as a finite number."""
-    from bmcli.config.yaml import plain_scalar
-
-    try:
-        value = plain_scalar(text)
-    except ValueError:  # of absurdly many digits
-        return False
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _one(schema: JsonSchema) -> str:

@@ -30,6 +30,8 @@ def dump(value: Any) -> str:
 
 
 def inline(value: Any) -> str:
-    """A scalar or a list of scalars on one line, quoted where it must be."""
-    text = yaml.dump([value], Dumper=Dumper, default_flow_style=True, allow_unicode=True, width=10**9)
+    """Plain data on one line, quoted where it must be, keys in their order."""
+    text = yaml.dump(
+        [value], Dumper=Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**9
+    )
     return text.strip()[1:-1]

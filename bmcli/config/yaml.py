@@ -99,12 +99,12 @@ def read(path: Path) -> Node:
     """The file's one document. ConfigError where there is no such file, or it is not strict YAML."""
     try:
         if not path.is_file():
-            what = "is a folder, not a config file" if path.is_dir() else "does not exist"
-            raise _error(f"{path} {what}", Place(str(path)))
+            what = "a folder, not a config file" if path.is_dir() else "no such file"
+            raise _error(what, Place(str(path)))
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _error(f"cannot read {path}: {error.strerror}", Place(str(path))) from error
+        raise _error(f"cannot be read: {error.strerror}", Place(str(path))) from error
     return parse(data, str(path), str(path.parent.resolve()))
 
 
@@ -218,7 +218,7 @@ class _Document:
     def _alias(self, event: AliasEvent) -> Node:
         if event.anchor not in self.anchors:
             hint = "text that begins with * must be quoted"
-            raise _error(f"nothing above is marked &{event.anchor}", self._at(event), hint)
+            raise _error(f"no anchor above is called &{event.anchor}", self._at(event), hint)
         node = self.anchors[event.anchor]
         if node is None:
             raise _error(f"*{event.anchor} stands inside what it names", self._at(event))
@@ -247,7 +247,7 @@ class _Document:
                 )
             elif key.value in keys or key.text in written:  # a key is a text in the end: 1 and "1" are one
                 first = keys.get(key.value, written.get(key.text, key)).place
-                self._problem(f"'{key.text}' stands here twice; first at line {first.line}", key_event)
+                self._problem(f"'{key.text}' is given twice; first at line {first.line}", key_event)
             else:
                 values[key.value] = value
                 keys[key.value] = key
@@ -297,10 +297,10 @@ class _Document:
         elif "cannot start any token" in problem:
             message, hint = f"'{rest[:1]}' cannot begin a value", "put the text in quotes"
         elif "mapping values are not allowed" in problem:
-            message = "a ':' that does not belong here"
-            hint = "is the indentation right? Text with ': ' in it must be quoted"
+            message = "unexpected ':'"
+            hint = "check the indentation; text with ': ' in it must be quoted"
         elif "expected key" in problem or "'-' indicator" in problem:
-            message, hint = "this does not fit what stands above it", "is the indentation right?"
+            message, hint = "this does not fit the lines above it", "check the indentation"
         elif "unexpected end of stream" in problem and error.context_mark:
             message, hint = "this quote is never closed", None
             line, column = error.context_mark.line, error.context_mark.column

@@ -8,10 +8,11 @@ batches of uint8 pictures, before normalisation. NumPy is imported inside, so th
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from bmcli.plugins import Check, kind_of
 from bmcli.registry import Component, Registry
 
 if TYPE_CHECKING:
@@ -20,8 +21,26 @@ if TYPE_CHECKING:
 Strength = Annotated[float, Field(ge=0, le=1)]
 
 
+def _batch(result: Any, args: tuple[Any, ...]) -> str | None:
+    import numpy as np
+
+    images, targets = args[0], args[1]
+    if not isinstance(result, tuple) or len(result) != 2:
+        return f"gives {kind_of(result)}, not (images, targets)"
+    for new, old, name in ((result[0], images, "images"), (result[1], targets, "targets")):
+        if not isinstance(new, np.ndarray) or new.shape != old.shape:
+            shape = getattr(new, "shape", None)
+            found = kind_of(new) if shape is None else f"shape {tuple(shape)}"
+            return f"gives {name} of {found}; they came with shape {old.shape}"
+        if new.dtype != old.dtype:
+            return f"gives {name} of {new.dtype}; they came as {old.dtype}"
+    return None
+
+
 class Augmentation(Component):
     """Base of all augmentations: the fields are the options, `apply` makes the change."""
+
+    results: ClassVar[dict[str, Check]] = {"apply": _batch}
 
     uniforms: ClassVar[int] = 0
     """How many uniform random numbers one example takes."""
@@ -40,7 +59,7 @@ class Augmentation(Component):
         raise NotImplementedError
 
 
-AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation", Augmentation, __name__)
+AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation", Augmentation, __name__, needs="apply")
 
 
 @AUGMENTATIONS.register("flip")

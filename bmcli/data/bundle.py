@@ -89,6 +89,7 @@ class Images:
         bool [N], whether a file holds no colour.
     depths: with paths, where they have been looked at.
     decoded: with paths, where they were decoded on that occasion.
+    digests: with paths, where they have been looked at: SHA-256 of each file's bytes.
     """
 
     arrays: np.ndarray | None = None
@@ -98,6 +99,7 @@ class Images:
     decoded: Decoded | None = None
     depths: Depths | None = None
     contents: tuple[bytes, ...] | None = None
+    digests: tuple[bytes, ...] | None = None
 
     @property
     def sources(self) -> Sequence[str | bytes]:
@@ -120,6 +122,7 @@ class Images:
             grey=None if self.grey is None else self.grey[indices],
             decoded=None if self.decoded is None else self.decoded.take(indices),
             depths=None if self.depths is None else self.depths.take(indices),
+            digests=None if self.digests is None else tuple(self.digests[int(i)] for i in indices),
         )
 
 
@@ -141,14 +144,9 @@ class Texts:
 class Table:
     """N rows of named columns, each an array of length N.
 
-        A column of numbers or dates (days since 1970) is float64 with NaN for a missing value; a categorical
-    <<<<<<< HEAD
-        column is an object array of str with None for a missing value. facts: what the columns of a file
-        mean and how their cells are read.
-    =======
-        column is an object array of str with None for a missing value. facts: what the columns of a file
-        mean and how their cells are read.
-    >>>>>>> texts-2
+    A column of numbers or dates (days since 1970) is float64 with NaN for a missing value; a categorical
+    column is an object array of str with None for a missing value. facts: what the columns of a file
+    mean and how their cells are read.
     """
 
     columns: dict[str, np.ndarray]

@@ -11,13 +11,13 @@ import glob
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bmcli.data.bundle import Examples, Images, Kind, Table, Texts
-from bmcli.errors import DataError, Place, Problem, UsageError
+from bmcli.errors import DataError, Place, Problem, UsageError, did_you_mean
 from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ SUFFIXES = {"image": IMAGE_SUFFIXES, "text": TEXT_SUFFIXES | TABLE_SUFFIXES, "ta
 STDIN = "-"
 PIECE = {"image": 256, "text": 1024, "table": 4096}
 """Examples read, and handed on, at a time."""
+PIECE_BYTES = 32 * 2**20
+"""Image files handed on at a time hold no more than this, but for one that is larger: a piece of large photos
+would else take many seconds, in which nothing is seen of it and nothing stops it."""
 LONGEST_LINE = 16 * 2**20
 """Bytes of a line that is read as one text."""
 LONGEST_TEXT = 64 * 2**20
@@ -78,7 +81,7 @@ def kinds_of(inputs: Sequence[str], *, texts: bool = False, lines: bool = False)
     if texts or lines:
         return ("text",)
     for name in inputs:
-        for path in _files(name, frozenset.union(IMAGE_SUFFIXES, TEXT_SUFFIXES, TABLE_SUFFIXES), []):
+        for path in files_of(name, frozenset.union(IMAGE_SUFFIXES, TEXT_SUFFIXES, TABLE_SUFFIXES), []):
             suffix = Path(path).suffix.lower()
             if suffix in IMAGE_SUFFIXES:
                 return ("image",)
@@ -95,30 +98,34 @@ def read(
     *,
     stdin: IO[bytes] | None = None,
     note: Callable[[str], object] | None = None,
+    expect: Callable[[int], object] | None = None,
 ) -> Iterator[Inputs]:
     """The examples, piece by piece, in order; each piece with its own problems.
 
     stdin: what `-` means; default the process's. note: who is told what was inferred or converted, when all
-    is read. Raises UsageError where an option does not fit the run.
+    is read. expect: told how many more examples there will be, as soon as that is known: of files at once, of
+    the rows of a table when it is read, of the lines of a file never. Raises UsageError where an option does
+    not fit the run.
     """
     if reading.kind != "text" and (reading.texts or reading.lines):
         option = "--text" if reading.texts else "--lines"
         raise UsageError(f"{option} is for runs that take texts; this one takes {_plural(reading.kind)}")
     if reading.texts and reading.lines:
         raise UsageError("--text and --lines exclude each other: the texts are given, or lie in files")
-    stdin = stdin or sys.stdin.buffer
+    if stdin is None:
+        stdin = sys.stdin.buffer if STDIN in inputs else io.BytesIO()
     if reading.kind == "image":
-        return _images(inputs, stdin)
+        return _images(inputs, stdin, expect)
     if reading.kind == "table":
-        return _tables(inputs, reading, stdin, note)
-    return _texts(inputs, reading, stdin, note)
+        return _tables(inputs, reading, stdin, note, expect)
+    return _texts(inputs, reading, stdin, note, expect)
 
 
 def reads(path: Path, inputs: Sequence[str], reading: Reading) -> bool:
     """Whether a file, by whatever name, is one of those that the inputs stand for."""
     if reading.texts or not path.exists():
         return False
-    files = (file for name in inputs for file in _files(name, SUFFIXES[reading.kind], []))
+    files = (file for name in inputs for file in files_of(name, SUFFIXES[reading.kind], []))
     return any(Path(file).exists() and path.samefile(file) for file in files)
 
 
@@ -126,26 +133,58 @@ def _plural(kind: Kind) -> str:
     return {"image": "pictures", "text": "texts", "table": "rows of tables"}[kind]
 
 
-def _images(inputs: Sequence[str], stdin: IO[bytes]) -> Iterator[Inputs]:
+def _images(
+    inputs: Sequence[str], stdin: IO[bytes], expect: Callable[[int], object] | None
+) -> Iterator[Inputs]:
     paths: list[str] = []
     problems: list[Problem] = []
+    held = 0
 
     def piece() -> Inputs:
+        nonlocal held
         made = Inputs(Images(paths=tuple(paths)), tuple(paths), tuple(problems))
         paths.clear()
         problems.clear()
+        held = 0
         return made
 
-    for name in inputs:
+    for name, files in _expanded(inputs, SUFFIXES["image"], problems, expect):
         if name == STDIN:
             yield piece()
             yield _image_from(stdin)
             continue
-        for path in _files(name, SUFFIXES["image"], problems):
-            paths.append(path)
-            if len(paths) == PIECE["image"]:
+        for path in files:
+            size = bytes_of(path)
+            if len(paths) == PIECE["image"] or (paths and held + size > PIECE_BYTES):
                 yield piece()
+            paths.append(path)
+            held += size
     yield piece()
+
+
+def bytes_of(path: str) -> int:
+    """Of a file; 0 where there is none, which its reader will say."""
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - for every file
+    except OSError:
+        return 0
+
+
+def _expanded(
+    inputs: Sequence[str],
+    suffixes: frozenset[str],
+    problems: list[Problem],
+    expect: Callable[[int], object] | None,
+    or_text: bool = False,
+) -> Iterator[tuple[str, Iterable[str]]]:
+    """Each input with its files. expect: all are listed before the first is handed on, to say how many they
+    are."""
+    if expect is None:
+        yield from ((name, files_of(name, suffixes, problems, or_text=or_text)) for name in inputs)
+        return
+    listed = [(name, list(files_of(name, suffixes, problems, or_text=or_text))) for name in inputs]
+    expect(sum(1 if name == STDIN else len(files) for name, files in listed))
+    yield from listed
 
 
 def _image_from(stdin: IO[bytes]) -> Inputs:
@@ -159,12 +198,30 @@ def _image_from(stdin: IO[bytes]) -> Inputs:
 
 
 def _texts(
-    inputs: Sequence[str], reading: Reading, stdin: IO[bytes], note: Callable[[str], object] | None
+    inputs: Sequence[str],
+    reading: Reading,
+    stdin: IO[bytes],
+    note: Callable[[str], object] | None,
+    expect: Callable[[int], object] | None,
 ) -> Iterator[Inputs]:
-    from bmcli.data.readers.texts import notes
-
     encodings: dict[str, list[str]] = {}
     problems: list[Problem] = []
+    found = each_text(inputs, reading, problems, encodings, expect, stdin)
+    return gathered(found, problems, encodings, note)
+
+
+def gathered(
+    found: Iterator[tuple[str, str] | Inputs],
+    problems: list[Problem],
+    encodings: Mapping[str, list[str]],
+    note: Callable[[str], object] | None,
+) -> Iterator[Inputs]:
+    """(name, text) of single texts in pieces, with the pieces that come among them.
+
+    problems, encodings: filled by whoever yields `found`, on the way; empty texts join the problems.
+    """
+    from bmcli.data.readers.texts import notes
+
     texts: list[str] = []
     names: list[str] = []
 
@@ -174,12 +231,12 @@ def _texts(
             filled.clear()
         return made
 
-    for found in _each_text(inputs, reading, stdin, problems, encodings):
-        if isinstance(found, Inputs):
+    for one in found:
+        if isinstance(one, Inputs):
             yield piece()
-            yield found
+            yield one
             continue
-        name, text = found
+        name, text = one
         if not text.strip():
             problems.append(Problem("the text is empty", Place(name or "''")))
             continue
@@ -192,29 +249,38 @@ def _texts(
     yield piece()
 
 
-def _each_text(
+def each_text(
     inputs: Sequence[str],
     reading: Reading,
-    stdin: IO[bytes],
     problems: list[Problem],
     encodings: dict[str, list[str]],
+    expect: Callable[[int], object] | None = None,
+    stdin: IO[bytes] | None = None,
 ) -> Iterator[tuple[str, str] | Inputs]:
     """(name, text) of every text, those of table files in pieces. encodings: codec -> the files that are not
-    UTF-8, filled on the way."""
+    UTF-8, filled on the way. stdin: what `-` means, where that may occur."""
+    stdin = stdin or io.BytesIO()
     if reading.texts:
+        if expect is not None:
+            expect(len(inputs))
         for text in inputs:
             if text == STDIN:
                 yield from _text_from(STDIN, stdin, problems, encodings)
             else:
                 yield text, text
         return
-    for name in inputs:
+    for name, files in _expanded(inputs, SUFFIXES["text"], problems, None if reading.lines else expect, True):
         if name == STDIN:
             yield from (_lines if reading.lines else _text_from)(STDIN, stdin, problems, encodings)
             continue
-        for path in _files(name, SUFFIXES["text"], problems, or_text=True):
+        for path in files:
             if Path(path).suffix.lower() in TABLE_SUFFIXES and not reading.lines:
-                yield from _texts_of_table(path, reading, problems)
+                frame = _frame(path, reading, problems)
+                if frame is None:
+                    continue
+                if expect is not None:
+                    expect(len(frame.rows) - 1)  # the file itself was counted
+                yield from texts_of_rows(frame, path, reading, problems)
                 continue
             try:
                 with Path(path).open("rb") as file:
@@ -286,15 +352,12 @@ def _lines(
         problems.append(Problem("holds no text", Place(name)))
 
 
-def _texts_of_table(path: str, reading: Reading, problems: list[Problem]) -> Iterator[Inputs]:
-    """The texts in the run's columns."""
+def texts_of_rows(frame: Frame, name: str, reading: Reading, problems: list[Problem]) -> Iterator[Inputs]:
+    """The texts in the run's columns of a table. name: the file's, '' for a table that is none."""
     import numpy as np
 
     from bmcli.data import columns
 
-    frame = _frame(path, reading, problems)
-    if frame is None:
-        return
     try:
         texts, bad = columns.texts_of(frame, _text_columns(frame, reading))
     except DataError as error:
@@ -302,7 +365,7 @@ def _texts_of_table(path: str, reading: Reading, problems: list[Problem]) -> Ite
         return
     empty = dict(bad)
     filled = np.array([i for i in range(len(texts)) if i not in empty], np.int64)
-    names = _names(path, frame, reading)
+    names = _names(name, frame, reading)
     problems += [Problem(what, Place(names[i])) for i, what in empty.items()]
     for start in range(0, len(filled), PIECE["text"]):
         rows = filled[start : start + PIECE["text"]]
@@ -329,42 +392,63 @@ def _text_columns(frame: Frame, reading: Reading) -> tuple[str, ...]:
 
 
 def _tables(
-    inputs: Sequence[str], reading: Reading, stdin: IO[bytes], note: Callable[[str], object] | None
+    inputs: Sequence[str],
+    reading: Reading,
+    stdin: IO[bytes],
+    note: Callable[[str], object] | None,
+    expect: Callable[[int], object] | None,
 ) -> Iterator[Inputs]:
+    problems: list[Problem] = []
+    for name in inputs:
+        for path in [STDIN] if name == STDIN else files_of(name, SUFFIXES["table"], problems):
+            frame = _frame(path, reading, problems, stdin)
+            if frame is not None:
+                if expect is not None:
+                    expect(len(frame.rows))
+                yield from rows(frame, path, reading, problems, note)
+    yield Inputs(Table({}), (), tuple(problems))
+
+
+def rows(
+    frame: Frame,
+    path: str,
+    reading: Reading,
+    problems: list[Problem],
+    note: Callable[[str], object] | None,
+) -> Iterator[Inputs]:
+    """The rows of a table with the run's columns, in pieces; problems: handed on with them.
+
+    path: what the table is called, '' for one that is no file.
+    """
     import numpy as np
 
     from bmcli.data import columns
 
-    problems: list[Problem] = []
-    for name in inputs:
-        for path in [STDIN] if name == STDIN else _files(name, SUFFIXES["table"], problems):
-            frame = _frame(path, reading, problems, stdin)
-            if frame is None:
-                continue
-            absent = [column for column in reading.columns if column not in frame.data.columns]
-            if absent:
-                listed = ", ".join(f"'{column}'" for column in absent)
-                what = f"lacks the column{'s' if len(absent) > 1 else ''} {listed}, which the run needs"
-                problems.append(Problem(what, Place(path)))
-                continue
-            data = frame.data.select(reading.columns)
-            nested = [name for name in data.columns if data[name].dtype.is_nested()]
-            if nested:
-                problems.append(Problem(f"column '{nested[0]}' holds nested values", Place(path)))
-                continue
-            data, said = _by_own_decimals(data, reading.decimals)
-            if note is not None:
-                for line in (*frame.notes, *said):
-                    note(f"{path}: {line}")
-            # What a text means, the run's preprocessing knows, and whether the number 20240131 is a date.
-            table = Table({column: columns.as_found(data[column]) for column in reading.columns})
-            every = _names(path, frame, reading)
-            for start in range(0, len(frame.rows), PIECE["table"]):
-                rows = np.arange(start, min(start + PIECE["table"], len(frame.rows)))
-                beside = frame.data[rows] if reading.keep else None
-                yield Inputs(table.take(rows), tuple(every[i] for i in rows), tuple(problems), beside)
-                problems.clear()
-    yield Inputs(Table({}), (), tuple(problems))
+    absent = [column for column in reading.columns if column not in frame.data.columns]
+    if absent:
+        listed = ", ".join(f"'{column}'" for column in absent)
+        what = f"lacks the column{'s' if len(absent) > 1 else ''} {listed}, which the run needs"
+        there = [column for column in frame.data.columns if column not in reading.columns]
+        problems.append(Problem(what, Place(path or str(frame.path)), did_you_mean(absent[0], there)))
+        return
+    data = frame.data.select(reading.columns)
+    nested = [name for name in data.columns if data[name].dtype.is_nested()]
+    if nested:
+        what = f"column '{nested[0]}' holds nested values"
+        problems.append(Problem(what, Place(path or str(frame.path))))
+        return
+    data, said = _by_own_decimals(data, reading.decimals)
+    if note is not None:
+        for line in (*frame.notes, *said):
+            note(f"{path or frame.path}: {line}")
+    # What a text means, the run's preprocessing knows, and whether the number 20240131 is a date.
+    table = Table({column: columns.as_found(data[column]) for column in reading.columns})
+    every = _names(path, frame, reading)
+    for start in range(0, len(frame.rows), PIECE["table"]):
+        some = np.arange(start, min(start + PIECE["table"], len(frame.rows)))
+        beside = frame.data[some] if reading.keep else None
+        yield Inputs(table.take(some), tuple(every[i] for i in some), tuple(problems), beside)
+        problems.clear()
 
 
 def _by_own_decimals(data: pl.DataFrame, decimals: Mapping[str, str]) -> tuple[pl.DataFrame, list[str]]:
@@ -444,7 +528,8 @@ def _options(reading: Reading) -> Options:
 
 
 def _names(path: str, frame: Frame, reading: Reading) -> list[str]:
-    """The examples' names: by the run's column of ids where the file has it, else 'file.csv:17'."""
+    """The examples' names: by the run's column of ids where the file has it, else 'file.csv:17', and of a
+    table that is no file the row alone."""
     from bmcli.data import columns
 
     given: list[str | None] = [None] * len(frame.rows)
@@ -452,13 +537,16 @@ def _names(path: str, frame: Frame, reading: Reading) -> list[str]:
         name = columns.resolve(frame, reading.id, "id")
         if name not in reading.columns:  # an index that means another column here
             given = columns.texts(frame.data[name]).tolist()
-    return [cell or f"{path}:{row}" for cell, row in zip(given, frame.rows.tolist(), strict=True)]
+    called = f"{path}:" if path else ""
+    return [cell or f"{called}{row}" for cell, row in zip(given, frame.rows.tolist(), strict=True)]
 
 
-def _files(
+def files_of(
     name: str, suffixes: frozenset[str], problems: list[Problem], *, or_text: bool = False
 ) -> Iterator[str]:
     """The files an input stands for: itself, those of a folder (by suffix), or those of a pattern.
+
+    problems: gets what cannot be read, as a place that holds none of them.
 
     or_text: the user may have meant the text itself, and is told how to say so.
     """

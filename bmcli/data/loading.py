@@ -195,7 +195,12 @@ def _checked(
         problems += [Problem(what, Place(split.ids[i])) for i, what in found.problems.items()]
         good = np.array([i not in found.problems for i in range(len(paths))], bool)
         examples = Images(
-            paths=paths, sizes=found.sizes, grey=found.grey, decoded=found.decoded, depths=found.depths
+            paths=paths,
+            sizes=found.sizes,
+            grey=found.grey,
+            decoded=found.decoded,
+            depths=found.depths,
+            digests=found.digests,
         )
         looked_at = replace(split, examples=examples)
         if name == "train" and parts.groups is not None:

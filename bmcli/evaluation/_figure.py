@@ -82,8 +82,3 @@ def cut(text: str, longest: int) -> str:
     """The text on one line without control characters, at most `longest` characters, '…' where it is cut."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * longest]).split())
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A figure as text; '–' where it is undefined."""
-    return "–" if value is None else f"{value:.{digits}g}" if abs(value) >= 10 else f"{value:.{digits}f}"

@@ -8,7 +8,6 @@ class. For two classes also the threshold of the second one's probability that h
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from bmcli.errors import IntegrityError, UsageError
 from bmcli.evaluation import formulas
 from bmcli.runs import layout
+from bmcli.runs.documents import strict
 from bmcli.runs.store import reference_to
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def load(run: Run) -> Calibration | None:
     if not run.exists(layout.CALIBRATION) and layout.CALIBRATION not in run.manifest():
         return None
     try:
-        found = json.loads(run.read_text(layout.CALIBRATION))
+        found = strict(run.read_text(layout.CALIBRATION))
         found.pop("format")
         threshold = found.pop("threshold")
         low, high = found.pop("log_loss")
@@ -198,7 +198,12 @@ def load(run: Run) -> Calibration | None:
         )
         if not _LEAST <= made.temperature <= _MOST:
             raise ValueError(f"temperature {made.temperature}")
-    except (ValueError, KeyError, TypeError) as error:
+        numbers = [low, high, *(vars(made.threshold).values() if made.threshold else ())]
+        if not all(type(number) in (int, float) for number in numbers) or type(made.examples) is not int:
+            raise ValueError("it holds words for numbers")
+        if made.threshold is not None and not 0 <= made.threshold.value <= 1:
+            raise ValueError(f"threshold {made.threshold.value}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{run.path / layout.CALIBRATION} is damaged: {error}") from error
     return made
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmcli.errors import DataError, IntegrityError
+from bmcli.evaluation.stored import read_evaluation
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SPLITS = ("test", "validation", "train")
 _FROM_RECORD = {
     "data": ("data_fingerprint", "splits", "splits_from"),
-    "training": ("precision", "best_epoch", "epochs", "stopped", "parameters", "seconds"),
+    "training": ("precision", "threads", "best_epoch", "epochs", "stopped", "parameters", "seconds"),
     "code": ("git",),
 }
 
@@ -60,7 +60,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Paired:
-    """One group against the first, on the same examples.
+    """One group against the baseline's, which is the first, on the same examples.
 
     first, second: positions of groups; figures: second less first; seeds_measured: whether training noise
     is in the intervals; also_differ: what else than config and data differs, and may be the reason.
@@ -101,12 +101,16 @@ class Comparison:
         }
 
 
-def compare(runs: Sequence[Run], *, unpaired: bool = False) -> Comparison:
+def compare(runs: Sequence[Run], *, baseline: Run | None = None, unpaired: bool = False) -> Comparison:
     """Compare at least two runs, each group of them with the first.
 
-    unpaired: only side by side, whatever they were measured on. IntegrityError where one of them is damaged,
-    DataError where their test examples differ.
+    baseline: whose group comes first instead; one of the runs, or another one. unpaired: only side by side,
+    whatever they were measured on. IntegrityError where one of them is damaged, DataError where their test
+    examples differ.
     """
+    if baseline is not None:
+        others = [run for run in runs if run.path.resolve() != baseline.path.resolve()]
+        runs = [baseline, *others]
     evaluations = [_evaluations(run) for run in runs]
     comparable = {}
     rows: list[MetricRow] = []
@@ -114,11 +118,11 @@ def compare(runs: Sequence[Run], *, unpaired: bool = False) -> Comparison:
         documents = [found.get(split) for found in evaluations]
         known = [document for document in documents if document is not None]
         if known:
-            comparable[split] = len({document.get("examples_sha256") for document in known}) == 1
+            comparable[split] = _same_examples(known)
             rows += _rows(split, documents, comparable[split])
     if comparable.get("test") is False and not unpaired:
         raise DataError(
-            "the runs were measured on different test examples: their figures do not compare",
+            "these runs used different test examples, so their metrics cannot be compared",
             hint="--unpaired shows them side by side all the same",
         )
     facts = [_facts(run) for run in runs]
@@ -156,7 +160,7 @@ def pair(run: Run, baseline: Run, split: str) -> list[FigureDifference]:
             hint += f" --split {split}" if split in SPLITS else " --data PATH, of the same file"
             raise DataError(f"{one.id} was not measured on {split}", hint=hint)
         documents.append(document)
-    if documents[0].get("examples_sha256") != documents[1].get("examples_sha256"):
+    if not _same_examples(documents):
         raise DataError(f"{run.id} and {baseline.id} were measured on different {split} examples")
     first, second = (_side(split, [one], [d]) for one, d in zip((baseline, run), documents, strict=True))
     return differences(first, second)
@@ -166,7 +170,13 @@ def _side(split: str, runs: Sequence[Run], documents: Sequence[dict[str, Any]]) 
     from bmcli.evaluation import paired, predictions
 
     task, classes = documents[0]["task"], documents[0]["classes"]
-    read = [predictions.read(run, split, task, classes) for run in runs]
+    read = []
+    for run, document in zip(runs, documents, strict=True):
+        found = predictions.read(run, split, task, classes)
+        if not predictions.fit(found, task, len(classes), document["examples"]):
+            name = run.path / layout.predictions_of(split)
+            raise IntegrityError(f"{name} is damaged: it does not fit {layout.evaluation_of(split)}")
+        read.append(found)
     return paired.Side(task, [document["metrics"] for document in documents], read)
 
 
@@ -178,7 +188,8 @@ def _groups(runs: Sequence[Run], facts: Sequence[dict[str, dict[str, Any]]]) -> 
         made = {key: one["training"].get(key) for key in ("precision", "parameters")}
         # A commit says what else changed in the folder; what was run of it stands in the run.
         code = {key: value for key, value in one["code"].items() if not key.startswith("git.")}
-        same = [config, one["data"], code, one["versions"], one["hardware"], made]
+        hardware = {**one["hardware"], "memory": _gibibytes(one["hardware"].get("memory"))}
+        same = [config, one["data"], code, one["versions"], hardware, made]
         found.setdefault(json.dumps(same, sort_keys=True, default=str), []).append(i)
     groups = []
     for positions in found.values():
@@ -262,22 +273,18 @@ def _described(run: Run) -> dict[str, Any]:
     return {"id": run.id, "status": run.status, "created": record.created, "tags": list(record.tags)}
 
 
-def read_evaluation(run: Run, split: str) -> dict[str, Any] | None:
-    """The document of evaluation/<split>.json; None where there is none, IntegrityError if damaged."""
-    if split != Path(split).name:  # what is evaluated has a plain name
-        return None
-    path = layout.evaluation_of(split)
-    # A file the manifest names is read even where it is gone: that is a loss to report, not a gap.
-    if not run.exists(path) and path not in run.manifest():
-        return None
-    try:
-        document: dict[str, Any] = json.loads(run.read_text(path))
-        if "metrics" not in document and {"slices", "corruptions"} & document.keys():
-            return None  # a closer look at a split, and none of its own
-        document["metrics"], document["lower_is_better"], document["per_class"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"{run.path / path} is damaged: {error}") from error
-    return document
+def _same_examples(documents: Sequence[dict[str, Any]]) -> bool:
+    """Whether those evaluations are of the same examples, and ask the same of them."""
+    first = documents[0]
+    return all(
+        document is first
+        or (
+            # Where it is not known what was seen, it need not be the same.
+            document.get("examples_sha256") is not None
+            and all(document.get(key) == first.get(key) for key in ("examples_sha256", "task", "classes"))
+        )
+        for document in documents
+    )
 
 
 def _evaluations(run: Run) -> dict[str, dict[str, Any]]:
@@ -316,12 +323,15 @@ def _facts(run: Run) -> dict[str, dict[str, Any]]:
     config = {key: value for key, value in config.items() if key != "code"}
     code = {name: sha for name, sha in run.manifest().items() if name.startswith(f"{layout.CODE}/")}
     record = run.record.to_dict()
+    hardware = flatten(record["hardware"]) if record["hardware"] else {}
+    # How many threads an operation has follows from the model, and from what else the machine does.
+    record["threads"] = hardware.pop("threads", None)
     facts = {
         "config": flatten(config),
         "data": {},
         "code": code,
         "versions": flatten(record["versions"]) if record["versions"] else {},
-        "hardware": flatten(record["hardware"]) if record["hardware"] else {},
+        "hardware": hardware,
         "training": {},
     }
     for section, names in _FROM_RECORD.items():
@@ -331,12 +341,23 @@ def _facts(run: Run) -> dict[str, dict[str, Any]]:
     return facts
 
 
+def _same(section: str, key: str, one: Any, other: Any) -> bool:
+    if (section, key) == ("hardware", "memory"):
+        one, other = _gibibytes(one), _gibibytes(other)
+    return type(one) is type(other) and bool(one == other)
+
+
+def _gibibytes(size: Any) -> Any:
+    """Memory, rounded: a kernel or a virtual machine keeps some of it to itself, now more and now less."""
+    return (size + 2**29) >> 30 if type(size) is int else size
+
+
 def _differences(facts: Sequence[dict[str, dict[str, Any]]]) -> list[Difference]:
     differences = []
     for section in facts[0]:
         keys = dict.fromkeys(key for run in facts for key in run[section])
         for key in keys:
             values = tuple(run[section].get(key) for run in facts)
-            if any(value != values[0] or type(value) is not type(values[0]) for value in values[1:]):
+            if any(not _same(section, key, value, values[0]) for value in values[1:]):
                 differences.append(Difference(section, key, values))
     return differences

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from bmcli.errors import DivergedError
 from bmcli.evaluation.metrics import Metric, epoch_metrics, headline_of, monitorable
+from bmcli.figures import quantity
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.data.bundle import Task
     from bmcli.evaluation.calibration import Reliability
+    from bmcli.evaluation.seen import Seen
 
 FORMAT = 1
 FEW = 30
@@ -88,7 +90,8 @@ class Evaluation:
     metrics: name -> value, None where undefined; intervals: 95 % of each, low and high, None where there is
     none (see `intervals.py`); lower_is_better: those of them. confusion_matrix: counts,
     row = truth, [C][C]; multilabel [[tn, fp], [fn, tp]] per label; None for regression. examples_sha256: over
-    ids, targets and contents; figures of different examples cannot be compared.
+    ids, targets and contents; figures of different examples cannot be compared. seen: of labelled data, what
+    of it the run was trained on.
     """
 
     split: str
@@ -107,6 +110,7 @@ class Evaluation:
     calibration: Reliability | None = None
     training_targets: TargetSummary | None = None
     examples_sha256: str | None = None
+    seen: Seen | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document of evaluation/<split>.json, as strict JSON data; docs/evaluation.md describes it."""
@@ -128,6 +132,7 @@ class Evaluation:
             "calibration": self.calibration and asdict(self.calibration),
             "training_targets": self.training_targets and self.training_targets.to_json(),
             "examples_sha256": self.examples_sha256,
+            **(self.seen.to_json() if self.seen is not None else {}),
         }
 
 
@@ -222,7 +227,7 @@ def baseline(
     if task == "regression":
         assert training.mean is not None
         value = formulas.regression(targets, np.full(len(targets), training.mean))[headline]
-        return Baseline(f"always the training mean, {training.mean:.4g}", headline, value)
+        return Baseline(f"always the training mean, {quantity(training.mean)}", headline, value)
     if task == "multilabel":
         value = formulas.multilabel(targets, np.ones_like(targets))[headline]
         return Baseline("always every label", headline, value)

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bmcli.errors import DataError, UsageError, did_you_mean
-from bmcli.evaluation.compare import pair, read_evaluation
+from bmcli.evaluation.compare import pair
+from bmcli.evaluation.metrics import monitorable
+from bmcli.evaluation.stored import read_evaluation
+from bmcli.figures import figure
 
 if TYPE_CHECKING:
     from bmcli.evaluation.paired import Difference
     from bmcli.runs.run import Run
 
 PER_CLASS = "per_class."
-_ALIASES = {"log_loss": "loss", "mse": "loss"}
+_LOSSES = {"log_loss": ("the log loss", "classification"), "mse": ("the mean squared error", "regression")}
+"""Names of `loss` by what it is: what they mean, and of which tasks."""
+
+TOLERANCE = 8 * 2.0**-52
+"""Figures that differ by no more than this part of their size are equal: it is what adding, dividing and
+subtracting float64 leaves, so that 0.97 − 0.96 is a drop of 0.01 and no more."""
+
+_UNBOUNDED = ("loss", "mae", "rmse", "r2")
+"""Of bm's own figures those that need not lie between 0 and 1."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -47,19 +61,32 @@ class Check:
     @property
     def asked(self) -> str:
         """'accuracy >= 0.97'"""
+        if self.kind == "drop" and self.bound < 0:
+            return f"{self.figure} improves by >= {_exact(-self.bound)}"
         sign = {"min": ">=", "max": "<=", "drop": "drops by <="}[self.kind]
-        return f"{self.figure} {sign} {self.bound:g}"
+        return f"{self.figure} {sign} {_exact(self.bound)}"
+
+    @property
+    def shown(self) -> str:
+        """The value, and the worse end of its interval where that was judged: '0.925, at worst 0.871'."""
+        if self.value is None:
+            return "–"
+        text = _told_apart(self.value, self.bound)
+        if self.judged is None or self.judged == self.value:
+            return text
+        return f"{text}, at worst {_told_apart(self.judged, self.bound)}"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks of a run."""
+    """All checks of a run. warnings: bounds that every run keeps."""
 
     run: str
     split: str
     baseline: str | None
     lower_bound: bool
     checks: tuple[Check, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -93,16 +120,20 @@ class Verdict:
 
 def parse(kind: str, text: str) -> Bound:
     """A bound as it stands on the command line: NAME=VALUE, or for a drop VALUE alone. UsageError else."""
-    name, equals, number = text.rpartition("=")
-    try:
-        value = float(number)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or (not equals and kind != "drop") or (equals and not name):
-        form = "0.005 or accuracy=0.005" if kind == "drop" else "accuracy=0.97"
-        option = "--max-drop" if kind == "drop" else f"--{kind}"
-        raise UsageError(f"{option} {text}: a name and a number are wanted", hint=f"{option} {form}")
-    return Bound(kind, name or None, value)
+    name, equals, number = (part.strip() for part in text.rpartition("="))
+    value = float(number) if _NUMBER.fullmatch(number) else math.nan
+    if math.isfinite(value) and (name or (kind == "drop" and not equals)) and name[-1:] not in ("<", ">"):
+        return Bound(kind, name or None, value + 0.0)  # and not -0
+    option = "--max-drop" if kind == "drop" else f"--{kind}"
+    expected = "NAME=NUMBER, such as accuracy=0.97"
+    if kind == "drop":
+        expected = "NUMBER or NAME=NUMBER, such as 0.005 or accuracy=0.005"
+    percent = number.removesuffix("%").rstrip()
+    hint = None
+    if number.endswith("%") and _NUMBER.fullmatch(percent):
+        share = float(f"{percent}e-2") if "e" not in percent.lower() else float(percent) / 100
+        hint = f"a share is written as a number: {f'{name}=' if name else ''}{_exact(share)}"
+    raise UsageError(f"{option} {text}: expected {expected}", hint=hint)
 
 
 def judge(
@@ -136,7 +167,24 @@ def judge(
             checks.append(_drop(name, bound.value, document, differences, lower_bound))
         else:
             checks.append(_figure(bound.kind, name, bound.value, document, lower_bound))
-    return Verdict(run.id, split, baseline.id if baseline else None, lower_bound, tuple(checks))
+    warnings = tuple(
+        f"{check.figure} lies between 0 and 1: '{check.asked}' always holds"
+        for check in checks
+        if document is not None and check.value is not None and _always_holds(check, document)
+    )
+    return Verdict(run.id, split, baseline.id if baseline else None, lower_bound, tuple(checks), warnings)
+
+
+def _always_holds(check: Check, document: dict[str, Any]) -> bool:
+    """Whether no value of that figure could break the bound: somebody may have meant percent."""
+    if check.figure.startswith(PER_CLASS):
+        between = not check.figure.endswith(".support")
+    else:
+        key = _key(check.figure, document)[0] or ""
+        own = key not in monitorable(document["task"]) and not re.fullmatch(r"ece|top_\d+_accuracy", key)
+        between = key not in _UNBOUNDED and not own
+    beyond = {"min": check.bound < 0, "max": check.bound > 1, "drop": check.bound >= 1}
+    return between and beyond[check.kind]
 
 
 def _figure(kind: str, name: str, bound: float, document: dict[str, Any], lower_bound: bool) -> Check:
@@ -146,13 +194,32 @@ def _figure(kind: str, name: str, bound: float, document: dict[str, Any], lower_
     judged: float | None = value
     if lower_bound:
         if interval is None:
-            return Check(kind, name, bound, value, None, False, f"{name} has no 95 % interval")
+            return Check(kind, name, bound, value, None, False, _no_interval(name, document))
         judged = interval[0] if kind == "min" else interval[1]
     assert judged is not None
-    holds = judged >= bound if kind == "min" else judged <= bound
+    slack = TOLERANCE * max(abs(judged), abs(bound))
+    holds = judged >= bound - slack if kind == "min" else judged <= bound + slack
     what = f"the {'lower' if kind == 'min' else 'upper'} end of {name}" if lower_bound else name
-    reason = None if holds else f"{what} is {judged:.6g}, not {'>=' if kind == 'min' else '<='} {bound:g}"
+    sign = ">=" if kind == "min" else "<="
+    reason = None if holds else f"{what} is {_told_apart(judged, bound)}, not {sign} {_exact(bound)}"
     return Check(kind, name, bound, value, judged, holds, reason)
+
+
+def _key(name: str, document: dict[str, Any]) -> tuple[str | None, str]:
+    """The key of that figure in `metrics`, and else why there is none."""
+    metrics, task = document["metrics"], document["task"]
+    if name in metrics:
+        return name, ""
+    if name in _LOSSES and "loss" in metrics:
+        meant, of = _LOSSES[name]
+        if of == ("regression" if task == "regression" else "classification"):
+            return "loss", ""
+        own = next(what for what, tasks in _LOSSES.values() if tasks != of)
+        return None, f"there is no figure '{name}': {meant} is of {of}, and the loss of {task} is {own}"
+    return (
+        None,
+        f"there is no figure '{name}': {did_you_mean(name, metrics) or 'known: ' + ', '.join(metrics)}",
+    )
 
 
 def _look_up(name: str, document: dict[str, Any]) -> tuple[float | None, list[float] | None, str | None]:
@@ -166,14 +233,17 @@ def _look_up(name: str, document: dict[str, Any]) -> tuple[float | None, list[fl
         known = [key for key in ("precision", "recall", "f1", "support") if key in found]
         if figure not in known:
             return None, None, f"a class has no figure '{figure}': it has {', '.join(known)}"
-        interval = found.get("recall_interval") if figure == "recall" else None
-        return found[figure], interval, f"{name} is undefined"
-    metrics = document["metrics"]
-    key = name if name in metrics else _ALIASES.get(name, name)
-    if key not in metrics:
-        hint = did_you_mean(name, metrics) or f"known: {', '.join(metrics)}"
-        return None, None, f"there is no figure '{name}': {hint}"
-    return metrics[key], document.get("intervals", {}).get(key), f"{name} is undefined"
+        return found[figure], found.get(f"{figure}_interval"), f"{name} is undefined"
+    key, missing = _key(name, document)
+    if key is None:
+        return None, None, missing
+    return document["metrics"][key], document["intervals"].get(key), f"{name} is undefined"
+
+
+def _no_interval(name: str, document: dict[str, Any]) -> str:
+    key = None if name.startswith(PER_CLASS) else _key(name, document)[0]
+    why = (document.get("interval_reasons") or {}).get(key)
+    return f"{name} has no 95 % interval" + (f": {why}" if why else "")
 
 
 def _drop(
@@ -188,19 +258,40 @@ def _drop(
         return Check("drop", name, bound, None, None, False, missing)
     if isinstance(differences, str):
         return Check("drop", name, bound, None, None, False, differences)
-    key = name if name in document["metrics"] else _ALIASES.get(name, name)
+    key, missing = _key(name, document)
+    if key is None:
+        return Check("drop", name, bound, None, None, False, missing)
     found = next((one for one in differences if one.metric == key), None)
     if found is None:
-        return Check("drop", name, bound, None, None, False, f"there is no figure '{name}' in both runs")
+        return Check("drop", name, bound, None, None, False, f"{name} is not defined in both runs")
     worse = 1.0 if key in document["lower_is_better"] else -1.0
-    value = judged = worse * found.difference
+    value = judged = worse * found.difference + 0.0  # and not -0
     if lower_bound and found.interval is not None:
-        judged = max(worse * end for end in found.interval)
+        judged = max(worse * end for end in found.interval) + 0.0
     elif lower_bound and found.difference != 0:
         return Check(
             "drop", name, bound, value, None, False, f"the difference of {name} has no 95 % interval"
         )
-    holds = judged <= bound
-    what = f"{name} may have dropped by" if lower_bound else f"{name} dropped by"
-    reason = None if holds else f"{what} {judged + 0.0:.6g}, more than {bound:g}"  # and not by -0
-    return Check("drop", name, bound, value, judged, holds, reason)
+    # A difference is as exact as the figures that it is of, not as itself.
+    largest = max(abs(document["metrics"][key]), abs(document["metrics"][key] - found.difference))
+    holds = judged <= bound + TOLERANCE * max(largest, abs(bound))
+    return Check("drop", name, bound, value, judged, holds, None if holds else _dropped(name, judged, bound))
+
+
+def _dropped(name: str, judged: float, bound: float) -> str:
+    if bound >= 0:
+        return f"{name} is worse by {_told_apart(judged, bound)}, more than {_exact(bound)}"
+    if judged <= 0:
+        return f"{name} is better by {_told_apart(-judged, -bound)} only, less than {_exact(-bound)}"
+    return f"{name} is worse by {_told_apart(judged, bound)}, not better by {_exact(-bound)}"
+
+
+def _told_apart(value: float, bound: float) -> str:
+    """The figure as people read it, with all its digits where it would else look like the bound."""
+    text = figure(value)
+    return text if value == bound or text != figure(bound) else _exact(value)
+
+
+def _exact(value: float) -> str:
+    """The shortest text that means this number and no other: '0.97', '9'."""
+    return repr(value + 0.0).removesuffix(".0")

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.errors import UsageError
+from bmcli.plugins import Check, not_a_number
 from bmcli.registry import Component, Registry
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Metric(Component):
             def compute(self, targets, outputs, classes): ...
     """
 
+    results: ClassVar[dict[str, Check]] = {"compute": not_a_number}
+
     tasks: ClassVar[tuple[Task, ...]] = ("binary", "multiclass", "multilabel", "regression")
     greater_is_better: ClassVar[bool] = True
 
@@ -54,7 +57,7 @@ class Metric(Component):
         raise NotImplementedError
 
 
-METRICS: Registry[Metric] = Registry("metric", Metric, __name__)
+METRICS: Registry[Metric] = Registry("metric", Metric, __name__, needs="compute")
 
 _CLASSIFICATION = {
     "loss": False,
@@ -91,6 +94,29 @@ _BUILT_IN: dict[Task, dict[str, bool]] = {
     },
     "regression": {"loss": False, "mae": False, "rmse": False, "r2": True},
 }
+
+DESCRIPTIONS = {
+    "loss": "Mean cross-entropy in nats; of a regression the mean squared error.",
+    "accuracy": "Share of examples whose predicted class is right.",
+    "balanced_accuracy": "Mean recall over the classes.",
+    "precision": "Share of predictions of the second class that are right.",
+    "recall": "Share of the second class that is found.",
+    "f1": "Harmonic mean of precision and recall of the second class.",
+    "f1_macro": "Mean F1 over classes or labels.",
+    "f1_weighted": "Mean F1 over classes, weighted by their number of examples.",
+    "f1_micro": "F1 over all labels of all examples together.",
+    "precision_macro": "Mean precision over classes.",
+    "recall_macro": "Mean recall over classes.",
+    "precision_micro": "Precision over all labels of all examples together.",
+    "recall_micro": "Recall over all labels of all examples together.",
+    "roc_auc": "Area under the ROC curve: one against the rest, mean over classes or labels.",
+    "subset_accuracy": "Share of examples with every label right.",
+    "label_accuracy": "Share of labels that are right.",
+    "mae": "Mean absolute error.",
+    "rmse": "Root of the mean squared error.",
+    "r2": "Share of the target's variance that is explained.",
+}
+"""A line about each of them."""
 
 _HEADLINES: dict[Task, str] = {
     "binary": "accuracy",
@@ -130,7 +156,8 @@ def epoch_metrics(
     targets: as in `Split.targets`; outputs: float32 of the finished model. `loss` is the mean log loss in
     nats (multilabel: over labels too), or the mean squared error in the target's own unit.
 
-    Raises UsageError where a user's metric fails, has a built-in's name, or is for another task.
+    Raises UsageError where a user's metric has a built-in's name or is for another task, PluginError where it
+    fails.
     """
     from bmcli.evaluation import formulas
 
@@ -158,8 +185,12 @@ def _own(
         raise UsageError(f"metric '{name}' has the name of a built-in figure", hint="choose another name")
     if task not in metric.tasks:
         raise UsageError(f"metric '{name}' is for {', '.join(metric.tasks)}, not {task}")
-    try:
-        value = float(metric.compute(targets, outputs, classes))
-    except Exception as error:
-        raise UsageError(f"metric '{name}' failed: {type(error).__name__}: {error}") from error
+    # Views that cannot be written to: all figures of a split are computed from the same two arrays.
+    value = float(metric.compute(_read_only(targets), _read_only(outputs), classes))
     return value if math.isfinite(value) else None
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -7,16 +7,20 @@ several runs, the luck of training too:
   - one run each: percentiles of the resampled differences; p by McNemar's test, mid-p (Fagerland, Lydersen
     and Laake, 2013), for shares of right answers, by the resamples for all others, by the normal distribution
     for areas under ROC curves (DeLong, DeLong and Clarke-Pearson, 1988);
-  - more: Student's t, its variance that of the resampled differences plus that of the means over the seeds,
-    its degrees of freedom Welch's. A side of one run is taken to vary as much as the other.
+  - more: the variance of the difference has two parts, that of the means over the seeds, which a few runs
+    tell (Student's t), and that of the examples, which many examples tell (the normal distribution).
+    The critical value lies between those of the two (see `_Noise`).
 
 p values of several comparisons are corrected together (Holm, 1979).
+
+`benchmarks/comparisons.py` measures how often models that are equally good are told apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +32,12 @@ if TYPE_CHECKING:
     from bmcli.evaluation.predictions import Predictions
 
 MOST_SHOWN = 20
+
+FEWEST_ALONE = 3
+"""With fewer runs a side's own variance over seeds says next to nothing: both sides share one estimate."""
+
+_NOTHING = 1e-12
+"""A standard deviation of no more than this part of a figure is rounding."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,7 @@ class Side:
         top_k = intervals.top_k_of(figures[0])
         each = [intervals.resampled(task, p.targets, p.outputs, top_k) for p in predictions]
         self._resampled = {name: np.mean([found[name] for found in each], axis=0) for name in each[0]}
+        self._apart = {name: self._variance_apart([found[name] for found in each]) for name in each[0]}
 
     def __len__(self) -> int:
         return len(self.figures)
@@ -90,13 +101,37 @@ class Side:
         """The mean over the runs, of each resample."""
         return self._resampled.get(metric)
 
-    def influences(self) -> np.ndarray | None:
-        """Of each example on the mean area under the ROC curve."""
+    @cached_property
+    def _influences(self) -> list[np.ndarray] | None:
+        """Of each example on each run's area under the ROC curve; None where one has none."""
         if self.task == "regression":
             return None
         found = [intervals.area(self.task, p.targets, p.outputs)[1] for p in self.predictions]
         known = [one for one in found if one is not None]
-        return np.mean(known, axis=0) if len(known) == len(found) else None
+        return known if len(known) == len(found) else None
+
+    def influences(self) -> np.ndarray | None:
+        """Of each example on the mean area under the ROC curve."""
+        return None if self._influences is None else np.mean(self._influences, axis=0)
+
+    def variance_of_examples(self, metric: str) -> float:
+        """How much of the variance between its runs is due to the choice of the examples: runs that are
+        equally good are wrong on different ones. Needs two runs, and a figure with resamples or influences.
+        """
+        if metric in self._apart:
+            return self._apart[metric]
+        assert self._influences is not None
+        apart = np.subtract(self._influences, self.influences())
+        return float((apart**2).sum() / (len(self) - 1))
+
+    @staticmethod
+    def _variance_apart(each: Sequence[np.ndarray]) -> float:
+        """Of resampled figures about their mean over the runs; 0 for one run."""
+        if len(each) < 2:
+            return 0.0
+        apart = np.subtract(each, np.mean(each, axis=0))
+        known = apart[:, np.isfinite(apart).all(axis=0)]
+        return float(known.var(axis=1, ddof=1).sum() / (len(each) - 1)) if known.shape[1] > 1 else 0.0
 
     def right(self) -> np.ndarray:
         """bool [N], of the first run: which answers are right altogether."""
@@ -129,38 +164,94 @@ def _difference(metric: str, difference: float, first: Side, second: Side) -> Di
     if error is None:
         return Difference(metric, difference, None, None)
     if len(first) + len(second) > 2:
-        return _with_seeds(metric, difference, error, first.values(metric), second.values(metric))
+        return _with_seeds(metric, difference, error, first, second)
     if metric in ("accuracy", "subset_accuracy"):
         p = mcnemar(first.right(), second.right())
     elif drawn is not None:
         p = _bootstrap_p(drawn)
     else:
-        p = _student_p(difference, error, np.inf)
+        p = _normal_p(difference, error)
     if drawn is not None:
         return Difference(metric, difference, intervals.percentiles(drawn), p)
-    half = _student_quantile(np.inf) * error
+    half = _normal_quantile() * error
     return Difference(metric, difference, (difference - half, difference + half) if error else None, p)
 
 
-def _with_seeds(
-    metric: str, difference: float, error: float, first: Sequence[float], second: Sequence[float]
-) -> Difference:
-    sides = (first, second)
-    known = [(np.var(side, ddof=1), len(side) - 1) for side in sides if len(side) > 1]
-    pooled = sum(variance * freedom for variance, freedom in known) / sum(freedom for _, freedom in known)
-    parts = [
-        (np.var(side, ddof=1) / len(side), len(side) - 1) if len(side) > 1 else (pooled, known[0][1])
-        for side in sides
-    ]
-    variance = error**2 + sum(part for part, _ in parts)
-    if variance == 0:
-        return Difference(metric, difference, None, 1.0 if difference == 0 else None)
-    weakness = sum(part**2 / freedom for part, freedom in parts)
-    freedom = float(variance**2 / weakness) if weakness > 0 else np.inf
-    total = float(np.sqrt(variance))
-    half = _student_quantile(freedom) * total
-    p = _student_p(difference, total, freedom)
-    return Difference(metric, difference, (difference - half, difference + half), p)
+def _with_seeds(metric: str, difference: float, error: float, first: Side, second: Side) -> Difference:
+    noise = _noise(metric, error, first, second)
+    largest = max(map(abs, (*first.values(metric), *second.values(metric))))
+    if noise.deviation <= _NOTHING * largest:
+        return Difference(metric, difference, None, 1.0 if abs(difference) <= _NOTHING * largest else None)
+    half = noise.quantile(_normal_quantile()) * noise.deviation
+    return Difference(metric, difference, (difference - half, difference + half), noise.p(difference))
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """Of a difference of means over seeds.
+
+    seeds: variance of the means over the seeds, estimated with `freedom` degrees of freedom; examples: what
+    the choice of the examples adds to it, as good as known.
+
+    Where one variance is known and the other estimated with one to four degrees of freedom, Welch and
+    Satterthwaite give far too many degrees of freedom (false positives of up to 13 % at a nominal 5 %). After
+    Cochran and Cox (1957, Experimental Designs, 4.14) the critical value is instead a weighted mean of
+    Student's and the normal one. Their weight of Student's, the seeds' share of the variance, is too careful
+    from two degrees of freedom on; its power 2 - 1/freedom keeps false positives between 4 and 6 % at any
+    share, and with one degree of freedom between 2 and 6 %.
+    """
+
+    seeds: float
+    freedom: float
+    examples: float
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the difference."""
+        return float(np.sqrt(self.seeds + self.examples))
+
+    @property
+    def _weight(self) -> float:
+        return float((self.seeds / (self.seeds + self.examples)) ** (2 - 1 / self.freedom))
+
+    def quantile(self, normal: float) -> float:
+        """Where a standard normal value has this upper quantile: of the difference over its deviation."""
+        from scipy.special import ndtr, stdtrit
+
+        return float((1 - self._weight) * normal - self._weight * stdtrit(self.freedom, ndtr(-normal)))
+
+    def p(self, difference: float) -> float:
+        """Two-sided: the level at which the interval would end at zero."""
+        from scipy.special import ndtr
+
+        found, low, high = abs(difference) / self.deviation, 0.0, 37.0  # beyond, ndtr is 0
+        for _ in range(100):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.quantile(middle) < found else (low, middle)
+        return min(1.0, float(2 * ndtr(-low)))
+
+
+def _noise(metric: str, error: float, first: Side, second: Side) -> _Noise:
+    """error: the standard deviation of the difference of means over resampled examples."""
+    sides = [side for side in (first, second) if len(side) > 1]
+    freedoms = [len(side) - 1 for side in sides]
+    variances = [float(np.var(side.values(metric), ddof=1)) for side in sides]
+    of_examples = [side.variance_of_examples(metric) for side in sides]
+    if min(len(first), len(second)) < FEWEST_ALONE:
+        # One estimate for both sides: a side of one run has none of its own, and two runs say hardly more.
+        share = 1 / len(first) + 1 / len(second)
+        seeds, both = (share * float(np.average(of, weights=freedoms)) for of in (variances, of_examples))
+        freedom = float(sum(freedoms))
+    else:
+        parts = [variance / len(side) for variance, side in zip(variances, sides, strict=True)]
+        seeds = sum(parts)
+        both = sum(variance / len(side) for variance, side in zip(of_examples, sides, strict=True))
+        # Welch (1947): without the 2s the degrees of freedom of a few runs are too few.
+        weakness = sum(part**2 / (freedom + 2) for part, freedom in zip(parts, freedoms, strict=True))
+        freedom = max(seeds**2 / weakness - 2, min(freedoms)) if weakness > 0 else float(sum(freedoms))
+    # Runs differ between seeds also because they are wrong on different examples. The resamples show that
+    # part of their variance once more: it must not count twice.
+    return _Noise(seeds, freedom, max(0.0, error**2 - both))
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
@@ -184,20 +275,18 @@ def _bootstrap_p(drawn: np.ndarray) -> float:
     return min(1.0, 2 * (min(below, above) + 1) / (len(drawn) + 1))
 
 
-def _student_quantile(freedom: float) -> float:
-    from scipy.special import ndtri, stdtrit
+def _normal_quantile() -> float:
+    from scipy.special import ndtri
 
-    upper = (1 + intervals.LEVEL) / 2
-    return float(ndtri(upper) if np.isinf(freedom) else stdtrit(freedom, upper))
+    return float(ndtri((1 + intervals.LEVEL) / 2))
 
 
-def _student_p(difference: float, error: float, freedom: float) -> float:
-    from scipy.special import ndtr, stdtr
+def _normal_p(difference: float, error: float) -> float:
+    from scipy.special import ndtr
 
     if error == 0:
         return 1.0 if difference == 0 else 0.0
-    t = -abs(difference) / error
-    return float(2 * (ndtr(t) if np.isinf(freedom) else stdtr(freedom, t)))
+    return float(2 * ndtr(-abs(difference) / error))
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:

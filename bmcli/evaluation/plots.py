@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bmcli.evaluation._figure import BLUE, GREEN, GREY, INK, ORANGE, cut, figure, number, style, to_png
+from bmcli import figures
+from bmcli.evaluation._figure import BLUE, GREEN, GREY, INK, ORANGE, cut, figure, style, to_png
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,9 +117,10 @@ def calibration(evaluation: Evaluation) -> bytes:
         )
         above.set_ylim(0, 1)
         above.set_ylabel("share that is right")
-        title = f"{_title(evaluation)}\nECE {number(found.ece)}"
+        title = f"{_title(evaluation)}\nECE {figures.figure(found.ece)}"
         if found.ece_with_temperature is not None:
-            title += f", {number(found.ece_with_temperature)} with temperature {number(found.temperature)}"
+            with_it, temperature = map(figures.figure, (found.ece_with_temperature, found.temperature))
+            title += f", {with_it} with temperature {temperature}"
         above.set_title(title)
         above.legend(loc="upper left")
         below.bar(middles, np.array([one.count for one in found.bins]), width, color=GREY)
@@ -156,7 +158,7 @@ def regression(evaluation: Evaluation, targets: np.ndarray, outputs: np.ndarray,
         right.axhline(0, color=GREY, lw=1.4, zorder=0)
         right.scatter(predicted, predicted - truth, **dots)
         right.set(xlabel=f"predicted {name}", ylabel="predicted − true")
-        mae, rmse = (number(evaluation.metrics[name]) for name in ("mae", "rmse"))
+        mae, rmse = (figures.figure(evaluation.metrics[name]) for name in ("mae", "rmse"))
         right.set_title(f"errors · MAE {mae} · RMSE {rmse}")
         for axes in (left, right):
             axes.grid()
@@ -197,7 +199,7 @@ def _curves(axes: Axes, records: Sequence[Mapping[str, Any]], name: str, best_ep
                 color=ORANGE,
                 markeredgecolor="white",
                 ls="none",
-                label=f"best, epoch {best_epoch}: {number(value)}",
+                label=f"best, epoch {best_epoch}: {figures.figure(value)}",
                 zorder=5,
             )
     if min(everything) > 0 and max(everything) > 20 * min(everything):
@@ -263,5 +265,5 @@ def _named_ticks(axes: Axes, names: Sequence[str], cell: float, scale: float) ->
 def _title(evaluation: Evaluation) -> str:
     headline = evaluation.headline
     name = {"r2": "R²", "f1_macro": "macro F1"}.get(headline, headline.replace("_", " "))
-    value = number(evaluation.metrics[headline])
+    value = figures.figure(evaluation.metrics[headline])
     return f"{cut(evaluation.split, 24)}, {evaluation.examples:,} examples · {name} {value}"

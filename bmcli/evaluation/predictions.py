@@ -61,6 +61,23 @@ def read(run: Run, split: str, task: Task, classes: Sequence[str]) -> Prediction
         raise IntegrityError(f"{run.path / name} is damaged: {error}") from error
 
 
+def fit(found: Predictions, task: Task, classes: int, examples: int) -> bool:
+    """Whether they are what `to_csv` writes of so many examples and classes, every number of them finite."""
+    import numpy as np
+
+    width = {"regression": 1}.get(task, classes)
+    targets, outputs = found.targets, found.outputs
+    if outputs.shape != (examples, width) or len(found.ids) != examples:
+        return False
+    if targets.shape != ((examples, classes) if task == "multilabel" else (examples,)):
+        return False
+    if not all(of.dtype.kind in "fiu" and np.isfinite(of).all() for of in (targets, outputs)):
+        return False
+    if task in ("binary", "multiclass"):
+        return targets.dtype.kind in "iu" and bool(((targets >= 0) & (targets < classes)).all())
+    return True
+
+
 def to_csv(
     task: Task, classes: tuple[str, ...], ids: Sequence[str], targets: np.ndarray, outputs: np.ndarray
 ) -> tuple[str, bytes | None]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from bmcli.config.schema import EvaluationConfig, ExperimentConfig
     from bmcli.data.bundle import DataBundle, DataSpec, Examples, Split, SplitName
+    from bmcli.evaluation.seen import Seen
     from bmcli.inference.session import Session
     from bmcli.preprocessing import Preprocessing
     from bmcli.runs.run import Run
@@ -37,7 +38,8 @@ class Prepared:
     """A run and labelled examples, ready to be measured.
 
     name: 'train', 'validation' or 'test', or the stem under which figures of other data are kept. session:
-    the run's published model. training: of the training split's targets, for the trivial answer.
+    the run's published model. training: of the training split's targets, for the trivial answer. data, seen:
+    of other data where it is, and what of it the run was trained on.
     """
 
     run: Run
@@ -48,6 +50,8 @@ class Prepared:
     session: Session
     options: EvaluationConfig
     training: TargetSummary | None
+    data: Path | None = None
+    seen: Seen | None = None
 
     def predict(self, examples: Examples) -> np.ndarray:
         """See `predict_all`."""
@@ -60,13 +64,18 @@ class Prepared:
 
 
 def evaluate_run(
-    run: Run, split: SplitName | None = None, *, data: Path | None = None, trust_code: bool = False
+    run: Run,
+    split: SplitName | None = None,
+    *,
+    data: Path | None = None,
+    unseen_only: bool = False,
+    trust_code: bool = False,
 ) -> Evaluation:
     """Measure a run on one of its own splits (default test), or on labelled files of the user's.
 
     For what is meant and raised see `prepare` and `measure`.
     """
-    return measure(prepare(run, split, data=data, trust_code=trust_code))
+    return measure(prepare(run, split, data=data, unseen_only=unseen_only, trust_code=trust_code))
 
 
 def prepare(
@@ -74,6 +83,7 @@ def prepare(
     split: SplitName | None = None,
     *,
     data: Path | None = None,
+    unseen_only: bool = False,
     trust_code: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
     note: Callable[[str], None] = lambda text: None,
@@ -81,16 +91,22 @@ def prepare(
     """A run with one of its splits (default test) or with data of the user's.
 
     split: needs the data as it was in training. data: a file or folder in the form of the run's data; its
-    figures go to evaluation/<file stem>-<hash8>.json. trust_code: whether the Python files kept in the run
-    may run. note: told what is worth a line.
+    figures go to evaluation/<file stem>-<hash8>.json. unseen_only: without those of `data` that training or
+    validation had. trust_code: whether the Python files kept in the run may run. note: told what is worth a
+    line.
 
     Raises UsageError for both or a split the data does not have, or code that is not trusted; DataError for
-    data that is missing, unusable or no longer what the run was trained on; IntegrityError for a damaged run.
+    data that is missing, unusable or no longer what the run was trained on, or of which nothing is unseen or
+    that cannot be known; IntegrityError for a damaged run.
     """
     from bmcli import data as datasets
+    from bmcli.evaluation import seen
 
     if split is not None and data is not None:
         raise UsageError("--split and --data exclude each other", hint="--data scores the whole file")
+    if unseen_only and data is None:
+        raise UsageError("--unseen-only is for --data")
+    found: Seen | None = None
     config, preprocessing, spec, session = _opened(run, trust_code, note)
     if data is None:
         name: str = split or "test"
@@ -106,11 +122,25 @@ def prepare(
         chosen = datasets.read_labelled(data, config.data, spec, note, unscaled=windowed)
         if spec.kind == "table":
             chosen = _usable(chosen, preprocessing, data, config.data.skip_unusable, note)
+        found, was_seen = seen.look(run, config, preprocessing, chosen, data, progress)
+        if unseen_only:
+            chosen, found = _unseen(chosen, found, was_seen, data)
         for text in _unfamiliar(run, preprocessing, chosen.examples, data.name):
             note(text)
         name = f"{data.resolve().stem}-{_examples_sha256(chosen, spec)[:8]}"
         training = _recorded_targets(run)
-    return Prepared(run, name, chosen, spec, preprocessing, session, config.evaluation, training)
+    return Prepared(run, name, chosen, spec, preprocessing, session, config.evaluation, training, data, found)
+
+
+def _unseen(split: Split, seen: Seen, which: np.ndarray, path: Path) -> tuple[Split, Seen]:
+    """Without the examples that the run has seen."""
+    import numpy as np
+
+    if seen.unknown is not None:
+        raise DataError(f"which examples of {path} are unseen cannot be known: {seen.unknown}")
+    if which.all():
+        raise DataError(f"all {len(split):,} examples in {path} were seen in training or validation")
+    return split.take(np.flatnonzero(~which)), replace(seen, left_out=int(which.sum()))
 
 
 def _unfamiliar(run: Run, preprocessing: Preprocessing, examples: Examples, name: str) -> list[str]:
@@ -141,7 +171,7 @@ def _usable(
 
 
 def measure(ready: Prepared) -> Evaluation:
-    """Measure, and write all of it into the run: figures, predictions, pictures; those of a split of its own
+    """Measure, and write all of it into the run: figures, predictions, plots; those of a split of its own
     also into its record.
 
     Raises DataError for an empty split or an example that cannot be read, DivergedError for outputs that are
@@ -170,6 +200,7 @@ def measure(ready: Prepared) -> Evaluation:
         found = calibration.fit(spec.task, split.targets, ready.outputs, examples_sha256=digest)
         if found is not None:
             run.write_text(layout.CALIBRATION, to_text(found.to_json()))
+    evaluation = replace(evaluation, seen=ready.seen)
     _write(run, evaluation, split, ready.outputs, spec, ready.preprocessing)
     if name in SPLITS:
         metrics = {**run.reload().record.metrics, name: dict(evaluation.metrics)}
@@ -181,7 +212,7 @@ def _opened(
     run: Run, trust_code: bool, note: Callable[[str], None]
 ) -> tuple[ExperimentConfig, Preprocessing, DataSpec, Session]:
     from bmcli import preprocessing as preprocessings
-    from bmcli.config import resolve
+    from bmcli.inference.keras_model import kept_config
     from bmcli.inference.session import open_session
 
     if has_code(run) and not trust_code:
@@ -189,7 +220,7 @@ def _opened(
             f"{run.id} keeps Python files of its own, which evaluating it would run",
             hint="--trust-code runs them",
         )
-    config = resolve.load(run.verified(layout.CONFIG), run_code=trust_code, paths_exist=False)
+    config = kept_config(run, run_code=trust_code, paths_exist=False)
     names = (layout.PREPROCESSING, layout.TOKENIZER)
     preprocessing, spec = preprocessings.load({n: run.read_text(n) for n in names if run.exists(n)})
     session = open_session(run, spec)
@@ -278,7 +309,7 @@ def _write(
     spec: DataSpec,
     preprocessing: Preprocessing,
 ) -> None:
-    """Predictions and pictures first, the figures last: who finds the figures finds the rest too."""
+    """Predictions and plots first, the figures last: who finds the figures finds the rest too."""
     from bmcli.evaluation.predictions import to_csv
     from bmcli.evaluation.samples import worst_contents
 

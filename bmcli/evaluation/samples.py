@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bmcli.data.bundle import Images, Table, Texts
 from bmcli.evaluation._figure import BLUE, GREY, INK, ORANGE, cut, figure, style, to_png
+from bmcli.figures import probability, quantity
 from bmcli.untrusted import safe_cell
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _picture(axes: Axes, pixels: np.ndarray, sample: _Sample) -> None:
     )
     colour = BLUE if sample.right else ORANGE
     axes.set_title(
-        f"{cut(sample.predicted, 12)} · {sample.probability:.2f}",
+        f"{cut(sample.predicted, 12)} · {probability(sample.probability)}",
         color=colour,
         fontsize=12,
         loc="center",
@@ -233,7 +234,7 @@ def _list(blocks: list[tuple[str, list[_Sample]]], examples: Texts | Table, ids:
             name = "" if isinstance(examples, Texts) else f"{ids[sample.position]}: "
             cells = (
                 (cut(sample.predicted, 18), colour),
-                (f"{sample.probability:.2f}", colour),
+                (probability(sample.probability), colour),
                 (cut(sample.true, 17), INK),
                 (cut(name + _content(examples, sample.position), content), INK),
             )
@@ -266,4 +267,4 @@ def _cell(value: object, facts: ColumnFacts | None) -> str:
         return "missing"
     if facts is not None and isinstance(facts.format, DateFormat):
         return written(value, facts.format)
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
+    return quantity(value)

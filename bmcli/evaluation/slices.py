@@ -14,6 +14,7 @@ from bmcli.data.columns import guessed
 from bmcli.errors import UsageError, did_you_mean
 from bmcli.evaluation.intervals import intervals
 from bmcli.evaluation.metrics import epoch_metrics, headline_of
+from bmcli.figures import quantity
 from bmcli.files.dates import DateFormat, written
 
 if TYPE_CHECKING:
@@ -155,4 +156,4 @@ def _of_numbers(
 
 
 def _number(value: float, dates: DateFormat | None) -> str:
-    return f"{value:.6g}" if dates is None else written(value, dates)
+    return quantity(value) if dates is None else written(value, dates)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from bmcli.runs import layout
+from bmcli.runs.documents import epochs
 from bmcli.stopwatch import phase
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ def draw_learning_curves(run: Run) -> None:
     from bmcli.training.losses import RUNNING_METRIC
 
     task = run.record.task
-    if task is None or not run.exists(layout.METRICS):
-        return
-    records = [json.loads(line) for line in run.read_text(layout.METRICS).splitlines()]
-    if records:
+    if task is not None and (records := epochs(run)):
         picture = learning_curves(records, RUNNING_METRIC[task], run.record.best_epoch)
         run.write_bytes(layout.plot_of("learning_curves"), picture)

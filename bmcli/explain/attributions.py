@@ -1,7 +1,7 @@
 """Integrated gradients and Grad-CAM of a Keras network, on TensorFlow or JAX.
 
 Integrated gradients (Sundararajan, Taly and Yan, 2017) follow the score's gradient from a baseline to the
-input; their sum is the difference of the scores (completeness), and how far it is off is told. Grad-CAM
+input; their sum is the difference of the scores (completeness), and how far it is off is reported. Grad-CAM
 (Selvaraju et al., 2017) weighs the last feature maps by their mean gradients.
 """
 
@@ -27,10 +27,12 @@ Gradient = Callable[..., tuple[np.ndarray, list[np.ndarray]]]
 
 @dataclass(frozen=True)
 class Integrated:
-    """attributions: one per input array, without the batch axis; difference: of the scores of input and
-    baseline; error: how far the attributions' sum is from it, as a share of it; steps: that were taken."""
+    """attributions: one per input array, without the batch axis; base: the baseline's score; difference: of
+    the scores of input and baseline; error: how far the attributions' sum is from it, as a share of it;
+    steps: that were taken."""
 
     attributions: list[np.ndarray]
+    base: float
     difference: float
     error: float
     steps: int
@@ -77,7 +79,7 @@ def integrated_gradients(
     fixed: Sequence[np.ndarray] = (),
 ) -> Integrated:
     """Of one input: arrays without the batch axis, as many baselines of their shapes, and what is the same
-    all along the path."""
+    all along the path. FloatingPointError where a score or a gradient is not finite."""
     ends = [np.stack([start, end]) for start, end in zip(baselines, inputs, strict=True)]
     scores, _ = gradient(ends, *(np.stack([one, one]) for one in fixed))
     difference = float(scores[1] - scores[0])
@@ -99,8 +101,10 @@ def integrated_gradients(
         attributions = [path * total / steps for path, total in zip(paths, sums, strict=True)]
         error = abs(sum(float(one.sum()) for one in attributions) - difference)
         error /= max(abs(difference), 1e-3)
+        if not np.isfinite(error):
+            raise FloatingPointError("the attributions are not finite numbers")
         if error <= TOLERANCE / 2 or steps >= MOST_STEPS:
-            return Integrated(attributions, difference, error, steps)
+            return Integrated(attributions, float(scores[0]), difference, error, steps)
         steps *= 2
 
 
@@ -114,12 +118,12 @@ class GradCam:
             self._body, head = split
             self._gradient = gradient_of(lambda given, chosen: scored(head(given[0], training=False), chosen))
 
-    def heat(self, picture: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    def heat(self, image: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """float64 [h, w] from 0 to 1, of the feature maps' own size.
 
-        picture: [height, width, channels] as the network takes it; chosen: see `scored`.
+        image: [height, width, channels] as the network takes it; chosen: see `scored`.
         """
-        maps = np.asarray(self._body(picture[None], training=False), np.float64)
+        maps = np.asarray(self._body(image[None], training=False), np.float64)
         _, (gradients,) = self._gradient([maps], chosen[None])
         weights = gradients[0].mean(axis=(0, 1))
         heat = np.maximum((maps[0] * weights).sum(axis=-1), 0.0)

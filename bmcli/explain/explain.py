@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.data.bundle import Table, Texts
 from bmcli.errors import Place, Problem
 from bmcli.explain import attributions
+from bmcli.files import dates
 from bmcli.inference.predict import load_preprocessing
 
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec
+    from bmcli.data.bundle import DataSpec, Examples
     from bmcli.data.inputs import Inputs
     from bmcli.inference.session import Session
     from bmcli.preprocessing import Preprocessing
+    from bmcli.preprocessing.table import Cell, TablePreprocessing
     from bmcli.runs.run import Run
 
 UNKNOWN_TOKEN = 1
+ANSWER_NOT_FINITE = "the model's answer is not a finite number"
 
 
 @dataclass(frozen=True)
 class Explanation:
     """Of one input.
 
-    label, index: the class that is explained (None, 0 for regression); value: its probability, or the number
-    predicted. difference: of the score (a logit, or the number itself) from the baseline's, which the
-    attributions sum to but for `error`, as a share of it. deletion: how much the probability drops without
-    the most important fifth, and without a random fifth; None for numbers and tables. weights:
-    attributions: [height, width] of a picture; [tokens]; [features] of a table. picture: uint8 [height,
-    width, channels] as the model saw it; heat: Grad-CAM, [h, w] from 0 to 1, where there is one; tokens: of
-    a text; features: (column, number or category) of a row.
+    label, index: the class that is explained (None, 0 for regression).
+    value: its probability, or the number predicted.
+    base: the score of the baseline. The score is a class's logit, or the number predicted in its own unit.
+    difference: of the input's score from `base`, which the attributions sum to.
+    error: how far their sum is from it, as a share of it.
+    baseline: what the baseline is, in words.
+    weights: the attributions: [height, width] of an image; [tokens]; [features] of a table.
+    deletion: how much the probability drops without the most important fifth, and without a random fifth;
+        None for numbers and tables.
+    picture: uint8 [height, width, channels] as the model saw it; heat: Grad-CAM, [h, w] from 0 to 1, where
+        there is one.
+    tokens: of a text.
+    features: (column, its cell) of a row.
+    unfamiliar: in what the input does not look like the training data.
     """
 
     input: str
@@ -43,18 +55,21 @@ class Explanation:
     label: str | None
     index: int
     value: float
+    base: float
     difference: float
     error: float
     steps: int
+    baseline: str
     weights: np.ndarray
     deletion: tuple[float, float] | None = None
     picture: np.ndarray | None = None
     heat: np.ndarray | None = None
     tokens: tuple[str, ...] = ()
-    features: tuple[tuple[str, float | str], ...] = field(default=())
+    features: tuple[tuple[str, Cell], ...] = field(default=())
+    unfamiliar: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Strict JSON data; a picture's attributions are in its PNG."""
+        """Strict JSON data; an image's attributions are in its PNG."""
         document: dict[str, Any] = {
             "input": self.input,
             "run": self.run,
@@ -62,6 +77,8 @@ class Explanation:
             "index": self.index,
             "value": self.value,
             "method": "integrated gradients",
+            "baseline": self.baseline,
+            "base": self.base,
             "difference": self.difference,
             "completeness_error": self.error,
             "steps": self.steps,
@@ -72,23 +89,30 @@ class Explanation:
             document["tokens"] = [{"token": token, "weight": weight} for token, weight in pairs]
         if self.features:
             document["features"] = [
-                {"name": name, "value": value, "weight": weight}
-                for (name, value), weight in zip(self.features, self.weights.tolist(), strict=True)
+                {"name": name, "value": cell.value, "state": cell.state, "weight": weight}
+                for (name, cell), weight in zip(self.features, self.weights.tolist(), strict=True)
             ]
+        if self.unfamiliar:
+            document["unfamiliar"] = list(self.unfamiliar)
         return document
 
 
 class Explainer:
-    """A run, ready to explain itself. label: the class to explain; None: the predicted one.
+    """A run, ready to explain itself.
 
-    trust_code: whether Python files kept in the run may run. Raises UsageError for a label that the run
-    does not know, IntegrityError for a damaged run.
+    label: the class to explain; None: the predicted one.
+    taken: what was read as something that training has, in words -> number of inputs.
+    note: worth a line before the first explanation.
+    trust_code: whether Python files kept in the run may run.
+
+    Raises UsageError for a label that the run does not know, IntegrityError for a damaged run.
     """
 
     def __init__(self, run: Run, *, label: str | None = None, trust_code: bool = False) -> None:
         from bmcli.errors import UsageError, did_you_mean
         from bmcli.inference.keras_model import rebuild_network
         from bmcli.inference.session import open_session
+        from bmcli.preprocessing import familiarity
 
         self.run = run.id
         self.preprocessing: Preprocessing
@@ -102,31 +126,67 @@ class Explainer:
         self.wanted = None if label is None else self.spec.classes.index(label)
         self.network: keras.Model = rebuild_network(run, trust_code=trust_code)
         self.session: Session = open_session(run, self.spec, trust_code=trust_code)
+        self.familiarity = familiarity.load(run)
+        self.taken: Counter[str] = Counter()
+        self.note: str | None = None
+        if self.preprocessing.kind == "table":
+            self._means, self._average, self.note = _average_row(run, self.preprocessing, trust_code)
 
     def explain(
         self, inputs: Inputs, indices: Sequence[int] | None = None
     ) -> Iterator[Explanation | Problem]:
         """An explanation of every input that can be used, in their order, then what is wrong with the
         others. indices: of the class to explain, for each input."""
+        problems = list(inputs.problems)
         if inputs.names:
             compact, unusable = self.preprocessing.encode_usable(inputs.examples)
-            texts = getattr(inputs.examples, "texts", None)
+            said = self.preprocessing.unfamiliar(inputs.examples)
+            self.taken.update(said.taken)
             kept = [i for i in range(len(inputs.names)) if i not in unusable]
+            problems[:0] = [Problem(what, Place(inputs.names[i])) for i, what in unusable.items()]
             for row, i in enumerate(kept):
                 wanted = self.wanted if indices is None else indices[i]
-                text = None if texts is None else texts[i]
-                yield self._one(inputs.names[i], np.asarray(compact[row : row + 1]), text, wanted)
-            yield from (Problem(what, Place(inputs.names[i])) for i, what in unusable.items())
-        yield from inputs.problems
+                some = np.asarray(compact[row : row + 1])
+                odd = said.odd.get(i, ())
+                if self.familiarity is not None:
+                    odd += self.familiarity.odd(some)[0]
+                try:
+                    found = self._one(inputs.names[i], some, inputs.examples.take([i]), wanted)
+                    yield replace(found, unfamiliar=odd)
+                except FloatingPointError as error:
+                    problems.append(Problem(str(error), Place(inputs.names[i])))
+        yield from problems
 
-    def _one(self, name: str, compact: np.ndarray, text: str | None, wanted: int | None) -> Explanation:
+    def _one(self, name: str, compact: np.ndarray, example: Examples, wanted: int | None) -> Explanation:
+        """FloatingPointError where the answer or an attribution is not finite."""
         finished = self.preprocessing.finish(compact)
         output = self.session.predict(finished)[0]
+        if not np.isfinite(output).all():
+            raise FloatingPointError(ANSWER_NOT_FINITE)
         index = wanted if wanted is not None else int(output.argmax())
         label = self.spec.classes[index] if self.spec.classes else None
-        explain = {"image": self._picture, "text": self._text, "table": self._row}[self.preprocessing.kind]
-        about = {"input": name, "run": self.run, "label": label, "index": index}
-        return explain(about, compact, finished, index, float(output[index]), text)
+        explain = {"image": self._image, "text": self._text, "table": self._row}[self.preprocessing.kind]
+        about = {
+            "input": name,
+            "run": self.run,
+            "label": label,
+            "index": index,
+            "value": float(output[index]),
+        }
+        return explain(about, compact, finished, example)
+
+    def _integrated(
+        self,
+        gradient: attributions.Gradient,
+        given: list[np.ndarray],
+        baseline: list[np.ndarray],
+        fixed: list[np.ndarray],
+    ) -> tuple[attributions.Integrated, dict[str, Any]]:
+        """The attributions, and the fields of an explanation that come with them."""
+        found = attributions.integrated_gradients(gradient, given, baseline, fixed)
+        base = found.base + (self.spec.target_offset if self.spec.task == "regression" else 0.0)
+        known = {"base": base, "difference": found.difference, "error": found.error, "steps": found.steps}
+        return found, known
 
     def _chosen(self, index: int) -> np.ndarray:
         """What makes the score of raw outputs: a class's logit, or the number in the target's own unit."""
@@ -157,30 +217,22 @@ class Explainer:
     def _probability(self, index: int) -> Callable[[np.ndarray], np.ndarray]:
         return lambda batch: self.session.predict(np.asarray(batch))[:, index]
 
-    def _picture(
-        self,
-        about: dict[str, Any],
-        compact: np.ndarray,
-        finished: np.ndarray,
-        index: int,
-        value: float,
-        _: Any,
+    def _image(
+        self, about: dict[str, Any], compact: np.ndarray, finished: np.ndarray, _: Examples
     ) -> Explanation:
         given = finished[0].astype(np.float32)
-        # All zeros: the training split's mean colour where pictures are standardised, else black.
-        baseline, chosen = np.zeros_like(given), self._chosen(index)
-        found = attributions.integrated_gradients(self._gradient, [given], [baseline], [chosen])
+        # All zeros: the training split's mean colour where images are standardised, else black.
+        baseline, chosen = np.zeros_like(given), self._chosen(about["index"])
+        found, known = self._integrated(self._gradient, [given], [baseline], [chosen])
         weights = found.attributions[0].sum(axis=-1)
         heat = self._cam.heat(given, chosen) if self._cam.there else None
         dropped = None
         if self.spec.task != "regression":
-            dropped = attributions.deletion(self._probability(index), given, weights, baseline)
+            dropped = attributions.deletion(self._probability(about["index"]), given, weights, baseline)
         return Explanation(
             **about,
-            value=value,
-            difference=found.difference,
-            error=found.error,
-            steps=found.steps,
+            **known,
+            baseline="an image of zeros as the model takes it: the mean colour, or black",
             weights=weights,
             deletion=dropped,
             picture=np.asarray(compact[0], np.uint8),
@@ -188,12 +240,12 @@ class Explainer:
         )
 
     def _text(
-        self, about: dict[str, Any], _: Any, finished: np.ndarray, index: int, value: float, text: str | None
+        self, about: dict[str, Any], _: np.ndarray, finished: np.ndarray, example: Examples
     ) -> Explanation:
         from bmcli.preprocessing.text import TextPreprocessing
 
-        assert isinstance(self.preprocessing, TextPreprocessing) and text is not None
-        tokens = tuple(token for token, _ in self.preprocessing.tokens(text))
+        assert isinstance(self.preprocessing, TextPreprocessing) and isinstance(example, Texts)
+        tokens = tuple(token for token, _ in self.preprocessing.tokens(example.texts[0]))
         ids = np.asarray(finished[0][: max(len(tokens), 1)])
         body, gradient = self._of_text
         states = body(ids[None], training=False)
@@ -201,61 +253,80 @@ class Explainer:
             np.asarray(one, np.float32)[0] for one in (states if isinstance(states, list) else [states])
         ]
         nothing = [np.zeros_like(one) for one in states]
-        found = attributions.integrated_gradients(gradient, states, nothing, [self._chosen(index), ids])
+        found, known = self._integrated(gradient, states, nothing, [self._chosen(about["index"]), ids])
         weights = np.sum([one.sum(axis=-1) for one in found.attributions], axis=0)
         dropped = None
         if self.spec.task != "regression" and len(tokens) > 1:
             unknown = np.full_like(ids, UNKNOWN_TOKEN)
-            dropped = attributions.deletion(self._probability(index), ids, weights[: len(ids)], unknown)
+            probability = self._probability(about["index"])
+            dropped = attributions.deletion(probability, ids, weights[: len(ids)], unknown)
         return Explanation(
             **about,
-            value=value,
-            difference=found.difference,
-            error=found.error,
-            steps=found.steps,
+            **known,
+            baseline="embeddings of zeros",
             weights=weights[: len(tokens)],
             deletion=dropped,
             tokens=tokens,
         )
 
     def _row(
-        self, about: dict[str, Any], _: Any, finished: np.ndarray, index: int, value: float, __: Any
+        self, about: dict[str, Any], _: np.ndarray, finished: np.ndarray, example: Examples
     ) -> Explanation:
         from bmcli.preprocessing.table import TablePreprocessing
 
-        assert isinstance(self.preprocessing, TablePreprocessing)
+        assert isinstance(self.preprocessing, TablePreprocessing) and isinstance(example, Table)
         given = finished[0].astype(np.float32)
-        # The mean row where columns are standardised; of a category: none of them.
-        nothing = np.zeros_like(given)
-        found = attributions.integrated_gradients(self._gradient, [given], [nothing], [self._chosen(index)])
-        features = self.preprocessing.features
-        columns = list(dict.fromkeys(feature.column for feature in features))
+        chosen = self._chosen(about["index"])
+        found, known = self._integrated(self._gradient, [given], [self._means], [chosen])
+        columns = [column.name for column in self.preprocessing.columns]
         weights = np.zeros(len(columns))
-        for feature, weight in zip(features, found.attributions[0].tolist(), strict=True):
+        for feature, weight in zip(self.preprocessing.features, found.attributions[0].tolist(), strict=True):
             weights[columns.index(feature.column)] += weight
-        shown: list[tuple[str, float | str]] = []
-        for column in columns:
-            numbers = [
-                (f, float(v)) for f, v in zip(features, given.tolist(), strict=True) if f.column == column
-            ]
-            whole = next(((f, v) for f, v in numbers if f.of == "value"), None)
-            if whole is not None:
-                raw = whole[1] * whole[0].scale + whole[0].offset
-                # It was rounded to float32 on the way: what is left of a zero is none of the table's.
-                near_zero = abs(raw) < 1e-6 * max(whole[0].scale, abs(whole[0].offset))
-                written = self.preprocessing.raw(column, raw)
-                if not isinstance(written, str):
-                    written = 0.0 if near_zero else float(f"{raw:.6g}")
-                shown.append((column, written))
-            else:
-                chosen = next((f.category or "(other)" for f, v in numbers if v), "(other)")
-                shown.append((column, chosen))
+        cells = self.preprocessing.cells(example)
         return Explanation(
             **about,
-            value=value,
-            difference=found.difference,
-            error=found.error,
-            steps=found.steps,
+            **known,
+            baseline=self._average,
             weights=weights,
-            features=tuple(shown),
+            features=tuple((name, cells[name][0]) for name in columns),
         )
+
+
+def _average_row(
+    run: Run, preprocessing: Preprocessing, trust_code: bool
+) -> tuple[np.ndarray, str, str | None]:
+    """What contributions are counted from: float32 [features], in words, and what is to be said of it."""
+    from bmcli.evaluation.origin import training_data
+    from bmcli.inference.keras_model import config_of
+    from bmcli.preprocessing.table import TablePreprocessing
+
+    assert isinstance(preprocessing, TablePreprocessing)
+    means, average = preprocessing.means, "the average training row: of a category its share"
+    if means:
+        return np.array(means, np.float32), average, None
+    bundle = training_data(run, config_of(run, trust_code=trust_code))
+    if isinstance(bundle, str):
+        note = (
+            f"{run.id} was trained by an older bm and keeps no shares of categories, and its training data "
+            f"cannot be used ({bundle}): every category counts as equally frequent"
+        )
+        return _assumed(preprocessing), "a row in which every category is equally frequent", note
+    assert isinstance(bundle.train.examples, Table)
+    return np.array(preprocessing.means_of(bundle.train.examples), np.float32), average, None
+
+
+def _assumed(preprocessing: TablePreprocessing) -> np.ndarray:
+    """What is near the mean of each feature, as far as the statistics of an older bm say: float32."""
+    from bmcli.preprocessing.table import CategoricalColumn
+
+    made: list[float] = []
+    for column in preprocessing.columns:
+        if isinstance(column, CategoricalColumn):
+            known = len(column.categories)
+            made += [*([1 / known] * known), 0.0] if known else [1.0]
+            continue
+        middle = column.offset if column.fill is None else column.fill
+        made += [(middle - column.offset) / column.scale, *([0.0] if column.indicator else [])]
+        for part in column.parts:
+            made += [0.0, 0.0] if column.cyclic else [1 / dates.PERIODS[part]] * dates.PERIODS[part]
+    return np.array(made, np.float32)

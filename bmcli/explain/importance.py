@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmcli.data.bundle import Table
-from bmcli.errors import UsageError
+from bmcli.errors import DataError, UsageError
 from bmcli.evaluation.metrics import epoch_metrics, greater_is_better, headline_of
 from bmcli.evaluation.run import predict_all
 
@@ -50,7 +50,8 @@ def permutation_importance(
     repeats: int = REPEATS,
     seed: int = 0,
 ) -> Importances:
-    """Of labelled rows. UsageError where they are no table, or the figure is undefined on them."""
+    """Of labelled rows. UsageError where they are not a table, or the figure is undefined on them, DataError
+    where an answer is not finite."""
     if not isinstance(split.examples, Table):
         raise UsageError("importance is measured of the columns of a table")
     metric = headline_of(spec.task)
@@ -59,6 +60,9 @@ def permutation_importance(
 
     def measured(table: Table) -> float:
         outputs = predict_all(session, preprocessing, table, 256)
+        bad = int((~np.isfinite(outputs)).any(axis=1).sum())
+        if bad:
+            raise DataError(f"the model's answer is not a finite number for {bad:,} of {len(outputs):,} rows")
         value = epoch_metrics(spec.task, split.targets, outputs, spec.classes)[metric]
         if value is None:
             raise UsageError(f"{metric} is undefined on these {len(split.targets):,} rows")

@@ -25,7 +25,7 @@ MOST = 6
 
 
 def explain_worst(ready: Prepared, explainer: Explainer) -> None:
-    """Write explanations/<split>.json and its pictures into the run.
+    """Write explanations/<split>.json and its images into the run.
 
     The predicted class is explained; of several labels, the one that is furthest from the truth. UsageError
     where a table's columns cannot be judged by its rows; see `permutation_importance`.

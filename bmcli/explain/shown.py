@@ -1,14 +1,16 @@
-"""Explanations for the eye: overlays of pictures, coloured texts for terminals and pages, bars for tables."""
+"""Explanations for the eye: overlays of images, coloured texts for terminals and pages, bars for tables."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bmcli.figures import figure
+from bmcli.files.facts import shortened
 from bmcli.untrusted import one_line
 
 if TYPE_CHECKING:
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
 
 SIDE = 280
 """Pixels of a panel's longer side."""
+_AVERAGE = "an average training row"
 _BLUE, _ORANGE = (0, 95, 153), (200, 80, 0)
 
 
 def overlay(explanation: Explanation) -> bytes:
-    """PNG: the picture, Grad-CAM over it, and what speaks for the class (orange) and against it (blue)."""
+    """PNG: the image, Grad-CAM over it, and what speaks for the class (orange) and against it (blue)."""
     from PIL import Image as images
 
     assert explanation.picture is not None
@@ -136,38 +139,88 @@ def words(tokens: Sequence[str], weights: np.ndarray) -> list[dict[str, str]]:
             "text": word.lstrip(" "),
             "kind": "for" if strength > 0 else "against",
             "share": f"{abs(strength):.2f}",
-            "weight": f"{weight:+.4g}",
+            "weight": signed(weight),
         }
         for word, strength, weight in found
     ]
 
 
+@dataclass(frozen=True)
+class Step:
+    """A line of a waterfall. name, value: a column and its cell, or what is summed up; amount: what it adds,
+    with a sign, or a sum without one; strength: from -1 to 1, None for sums."""
+
+    name: str
+    value: str
+    amount: str
+    strength: float | None = None
+
+
+def steps(document: Mapping[str, Any], most: int = 20) -> list[Step]:
+    """From the base value to the answer, the strongest columns first: they add up.
+
+    document: `Explanation.to_json` of a row; one of an older bm has no base value.
+    """
+    features = document["features"]
+    weights = np.array([one["weight"] for one in features], np.float64)
+    order = np.argsort(-np.abs(weights), kind="stable").tolist()
+    strength = _strength(weights)
+    made = []
+    base = document.get("base")
+    unit = "" if document["label"] is None else "score (logit)"
+    if base is not None:
+        made.append(Step("base", f"of {_AVERAGE}", figure(base)))
+    made += [
+        Step(
+            features[i]["name"],
+            of_cell(features[i]["value"], features[i].get("state", "")),
+            signed(float(weights[i])),
+            float(strength[i]),
+        )
+        for i in order[:most]
+    ]
+    if rest := order[most:]:
+        others = f"{len(rest):,} more column{'s' if len(rest) > 1 else ''}"
+        made.append(Step(others, "", signed(float(weights[rest].sum()))))
+    if base is not None:
+        made.append(Step("= answer", unit, figure(base + float(weights.sum()))))
+    return made
+
+
 def bars(explanation: Explanation, most: int = 20) -> list[tuple[str, str, str, str]]:
-    """Of a row: feature, value, weight, and a bar; the strongest first."""
-    order = np.argsort(-np.abs(explanation.weights), kind="stable")[:most]
-    strength = _strength(explanation.weights)
+    """Of a row: what adds up to the answer, its value, its amount, and a bar; the strongest first."""
     rows = []
-    for i in order.tolist():
-        name, value = explanation.features[i]
-        sign = "+" if explanation.weights[i] >= 0 else "−"
-        bar = ("█" if sign == "+" else "░") * round(20 * abs(float(strength[i])))
-        rows.append((name, of_column(value), f"{sign}{figure(abs(float(explanation.weights[i])))}", bar))
+    for one in steps(explanation.to_json(), most):
+        strength = one.strength or 0.0
+        rows.append(
+            (one.name, one.value, one.amount, ("█" if strength >= 0 else "░") * round(20 * abs(strength)))
+        )
     return rows
 
 
-def of_column(value: float | str) -> str:
-    """A number to six digits, a category as it is."""
-    return value if isinstance(value, str) else f"{value:.6g}"
+def of_cell(value: float | str | None, state: str = "") -> str:
+    """A cell as the model took it: whole numbers as they are, others as figures, a missing one as such."""
+    if value is None:
+        return state or "missing"
+    if isinstance(value, str):
+        said = {"unseen": " (not in training)", "rare": " (rare in training)"}
+        return shortened(value) + said.get(state, "")
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else figure(value)
+
+
+def signed(value: float) -> str:
+    """A figure with its sign, also of a positive number."""
+    return f"{'−' if value < 0 else '+'}{figure(abs(value))}"
 
 
 def trust(error: float, deletion: tuple[float, float] | None) -> str:
     """How far an explanation can be trusted, in a line; error, deletion: as `Explanation` has them."""
-    said = f"The attributions sum to the change of the score within {error:.1%}"
+    said = f"Attributions add up to the score (error {100 * error:.1f} %)"
     if deletion is not None:
         most, others = deletion
         said += (
-            f"; without its most important fifth the probability changes by {-most:+.3f}, "
-            f"without a random fifth by {-others:+.3f}"
+            f"; removing the most important 20 % changes the probability by {signed(-most)} "
+            f"(a random 20 %: {signed(-others)})"
         )
         if most <= others:
             said += ": do not trust this one"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from bmcli.export.readme import readme
 from bmcli.export.samples import Samples
 from bmcli.export.verify import Agreement
 from bmcli.inference.keras_model import rebuild, spec_of
-from bmcli.runs import atomic, layout
+from bmcli.runs import atomic, layout, outputs
 
 if TYPE_CHECKING:
     import keras
@@ -41,7 +42,7 @@ class Exported:
     """An export that is in place.
 
     path: its folder; model: the model's file or folder in it; bytes: of all files; max_difference: from
-    Keras, the largest on the stored samples.
+    Keras, the largest on the stored samples; relative: the same as a share of the largest answer.
     """
 
     format: Format
@@ -51,6 +52,7 @@ class Exported:
     files: tuple[str, ...]
     max_difference: float
     samples: int
+    relative: float | None
 
 
 def export(
@@ -74,7 +76,10 @@ def export(
         require_litert()
     if run.status != "completed":
         raise UsageError(f"{run.id} is {run.status}: only a completed run can be exported")
-    target = output if output is not None else run.path / layout.EXPORTS / format
+    own = run.path / layout.EXPORTS / format
+    if output is not None and os.path.realpath(output) == os.path.realpath(own):
+        output = None
+    target = output if output is not None else run.path_of(f"{layout.EXPORTS}/{format}")
     if output is not None:
         _check_replaceable(output)
     samples = Samples.from_bytes(run.read_bytes(layout.SAMPLES), origin=str(run.path / layout.SAMPLES))
@@ -96,7 +101,7 @@ def export(
     if output is None:
         run.write_folder(f"{layout.EXPORTS}/{format}", write)
     else:
-        atomic.write_folder(output, write)
+        atomic.write_folder(Path(os.path.realpath(output)), write)
     assert agreement is not None and agreement.max_difference is not None
     files = sorted(file for file in target.rglob("*") if file.is_file())
     return Exported(
@@ -107,16 +112,18 @@ def export(
         tuple(file.relative_to(target).as_posix() for file in files),
         agreement.max_difference,
         agreement.samples,
+        agreement.relative,
     )
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Only an earlier export may be written over."""
+    """Only an earlier export may be written over, and nothing inside a run."""
+    outputs.check_outside(folder)
     if folder.is_dir() and ((folder / ABOUT).is_file() or not any(folder.iterdir())):
         return
     if folder.exists() or folder.is_symlink():
         raise UsageError(
-            f"{folder} exists and is no earlier export", hint="name a folder that does not exist yet"
+            f"{folder} exists and is not an export made by bm", hint="name a folder that does not exist yet"
         )
 
 
@@ -193,6 +200,7 @@ def _write_companions(run: Run, format: Format, folder: Path, spec: DataSpec, ag
         "uuid": run.record.uuid,
         "weights_sha256": run.record.weights_sha256,
         "max_difference": agreement.max_difference,
+        "relative": agreement.relative,
         "samples": agreement.samples,
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

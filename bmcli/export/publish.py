@@ -26,12 +26,14 @@ class OnnxStatus:
     """Whether a run has a model.onnx, and if not, why.
 
     max_difference: the largest difference from Keras on the samples; None where there was nothing to compare.
+    relative: the same as a share of the largest answer.
     """
 
     published: bool
     reason: str | None
     max_difference: float | None
     samples: int
+    relative: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in run.json under `onnx`."""
@@ -39,6 +41,7 @@ class OnnxStatus:
             "published": self.published,
             "reason": self.reason,
             "max_difference": self.max_difference,
+            "relative": self.relative,
             "samples": self.samples,
         }
 
@@ -71,9 +74,11 @@ def publish_verified(run: Run, model: keras.Model, spec: DataSpec, samples: Samp
         return OnnxStatus(False, f"the export failed: {told(error)}", None, len(samples))
     if not agreement.agrees:
         run.remove_file(MODEL_ONNX)
-        return OnnxStatus(False, agreement.reason, agreement.max_difference, agreement.samples)
+        return OnnxStatus(
+            False, agreement.reason, agreement.max_difference, agreement.samples, agreement.relative
+        )
     run.write_bytes(MODEL_ONNX, exported)
-    return OnnxStatus(True, None, agreement.max_difference, agreement.samples)
+    return OnnxStatus(True, None, agreement.max_difference, agreement.samples, agreement.relative)
 
 
 def told(error: Exception) -> str:

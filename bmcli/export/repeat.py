@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bmcli.export.samples import Samples
@@ -46,5 +46,5 @@ def repeat_samples(run: Run, *, trust_code: bool = False) -> list[Repeated]:
     model = rebuild(run, trust_code=trust_code)
     agreement = verify(KerasSession(model), samples)
     if agreement.agrees and weights_sha256(model) != run.record.weights_sha256:
-        agreement = Agreement(len(samples), agreement.max_difference, "its weights are not the record's")
+        agreement = replace(agreement, reason="its weights are not the record's")
     return [*found, Repeated("keras", agreement)]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli.figures import setting
+
 if TYPE_CHECKING:
     from bmcli.export.samples import Samples
     from bmcli.inference.session import Session
@@ -17,11 +19,13 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Agreement:
-    """max_difference: the largest |a - b|, None where one is not finite; reason: None where all agree."""
+    """max_difference: the largest |a - b|, None where one is not finite; reason: None where all agree.
+    relative: max_difference as a share of the largest |b|, the size of the answers themselves."""
 
     samples: int
     max_difference: float | None
     reason: str | None
+    relative: float | None = None
 
     @property
     def agrees(self) -> bool:
@@ -51,8 +55,12 @@ def compare(outputs: np.ndarray, expected: np.ndarray) -> Agreement:
     a, b = outputs.astype(np.float64), expected.astype(np.float64)
     difference = np.abs(a - b)
     largest = float(difference.max(initial=0.0))
+    scale = float(np.abs(b).max(initial=0.0))
+    relative = largest / scale if scale else largest
     outside = difference > TOLERANCE + TOLERANCE * np.abs(b)
     if outside.any():
         where = f"{int(outside.any(axis=1).sum())} of {count} samples"
-        return Agreement(count, largest, f"it differs from Keras on {where}, by up to {largest:.1e}")
-    return Agreement(count, largest, None)
+        return Agreement(
+            count, largest, f"it differs from Keras on {where}, by up to {setting(largest)}", relative
+        )
+    return Agreement(count, largest, None, relative)

@@ -57,14 +57,8 @@ def _built(run: Run, trust_code: bool) -> tuple[keras.Model, keras.Model]:
 
 def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
     """The run's config. See `rebuild` for what is raised."""
-    from bmcli.config import resolve
-
-    if trust_code:
-        for name in run.files():
-            if name.startswith(f"{layout.CODE}/"):
-                run.verified(name)
     try:
-        return resolve.load(run.verified(layout.CONFIG), run_code=trust_code, paths_exist=False)
+        return kept_config(run, run_code=trust_code, paths_exist=False)
     except ConfigError as error:
         if trust_code or not (run.path / layout.CODE).is_dir():
             raise
@@ -72,6 +66,45 @@ def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
             f"{run.id} needs Python code of its own, which would be run",
             hint=f"look at {run.path / layout.CODE}, then say --trust-code",
         ) from error
+
+
+def kept_config(
+    run: Run, *, run_code: bool, paths_exist: bool = True, resuming: bool = False
+) -> ExperimentConfig:
+    """The config that lies in a run, as `bmcli.config.resolve.load` takes it.
+
+    ConfigError as there; where a component is not known, it names the packages that the run was trained with
+    and that are not installed.
+    """
+    from bmcli.config import resolve
+
+    try:
+        return resolve.load(
+            run.verified_config(with_code=run_code),
+            run_code=run_code,
+            paths_exist=paths_exist,
+            resuming=resuming,
+        )
+    except ConfigError as error:
+        unknown = [problem for problem in error.problems if problem.message.startswith("unknown ")]
+        missing = _missing_packages(run) if unknown else {}
+        if not missing:
+            raise
+        listed = ", ".join(f"{name} {version}" for name, version in missing.items())
+        raise ConfigError(
+            f"{unknown[0].message}: {run.id} was trained with the package{'s' * (len(missing) > 1)} "
+            f"{listed}, which {'are' if len(missing) > 1 else 'is'} not installed",
+            place=unknown[0].place,
+            hint=f"pip install {' '.join(f'{name}=={version}' for name, version in missing.items())}",
+        ) from error
+
+
+def _missing_packages(run: Run) -> dict[str, str]:
+    """Those of the record that do not come with bm, and are not here."""
+    from bmcli.runs.environment import brought
+
+    now = brought(run.record.versions)
+    return {name: then for name, (then, found) in now.items() if found is None}
 
 
 def needs_code(run: Run) -> bool:

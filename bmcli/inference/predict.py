@@ -18,10 +18,12 @@ from bmcli.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.evaluation import calibration
 from bmcli.evaluation.calibration import temper
 from bmcli.preprocessing import familiarity
+from bmcli.preprocessing.remark import joined
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import DataSpec, Examples, Kind
+    from bmcli.data.given.images import Wanted
     from bmcli.data.inputs import Inputs, Reading
     from bmcli.inference.session import Session
     from bmcli.preprocessing import Preprocessing
@@ -49,7 +51,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a run says of one input.
+    """What a run says of one input. `label`, `index` and `probability` are those of the predicted class.
 
     top: the most probable classes or labels, best first; empty for regression.
     labels: those that hold, for multilabel; None for other tasks.
@@ -65,6 +67,21 @@ class Prediction:
     value: float | None = None
     unfamiliar: tuple[str, ...] = ()
     kept: Mapping[str, Any] | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The predicted class; None for regression and multilabel."""
+        return None if self.labels is not None or not self.top else self.top[0].label
+
+    @property
+    def index(self) -> int | None:
+        """The predicted class's index; None for regression and multilabel."""
+        return None if self.labels is not None or not self.top else self.top[0].index
+
+    @property
+    def probability(self) -> float | None:
+        """Of the predicted class; None for regression and multilabel."""
+        return None if self.labels is not None or not self.top else self.top[0].probability
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON data, without `format`; see docs/predict.md."""
@@ -267,6 +284,16 @@ def predict(run: Run, examples: Examples, top_k: int | None = None) -> list[Pred
     return predictions
 
 
+def refused(predictions: Sequence[Prediction]) -> tuple[list[Prediction], list[Problem]]:
+    """Those of inputs that look like the training data, and why the others do not."""
+    problems = [
+        Problem(f"does not look like the training data: {joined(one.unfamiliar)}", Place(one.input))
+        for one in predictions
+        if one.unfamiliar
+    ]
+    return [one for one in predictions if not one.unfamiliar], problems
+
+
 def unreadable(problems: Sequence[Problem], count: int) -> DataError:
     """The error that lists inputs that cannot be used. count: of all inputs."""
     of_all = f"{len(problems):,} of {count:,}" if count > len(problems) else f"{len(problems):,}"
@@ -284,10 +311,10 @@ def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, 
         if _readable(run) and run.record.kind in kinds and run.record.status == "completed"
     ]
     if not candidates:
-        what = " or ".join({"image": "pictures", "text": "texts", "table": "tables"}[kind] for kind in kinds)
+        what = " or ".join({"image": "images", "text": "texts", "table": "tables"}[kind] for kind in kinds)
         raise UsageError(
             f"no completed run in {store.root} takes {what}",
-            hint="bm runs lists what there is; --run names one, --runs-dir looks elsewhere",
+            hint="bm runs lists all runs; --run names one, --runs-dir looks elsewhere",
         )
     return candidates[0], tuple(dict.fromkeys(run.name for run in candidates))
 
@@ -298,6 +325,18 @@ def _readable(run: Run) -> bool:
         return run.record is not None
     except IntegrityError:
         return False
+
+
+def wanted_of(preprocessing: Preprocessing) -> Wanted | None:
+    """Of a run of images, what an array is to be taken for; None for other kinds."""
+    from bmcli.preprocessing.image import ImagePreprocessing
+
+    if not isinstance(preprocessing, ImagePreprocessing):
+        return None
+    from bmcli.data.given.images import Wanted
+
+    wide = preprocessing.manner.window is not None
+    return Wanted(preprocessing.height, preprocessing.width, preprocessing.channels, wide)
 
 
 def reading_of(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bmcli.errors import UsageError
-from bmcli.runs import atomic
+from bmcli.runs import outputs
 from bmcli.untrusted import safe_cell
 
 if TYPE_CHECKING:
@@ -20,11 +20,15 @@ SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
 def check_suffix(path: Path) -> None:
-    """UsageError unless it is a format there is; to be asked before the work is done."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"--output {path}: its format is not known", hint=f"known: {', '.join(SUFFIXES)}")
-    if path.is_dir():
-        raise UsageError(f"--output {path} is a folder")
+    """UsageError unless a file of a known format can be written there; ask before the work is done."""
+    if _suffix(path) not in SUFFIXES:
+        raise UsageError(f"--output {path}: unknown format", hint=f"known: {', '.join(SUFFIXES)}")
+    outputs.check(path)
+
+
+def _suffix(path: Path) -> str:
+    """The format's; standard output, a pipe or a device without one gets CSV."""
+    return path.suffix.lower() or (".csv" if outputs.is_stream(path) else "")
 
 
 def write(path: Path, predictions: Iterable[Prediction]) -> None:
@@ -33,8 +37,8 @@ def write(path: Path, predictions: Iterable[Prediction]) -> None:
     If `predictions` raises, nothing is written. ResourceError where the disk does not take it.
     """
     check_suffix(path)
-    writer = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[path.suffix.lower()]
-    atomic.write_with(path, lambda temporary: writer(temporary, predictions))
+    writer = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[_suffix(path)]
+    outputs.write_with(path, lambda temporary: writer(temporary, predictions), suffix=_suffix(path))
 
 
 def flat(prediction: Prediction) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bmcli.plugins import Check, kind_of
 from bmcli.registry import Component, Registry
 
 if TYPE_CHECKING:
@@ -37,8 +38,52 @@ class Solution:
     bias: np.ndarray
 
 
+def _network(result: Any, args: tuple[Any, ...]) -> str | None:
+    import keras
+
+    spec = args[0]
+    if not isinstance(result, keras.Model):
+        return f"gives {kind_of(result)}, not a keras.Model" + (" (no return?)" if result is None else "")
+    try:
+        ends = [result.input, result.output]
+    except (AttributeError, ValueError):
+        kind = (
+            "Sequential without an input" if isinstance(result, keras.Sequential) else type(result).__name__
+        )
+        return (
+            f"gives a model that is not built ({kind}): begin with keras.Input(spec.input_shape, "
+            "dtype=spec.input_dtype)"
+        )
+    for end, name in zip(ends, ("input", "output"), strict=True):
+        if isinstance(end, list | tuple | dict):
+            return f"gives a model with {len(end)} {name}s; one is wanted"
+    shape, wanted = tuple(ends[0].shape)[1:], tuple(spec.input_shape)
+    if len(shape) != len(wanted) or any(
+        s not in (None, w) for s, w in zip(shape, wanted, strict=True) if w is not None
+    ):
+        return f"gives a model for inputs of shape {shape}; spec.input_shape is {wanted}"
+    if tuple(ends[1].shape)[1:] != (spec.units,):
+        shape = tuple(ends[1].shape)[1:]
+        return f"gives a model that answers with shape {shape} per example; spec.units wants ({spec.units},)"
+    return None
+
+
+def _findings(result: Any, _: tuple[Any, ...]) -> str | None:
+    fine = isinstance(result, list) and all(
+        isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], tuple) and isinstance(one[1], str)
+        for one in result
+    )
+    return None if fine else f"gives {kind_of(result)}, not a list of ((option, ...), message)"
+
+
 class Model(Component):
     """Base of all models: the fields are the options, `build` makes the network."""
+
+    results: ClassVar[dict[str, Check]] = {
+        "build": _network,
+        "check_input": _findings,
+        "check_task": _findings,
+    }
 
     kinds: ClassVar[tuple[Kind, ...]] = ()
     """Kinds of data it takes."""
@@ -85,4 +130,4 @@ class Model(Component):
         return None
 
 
-MODELS: Registry[Model] = Registry("model", Model, __name__)
+MODELS: Registry[Model] = Registry("model", Model, __name__, needs="build")

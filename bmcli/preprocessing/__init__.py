@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from bmcli.errors import IntegrityError
 from bmcli.preprocessing.remark import Remark, Unfamiliar
+from bmcli.runs.documents import strict
 from bmcli.runs.layout import PREPROCESSING, TOKENIZER
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def dump(preprocessing: Preprocessing, spec: DataSpec) -> dict[str, str]:
 def load(files: dict[str, str]) -> tuple[Preprocessing, DataSpec]:
     """The inverse of `dump`; IntegrityError where the files are damaged."""
     try:
-        document = json.loads(files[PREPROCESSING], parse_constant=_refuse)
+        document = strict(files[PREPROCESSING])
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}, where this bm knows {FORMAT}")
         spec = _spec(document)
@@ -195,7 +196,7 @@ def load(files: dict[str, str]) -> tuple[Preprocessing, DataSpec]:
             raise ValueError("its vocabulary_size is not the tokenizer's")
     except KeyError as error:
         raise IntegrityError(f"{PREPROCESSING} is damaged: {error} is missing") from error
-    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
         raise IntegrityError(f"{PREPROCESSING} is damaged: {error}") from error
     return preprocessing, spec
 
@@ -240,7 +241,3 @@ def _spec(document: dict[str, Any]) -> DataSpec:
     if not (math.isfinite(spec.target_offset) and math.isfinite(spec.target_scale) and spec.target_scale > 0):
         raise ValueError("target_offset or target_scale")
     return spec
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no number")

@@ -30,6 +30,7 @@ from bmcli.preprocessing.traits import (
     of_images,
 )
 from bmcli.runs import layout
+from bmcli.runs.documents import strict
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import Examples, Kind
@@ -341,11 +342,15 @@ def load(run: Run, preprocessing: Preprocessing | None = None) -> Familiarity | 
     if not run.exists(layout.INPUT_STATISTICS) and layout.INPUT_STATISTICS not in run.manifest():
         return None
     try:
-        document = json.loads(run.read_text(layout.INPUT_STATISTICS))
+        document = strict(run.read_text(layout.INPUT_STATISTICS))
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}")
         ranges = {str(name): (float(low), float(high)) for name, (low, high) in document["ranges"].items()}
         columns = tuple(document.get("columns", ()))
+        if document["kind"] not in ("image", "text", "table"):
+            raise ValueError(f"kind {document['kind']!r}")
+        if not all(name is None or isinstance(name, str) for name in columns):
+            raise ValueError("the name of a column is not a text")
         kind, examples = document["kind"], int(document["examples"])
         if preprocessing is None or "surprise" not in document:
             return Familiarity(kind, examples, ranges, columns)

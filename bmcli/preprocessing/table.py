@@ -40,6 +40,8 @@ MOST = 100
 """Categories of a column that an older bm gave a place by default."""
 RARE = 10_000
 """Categories without a place of their own that are kept, so that a new value is told from a rare one."""
+PIECE = 16_384
+"""Rows that are encoded at once where not all are wanted."""
 PLAIN = NumberFormat()
 
 
@@ -181,16 +183,32 @@ class Feature:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A cell as a prediction reads it. value: a number, or a category or date as it is written; None where it
+    is missing. state: '', 'missing', 'unseen' (a category that training does not have), 'rare' (one without a
+    place of its own) or 'unusable'."""
+
+    value: float | str | None
+    state: str = ""
+
+
+@dataclass(frozen=True)
 class TablePreprocessing:
-    """Rows as float32 [n, features], in the order of `features`."""
+    """Rows as float32 [n, features], in the order of `features`.
+
+    means: of each feature over the training rows (of a category its share); empty in runs of an older bm.
+    """
 
     kind: ClassVar[Kind] = "table"
 
     columns: tuple[NumericColumn | CategoricalColumn, ...]
+    means: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.columns:
             raise ValueError("no columns")
+        if self.means and len(self.means) != self.input_shape[0]:
+            raise ValueError("means")
 
     @classmethod
     def fit(
@@ -233,7 +251,17 @@ class TablePreprocessing:
                 len(problems),
                 "preprocessing.table.missing=mean or median fills missing numbers" if refused else None,
             )
-        return cls(tuple(columns))
+        fitted = cls(tuple(columns))
+        return replace(fitted, means=fitted.means_of(table))
+
+    def means_of(self, table: Table) -> tuple[float, ...]:
+        """The mean of each feature over these rows; of rows that cannot be used nothing counts."""
+        total, count = np.zeros(self.input_shape[0] or 0), 0
+        for start in range(0, len(table), PIECE):
+            rows, _ = self.encode_usable(table.take(np.arange(start, min(start + PIECE, len(table)))))
+            total += rows.sum(axis=0, dtype=np.float64)
+            count += len(rows)
+        return tuple((total / max(count, 1)).tolist())
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -270,6 +298,23 @@ class TablePreprocessing:
         if isinstance(found, NumericColumn) and isinstance(found.format, DateFormat):
             return dates.written(value, found.format)
         return value
+
+    def cells(self, table: Table) -> dict[str, list[Cell]]:
+        """Column -> its cells as they are read, of the columns the model uses."""
+        found: dict[str, list[Cell]] = {}
+        for column in self.columns:
+            values = table.columns[column.name]
+            if isinstance(column, CategoricalColumn):
+                found[column.name] = [_category_cell(column, cell) for cell in _category_cells(values)]
+                continue
+            numbers, bad = _numbers(values, column)
+            found[column.name] = [
+                Cell(None, "unusable" if row in bad else "missing")
+                if math.isnan(number)
+                else Cell(self.raw(column.name, number))
+                for row, number in enumerate(numbers.tolist())
+            ]
+        return found
 
     def unfamiliar(self, examples: Examples, open_columns: Collection[str] = ()) -> Unfamiliar:
         """See Preprocessing: categories that training does not have, and those that are written otherwise.
@@ -313,7 +358,7 @@ class TablePreprocessing:
         """Number of places of each column of categories."""
         return tuple(column.width for column in self.columns if isinstance(column, CategoricalColumn))
 
-    def cells(self, table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def numbers_and_places(self, table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """float64 [N, columns of numbers], NaN for what is missing or unusable; int64 [N, columns of
         categories], their places; float64 [N], the share of cells that are missing."""
         numbers, places = [], []
@@ -465,12 +510,16 @@ class TablePreprocessing:
 
     def to_json(self) -> dict[str, Any]:
         """The columns with their statistics and how their cells are read."""
-        return {"columns": [_column_json(column) for column in self.columns]}
+        means = {"means": list(self.means)} if self.means else {}
+        return {"columns": [_column_json(column) for column in self.columns], **means}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> TablePreprocessing:
         """The inverse of `to_json`; KeyError, TypeError or ValueError where it is damaged."""
-        return cls(tuple(_column_from(entry) for entry in document["columns"]))
+        means = tuple(float(mean) for mean in document.get("means", ()))
+        if not all(map(math.isfinite, means)):
+            raise ValueError("means")
+        return cls(tuple(_column_from(entry) for entry in document["columns"]), means)
 
 
 def _column_json(column: NumericColumn | CategoricalColumn) -> dict[str, Any]:
@@ -567,6 +616,15 @@ def _category_indices(column: CategoricalColumn, values: np.ndarray) -> np.ndarr
     cells = _category_cells(values)
     places = {cell: column.place(cell)[0] for cell in set(cells)}
     return np.fromiter((places[cell] for cell in cells), np.int64, len(cells))
+
+
+def _category_cell(column: CategoricalColumn, cell: str | None) -> Cell:
+    place, how = column.place(cell)
+    if how == "missing":
+        return Cell(None, how)
+    if place < len(column.categories):
+        return Cell(column.categories[place])
+    return Cell(cell, how or "rare")
 
 
 def _category_cells(values: np.ndarray) -> list[str | None]:

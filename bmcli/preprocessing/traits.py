@@ -481,7 +481,7 @@ class RowTraits:
         trait must leave to be odd alone: a number by a quarter of the width of training's range, by all of it
         in fewer rows than `enough`, and a date, as time goes on. Of new categories, all rows are looked at.
         """
-        numbers, places, missing = preprocessing.cells(table.take(chosen))
+        numbers, places, missing = preprocessing.numbers_and_places(table.take(chosen))
         middle, spread = np.zeros(numbers.shape[1]), np.ones(numbers.shape[1])
         lowest, highest = np.zeros(numbers.shape[1]), np.zeros(numbers.shape[1])
         dates = [date for _, date in preprocessing.number_columns]
@@ -514,7 +514,7 @@ class RowTraits:
 
     def of(self, preprocessing: TablePreprocessing, table: Table) -> tuple[np.ndarray, np.ndarray]:
         """float64 [N, D], and bool [N], whether a row has no number at all."""
-        numbers, places, missing = preprocessing.cells(table)
+        numbers, places, missing = preprocessing.numbers_and_places(table)
         rare = np.zeros(len(numbers))
         for column, rarity in enumerate(self.rarity):
             rare += rarity[places[:, column]]

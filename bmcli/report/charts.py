@@ -8,18 +8,22 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from bmcli.figures import figure, quantity
+
 WIDTH, HEIGHT = 460, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 34
 
 
 @dataclass(frozen=True)
 class Line:
-    """Points (x, y); a y of None is a gap. style: a class of the page's CSS: line-1, line-2, guide."""
+    """Points (x, y); a y of None is a gap. style: a class of the page's CSS: line-1, line-2, guide; labels:
+    a text beside each point."""
 
     name: str
     points: Sequence[tuple[float, float | None]]
     style: str = "line-1"
     dots: bool = False
+    labels: Sequence[str] = ()
 
 
 def chart(
@@ -50,13 +54,14 @@ def chart(
         y = f"{at_y(tick):.1f}"
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>'
-            f'<text class="tick" x="{_LEFT - 6}" y="{at_y(tick) + 4:.1f}" text-anchor="end">{tick:.4g}</text>'
+            f'<text class="tick" x="{_LEFT - 6}" y="{at_y(tick) + 4:.1f}" text-anchor="end">'
+            f"{quantity(round(tick, 12))}</text>"
         )
     whole = all(float(x).is_integer() for x, _ in known)
     for tick in _ticks(low_x, high_x, whole=whole):
         parts.append(
             f'<text class="tick" x="{at_x(tick):.1f}" y="{HEIGHT - _BOTTOM + 16}" text-anchor="middle">'
-            f"{tick:.4g}</text>"
+            f"{quantity(round(tick, 12))}</text>"
         )
     parts.append(
         f'<text class="tick" x="{(WIDTH + _LEFT - _RIGHT) / 2:.0f}" y="{HEIGHT - 3}" text-anchor="middle">'
@@ -74,6 +79,12 @@ def chart(
                     f'<circle class="{line.style}" cx="{at_x(x):.1f}" cy="{at_y(y):.1f}" r="3"/>'
                     for x, y in piece
                 ]
+        parts += [
+            f'<text class="tick" x="{at_x(x):.1f}" y="{at_y(y) + (14 if y > high_y - 0.1 else -7):.1f}" '
+            f'text-anchor="middle">{escape(label)}</text>'
+            for (x, y), label in zip(line.points, line.labels, strict=False)
+            if y is not None and math.isfinite(y)
+        ]
     keys = "".join(
         f'<span class="key {line.style}">{escape(line.name)}</span>' for line in lines if line.name
     )
@@ -93,7 +104,7 @@ def _in_words(title: str, lines: Sequence[Line]) -> str:
     for line in lines:
         values = [y for _, y in line.points if y is not None and math.isfinite(y)]
         if values and line.name:
-            said.append(f"{line.name} from {values[0]:.4g} to {values[-1]:.4g}")
+            said.append(f"{line.name} from {figure(values[0])} to {figure(values[-1])}")
     return f"{title}: {'; '.join(said)}"
 
 

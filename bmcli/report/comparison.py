@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bmcli.figures import duration, figure, size
+
 if TYPE_CHECKING:
-    from bmcli.evaluation.compare import Comparison, MetricRow, Paired
+    from bmcli.evaluation.compare import Comparison, Difference, MetricRow, Paired
+
+MOST_OPTIONS = 2
+"""Up to so many options that only some of the runs' models have are shown; more are counted."""
+
+_LONGEST_VALUE = 100
 
 
 def cells(comparison: Comparison, row: MetricRow) -> list[str]:
@@ -17,8 +24,8 @@ def cells(comparison: Comparison, row: MetricRow) -> list[str]:
     for group in comparison.groups:
         values = [v for i in group.counted if (v := row.values[i]) is not None]
         means.append(fmean(values) if values else None)
-        text = _figure(means[-1])
-        texts.append(f"{text} ± {_figure(stdev(values))}" if len(values) > 1 else text)
+        text = figure(means[-1])
+        texts.append(f"{text} ± {figure(stdev(values))}" if len(values) > 1 else text)
     known = [mean for mean in means if mean is not None]
     best = max(known, default=None) if row.greater_is_better else min(known, default=None)
     marked = comparison.comparable[row.split] and len(set(known)) > 1
@@ -47,39 +54,71 @@ def paired_lines(comparison: Comparison, paired: Paired) -> list[str]:
     if (found := paired.disagreements) is not None:
         apart = found.only_first_right + found.only_second_right
         lines.append(
-            f"one is right and the other wrong on {apart:,}: "
-            f"{first} right on {found.only_first_right:,}, {second} on {found.only_second_right:,}"
+            f"they disagree on {apart:,} example{'s' if apart != 1 else ''}: "
+            f"{first} is right on {found.only_first_right:,}, {second} on {found.only_second_right:,}"
         )
     if not paired.seeds_measured:
-        lines.append("one run each: the luck of training was not measured (train more seeds)")
+        lines.append("only one run each: seed-to-seed variation is unknown; train more seeds")
     if paired.also_differ:
         lines.append(f"they differ in {', '.join(paired.also_differ)} too, which may be the reason")
     return lines
 
 
 def _signed(value: float) -> str:
-    text = f"{value:+.4f}" if abs(value) < 100 else f"{value:+.5g}"
-    return text.replace("-", "−")
+    text = figure(abs(value))
+    return text if value == 0 else f"{'−' if value < 0 else '+'}{text}"
 
 
 def _p(value: float | None) -> str:
     return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:.5g}"
+def folded(comparison: Comparison) -> tuple[list[Difference], list[str]]:
+    """The differences without the options that only some of the runs have because their models (data,
+    optimizers, ...) are different ones; and a line for each thing whose options were left out."""
+    lines: list[str] = []
+    left_out: set[str] = set()
+    for one in comparison.differences:
+        of, _, last = one.key.rpartition(".")
+        if one.section != "config" or last != "name" or not of:
+            continue
+        own = [
+            other.key
+            for other in comparison.differences
+            if other.section == "config" and other.key.startswith(f"{of}.") and None in other.values
+        ]
+        own = [key for key in own if key != one.key]
+        if len(own) > MOST_OPTIONS:
+            left_out |= set(own)
+            names = " → ".join(dict.fromkeys(shown_value(value) for value in one.values))
+            lines.append(f"{of} {names} ({len(own)} options of their own; --all)")
+    shown = [one for one in comparison.differences if one.section != "config" or one.key not in left_out]
+    return shown, lines
+
+
+def shown_values(difference: Difference) -> list[str]:
+    """What each run has there."""
+    known = {("training", "seconds"): duration, ("hardware", "memory"): size}
+    write = known.get((difference.section, difference.key), shown_value)
+    numbers = all(isinstance(value, int | float | None) for value in difference.values)
+    return [(write if numbers and value is not None else shown_value)(value) for value in difference.values]
 
 
 def shown_value(value: Any) -> str:
-    """A setting, short."""
+    """A setting, short, as a config has it: all digits of a number."""
     from bmcli.untrusted import one_line
 
     if value is None:
         return "–"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:g}"
-    text = one_line(str(value))
+        return repr(value).removesuffix(".0")
+    if isinstance(value, list):
+        text = f"[{', '.join('null' if item is None else shown_value(item) for item in value)}]"
+    else:
+        text = one_line(str(value))
     is_hash = isinstance(value, str) and len(value) in (40, 64) and set(value) <= set("0123456789abcdef")
-    return text[:12] if is_hash else text
+    if is_hash:
+        return text[:12]
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

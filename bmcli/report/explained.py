@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmcli.explain.shown import of_column, trust, words
+from bmcli.explain.shown import steps, trust, words
 from bmcli.figures import figure
 from bmcli.report.pictures import picture
 from bmcli.runs import layout
+from bmcli.runs.documents import reading
 
 if TYPE_CHECKING:
     from bmcli.runs.run import Run
@@ -24,28 +24,28 @@ def explained(run: Run, split: str | None) -> dict[str, Any]:
     context: dict[str, Any] = {"explanations": [], "importance": None, "coefficients": _coefficients(run)}
     if split is None or not run.exists(layout.explanations_of(split)):
         return context
-    kept = json.loads(run.read_text(layout.explanations_of(split)))
-    if kept["weights_sha256"] != run.record.weights_sha256:  # of weights that the run no longer has
-        return context
-    target = kept.get("target") or "value"
-    context["explanations"] = [_one(run, document, target) for document in kept["explanations"]]
-    if found := kept.get("importance"):
-        top = max((abs(one["drop"]) for one in found["columns"]), default=0.0) or 1.0
-        rows = [
-            {
-                "name": one["column"],
-                "drop": figure(one["drop"]),
-                "deviation": figure(one["deviation"]),
-                "share": f"{max(one['drop'], 0.0) / top:.3f}",
+    with reading(run, layout.explanations_of(split)) as kept:
+        if kept["weights_sha256"] != run.record.weights_sha256:  # of weights that the run no longer has
+            return context
+        target = kept.get("target") or "value"
+        context["explanations"] = [_one(run, document, target) for document in kept["explanations"]]
+        if found := kept.get("importance"):
+            top = max((abs(one["drop"]) for one in found["columns"]), default=0.0) or 1.0
+            rows = [
+                {
+                    "name": one["column"],
+                    "drop": figure(one["drop"]),
+                    "deviation": figure(one["deviation"]),
+                    "share": f"{max(one['drop'], 0.0) / top:.3f}",
+                }
+                for one in found["columns"]
+            ]
+            context["importance"] = {
+                "metric": found["metric"],
+                "value": figure(found["value"]),
+                "rows": f"{found['rows']:,}",
+                "columns": rows,
             }
-            for one in found["columns"]
-        ]
-        context["importance"] = {
-            "metric": found["metric"],
-            "value": figure(found["value"]),
-            "rows": f"{found['rows']:,}",
-            "columns": rows,
-        }
     return context
 
 
@@ -69,11 +69,10 @@ def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, Any]:
     if tokens := document.get("tokens"):
         weights = np.array([one["weight"] for one in tokens], np.float64)
         shown["words"] = words([one["token"] for one in tokens], weights)
-    if features := document.get("features"):
-        strongest = sorted(features, key=lambda one: -abs(one["weight"]))[:MOST_FEATURES]
+    if document.get("features"):
         shown["features"] = [
-            {"name": one["name"], "value": of_column(one["value"]), "weight": f"{one['weight']:+.3g}"}
-            for one in strongest
+            {"name": one.name, "value": one.value, "weight": one.amount}
+            for one in steps(document, MOST_FEATURES)
         ]
     return shown
 
@@ -82,6 +81,8 @@ def _coefficients(run: Run) -> dict[str, Any] | None:
     """Of a model solved in closed form."""
     if not run.exists(layout.COEFFICIENTS):
         return None
-    kept = json.loads(run.read_text(layout.COEFFICIENTS))
-    rows = [{"name": one["feature"], "value": f"{one['coefficient']:+.4g}"} for one in kept["coefficients"]]
-    return {"target": kept["target"], "intercept": f"{kept['intercept']:.4g}", "rows": rows}
+    with reading(run, layout.COEFFICIENTS) as kept:
+        rows = [
+            {"name": one["feature"], "value": f"{one['coefficient']:+.4g}"} for one in kept["coefficients"]
+        ]
+        return {"target": kept["target"], "intercept": f"{kept['intercept']:.4g}", "rows": rows}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from bmcli.evaluation.compare import read_evaluation
-from bmcli.figures import count, duration, figure, interval, moment, size
+from bmcli.evaluation.stored import CLOSER, read_closer, read_evaluation
+from bmcli.figures import count, duration, figure, interval, moment, named, probability, quantity, size
 from bmcli.report.charts import Line, chart
 from bmcli.report.explained import explained
 from bmcli.report.pictures import picture
 from bmcli.runs import layout
+from bmcli.runs.documents import epochs, reading
 
 if TYPE_CHECKING:
     from bmcli.runs.run import Run
@@ -125,6 +125,7 @@ def _figures(documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     names: dict[str, None] = {}
     for document in documents.values():
         names |= dict.fromkeys([document["headline"], *document["metrics"]])
+    task = next((document["task"] for document in documents.values()), None)
     rows = []
     for name in names:
         cells = []
@@ -132,15 +133,12 @@ def _figures(documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             found = document.get("intervals", {}).get(name)
             value = document["metrics"].get(name)
             cells.append({"value": figure(value), "interval": interval(found) if found else "–"})
-        rows.append({"name": name, "cells": cells})
+        rows.append({"name": named(name, task), "cells": cells})
     return rows
 
 
 def _curves(run: Run) -> list[Markup]:
-    if not run.exists(layout.METRICS):
-        return []
-    records = [json.loads(line) for line in run.read_text(layout.METRICS).splitlines()]
-    records = [one for one in records if isinstance(one.get("epoch"), int)]
+    records = epochs(run)
     if len(records) < 2:  # solved in closed form: a point is no curve
         return []
     monitor = (run.record.monitor or "").removeprefix("val_")
@@ -203,12 +201,9 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
 
 def _closer(run: Run, split: str | None) -> dict[str, Any]:
     """Slices and corrupted copies, where they were measured."""
-    tables: dict[str, list[dict[str, Any]]] = {"slices": [], "corruptions": []}
+    tables: dict[str, list[dict[str, Any]]] = {kind: [] for kind in CLOSER}
     for kind, rows in tables.items():
-        path = layout.evaluation_of(f"{split}-{kind}")
-        if split is None or not run.exists(path):
-            continue
-        for one in json.loads(run.read_text(path))[kind]:
+        for one in read_closer(run, split, kind) if split is not None else []:
             found = one["interval"]
             beside = {"value": figure(one["figure"]), "interval": interval(found) if found else "–"}
             if kind == "slices":
@@ -257,6 +252,7 @@ def _classes(document: dict[str, Any]) -> dict[str, Any]:
 
 def _reliability(found: dict[str, Any]) -> dict[str, Any]:
     points = [(one["confidence"], one["right"]) for one in found["bins"]]
+    counts = [f"{one['count']:,}" for one in found["bins"]]
     text = f"The expected calibration error is {figure(found['ece'])}"
     if found.get("ece_with_temperature") is not None:
         text += (
@@ -265,7 +261,7 @@ def _reliability(found: dict[str, Any]) -> dict[str, Any]:
         )
     lines = [
         Line("calibrated", [(0, 0), (1, 1)], "guide"),
-        Line("share that is right", points, "line-1", dots=True),
+        Line("share that is right, and of how many answers", points, "line-1", dots=True, labels=counts),
     ]
     drawn = chart(
         lines,
@@ -295,9 +291,9 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
         rows = [
             [
                 found.ids[i],
-                figure(float(found.targets[i])),
-                figure(float(found.outputs[i, 0])),
-                figure(float(errors[i])),
+                quantity(float(found.targets[i])),
+                quantity(float(found.outputs[i, 0])),
+                quantity(float(errors[i])),
             ]
             for i in order[:WORST]
         ]
@@ -310,15 +306,16 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
                 found.ids[i],
                 classes[int(found.targets[i])],
                 classes[int(best[i])],
-                figure(float(found.outputs[i, best[i]])),
-                figure(float(found.outputs[i, found.targets[i]])),
+                probability(float(found.outputs[i, best[i]])),
+                probability(float(found.outputs[i, found.targets[i]])),
             ]
             for i in order[: min(mistakes, WORST)]
         ]
         columns = [("true", False), ("predicted", False), ("probability", True), ("of the truth", True)]
     contents = {}
     if run.exists(layout.worst_of(split)):
-        contents = json.loads(run.read_text(layout.worst_of(split)))["examples"]
+        with reading(run, layout.worst_of(split)) as document:
+            contents = {str(name): str(text) for name, text in document["examples"].items()}
     return {
         "contents": contents,
         "mistakes": rows,
@@ -343,22 +340,23 @@ def _columns(run: Run) -> dict[str, Any] | None:
     """What each column of a table means."""
     if not run.exists(layout.COLUMNS) and layout.COLUMNS not in run.manifest():
         return None
-    every = json.loads(run.read_text(layout.COLUMNS))["columns"]
     rows = []
-    for one in every[:MOST_COLUMNS]:
-        odd = f"{one['unfit']:,} cells do not fit, such as {one['examples'][0]!r}" if one["unfit"] else ""
-        rows.append(
-            {
-                "name": one["name"],
-                "type": one["type"],
-                "role": one["role"],
-                "filled": f"{one['filled']:,}",
-                "missing": f"{one['missing']:,}",
-                "different": f"{one['different']:,}",
-                "reason": "; ".join(filter(None, (one["reason"], odd, one.get("warning")))),
-            }
-        )
-    return {"rows": rows, "left": len(every) - len(rows)}
+    with reading(run, layout.COLUMNS) as document:
+        every = document["columns"]
+        for one in every[:MOST_COLUMNS]:
+            odd = f"{one['unfit']:,} cells do not fit, such as {one['examples'][0]!r}" if one["unfit"] else ""
+            rows.append(
+                {
+                    "name": one["name"],
+                    "type": one["type"],
+                    "role": one["role"],
+                    "filled": f"{one['filled']:,}",
+                    "missing": f"{one['missing']:,}",
+                    "different": f"{one['different']:,}",
+                    "reason": "; ".join(filter(None, (one["reason"], odd, one.get("warning")))),
+                }
+            )
+        return {"rows": rows, "left": len(every) - len(rows)}
 
 
 def _environment(run: Run) -> list[tuple[str, str]]:

@@ -57,7 +57,7 @@ def refresh(run: Run) -> None:
 
 def comparison_report(comparison: Comparison) -> str:
     """The page of a comparison."""
-    from bmcli.report.comparison import cells, paired_lines, paired_rows, shown_value
+    from bmcli.report.comparison import cells, paired_lines, paired_rows, shown_values
 
     ids = [run["id"] for run in comparison.runs]
     labels = [group.label for group in comparison.groups]
@@ -70,10 +70,7 @@ def comparison_report(comparison: Comparison) -> str:
         }
         for one in comparison.paired
     ]
-    differing = [
-        [f"{one.section}: {one.key}", *(shown_value(value) for value in one.values)]
-        for one in comparison.differences
-    ]
+    differing = [[f"{one.section}: {one.key}", *shown_values(one)] for one in comparison.differences]
     sections = ["Figures", *(["Differences"] if paired else []), *(["Settings"] if differing else [])]
     context = {
         "title": " and ".join(labels) if len(labels) < 4 else f"{len(labels)} groups of runs",
@@ -89,7 +86,8 @@ def comparison_report(comparison: Comparison) -> str:
         "ids": ids,
         "differing": differing,
         "warnings": [
-            f"Measured on different {split} examples: those figures do not compare." for split in unlike
+            f"These runs used different {split} examples, so those metrics cannot be compared."
+            for split in unlike
         ],
         "sections": sections,
     }

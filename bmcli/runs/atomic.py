@@ -18,8 +18,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bmcli.errors import BmError, IntegrityError, ResourceError
+from bmcli.errors import BmError, ResourceError
+from bmcli.runs.inside import kind_of, refusal
 from bmcli.runs.layout import TEMPORARY
+
+_LONGEST_NAME = 255
+"""Bytes that a file's name may have."""
 
 _HINTS = {
     errno.ENOSPC: "free some space, or choose another place (--runs-dir, --output)",
@@ -56,21 +60,34 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def open_regular(path: Path) -> io.BufferedReader:
-    """Open a file to read it; OSError as `open` does.
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of a regular file, opened without following a link in its place; OSError as `os.open`.
 
-    IntegrityError for a pipe or a device, which could keep one waiting for ever, or fill the memory.
+    flags: as `os.open` takes them; a file that they create gets the usual permissions. IntegrityError for a
+    link, which may lead anywhere, and for a pipe or a device, which could keep one waiting for ever, or fill
+    the memory.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        # ELOOP for a link, ENXIO for a socket or a pipe that nobody reads, EISDIR for writing to a folder.
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR) and os.path.lexists(path):
+            raise refusal(path, kind_of(path.lstat().st_mode)) from None
+        raise
+    if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise IntegrityError(f"{path} is no regular file")
-    return open(descriptor, "rb")  # noqa: PTH123 (a descriptor has no path)
+        raise refusal(path, kind_of(mode))
+    return descriptor
+
+
+def read_regular(path: Path) -> io.BufferedReader:
+    """Open a file to read it; see `open_regular`."""
+    return open(open_regular(path), "rb")
 
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, hex."""
-    with open_regular(path) as file:
+    with read_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -92,7 +109,7 @@ def write_together(
     See `write_with`. Cut off in between, some files are new and some are old, each of them whole.
     before: called with the SHA-256 (hex) of each, when all are safe on disk and none is in place.
     """
-    temporaries = {path: path.parent / f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}" for path in writers}
+    temporaries = {path: _temporary(path) for path in writers}
     try:
         for path, temporary in temporaries.items():
             with resources(f"write {path}"):
@@ -118,6 +135,13 @@ def write_together(
                 temporary.unlink()
 
 
+def _temporary(path: Path) -> Path:
+    """A new name in the same folder, with the same suffix, no longer than a name may be."""
+    head = f"{TEMPORARY}{secrets.token_hex(4)}-"
+    name = os.fsencode(path.name)[-(_LONGEST_NAME - len(head)) :]
+    return path.parent / (head + name.decode("utf-8", "ignore"))
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Put `data` in place of `path`; see `write_with`."""
     write_with(path, lambda temporary: temporary.write_bytes(data))
@@ -126,9 +150,15 @@ def write_bytes(path: Path, data: bytes) -> None:
 def append_line(path: Path, text: str) -> None:
     """Add `text` and a newline, in one write, synced.
 
-    A line that was cut off by a crash is closed first, so that it spoils no other.
+    A line that was cut off by a crash is closed first, so that it spoils no other. A file that has a second
+    name elsewhere (a hard link, as backups and snapshots make them) is copied first: only this name grows.
     """
-    with resources(f"write {path}"), path.open("ab+") as file:
+    with resources(f"write {path}"):
+        with suppress(FileNotFoundError), read_regular(path) as shared:
+            if os.fstat(shared.fileno()).st_nlink > 1:
+                write_bytes(path, shared.read())
+        descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    with resources(f"write {path}"), open(descriptor, "ab+") as file:  # noqa: PTH123
         end = file.seek(0, os.SEEK_END)
         torn = b""
         if end:
@@ -148,9 +178,7 @@ def write_folder(path: Path, writer: Callable[[Path], object]) -> None:
     """
     with resources(f"write {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        token = secrets.token_hex(4)
-        new = path.parent / f"{TEMPORARY}{token}-{path.name}"
-        old = path.parent / f"{TEMPORARY}{token}-old-{path.name}"
+        new, old = _temporary(path), _temporary(path)
         try:
             new.mkdir()
             writer(new)

@@ -31,6 +31,9 @@ _PACKAGES = (
     "pillow",
 )
 
+USUAL = frozenset({"bm", "python", "backend", "os", *_PACKAGES})
+"""What `versions` names. A record may name more: the packages that brought a run's components."""
+
 DECISIVE_VARIABLES = (
     "NVIDIA_TF32_OVERRIDE",
     "XLA_FLAGS",
@@ -81,6 +84,23 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     found["os"] = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return found
+
+
+def brought(recorded: dict[str, str]) -> dict[str, tuple[str, str | None]]:
+    """The packages of a record that brought a run's components: name -> version then, and now (None where it
+    is not installed)."""
+    names = sorted(recorded.keys() - USUAL)
+    if not names:
+        return {}
+    from importlib.metadata import PackageNotFoundError, version
+
+    found: dict[str, tuple[str, str | None]] = {}
+    for name in names:
+        try:
+            found[name] = (recorded[name], version(name))
+        except PackageNotFoundError:
+            found[name] = (recorded[name], None)
     return found
 
 

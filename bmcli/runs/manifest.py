@@ -8,15 +8,20 @@ between, a file may have its old content or the announced one; both are right.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from bmcli.errors import IntegrityError
 from bmcli.runs import atomic
+from bmcli.runs.documents import strict
 from bmcli.runs.layout import MANIFEST, RECORD
 
 FORMAT = 1
+
+LARGEST = 64 << 20
+"""Bytes that a manifest may have: that of a run with half a million files."""
 
 
 @dataclass(frozen=True)
@@ -59,23 +64,32 @@ def read(folder: Path) -> Manifest:
     """The run's manifest; empty where a run is just begun, IntegrityError where it is damaged or lost."""
     path = folder / MANIFEST
     try:
-        with atomic.open_regular(path) as file:
-            data = json.loads(file.read())
+        with atomic.read_regular(path) as file:
+            text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise IntegrityError(f"{path} is damaged: it has more than {LARGEST:,} bytes")
+        data = strict(text)
     except (FileNotFoundError, NotADirectoryError):
-        if not (folder / RECORD).exists():
+        if not os.path.lexists(folder / RECORD):
             return Manifest()
         raise IntegrityError(f"{folder} has lost its {MANIFEST}: nothing vouches for its files") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise IntegrityError(f"{path} is damaged: {error}") from error
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
+    if not isinstance(data, dict):
+        raise IntegrityError(f"{path} is damaged: it is not a map")
+    if data.get("format") != FORMAT:
         raise IntegrityError(f"{path} has a format this bm does not know", hint="a newer bm may read it")
     files, pending = data.get("files"), data.get("pending", {})
     for part in (files, pending):
-        if not isinstance(part, dict) or not all(isinstance(value, str) for value in part.values()):
+        if not isinstance(part, dict) or not all(map(_is_sha256, part.values())):
             raise IntegrityError(f"{path} is damaged: it does not map files to hashes")
         if odd := [name for name in part if PurePosixPath(name).is_absolute() or ".." in name.split("/")]:
             raise IntegrityError(f"{path} is damaged: it names a file outside the run, {odd[0]!r}")
     return Manifest(dict(files or {}), dict(pending))
+
+
+def _is_sha256(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 64
 
 
 def write(folder: Path, manifest: Manifest) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from bmcli.errors import IntegrityError
+from bmcli.runs.documents import strict
 
 FORMAT = 1
+
+ID = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)-v(?P<version>[1-9][0-9]*)")
 
 Status = Literal["running", "completed", "interrupted", "failed", "diverged"]
 STATUSES: tuple[str, ...] = get_args(Status)
@@ -154,9 +158,26 @@ def _holds(value: Any, held: type | None) -> bool:
     return all(type(item) is held for item in (value.values() if type(value) is dict else value))
 
 
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no number")
-
+_NUMBERS = frozenset({int, float, type(None)})
+_TEXT = frozenset({str, type(None)})
+_INSIDE: dict[str, dict[str, frozenset[type]]] = {
+    "git": {"commit": _TEXT, "dirty": frozenset({bool, type(None)})},
+    "hardware": {
+        "cpu": _TEXT,
+        "cores": _NUMBERS,
+        "threads": _NUMBERS,
+        "memory": _NUMBERS,
+        "gpus": frozenset({list}),
+    },
+    "init_from": {"run": frozenset({str}), "uuid": frozenset({str})},
+    "onnx": {
+        "published": frozenset({bool}),
+        "reason": _TEXT,
+        "max_difference": _NUMBERS,
+        "samples": _NUMBERS,
+    },
+}
+"""What maps of mixed values hold."""
 
 _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(RunRecord) if f.default is not MISSING}
 _MAPS = [f.name for f in fields(RunRecord) if f.default_factory is dict and f.name != "extra"]
@@ -164,14 +185,48 @@ _FIELDS = {f.name: _expected(str(f.type)) for f in fields(RunRecord) if f.name !
 _HELD = {f.name: _held(str(f.type)) for f in fields(RunRecord)}
 
 
+def _odd(known: dict[str, Any]) -> str | None:
+    """The first field whose value is of the right type and yet none that bm writes."""
+    if known["status"] not in STATUSES:
+        return "status"
+    if not ID.fullmatch(known["id"]):
+        return "id"
+    if known["version"] < 1:
+        return "version"
+    for name in ("created", "started", "finished"):
+        if (moment := known.get(name)) is not None and not _is_moment(moment):
+            return name
+    if not all(map(_is_moment, known.get("resumed", ()))):
+        return "resumed"
+    if (known.get("seconds") or 0) < 0:
+        return "seconds"
+    for metrics in known.get("metrics", {}).values():
+        for name, value in metrics.items():
+            if type(value) not in _NUMBERS:
+                return f"metrics: {name}"
+    for field_, inside in _INSIDE.items():
+        for name, value in (known.get(field_) or {}).items():
+            if name in inside and type(value) not in inside[name]:
+                return f"{field_}: {name}"
+    return None
+
+
+def _is_moment(text: str) -> bool:
+    """Whether it is a time as `now` writes it, of a year that calendars of all time zones know."""
+    try:
+        return 1900 < datetime.fromisoformat(text).year < 9000
+    except ValueError:
+        return False
+
+
 def from_text(text: str | bytes, origin: str) -> RunRecord:
     """The record; IntegrityError where it is damaged or of an unknown format. origin: path, for messages."""
     try:
-        data = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        data = strict(text)
+    except ValueError as error:
         raise IntegrityError(f"{origin} is damaged: {error}") from error
     if not isinstance(data, dict):
-        raise IntegrityError(f"{origin} is damaged: it holds no map")
+        raise IntegrityError(f"{origin} is damaged: it is not a map")
     format_ = data.pop("format", None)
     if format_ != FORMAT:
         raise IntegrityError(
@@ -190,9 +245,9 @@ def from_text(text: str | bytes, origin: str) -> RunRecord:
         elif type(value) in expected and _holds(value, _HELD[name]):
             known[name] = tuple(value) if type(value) is list else value
         else:
-            raise IntegrityError(f"{origin} is damaged: what stands under {name} is of another type")
-    if known["status"] not in STATUSES:
-        raise IntegrityError(f"{origin} is damaged: status {known['status']!r}")
+            raise IntegrityError(f"{origin} is damaged: {name} has a value of the wrong type")
+    if odd := _odd(known):
+        raise IntegrityError(f"{origin} is damaged: {odd} has a value that bm does not write")
     record = object.__new__(RunRecord)
     # What RunRecord(**known, extra=extra) does, without __setattr__ for each of forty frozen fields.
     vars(record).update(_DEFAULTS)

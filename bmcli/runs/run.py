@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from bmcli.errors import IntegrityError, Problem, ResourceError
-from bmcli.runs import atomic, layout
+from bmcli.runs import atomic, inside, layout
 from bmcli.runs import manifest as manifests
 from bmcli.runs import record as records
 from bmcli.runs.lock import TrainingLock, exclusive
 from bmcli.runs.manifest import Manifest
-from bmcli.runs.record import RunRecord, Status
-
-ID = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)-v(?P<version>[1-9][0-9]*)")
+from bmcli.runs.record import ID, RunRecord, Status
 
 _GROWING = (layout.METRICS, layout.LOG, layout.TENSORBOARD)
 """What is appended to while a run trains: it joins the manifest when the run ends."""
@@ -33,6 +30,7 @@ _OF_TRAINING = (
     layout.PREPROCESSING,
     layout.TOKENIZER,
     layout.INPUT_STATISTICS,
+    layout.EXAMPLES,
     layout.COLUMNS,
     layout.COEFFICIENTS,
     layout.LAST,
@@ -52,6 +50,10 @@ _OF_TRAINING = (
 """Files and folders that a training writes from its data and its config."""
 
 _ATTEMPTS = 3
+
+_LARGEST = {".json": 256 << 20, ".jsonl": 256 << 20, ".yaml": 64 << 20, ".csv": 4 << 30, ".png": 256 << 20}
+"""Bytes that files which are read whole may have, by their suffix: far beyond what bm writes, and short of
+what a sparse file can pretend to."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,20 @@ class Run:
         self._opened = time.monotonic()
         self._record = record
 
+    def hold(self) -> None:
+        """Take its lock before there is anything else: a directory that is being made is never taken for one
+        that a killed process left. `start` keeps it."""
+        self._lock.acquire()
+
+    def let_go(self) -> None:
+        """Release the lock that `hold` took."""
+        self._lock.release()
+
+    @property
+    def held(self) -> bool:
+        """Whether a living process, this one or another, has its lock."""
+        return self._lock.held()
+
     @contextmanager
     def claimed(self) -> Iterator[None]:
         """Keep other processes from training it meanwhile. UsageError where one is at it."""
@@ -190,7 +206,7 @@ class Run:
             manifests.write(self.path, manifest.without(*_OF_TRAINING, *_GROWING))
             with atomic.resources(f"begin {self.path} again"):
                 for name in left:
-                    (self.path / name).unlink(missing_ok=True)
+                    self._inside(name).unlink(missing_ok=True)
         self.reload()
         again = [*self.record.resumed, records.now()]
         emptied = {name: getattr(records.EMPTY, name) for name in records.OF_TRAINING}
@@ -206,7 +222,7 @@ class Run:
             with self._changing() as manifest:
                 for name in self.files():
                     if name not in manifest.files or name in manifest.pending:
-                        sha256 = atomic.sha256_of(self.path / name)
+                        sha256 = atomic.sha256_of(self._inside(name))
                         if not manifest.names(name) or manifest.accepts(name, sha256):
                             manifest = manifest.settle(name, sha256)
                 manifests.write(self.path, manifest)
@@ -269,10 +285,12 @@ class Run:
             with self._changing() as manifest:
                 manifests.write(self.path, manifest.without(name))
 
+        with self._changing():
+            pass  # the run is there, and this process may change it: found before the folder is filled
         atomic.write_folder(path, write)
         with self._changing() as manifest:
-            for file in sorted(file for file in path.rglob("*") if file.is_file()):
-                manifest = manifest.settle(file.relative_to(self.path).as_posix(), atomic.sha256_of(file))
+            for file in sorted(file for file, _ in inside.entries(path)):
+                manifest = manifest.settle(f"{name}/{file}", atomic.sha256_of(path / file))
             manifests.write(self.path, manifest)
 
     def append_line(self, name: str, text: str) -> None:
@@ -295,12 +313,19 @@ class Run:
 
     def remove_file(self, name: str) -> None:
         """Take a file away, where it is there: one that is no longer true."""
-        path = self._inside(name)
-        with self._changing() as manifest, atomic.resources(f"remove {path}"):
+        self.remove_files([name])
+
+    def remove_files(self, names: Iterable[str]) -> None:
+        """The same for several files, with one change of the manifest."""
+        paths = {name: self._inside(name) for name in names}
+        if not paths:
+            return
+        with self._changing() as manifest, atomic.resources(f"remove {', '.join(map(str, paths.values()))}"):
             # In this order: a file nobody vouches for does no harm, one that is missed does.
-            if manifest.names(name):
-                manifests.write(self.path, manifest.without(name))
-            path.unlink(missing_ok=True)
+            if any(map(manifest.names, paths)):
+                manifests.write(self.path, manifest.without(*paths))
+            for path in paths.values():
+                path.unlink(missing_ok=True)
 
     # Reading
 
@@ -324,10 +349,14 @@ class Run:
         path = self._inside(name)
         data = b""
 
+        limit = _LARGEST.get(path.suffix)
+
         def load() -> str:
             nonlocal data
-            with atomic.open_regular(path) as file:
-                data = file.read()
+            with atomic.read_regular(path) as file:
+                data = file.read() if limit is None else file.read(limit + 1)
+            if limit is not None and len(data) > limit:
+                raise IntegrityError(f"{path} is damaged: it has more than {limit:,} bytes")
             return hashlib.sha256(data).hexdigest()
 
         self._check(name, load)
@@ -339,44 +368,65 @@ class Run:
         self._check(name, lambda: atomic.sha256_of(path))
         return path
 
+    def verified_config(self, *, with_code: bool) -> Path:
+        """The path of config.yaml, verified; with_code: the Python files that came with the run too."""
+        if with_code:
+            self.refuse_odd(layout.CODE)
+            for name in self.files():
+                if name.startswith(f"{layout.CODE}/"):
+                    self.verified(name)
+        return self.verified(layout.CONFIG)
+
+    def refuse_odd(self, folder: str = "") -> None:
+        """IntegrityError where a link, a pipe or the like lies in the run, or in one of its folders."""
+        for name, kind in inside.odd(self.path).items():
+            if not _unfinished(name) and f"{name}/".startswith(f"{folder}/" if folder else ""):
+                raise inside.refusal(self.path / name, kind)
+
+    def path_of(self, name: str) -> Path:
+        """The path of a file or folder of the run, for those who write or list it themselves; it need not
+        exist. IntegrityError where a link or a pipe stands in its place, or in that of a folder above it."""
+        return self._inside(name)
+
     def manifest(self) -> dict[str, str]:
         """Relative path -> SHA-256 (hex) of every finished file."""
         return dict(manifests.read(self.path).files)
 
     def files(self) -> list[str]:
         """Relative paths of all files, sorted: without the manifest, locks and what was never finished."""
-        found = []
-        for folder, folders, names in os.walk(self.path):
-            folders[:] = [n for n in folders if not n.startswith(layout.TEMPORARY)]
-            inside = Path(folder).relative_to(self.path)
-            found += [(inside / n).as_posix() for n in names if not n.startswith(layout.TEMPORARY)]
-        return sorted(set(found) - {layout.MANIFEST, layout.LOCK, layout.MANIFEST_LOCK})
+        own = {layout.MANIFEST, layout.LOCK, layout.MANIFEST_LOCK}
+        return sorted(
+            name
+            for name, entry in inside.entries(self.path)
+            if entry.is_file(follow_symlinks=False) and name not in own and not _unfinished(name)
+        )
 
     def size(self) -> int:
         """Bytes of all files."""
-        return sum((self.path / name).stat().st_size for name in self.files())
+        return sum((self.path / name).lstat().st_size for name in self.files())
 
     def verify(self) -> Verification:
         """Compare every file with the manifest; IntegrityError where there is none.
 
         What was cut off between a file and the manifest is completed, where the run can be written to.
         """
-        with suppress(ResourceError):
-            self.settle()
+        odd = {name: kind for name, kind in inside.odd(self.path).items() if not _unfinished(name)}
+        if not odd:
+            with suppress(ResourceError):
+                self.settle()
         manifest = manifests.read(self.path)
         files = self.files()
-        problems = [Problem(f"{name} is missing") for name in sorted(set(manifest.files) - set(files))]
+        problems = [Problem(f"{name} is {kind}, which has no place in a run") for name, kind in odd.items()]
+        behind = tuple(f"{name}/" for name in odd)
+        missing = sorted(set(manifest.files) - set(files) - set(odd))
+        problems += [Problem(f"{name} is missing") for name in missing if not name.startswith(behind)]
         unverified = []
         checked = 0
         for name in files:
             if not manifest.names(name):
                 unverified.append(name)
                 continue
-            try:
-                right = manifest.accepts(name, atomic.sha256_of(self.path / name))
-            except IntegrityError as error:  # a pipe or device in the file's place
-                problems.append(Problem(error.message))
-                continue
+            right = manifest.accepts(name, atomic.sha256_of(self.path / name))
             checked += right
             if not right:
                 problems.append(Problem(f"{name} is damaged or changed"))
@@ -407,20 +457,19 @@ class Run:
             manifests.write(self.path, manifest)
 
     def _inside(self, name: str) -> Path:
-        parts = PurePosixPath(name)
-        if not name or parts.is_absolute() or ".." in parts.parts:
-            raise ValueError(f"not a path within a run: {name!r}")
-        return self.path / parts
+        return inside.locate(self.path, name)
 
     def _check(self, name: str, load: Callable[[], str]) -> None:
         """IntegrityError unless the hash that `load` finds is right. load: reads the file anew."""
         for attempt in range(_ATTEMPTS):
             try:
                 sha256 = load()
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 lost = manifests.read(self.path).names(name)
                 message = f"{self.path} {'has lost its' if lost else 'has no'} {name}"
                 raise IntegrityError(message) from None
+            except OSError as error:
+                raise IntegrityError(f"{self.path / name} cannot be read: {error.strerror}") from error
             manifest = manifests.read(self.path)
             if not manifest.names(name) or manifest.accepts(name, sha256):
                 return
@@ -432,6 +481,15 @@ class Run:
         )
 
     @contextmanager
+    def unchanging(self) -> Iterator[None]:
+        """Keep its files from being changed meanwhile, where that lock can be taken: a run that can only be
+        read, or in which a stranger put a link for the lock, nobody changes."""
+        with ExitStack() as held:
+            with suppress(IntegrityError, ResourceError):
+                held.enter_context(exclusive(self.path / layout.MANIFEST_LOCK))
+            yield
+
+    @contextmanager
     def _changing(self) -> Iterator[Manifest]:
         """Keep other threads and processes from changing files meanwhile; gives the manifest as it is."""
         with self._writing:
@@ -439,6 +497,13 @@ class Run:
             self._depth += 1
             try:
                 with lock:
+                    if not self.path.is_dir():
+                        raise ResourceError(f"{self.path} was removed meanwhile")
+                    if self._opened is not None and self._depth == 1 and self._lock.lost():
+                        raise ResourceError(
+                            f"{self.path.name} was taken over by another process while this one was silent",
+                            hint="nothing more is written; the other process goes on with the run",
+                        )
                     yield manifests.read(self.path)
             finally:
                 self._depth -= 1
@@ -448,7 +513,12 @@ def _writer(data: bytes) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(data)
 
 
+def _unfinished(name: str) -> bool:
+    """Whether the file, or a folder it lies in, was still being written when it was left."""
+    return any(part.startswith(layout.TEMPORARY) for part in name.split("/"))
+
+
 def came_with_a_run(file: str | Path) -> bool:
     """Whether a file lies in a run directory, by its own path or by what its links lead to."""
     above = {*Path(file).parents, *Path(file).resolve().parents}
-    return any((folder / layout.RECORD).is_file() for folder in above)
+    return any(os.path.lexists(folder / layout.RECORD) for folder in above)

@@ -11,16 +11,18 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from bmcli.errors import BmError, IntegrityError, UsageError, did_you_mean
+from bmcli.errors import BmError, IntegrityError, ResourceError, UsageError, did_you_mean
 from bmcli.runs import atomic, environment, layout
 from bmcli.runs import manifest as manifests
 from bmcli.runs import record as records
+from bmcli.runs.documents import strict
 from bmcli.runs.lock import exclusive
-from bmcli.runs.record import RunRecord
-from bmcli.runs.run import ID, Run
+from bmcli.runs.record import ID, RunRecord
+from bmcli.runs.run import Run
 
 __all__ = ["LATEST", "Purpose", "Run", "RunStore", "open_path", "reference_to", "validate_name"]
 
@@ -46,11 +48,21 @@ def validate_name(name: str) -> None:
 def validate_tag(tag: str) -> None:
     """UsageError unless `@tag` can mean a run."""
     odd = not tag or os.sep in tag or tag.startswith(("@", "-")) or any(c.isspace() for c in tag)
-    if not odd and tag.isprintable():
+    if not odd and tag.isprintable() and len(tag) <= _LONGEST_NAME:
         return
+    shown = tag if len(tag) <= _LONGEST_NAME else f"{tag[:_LONGEST_NAME]}…"
     raise UsageError(
-        f"'{tag}' cannot be moved as a tag", hint="a word without spaces and '/': production, say"
+        f"'{shown}' cannot be moved as a tag",
+        hint=f"a word without spaces and '/', of at most {_LONGEST_NAME} characters, such as production",
     )
+
+
+def validate_label(tag: str) -> None:
+    """UsageError unless a new run may bear that tag."""
+    if tag.strip() and len(tag) <= _LONGEST_NAME:
+        return
+    shown = f"{tag[:_LONGEST_NAME]}…" if tag.strip() else tag
+    raise UsageError(f"'{shown}' cannot be a tag", hint=f"a tag has 1 to {_LONGEST_NAME} characters")
 
 
 def started_by() -> dict[str, Any]:
@@ -70,7 +82,7 @@ def open_path(path: Path, *, verified: bool = True) -> Run:
     verified: IntegrityError where its run.json is not what its manifest says.
     """
     if not _is_run(path):
-        what = "this is no run directory" if _exists(path) else "there is no run directory"
+        what = "this is not a run directory" if _exists(path) else "there is no run directory"
         raise UsageError(f"{path}: {what}", hint=f"a run directory holds a {layout.RECORD}")
     return _checked(Run(path)) if verified else Run(path)
 
@@ -94,7 +106,7 @@ def _exists(path: Path) -> bool:
 def _is_run(path: Path) -> bool:
     """Whether it has a run.json, or once had: its manifest remembers."""
     try:
-        if (path / layout.RECORD).is_file():
+        if path.is_dir() and os.path.lexists(path / layout.RECORD):
             return True
     except OSError:  # a name too long for the system, say
         return False
@@ -105,8 +117,8 @@ def _is_run(path: Path) -> bool:
 
 
 def _checked(run: Run) -> Run:
-    """The run, its run.json verified."""
-    run.read_bytes(layout.RECORD)
+    """The run, its run.json verified and read."""
+    run.reload().record  # noqa: B018 (reads it)
     return run
 
 
@@ -127,31 +139,35 @@ class RunStore:
         already (seed=..., model=...).
         """
         validate_name(name)
+        tags = tuple(tags)
+        for tag in tags:
+            validate_label(tag)
         with atomic.resources(f"make the runs folder {self.root}"):
             self.root.mkdir(parents=True, exist_ok=True)
-        path, version = self._claim(name)
-        moment = records.now()
-        record = RunRecord(
-            id=path.name,
-            uuid=str(uuid.uuid4()),
-            name=name,
-            version=version,
-            status="running",
-            created=moment,
-            started=moment,
-            tags=tuple(tags),
-            **started_by(),
-        ).changed(**known)
-        run = Run(path)
+        run, version = self._claim(name)
         try:
+            moment = records.now()
+            record = RunRecord(
+                id=run.path.name,
+                uuid=str(uuid.uuid4()),
+                name=name,
+                version=version,
+                status="running",
+                created=moment,
+                started=moment,
+                tags=tuple(tags),
+                **started_by(),
+            ).changed(**known)
             run.start(record, files)
         except BaseException:
-            shutil.rmtree(path, ignore_errors=True)  # the reason is on its way up; an empty run helps nobody
+            # The reason is on its way up; an empty run helps nobody.
+            shutil.rmtree(run.path, ignore_errors=True)
+            run.let_go()
             raise
         return run
 
-    def _claim(self, name: str) -> tuple[Path, int]:
-        """A directory of one's own, and its number. mkdir succeeds for one process only."""
+    def _claim(self, name: str) -> tuple[Run, int]:
+        """A directory of one's own, locked, and its number. mkdir succeeds for one process only."""
         with exclusive(self.root / layout.NUMBERS_LOCK):
             numbers = self._numbers()
             taken = [int(found["version"]) for found in self._ids() if found["name"] == name]
@@ -166,24 +182,28 @@ class RunStore:
                     if not isinstance(error.__cause__, FileExistsError):
                         raise
                     version += 1
+            run = Run(path)
             try:
+                run.hold()
                 self._write_numbers({**numbers, name: version})
-            except BmError:
+            except BaseException:
+                run.let_go()
                 path.rmdir()  # nobody else has it yet
                 raise
-        return path, version
+        return run, version
 
     def _numbers(self) -> dict[str, int]:
         """Name -> the highest number it has had."""
         path = self.root / layout.NUMBERS
         try:
-            data = json.loads(path.read_bytes())
+            with atomic.read_regular(path) as file:
+                data = strict(file.read(manifests.LARGEST))
         except FileNotFoundError:
             return {}
         except ValueError as error:
             raise _damaged_numbers(path) from error
         last = data.get("last") if isinstance(data, dict) else None
-        if not isinstance(last, dict) or not all(isinstance(number, int) for number in last.values()):
+        if not isinstance(last, dict) or not all(type(n) is int and n > 0 for n in last.values()):
             raise _damaged_numbers(path)
         return last
 
@@ -206,11 +226,21 @@ class RunStore:
 
     def all(self) -> list[Run]:
         """Every run, newest first; damaged ones last, whose `record` raises IntegrityError."""
+        # A read must not fail where a tag cannot be settled: `@tag` and the next move say what hinders it.
+        with suppress(ResourceError, IntegrityError):
+            self._settle_tags()
+        return self._every()
+
+    def _every(self) -> list[Run]:
         return _newest_first(self._runs(found.group() for found in self._ids()))
 
     def named(self, name: str) -> list[Run]:
-        """Every run of that name, newest first, whatever its status."""
-        return _newest_first(self._runs(found.group() for found in self._ids() if found["name"] == name))
+        """Every run of that name, newest first, whatever its status; damaged ones last.
+
+        By number: it counts up, also where the clock was set back.
+        """
+        runs = self._runs(found.group() for found in self._ids() if found["name"] == name)
+        return sorted(runs, key=lambda run: (_created(run) != "", run.version), reverse=True)
 
     def _runs(self, ids: Iterable[str]) -> list[Run]:
         runs = []
@@ -248,8 +278,12 @@ class RunStore:
     def _tagged(self, reference: str, purpose: Purpose) -> Run:
         readable = [run for run in self.all() if status_of(run) != "damaged"]
         tag = reference.removeprefix("@")
-        for run in readable:
-            if tag in run.record.tags and _fits(run, purpose):
+        # Where a move that was cut off cannot be finished (the folder is read-only), it counts all the same.
+        moved = self._tag_moves().get(tag)
+        holders = [run for run in readable if run.path.name == moved]
+        holders = holders or [run for run in readable if tag in run.record.tags]
+        for run in holders:
+            if _fits(run, purpose):
                 return _checked(run)
         known = sorted({f"@{tag}" for run in readable for tag in run.record.tags})
         hint = did_you_mean(reference, known) or (
@@ -259,29 +293,100 @@ class RunStore:
         )
         raise UsageError(f"no completed run in {self.root} has the tag '{tag}'", hint=hint)
 
+    def check_taggable(self, run: Run) -> None:
+        """UsageError unless `@tag` would find the run: a completed one of this folder."""
+        if run.path.resolve().parent != self.root.resolve() or not ID.fullmatch(run.path.name):
+            raise UsageError(
+                f"{run.path} is not in {self.root}, where @TAG looks for runs",
+                hint="--runs-dir names the folder that it is in",
+            )
+        if status_of(run) != "completed":
+            raise UsageError(f"{run.id} is {status_of(run)}: only a completed run can hold a tag that moves")
+
     def move_tag(self, tag: str, run: Run) -> None:
-        """Take the tag from all other runs and give it to this one; it is never on none meanwhile."""
-        if tag not in run.reload().record.tags:
-            run.update(tags=[*run.record.tags, tag])
-        for other in self.all():
-            if status_of(other) == "damaged" or other.path.resolve() == run.path.resolve():
-                continue
-            if tag in other.record.tags:
-                other.update(tags=[kept for kept in other.record.tags if kept != tag])
+        """Take the tag from all other runs and give it to this one. UsageError as `check_taggable`.
+
+        One run holds it at any moment, whoever else moves it and wherever a process is killed: the move
+        counts from when it is written down, and whoever reads next finishes it.
+        """
+        self.check_taggable(run)
+        with exclusive(self.root / layout.TAGS_LOCK):
+            moves = {**self._tag_moves(), tag: run.path.name}
+            self._write_tag_moves(moves)
+            self._carry_out(moves, insist=tag)
+        run.reload()
+
+    def _settle_tags(self) -> None:
+        """Finish the moves of tags that were cut off."""
+        if not os.path.lexists(self.root / layout.TAG_MOVES):
+            return
+        # Where one is being made, this waits until it is done.
+        with exclusive(self.root / layout.TAGS_LOCK):
+            self._carry_out(self._tag_moves())
+
+    def _carry_out(self, moves: Mapping[str, str], insist: str | None = None) -> None:
+        """Give each tag to its run, then take it from the others; what cannot be done stays written down.
+
+        insist: the tag for which that is an error.
+        """
+        left = dict(moves)
+        every = [run for run in self._every() if status_of(run) != "damaged"]
+        for tag, holder in moves.items():
+            try:
+                # A run that was removed meanwhile holds nothing, and nobody loses the tag to it.
+                for run in [run for run in every if run.path.name == holder]:
+                    if tag not in run.record.tags:
+                        run.update(tags=[*run.record.tags, tag])
+                    for other in every:
+                        if tag in other.record.tags and other.path.resolve() != run.path.resolve():
+                            other.update(tags=[kept for kept in other.record.tags if kept != tag])
+                del left[tag]
+            except (ResourceError, IntegrityError):
+                if tag == insist:
+                    raise
+        if left:
+            self._write_tag_moves(left)
+        else:
+            with atomic.resources(f"remove {self.root / layout.TAG_MOVES}"):
+                (self.root / layout.TAG_MOVES).unlink(missing_ok=True)
+
+    def _tag_moves(self) -> dict[str, str]:
+        """Tag -> the directory of the run it is to be moved to; empty where no move is under way."""
+        path = self.root / layout.TAG_MOVES
+        try:
+            with atomic.read_regular(path) as file:
+                data = json.loads(file.read())
+        except FileNotFoundError:
+            return {}
+        except (ValueError, RecursionError) as error:
+            raise _damaged_moves(path) from error
+        moves = data.get("moves") if isinstance(data, dict) else None
+        if not isinstance(moves, dict) or not all(isinstance(run, str) for run in moves.values()):
+            raise _damaged_moves(path)
+        return moves
+
+    def _write_tag_moves(self, moves: Mapping[str, str]) -> None:
+        text = json.dumps({"format": 1, "moves": dict(moves)}, indent=2)
+        atomic.write_bytes(self.root / layout.TAG_MOVES, text.encode() + b"\n")
 
     def exact(self, run_id: str) -> Run:
         """The run of that very id, not verified: for removing and checking damaged ones too."""
-        if not ID.fullmatch(run_id) or not _is_run(self.root / run_id):
+        path = self.root / run_id
+        if ID.fullmatch(run_id) and not _is_run(path) and any(r.path == path for r in self.leftovers()):
+            return Run(path)
+        if not ID.fullmatch(run_id) or not _is_run(path):
             runs = [run.path.name for run in self.named(run_id)]
             if runs:
-                raise UsageError(f"'{run_id}' is no run's id", hint=f"say which: {', '.join(runs[:5])}")
+                hint = f"give a run id: {', '.join(runs[:5])}"
+                raise UsageError(f"'{run_id}' is a name, not a run id", hint=hint)
             raise self._not_found(run_id, [], "use")
         return Run(self.root / run_id)
 
     def completed(self, reference: str) -> list[Run]:
-        """The runs that a RUN of `bm compare` means: of a name all its completed ones, else the one found."""
+        """The runs that a RUN of `bm compare` means: of a name all its completed ones, oldest first, else the
+        one found."""
         runs = [run for run in self.named(reference) if _fits(run, "use")] if os.sep not in reference else []
-        return [_checked(run) for run in runs] or [self.find(reference)]
+        return [_checked(run) for run in reversed(runs)] or [self.find(reference)]
 
     def _not_found(self, reference: str, candidates: list[Run], purpose: Purpose) -> UsageError:
         wanted = "completed" if purpose == "use" else "interrupted or failed"
@@ -291,8 +396,8 @@ class RunStore:
             hint = f"{newest.id} is {state}"
             if purpose == "use" and state in ("interrupted", "failed"):
                 hint += f": bm train --resume {reference_to(newest)} continues it; its id names it as it is"
-            whose = "no run" if reference == LATEST else f"no run of '{reference}'"
-            return UsageError(f"{whose} in {self.root} is {wanted}", hint=hint)
+            whose = self.root if reference == LATEST else f"'{reference}'"
+            return UsageError(f"{whose} has no {wanted} run", hint=hint)
         runs = [found for found in self._ids() if _is_run(self.root / found.group())]
         ids = [found.group() for found in runs]
         if not ids:
@@ -303,10 +408,26 @@ class RunStore:
         names = sorted({found["name"] for found in runs})
         close = did_you_mean(reference, [*ids, *names, LATEST])
         return UsageError(
-            f"there is no run '{reference}' in {self.root}", hint=close or "bm runs lists what there is"
+            f"there is no run '{reference}' in {self.root}", hint=close or "bm runs lists all runs"
         )
 
     # Removing
+
+    def leftovers(self) -> list[Run]:
+        """Directories of runs whose process was killed before there was a run.json: no runs, but in the way
+        of nobody. They hold a config at most. Sorted by id."""
+        if not self.root.is_dir():
+            return []
+        suspects = [Run(self.root / found.group()) for found in self._ids()]
+        suspects = [run for run in suspects if _is_leftover(run)]
+        if suspects:
+            # While nobody holds this lock, no run is between its directory and its own lock.
+            try:
+                with exclusive(self.root / layout.NUMBERS_LOCK):
+                    suspects = [run for run in suspects if _is_leftover(run)]
+            except ResourceError:  # a folder that can only be read
+                return []
+        return sorted(suspects, key=lambda run: (run.name, run.version))
 
     def is_running(self, run: Run) -> bool:
         """Whether a process trains it now."""
@@ -326,11 +447,36 @@ class RunStore:
                 self._write_numbers({**numbers, run.name: run.version})
             # Out of sight at once, so that nobody finds half a run; then away.
             hidden = self.root / f"{layout.REMOVING}{run.path.name}-{secrets.token_hex(4)}"
-            run.path.rename(hidden)
-            if hidden.is_symlink():
-                hidden.unlink()
-            for left in self.root.glob(f"{layout.REMOVING}*"):
-                shutil.rmtree(left)
+            with run.unchanging():
+                run.path.rename(hidden)
+            self._sweep()
+
+    def sweep(self) -> None:
+        """Finish what killed processes had begun to remove or to write in the runs folder itself."""
+        if self.root.is_dir():
+            with exclusive(self.root / layout.NUMBERS_LOCK), atomic.resources(f"clean up {self.root}"):
+                self._sweep()
+
+    def _sweep(self) -> None:
+        left = [*self.root.glob(f"{layout.REMOVING}*")]
+        left += self.root.glob(f"{layout.TEMPORARY}*{layout.NUMBERS}")
+        for path in left:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:  # a run that was a link: what it led to is not the run's to remove
+                path.unlink()
+
+
+def _is_leftover(run: Run) -> bool:
+    """Whether nothing but what comes before a run.json is there, and nobody is at it."""
+    before = {layout.CONFIG, layout.CODE, layout.MANIFEST, layout.LOCK, layout.MANIFEST_LOCK}
+    try:
+        if run.path.is_symlink() or not run.path.is_dir() or _is_run(run.path):
+            return False
+        names = os.listdir(run.path)  # noqa: PTH208 (a set of names)
+        return all(n in before or n.startswith(layout.TEMPORARY) for n in names) and not run.held
+    except (OSError, IntegrityError):  # not bm's
+        return False
 
 
 def status_of(run: Run) -> str:
@@ -347,16 +493,22 @@ def _fits(run: Run, purpose: Purpose) -> bool:
 
 
 def _newest_first(runs: list[Run]) -> list[Run]:
-    def key(run: Run) -> tuple[str, int]:
-        try:
-            return run.record.created, run.version
-        except IntegrityError:
-            return "", run.version
+    return sorted(runs, key=lambda run: (_created(run), run.version), reverse=True)
 
-    return sorted(runs, key=key, reverse=True)
+
+def _created(run: Run) -> str:
+    """When it was made; empty for a damaged run."""
+    try:
+        return run.record.created
+    except IntegrityError:
+        return ""
 
 
 def _damaged_numbers(path: Path) -> IntegrityError:
     return IntegrityError(
         f"{path} is damaged", hint="delete it: numbers then count on from the runs that exist"
     )
+
+
+def _damaged_moves(path: Path) -> IntegrityError:
+    return IntegrityError(f"{path} is damaged", hint="delete it, and give the tags again with bm gate --tag")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bmcli.errors import IntegrityError
+from bmcli.runs.documents import strict
 
 FORMAT = 1
 
@@ -50,9 +51,9 @@ def from_bytes(data: bytes, *, name: str = "checkpoint") -> TrainingState:
     try:
         arrays = load(data)
         length = int.from_bytes(data[:8], "little")
-        about = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["bm"])
+        about = strict(strict(data[8 : 8 + length])["__metadata__"]["bm"])
         if about["format"] != FORMAT:
             raise IntegrityError(f"{name} has format {about['format']}, this bm reads format {FORMAT}")
         return TrainingState(arrays, int(about["epoch"]), int(about["step"]), dict(about["progress"]))
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{name} is damaged: {error}") from error

@@ -12,7 +12,7 @@ class StepsDone:
     epoch counts from 1; step: steps done in this epoch, of `steps`; loss and metric: running means of this
     epoch, over examples; metric_name: 'accuracy', 'label_accuracy' or 'mae'; learning_rate: of the last step;
     examples_per_second: of this epoch so far; seconds: of this epoch; seconds_left: estimate for the whole
-    training.
+    training, None until steps were taken that compiled nothing.
     """
 
     epoch: int
@@ -25,7 +25,22 @@ class StepsDone:
     learning_rate: float
     examples_per_second: float
     seconds: float
-    seconds_left: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A run is gone on with: in epoch `epoch` of `epochs`, after `step` of its `steps`.
+
+    records: the lines of metrics.jsonl of the epochs before it; best_epoch: of those, 0 for none.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    records: tuple[dict[str, float | int | None], ...]
+    best_epoch: int
 
 
 @dataclass(frozen=True)
@@ -50,4 +65,4 @@ class TrainingDone:
     reason: str
 
 
-Event = StepsDone | EpochDone | TrainingDone
+Event = Resumed | StepsDone | EpochDone | TrainingDone

@@ -6,10 +6,11 @@ the gains and offsets of normalisation, as is usual.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from bmcli.plugins import Check, kind_of
 from bmcli.registry import Component, Registry
 
 if TYPE_CHECKING:
@@ -20,8 +21,17 @@ if TYPE_CHECKING:
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
+def _optimizer(result: Any, _: tuple[Any, ...]) -> str | None:
+    import keras
+
+    fine = isinstance(result, keras.optimizers.Optimizer)
+    return None if fine else f"gives {kind_of(result)}, not a keras.optimizers.Optimizer"
+
+
 class Optimizer(Component):
     """Base of all optimizers. `learning_rate` is what the schedule multiplies."""
+
+    results: ClassVar[dict[str, Check]] = {"make": _optimizer}
 
     learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="Peak step size.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(
@@ -48,7 +58,7 @@ class Optimizer(Component):
         raise NotImplementedError
 
 
-OPTIMIZERS: Registry[Optimizer] = Registry("optimizer", Optimizer, __name__)
+OPTIMIZERS: Registry[Optimizer] = Registry("optimizer", Optimizer, __name__, needs="make")
 
 
 @OPTIMIZERS.register("sgd")

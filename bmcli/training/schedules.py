@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from bmcli.plugins import Check, not_a_number
 from bmcli.registry import Component, Registry
+
+
+def _factor(result: Any, args: tuple[Any, ...]) -> str | None:
+    if (wrong := not_a_number(result, args)) is not None:
+        return wrong
+    fine = math.isfinite(result) and result >= 0
+    return None if fine else f"gives {float(result)}, not a finite number from 0 on"
 
 
 class Schedule(Component):
     """Base of all schedules: a factor on the optimizer's learning rate, after an optional warm-up."""
+
+    results: ClassVar[dict[str, Check]] = {"factor": _factor}
 
     warmup_epochs: Annotated[float, Field(ge=0)] = Field(
         0.0, description="The rate first rises from 0 in a straight line over so many epochs."
@@ -30,7 +40,7 @@ class Schedule(Component):
         raise NotImplementedError
 
 
-SCHEDULES: Registry[Schedule] = Registry("schedule", Schedule, __name__)
+SCHEDULES: Registry[Schedule] = Registry("schedule", Schedule, __name__, needs="factor")
 
 
 @SCHEDULES.register("constant")

@@ -24,10 +24,15 @@ class EventWriter:
     """
 
     def __init__(self, folder: Path, *, epoch: int) -> None:
-        self._path = folder / f"events.out.tfevents.{time.time_ns() // 1000:020d}.bm"
-        with atomic.resources(f"write {self._path}"):
+        with atomic.resources(f"write {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("wb")
+            # TensorBoard reads them in the order of their names, also where the clock was set back meanwhile.
+            stamps = [file.name.split(".")[3] for file in folder.glob("events.out.tfevents.*.bm")]
+            earlier = [int(stamp) for stamp in stamps if stamp.isdecimal()]
+            moment = max([time.time_ns() // 1000, *(stamp + 1 for stamp in earlier)])
+        self._path = folder / f"events.out.tfevents.{moment:020d}.bm"
+        with atomic.resources(f"write {self._path}"):
+            self._file = self._path.open("xb")  # never through a link that lies there already
         self._write(_bytes(3, b"brain.Event:2"))  # file_version
         if epoch > 1:
             self._write(_int(2, epoch) + _bytes(7, _int(1, 1)))  # session_log: START

@@ -81,12 +81,12 @@ class Trackers:
         }
         prefix = f"{layout.PLOTS}/"
         names = [name for name in run.files() if name.startswith(prefix) and name.endswith(".png")]
-        pictures = {name.removeprefix(prefix).removesuffix(".png"): run.path / name for name in names}
+        pictures = {name.removeprefix(prefix).removesuffix(".png"): run.path_of(name) for name in names}
         self._each(lambda tracker: tracker.finished(figures, pictures))
 
     def report(self, run: Run) -> None:
         """The run's report is written."""
-        self._each(lambda tracker: tracker.report(run.path / layout.REPORT))
+        self._each(lambda tracker: tracker.report(run.path_of(layout.REPORT)))
 
     def close(self, status: str) -> None:
         """No more, of any."""
@@ -114,7 +114,7 @@ class _TensorBoard:
     """Event files in the run directory."""
 
     def __init__(self, run: Run, epoch: int) -> None:
-        self._writer = EventWriter(run.path / layout.TENSORBOARD, epoch=epoch)
+        self._writer = EventWriter(run.path_of(layout.TENSORBOARD), epoch=epoch)
         self._last = epoch
 
     def epoch(self, record: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from bmcli.errors import DivergedError
 from bmcli.stopwatch import phase, waiting
 from bmcli.training.checkpoints import TrainingState
-from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
+from bmcli.training.events import EpochDone, Event, Resumed, StepsDone, TrainingDone
 from bmcli.training.feed import padded_length
 from bmcli.training.losses import RUNNING_METRIC, example_losses, example_metrics
 from bmcli.training.steps import Finish, forward, make_loop
@@ -82,6 +82,24 @@ class _Clock:
             self.size = max(self.size // 2, 1)
 
 
+@dataclass
+class _Pace:
+    """What steps take in this sitting, for the time left: without those that compiled, which come once.
+
+    Of older epochs less and less: half in the next one, a quarter in the one after.
+    """
+
+    steps: float = 0.0
+    seconds: float = 0.0
+
+    def ran(self, steps: int, seconds: float) -> None:
+        self.steps += steps
+        self.seconds += seconds
+
+    def fade(self) -> None:
+        self.steps, self.seconds = self.steps / 2, self.seconds / 2
+
+
 class Trainer:
     """Trains `model` on `feed`.
 
@@ -119,8 +137,22 @@ class Trainer:
         self.epoch = 1
         self._now = _Epoch()
         self._clock = _Clock()
+        self._pace = _Pace()
         self.finish = finish
         self._forward = forward(finished, finish, parts=parts)
+
+    def resumed(self) -> Resumed | None:
+        """Where a training that was restored goes on; None for one at its first step."""
+        if not (self.records or self._now.step):
+            return None
+        return Resumed(
+            self.epoch,
+            self.epochs,
+            self._now.step,
+            self.feed.steps_per_epoch,
+            tuple(self.records),
+            self.watch.best_epoch,
+        )
 
     # --- the run -----------------------------------------------------------------------------------------
 
@@ -142,10 +174,13 @@ class Trainer:
             for group in waiting("waiting for data", groups):
                 rates = np.array([self._rate(self._now.step + i) for i in range(group.steps)], np.float32)
                 began = time.perf_counter()
+                compiled = group.signature in self._clock.compiled
                 with phase(self._clock.phase(group)):
                     result = self.loop.run(group, rates)
                 now = time.perf_counter()
                 self._clock.ran(group, now - began)
+                if compiled:
+                    self._pace.ran(group.steps, now - started)
                 self._add(group, result.losses, result.metrics)
                 self._now.seconds += now - started
                 started = now
@@ -194,10 +229,13 @@ class Trainer:
 
     def _steps_done(self, rate: float) -> StepsDone:
         loss, metric = self._means()
-        per_step = self._now.seconds / max(self._now.step, 1)
+        left = None
         steps_left = (self.epochs - self.epoch + 1) * self.feed.steps_per_epoch - self._now.step
         past = [r["seconds"] - r["training_seconds"] for r in self.records]
+        past = past[1:] or past  # the first validation compiled
         between = (sum(past) / len(past) if past else 0.0) * (self.epochs - self.epoch + 1)
+        if self._pace.steps:
+            left = self._pace.seconds / self._pace.steps * steps_left + between
         return StepsDone(
             epoch=self.epoch,
             epochs=self.epochs,
@@ -209,7 +247,7 @@ class Trainer:
             learning_rate=rate,
             examples_per_second=self._now.examples / max(self._now.seconds, 1e-9),
             seconds=self._now.seconds,
-            seconds_left=per_step * steps_left + between,
+            seconds_left=left,
         )
 
     def measure(self, seconds: float) -> EpochDone:
@@ -248,6 +286,7 @@ class Trainer:
         self.watch = self.watch.see(self.epoch, record.get(self.watch.monitor))
         done = EpochDone(self.epoch, self.epochs, record, self.watch.best_epoch == self.epoch)
         self.epoch, self._now = self.epoch + 1, _Epoch()
+        self._pace.fade()
         return done
 
     def _validate(self) -> dict[str, float | None]:

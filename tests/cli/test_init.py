@@ -433,13 +433,13 @@ TABLES: dict[str, tuple[list[str], Callable[[int], list[Any]], dict[str, Any], s
         ["amount", "kind"],
         lambda i: [f'"{i % 9 + 1},{noisy(i) + 100}"', "ab"[i % 2]],
         {"target": "kind"},
-        "columns: {amount: {decimal: ., type: number}}",
+        "columns: {amount: {type: number, decimal: .}}",
     ),
     "day or month": (
         ["when", "kind"],
         lambda i: [f"{i % 12 + 1:02d}/{i % 11 + 1:02d}/2024", "ab"[i % 2]],
         {"target": "kind"},
-        "columns: {when: {day_first: true, type: date}}",
+        "columns: {when: {type: date, day_first: true}}",
     ),
     "a unit": (
         ["weight", "kind"],

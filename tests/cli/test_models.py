@@ -1,12 +1,19 @@
-"""bm models, without Keras."""
+"""bm models and bm list, without Keras."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+
+from bmcli.config.catalogue import KINDS, kind_of, names
+from bmcli.config.json_schema import options
+from bmcli.config.schema import DataConfig, ExperimentConfig, TextConfig
+from bmcli.config.words import choices
+from bmcli.export.engines import Format
+from bmcli.registry import HOMES
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -96,4 +103,112 @@ def test_neither_keras_nor_numpy_is_imported(bm, tmp_path):
     (tmp_path / "block.py").write_text(blocker)
     for arguments in (["models"], ["models", "transformer"], ["models", "--json"]):
         done = bm(*arguments, "--code", "block.py")
+        assert done.code == 0, done.err
+
+
+# === bm list ================================================================================================
+
+
+def test_every_kind_is_listed(invoke):
+    document = invoke("list", "--json").json
+    kinds = {kind["kind"]: kind["names"] for kind in document["kinds"]}
+    assert set(kinds) == {kind.plural for kind in KINDS}
+    assert {"adam", "adamw", "muon"} <= set(kinds["optimizers"])
+    assert {"cutout", "mixup"} <= set(kinds["augmentations"])
+    page = invoke("list").out
+    for plural in kinds:
+        assert f"\n{plural} " in page
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.plural)
+def test_a_list_has_every_name_option_and_line(invoke, kind):
+    document = invoke("list", kind.plural, "--json").json
+    out = invoke("list", kind.plural).out
+    lines = out.splitlines()
+    for entry in document["entries"]:
+        assert entry["summary"]
+        assert any(line.startswith(entry["name"]) and entry["summary"] in line for line in lines)
+        for option in entry.get("options", ()):
+            assert option["type"] and option["description"]
+            assert f"  {option['name']} " in out and option["description"] in out
+    one = document["entries"][0]["name"]
+    assert invoke("list", kind.name, one, "--json").json == {
+        "format": 1,
+        "kind": kind.plural,
+        **document["entries"][0],
+    }
+    assert document["entries"][0]["summary"] in invoke("list", kind.plural, one).out
+    if kind.plural not in ("models", "datasets"):  # commands of their own
+        assert invoke(kind.plural).out == out
+
+
+def test_fixed_lists_are_what_is_taken():
+    assert names(kind_of("task")) == choices(options(DataConfig)[0]["task"])
+    assert names(kind_of("tokenizer")) == choices(options(TextConfig)[0]["tokenizer"])
+    assert names(kind_of("tracker")) == choices(options(ExperimentConfig)[0]["trackers"]["items"])
+    assert names(kind_of("format")) == list(get_args(Format))
+    for kind in HOMES:
+        assert kind_of(kind).is_registry
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        (["list", "optmizers"], "did you mean optimizers?"),
+        (["optimizers", "adm"], "did you mean adam?"),
+        (["models", "lstm"], "did you mean gru?"),
+        (["list", "models", "lstm"], "did you mean gru?"),
+        (["metrics", "acuracy"], "did you mean accuracy?"),
+        (["formats", "tflit"], "known: onnx, saved_model, litert"),
+    ],
+)
+def test_a_name_that_is_not_listed(invoke, args, hint):
+    done = invoke(*args)
+    assert done.code == 2 and hint in done.err
+
+
+OWN_OPTIMIZER = '''
+from pydantic import Field
+from bmcli.training.optimizers import OPTIMIZERS, Optimizer
+
+@OPTIMIZERS.register("mine")
+class Mine(Optimizer):
+    """A rule of one's own."""
+
+    speed: float = Field(2.0, description="How fast.")
+'''
+
+
+def test_the_users_own_and_plugins_are_listed_and_a_broken_one_hides_none(bm, tmp_path):
+    (tmp_path / "own.py").write_text(OWN_OPTIMIZER)
+    (tmp_path / "site/bm_x-1.0.dist-info").mkdir(parents=True)
+    (tmp_path / "site/bm_x-1.0.dist-info/METADATA").write_text(
+        "Metadata-Version: 2.1\nName: bm-x\nVersion: 1.0\n"
+    )
+    (tmp_path / "site/bm_x-1.0.dist-info/entry_points.txt").write_text(
+        "[bmcli.optimizers]\nbroken = bm_broken:Rule\nplugged = bm_plugged:Mine\n"
+    )
+    (tmp_path / "site/bm_broken.py").write_text("raise RuntimeError('no licence')\n")
+    (tmp_path / "site/bm_plugged.py").write_text(OWN_OPTIMIZER.replace('@OPTIMIZERS.register("mine")\n', ""))
+    env = {"PYTHONPATH": str(tmp_path / "site")}
+    done = bm("optimizers", "--code", "own.py", env=env)
+    assert done.code == 0, done.err
+    for line in (
+        "mine     A rule of one's own.",
+        "plugged  A rule",
+        "  speed          2      How fast.",
+        "adam ",
+    ):
+        assert line in done.out
+    assert "broken   cannot be loaded: RuntimeError: no licence" in done.out
+    page = bm("list", "optimizers", "mine", "--code", "own.py").out
+    assert "defined in  own.py" in page
+
+
+def test_lists_import_nothing_heavy(bm, tmp_path):
+    (tmp_path / "block.py").write_text(
+        "import sys\nfor n in ('numpy', 'keras', 'tensorflow', 'sklearn', 'rich'): sys.modules[n] = None\n"
+    )
+    for kind in KINDS:
+        done = bm("list", kind.plural, "--code", "block.py")
         assert done.code == 0, done.err

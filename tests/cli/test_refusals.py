@@ -241,4 +241,4 @@ def test_the_same_class_twice(files: Path, invoke: Invoke) -> None:
     weights = 'training: {class_weights: {1: 5, "1": 2}}\n'
     text = config("{path: bits.csv, target: bit}", "mlp", weights)
     (done,) = refused(files, invoke, text, commands=(("check",),))
-    assert "'1' stands here twice" in done.err
+    assert "'1' is given twice" in done.err

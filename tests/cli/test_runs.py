@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def test_verify(store: RunStore, invoke: Callable[..., Done]) -> None:
 
 def test_remove_takes_ids_only_and_all_or_none(store: RunStore, invoke: Callable[..., Done]) -> None:
     done = invoke("runs", "remove", "digits", "--yes")
-    assert done.code == 2 and "say which: digits-v3" in done.err
+    assert done.code == 2 and "give a run id: digits-v3" in done.err
     assert invoke("runs", "remove", "digits-v1", "digits-v9", "--yes").code == 2
     assert invoke("runs", "remove", "../x-v1", "--yes").code == 2
     assert len(store.all()) == 4
@@ -153,3 +154,26 @@ def test_prune_keeps_the_newest_of_each_name_and_running_ones(
     assert [run.id for run in store.all()] == [running.id]
     assert invoke("runs", "prune", "--keep", "0", "--yes").out == "nothing to remove\n"
     assert invoke("runs", "prune").code == 2
+
+
+def test_the_table_is_cut_after_n_and_list_is_the_same(store: RunStore, invoke: Callable[..., Done]) -> None:
+    where = ("--json", "--runs-dir", str(store.root))
+    every = ids(invoke("runs", *where))
+    assert ids(invoke("runs", "list", *where)) == every
+    assert ids(invoke("runs", "-n", "2", *where)) == every[:2]
+    assert invoke("runs", "-n", "0", *where).code == 2
+
+
+def test_colour_is_for_who_can_show_it(
+    store: RunStore, invoke: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ("--runs-dir", str(store.root))
+    plain = invoke("runs", *where).out
+    assert "\x1b" not in plain
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = invoke("runs", *where).out
+    assert "\x1b[32mcompleted\x1b[0m" in coloured and "\x1b[1;31mdamaged\x1b[0m" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+    assert "\x1b[1;31merror: \x1b[0m" in invoke("runs", "show", "nothing", *where).err
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert invoke("runs", *where).out == plain

@@ -67,6 +67,8 @@ LIGHT = {
     "models NAME": (["models", "cnn"], 0, 275),
     "datasets": (["datasets"], 0, 275),
     "datasets NAME": (["datasets", "imdb"], 0, 275),
+    "list": (["list"], 0, 290),
+    "list KIND": (["list", "optimizers"], 0, 290),
     "schema": (["schema"], 0, 325),
     "check": (["check", "digits_cnn"], 0, 325),
     "a config error": (["check", "broken.yaml"], 2, 325),

@@ -32,7 +32,6 @@ RUN_FILES = [
     "manifest.json",
     "metrics.jsonl",
     "preprocessing.json",
-    "checkpoints/last.safetensors",
     "checkpoints/best.safetensors",
     "model.keras",
     "model.onnx",
@@ -141,6 +140,39 @@ def test_another_seed_gives_other_weights_and_the_same_examples(digits: Path, tm
     other = pipeline.train(resolve.load("digits_cnn", [*QUICK, "seed=1"]), RunStore(tmp_path)).path
     assert record(other)["weights_sha256"] != record(digits)["weights_sha256"]
     assert record(other)["data_fingerprint"] == record(digits)["data_fingerprint"]
+
+
+def test_one_command_trains_a_run_per_seed(digits: Path, invoke: Callable[..., Done], tmp_path: Path) -> None:
+    runs = str(tmp_path / "runs")
+    done = invoke("train", "digits_cnn", *QUICK, "--seeds", "1,0", "--json", "--runs-dir", runs)
+    assert done.code == 0, done.err
+    assert [Path(one["path"]).name for one in done.json["runs"]] == ["digits-cnn-v1", "digits-cnn-v2"]
+    first, second = (record(Path(one["path"])) for one in done.json["runs"])
+    assert (first["seed"], second["seed"]) == (1, 0)
+    assert second["weights_sha256"] == record(digits)["weights_sha256"] != first["weights_sha256"]
+    found = done.json["across"]["test"]["accuracy"]
+    values = [one["metrics"]["test"]["accuracy"] for one in done.json["runs"]]
+    assert found["values"] == values and found["mean"] == pytest.approx(np.mean(values))
+    assert found["deviation"] == pytest.approx(np.std(values, ddof=1))
+    assert "accuracy on test, 2 seeds" in done.err and "mean" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("seed=0,1",), "--seeds 0,1"),
+        (("--seeds", "3"), "at least two"),
+        (("--seeds", "1,01"), "twice"),
+        (("--seeds", "1,x"), "whole numbers"),
+        (("--seeds", "1,2", "--smoke"), "leave out"),
+    ],
+)
+def test_seeds_that_cannot_be_trained(
+    words: tuple[str, ...], said: str, invoke: Callable[..., Done], tmp_path: Path
+) -> None:
+    done = invoke("train", "digits_cnn", *words, "--runs-dir", str(tmp_path / "runs"))
+    assert done.code == 2 and said in done.err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_later_evaluation_equals_what_training_reported(digits: Path, invoke: Callable[..., Done]) -> None:

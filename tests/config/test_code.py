@@ -29,6 +29,8 @@ class Tiny(Model):
 
     kinds = ("image",)
     units: int = Field(8, ge=1, description="Width.")
+
+    def build(self, spec): ...
 '''
 
 

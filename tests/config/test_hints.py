@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmcli.config import words
+from bmcli.config import meant, typed
+from bmcli.config.json_schema import sections
 from bmcli.config.resolve import load
-from bmcli.errors import ConfigError, Problem
+from bmcli.config.schema import ExperimentConfig
+from bmcli.config.validate import _places
+from bmcli.config.yaml import Node, plain_scalar
+from bmcli.errors import ConfigError, Place, Problem
 from bmcli.registry import registry_of
 
 
@@ -22,59 +27,389 @@ def problem(source: str | Path, *overrides: str, cwd: Path | None = None) -> Pro
     return one
 
 
-@pytest.mark.parametrize(
-    ("written", "hint"),
-    [
-        ("0,1", "write 0.1, with a point"),
-        ("0,125", "write 0.125, with a point"),
-        ("1,5", "write 1.5, with a point"),
-        ("1,000", "write 1000, or 1.000 if that is meant"),
-        ("1,000,000", "write 1000000, without separators"),
-        ("1,000.5", "write 1000.5, without separators"),
-        ("1_000", "write 1000, without separators"),
-        ("'0.1'", "write 0.1, without quotes"),
-        ("1e-3x", None),
-        ("1,0,1", None),
-        ("1.000,5", None),
-        ("0_1,5", None),
-    ],
-)
-def test_numbers(written: str, hint: str | None) -> None:
-    assert problem("digits_cnn", f"training.optimizer.learning_rate={written}").hint == hint
+# === values =================================================================================================
+
+
+def proposals(hint: str | None) -> list[str]:
+    """What a hint says to write; nothing for a hint of another kind."""
+    found = re.fullmatch(
+        r"write (.+?)(?:, with(?:out)? [a-z ]+(?: and with a point)?"
+        r"|(?:, without quotes,)? if (?:it is text|a share is meant|[^ ]+(?: %)? is meant))?",
+        hint or "",
+    )
+    if found is None:
+        return []
+    if two := re.fullmatch(r"(.+), or (.+) if that is meant", found[1] + (hint or "")[found.end(1) :]):
+        return [two[1], two[2]]
+    return found[1].split(" or ")
+
+
+def value_at(config: ExperimentConfig, key: str) -> object:
+    value: object = config
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value
+
+
+RATE = "training.optimizer.learning_rate"
+NUMBERS: list[tuple[str, str, list[object]]] = [
+    (RATE, "0,1", [0.1]),
+    (RATE, "0,125", [0.125]),
+    (RATE, "1,5", [1.5]),
+    (RATE, "1,50", [1.5]),
+    (RATE, "',5'", [0.5]),
+    (RATE, "1,5e-3", [1.5e-3]),
+    (RATE, "1,000", [1000, 1.0]),
+    (RATE, "12,345", [12345, 12.345]),
+    (RATE, "1,000,000", [1_000_000]),
+    (RATE, "1,000.5", [1000.5]),
+    (RATE, "1.234,5", [1234.5]),
+    (RATE, "1.234.567", [1_234_567]),
+    (RATE, "1.234.567,5", [1_234_567.5]),
+    (RATE, "1_000", [1000]),
+    (RATE, "1_000.5", [1000.5]),
+    (RATE, "1 000", [1000]),
+    (RATE, "1 000,5", [1000.5]),
+    (RATE, "1\u00a0000", [1000]),
+    (RATE, "1\u202f000", [1000]),
+    (RATE, "1'000", [1000]),
+    (RATE, "'0.1'", [0.1]),
+    (RATE, "'1e-3'", [1e-3]),
+    (RATE, "' 0.1 '", [0.1]),
+    (RATE, "'.5'", [0.5]),
+    (RATE, "'5.'", [5.0]),
+    (RATE, "'0x10'", [16]),
+    (RATE, "'010'", [10]),
+    (RATE, "10,", [10]),
+    (RATE, "10k", [10_000]),
+    (RATE, "2.5k", [2_500]),
+    (RATE, "1M", [1_000_000]),
+    (RATE, "50%", [0.5]),
+    (RATE, "0,5 %", [0.005]),
+    (RATE, "1e\u22123", [1e-3]),
+    (RATE, "10^-3", [1e-3]),
+    (RATE, "10**-3", [1e-3]),
+    (RATE, "1e-3x", []),
+    (RATE, "1,0,1", []),
+    (RATE, "0_1,5", []),
+    (RATE, "1:30", []),
+    (RATE, "2024-01-31", []),
+    (RATE, "'-0,1'", []),  # what it means is not above 0
+    (RATE, "None", []),
+    (RATE, "true", []),
+    ("training.epochs", "1,000", [1000]),
+    ("training.epochs", "1.000", [1, 1000]),
+    ("training.epochs", "1.024", [1024]),
+    ("training.epochs", "1.0", [1]),
+    ("training.epochs", "1e3", [1000]),
+    ("training.epochs", "'5.'", [5]),
+    ("training.epochs", "'1e2'", [100]),
+    ("training.epochs", "10k", [10_000]),
+    ("training.epochs", "'10'", [10]),
+    ("training.epochs", "10,", [10]),
+    ("training.epochs", "'0x10'", [16]),
+    ("training.epochs", "0,1", []),
+    ("training.epochs", "'1.5'", []),
+    ("training.epochs", "'-5'", []),
+    ("training.epochs", "50%", []),
+    ("training.epochs", "1.5", []),
+    ("training.epochs", "1e300", []),
+    ("training.epochs", "2024-01-31", []),
+    ("training.label_smoothing", "10", [0.1]),
+    ("training.label_smoothing", "10%", [0.1]),
+    ("training.label_smoothing", "0,1", [0.1]),
+    ("training.label_smoothing", "1,000", []),
+    ("training.ema", "99", [0.99]),
+    ("training.ema", "'0,999'", [0.999]),
+    ("training.ema", "None", [None]),
+    ("data.limit", "1,000", [1000]),
+    ("data.limit", "none", [None]),
+    ("data.seed", "'7'", [7]),
+    ("preprocessing.image.channels", "'3'", [3]),
+    ("training.checkpoint.every_minutes", "2,5", [2.5]),
+]
+
+
+@pytest.mark.parametrize("on_command_line", [False, True])
+@pytest.mark.parametrize(("key", "written", "meant"), NUMBERS)
+def test_a_number_hint_is_followed(
+    key: str, written: str, meant: list[object], on_command_line: bool, tmp_path: Path
+) -> None:
+    follow(key, written, meant, tmp_path, on_command_line=on_command_line)
+
+
+def follow(key: str, written: str, meant: list[object], folder: Path, *, on_command_line: bool) -> None:
+    """Load with what is written, take each proposal of the hint as it stands, and load again."""
+
+    def loaded(text: str) -> ExperimentConfig:
+        if on_command_line:
+            return load("digits_cnn", [f"{key}={text}"], cwd=folder)
+        lines = [part + ":" for part in key.split(".")]
+        block = "".join(f"\n{'  ' * i}{line}" for i, line in enumerate(lines)) + f" {text}\n"
+        (folder / "c.yaml").write_text(f"extends: digits_cnn{block}", encoding="utf-8")
+        return load(folder / "c.yaml", cwd=folder)
+
+    with pytest.raises(ConfigError) as found:
+        loaded(written)
+    (one,) = found.value.problems
+    given = proposals(one.hint)
+    if on_command_line:  # as the shell hands it on
+        assert all(len(shlex.split(text)) == 1 for text in given)
+        given = [shlex.split(text)[0] for text in given]
+    assert [value_at(loaded(text), key) for text in given] == meant, one.hint
+    if not meant:
+        assert not (one.hint or "").startswith("write"), one.hint
+
+
+OTHERS: list[tuple[str, str, list[object]]] = [
+    ("training.xla", "yes", [True]),
+    ("training.xla", "on", [True]),
+    ("training.xla", "1", [True]),
+    ("training.xla", "0", [False]),
+    ("training.xla", "no", [False]),
+    ("training.xla", "'true'", [True]),
+    ("training.xla", "Off", [False]),
+    ("training.xla", "maybe", []),
+    ("training.xla", "2", []),
+    ("name", "007", ["007"]),
+    ("name", "1e3", ["1e3"]),
+    ("name", "true", ["true"]),
+    ("preprocessing.image.size", "64x64", [(64, 64)]),
+    ("preprocessing.image.size", "64x48", [(64, 48), (48, 64)]),
+    ("preprocessing.image.size", "[64]", [64]),
+    ("preprocessing.image.size", "'[64, 48]'", [(64, 48)]),
+    ("preprocessing.image.size", "64,48", [(64, 48)]),
+    ("preprocessing.image.size", "'64'", [64]),
+    ("model.filters", "32", [[32]]),
+    ("model.filters", "32, 64", [[32, 64]]),
+    ("model.filters", "'[32, 64]'", [[32, 64]]),
+    ("model.filters", "many", []),
+    ("evaluation.splits", "test", [["test"]]),
+    ("evaluation.splits", "train, test", [["train", "test"]]),
+    ("evaluation.splits", "none", [[]]),
+    ("trackers", "mlflow", [["mlflow"]]),
+    ("trackers", "none", [[]]),
+    ("trackers", "[tensorbord]", []),
+]
+
+
+@pytest.mark.parametrize("on_command_line", [False, True])
+@pytest.mark.parametrize(("key", "written", "meant"), OTHERS)
+def test_other_hints_are_followed(
+    key: str, written: str, meant: list[object], on_command_line: bool, tmp_path: Path
+) -> None:
+    follow(key, written, meant, tmp_path, on_command_line=on_command_line)
+
+
+SECTIONS: list[tuple[str, str, list[dict[str, object]]]] = [
+    ("training.early_stopping", "3", [{"patience": 3}]),
+    ("training.early_stopping", "0.01", [{"min_delta": 0.01}]),
+    ("training.checkpoint", "5", [{"every_minutes": 5}]),
+    ("training", "10", [{"epochs": 10}]),
+    ("training", "sgd", [{"optimizer.registry_name": "sgd"}]),
+    ("training", "cosine", [{"schedule.registry_name": "cosine"}]),
+    ("training", "bfloat16", [{"precision": "bfloat16"}]),
+    ("evaluation", "test", [{"splits": ["test"]}]),
+    ("evaluation", "[test]", [{"splits": ["test"]}]),
+    ("preprocessing.image", "64", [{"size": 64}]),
+    ("preprocessing.image", "3", [{"size": 3}, {"channels": 3}]),
+    ("preprocessing.image", "[64, 48]", [{"size": (64, 48)}]),
+    ("preprocessing.image", "unit", [{"normalization": "unit"}]),
+    ("preprocessing.text", "300", [{"max_length": 300}]),
+    ("preprocessing.text", "100000", [{"vocabulary": 100_000}]),
+    ("preprocessing.text", "bpe", [{"tokenizer": "bpe"}]),
+    ("preprocessing.table", "minmax", [{"scaling": "minmax"}]),
+    ("preprocessing.table", "median", [{"missing": "median"}]),
+]
+
+
+@pytest.mark.parametrize("on_command_line", [False, True])
+@pytest.mark.parametrize(("key", "written", "meant"), SECTIONS)
+def test_what_stands_in_place_of_a_map(
+    key: str, written: str, meant: list[dict[str, object]], on_command_line: bool, tmp_path: Path
+) -> None:
+    where = f"{key}="
+    if on_command_line:
+        one = problem("digits_cnn", where + written, cwd=tmp_path)
+    else:
+        block = "".join(f"\n{'  ' * i}{part}:" for i, part in enumerate(key.split(".")))
+        (tmp_path / "c.yaml").write_text(f"extends: digits_cnn{block} {written}\n")
+        one = problem(tmp_path / "c.yaml", cwd=tmp_path)
+    assert one.message.startswith("expected keys and values, found ")
+    given = proposals(one.hint)
+    if on_command_line:
+        given = [shlex.split(text)[0] for text in given]
+    assert len(given) == len(meant), one.hint
+    for text, values in zip(given, meant, strict=True):
+        config = load("digits_cnn", [where + text], cwd=tmp_path)
+        for name, value in values.items():
+            assert value_at(config, f"{key}.{name}") == value
 
 
 @pytest.mark.parametrize(
-    ("written", "hint"),
-    [("1,000", "write 1000, without separators"), ("0,1", None), ("'10'", "write 10, without quotes")],
+    "key", [path for path, _ in sections() if path not in ("", "data")] + ["training.early_stopping"]
 )
-def test_whole_numbers(written: str, hint: str | None) -> None:
-    assert problem("digits_cnn", f"training.epochs={written}").hint == hint
+@pytest.mark.parametrize("written", ["true", "false", "what?", "[[]]"])
+def test_the_example_of_a_map_is_one(key: str, written: str, tmp_path: Path) -> None:
+    if key == "init_from" and written == "what?":
+        return  # the name of a run
+    hint = problem("digits_cnn", f"{key}={written}", cwd=tmp_path).hint or ""
+    (example,) = shlex.split(hint.removeprefix("for example "))
+    assert load("digits_cnn", [f"{key}={example}"], cwd=tmp_path)
 
 
-@given(st.from_regex(r"[-+]?[0-9]{0,4}([,._][0-9]{1,4}){0,2}", fullmatch=True))
-def test_no_hint_makes_another_number(text: str) -> None:
-    hint = words._meant_number(text, whole=False)
-    if hint is None or not text:
+COMPONENTS = [
+    ("training.optimizer", "{adamw: {learning_rate: 0.1}}", "{name: adamw, learning_rate: 0.1}"),
+    ("training.optimizer", "{sgd: null}", "{name: sgd}"),
+    ("training.optimizer", "{type: sgd, momentum: 0.5}", "{name: sgd, momentum: 0.5}"),
+    ("training.optimizer", "[sgd]", "sgd"),
+    ("training.schedule", "{cosine: {final: 0.1}}", "{name: cosine, final: 0.1}"),
+    ("model", "{mlp: {hidden: [8]}}", "{name: mlp, hidden: [8]}"),
+    ("model", "[mlp]", "mlp"),
+    ("data.augment", "flip", "[flip]"),
+    ("data.augment", "flip, crop", "[flip, crop]"),
+    ("data.augment", "{name: crop, padding: 2}", "[{name: crop, padding: 2}]"),
+    ("data.augment", "{flip: true, crop: {padding: 2}}", "[flip, {name: crop, padding: 2}]"),
+    ("data.augment", "none", "[]"),
+    ("training.class_weights", "true", None),
+]
+
+
+@pytest.mark.parametrize(("key", "written", "meant"), COMPONENTS)
+def test_components_written_in_other_ways(key: str, written: str, meant: str | None, tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("data: digits\nmodel: mlp\n")
+    block = "".join(f"\n{'  ' * i}{part}:" for i, part in enumerate(key.split(".")))
+    (tmp_path / "c.yaml").write_text(f"extends: base.yaml{block} {written}\n")
+    hint = problem(tmp_path / "c.yaml", cwd=tmp_path).hint
+    if meant is None:
+        assert hint == "did you mean balanced?"
         return
-    values = [float(number) for number in re.findall(r"[-+]?[0-9]*\.?[0-9]+(?=[, ]|$)", hint)]
-    digits = re.sub(r"[^0-9]", "", text)
-    assert values, hint
-    for value in values:  # the same digits, a point somewhere among them or none
-        assert any(abs(value) == pytest.approx(int(digits) / 10**n) for n in range(len(digits) + 1))
+    assert proposals(hint) == [meant]
+    for text in proposals(hint):
+        (tmp_path / "c.yaml").write_text(f"extends: base.yaml{block} {text}\n")
+        assert load(tmp_path / "c.yaml", cwd=tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("written", "hint"),
+    ("override", "hint"),
     [
-        ("0,1", "write 0.1 if a share is meant"),
-        ("10%", "write 0.1 if a share is meant"),
-        ("'0.1'", "write 0.1 without quotes if a share is meant"),
-        ("'10'", None),
-        ("1.2.3", None),
+        ("model=lstm", "did you mean gru?"),
+        ("model=rnn", "did you mean gru?"),
+        ("training.schedule=none", "did you mean constant?"),
+        ("data.augment=[hflip]", "did you mean flip?"),
+        ("training.precision=fp16", "did you mean bfloat16?"),
+        ("data.task=classification", "did you mean multiclass or binary?"),
+        ("preprocessing.image.channels=rgb", "did you mean 3?"),
+        ("data.columns={zip: categorical}", "did you mean category?"),
+        ("name=My CNN", "for example my-cnn"),
+        ("data=photos/", "write '{path: photos/}'"),
+        ("evaluation.metrics=[accuracy]", "'accuracy' is measured without being named"),
+        ("evaluation.metrics=accuracy", "'accuracy' is measured without being named"),
     ],
 )
-def test_shares(written: str, hint: str | None, tmp_path: Path) -> None:
-    assert problem("digits_cnn", f"data.validation={written}", cwd=tmp_path).hint == hint
+def test_words_from_elsewhere(override: str, hint: str, tmp_path: Path) -> None:
+    assert problem("digits_cnn", override, cwd=tmp_path).hint == hint
+
+
+def test_every_word_from_elsewhere_leads_somewhere() -> None:
+    places = {*_places(ExperimentConfig), "training.schedule.warmup_epochs", "extends"}
+    for word, place in typed.words():
+        assert place in places, word
+    for kind, names in typed.NAMES.items():
+        for other, name in names.items():
+            assert name in registry_of(kind).names(), other
+            assert other not in registry_of(kind).names()
+
+
+def test_every_key_with_one_place_is_known_as_an_option() -> None:
+    """`--label-smoothing 0.1` is answered without loading the schema, so the names stand in a list."""
+    every: dict[str, list[str]] = {}
+    for place in _places(ExperimentConfig):
+        every.setdefault(place.split(".")[-1], []).append(place)
+    for key, places in every.items():
+        if len(places) == 1:
+            assert typed.key_of(key) == places[0]
+
+
+KEYS = [
+    ("lr", "0.1", RATE),
+    ("LR", "0.1", RATE),
+    ("epochs", "3", "training.epochs"),
+    ("batch", "8", "training.batch_size"),
+    ("training.lr", "0.1", RATE),
+    ("training.patience", "3", "training.early_stopping.patience"),
+    ("patience", "3", "training.early_stopping.patience"),
+    ("dropout", "0.5", "model.dropout"),
+    ("filters", "[8]", "model.filters"),
+    ("val_split", "0.2", "data.validation"),
+    ("random_state", "3", "seed"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "place"), KEYS)
+def test_a_key_that_stands_elsewhere(key: str, value: str, place: str, tmp_path: Path) -> None:
+    """On the command line the whole KEY=VALUE is given, in a file the whole path of the key."""
+    hint = problem("digits_cnn", f"{key}={value}", cwd=tmp_path).hint
+    (given,) = proposals(hint)
+    (override,) = shlex.split(given)
+    assert override == f"{place}={value}"
+    assert load("digits_cnn", [override], cwd=tmp_path)
+    block = "".join(f"\n{'  ' * i}{part}:" for i, part in enumerate(key.split(".")))
+    (tmp_path / "c.yaml").write_text(f"extends: digits_cnn{block} {value}\n")
+    told = place if "." in place else f"{place} at the top level"
+    assert problem(tmp_path / "c.yaml", cwd=tmp_path).hint == f"did you mean {told}?"
+
+
+# In a map in braces YAML takes the comma for the next key.
+@pytest.mark.parametrize(
+    "text", ["training: {label_smoothing: 0,1}", "training: {label_smoothing: 0,05, epochs: 3}"]
+)
+def test_a_decimal_comma_in_braces_is_not_dropped(text: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(f"extends: digits_cnn\n{text}\n")
+    one = problem(tmp_path / "c.yaml", cwd=tmp_path)
+    number = text.partition("0,")[2].partition(",")[0].rstrip("}")
+    assert one.message == f"unknown key '{number}'"
+    assert one.hint == f"write label_smoothing: 0.{number}, with a point"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["trainig:", "training: {epohcs: }", "model: {widht: null}", "data: {augmnt: ~}", "nope: null"],
+)
+def test_an_unknown_key_without_a_value_is_a_mistake_too(text: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(f"extends: digits_cnn\n{text}\n")
+    assert problem(tmp_path / "c.yaml", cwd=tmp_path).message.startswith("unknown key '")
+
+
+@given(st.from_regex(r"[-+]?[0-9]{0,4}([,._ '][0-9]{1,4}){0,3}( ?[%kKM,])?", fullmatch=True))
+def test_no_hint_makes_another_number(text: str) -> None:
+    """Whatever is proposed has the digits that were written, up to a power of ten."""
+    for schema in ({"type": "number"}, {"type": "integer"}):
+        node = Node(text, Place("c.yaml"), "", text)
+        digits = re.sub(r"[^0-9]", "", text).strip("0")
+        for proposal in proposals(meant.hint(schema, node)):
+            value = plain_scalar(proposal)
+            assert type(value) in ((int, float) if schema["type"] == "number" else (int,))
+            assert re.sub(r"[^0-9]", "", f"{value:.15g}".partition("e")[0]).strip("0") == digits
+            assert (value < 0) == (text.startswith("-") and value != 0)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("0,1", [0.1]),
+        ("10%", [0.1]),
+        ("'0.1'", [0.1]),
+        ("20", [0.2]),
+        ("'.1'", [0.1]),
+        ("'10'", []),
+        ("1.2.3", []),
+    ],
+)
+@pytest.mark.parametrize("on_command_line", [False, True])
+def test_shares(written: str, meant: list[object], on_command_line: bool, tmp_path: Path) -> None:
+    """Where a share or a path may stand."""
+    follow("data.validation", written, meant, tmp_path, on_command_line=on_command_line)
 
 
 # === a config that is none =================================================================================

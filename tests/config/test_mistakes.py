@@ -63,7 +63,7 @@ MISTAKES = {
     "yes for bool": ("data: digits\nmodel: {name: cnn, batch_norm: yes}\n", 2, 32, 'found "yes"'),
     "scalar for list": ("data: digits\nmodel: {name: cnn, filters: 32}\n", 2, 29, "a list of whole numbers"),
     "text in list": ("data: digits\nmodel: {name: cnn, filters: [8, x]}\n", 2, 33, 'found "x"'),
-    "list for map": (HEAD + "training: []\n", 3, 11, "a map of keys and values"),
+    "list for map": (HEAD + "training: []\n", 3, 11, "expected keys and values"),
     "text for map": (HEAD + "preprocessing: x\n", 3, 16, 'found "x"'),
     "number for text": ("name: 7\n" + HEAD, 1, 7, "found 7"),
     "bare augment": ("model: mlp\ndata: {name: digits, augment: flip}\n", 2, 31, "expected a list"),
@@ -108,7 +108,7 @@ MISTAKES = {
     "header": ("model: mlp\ndata:\n  path: t.csv\n  header: false\n  target: y\n", 5, 11, "no column 'y'"),
     "target as feature": (TABLE + "  features: [a, y]\nmodel: mlp\n", 4, 17, "is the target"),
     "target as text": (TABLE + "  text: [a, y]\nmodel: gru\n", 4, 13, "same column"),
-    "a text column twice": (TABLE + "  text: [a, a]\nmodel: gru\n", 4, 13, "stands here twice"),
+    "a text column twice": (TABLE + "  text: [a, a]\nmodel: gru\n", 4, 13, "is given twice"),
     "no text columns": (TABLE + "  text: []\nmodel: gru\n", 4, 9, "an empty list"),
     "other task": ("model: mlp\ndata:\n  name: digits\n  task: regression\n", 4, 9, "is a multiclass task"),
     "all cut off": (
@@ -148,7 +148,7 @@ MISTAKES = {
     "no such code": (HEAD + "code: none.py\n", 3, 7, "there is no file"),
     "not a regex": (FOLDER + "  group: '('\n", 4, 10, "regular expression"),
     # YAML
-    "duplicate": (HEAD + "seed: 1\nseed: 2\n", 4, 1, "stands here twice; first at line 3"),
+    "duplicate": (HEAD + "seed: 1\nseed: 2\n", 4, 1, "is given twice; first at line 3"),
     "tab": (HEAD + "training:\n\tepochs: 3\n", 4, 1, "tab"),
     "tag": (HEAD + "seed: !!int 3\n", 3, 7, "tag"),
     "empty": ("", 1, 1, "a config is a map"),
@@ -199,7 +199,7 @@ def test_there_are_fifty() -> None:
         (HEAD + "training: {precision: bfloat}\n", "did you mean bfloat16?"),
         ("data: digits\nmodel: {name: cnn, batch_norm: no}\n", "write false"),
         ("data: digits\nmodel: {name: cnn, dense: 64}\n", "write [64]"),
-        ("name: 007\n" + HEAD, "quotes"),
+        ("name: 007\n" + HEAD, 'write "007" if it is text'),
         ("model: mlp\ndata: {path: t.csv, target: y, validation: '0.1'}\n", "without quotes"),
     ],
 )

@@ -97,6 +97,26 @@ def test_every_key_has_a_description() -> None:
                 assert inner.get("description"), f"{kind} {option['properties']['name']}.{key}"
 
 
+DOCUMENTED = [
+    (DOCUMENT, plural) for plural in ("optimizers", "schedules", "augmentations", "metrics", "datasets")
+] + [(DOCUMENT.parent / "models.md", "models")]
+
+
+@pytest.mark.parametrize(("document", "plural"), DOCUMENTED, ids=[plural for _, plural in DOCUMENTED])
+def test_the_documentation_has_every_component(document: Path, plural: str) -> None:
+    # In a process of its own: other tests register components.
+    code = f"from bmcli.config.tables import components; print(components('{plural}'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    begin, end = f"<!-- list {plural} -->\n\n", f"\n<!-- end {plural} -->"
+    head, _, rest = document.read_text(encoding="utf-8").partition(begin)
+    held, _, tail = rest.partition(end)
+    assert tail
+    if UPDATE:
+        document.write_text(f"{head}{begin}{done.stdout}{end}{tail}", encoding="utf-8")
+    else:
+        assert held == done.stdout, MEND
+
+
 def test_the_documentation_has_every_key() -> None:
     head, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition("<!-- keys -->\n\n")
     held, end, tail = rest.partition("\n\n<!-- end -->")

@@ -74,7 +74,7 @@ def test_every_key_and_value_knows_its_place() -> None:
     [
         ("a: !!python/object/apply:os.system ['true']\n", 1, 4, "tag"),
         ("a: !!str 1\n", 1, 4, "tag"),
-        ("a: 1\nb: 2\na: 3\n", 3, 1, "'a' stands here twice; first at line 1"),
+        ("a: 1\nb: 2\na: 3\n", 3, 1, "'a' is given twice; first at line 1"),
         ("a: &x {k: 1}\nb:\n  <<: *x\n", 3, 3, "merge keys"),
         ("a: &x [*x]\n", 1, 8, "inside what it names"),
         ("a: *nothing\n", 1, 4, "&nothing"),

@@ -32,9 +32,10 @@ training:
   ema: 0.9
   schedule: {name: cosine, warmup_epochs: 1}
   early_stopping: {patience: 3}
-  checkpoint: {every_minutes: 0.0005}
+  checkpoint: {every_minutes: 0.0005, keep: true}
 """
-"""Saved after nearly every group of steps, so that most moments lie within an epoch or a save."""
+"""Saved after nearly every group of steps, so that most moments lie within an epoch or a save; kept, so that
+the states at the end can be compared."""
 
 CONFIGS = {
     "cnn": """

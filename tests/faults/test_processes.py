@@ -171,6 +171,12 @@ def check_life(root: Path, completed: bool) -> None:
     runs = store.all()
     taken = {path.name for path in root.glob("digits-v*")} if root.exists() else set()
     assert len(runs) <= 1 and (runs or not completed)
+    # What was killed before it became a run is named as such, and can be removed.
+    leftovers = store.leftovers()
+    assert {run.path.name for run in leftovers} == taken - {run.path.name for run in runs}
+    for run in leftovers:
+        store.remove(store.exact(run.path.name))
+        assert not run.path.exists()
     for run in runs:
         assert run.status in (("completed",) if completed else ("failed", "completed"))
         assert run.verify().problems == (), run.verify().problems

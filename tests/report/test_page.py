@@ -225,6 +225,6 @@ def test_charts_have_round_ticks_gaps_and_words() -> None:
     page = Page(str(drawn))
     assert [t for t, _ in page.tags].count("polyline") == 2
     (svg,) = [a for t, a in page.tags if t == "svg"]
-    assert svg["aria-label"] == "loss: a<b from 0.5 to 0.2"
+    assert svg["aria-label"] == "loss: a<b from 0.500 to 0.200"
     assert chart([Line("a", [(1, None)])], title="loss", x_label="epoch") == ""
     assert "polyline" in chart([Line("a", [(1, 2.0)])], title="loss", x_label="epoch")

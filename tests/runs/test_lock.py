@@ -71,3 +71,30 @@ def test_whoever_trains_shows_that_it_lives(tmp_path: Path, monkeypatch: pytest.
         time.sleep(0.01)
     held.release()
     assert not path.exists()
+
+
+def test_whoever_was_silent_for_too_long_writes_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was stopped (SIGSTOP) while another machine took its run over, and then goes on."""
+    monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 1e6)
+    run = RunStore(tmp_path / "runs").create("digits")
+    run.write_text("a", "before")
+    owner = {"pid": 7, "host": "another-machine", "since": "2026-01-01T00:00:00+00:00"}
+    (run.path / layout.LOCK).write_text(json.dumps(owner))
+    for write in (lambda: run.write_text("a", "after"), lambda: run.update(epochs=3)):
+        with pytest.raises(ResourceError, match="taken over by another process"):
+            write()
+    with pytest.raises(ResourceError):
+        run.seal("interrupted")
+    assert run.read_text("a") == "before" and Run(run.path).record.status == "running"
+    assert json.loads((run.path / layout.LOCK).read_text()) == owner
+
+
+def test_a_lock_of_somebody_elses_that_cannot_be_read(elsewhere: Run) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything")
+    (elsewhere.path / layout.LOCK).chmod(0)
+    assert elsewhere.status == "running"
+    silent_for(elsewhere, lock.SILENCE_SECONDS * 2)
+    assert elsewhere.status == "failed"

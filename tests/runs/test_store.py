@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmcli.errors import IntegrityError, UsageError
+from bmcli.errors import IntegrityError, ResourceError, UsageError
 from bmcli.runs import layout
+from bmcli.runs import record as records
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore, reference_to, validate_name
 
@@ -116,7 +117,7 @@ def test_not_found_says_what_was_meant(store: RunStore) -> None:
     with pytest.raises(UsageError, match="there are no runs"):
         store.find("digits")
     finished(store, status="interrupted")
-    with pytest.raises(UsageError, match=r"no run of 'digits' in .* is completed") as caught:
+    with pytest.raises(UsageError, match="'digits' has no completed run") as caught:
         store.find("digits")
     assert (
         caught.value.hint is not None and "digits-v1 is interrupted: bm train --resume " in caught.value.hint
@@ -128,7 +129,7 @@ def test_not_found_says_what_was_meant(store: RunStore) -> None:
         store.find("digits-v2")
     assert caught.value.hint == "did you mean digits-v1?"
     finished(store, "done")
-    with pytest.raises(UsageError, match=r"no run of 'done' in .* is interrupted or failed"):
+    with pytest.raises(UsageError, match="'done' has no interrupted or failed run"):
         store.find("done", "resume")
 
 
@@ -149,7 +150,7 @@ def test_dots_are_no_way_out(store: RunStore) -> None:
 
 
 def test_a_path_without_a_run(store: RunStore, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="this is no run directory"):
+    with pytest.raises(UsageError, match="this is not a run directory"):
         store.find(f"{tmp_path}/")
     with pytest.raises(UsageError, match="there is no run directory"):
         store.find(f"{tmp_path}/nothing")
@@ -257,3 +258,57 @@ def test_the_record_says_where_it_ran(store: RunStore) -> None:
     assert record.created.endswith("Z") and record.started == record.created
     document = json.loads((store.root / "digits-v1" / layout.RECORD).read_text())
     assert document["format"] == 1 and "extra" not in document
+
+
+def test_the_clock_may_be_set_back(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name means the run with the highest number, and no duration is negative."""
+    for moment in ("2026-05-01T10:00:00.000Z", "1970-01-01T00:00:00.000Z"):
+        monkeypatch.setattr(records, "now", lambda moment=moment: moment)
+        run = store.create("digits")
+        monkeypatch.setattr(records, "now", lambda: "1970-01-01T00:00:00.000Z")
+        run.seal("completed")
+        assert (run.record.seconds or 0.0) >= 0.0
+    assert store.find("digits").id == "digits-v2"
+    assert [run.id for run in store.named("digits")] == ["digits-v2", "digits-v1"]
+    assert [Run(run.path).record.seconds is not None for run in store.all()] == [True, True]
+
+
+def test_a_run_that_is_removed_while_it_is_written_to(store: RunStore) -> None:
+    """Whoever still has it open leaves nothing behind in its place."""
+    run = store.create("digits")
+    run.seal("completed")
+    store.remove(Run(run.path))
+    for write in (
+        lambda: run.write_text("evaluation/test.json", "{}"),
+        lambda: run.append_line("train.log", "line"),
+        lambda: run.write_folder("exports/onnx", lambda folder: None),
+        lambda: run.remove_file("a"),
+    ):
+        with pytest.raises((ResourceError, IntegrityError)):
+            write()
+    with pytest.raises(IntegrityError):
+        run.read_text("config.yaml")
+    assert not run.path.exists() and store.all() == [] and store.leftovers() == []
+
+
+def test_what_was_killed_before_there_was_a_run(store: RunStore) -> None:
+    store.create("digits").seal("completed")
+    for number, names in {2: [], 3: [".lock", "manifest.json", "config.yaml"], 4: ["notes.txt"]}.items():
+        (store.root / f"digits-v{number}").mkdir()
+        for name in names:
+            text = '{"format": 1, "files": {}}' if name == layout.MANIFEST else ""
+            (store.root / f"digits-v{number}" / name).write_text(text)
+    (store.root / "digits-v5").symlink_to(store.root.parent)
+    (store.root / "digits-v6").write_text("a file")
+    assert [run.path.name for run in store.leftovers()] == ["digits-v2", "digits-v3"]
+    assert [run.id for run in store.all()] == ["digits-v1"]
+    store.remove(store.exact("digits-v3"))
+    assert [run.path.name for run in store.leftovers()] == ["digits-v2"]
+    being_made = Run(store.root / "digits-v2")
+    being_made.hold()
+    assert store.leftovers() == []
+    being_made.let_go()
+    for odd in ("digits-v4", "digits-v5", "digits-v6"):
+        with pytest.raises(UsageError):
+            store.exact(odd)
+    assert store.create("digits").id == "digits-v7"

@@ -12,7 +12,6 @@ from bmcli.cli.trust import asking
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.data.bundle import DataBundle, DataSpec
     from bmcli.measuring import Cost
 
 
@@ -47,10 +46,12 @@ def check(
     lines = ["ok", *summary(experiment), *_folder(experiment, session, quiet=build or measure)]
     cost = _measure(experiment, session) if measure else None
     if build or cost is not None:
+        from bmcli.experiment import described
+
         built = (
             _build(experiment, session)
             if cost is None
-            else _built(cost.experiment.bundle, cost.experiment.spec, cost.parameters)
+            else described(cost.experiment.bundle, cost.experiment.spec, cost.parameters)
         )
         document["build"] = built
         lines += _built_lines(built)
@@ -162,22 +163,10 @@ def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
     """All that training does before its first step; what came out, as plain data."""
     from bmcli import pipeline
     from bmcli.cli.progress import NotesOnly
+    from bmcli.experiment import described
 
     begun = pipeline.begin(config, session.store, display=NotesOnly(session))
-    return _built(begun.experiment.bundle, begun.experiment.spec, begun.known["parameters"])
-
-
-def _built(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, Any]:
-    splits = {name: bundle.split(name) for name in ("train", "validation", "test")}
-    return {
-        "kind": bundle.kind,
-        "task": bundle.task,
-        "classes": list(bundle.classes),
-        "examples": {name: len(split) for name, split in splits.items() if split is not None},
-        "input_shape": list(spec.input_shape),
-        "parameters": parameters,
-        **({"columns": [one.to_json() for one in bundle.columns]} if bundle.columns else {}),
-    }
+    return described(begun.experiment.bundle, begun.experiment.spec, begun.known["parameters"])
 
 
 def _built_lines(built: dict[str, Any]) -> list[str]:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bmcli.cli.command import RunsArgument, Session, command
+from bmcli.cli.completion import complete_run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
     from bmcli.evaluation.compare import Comparison, Paired
@@ -18,63 +21,73 @@ if TYPE_CHECKING:
 def compare(
     session: Session,
     runs: RunsArgument,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="RUN",
+            help="Run to compare the others with [default: the first].",
+            autocompletion=complete_run,
+        ),
+    ] = None,
     unpaired: Annotated[
         bool,
-        typer.Option("--unpaired", help="Only show figures side by side, also of different test examples."),
+        typer.Option("--unpaired", help="Only show metrics side by side, also of different test examples."),
+    ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show every option that differs, also those of one model alone.")
     ] = False,
 ) -> None:
-    """Show what differs between runs, and how sure the difference is.
+    """Compare runs, with confidence intervals for the differences.
 
-    A name means all its completed runs; runs that differ only in their seed form one column. The others are
-    compared with the first: paired, on the same test examples, with 95 % intervals. The best figures are
-    marked ★.
+    A name means all its completed runs, oldest first; runs that differ only in their seed form one column.
+    The others are compared with the first: paired, on the same test examples, with 95 % intervals. The best
+    metrics are marked ★.
     """
     from bmcli.errors import UsageError
     from bmcli.evaluation.compare import compare as compare_runs
 
-    found = {run.path.resolve(): run for reference in runs for run in session.store.completed(reference)}
+    first = session.store.find(baseline) if baseline is not None else None
+    found = {first.path.resolve(): first} if first is not None else {}
+    for reference in runs:
+        for run in session.store.completed(reference):
+            found.setdefault(run.path.resolve(), run)
     if len(found) < 2:
         only = next(iter(found.values())).id
-        raise UsageError(f"there is only {only} to compare", hint="name at least two runs")
-    comparison = compare_runs(list(found.values()), unpaired=unpaired)
-    session.result(comparison.to_json(), lambda: _tables(comparison))
+        raise UsageError("give at least two runs", hint=f"{' '.join(runs)} is {only} alone")
+    comparison = compare_runs(list(found.values()), baseline=first, unpaired=unpaired)
+    session.result(comparison.to_json(), lambda: _tables(comparison, every))
     for split, same in comparison.comparable.items():
         if not same:
-            session.warn(
-                f"the runs were measured on different {split} examples: those figures do not compare"
-            )
+            session.warn(f"these runs used different {split} examples, so those metrics cannot be compared")
     if not comparison.paired and len(comparison.groups) > 1 and not unpaired:
-        session.warn(
-            "no split was measured in all of the runs, or their predictions are gone: nothing is paired"
-        )
+        session.warn("no split was measured in all runs, or their predictions are gone: nothing is paired")
 
 
-def _tables(comparison: Comparison) -> RenderableType:
+def _tables(comparison: Comparison, every: bool) -> RenderableType:
     """Figures first, then how sure their differences are, then what else differs, a column per run."""
     from rich.console import Group
     from rich.text import Text
 
-    from bmcli.cli.render import table
-    from bmcli.report.comparison import cells, shown_value
+    from bmcli.report.comparison import cells, folded, shown_values
     from bmcli.untrusted import one_line
 
     parts: list[RenderableType] = []
     if comparison.metrics:
-        labels = [one_line(group.label) for group in comparison.groups]
-        figures = table("figure", *labels, right=labels)
+        labels = [group.label for group in comparison.groups]
+        figures = []
         for row in comparison.metrics:
             same = "" if comparison.comparable[row.split] else "  (other examples)"
-            figures.add_row(f"{row.split} {one_line(row.metric)}{same}", *cells(comparison, row))
-        parts += [figures, Text("")]
+            figures.append([f"{row.split} {row.metric}{same}", *cells(comparison, row)])
+        parts += [_table(["metric", *labels], figures, right=True), Text("")]
     for paired in comparison.paired:
         parts += [*_paired(comparison, paired), Text("")]
     ids = [run["id"] for run in comparison.runs]
     if comparison.differences:
-        differing = table("differs", *ids)
-        for difference in comparison.differences:
-            name = f"{difference.section}: {one_line(difference.key)}"
-            differing.add_row(name, *(shown_value(v) for v in difference.values))
-        parts.append(differing)
+        shown, left_out = (comparison.differences, []) if every else folded(comparison)
+        rows = [[f"{one.section}: {one.key}", *shown_values(one)] for one in shown]
+        parts.append(_table(["differs", *ids], rows))
+        parts += [Text(f"  {one_line(line)}") for line in left_out]
     else:
         # The ids head no column here, and a name may stand for many runs: say which they are.
         which = ", ".join(ids)
@@ -85,15 +98,45 @@ def _tables(comparison: Comparison) -> RenderableType:
 def _paired(comparison: Comparison, paired: Paired) -> list[RenderableType]:
     from rich.text import Text
 
-    from bmcli.cli.render import table
     from bmcli.figures import INTERVAL
     from bmcli.report.comparison import paired_lines, paired_rows
     from bmcli.untrusted import one_line
 
-    first, second = (one_line(comparison.groups[i].label) for i in (paired.first, paired.second))
+    first, second = (comparison.groups[i].label for i in (paired.first, paired.second))
     several = len(comparison.paired)
     p = f"p (Holm, of {several})" if several > 1 else "p"
-    rows = table(f"{second} − {first}", "difference", INTERVAL, p, right=("difference", INTERVAL, p))
-    for row in paired_rows(paired):
-        rows.add_row(*map(one_line, row))
-    return [rows, *(Text(f"  {one_line(line)}") for line in paired_lines(comparison, paired))]
+    head = [f"{second} − {first}", "difference", INTERVAL, p]
+    lines = [Text(f"  {one_line(line)}") for line in paired_lines(comparison, paired)]
+    return [_table(head, paired_rows(paired), right=True), *lines]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: bool = False) -> RenderableType:
+    """A table, or where it is too wide a block of lines per row: no key or figure is broken in two.
+
+    right: all columns but the first are of figures.
+    """
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
+
+    from bmcli.cli.render import cell_width, table
+    from bmcli.untrusted import one_line
+
+    safe = [[one_line(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(cell_width(row[i]) for row in safe) for i in range(len(head))]
+
+    class Fitting:
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            if sum(widths) + 2 * (len(widths) - 1) <= options.max_width:
+                made = table(*safe[0], right=safe[0][1:] if right else ())
+                for row in safe[1:]:
+                    made.add_row(*row)
+                yield made
+                return
+            name = max(map(cell_width, safe[0][1:]))
+            yield Text(safe[0][0], style="bold")
+            for row in safe[1:]:
+                yield Text(row[0])
+                for of, cell in zip(safe[0][1:], row[1:], strict=True):
+                    yield Text(f"  {of}{' ' * (name - cell_width(of))}  {cell.rstrip()}")
+
+    return Fitting()

@@ -50,7 +50,7 @@ def doctor(
     on parts of it do, each judging what it has not seen. Without CONFIG: is this machine fit for training?
     """
     from bmcli.errors import UsageError
-    from bmcli.runs import atomic
+    from bmcli.runs import outputs
 
     if run and folds:
         raise UsageError("--run and --folds exclude each other")
@@ -63,15 +63,13 @@ def doctor(
     from bmcli.doctor.examine import examine
     from bmcli.doctor.page import page
 
-    if output is not None and not output.absolute().parent.is_dir():
-        raise UsageError(f"--output {output}: there is no folder {output.absolute().parent}")
+    session = session.writing(output)
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
     chosen = session.store.find(run) if run else None
     with _Counter(session) as progress:
         examined = examine(experiment, run=chosen, folds=folds, progress=progress, alone=True)
     if output is not None:
-        with atomic.resources(f"write {output}"):
-            atomic.write_bytes(output, page(examined, experiment.name).encode("utf-8", "backslashreplace"))
+        outputs.write_bytes(output, page(examined, experiment.name).encode("utf-8", "backslashreplace"))
     session.result({"config": experiment.name, **examined.to_json()}, lambda: _lines(examined))
     if output is not None:
         session.note(f"{output}: the same with all examples")

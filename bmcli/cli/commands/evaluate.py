@@ -13,6 +13,7 @@ from bmcli.cli.trust import ask_to_run_code_of
 if TYPE_CHECKING:
     from bmcli.evaluation.closer import Corrupted
     from bmcli.evaluation.evaluate import Evaluation
+    from bmcli.evaluation.run import Prepared
     from bmcli.evaluation.slices import Slice
 
 
@@ -28,23 +29,29 @@ def evaluate(
         Path | None,
         typer.Option("--data", metavar="PATH", help="Score these labelled files instead."),
     ] = None,
+    unseen_only: Annotated[
+        bool,
+        typer.Option(
+            "--unseen-only", help="With --data: leave out what the run was trained or validated on."
+        ),
+    ] = False,
     by: Annotated[
         list[str] | None,
         typer.Option(
             "--slice",
             metavar="COLUMN",
-            help="Also by this column, by length (texts) or by size (pictures); repeatable.",
+            help="Also by this column, by length (texts) or by size (images); repeatable.",
         ),
     ] = None,
     corruptions: Annotated[
         bool,
-        typer.Option("--corruptions", help="Also on noisy, blurred, ... pictures, or texts with typos."),
+        typer.Option("--corruptions", help="Also on noisy, blurred, ... images, or texts with typos."),
     ] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
-    """Measure a run on one of its splits, or on labelled files of yours.
+    """Evaluate a run on one of its splits, or on labelled files of yours.
 
-    Writes the figures, every prediction and pictures into the run.
+    Writes the metrics, every prediction and plots into the run.
     """
     from bmcli.evaluation.closer import by_corruptions, by_slices, check_corruptible
     from bmcli.evaluation.run import measure, prepare
@@ -53,7 +60,10 @@ def evaluate(
 
     found = session.store.find(run)
     trust_code = trust_code or ask_to_run_code_of(session, found)
-    ready = prepare(found, split, data=data, trust_code=trust_code, note=session.note)
+    ready = prepare(
+        found, split, data=data, unseen_only=unseen_only, trust_code=trust_code, note=session.note
+    )
+    say_seen(session, ready)
     check_sliceable(ready.split, by or ())
     if corruptions:
         check_corruptible(ready.split)
@@ -73,31 +83,39 @@ def evaluate(
     session.note(f"{found.path}/evaluation/{evaluation.split}.json · predictions, plots beside it")
 
 
+def say_seen(session: Session, ready: Prepared) -> None:
+    """Warn of examples that the run was trained on."""
+    if ready.seen is not None and ready.data is not None:
+        text = ready.seen.warning(ready.data.name, len(ready.split) + ready.seen.left_out)
+        if text is not None:
+            session.warn(text)
+
+
 def figures(evaluation: Evaluation) -> str:
     """The compact table of an evaluation: the headline beside the trivial answer, then the other figures,
     then where it fails."""
-    from bmcli.figures import INTERVAL, interval
+    from bmcli.figures import INTERVAL, figure, interval, named
     from bmcli.untrusted import one_line
 
     what = "examples" if evaluation.examples != 1 else "example"
-    width = max(len(name) for name in (*evaluation.metrics, "weakest class", "most confused"))
-    values = {name: _figure(value) for name, value in evaluation.metrics.items()}
+    names = {name: named(name, evaluation.task) for name in evaluation.metrics}
+    width = max(map(len, (*names.values(), "weakest class", "most confused")))
+    values = {name: figure(value) for name, value in evaluation.metrics.items()}
     wide = max(map(len, values.values()))
     known = {name: interval(found) for name, found in evaluation.intervals.items() if found is not None}
     space = max(map(len, (INTERVAL, *known.values())))
     head = f"{one_line(evaluation.split)}, {evaluation.examples:,} {what}"
     lines = [f"{head:<{width + wide + 4}}   {INTERVAL}" if known else head]
     for name in (evaluation.headline, *(name for name in values if name != evaluation.headline)):
-        line = f"  {name:<{width}}  {values[name]:<{wide}}   {known.get(name, ''):<{space}}"
+        line = f"  {names[name]:<{width}}  {values[name]:<{wide}}   {known.get(name, ''):<{space}}"
         baseline = evaluation.baseline
         if name == evaluation.headline and baseline is not None:
-            line += f"   {one_line(baseline.name)}: {_figure(baseline.value)}"
+            line += f"   {one_line(baseline.name)}: {figure(baseline.value)}"
         lines.append(line.rstrip())
     if (weakest := evaluation.weakest_class) is not None:
         few = ": few" if weakest.few else ""
-        found = (
-            f"{one_line(weakest.name)}   {weakest.metric} {weakest.value:.2f} (n = {weakest.support:,}{few})"
-        )
+        value = f"{weakest.metric} {figure(weakest.value)} (n = {weakest.support:,}{few})"
+        found = f"{one_line(weakest.name)}   {value}"
         lines.append(f"  {'weakest class':<{width}}  {found}")
     if (confused := evaluation.most_confused) is not None:
         times = "once" if confused.count == 1 else f"{confused.count:,} times"
@@ -108,7 +126,7 @@ def figures(evaluation: Evaluation) -> str:
 
 def _slices(found: list[Slice]) -> list[str]:
     from bmcli.cli.render import columns
-    from bmcli.figures import interval
+    from bmcli.figures import figure, interval
 
     if not found:
         return []
@@ -117,7 +135,7 @@ def _slices(found: list[Slice]) -> list[str]:
             f"  {one.by}",
             one.value,
             f"{one.examples:,}",
-            _figure(one.figure),
+            figure(one.figure),
             interval(one.interval) if one.interval else "–",
             "few" if one.few else "",
         )
@@ -128,7 +146,7 @@ def _slices(found: list[Slice]) -> list[str]:
 
 def _corruptions(found: list[Corrupted]) -> list[str]:
     from bmcli.cli.render import columns
-    from bmcli.figures import interval
+    from bmcli.figures import figure, interval
 
     if not found:
         return []
@@ -136,16 +154,9 @@ def _corruptions(found: list[Corrupted]) -> list[str]:
         (
             f"  {one.corruption}",
             str(one.strength) if one.strength else "",
-            _figure(one.figure),
+            figure(one.figure),
             interval(one.interval) if one.interval else "–",
         )
         for one in found
     ]
     return ["", f"{found[0].metric} of corrupted copies, by strength", *columns(rows, right=(1, 2))]
-
-
-def _figure(value: float | None) -> str:
-    """Three decimals, or four significant digits beyond 100."""
-    if value is None:
-        return "undefined"
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:.4g}"

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from bmcli.explain.explain import Explanation
     from bmcli.runs.run import Run
 
+MOST_WARNINGS = 5
+"""Inputs that do not look like the training data are named up to this number."""
+
 
 @command
 def explain(
@@ -29,20 +32,26 @@ def explain(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="DIR", help="Where pictures and pages go [default: explain-RUN]."
+            "--output", "-o", metavar="DIR", help="Folder for images and pages [default: explain-RUN]."
         ),
     ] = None,
     importance: Annotated[
         bool,
-        typer.Option("--importance", help="Of a labelled table: which columns the run needs, over all rows."),
+        typer.Option("--importance", help="How much each column of a labelled table matters, over all rows."),
+    ] = False,
+    unseen_only: Annotated[
+        bool,
+        typer.Option(
+            "--unseen-only", help="With --importance: leave out rows the run was trained or validated on."
+        ),
     ] = False,
     text: Annotated[bool, typer.Option("--text", help="The inputs are the texts themselves.")] = False,
     lines: Annotated[bool, typer.Option("--lines", help="Each line of a file is a text.")] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
-    """Show what a run looked at: of pictures, texts or rows of tables.
+    """Show what a run looked at in images, texts or rows of tables.
 
-    Integrated gradients, and Grad-CAM for networks of pictures. Each comes with a check of how far it can be
+    Integrated gradients, and Grad-CAM for image networks. Each comes with a check of how far it can be
     trusted. Without --run: the newest completed run that takes such inputs.
     """
     from bmcli.cli import render
@@ -51,21 +60,28 @@ def explain(
     from bmcli.errors import DataError, Problem, UsageError
     from bmcli.explain.explain import Explainer
     from bmcli.inference import predict as inference
+    from bmcli.preprocessing.remark import Unfamiliar
+    from bmcli.runs import outputs
 
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
     if importance:
         if label is not None:
             raise UsageError("--class is for single inputs, not for --importance")
-        _importance(session, chosen, inputs, trust_code)
+        _importance(session, chosen, inputs, unseen_only, trust_code)
         return
+    if unseen_only:
+        raise UsageError("--unseen-only is for --importance")
     if output is not None and chosen.record.kind == "table":
         raise UsageError(
-            "--output is for pictures and texts: rows are printed", hint="--json | ... keeps them"
+            "--output is for images and texts: rows are printed", hint="--json > FILE keeps them"
         )
+    folder = output or Path(f"explain-{chosen.id}")
+    outputs.check_outside(folder)
     explainer = Explainer(chosen, label=label, trust_code=trust_code)
     reading = inference.reading_of(chosen, explainer.preprocessing, texts=text, lines=lines)
-    folder = output or Path(f"explain-{chosen.id}")
     shown = _Shown(session, folder)
+    if explainer.note:
+        session.warn(explainer.note)
     problems: list[Problem] = []
     for piece in readers.read(inputs, reading, note=session.note):
         for found in explainer.explain(piece):
@@ -74,6 +90,8 @@ def explain(
             else:
                 shown.show(found)
     shown.close()
+    for line in Unfamiliar(taken=explainer.taken).notes("inputs"):
+        session.note(line)
     if not shown.count and not problems:
         raise DataError("there is nothing to explain in what was given")
     if problems:
@@ -86,27 +104,24 @@ def explain(
         raise typer.Exit(error.exit_code)
 
 
-def _importance(session: Session, run: Run, inputs: list[str], trust_code: bool) -> None:
+def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool, trust_code: bool) -> None:
     from dataclasses import asdict
 
+    from bmcli.cli.commands.evaluate import say_seen
     from bmcli.cli.render import columns
-    from bmcli.data import read_labelled
-    from bmcli.errors import DataError, UsageError
+    from bmcli.errors import UsageError
+    from bmcli.evaluation.run import prepare
     from bmcli.explain.importance import permutation_importance
     from bmcli.figures import figure
-    from bmcli.inference.keras_model import config_of
-    from bmcli.inference.predict import load_preprocessing
-    from bmcli.inference.session import open_session
 
     if len(inputs) != 1 or inputs[0] == "-":
         raise UsageError("--importance takes one labelled table: a file")
-    path = Path(inputs[0])
-    if not path.exists():
-        raise DataError(f"{path} does not exist")
-    preprocessing, spec = load_preprocessing(run)
-    labelled = read_labelled(path, config_of(run, trust_code=trust_code).data, spec, note=session.note)
-    session_of_run = open_session(run, spec, trust_code=trust_code)
-    found = permutation_importance(session_of_run, preprocessing, spec, labelled)
+    ready = prepare(
+        run, data=Path(inputs[0]), unseen_only=unseen_only, trust_code=trust_code, note=session.note
+    )
+    say_seen(session, ready)
+    found = permutation_importance(ready.session, ready.preprocessing, ready.spec, ready.split)
+    seen = ready.seen.to_json() if ready.seen is not None else {}
 
     def shown() -> str:
         rows_told = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
@@ -123,7 +138,7 @@ def _importance(session: Session, run: Run, inputs: list[str], trust_code: bool)
         ]
         return "\n".join([head, *columns(rows, right=(1, 2))])
 
-    session.result({"run": run.id, **asdict(found)}, shown)
+    session.result({"run": run.id, **asdict(found), **seen}, shown)
 
 
 class _Shown:
@@ -133,6 +148,7 @@ class _Shown:
         self.session = session
         self.folder = folder
         self.count = 0
+        self.odd = 0
         self.texts: list[Explanation] = []
 
     def show(self, one: Explanation) -> None:
@@ -146,6 +162,8 @@ class _Shown:
             )
         if one.tokens:
             self.texts.append(one)
+        if one.unfamiliar:
+            self._warn(one)
         if self.session.json:
             self.session.result_line(document)
             return
@@ -154,17 +172,28 @@ class _Shown:
     def close(self) -> None:
         from bmcli.explain import shown
 
+        if self.odd > MOST_WARNINGS:
+            more = self.odd - MOST_WARNINGS
+            self.session.warn(f"{more:,} more inputs do not look like the training data")
         if self.texts:
             path = self._written("texts.html", shown.page(self.texts).encode("utf-8", "backslashreplace"))
             self.session.note(f"{path}: {len(self.texts)} text{'s' if len(self.texts) > 1 else ''}")
 
+    def _warn(self, one: Explanation) -> None:
+        from bmcli.untrusted import one_line
+
+        self.odd += 1
+        if self.odd <= MOST_WARNINGS:
+            self.session.warn(one_line(f"{_short(one.input)}: {'; '.join(one.unfamiliar)}"))
+
     def _written(self, name: str, data: bytes) -> Path:
-        from bmcli.runs import atomic
+        from bmcli.runs import atomic, outputs
 
         path = self.folder / name
         with atomic.resources(f"write {path}"):
             self.folder.mkdir(parents=True, exist_ok=True)
-            atomic.write_bytes(path, data)
+        outputs.check(path, made_by_bm=True)
+        outputs.write_bytes(path, data)
         return path
 
     def _print(self, one: Explanation, picture: str | None) -> None:
@@ -175,7 +204,7 @@ class _Shown:
         from bmcli.figures import figure
         from bmcli.untrusted import one_line
 
-        name = one_line(one.input if len(one.input) <= 60 else one.input[:59] + "…")
+        name = one_line(_short(one.input))
         out = self.session.out
         out.print(Text(f"{name} · {one_line(one.label or 'value')} {figure(one.value)}", style="bold"))
         if one.tokens:
@@ -185,6 +214,10 @@ class _Shown:
         if picture:
             out.print(Text(f"  {one_line(picture)}"))
         out.print(Text(f"  {shown.trust(one.error, one.deletion)}", style="dim"))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 60 else name[:59] + "…"
 
 
 def _stem(name: str) -> str:

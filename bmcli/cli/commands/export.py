@@ -50,6 +50,7 @@ def export(
         "bytes": exported.bytes,
         "files": list(exported.files),
         "max_difference": exported.max_difference,
+        "relative": exported.relative,
         "samples": exported.samples,
     }
     session.result(document, str(exported.path))
@@ -57,11 +58,9 @@ def export(
 
 
 def _summary(exported: Exported) -> str:
-    from bmcli.figures import short
+    from bmcli.figures import agreement, size
 
-    megabytes = exported.bytes / 1e6
-    size = f"{megabytes:.1f} MB" if megabytes >= 0.1 else f"{exported.bytes / 1e3:.0f} kB"
     return (
-        f"{exported.model.name} · {size} · reloaded in a new process: matches Keras on "
-        f"{exported.samples} samples ({short(exported.max_difference)})"
+        f"{exported.model.name} · {size(exported.bytes)} · reloaded in a new process: matches Keras on "
+        f"{exported.samples} samples ({agreement(exported.max_difference, exported.relative)})"
     )

@@ -28,9 +28,7 @@ def gate(
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(
-            "--baseline", metavar="RUN", help="A run to hold it against.", autocompletion=complete_run
-        ),
+        typer.Option("--baseline", metavar="RUN", help="Run to compare with.", autocompletion=complete_run),
     ] = None,
     max_drop: Annotated[
         list[str] | None,
@@ -42,7 +40,7 @@ def gate(
     ] = None,
     lower_bound: Annotated[
         bool,
-        typer.Option("--lower-bound", help="Hold the worse end of the 95 % interval against the bound."),
+        typer.Option("--lower-bound", help="Compare the worse end of the 95 % interval with the bound."),
     ] = False,
     split: Annotated[
         str, typer.Option("--split", metavar="SPLIT", help="Whose figures: test, or what was evaluated.")
@@ -53,18 +51,18 @@ def gate(
     tag: Annotated[
         str | None,
         typer.Option(
-            "--tag", metavar="TAG", help="If all holds, move this label to the run: @TAG then means it."
+            "--tag", metavar="TAG", help="If all checks pass, move this label to the run: @TAG then means it."
         ),
     ] = None,
 ) -> None:
-    """Ask whether a run is good enough; exit 7 where it is not.
+    """Pass or fail a run; exits with 7 if it fails.
 
-    FIGURE is any of an evaluation's, or per_class.CLASS.recall (precision, f1, support). A figure that is
-    missing does not hold.
+    FIGURE is any of an evaluation's, or per_class.CLASS.recall (precision, f1, support). A missing figure
+    counts as a failure.
     """
     from bmcli.errors import ExitCode, UsageError
     from bmcli.evaluation.gate import judge, parse
-    from bmcli.runs import atomic
+    from bmcli.runs import outputs
     from bmcli.runs.store import validate_tag
 
     bounds = [
@@ -73,27 +71,30 @@ def gate(
         for text in texts or ()
     ]
     if not bounds:
-        raise UsageError("nothing is asked of the run", hint="--min accuracy=0.97, say")
+        raise UsageError("give at least one check, such as --min accuracy=0.97")
     if bool(max_drop) != (baseline is not None):
         raise UsageError("--baseline and --max-drop belong together")
     if tag is not None:
         validate_tag(tag)
-    if junit is not None and not junit.absolute().parent.is_dir():
-        raise UsageError(f"--junit {junit}: there is no folder {junit.absolute().parent}")
+    session = session.writing(junit, "--junit")
     found = session.store.find(run)
+    if tag is not None:
+        session.store.check_taggable(found)
     against = session.store.find(baseline) if baseline is not None else None
     verdict = judge(found, bounds, split=split, baseline=against, lower_bound=lower_bound)
     if junit is not None:
-        with atomic.resources(f"writing {junit}"):
-            atomic.write_bytes(junit, verdict.to_junit())
+        outputs.write_bytes(junit, verdict.to_junit())
     if tag is not None and verdict.holds:
         session.store.move_tag(tag, found)
     session.result({**verdict.to_json(), "tag": tag if verdict.holds else None}, lambda: _table(verdict))
+    for text in verdict.warnings:
+        session.warn(text)
     if tag is not None and verdict.holds:
-        session.note(f"@{tag} is {found.id} now")
+        session.note(f"@{tag} is now {found.id}")
     if not verdict.holds:
         failed = sum(not check.holds for check in verdict.checks)
-        session.note(f"{found.id}: {failed} of {len(verdict.checks)} do not hold")
+        asked = len(verdict.checks)
+        session.note(f"{found.id}: {failed} of {asked} check{'s' if asked > 1 else ''} failed")
         raise typer.Exit(ExitCode.GATE)
 
 
@@ -101,12 +102,7 @@ def _table(verdict: Verdict) -> str:
     from bmcli.cli.render import columns
 
     rows = [
-        (
-            "✓" if check.holds else "✗",
-            check.asked,
-            "–" if check.value is None else f"{check.value:.6g}",
-            check.reason or ("" if check.judged == check.value else f"at worst {check.judged:.6g}"),
-        )
+        ("✓" if check.holds else "✗", check.asked, check.shown, check.reason or "")
         for check in verdict.checks
     ]
     return "\n".join(columns(rows, right=(2,)))

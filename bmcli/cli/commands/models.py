@@ -39,6 +39,9 @@ def models(
 
         load_code(code)
     if name is not None:
+        from bmcli.config import catalogue
+
+        catalogue.one(catalogue.kind_of("model"), name)  # a name from elsewhere gets the one here
         found = _details(MODELS.get(name))
         session.result(found, lambda: _page(found))
         return
@@ -56,20 +59,9 @@ def _summary(model: type[Model]) -> dict[str, Any]:
 
 
 def _details(model: type[Model]) -> dict[str, Any]:
-    from bmcli.config.field_schema import properties
-    from bmcli.config.words import expected
+    from bmcli.config.catalogue import options_of
 
-    options = [
-        {
-            "name": option,
-            "type": expected(schema),
-            "required": "default" not in schema,
-            "default": schema.get("default"),
-            "description": schema.get("description", ""),
-        }
-        for option, schema in properties(model)[0].items()
-    ]
-    return {**_summary(model), "options": options, "source": model.source}
+    return {**_summary(model), "options": options_of(model), "source": model.source}
 
 
 def _table(listed: list[dict[str, Any]]) -> str:
@@ -87,8 +79,8 @@ def _tasks(model: dict[str, Any]) -> str:
 
 
 def _page(model: dict[str, Any]) -> str:
+    from bmcli.cli.catalogue import option_lines
     from bmcli.cli.render import columns
-    from bmcli.config.words import as_written
 
     head = [(model["name"], model["summary"]), ("data", ", ".join(model["kinds"])), ("tasks", _tasks(model))]
     if model["source"]:
@@ -96,12 +88,4 @@ def _page(model: dict[str, Any]) -> str:
     lines = columns(head)
     if not model["options"]:
         return "\n".join([*lines, "", "no options"])
-    rows = [("option", "default", "type")]
-    for option in model["options"]:
-        default = "(required)" if option["required"] else as_written(option["default"])
-        rows.append((option["name"], default, option["type"]))
-    heading, *described = columns(rows)
-    lines += ["", heading]
-    for option, line in zip(model["options"], described, strict=True):
-        lines += [line, *columns([("", option["description"])])]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *option_lines(model["options"])])

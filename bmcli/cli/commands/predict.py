@@ -6,6 +6,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -34,7 +35,7 @@ def predict(
     run: RunOption = None,
     top_k: Annotated[
         int | None,
-        typer.Option("--top-k", min=1, metavar="N", help="So many classes per input [default: 5]."),
+        typer.Option("--top-k", min=1, metavar="N", help="Number of classes shown per input [default: 5]."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -45,7 +46,7 @@ def predict(
         typer.Option(
             "--keep",
             metavar="COLUMN",
-            help="Carry a column of the input tables along to the output; all: every one. Repeatable.",
+            help="Copy a column of the input tables to the output; all: every one. Repeatable.",
         ),
     ] = None,
     text: Annotated[bool, typer.Option("--text", help="The inputs are the texts themselves.")] = False,
@@ -58,20 +59,20 @@ def predict(
     ] = False,
     calibrated: Annotated[
         bool,
-        typer.Option("--calibrated", help="Probabilities by the temperature fitted on the validation split."),
+        typer.Option("--calibrated", help="Use calibrated probabilities (temperature scaling)."),
     ] = False,
     threshold: Annotated[
         str | None,
         typer.Option(
             "--threshold",
             metavar="P",
-            help="Predict the second of two classes (a label) from this probability on; best: the one with "
-            "the best F1 on validation.",
+            help="Probability at or above which the positive class (or a label) is predicted; best: the one "
+            "with the best F1 on validation.",
         ),
     ] = None,
     trust_code: TrustCodeOption = False,
 ) -> None:
-    """Predict pictures, texts or rows of tables with a run.
+    """Predict images, texts or rows of tables with a run.
 
     Without --run: with the newest completed run that takes such inputs.
     """
@@ -82,6 +83,7 @@ def predict(
         from bmcli.inference import prediction_files
 
         prediction_files.check_suffix(output)
+        session = session.writing(output)
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
     if inference.needs_keras(chosen):
         session.note(f"{chosen.id} has no model.onnx: predicting through Keras, which takes longer to start")
@@ -98,22 +100,25 @@ def predict(
     if keep and output is None and not session.json:
         from bmcli.errors import UsageError
 
-        raise UsageError("--keep carries columns to a file: it needs --output or --json")
+        raise UsageError("--keep copies columns to a file: it needs --output or --json")
     reading = inference.reading_of(chosen, predictor.preprocessing, texts=text, lines=lines, keep=bool(keep))
     if output is not None and readers.reads(output, inputs, reading):
         from bmcli.errors import UsageError
 
         raise UsageError(f"--output {output} is one of the inputs", hint="choose another file")
-    pieces = predictor.stream(
-        readers.read(inputs, reading, note=session.note), top_k=top_k, batch_size=batch_size
-    )
     shown = _Shown(session, predictor, quiet=output is not None, strict=strict, keep=keep or ())
+    with _stoppable(session, shown, output), shown.counting as counting:
+        # Only who looks on is worth listing all files for before the first answer.
+        expect = counting.expect if counting.is_shown else None
+        read = readers.read(inputs, reading, note=shown.note, expect=expect)
+        pieces = predictor.stream(read, top_k=top_k, batch_size=batch_size)
+        if output is not None:
+            _write(session, output, shown, pieces)
+        else:
+            for _ in shown.pieces(pieces):
+                pass
     if output is not None:
-        prediction_files.write(output, shown.all(pieces))
         session.note(f"{output}: {shown.count:,} prediction{'s' if shown.count != 1 else ''}")
-    else:
-        for _ in shown.all(pieces):
-            pass
     shown.say_taken()
     if shown.problems:
         error = inference.unreadable(shown.problems, shown.count + len(shown.problems))
@@ -123,6 +128,58 @@ def predict(
             print_plain(error_text(error))
             raise typer.Exit(error.exit_code)
         raise error
+
+
+def _write(
+    session: Session,
+    output: Path,
+    shown: _Shown,
+    pieces: Iterator[tuple[list[Prediction], list[Problem]]],
+) -> None:
+    """All predictions into a file, which is there when it is complete; cut off, those made so far stay."""
+    from itertools import chain
+
+    from bmcli.inference import prediction_files
+    from bmcli.inference.partial import Partial
+
+    if output.is_symlink() or (
+        output.exists() and not output.is_file()
+    ):  # a pipe or device: has them at once
+        prediction_files.write(output, chain.from_iterable(shown.pieces(pieces)))
+        return
+    partial = Partial(output)
+    try:
+        prediction_files.write(output, partial.keep(shown.pieces(pieces)))
+    except BaseException:
+        shown.counting.stop()
+        if partial.count:
+            session.warn(f"{output} was not written; {partial.path} holds {partial.count:,} predictions")
+        else:
+            partial.remove()
+        raise
+    partial.remove()
+
+
+@contextmanager
+def _stoppable(session: Session, shown: _Shown, output: Path | None) -> Iterator[None]:
+    """Ctrl-C and SIGTERM say how far it came, and leave no half of anything."""
+    from bmcli.errors import InterruptedRunError
+    from bmcli.training.interrupt import Stopped, stops_at_once
+
+    try:
+        with stops_at_once():
+            yield
+    except Stopped as stopped:
+        of_all = f" of {shown.counting.total:,}" if shown.counting.total > shown.count else ""
+        error = InterruptedRunError(
+            f"stopped after {shown.count:,}{of_all} predictions", signal_exit_code=stopped.exit_code
+        )
+        if session.json and output is None:  # stdout holds one object per input already
+            from bmcli.cli.render import error_text, print_plain
+
+            print_plain(error_text(error))
+            raise typer.Exit(stopped.exit_code) from stopped
+        raise error from stopped
 
 
 def _threshold(text: str | None) -> float | Literal["best"] | None:
@@ -150,10 +207,10 @@ def newest(session: Session, inputs: Sequence[str], *, text: bool, lines: bool) 
     found, names = choose_run(session.store, kinds_of(inputs, texts=text, lines=lines))
     if len(names) > 1 and session.json:
         raise UsageError(
-            f"runs of several names take such inputs: {', '.join(names)}", hint="--run says which to ask"
+            f"runs of several names take such inputs: {', '.join(names)}", hint="choose one with --run"
         )
     others = f"; others: {', '.join(names[1:])} (--run chooses)" if len(names) > 1 else ""
-    session.note(f"run {found.id}, the newest that takes such inputs{others}")
+    session.note(f"using {found.id}, the newest run that takes such inputs{others}")
     return found
 
 
@@ -181,16 +238,30 @@ class _Shown:
         self._width = 0
         self._columns: list[str] = []  # what --keep all means, by the first file
         self._differs = False
+        from bmcli.cli.progress import Counting, Screen
+        from bmcli.cli.summary import RATES
 
-    def all(self, pieces: Iterator[tuple[list[Prediction], list[Problem]]]) -> Iterator[Prediction]:
-        """Every prediction, after it was shown."""
+        kind = predictor.preprocessing.kind
+        screen = None if session.quiet else Screen(sys.stderr)
+        self.counting = Counting(screen, "predicting", RATES[kind])
+
+    def note(self, text: str) -> None:
+        """Something worth knowing, said while the work goes on."""
+        with self.counting.hidden():
+            self.session.note(text)
+
+    def pieces(self, pieces: Iterator[tuple[list[Prediction], list[Problem]]]) -> Iterator[list[Prediction]]:
+        """All predictions, after they were shown."""
         for every, unusable in pieces:
-            predictions, problems = self._familiar(self._kept(every), unusable)
-            self.count += len(predictions)
-            self.problems += problems
-            if not self.quiet:
-                self._show(predictions, problems)
-            yield from predictions
+            with self.counting.hidden():
+                predictions, problems = self._familiar(self._kept(every), unusable)
+                self.count += len(predictions)
+                self.problems += problems
+                if not self.quiet:
+                    self._show(predictions, problems)
+            self.counting.advance(len(every) + len(unusable))
+            yield predictions
+        self.counting.stop()
         if self._held:
             self._print(_card(self._held[0], self.run, self.target_name))
         if self.unfamiliar > MOST_WARNINGS:
@@ -242,18 +313,15 @@ class _Shown:
         self, predictions: list[Prediction], problems: list[Problem]
     ) -> tuple[list[Prediction], list[Problem]]:
         """With --strict, inputs that look odd become problems; else they are warned of."""
-        from bmcli.errors import Place, Problem
+        from bmcli.inference.predict import refused as _refused
         from bmcli.preprocessing.remark import joined
 
         odd = [one for one in predictions if one.unfamiliar]
         if not odd:
             return predictions, problems
         if self.strict:
-            refused = [
-                Problem(f"does not look like the training data: {joined(p.unfamiliar)}", Place(p.input))
-                for p in odd
-            ]
-            return [one for one in predictions if not one.unfamiliar], [*problems, *refused]
+            familiar, refused = _refused(predictions)
+            return familiar, [*problems, *refused]
         for prediction in odd[: max(MOST_WARNINGS - self.unfamiliar, 0)]:
             self.session.warn(f"{_name(prediction.input)}: {joined(prediction.unfamiliar)}")
         self.unfamiliar += len(odd)
@@ -281,9 +349,10 @@ class _Shown:
         self._print("\n".join(_row(*row, self._width) for row in rows))
 
     def _print(self, text: str) -> None:
+        from bmcli import streams
         from bmcli.cli.render import print_plain
 
-        print_plain(text, sys.stdout)
+        print_plain(text, streams.out())
 
 
 def _plain(value: object) -> object:

@@ -31,7 +31,7 @@ def report(
         ),
     ] = False,
     split: Annotated[
-        str | None, typer.Option("--split", metavar="SPLIT", help="Whose mistakes it shows [default: test].")
+        str | None, typer.Option("--split", metavar="SPLIT", help="Split shown in detail [default: test].")
     ] = None,
     explain: Annotated[
         bool,
@@ -39,6 +39,7 @@ def report(
             "--explain", help="First look at what the run looked at in its worst answers; needs its data."
         ),
     ] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
     """Write a page about a run: one HTML file that needs nothing else.
@@ -46,19 +47,21 @@ def report(
     Of several runs, a comparison of them, comparison.html in the current folder. The model card is
     model_card.md there.
     """
+    import os
+
     from bmcli.data.bundle import SPLITS
     from bmcli.errors import UsageError
-    from bmcli.evaluation.compare import read_evaluation
+    from bmcli.evaluation.stored import read_evaluation
     from bmcli.report import page
-    from bmcli.runs import layout
+    from bmcli.runs import layout, outputs
     from bmcli.runs.store import reference_to
 
     if len(runs) > 1:
         if card or split or explain:
             raise UsageError("--card, --split and --explain are for a single run")
         target = output or Path("comparison.html")
-        _require_place(target)
-        _write(target, _comparison(session, runs, unpaired))
+        session = session.writing(target)
+        outputs.write_bytes(target, _comparison(session, runs, unpaired).encode("utf-8"))
     else:
         run = session.store.find(runs[0])
         if explain and run.status != "completed":
@@ -70,37 +73,31 @@ def report(
             raise UsageError(f"{run.id} was not measured on {split}", hint=hint)
         own = run.path / layout.REPORT
         target = output or (Path(page.CARD) if card else own)
-        if card and target.exists():
+        if not card and os.path.realpath(target) == os.path.realpath(own):
+            target = own
+        if card and target.exists() and not outputs.is_stream(target):
             raise UsageError(
                 f"{target} exists, and may hold what you wrote", hint="--output names another file"
             )
         if target != own:
-            _require_place(target)
+            session = session.writing(target)
         if explain:
             _explain(session, run, split, trust_code)
         text = page.model_card(run) if card else page.report(run, split)
         if target == own:
             run.write_text(layout.REPORT, text)
         else:
-            _write(target, text)
+            outputs.write_bytes(target, text.encode("utf-8"))
     session.result({"runs": [run.id for run in _found(session, runs)], "path": str(target)}, str(target))
+    if show:
+        _open(session, target)
 
 
-def _require_place(target: Path) -> None:
-    """UsageError where no file can be written there; before anything that takes time."""
-    from bmcli.errors import UsageError
+def _open(session: Session, page: Path) -> None:
+    import webbrowser
 
-    if target.is_dir():
-        raise UsageError(f"--output {target} is a folder", hint="it names the page's file")
-    if not target.absolute().parent.is_dir():
-        raise UsageError(f"--output {target}: there is no folder {target.absolute().parent}")
-
-
-def _write(target: Path, text: str) -> None:
-    from bmcli.runs import atomic
-
-    with atomic.resources(f"write {target}"):
-        atomic.write_bytes(target, text.encode("utf-8"))
+    if not webbrowser.open(page.absolute().as_uri()):
+        session.warn(f"no browser was found to open {page}")
 
 
 def _explain(session: Session, run: Run, split: str | None, trust_code: bool) -> None:
@@ -121,7 +118,7 @@ def _comparison(session: Session, references: list[str], unpaired: bool) -> str:
 
     found = _found(session, references)
     if len(found) < 2:
-        raise UsageError(f"there is only {found[0].id} to compare", hint="name at least two runs")
+        raise UsageError("give at least two runs", hint=f"{' '.join(references)} is {found[0].id} alone")
     return comparison_report(compare(found, unpaired=unpaired))
 
 

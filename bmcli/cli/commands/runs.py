@@ -16,6 +16,8 @@ Status = Literal["running", "completed", "interrupted", "failed", "diverged", "d
 
 _HEAD = ("run", "status", "created", "time", "model", "data", "best", "test", "tags")
 _RIGHT = (3,)
+_MOST_NAMED = 10
+"""Damaged runs whose damage is told, one line each."""
 _LEAST_IMPORTANT = ("tags", "data", "model", "created", "time", "best")
 """What a narrow terminal does without, in this order."""
 
@@ -34,12 +36,26 @@ def runs(
             "split (best first).",
         ),
     ] = "created",
+    last: Annotated[
+        int | None, typer.Option("--last", "-n", min=1, metavar="N", help="Only the first N of them.")
+    ] = None,
 ) -> None:
-    """Show the table of runs, newest first."""
+    """List runs, newest first."""
     found = session.store.all() if name is None else session.store.named(name)
     rows = [row for run in found if (row := _row(run))]
     rows = [row for row in rows if status in (None, row["status"]) and (tag is None or tag in row["tags"])]
-    rows = _sorted(rows, sort)
+    rows = _sorted(rows, sort)[:last]
+    damaged = [row for row in rows if row["status"] == "damaged"]
+    for row in damaged[:_MOST_NAMED]:
+        session.warn(row["error"])
+    if (more := len(damaged) - _MOST_NAMED) > 0:
+        session.warn(f"{more:,} more are damaged; bm runs verify RUN says how")
+    leftovers = [run.path.name for run in session.store.leftovers() if name in (None, run.name)]
+    if leftovers:
+        session.note(
+            f"killed before there was a run: {_abridged(tuple(leftovers))}; bm runs remove or prune removes "
+            + ("it" if len(leftovers) == 1 else "them")
+        )
     session.result({"runs_dir": str(session.runs_dir), "runs": rows}, lambda: _table(session, rows))
 
 
@@ -50,6 +66,7 @@ def _row(run: Run) -> dict[str, Any]:
     row = {"run": run.path.name, "path": str(run.path), "name": run.name, "version": run.version}
     try:
         record = run.record
+        killed = run.killed
     except IntegrityError as error:
         known = dict.fromkeys(("created", "seconds", "model", "data", "task", "monitor", "best_epoch"))
         known |= dict.fromkeys(("best_value", "headline"))
@@ -62,7 +79,6 @@ def _row(run: Run) -> dict[str, Any]:
             "tags": [],
             "error": error.message,
         }
-    killed = run.killed
     return {
         **row,
         "status": "failed" if killed else record.status,
@@ -114,8 +130,7 @@ def _greater_is_better(task: str | None, metric: str) -> bool:
 
 
 def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
-    import sys
-
+    from bmcli import streams
     from bmcli.cli import render
 
     if not rows:
@@ -123,14 +138,30 @@ def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
         return None
     cells = [dict(zip(_HEAD, _cells(row), strict=True)) for row in rows]
     columns = [name for name in _HEAD if name != "tags" or any(row["tags"] for row in rows)]
-    width = render.width_of(sys.stdout) or render.terminal_width()
+    width = render.width_of(streams.out()) or render.terminal_width()
     for least in ("", *_LEAST_IMPORTANT):
         columns = [name for name in columns if name != least]
         right = [columns.index(_HEAD[i]) for i in _RIGHT if _HEAD[i] in columns]
         lines = render.columns([columns, *([row[name] for name in columns] for row in cells)], right)
         if max(map(render.cell_width, lines)) <= width:
             break
-    return "\n".join(lines)
+    return render.Painted("\n".join(_painted(lines, rows)))
+
+
+def _painted(lines: list[str], rows: list[dict[str, Any]]) -> list[str]:
+    """The head bold, and each state in its colour."""
+    from bmcli import streams
+    from bmcli.cli import render
+
+    styles = {"completed": render.GOOD, "running": render.STRONG, "interrupted": render.WARNING}
+    head, *others = lines
+    painted = [render.paint(head, render.STRONG, streams.out())]
+    for line, row in zip(others, rows, strict=True):
+        status = row["status"]
+        after = line.index(f"  {status}", len(render.one_line(row["run"]))) + 2  # in the second column
+        word = render.paint(status, styles.get(status, render.ERROR), streams.out())
+        painted.append(line[:after] + word + line[after + len(status) :])
+    return painted
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -229,7 +260,8 @@ def verify(
     from pathlib import Path
 
     from bmcli.errors import IntegrityError
-    from bmcli.runs.run import ID
+    from bmcli.figures import agreement
+    from bmcli.runs.record import ID
     from bmcli.runs.store import open_path
 
     if os.sep in run:
@@ -246,8 +278,8 @@ def verify(
     if not files_only:
         repeated = _repeat(session, found, trust_code)
         for row in repeated:
-            how = f"by {row['max_difference']:.1e} at most" if row["max_difference"] else "in nothing"
-            lines.append(f"  {row['form']}: {row['samples']} stored samples repeated, differing {how}")
+            how = agreement(row["max_difference"], row["relative"])
+            lines.append(f"  {row['form']}: {row['samples']} stored samples repeated: {how}")
     lines += [f"  unverified, as the manifest does not name it: {name}" for name in result.unverified]
     document = {
         "run": found.id,
@@ -276,7 +308,12 @@ def _repeat(session: Session, run: Run, trust_code: bool) -> list[dict[str, Any]
     if wrong := [Problem(f"{r.form}: {r.agreement.reason}") for r in repeated if not r.agreement.agrees]:
         raise IntegrityError(f"{run.path}: the model does not answer as it did", problems=wrong)
     return [
-        {"form": r.form, "samples": r.agreement.samples, "max_difference": r.agreement.max_difference}
+        {
+            "form": r.form,
+            "samples": r.agreement.samples,
+            "max_difference": r.agreement.max_difference,
+            "relative": r.agreement.relative,
+        }
         for r in repeated
     ]
 
@@ -305,9 +342,14 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     yes: YesOption = False,
 ) -> None:
-    """Delete all but the newest N runs of each name; never one that is being trained."""
+    """Delete all but the newest N runs of each name; never one that is being trained.
+
+    Directories of runs that were killed before they had a run.json go too.
+    """
     kept: dict[str, list[Run]] = {}
-    going = []
+    going = [run for run in session.store.leftovers() if name in (None, run.name)]
+    if not dry_run:
+        session.store.sweep()
     for run in session.store.all() if name is None else session.store.named(name):
         newest = kept.setdefault(run.name, [])
         if session.store.is_running(run) or len(newest) < keep:
@@ -315,6 +357,33 @@ def prune(
         else:
             going.append(run)
     _remove(session, going, [run for group in kept.values() for run in group], yes=yes, dry_run=dry_run)
+
+
+@command
+def slim(
+    session: Session,
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Ids of runs.", autocompletion=complete_run)
+    ],
+) -> None:
+    """Remove what only resuming needs from completed runs: the states of their training.
+
+    The best weights, the model files, figures and plots stay.
+    """
+    from bmcli.errors import UsageError
+    from bmcli.figures import size
+    from bmcli.saving import discard_states
+
+    found = [session.store.find(session.store.exact(one).path.name) for one in dict.fromkeys(runs)]
+    for run in found:
+        if run.status != "completed":
+            raise UsageError(f"{run.id} is {run.status}: only a completed run can do without its states")
+    rows = [{"run": run.id, "freed": discard_states(run)} for run in found]
+    lines = [
+        f"{row['run']}: {size(row['freed'])} removed" if row["freed"] else f"{row['run']}: nothing to remove"
+        for row in rows
+    ]
+    session.result({"runs": rows}, "\n".join(lines))
 
 
 def _remove(session: Session, going: list[Run], kept: list[Run], *, yes: bool, dry_run: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bmcli.stopwatch import Stopwatch
 
 
+_SEEDS = re.compile(r"seed=\d+(,\d+)+")
 _SHORT = 0.005
 """A phase of fewer seconds counts as one of the rest."""
 
@@ -38,6 +40,10 @@ def train(
     ] = None,
     name: Annotated[str | None, typer.Option(help="The run's name [default: the config's].")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="A free label; may be given several times.")] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,...", help="Train one run per seed, and sum them up: --seeds 0,1,2"),
+    ] = None,
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Does this config run at all? Every stage on a few batches.")
     ] = False,
@@ -71,14 +77,17 @@ def train(
     Progress goes to stderr; the run id alone to stdout: RUN=$(bm train config.yaml)
     """
     from bmcli.errors import UsageError
+    from bmcli.runs.store import validate_label
 
+    for label in tag or ():
+        validate_label(label)
     if force and resume is None and not auto_resume:
         raise UsageError("--force belongs to --resume or --auto-resume")
     if resume is not None:
         changes = [text for text in (config, *(overrides or ())) if text and "=" in text]
         if changes:
             raise _changed(session, resume, changes)
-        given = [("CONFIG", config), ("--name", name), ("--tag", tag), ("--smoke", smoke)]
+        given = [("CONFIG", config), ("--name", name), ("--tag", tag), ("--seeds", seeds), ("--smoke", smoke)]
         if odd := [what for what, value in given if value]:
             raise UsageError(f"--resume goes on with a run as it is; leave out {', '.join(odd)}")
         with _timed(profile) as watch:
@@ -94,10 +103,27 @@ def train(
     changes = list(overrides or [])
     if name is not None:
         changes.append(f"name={name}")
+    if several := next((text for text in changes if _SEEDS.fullmatch(text)), None):
+        raise UsageError(
+            f"{several}: a run has one seed",
+            hint=f"--seeds {several.partition('=')[2]} trains one run per seed",
+        )
+    if seeds is not None:
+        if smoke or profile:
+            raise UsageError("--seeds trains several runs; leave out --smoke and --profile")
+        _train_seeds(
+            session, config, changes, _numbers(seeds), tag or (), device, trust_code, auto_resume, force
+        )
+        return
 
     # --smoke makes up what is missing.
     loaded = resolve.load(
-        config, changes, run_code=True, before_code=asking(session, trust_code), paths_exist=not smoke
+        config,
+        changes,
+        run_code=True,
+        before_code=asking(session, trust_code),
+        paths_exist=not smoke,
+        resuming=auto_resume,
     )
     if smoke:
         _smoke(session, loaded, device)
@@ -179,9 +205,64 @@ def _continued(session: Session, config: ExperimentConfig, device: str, force: b
     return None
 
 
-def _answer(session: Session, run: Run, watch: Stopwatch | None) -> None:
+def _numbers(seeds: str) -> list[int]:
+    from bmcli.errors import UsageError
+
+    numbers = [text.strip() for text in seeds.split(",")]
+    if len(numbers) < 2 or not all(text.isascii() and text.isdecimal() for text in numbers):
+        raise UsageError(f"--seeds {seeds}: at least two whole numbers are expected", hint="--seeds 0,1,2")
+    if len(set(map(int, numbers))) < len(numbers):
+        raise UsageError(f"--seeds {seeds} names a seed twice")
+    return [int(text) for text in numbers]
+
+
+def _train_seeds(
+    session: Session,
+    config: str,
+    changes: Sequence[str],
+    seeds: Sequence[int],
+    tags: Sequence[str],
+    device: str,
+    trust_code: bool,
+    auto_resume: bool,
+    force: bool,
+) -> None:
+    """One run after the other, that differ in `seed` alone, and what they have in common."""
+    from bmcli.cli.seeds import across, lines
+    from bmcli.config import resolve
+    from bmcli.errors import BmError
+
+    before_code = asking(session, trust_code)
+    configs = [
+        resolve.load(config, [*changes, f"seed={seed}"], run_code=True, before_code=before_code)
+        for seed in seeds
+    ]
+    runs: list[Run] = []
+    for position, loaded in enumerate(configs):
+        try:
+            continued = _continued(session, loaded, device, force) if auto_resume else None
+            run = continued or _train(session, loaded, tags, device)
+        except (BmError, KeyboardInterrupt):
+            if rest := seeds[position + 1 :]:
+                session.warn(f"not trained: seed{'s' * (len(rest) > 1)} {', '.join(map(str, rest))}")
+            raise
+        runs.append(run)
+        if not session.json:
+            session.result({}, run.id)
+    summary = across(runs)
+    document = {"runs": [_about(run) for run in runs], "seeds": list(seeds), "across": summary}
+    if session.json:
+        session.result(document)
+    session.note("\n".join(lines(runs, seeds, summary)))
+
+
+def _about(run: Run) -> dict[str, Any]:
     record = run.record
-    document = {"run": run.id, "path": str(run.path), "status": record.status, "metrics": record.metrics}
+    return {"run": run.id, "path": str(run.path), "status": record.status, "metrics": record.metrics}
+
+
+def _answer(session: Session, run: Run, watch: Stopwatch | None) -> None:
+    document = _about(run)
     if watch is not None:
         document["profile"] = _profile(session, run, watch)
     session.result(document, run.id)

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bmcli.data.download import File
+from bmcli.plugins import Check, kind_of
 from bmcli.registry import Component, Registry
 
 if TYPE_CHECKING:
@@ -27,8 +28,33 @@ Progress = Callable[[str, int, int], None]
 """Called with (file name, bytes done, bytes in all) while something is downloaded."""
 
 
+def _parts(result: Any, _: tuple[Any, ...]) -> str | None:
+    from bmcli.data.bundle import SPLITS, Parts
+
+    if not isinstance(result, Parts):
+        return f"gives {kind_of(result)}, not Parts"
+    for name in SPLITS:
+        split = result.split(name)
+        if split is None:
+            continue
+        counts = {"examples": len(split.examples), "targets": len(split.targets), "ids": len(split.ids)}
+        if len(set(counts.values())) > 1:
+            listed = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+            return f"gives a {name} split of {listed}"
+        if result.task in ("binary", "multiclass") and len(split.targets):
+            if split.targets.dtype.kind not in "iu":
+                return f"gives targets of {split.targets.dtype}; a {result.task} task wants int64"
+            least, most = int(split.targets.min()), int(split.targets.max())
+            if least < 0 or most >= len(result.classes):
+                odd = least if least < 0 else most
+                return f"gives the target {odd}, which is not an index of its {len(result.classes)} classes"
+    return None
+
+
 class Dataset(Component):
     """Base of all named datasets: the fields are the options, `load` reads it."""
+
+    results: ClassVar[dict[str, Check]] = {"load": _parts}
 
     kind: ClassVar[Kind]
     task: ClassVar[Task]
@@ -57,4 +83,4 @@ class Dataset(Component):
         raise NotImplementedError
 
 
-DATASETS: Registry[Dataset] = Registry("dataset", Dataset, __name__)
+DATASETS: Registry[Dataset] = Registry("dataset", Dataset, __name__, needs="load")

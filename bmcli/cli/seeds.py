@@ -1,0 +1,48 @@
+"""What several runs have in common that differ in their seed alone: each figure's mean and spread."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from bmcli.figures import figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bmcli.runs.run import Run
+
+
+def across(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Split -> metric -> {mean, deviation, values}, of what every run has a value of.
+
+    deviation: the standard deviation of one run, with n - 1: what another seed would change; not that of the
+    mean.
+    """
+    metrics = [run.record.metrics for run in runs]
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for split, first in metrics[0].items():
+        for name in first:
+            values = [value for one in metrics if (value := one.get(split, {}).get(name)) is not None]
+            if len(values) == len(runs):
+                mean, deviation = statistics.fmean(values), statistics.stdev(values)
+                found.setdefault(split, {})[name] = {"mean": mean, "deviation": deviation, "values": values}
+    return found
+
+
+def lines(
+    runs: Sequence[Run], seeds: Sequence[int], summary: dict[str, dict[str, dict[str, Any]]]
+) -> list[str]:
+    """The runs with their headline figure, and its mean."""
+    headline = runs[0].record.headline
+    split = "test" if "test" in summary else next(iter(summary), None)
+    known = summary.get(split or "", {}).get(headline or "")
+    if known is None:
+        return []
+    width = max(len(run.id) for run in runs)
+    rows = [
+        f"  {run.id:<{width}}  seed {seed:<6}  {figure(value)}"
+        for run, seed, value in zip(runs, seeds, known["values"], strict=True)
+    ]
+    mean = f"{figure(known['mean'])}, standard deviation {figure(known['deviation'])}"
+    return ["", f"{headline} on {split}, {len(runs)} seeds", *rows, f"  mean {mean}"]

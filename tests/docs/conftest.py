@@ -1,0 +1,124 @@
+"""A folder as a reader of the docs has it: images, texts, tables, configs, and runs trained on them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.docs.blocks import ROOT, blocks
+
+FLOWERS = ("daisy", "rose", "tulip")
+
+CONFIGS = {
+    "c.yaml": "name: c\ndata: digits\nmodel: {name: mlp, hidden: [8]}\ntraining: {epochs: 1}\n",
+    "imdb.yaml": (
+        "name: imdb\ndata: {path: reviews.csv, test: 0.2}\n"
+        "model: {name: transformer, dim: 8, heads: 2, blocks: 1}\ntraining: {epochs: 1}\n"
+    ),
+    "prices.yaml": "name: prices\ndata: {path: labelled.csv, target: price, test: 0.2}\nmodel: linear\n",
+    "fraud.yaml": (
+        "name: fraud\ndata: {path: fraud.csv, target: is, test: 0.2}\n"
+        "model: {name: mlp, hidden: [8]}\ntraining: {epochs: 10}\n"
+    ),
+}
+
+
+class Workspace:
+    """The folder, and how commands are run in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def bm(self, words: list[str], stdin: bytes = b"") -> tuple[int, str, str]:
+        """Exit code, stdout and stderr of one command, in this process: TensorFlow is loaded once."""
+        from bmcli.cli import app
+
+        out, err = _stream(), _stream()
+        there, argv, fed = Path.cwd(), sys.argv, sys.stdin
+        os.chdir(self.path)
+        sys.argv, sys.stdin = ["bm", *words], io.TextIOWrapper(io.BytesIO(stdin))
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = app.run(words)
+        finally:
+            os.chdir(there)
+            sys.argv, sys.stdin = argv, fed
+        return int(code), _text(out), _text(err)
+
+
+def _stream() -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    return stream.buffer.getvalue().decode("utf-8")  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Made once, by the docs' own commands where they make something."""
+    made = Workspace(tmp_path_factory.mktemp("reader"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("BM_")]:
+            patch.delenv(name)
+        patch.setenv("BM_OFFLINE", "1")
+        _images(made.path)
+        _tables(made.path)
+        for name, text in CONFIGS.items():
+            (made.path / name).write_text(text)
+        (flowers,) = [one for one in blocks() if one.page == "README.md" and one.language == "yaml"]
+        (made.path / "flowers.yaml").write_text(flowers.text)
+        for config in ("flowers", "imdb", "prices", "fraud", "c", "c"):
+            words = ["train", f"{config}.yaml", *(["training.epochs=1"] if config == "flowers" else [])]
+            code, _, err = made.bm(words)
+            assert code == 0, err
+        code, _, err = made.bm(["gate", "fraud", "--min", "accuracy=0", "--tag", "production"])
+        assert code == 0, err
+        yield made
+
+
+def _images(folder: Path) -> None:
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    (folder / "docs/images").mkdir(parents=True)
+    (folder / "docs/images/three.png").write_bytes((ROOT / "docs/images/three.png").read_bytes())
+    places = [f"photos/{name}/{i}.jpg" for name in FLOWERS for i in range(40)]
+    places += ["new/a.jpg", "new/b.jpg", "photo.jpg", "folder/c.jpg", "more/d.png"]
+    for number, place in enumerate(places):
+        colour = 60 + 60 * (number // 40 % 3)
+        pixels = np.clip(random.normal(colour, 30, (24, 24, 3)), 0, 255).astype(np.uint8)
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / place)
+
+
+def _tables(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    words = {"positive": ["fine", "great", "moving"], "negative": ["dull", "poor", "long"]}
+    rows = [
+        (label, " ".join([*random.choice(words[label], 3), "film", str(i)]))
+        for i in range(60)
+        for label in words
+    ]
+    (folder / "reviews.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for label, text in rows))
+    (folder / "review.txt").write_text("a fine film")
+    (folder / "reviews").mkdir()
+    (folder / "reviews" / "1.txt").write_text("a dull film")
+    (folder / "reviews.txt").write_text("a fine film\na poor film\n")
+    area, age = random.uniform(40, 200, 120), random.integers(0, 60, 120)
+    price = 2000 * area - 500 * age + random.normal(0, 5000, 120)
+    lines = [f"{a:.1f},{b},{c:.0f}\n" for a, b, c in zip(area, age, price, strict=True)]
+    (folder / "labelled.csv").write_text("area,age,price\n" + "".join(lines))
+    bare = "area,age\n" + "".join(f"{line.rpartition(',')[0]}\n" for line in lines[:3])
+    for name in ("rows.csv", "patients.csv"):
+        (folder / name).write_text(bare)
+    x = random.normal(0, 1, (300, 2))
+    lines = [f"{a:.3f},{b:.3f},{'fraud' if a + b > 0.5 else 'honest'}\n" for a, b in x]
+    (folder / "fraud.csv").write_text("amount,age,is\n" + "".join(lines))

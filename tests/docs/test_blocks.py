@@ -1,0 +1,216 @@
+"""Every code block and command of README and docs does what the page says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.blocks import ROOT, Block, blocks, commands, mentioned, optional_parts, words
+from tests.docs.conftest import Workspace
+
+pytestmark = pytest.mark.timeout(600)
+
+BLOCKS = [block for block in blocks() if not block.excepted]
+COMMANDS = [
+    pytest.param(block, command, id=f"{block.id}-{number}")
+    for block in BLOCKS
+    for number, command in enumerate(one for line in commands(block) for one in optional_parts(line))
+]
+
+PLACEHOLDERS = {
+    "CONFIG": "c.yaml",
+    "NAME": "c",
+    "STATUS": "completed",
+    "KEY": "created",
+    "PATH": "labelled.csv",
+    "KIND": "models",
+    "PROMPT": "fine",
+}
+"""What a reader puts in place of a word in capitals."""
+
+
+def run_for(line: str) -> str:
+    """The run that RUN stands for: one that has what the line asks for."""
+    if "fraud" in line or "baseline" in line:
+        return "fraud"
+    if "--data" in line or "--importance" in line:
+        return "prices"
+    return "flowers" if "--explain" in line else "c"
+
+
+def filled_in(command: str) -> list[str]:
+    """The words of a command, with its placeholders replaced."""
+    run = run_for(command)
+    text = command.replace("RUN RUN...", "c-v1 c-v2").replace("RUN...", run)
+    text = text.replace("@production", "fraud") if run == "fraud" and "--baseline" in text else text
+    filled = []
+    for word in shlex.split(text):
+        if word == "RUN":
+            filled.append(run)
+        elif word == "TAG":
+            filled.append("good")
+        elif word in ("N", "K"):
+            filled.append("2")
+        else:
+            filled.append(PLACEHOLDERS.get(word, word))
+    return filled
+
+
+def made_harmless(given: list[str], workspace: Workspace) -> list[str]:
+    """The same command, on runs that nothing else needs, and without a question to a terminal."""
+    if given[:2] in (["runs", "remove"], ["runs", "prune"]):
+        code, out, err = workspace.bm(["train", "c.yaml", "--name", "gone"])
+        assert code == 0, err
+        given = [out.strip() if word == "ID..." else word for word in given]
+        if given[1] == "prune" and "--name" not in given:
+            given += ["--name", "gone"]
+        return (
+            [word for word in given if word != "c"]
+            + ["gone"] * (given[-2:] == ["--name", "c"])
+            + ["--yes"] * ("--yes" not in given)
+        )
+    if given[0] == "init":
+        (workspace.path / f"{Path(given[-1]).name}.yaml").unlink(missing_ok=True)
+    if given[0] == "train" and "--smoke" not in given:  # one epoch shows as much as twenty
+        given = [word for word in given if not word.startswith("training.epochs=")] + ["training.epochs=1"]
+    return given
+
+
+@pytest.mark.parametrize(("block", "command"), COMMANDS)
+def test_the_commands_run(block: Block, command: str, workspace: Workspace) -> None:
+    stdin = b""
+    if piped := re.match(r"cat (\S+) \| (.*)", command):
+        stdin, command = (workspace.path / piped[1]).read_bytes(), piped[2]
+    given = made_harmless(filled_in(command)[1:], workspace)
+    if "'" not in command:  # the shell replaces patterns that are not quoted
+        given = [name for word in given for name in (_matching(word, workspace.path) or [word])]
+    code, out, err = workspace.bm(given, stdin)
+    assert code == 0, f"{shlex.join(['bm', *given])} ended with {code}\n{err}"
+    assert out.strip() or given[0] == "init", f"{shlex.join(['bm', *given])} printed nothing"
+
+
+def _matching(pattern: str, folder: Path) -> list[str]:
+    if "*" not in pattern:
+        return []
+    return sorted(str(path.relative_to(folder)) for path in folder.glob(pattern))
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "yaml"], ids=lambda block: block.id)
+def test_the_configs_are_valid(block: Block, workspace: Workspace) -> None:
+    import yaml
+
+    whole = yaml.safe_load(block.text)
+    text = block.text
+    if "data" not in whole:
+        text += "data: digits\n"
+    elif "columns" in (whole["data"] or {}):
+        text = text.replace("data:\n", "data:\n  path: sales.csv\n  target: price\n")
+        rows = "".join(f"0{i},{i}.5,{i} kg,{i % 28 + 1}.1.2024,x\n" for i in range(10, 60))
+        (workspace.path / "sales.csv").write_text("zip,price,weight,sold,note\n" + rows)
+    if "model" not in whole:
+        text += "model: {name: mlp}\n" if "data: digits" in text else "model: linear\n"
+    (workspace.path / "example.yaml").write_text(f"name: example\n{text}")
+    code, _, err = workspace.bm(["check", "example.yaml"])
+    missing = "extra" in err and code == 2 and "trackers" in whole  # said rightly, where it is not installed
+    assert code == 0 or missing, err
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "python"], ids=lambda block: block.id)
+def test_the_programs_run(block: Block, workspace: Workspace) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error::SyntaxWarning", "-c", block.text],
+        cwd=workspace.path,
+        env={**os.environ, "BM_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_run_directory_is_as_shown(workspace: Workspace) -> None:
+    (block,) = [one for one in BLOCKS if one.page == "README.md" and one.text.startswith("runs/")]
+    names = re.findall(r"(?:^  |  )([\w.]+(?:/|\.\w+))(?=  )", block.text, re.M)
+    assert len(names) > 10
+    missing = [name for name in names if not (workspace.path / "runs/c-v1" / name).exists()]
+    assert not missing
+
+
+def test_the_answers_are_as_shown(workspace: Workspace) -> None:
+    """docs/predict.md: the same keys, in the same order, as real answers have."""
+    (block,) = [one for one in BLOCKS if one.page == "predict.md" and one.language == "json"]
+    (workspace.path / "broken.jpg").write_bytes(b"no image")
+    shown = [_keys(line.replace("...]", "]")) for line in block.text.splitlines()]
+    real = [
+        _keys(workspace.bm(["predict", *given, "--json"])[1])
+        for given in (["photo.jpg", "--run", "flowers"], ["rows.csv", "--run", "prices"])
+    ]
+    assert shown[:2] == real
+    _, out, _ = workspace.bm(["predict", "photo.jpg", "broken.jpg", "--run", "flowers", "--json"])
+    assert shown[3] == _keys(out.splitlines()[1])
+
+
+def _keys(text: str) -> Any:
+    document = json.loads(re.sub(r",\s*\]", "]", text.splitlines()[0]))
+    return [(key, list(value) if isinstance(value, dict) else None) for key, value in document.items()]
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "json"], ids=lambda block: block.id)
+def test_what_is_shown_as_json_is_json(block: Block) -> None:
+    text = block.text.replace(", ...]", "]").replace("[...]", "[]")
+    documents = [text] if text.lstrip().startswith("{\n") else text.splitlines()
+    assert all(json.loads(document) for document in documents)
+
+
+def options_of(name: str) -> set[str]:
+    from bmcli.cli import app
+
+    command = app.build_app().get_command(None, name)
+    assert command is not None
+    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+
+
+def test_what_the_pages_mention_exists() -> None:
+    """Every `bm COMMAND --option` in running text, against the command line's own declarations."""
+    from bmcli.cli import app
+
+    names = app.command_names()
+    subcommands = {name: {one.replace("_", "-") for one in app.summaries(name)} for name in names}
+    wrong = []
+    for page, command in mentioned():
+        given = words(command)[1:]
+        name = next((word for word in given if not word.startswith(("-", "["))), None)
+        if name is None:
+            known = {option for parameter in app.build_app().params for option in parameter.opts}
+            known |= {"--help", "-h", "--install-completion", "--show-completion"}
+        elif name == "COMMAND":
+            continue
+        elif name not in names:
+            wrong.append(f"{page}: `{command}`: there is no command {name}")
+            continue
+        else:
+            rest = given[given.index(name) + 1 :]
+            second = next((word for word in rest if word in subcommands[name] - {name}), None)
+            known = options_of(f"{name} {second}" if second else name) | {"--help", "-h"}
+        odd = [word for word in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", command) if word not in known]
+        wrong += [f"{page}: `{command}` has no option {word}" for word in odd]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_exception_says_why() -> None:
+    marked = [block for block in blocks() if block.mark.startswith("not run")]
+    assert all(block.excepted for block in marked), [block.id for block in marked if not block.excepted]
+
+
+def test_the_pages_are_found() -> None:
+    assert len(BLOCKS) > 20 and len(COMMANDS) > 35 and len(mentioned()) > 60
+    assert {block.page for block in blocks()} >= {"README.md", "plugins.md", "cli.md"}
+    assert (ROOT / "docs").is_dir()
