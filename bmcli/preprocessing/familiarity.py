@@ -19,7 +19,16 @@ from bmcli.data.bundle import Images, Table, Texts
 from bmcli.errors import IntegrityError
 from bmcli.preprocessing.remark import Unfamiliar
 from bmcli.preprocessing.surprise import ALPHA, ENOUGH, FAR, Odd, Surprise
-from bmcli.preprocessing.traits import MISSING, TEXTS, RowTraits, TextTraits, Trait, image_traits, of_images
+from bmcli.preprocessing.traits import (
+    MISSING,
+    RARER,
+    TEXTS,
+    RowTraits,
+    TextTraits,
+    Trait,
+    image_traits,
+    of_images,
+)
 from bmcli.runs import layout
 from bmcli.runs.documents import strict
 
@@ -94,6 +103,8 @@ class Familiarity:
         odd = {i: reasons for i, reasons in said.odd.items() if i not in unusable}
         found = self._measured(preprocessing, examples.take(good) if unusable else examples, compact)
         for i, reasons in zip(good, found, strict=True):
+            if i in odd:  # a category that training does not have is rare as well
+                reasons = tuple(text for text in reasons if text != RARER)
             if reasons:
                 odd[i] = (*odd.get(i, ()), *reasons)
         return Unfamiliar(odd, said.taken)

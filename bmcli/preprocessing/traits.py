@@ -39,6 +39,7 @@ class Trait:
 
 
 _OF_COLOUR = ("red", "blue", "colour", "colour detail")
+RARER = "rarer categories than in any training row"
 MISSING = "more values are missing than in any training row"
 
 
@@ -359,15 +360,19 @@ class TextTraits:
                 unknown = unknown | (left <= 0)
                 known = np.log(np.maximum(left, 0.5) / max(total - len(tokens), 1.0))
                 chance = np.where(unknown, self.words[UNKNOWN_ID], known)
+            # Two unknown words are two words, though both are one token.
+            again = tokens[1:][tokens[1:] == tokens[:-1]]
+            repeated = int((~unknown[np.searchsorted(ids, again)]).sum())
+            strange, familiar = int(times[unknown].sum()), times[~unknown]
             symbols = _symbols(text)
             shares = np.bincount(symbols, minlength=SYMBOLS) / max(len(symbols), 1)
             following = self.signs[symbols[:-1], symbols[1:]]
             raw[row] = (
                 math.log1p(len(tokens)),
-                times[unknown].sum() / len(tokens),
-                math.log(len(ids)),
-                times.max() / len(tokens),
-                (tokens[1:] == tokens[:-1]).sum() / len(tokens),
+                strange / len(tokens),
+                math.log(len(familiar) + strange),
+                (familiar.max(initial=1) - 1) / len(tokens),
+                repeated / len(tokens),
                 float(chance @ times) / len(tokens),
                 following.mean() if len(following) else 0.0,
                 math.log1p((1 - shares[SPACES]) / (shares[SPACES] + 1 / max(len(symbols), 1))),
@@ -535,7 +540,7 @@ class RowTraits:
         return (
             *columns,
             Trait("missing values", "", MISSING, self.finest),
-            Trait("categories", "", "rarer categories than in any training row", 0.5),
+            Trait("categories", "", RARER, 0.5),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +14,10 @@ from bmcli import api
 from bmcli.cli.app import run as bm
 from bmcli.config.schema import ImageConfig, TableConfig, TextConfig
 from bmcli.data.bundle import Images, Table, Texts
+from bmcli.errors import IntegrityError
 from bmcli.preprocessing import familiarity
 from bmcli.preprocessing.image import ImagePreprocessing
+from bmcli.preprocessing.remark import joined
 from bmcli.preprocessing.table import TablePreprocessing
 from bmcli.preprocessing.text import TextPreprocessing
 from bmcli.runs.store import RunStore
@@ -39,6 +43,9 @@ def test_inverted_and_blank_digits_are_odd_and_clean_ones_are_not() -> None:
     blank = np.stack([np.full((8, 8, 1), grey, np.uint8) for grey in range(0, 256, 5)])
     assert all(known.odd(blank))
     assert any("inverted?" in text for text in known.odd(255 - test[:1])[0])
+    prepared = ImagePreprocessing.fit([Images(arrays=train)], ImageConfig())
+    assert len(told(prepared, known, Images(arrays=255 - test))) == len(test)
+    assert len(told(prepared, known, Images(arrays=blank))) == len(blank)
 
 
 def test_of_colour_pictures() -> None:
@@ -76,6 +83,229 @@ def test_of_tables() -> None:
     assert "below" in found[3][0]
 
 
+def told(preprocessing: Any, known: familiarity.Familiarity, examples: Any) -> dict[int, tuple[str, ...]]:
+    return dict(known.look(preprocessing, examples, np.asarray(preprocessing.encode(examples))).odd)
+
+
+def smooth_images(count: int, seed: int) -> np.ndarray:
+    """Colour gradients with some grain, lighter towards the top, as landscapes are."""
+    rng = np.random.default_rng(seed)
+    rows = np.linspace(1, -1, 12)[None, :, None, None]
+    columns = np.linspace(-1, 1, 12)[None, None, :, None]
+    slopes = rng.normal(0, 8, (3, count, 1, 1, 3))
+    images = 128 + (40 + slopes[0]) * rows + slopes[1] * columns + slopes[2]
+    return np.clip(images + rng.normal(0, 3, images.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def images() -> tuple[ImagePreprocessing, familiarity.Familiarity]:
+    examples = Images(arrays=smooth_images(2_500, 0))
+    prepared = ImagePreprocessing.fit([examples], ImageConfig())
+    return prepared, familiarity.fit(prepared, examples)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [
+        (lambda a: np.rot90(a, 1, (1, 2)), "turned?"),
+        (lambda a: np.rot90(a, 2, (1, 2)), "turned?"),
+        (lambda a: 128 + 0.4 * (a - 128.0), "contrast"),
+        (lambda a: a + np.random.default_rng(0).normal(0, 25, a.shape), "noise?"),
+        (lambda a: np.repeat(a.mean(axis=3, keepdims=True), 3, axis=3), "grey?"),
+    ],
+)
+def test_what_is_odd_about_images(spoil: Any, word: str, images: Any) -> None:
+    spoiled = np.clip(spoil(smooth_images(100, 1)), 0, 255).astype(np.uint8)
+    found = told(*images, Images(arrays=spoiled))
+    assert len(found) >= 95
+    said = [text for reasons in found.values() for text in reasons]
+    assert sum(word in text for text in said) >= 50
+
+
+def test_false_alarms_of_images(images: Any) -> None:
+    assert len(told(*images, Images(arrays=smooth_images(6_000, 2)))) <= 6
+
+
+def test_images_of_one_line_or_pixel() -> None:
+    for shape in ((1, 1), (1, 9), (9, 1), (2, 2)):
+        arrays = np.random.default_rng(0).integers(0, 256, (60, *shape, 1), dtype=np.uint8)
+        examples = Images(arrays=arrays)
+        prepared = ImagePreprocessing.fit([examples], ImageConfig())
+        assert told(prepared, familiarity.fit(prepared, examples), examples) == {}
+
+
+NOUNS = "film story actor scene plot music ending script cast director camera joke song hero villain"
+VERBS = "is was seems looks feels remains becomes sounds"
+JUDGED = "good bad funny dull moving slow clever tired fresh strange brilliant weak"
+
+
+def reviews(count: int, seed: int) -> Texts:
+    """Sentences that differ in length; some words are rare."""
+    rng = np.random.default_rng(seed)
+
+    def word(words: str) -> str:
+        return str(rng.choice(words.split()))
+
+    def sentence() -> str:
+        rare = f" of {word(NOUNS)}s{rng.integers(40)}" if rng.random() < 0.1 else ""
+        return f"the {word(NOUNS)}{rare} {word(VERBS)} {word(JUDGED)}"
+
+    return Texts(
+        tuple(", and ".join(sentence() for _ in range(rng.integers(1, 9))) + "." for _ in range(count))
+    )
+
+
+@pytest.fixture(scope="module")
+def texts() -> tuple[TextPreprocessing, familiarity.Familiarity]:
+    examples = reviews(2_500, 0)
+    prepared = TextPreprocessing.fit(examples, TextConfig(max_length=64))
+    return prepared, familiarity.fit(prepared, examples)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("film " * 30, "repeats"),
+        ("for (int i = 0; i < n; ++i) { total += values[i]; }", "code"),
+        ("THE FILM WAS GOOD, AND THE PLOT WAS DULL.", "capitals"),
+        ("der Film war leider ein wenig langweilig", "unknown words"),
+        ("фильм был хороший", "another script"),
+        ("4711 0815 1234 5678 90 12", "signs follow each other"),
+        ("thefilmwasgoodandtheplotwasdull.", "fewer blanks"),
+        ("", "no word"),
+    ],
+)
+def test_what_is_odd_about_texts(text: str, word: str, texts: Any) -> None:
+    prepared, known = texts
+    assert any(word in reason for reason in told(prepared, known, Texts((text,)))[0])
+
+
+def test_false_alarms_of_texts(texts: Any) -> None:
+    assert len(told(*texts, reviews(3_000, 1))) <= 3
+
+
+def test_words_of_one_text_alone_count_as_unknown_while_fitting(texts: Any) -> None:
+    """Training texts have no unknown word where the vocabulary has room; new texts like them have some."""
+    prepared, known = texts
+    new = reviews(2_000, 5)
+    rare = [i for i, text in enumerate(new.texts) if any(c.isdigit() for c in text)]
+    assert len(rare) > 100 and not told(prepared, known, new.take(rare))
+
+
+def patients(count: int, seed: int, *, gaps: float = 0.0) -> Table:
+    rng = np.random.default_rng(seed)
+    age = rng.uniform(20, 80, count)
+    weight = 50 + 0.3 * age + rng.normal(0, 4, count)
+    dose = np.exp(rng.normal(0, 1, count))
+    for values in (age, weight):
+        values[rng.random(count) < gaps] = np.nan
+    return Table(
+        {
+            "age": age,
+            "weight": weight,
+            "dose": dose,
+            "ward": rng.choice(np.array(["a", "b", "c"], object), count),
+            "town": np.array([f"t{n}" for n in np.minimum(rng.zipf(1.6, count), 10**6)], object),
+        }
+    )
+
+
+def of_patients(**options: float) -> tuple[TablePreprocessing, familiarity.Familiarity]:
+    table = patients(3_000, 0, **options)
+    prepared = TablePreprocessing.fit(table, TableConfig())
+    return prepared, familiarity.fit(prepared, table)
+
+
+@pytest.fixture(scope="module")
+def rows() -> tuple[TablePreprocessing, familiarity.Familiarity]:
+    return of_patients()
+
+
+def one_row(**cells: Any) -> Table:
+    usual = {"age": 50.0, "weight": 65.0, "dose": 1.0, "ward": "a", "town": "t1", **cells}
+    return Table({n: np.array([v], object if isinstance(v, str) else np.float64) for n, v in usual.items()})
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ({"age": np.nan, "weight": np.nan, "dose": np.nan}, "all its numbers are missing"),
+        ({"age": np.nan, "weight": np.nan}, "more values are missing than in any training row"),
+        ({"age": 700.0}, "age is far above everything in training"),
+        ({"age": 20.0, "weight": 86.0}, "an unusual combination of 'age' and 'weight'"),
+        ({"ward": "z"}, "column 'ward': training has no 'z'"),
+    ],
+)
+def test_what_is_odd_about_rows(cells: dict[str, Any], said: str, rows: Any) -> None:
+    prepared, known = rows
+    assert told(prepared, known, one_row()) == {}
+    assert said in told(prepared, known, one_row(**cells))[0]
+
+
+def test_missing_values_are_nothing_odd_where_training_has_them() -> None:
+    prepared, known = of_patients(gaps=0.3)
+    assert told(prepared, known, one_row(age=np.nan, weight=np.nan)) == {}
+    assert (
+        "all its numbers are missing"
+        in told(prepared, known, one_row(age=np.nan, weight=np.nan, dose=np.nan))[0]
+    )
+
+
+def test_false_alarms_of_rows_and_a_column_in_which_new_categories_are_usual(rows: Any) -> None:
+    prepared, known = rows
+    new = patients(6_000, 1)
+    assert len(told(prepared, known, new)) <= 6
+    assert len(prepared.unfamiliar(new).odd) > 60, "towns that training does not have"
+    said = known.look(prepared, new, np.asarray(prepared.encode(new)))
+    assert all("new values are usual in this column" in text for text in said.taken) and said.taken
+
+
+def test_of_few_examples_it_says_less_but_no_more_false_alarms() -> None:
+    alarms = 0
+    for seed in range(20):
+        few = patients(40, seed)
+        few = Table({name: few.columns[name] for name in ("age", "weight", "dose")})
+        prepared = TablePreprocessing.fit(few, TableConfig())
+        new = Table({n: v for n, v in patients(200, 100 + seed).columns.items() if n in few.columns})
+        known = familiarity.fit(prepared, few)
+        alarms += len(told(prepared, known, new))
+        assert told(prepared, known, one_row(age=9e5)), "but what is far beyond is told"
+    assert alarms <= 8
+
+
+@pytest.mark.parametrize("kind", ["images", "texts", "rows"])
+def test_what_is_kept_says_the_same(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    prepared, known = request.getfixturevalue(kind)
+    examples: Any = {
+        "images": Images(arrays=smooth_images(200, 3)[..., ::-1, :]),
+        "texts": Texts(("film " * 30, *reviews(50, 3).texts)),
+        "rows": one_row(age=700.0),
+    }[kind]
+    store = RunStore(tmp_path)
+    run = store.create("kept")
+    run.write_text("input_statistics.json", known.to_text())
+    again = familiarity.load(run, prepared)
+    assert again is not None and told(prepared, again, examples) == told(prepared, known, examples)
+    document = json.loads(known.to_text())
+    for broken in ({"center": [0.0]}, {"scale": [0.0] * len(document["surprise"]["scale"])}, {"starts": "x"}):
+        run.write_text(
+            "input_statistics.json", json.dumps(document | {"surprise": document["surprise"] | broken})
+        )
+        with pytest.raises(IntegrityError, match="damaged"):
+            familiarity.load(run, prepared)
+    older = {name: value for name, value in document.items() if name not in ("surprise", "usual")}
+    run.write_text("input_statistics.json", json.dumps(older))
+    assert familiarity.load(run, prepared) == replace(known, surprise=None, usual=None)
+
+
+def test_reasons_in_one_line() -> None:
+    reasons = ("darker than the training images", "lower contrast than the training images (blank?)")
+    assert joined(reasons) == "darker than the training images; lower contrast (blank?)"
+    assert joined(("brighter border", "darker than the training images")) == (
+        "brighter border; darker than the training images"
+    )
+
+
 def test_few_training_examples_say_nothing() -> None:
     pictures = digits()[:10]
     known = familiarity.fit(
@@ -104,7 +334,9 @@ def test_predict_warns_and_refuses_when_strict(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "runs" / "digits-cnn-v1" / "input_statistics.json").write_text("{}")
     assert bm(arguments) == 4
     RunStore(tmp_path / "runs").find("digits-cnn").remove_file("input_statistics.json")
+    capsys.readouterr()
     assert bm([*arguments, "--strict"]) == 2, "an older run has nothing to go by"
+    assert "has no input statistics, which --strict needs" in capsys.readouterr().err
     assert bm(arguments) == 0
 
 
