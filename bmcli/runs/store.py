@@ -10,7 +10,7 @@ import shlex
 import shutil
 import sys
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -322,6 +322,24 @@ class RunStore:
             self._write_tag_moves(moves)
             self._carry_out(moves, insist=tag)
         run.reload()
+
+    def label(self, run: Run, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> tuple[str, ...]:
+        """Give a run labels and take others away; what it has afterwards. Other runs keep theirs.
+
+        UsageError for a label that cannot be one, or that is to be taken away and is not there.
+        """
+        for tag in add:
+            validate_label(tag)
+        root = run.path.resolve().parent
+        with exclusive(root / layout.TAGS_LOCK):
+            tags = run.reload().record.tags
+            if absent := [tag for tag in remove if tag not in tags]:
+                raise UsageError(
+                    f"{run.id} has no tag '{absent[0]}'", hint=f"tags: {', '.join(tags)}" if tags else None
+                )
+            kept = [tag for tag in dict.fromkeys((*tags, *add)) if tag not in remove]
+            run.update(tags=kept)
+        return tuple(kept)
 
     def _settle_tags(self) -> None:
         """Finish the moves of tags that were cut off."""

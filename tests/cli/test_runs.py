@@ -177,3 +177,16 @@ def test_colour_is_for_who_can_show_it(
     assert "\x1b[1;31merror: \x1b[0m" in invoke("runs", "show", "nothing", *where).err
     monkeypatch.setenv("NO_COLOR", "1")
     assert invoke("runs", *where).out == plain
+
+
+def test_labels_are_given_and_taken_away(store: RunStore, invoke: Callable[..., Done]) -> None:
+    where = ("--runs-dir", str(store.root))
+    done = invoke("runs", "tag", "digits-v2", "good", "try", *where)
+    assert (done.code, done.out) == (0, "digits-v2: good try\n"), done.err
+    assert ids(invoke("runs", "--tag", "good", "--json", *where)) == ["digits-v2", "digits-v1"]
+    assert invoke("runs", "tag", "digits-v2", "good", "--remove", "--json", *where).json["tags"] == ["try"]
+    assert invoke("runs", "verify", "digits-v2", "--files-only", *where).code == 0
+    absent = invoke("runs", "tag", "digits-v2", "good", "--remove", *where)
+    assert absent.code == 2 and "no tag 'good'" in absent.err and "tags: try" in absent.err
+    assert invoke("runs", "tag", "digits-v2", "x" * 5000, *where).code == 2
+    assert store.exact("digits-v2").record.tags == ("try",)

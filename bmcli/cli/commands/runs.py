@@ -318,6 +318,19 @@ def _repeat(session: Session, run: Run, trust_code: bool) -> list[dict[str, Any]
 
 
 @command
+def tag(
+    session: Session,
+    run: RunArgument,
+    tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Labels to give it.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take them away instead.")] = False,
+) -> None:
+    """Label a run; other runs keep their labels. bm gate --tag moves one label from run to run."""
+    found = session.store.find(run)
+    kept = session.store.label(found, **({"remove": tags} if remove else {"add": tags}))
+    session.result({"run": found.id, "tags": list(kept)}, f"{found.id}: {' '.join(kept) or 'no tags'}")
+
+
+@command
 def remove(
     session: Session,
     runs: Annotated[
