@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from bmcli.errors import IntegrityError
@@ -182,8 +183,15 @@ def dump(preprocessing: Preprocessing, spec: DataSpec) -> dict[str, str]:
     return files
 
 
-def load(files: dict[str, str]) -> tuple[Preprocessing, DataSpec]:
-    """The inverse of `dump`; IntegrityError where the files are damaged."""
+def load(files: Mapping[str, str] | Path) -> tuple[Preprocessing, DataSpec]:
+    """The inverse of `dump`; IntegrityError where the files are damaged.
+
+    files: name -> text of preprocessing.json, and of texts tokenizer.json; or the folder they lie in,
+    such as an export's.
+    """
+    if isinstance(files, Path):
+        there = [files / name for name in (PREPROCESSING, TOKENIZER) if (files / name).is_file()]
+        files = {path.name: path.read_text(encoding="utf-8") for path in there}
     try:
         document = strict(files[PREPROCESSING])
         if document["format"] != FORMAT:
@@ -201,7 +209,7 @@ def load(files: dict[str, str]) -> tuple[Preprocessing, DataSpec]:
     return preprocessing, spec
 
 
-def _preprocessing(kind: str, part: dict[str, Any], files: dict[str, str]) -> Preprocessing:
+def _preprocessing(kind: str, part: dict[str, Any], files: Mapping[str, str]) -> Preprocessing:
     if kind == "image":
         from bmcli.preprocessing.image import ImagePreprocessing
 

@@ -19,6 +19,26 @@ def everything(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
+def test_the_readme_prepares_inputs_as_bm_does(run, tmp_path, monkeypatch):
+    """Its program runs in the export's folder, and the model answers what `bm predict` does."""
+    import re
+
+    from PIL import Image
+
+    from bmcli.data.bundle import Images
+    from bmcli.data.inputs import Inputs
+    from bmcli.inference.predict import open_predictor
+
+    exported = formats.export(run, "onnx", tmp_path / "out")
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(exported.path / "photo.jpg")
+    monkeypatch.chdir(exported.path)
+    call, prepare = re.findall(r"```python\n(.*?)```", (exported.path / "README.md").read_text(), re.S)
+    names: dict = {}
+    exec(prepare + call, names)
+    (expected,), _ = open_predictor(run).predict(Inputs(Images(paths=("photo.jpg",)), ("photo.jpg",)))
+    assert names["output"][0].max() == pytest.approx(expected.probability, abs=1e-6)
+
+
 def spoiled_samples(run) -> None:
     samples = Samples.from_bytes(run.read_bytes(layout.SAMPLES))
     run.write_bytes(layout.SAMPLES, Samples(samples.inputs, samples.outputs + np.float32(0.1)).to_bytes())
