@@ -32,7 +32,8 @@ INPUTS = {
 STEPS = {
     "image": """1. Decode; scale more than 8 bits to 8; lay what is transparent on white.
 2. Make it RGB, or grey by ITU-R 601 luma, as the number of channels says.
-3. Resize to height × width, bilinear and antialiased (Pillow's `Resampling.BILINEAR`), as `fit` says: `squash`
+3. Resize to height × width, bilinear and antialiased (Pillow's `Resampling.BILINEAR`), as `fit` says:
+   `squash`
    the whole image, `crop` its middle, `pad` with black.
 4. Turn it as its EXIF orientation says.
 5. Per channel, in float32: `pixel * scale + offset`, of pixels from 0 to 255.""",
