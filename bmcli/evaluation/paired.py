@@ -121,7 +121,7 @@ class Side:
         if metric in self._apart:
             return self._apart[metric]
         assert self._influences is not None
-        apart = np.subtract(self._influences, self.influences())
+        apart = np.subtract(self._influences, np.mean(self._influences, axis=0))
         return float((apart**2).sum() / (len(self) - 1))
 
     @staticmethod

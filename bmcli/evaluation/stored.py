@@ -87,7 +87,7 @@ class _Targets(_Part):
 
 
 class _Evaluation(_Part):
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     examples: Count
     task: Literal["binary", "multiclass", "multilabel", "regression"]
     classes: list[str]
@@ -124,12 +124,12 @@ class _Corrupted(_Part):
 
 
 class _Slices(_Part):
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     slices: list[_Slice]
 
 
 class _Corruptions(_Part):
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     corruptions: list[_Corrupted]
 
 

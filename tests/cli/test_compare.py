@@ -9,6 +9,7 @@ import pytest
 
 from bmcli.cli.app import run as bm
 from bmcli.evaluation.run import evaluate_run
+from bmcli.report.comparison import shown_value
 from bmcli.runs.store import RunStore
 from tests.cli.test_evaluate import _runs, check_golden, plain  # noqa: F401 (fixture)
 from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
@@ -225,7 +226,7 @@ def test_options_of_one_model_alone_are_counted_and_shown_on_demand(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     make_run({**DIGITS, "model": "mlp"}).update(seconds=61.0)
-    make_run({**DIGITS, "model": "cnn"}).update(seconds=1.0)
+    make_run({**DIGITS, "model": {"name": "cnn", "filters": [8]}}).update(seconds=1.0)
     assert bm(["compare", "trial"]) == 0
     short = capsys.readouterr().out
     (line,) = [line for line in short.splitlines() if "--all" in line]
@@ -236,7 +237,15 @@ def test_options_of_one_model_alone_are_counted_and_shown_on_demand(
     shown = [line.split()[1] for line in short.splitlines() if line.startswith("config: model.")]
     assert "model.name" in shown and set(shown) < set(left_out)
     assert f"({len(left_out) - len(shown)} options" in line
-    assert "1:01" in short and "true" in long and "True" not in long and "False" not in long
+    assert "1:01" in short and "True" not in long and "False" not in long
+    assert [shown_value(of) for of in (True, False, None, 9.0, 1e-5, [1, None])] == [
+        "true",
+        "false",
+        "–",
+        "9",
+        "1e-05",
+        "[1, null]",
+    ]
 
 
 @pytest.mark.parametrize("width", [44, 60, 100, 200])
