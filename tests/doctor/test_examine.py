@@ -237,6 +237,7 @@ def test_a_good_judge_says_how_good_it_is(make_run: MakeRun, capsys: pytest.Capt
     total = sum(document["splits"].values())
     assert judge["expected"] == round((1 - judge["accuracy"]) * total)
     assert f"about {judge['expected']:,} suspects" in labels["message"]
+    assert ("a weak judge" in labels["message"]) == (judge["accuracy"] < 0.9)
     check_of_labels = next(one for one in document["checks"] if one["check"] == "labels")
     assert check_of_labels == {
         "check": "labels",
