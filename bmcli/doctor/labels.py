@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bmcli.data.bundle import DataBundle
     from bmcli.runs.run import Run
 
+STRONG = 0.9
+"""Accuracy below which most of the doubted labels may be right."""
 PIECE = 4096
 """Examples that are judged at once."""
 
@@ -65,8 +67,8 @@ class Judge:
     def sentence(self) -> str:
         """For people."""
         return (
-            f"accuracy {figure(self.accuracy)} ({interval(self.interval)}) on {self.examples:,} examples not "
-            f"trained on, always '{self.most}' {figure(self.trivial)}"
+            f"its accuracy is {figure(self.accuracy)} (95 % interval {interval(self.interval)}; always "
+            f"'{self.most}': {figure(self.trivial)}) on {self.examples:,} examples that it was not trained on"
         )
 
 
@@ -78,10 +80,7 @@ def of_labels(every: Gathered, outputs: np.ndarray, run: Run | None) -> list[Fin
     judge = judge_of(every, outputs, run)
     who = run.id if run is not None else "the model of these folds"
     if judge is not None and judge.hopeless:
-        message = (
-            f"the labels were not judged: {who} is not surely better than a trivial answer "
-            f"({judge.sentence()})"
-        )
+        message = f"the labels were not judged: {who} is too weak; {judge.sentence()}"
         return [Finding("labels", "note", message, 0, judge=judge.to_json())]
     doubts, classes = doubtful(every.targets, outputs), every.bundle.classes
     known = None if judge is None else judge.to_json()
@@ -101,10 +100,10 @@ def of_labels(every: Gathered, outputs: np.ndarray, run: Run | None) -> list[Fin
         message += f"; how good {who} is cannot be said: there are no examples it was not trained on"
     else:
         message += (
-            f"; {who} has {judge.sentence()}: its own mistakes would make about {judge.expected:,} suspects"
+            f"; {who} judges: {judge.sentence()}, so its own mistakes make about {judge.expected:,} suspects"
         )
-        if judge.expected >= count:
-            message += ", so most of these may be right"
+        if judge.accuracy < STRONG:
+            message += ": a weak judge, most of these labels may be right"
     if seen:
         message += f"; it was trained on {seen:,} of them, and may have memorised label errors"
     return [Finding("labels", "warning", message, count, examples, known)]

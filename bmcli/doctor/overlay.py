@@ -51,6 +51,8 @@ LEAST_IN_DETAIL = 0.93
 """Correlation there, of images full of content."""
 LEAST_OF_DRAWINGS = 0.995
 """Correlation of drawings: the same letter in two sizes of a font has 0.99."""
+SLIGHT = 6.0
+"""Difference from which brightness is looked at."""
 WORST, WORST_MOVED = 0.25, 0.05
 """Of drawings in the same place, and of moved ones: the largest difference, of means over WINDOW pixels, as a
 share of the contrast."""
@@ -208,7 +210,7 @@ def _how(fit: _Fit, i: int) -> str:
         ("moved", bool(fit.moved[i].any())),
         ("turned", abs(fit.turned[i, 1]) > 0.02),
         ("cropped or scaled", abs(fit.turned[i, 0]) > 0.03),
-        ("brightened or darkened", abs(np.log(fit.gain[i])) > 0.08),
+        ("brightened or darkened", abs(np.log(fit.gain[i])) > 0.05),
     ]
     return " and ".join(name for name, is_so in told if is_so) or "re-encoded"
 
@@ -334,7 +336,7 @@ def _fitted(ones: np.ndarray, others: np.ndarray, rich: np.ndarray) -> _Fit:
                 attempt(near, flip, np.clip(moved[near] + step, -FARTHEST, FARTHEST))
     unturned = best.copy()
     turned, gain = np.zeros((count, 2)), np.ones(count)
-    near = np.flatnonzero((best > NEAR) & ((best < CLOSE) | (difference > NOISE)))
+    near = np.flatnonzero((best > NEAR) & ((best < CLOSE) | (difference > SLIGHT)))
     if len(near):
         shown = np.where(flipped[near, None, None], others[near][:, :, ::-1], others[near])
         start = np.concatenate([-moved[near][:, ::-1], np.zeros((len(near), 2))], axis=1)

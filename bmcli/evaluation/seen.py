@@ -89,7 +89,7 @@ class Known:
 
 def known_of(bundle: DataBundle, preprocessing: Preprocessing) -> Known:
     """Of a run's data."""
-    splits = {name: split for name in SPLITS if (split := bundle.split(name)) is not None}
+    splits: dict[str, Split] = {name: split for name in SPLITS if (split := bundle.split(name)) is not None}
     contents = {name: np.sort(_contents(split, preprocessing)) for name, split in splits.items()}
     names = {name: np.sort(_names(split.ids)) for name, split in splits.items()}
     return Known(_form(bundle.train), contents, names)

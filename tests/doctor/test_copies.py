@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from bmcli.doctor.overlay import SIDE, same_pictures
+from bmcli.doctor.overlay import DETAIL, SIDE, same_pictures
 from bmcli.doctor.pictures import blank
 from bmcli.doctor.texts import same_texts
 
@@ -131,3 +131,80 @@ def test_any_texts_are_compared(texts: list[str]) -> None:
         assert not pair.exact or texts[pair.first] == texts[pair.second]
     copies = len(texts) - len(set(texts))
     assert sum(pair.exact for pair in same_texts(texts)) == copies
+
+
+def changed(picture: np.ndarray, how: str) -> np.ndarray:
+    image = Image.fromarray(picture)
+    if how == "brightened":
+        return np.asarray(image.point(lambda v: min(255, 12 + v * 115 // 100)))
+    if how == "turned":
+        return np.asarray(image.rotate(3, Image.Resampling.BICUBIC))
+    return np.asarray(image.crop((1, 1, SIDE - 1, SIDE - 1)).resize((SIDE, SIDE), 2))
+
+
+def test_brightened_turned_and_cropped_photos_are_found() -> None:
+    made = scenes(120)
+    names = ["brightened", "turned", "cropped"] * 8
+    copies = np.stack([changed(made[i], how) for i, how in enumerate(names)])
+    found = {(pair.first, pair.second): pair.how for pair in same_pictures(np.concatenate([made, copies]))}
+    planted = {(i, 120 + i): how for i, how in enumerate(names)}
+    assert len(found.keys() & planted.keys()) >= 22 and not found.keys() - planted.keys()
+    told = [found[pair] for pair, how in planted.items() if how == "brightened" and pair in found]
+    assert all("brightened" in how for how in told)
+
+
+def strokes(places: list[tuple[int, int, int]]) -> np.ndarray:
+    """Black bars on white, uint8 [n, 96, 96, 1]: each at x, from y on, of a length."""
+    made = np.full((len(places), DETAIL, DETAIL, 1), 255, np.uint8)
+    for one, (x, y, length) in zip(made, places, strict=True):
+        one[y : y + length, x : x + 6] = 0
+    return made
+
+
+class Kept:
+    """Details of images in memory."""
+
+    def __init__(self, large: np.ndarray) -> None:
+        self.images = large
+        grown = [Image.fromarray(one.squeeze()).resize((SIDE, SIDE), 2) for one in large]
+        self.small = np.stack([np.asarray(one).reshape(SIDE, SIDE, -1) for one in grown])
+
+    def equal(self, first: int, second: int) -> bool:
+        return np.array_equal(self.images[first], self.images[second])
+
+    def large(self, position: int) -> np.ndarray:
+        return self.images[position]
+
+
+def test_single_strokes_are_no_copies_unless_in_the_same_place() -> None:
+    bars = [(20 + 5 * i, 15 + 3 * (i % 4), 60 + i % 3) for i in range(10)]
+    made = strokes([*bars, bars[3]])
+    blurred = np.asarray(Image.fromarray(made[5, :, :, 0]).resize((70, 70), 2).resize((96, 96), 2))
+    kept = Kept(np.concatenate([made, blurred[None, :, :, None]]))
+    found = {(pair.first, pair.second): pair.how for pair in same_pictures(kept.small, details=kept)}
+    assert found == {(3, 10): "same", (5, 11): "re-encoded"}
+
+
+def test_what_is_alike_only_as_a_thumbnail_is_no_copy() -> None:
+    """A fine pattern, which a thumbnail does not show, in one of two images."""
+    rng = np.random.default_rng(0)
+    large = np.stack(
+        [np.asarray(Image.fromarray(one).resize((DETAIL, DETAIL), 3)) for one in scenes(20)]
+    ).astype(int)
+    pattern = 70 * ((np.indices((DETAIL, DETAIL)) // 2).sum(axis=0) % 2 * 2 - 1)[..., None]
+    half = (np.arange(DETAIL) > DETAIL // 2)[None, :, None]
+    patterned = np.clip(large[4] + pattern * half, 0, 255)
+    noisy = np.clip(large[7] + rng.normal(0, 3, large[7].shape), 0, 255)
+    kept = Kept(np.concatenate([large, patterned[None], noisy[None]]).astype(np.uint8))
+    without = {(pair.first, pair.second) for pair in same_pictures(kept.small)}
+    found = {(pair.first, pair.second) for pair in same_pictures(kept.small, details=kept)}
+    assert without == {(4, 20), (7, 21)} and found == {(7, 21)}
+
+
+def test_equal_thumbnails_are_equal_images_only_where_every_pixel_is() -> None:
+    large = np.stack([np.asarray(Image.fromarray(one).resize((DETAIL, DETAIL), 3)) for one in scenes(4)])
+    other = large[1].copy()
+    other[50, 50] ^= 1
+    kept = Kept(np.concatenate([large, other[None], large[2:3]]))
+    pairs = {(p.first, p.second): (p.exact, p.how) for p in same_pictures(kept.small, details=kept)}
+    assert pairs == {(1, 4): (False, "re-encoded"), (2, 5): (True, "same")}

@@ -223,3 +223,103 @@ def test_wide_pictures_are_looked_at_in_the_window_of_training(
     assert "blank" not in {one["check"] for one in found}, "which they seem at 16 bits"
     Image.new("L", (200, 8)).save("scans/a/long.png")
     assert "much of them will be cut off" in findings(examined(capsys, "x.yaml"))["proportions"]["message"]
+
+
+def test_a_good_judge_says_how_good_it_is(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    run = make_run({"data": {"name": "digits", "limit": 300}})
+    runs = ["--runs-dir", str(run.path.parent)]
+    document = examined(capsys, "digits_cnn", "data.limit=300", "--run", "trial", *runs)
+    labels = findings(document)["labels"]
+    judge = labels["judge"]
+    assert judge["judged"] and judge["accuracy"] > judge["trivial"] and judge["examples"] >= 30
+    low, high = judge["interval"]
+    assert low < judge["accuracy"] < high
+    total = sum(document["splits"].values())
+    assert judge["expected"] == round((1 - judge["accuracy"]) * total)
+    assert f"about {judge['expected']:,} suspects" in labels["message"]
+    assert ("a weak judge" in labels["message"]) == (judge["accuracy"] < 0.9)
+    check_of_labels = next(one for one in document["checks"] if one["check"] == "labels")
+    assert check_of_labels == {
+        "check": "labels",
+        "of": "images",
+        "count": total,
+        "found": labels["count"],
+    }
+
+
+def test_a_judge_that_knows_nothing_judges_nothing(make_run: MakeRun, capsys) -> None:  # noqa: F811
+    run = make_run({"data": {"name": "digits", "limit": 300}}, noise=50.0)
+    runs = ["--runs-dir", str(run.path.parent)]
+    document = examined(capsys, "digits_cnn", "data.limit=300", "--run", "trial", *runs)
+    labels = findings(document)["labels"]
+    assert labels["severity"] == "note" and labels["count"] == 0 and not labels["examples"]
+    assert "the labels were not judged" in labels["message"] and not labels["judge"]["judged"]
+    assert "labels" not in {one["check"] for one in document["checks"]}
+
+
+def test_of_other_splits_the_run_is_judged_by_its_own_evaluation(make_run: MakeRun, capsys) -> None:  # noqa: F811
+    run = make_run({"data": {"name": "digits", "limit": 300}})
+    runs = ["--runs-dir", str(run.path.parent)]
+    arguments = ["digits_cnn", "data.limit=200", "--run", "trial", *runs]
+    labels = findings(examined(capsys, *arguments))["labels"]
+    assert "judge" not in labels and "cannot be said" in labels["message"]
+    assert bm(["evaluate", "trial", *runs]) == 0
+    capsys.readouterr()
+    evaluation = json.loads(run.read_text("evaluation/test.json"))
+    judge = findings(examined(capsys, *arguments))["labels"]["judge"]
+    assert judge["accuracy"] == evaluation["metrics"]["accuracy"]
+    assert judge["interval"] == evaluation["intervals"]["accuracy"]
+
+
+def test_sound_data_says_what_was_looked_at(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    for i, picture in enumerate(scenes(60)):
+        place = Path("pictures", "ab"[i % 2])
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(place / f"{i}.png")
+    Path("c.yaml").write_text("name: c\ndata: {path: pictures}\nmodel: cnn\n")
+    assert bm(["doctor", "c.yaml"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "✓ 60 images checked, nothing found: unusable files or rows, copies across splits, copies labelled"
+        in shown
+    )
+    assert "✓ 2 classes checked, nothing found: unbalanced, fewer than 10 examples" in shown
+    document = examined(capsys, "c.yaml")
+    assert {one["found"] for one in document["checks"]} == {0} and len(document["checks"]) == 8
+    Image.new("L", (32, 32), 9).save("pictures/a/grey.png")
+    assert bm(["doctor", "c.yaml"]) == 0
+    shown = capsys.readouterr().out
+    assert "1 image of one colour" in shown and "✓ 61 images also checked, nothing found: unusable" in shown
+    assert "one colour only" not in shown
+
+
+def test_rows_and_columns_are_counted_as_checked(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    lines = [f"{a:.5f},{b:.5f},{a - b + rng.normal():.4f}" for a, b in rng.normal(size=(80, 2))]
+    Path("t.csv").write_text("\n".join(["a,b,y", *lines]) + "\n")
+    Path("t.yaml").write_text("name: t\ndata: {path: t.csv, target: y}\nmodel: linear\n")
+    assert bm(["doctor", "t.yaml"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "✓ 80 rows checked" in shown and "✓ 2 columns checked, nothing found: gives the target away" in shown
+    )
+
+
+def test_mirrored_signs_of_two_classes_are_no_copies(tmp_path: Path, monkeypatch, capsys) -> None:
+    """A drawn b and d; of one class they count as flipped."""
+    monkeypatch.chdir(tmp_path)
+    letter = np.full((32, 32), 255, np.uint8)
+    letter[5:27, 9:12] = letter[14:17, 9:22] = letter[24:27, 9:22] = letter[14:27, 20:22] = 0
+    for i, picture in enumerate(scenes(24)):
+        Path("p", "bd"[i % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(Path("p", "bd"[i % 2], f"{i}.png"))
+    Image.fromarray(letter).save("p/b/letter.png")
+    Image.fromarray(letter[:, ::-1]).save("p/d/letter.png")
+    Path("c.yaml").write_text("name: c\ndata: {path: p, test: 0, validation: 0}\nmodel: cnn\n")
+    found = findings(examined(capsys, "c.yaml"))
+    assert "contradictions" not in found and "duplicates" not in found
+    Path("p/d/letter.png").rename("p/b/mirror.png")
+    (example,) = findings(examined(capsys, "c.yaml"))["duplicates"]["examples"]
+    assert "flipped" in example["detail"]
