@@ -32,7 +32,7 @@ class Display(Protocol):
         """Something that may be wrong."""
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """Data is being downloaded (bytes) or read (files), inputs are being predicted; of `total`, `done`."""
+        """Data is being downloaded (bytes) or read (files), or inputs predicted: `done` of `total`."""
 
     def begin(self, run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> None:
         """The run exists and training is about to start."""
