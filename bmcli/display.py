@@ -1,4 +1,4 @@
-"""Whoever watches an experiment: what it is told, and nobody as the default."""
+"""Progress observers, and a silent one to derive others from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finished:
-    """What a finished run is summed up by. seconds: of the whole command, this sitting."""
+    """What the summary of a finished run is made from. seconds: of the whole command, this sitting."""
 
     run: Run
     evaluations: tuple[Evaluation, ...]
@@ -23,7 +23,7 @@ class Finished:
 
 
 class Display(Protocol):
-    """Whoever watches. No method may raise because nobody looks any more."""
+    """A progress observer. No method may raise because nobody looks any more."""
 
     def note(self, text: str) -> None:
         """Something worth knowing."""
@@ -32,13 +32,13 @@ class Display(Protocol):
         """Something that may be wrong."""
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """Data is being downloaded (bytes) or looked at (files)."""
+        """Data is being downloaded (bytes) or read (files), or inputs predicted: `done` of `total`."""
 
     def begin(self, run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> None:
         """The run exists and training is about to start."""
 
     def handle(self, event: Event) -> None:
-        """Training goes on."""
+        """Something happened in training: see `bmcli.training.events`."""
 
     def stage(self, text: str) -> None:
         """What is being done before and after training, where it takes a while."""
@@ -48,7 +48,7 @@ class Display(Protocol):
 
 
 class Silent:
-    """A display for nobody: the Python API's default."""
+    """Shows nothing: what `display=None` means, and the base of displays that show some of it."""
 
     def note(self, text: str) -> None:
         """See Display."""

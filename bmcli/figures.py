@@ -108,11 +108,11 @@ def agreement(max_difference: float | None, relative: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """'0.42 s', '7.8 s', from ten seconds on '2:11', from an hour on '1:02:03'."""
+    """'12 ms', '7.8 s', from ten seconds on '2:11', from an hour on '1:02:03'."""
     if seconds is None:
         return NOTHING
-    if seconds < 0.9995:
-        return f"{max(0.0, seconds):.2f} s"
+    if seconds < 0.0995:
+        return f"{1000 * max(0.0, seconds):.0f} ms"
     return f"{seconds:.1f} s" if seconds < 9.95 else clock(seconds)
 
 

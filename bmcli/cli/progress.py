@@ -423,7 +423,7 @@ class TrainingDisplay:
             self._screen.lines(["", f"{'epoch':<{width}}{head}    time"], style="2")
         cells = "".join(f"  {figure(record.get(name)):>{_width(name)}}" for name in self._columns)
         row = f"{f'{epoch}/{epochs}':>{width}}{cells}  {duration(record.get('seconds')):>6}"
-        self._screen.lines([row + "  ★ best" * best + f"  {more}".rstrip()], style)
+        self._screen.lines([row + "  ★ best" * best], style)  # `more` is said by the style
 
     def _progress(self, event: StepsDone) -> list[str]:
         number = f"{event.epoch}/{event.epochs}"

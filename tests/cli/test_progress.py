@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from bmcli.cli.command import Session
-from bmcli.cli.progress import Screen, TrainingDisplay, _bar
+from bmcli.cli.progress import Counting, NotebookScreen, Screen, TrainingDisplay, _bar, python_screen
 from bmcli.display import Finished
 from bmcli.evaluation.evaluate import Baseline, Confusion, Evaluation, WeakestClass
 from bmcli.runs import layout
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
-from bmcli.training.events import EpochDone, StepsDone, TrainingDone
+from bmcli.training.events import EpochDone, Resumed, StepsDone, TrainingDone
 
 
 @dataclass
@@ -239,3 +239,91 @@ def test_the_bar() -> None:
         "━━━━━━",
         "━━━━━━",
     ]
+
+
+def test_a_resumed_run_says_so_and_shows_its_last_epochs(run: Run) -> None:
+    stream = io.StringIO()
+    display = TrainingDisplay(Session(), stream)
+    display.begin(run, experiment(), 1_500_000, 71)
+    records = tuple(epoch(1).record | {"epoch": number, "seconds": 0.42} for number in range(1, 8))
+    display.handle(Resumed(8, 12, 31, 71, records, 6))
+    lines = stream.getvalue().splitlines()[-7:]
+    assert lines[0] == "resuming flowers-v1 from epoch 8 of 12, step 31 of 71"
+    assert lines[1] == "epochs 1 to 2: see metrics.jsonl"
+    assert lines[2].startswith("epoch 3/12  loss 1.500") and lines[2].endswith("0.4 s  before")
+    assert lines[5].startswith("epoch 6/12") and lines[5].endswith("best  before")
+    log = run.read_text(layout.LOG)
+    assert "resuming flowers-v1" in log and "epoch 3/12" not in log, "which the log has already"
+
+
+def test_an_epoch_of_less_than_ten_seconds_is_told_finely(run: Run) -> None:
+    stream = io.StringIO()
+    display = TrainingDisplay(Session(), stream)
+    display.begin(run, experiment(), 1_500_000, 71)
+    for seconds in (0.012, 0.42, 9.94, 9.96, 61.2):
+        one = epoch(1)
+        display.handle(replace(one, record=one.record | {"seconds": seconds}))
+    ends = [line.rpartition("  ")[2] for line in stream.getvalue().splitlines() if line.startswith("epoch 1")]
+    assert ends == ["12 ms", "0.4 s", "9.9 s", "0:10", "1:01"]
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_counting_shows_how_far_it_is_and_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with Counting(Screen(stream), "predicting", "img/s") as counting:
+        counting.expect(1000)
+        counting.advance(250)
+        counting._started -= 10
+        for width in (44, 60, 100):
+            line = counting.line(width)
+            assert len(line) < width and line.endswith("0:30 left") and "250/1,000" in line
+        assert "25 img/s" in line and "━" in line
+        counting._draw()
+        with counting.hidden():
+            stream.write("an answer\n")
+    shown = stream.getvalue()
+    assert shown.index("predicting") < shown.index("\x1b[1A\r\x1b[J") < shown.index("an answer")
+    assert "predicting" not in shown.partition("an answer")[2]
+
+
+def test_counting_without_a_total_or_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting(None, "predicting", "texts/s")
+    counting.advance(30)
+    counting._started -= 10
+    assert counting.line(80) == "predicting  30 done  3 texts/s"
+    piped = io.StringIO()
+    with Counting(Screen(piped), "predicting", "texts/s") as counting:
+        assert not counting.is_shown
+    assert piped.getvalue() == ""
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = Terminal()
+    with Counting(Screen(plain), "predicting", "texts/s") as counting:
+        counting._told -= 60
+        counting._draw()
+        counting._draw()
+    assert plain.getvalue().count("\n") == 1 and "\x1b" not in plain.getvalue()
+
+
+def test_in_a_notebook_a_line_of_the_cell_is_rewritten(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import sys
+
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
+    screen = python_screen()
+    assert isinstance(screen, NotebookScreen) and screen.is_live
+    screen.live(["one", "two"])
+    screen.live(["too soon"])
+    screen.lines(["stays"])
+    out, err = capsys.readouterr()
+    assert out == "one  two\r        \rstays\n" and err == ""
+    shell.kernel = None  # IPython on a terminal
+    assert not isinstance(python_screen(), NotebookScreen)

@@ -183,3 +183,38 @@ def test_a_damaged_checkpoint_is_refused(damage: bytes) -> None:
     whole = to_bytes(trainer().state())
     with pytest.raises(IntegrityError):
         from_bytes(whole[:-3])
+
+
+def test_the_time_left_does_not_count_what_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = trainer(epochs=3)
+    now, run = [0.0], made.loop.run
+    monkeypatch.setattr("bmcli.training.trainer.time.perf_counter", lambda: now[0])
+    compiled: set[Any] = set()
+
+    def slow(group: Any, rates: Any) -> Any:
+        now[0] += 100.0 if group.signature not in compiled else 0.5 * group.steps
+        compiled.add(group.signature)
+        return run(group, rates)
+
+    monkeypatch.setattr(made.loop, "run", slow)
+    steps = [event for event in made.run() if isinstance(event, StepsDone)]
+    assert steps[0].seconds_left is None, "nothing is known yet"
+    known = [event for event in steps if event.seconds_left is not None]
+    assert known
+    for event in known:
+        left = (3 - event.epoch + 1) * event.steps - event.step
+        # Until it was seen twice, validation counts as a third of what learning from it would take.
+        assert 0.5 * left - 1e-6 <= event.seconds_left <= 1.4 * 0.5 * left + 0.6
+
+
+def test_a_restored_training_says_where_it_goes_on() -> None:
+    first = trainer()
+    assert first.resumed() is None
+    for event in first.run():
+        if isinstance(event, StepsDone) and event.epoch == 2:
+            break
+    again = trainer()
+    again.restore(first.state())
+    found = again.resumed()
+    assert found is not None and (found.epoch, found.epochs, found.step) == (2, 3, event.step)
+    assert [record["epoch"] for record in found.records] == [1]
