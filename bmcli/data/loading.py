@@ -212,7 +212,9 @@ def _checked(
     if several:
         notes += (f"{_files(several)} of several pages or frames: the first of each is read",)
     if reduced:
-        notes += (f"{_files(reduced)} of 16-bit colour: the upper 8 bits of each value are read",)
+        notes += (
+            f"{_files(reduced)} of more than 8 bits per colour: the upper 8 bits of each value are read",
+        )
     return replace(parts, notes=parts.notes + notes, problems=()), skipped
 
 

@@ -126,7 +126,7 @@ class Explainer:
         self.wanted = None if label is None else self.spec.classes.index(label)
         self.network: keras.Model = rebuild_network(run, trust_code=trust_code)
         self.session: Session = open_session(run, self.spec, trust_code=trust_code)
-        self.familiarity = familiarity.load(run)
+        self.familiarity = familiarity.load(run, self.preprocessing)
         self.taken: Counter[str] = Counter()
         self.note: str | None = None
         if self.preprocessing.kind == "table":
@@ -140,7 +140,10 @@ class Explainer:
         problems = list(inputs.problems)
         if inputs.names:
             compact, unusable = self.preprocessing.encode_usable(inputs.examples)
-            said = self.preprocessing.unfamiliar(inputs.examples)
+            if self.familiarity is None:
+                said = self.preprocessing.unfamiliar(inputs.examples)
+            else:
+                said = self.familiarity.look(self.preprocessing, inputs.examples, compact, unusable)
             self.taken.update(said.taken)
             kept = [i for i in range(len(inputs.names)) if i not in unusable]
             problems[:0] = [Problem(what, Place(inputs.names[i])) for i, what in unusable.items()]
@@ -148,8 +151,6 @@ class Explainer:
                 wanted = self.wanted if indices is None else indices[i]
                 some = np.asarray(compact[row : row + 1])
                 odd = said.odd.get(i, ())
-                if self.familiarity is not None:
-                    odd += self.familiarity.odd(some)[0]
                 try:
                     found = self._one(inputs.names[i], some, inputs.examples.take([i]), wanted)
                     yield replace(found, unfamiliar=odd)

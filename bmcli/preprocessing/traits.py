@@ -17,7 +17,6 @@ import numpy as np
 
 from bmcli.data.bundle import Table, Texts
 from bmcli.preprocessing.remark import THAN
-from bmcli.preprocessing.text import UNKNOWN_ID
 
 if TYPE_CHECKING:
     from bmcli.preprocessing.table import TablePreprocessing
@@ -301,6 +300,8 @@ class TextTraits:
     ) -> tuple[TextTraits, np.ndarray]:
         """Of training texts and their tokens; and their traits, each as it is for a text that training does
         not have: a word that stands in this one alone is unknown."""
+        from bmcli.preprocessing.text import UNKNOWN_ID  # not for images: its expressions take their time
+
         counts = preprocessing.token_counts(compact)
         total = counts.sum()
         alone = float((counts == 1).sum() + counts[UNKNOWN_ID])
@@ -346,6 +347,8 @@ class TextTraits:
         without: np.ndarray | None,
     ) -> np.ndarray:
         """without: the counts of all tokens in training, where a text's own are to be left out."""
+        from bmcli.preprocessing.text import UNKNOWN_ID
+
         raw = np.zeros((len(texts), len(TEXTS)))
         total = 0.0 if without is None else float(without.sum())
         used = np.count_nonzero(compact, axis=1)

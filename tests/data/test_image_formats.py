@@ -72,6 +72,25 @@ def test_a_folder_that_mixes_suffixes(tmp_path: Path) -> None:
     assert len(bundle.train) == 12
 
 
+@pytest.mark.parametrize(("bits", "deeper"), [(8, False), (10, True)])
+def test_of_heic_of_10_bits_the_upper_8_are_read_and_that_is_said(
+    bits: int, deeper: bool, tmp_path: Path
+) -> None:
+    import pillow_heif
+
+    for name in ("a", "b"):
+        for i in range(3):
+            path = tmp_path / "phone" / name / f"{i}.heic"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            values = np.full((16, 16, 3), 200 if bits == 8 else 51_400, np.uint8 if bits == 8 else np.uint16)
+            mode = "RGB" if bits == 8 else "RGB;16"
+            pillow_heif.from_bytes(mode, (16, 16), values.tobytes()).save(path)
+    bundle = load(DataConfig(path=str(tmp_path / "phone"), test=0.0, validation=0.0))
+    said = "6 files of more than 8 bits per colour: the upper 8 bits of each value are read"
+    assert (said in bundle.notes) == deeper
+    assert abs(int(decode(bundle.train.examples.paths[0])[0, 0, 0]) - 200) <= 4
+
+
 def test_suffixes_are_written_in_lower_case() -> None:
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in IMAGE_SUFFIXES)
 

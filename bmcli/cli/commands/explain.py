@@ -184,11 +184,12 @@ class _Shown:
             self.session.note(f"{path}: {len(self.texts)} text{'s' if len(self.texts) > 1 else ''}")
 
     def _warn(self, one: Explanation) -> None:
+        from bmcli.preprocessing.remark import joined
         from bmcli.untrusted import one_line
 
         self.odd += 1
         if self.odd <= MOST_WARNINGS:
-            self.session.warn(one_line(f"{_short(one.input)}: {'; '.join(one.unfamiliar)}"))
+            self.session.warn(one_line(f"{_short(one.input)}: {joined(one.unfamiliar)}"))
 
     def _written(self, name: str, data: bytes) -> Path:
         from bmcli.runs import atomic, outputs
