@@ -17,7 +17,7 @@ from tests.docs.blocks import ROOT, blocks
 FLOWERS = ("daisy", "rose", "tulip")
 
 CONFIGS = {
-    "c.yaml": "name: c\ndata: digits\nmodel: {name: mlp, hidden: [8]}\ntraining: {epochs: 1}\n",
+    "c.yaml": "name: c\ndata: {name: digits, augment: [{name: crop, padding: 1}]}\nmodel: {name: mlp, hidden: [8]}\ntraining: {epochs: 1}\n",
     "imdb.yaml": (
         "name: imdb\ndata: {path: reviews.csv, text: text, target: label, test: 0.2}\n"
         "model: {name: transformer, width: 8, heads: 2, blocks: 1}\ntraining: {epochs: 1}\n"
@@ -25,7 +25,7 @@ CONFIGS = {
     "prices.yaml": "name: prices\ndata: {path: labelled.csv, target: price, test: 0.2}\nmodel: linear\n",
     "fraud.yaml": (
         "name: fraud\ndata: {path: fraud.csv, target: is, test: 0.2}\n"
-        "model: {name: mlp, hidden: [8]}\ntraining: {epochs: 10}\n"
+        "model: {name: mlp, hidden: [8]}\ntraining: {epochs: 20, optimizer: {name: adam, learning_rate: 0.05}}\n"
     ),
 }
 
@@ -75,11 +75,11 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
             (made.path / name).write_text(text)
         (flowers,) = [one for one in blocks() if one.page == "README.md" and one.language == "yaml"]
         (made.path / "flowers.yaml").write_text(flowers.text)
-        for config in ("flowers", "imdb", "prices", "fraud", "c", "c"):
+        for config in ("c", "c", "fraud", "imdb", "flowers", "prices"):
             words = ["train", f"{config}.yaml", *(["training.epochs=1"] if config == "flowers" else [])]
             code, _, err = made.bm(words)
             assert code == 0, err
-        code, _, err = made.bm(["gate", "fraud", "--min", "accuracy=0", "--tag", "production"])
+        code, _, err = made.bm(["gate", "fraud", "--min", "accuracy=0.97", "--tag", "production"])
         assert code == 0, err
         yield made
 
@@ -119,6 +119,9 @@ def _tables(folder: Path) -> None:
     bare = "area,age\n" + "".join(f"{line.rpartition(',')[0]}\n" for line in lines[:3])
     for name in ("rows.csv", "patients.csv"):
         (folder / name).write_text(bare)
-    x = random.normal(0, 1, (300, 2))
-    lines = [f"{a:.3f},{b:.3f},{'fraud' if a + b > 0.5 else 'honest'}\n" for a, b in x]
+    centre = np.arange(300) % 2 * 5
+    amount, age = random.normal(centre, 0.5), random.normal(0, 1, 300)
+    lines = [
+        f"{a:.3f},{b:.3f},{'fraud' if c else 'honest'}\n" for a, b, c in zip(amount, age, centre, strict=True)
+    ]
     (folder / "fraud.csv").write_text("amount,age,is\n" + "".join(lines))
