@@ -76,7 +76,8 @@ def take_in(cls: type[Component]) -> None:
             elif isinstance(value, property) and not getattr(
                 value.fget, "__bm_guarded__", value.fget is None
             ):
-                setattr(owner, name, property(_guarded(value.fget), doc=value.__doc__))
+                getter: Any = value.fget
+                setattr(owner, name, property(_guarded(getter), doc=value.__doc__))
     registered = _classes.setdefault(cls.__module__, [])
     if cls not in registered:
         registered.append(cls)
@@ -129,7 +130,7 @@ class _Surroundings:
         self._main = _in_main_thread()
         if self._main:  # other threads visit at the same time
             self._folder = _working_directory()
-            self._filters = warnings.filters[:]  # type: ignore[index]
+            self._filters = warnings.filters[:]
             self._locale = _locale()
         numpy: Any = sys.modules.get("numpy")
         self._errors = numpy.geterr() if numpy is not None and hasattr(numpy, "geterr") else None
@@ -298,7 +299,7 @@ def _said(error: BaseException) -> str:
 
 
 def _fault(component: Component, method: Callable[..., Any], wrong: str) -> PluginError:
-    code = method.__code__  # type: ignore[attr-defined]
+    code = method.__code__
     return _error(component, Place(code.co_filename, code.co_firstlineno), f"{method.__name__} {wrong}")
 
 

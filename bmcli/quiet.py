@@ -56,7 +56,37 @@ def quiet_import() -> Iterator[None]:
     backend.prepare()
     if not _verbose:
         prepare()
-    yield
+    with ending_when_interrupted():
+        yield
+
+
+@contextmanager
+def ending_when_interrupted() -> Iterator[None]:
+    """Around a long import: Ctrl-C ends it. Where what is imported swallows the KeyboardInterrupt (in a bare
+    `except`, in a callback of C++ code), it is raised when the import is done."""
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    usual = signal.getsignal(signal.SIGINT)
+    if not callable(usual):
+        yield
+        return
+    came = []
+
+    def note(number: int, frame: Any) -> None:
+        came.append(number)
+        usual(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if came:
+        raise KeyboardInterrupt
 
 
 class _Finder:
@@ -87,7 +117,7 @@ class _Loader:
     def exec_module(self, module: ModuleType) -> None:
         import logging
 
-        with _held_stderr():
+        with _held_stderr(), ending_when_interrupted():
             self._usual.exec_module(module)
         # Its warnings (that a function is traced again, say) are for those who write such functions.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)

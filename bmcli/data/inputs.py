@@ -7,6 +7,7 @@ is a problem of its own; the other inputs go on.
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import io
 import os
@@ -570,7 +571,7 @@ def files_of(
     elif os.path.lexists(name):
         yield name
     elif glob.has_magic(name):
-        matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - keeps the name as it was written
+        matches = _matching(name)
         if not matches:
             problems.append(Problem("nothing matches", Place(name)))
         for match in matches:
@@ -583,6 +584,79 @@ def files_of(
         problems.append(Problem("there is no such file", Place(name), hint))
 
 
+def _matching(pattern: str) -> list[str]:
+    """The paths that a pattern stands for, sorted, each beginning as the pattern does.
+
+    As `glob.glob(pattern, recursive=True)`, but that `**` follows no links, and every folder is looked into
+    once for each part of the pattern: glob takes exponential time where `**` is repeated or links lead back.
+    """
+    parts = pattern.split(os.sep)  # noqa: PTH206 (as it is written)
+    found = {os.sep} if parts[0] == "" else {""}
+    for number, part in enumerate(parts):
+        if part == "" or (number and part == parts[number - 1] == "**"):
+            continue
+        if part == "**":
+            found = {f for folder in found for f in _folders_below(folder, found)}
+        elif glob.has_magic(part):
+            hidden = part.startswith(".")
+            last = number == len(parts) - 1
+            found = {
+                os.path.join(folder, entry.name)  # noqa: PTH118 (keeps the name as it was written)
+                for folder in found
+                for entry in _entries(folder)
+                if fnmatch.fnmatchcase(entry.name, part)
+                and (hidden or not entry.name.startswith("."))
+                and (last or entry.is_dir())
+            }
+        else:
+            joined = (os.path.join(folder, part) for folder in found)  # noqa: PTH118
+            found = {path for path in joined if os.path.lexists(path)}
+    return sorted(found - {""})
+
+
+def _folders_below(folder: str, known: set[str]) -> Iterator[str]:
+    """The folder and those below that no other of `known` leads to; links are not followed."""
+    waiting = [folder]
+    while waiting:
+        at = waiting.pop()
+        yield at
+        for entry in _entries(at):
+            if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                path = os.path.join(at, entry.name)  # noqa: PTH118
+                if path not in known:
+                    waiting.append(path)
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder or os.curdir) as entries:
+            return list(entries)
+    except OSError:  # no folder, or not to be read: as `glob` has it, nothing matches there
+        return []
+
+
+def _walk(folder: str, onerror: Callable[[OSError], None]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As `os.walk`, sorted and without hidden folders; but not by recursion, which Python bounds: folders may
+    lie a thousand deep."""
+    waiting = [folder]
+    while waiting:
+        parent = waiting.pop()
+        folders: list[os.DirEntry[str]] = []
+        names: list[os.DirEntry[str]] = []
+        try:
+            with os.scandir(parent) as entries:
+                for entry in entries:
+                    (folders if entry.is_dir() else names).append(entry)
+        except OSError as error:
+            onerror(error)
+            continue
+        inside = sorted(entry.name for entry in folders if not entry.name.startswith("."))
+        links = {entry.name for entry in folders if entry.is_symlink()}
+        yield parent, inside, [entry.name for entry in names]
+        prefix = parent if parent.endswith(os.sep) else parent + os.sep
+        waiting += [prefix + name for name in reversed(inside) if name not in links]
+
+
 def _below(folder: str, suffixes: frozenset[str], problems: list[Problem]) -> Iterator[str]:
     """Files of a folder and the folders in it, in order; hidden ones are no data."""
     found = False
@@ -590,8 +664,7 @@ def _below(folder: str, suffixes: frozenset[str], problems: list[Problem]) -> It
     def unreadable(error: OSError) -> None:
         problems.append(Problem(f"cannot be read: {error.strerror or error}", Place(str(error.filename))))
 
-    for parent, folders, names in os.walk(folder, onerror=unreadable):
-        folders[:] = sorted(each for each in folders if not each.startswith("."))
+    for parent, folders, names in _walk(folder, unreadable):
         for each in folders:
             if os.path.islink(link := os.path.join(parent, each)):  # noqa: PTH114, PTH118
                 problems.append(Problem("a link to a folder: not followed, name it itself", Place(link)))

@@ -66,6 +66,10 @@ _COUNTED_PER_FOLDER, _COUNTED, _FOLDERS = 200, 2_000, 500
 _BESIDE = 10
 """Folders beside one called images/ or the like that are searched for examples."""
 _SHOWN = 5
+_LEVELS = 50
+"""Of folders within folders; more are no way anybody keeps data."""
+_VISITS = 200
+"""Of one folder, by way of links: a few that name each other twice make more paths than can be walked."""
 
 
 class NoClassFoldersError(DataError):
@@ -254,9 +258,13 @@ class _Looker:
         self._follow = follow_links
         self._prefix = len(os.path.join(root, ""))  # noqa: PTH118
         self._inside = self.real.rstrip(os.sep) + os.sep
+        # Real path -> how often it was listed, once a link has been followed.
+        self._visits: Counter[str] | None = None
 
     def listing(self, folder: Path, most: int | None = _LISTED) -> _Listing:
-        """What is data in a folder, by name. DataError where it cannot be read."""
+        """What is data in a folder, by name. DataError where it cannot be read, or is too deep or too much
+        linked."""
+        self._bound(folder)
         folders: list[os.DirEntry[str]] = []
         files: list[os.DirEntry[str]] = []
         complete = True
@@ -275,9 +283,33 @@ class _Looker:
             ) from error
         return _Listing(sorted(folders, key=_by_name), sorted(files, key=_by_name), complete)
 
+    def _bound(self, folder: Path) -> None:
+        name = str(folder)
+        if name.count(os.sep, self._prefix) >= _LEVELS:
+            top = self.name(name).split("/")[0]
+            raise DataError(
+                f"{self.root}: folders lie in folders more than {_LEVELS} deep ({top}/...)",
+                hint="move them up, or leave them out of the data",
+            )
+        if self._visits is None:
+            return
+        real = os.path.realpath(name)
+        self._visits[real] += 1
+        if self._visits[real] > _VISITS:
+            raise DataError(
+                f"{self.root}: links lead to {shown(os.path.relpath(real, self.real))} in more than "
+                f"{_VISITS} ways",
+                hint="leave one link to each folder",
+            )
+
     def refuses(self, entry: os.DirEntry[str], above: Collection[str] = ()) -> str | None:
         """Why a link is not followed; None where it is, or is no link."""
-        return self._refuses(entry.path, above) if entry.is_symlink() else None
+        if not entry.is_symlink():
+            return None
+        why = self._refuses(entry.path, above)
+        if why is None and self._visits is None:
+            self._visits = Counter()
+        return why
 
     def refuses_path(self, path: Path) -> str | None:
         """The same for a path."""

@@ -6,12 +6,15 @@ has; `regex` takes the same patterns and a time limit.
 
 from __future__ import annotations
 
+import re
 from time import perf_counter
 
 from bmcli.errors import ConfigError
 
 LONGEST = 1_000
 """Characters of a pattern."""
+LARGEST = 10_000
+"""Characters of a pattern whose counted repetitions are written out, as `regex` does before it matches."""
 SECONDS = 20.0
 """For all names together. A million simple ones take three."""
 
@@ -31,6 +34,11 @@ class NamePattern:
         self._left = SECONDS
         if len(pattern) > LONGEST:
             raise ConfigError(f"{key} is longer than {LONGEST:,} characters")
+        if _written_out(pattern) > LARGEST:
+            raise ConfigError(
+                f"{key}: its repetitions come to more than {LARGEST:,} characters",
+                hint="a number within a repeated group, as in (a{60}){60}, multiplies: write + or *",
+            )
         try:
             self._compiled = regex.compile(pattern)
         except (regex.error, RecursionError, OverflowError) as error:
@@ -54,3 +62,29 @@ class NamePattern:
         if match is None:
             return None
         return (match.group(1) or "") if self._compiled.groups else match.group()
+
+
+_COUNT = re.compile(r"\{(\d{0,9})(?:(,)(\d{0,9}))?\}")
+
+
+def _written_out(pattern: str) -> int:
+    """How many characters a pattern has where `a{3}` is written as `aaa`; about, and bounded."""
+    open_groups, at = [0], 0
+    while at < len(pattern):
+        char, size = pattern[at], 1
+        at += 1
+        if char == "\\":
+            at += 1
+        elif char == "[":
+            end = pattern.find("]", at + 1)
+            at = len(pattern) if end < 0 else end + 1
+        elif char == "(":
+            open_groups.append(0)
+            continue
+        elif char == ")" and len(open_groups) > 1:
+            size = max(open_groups.pop(), 1)
+        if (count := _COUNT.match(pattern, at)) is not None:
+            at = count.end()
+            size *= max(int(count[3] or 0), int(count[1] or 0), 1)
+        open_groups[-1] = min(open_groups[-1] + size, LARGEST + 1)
+    return sum(open_groups)

@@ -77,9 +77,9 @@ than all cores together on one batch after the other, and small batches stay in 
 (benchmarks/predict.py)."""
 
 MEMORY, MEMORY_PER_CORE = 2**30, 2**29
-"""Bytes that all models of a process may take for what they compute, besides their weights: so much, and so much
-for each core. Inputs that do not fit together are given one after the other; a model that takes more for a
-single one is refused."""
+"""Bytes that all models of a process may take for what they compute, besides their weights: so much, and so
+much for each core. Inputs that do not fit together are given in smaller batches; a model that takes more for
+a single one is refused."""
 
 T = TypeVar("T")
 
@@ -204,7 +204,7 @@ class OnnxSession:
             raise
         if error is not None:
             raise error
-        return result  # type: ignore[no-any-return]
+        return result
 
 
 class KerasSession:

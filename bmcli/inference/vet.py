@@ -6,8 +6,8 @@ neither bm's models nor Keras's layers are made of, functions and operators of o
 lie in other files. How much memory it takes shows while it runs: see `session`.
 
 Only the outline of the file is read, by protobuf's wire format (https://protobuf.dev/programming-guides/
-encoding/) and the field numbers of onnx.proto3; weights are skipped. Importing `onnx` for it would take longer
-than all of a prediction's own work.
+encoding/) and the field numbers of onnx.proto3; weights are skipped. Importing `onnx` for that would take
+longer than a prediction's own work.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ _ELEMENTWISE = frozenset(
     MeanVarianceNormalization Min Mish Mod Mul Neg Not Or PRelu Pow QuantizeLinear Reciprocal Relu Round Selu
     Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Sub Sum Tan Tanh ThresholdedRelu Where Xor
     DynamicQuantizeLinear
-    """.split()
+    """.split()  # noqa: SIM905 (a list would be a page long)
 )
 _FOLLOWING = _ELEMENTWISE | frozenset(
     """
-    ArgMax ArgMin AveragePool Compress Concat Conv ConvInteger ConvTranspose CumSum DepthToSpace Einsum Flatten
-    GRU Gather GatherElements GatherND Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool LSTM LpPool MatMul
+    ArgMax ArgMin AveragePool Compress Concat Conv ConvInteger ConvTranspose CumSum DepthToSpace Einsum
+    Flatten GRU Gather GatherElements GatherND Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool LSTM LpPool MatMul
     MatMulInteger MaxPool QLinearConv QLinearMatMul RNN ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp
     ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare ReverseSequence ScatterElements
     ScatterND Slice SpaceToDepth Split Squeeze TopK Transpose Trilu Unsqueeze
-    """.split()
+    """.split()  # noqa: SIM905 (a list would be a page long)
 )
 """Operators whose outputs are as large as the sizes of their inputs say, whatever values these hold."""
 _SIZED = frozenset(
     """
     Constant ConstantOfShape Expand EyeLike GridSample NonZero OneHot Pad Range Reshape Resize Shape Size Tile
     Upsample
-    """.split()
+    """.split()  # noqa: SIM905 (a list would be a page long)
 )
 _SIZED_BY = {"ConstantOfShape": 0, "Expand": 1, "Pad": 1, "Reshape": 1, "Tile": 1}
 """Which input says how large the output is."""
@@ -190,7 +190,7 @@ def _node(message: memoryview, count: _Count, within: str) -> _Node:
 
 
 def _attribute(node: _Node, message: memoryview, count: _Count, within: str) -> None:
-    """AttributeProto: i = 3, t = 5, g = 6, ints = 8, tensors = 10, graphs = 11, sparse_tensor = 22, ..._s = 23."""
+    """AttributeProto: i = 3, t = 5, g = 6, ints = 8, tensors = 10, graphs = 11, sparse_tensor(s) = 22, 23."""
     for number, value in _fields(message):
         if number in (5, 10):
             node.constant = _tensor(_message(value))[1]

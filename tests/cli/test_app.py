@@ -358,3 +358,33 @@ def test_confirm_on_a_terminal(tmp_path: Path) -> None:
         assert os.waitpid(pid, 0)[1] == 0
         os.close(terminal)
         assert len(store.all()) == left
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("swallowed", [False, True])
+def test_ctrl_c_while_tensorflow_loads(tmp_path: Path, swallowed: bool, as_json: bool) -> None:
+    """One word of bm's and nothing of TensorFlow's, also where its import swallows the KeyboardInterrupt."""
+    package = tmp_path / "tensorflow"
+    package.mkdir()
+    swallow = "try:\n    {}\nexcept BaseException:\n    pass\n" if swallowed else "{}\n"
+    (package / "__init__.py").write_text(
+        "import os, signal, time\n"
+        "os.write(2, b'WARNING: All log messages before absl::InitializeLog()')\n"
+        + swallow.format("os.kill(os.getpid(), signal.SIGINT); time.sleep(60)")
+    )
+    (tmp_path / "c.yaml").write_text("data: digits\nmodel: mlp\n")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", "from bmcli.cli.app import main; main()"),
+            *("check", "c.yaml", "--build", *(["--json"] if as_json else [])),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 130, done.stderr
+    if as_json:
+        assert done.stderr == "" and json.loads(done.stdout)["error"]["code"] == "interrupted"
+    else:
+        assert (done.stderr, done.stdout) == ("interrupted\n", "")

@@ -937,6 +937,86 @@ def _(place: Place) -> list[str]:
     return place.build("path: photos")
 
 
+def linked(place: Place, more: str = "") -> list[str]:
+    """Twenty-five folders, each with two links to the next: 2^25 ways to the last one."""
+    place.pictures()
+    for i in range(26):
+        (place.work / "photos" / f"c{i}").mkdir()
+    for i in range(25):
+        for name in "ab":
+            (place.work / "photos" / f"c{i}" / name).symlink_to(f"../c{i + 1}")
+    return place.build(f"path: photos{more}")
+
+
+simple("picture: 2^25 ways by links", DATA, "links lead to", "ways", make=linked)
+simple(
+    "picture: 2^25 ways by links that may be followed",
+    DATA,
+    "links lead to",
+    slow=True,
+    make=lambda p: linked(p, ", follow_links: true"),
+)
+
+
+def nested(place: Place, inside: Path) -> None:
+    """1,500 folders, each in the one before."""
+    before = Path.cwd()
+    os.chdir(inside)
+    try:
+        for _ in range(1500):
+            Path("d").mkdir()
+            os.chdir("d")
+        Image.new("L", (8, 8), 128).save("deep.png")
+    finally:
+        os.chdir(before)
+
+
+@hostile("picture: 1,500 folders deep", DATA, "more than 50 deep")
+def _(place: Place) -> list[str]:
+    nested(place, place.pictures() / "a")
+    return place.build("path: photos")
+
+
+@hostile("predict: a folder of 1,500 folders", 0, "deep.png")
+def _(place: Place) -> list[str]:
+    place.run()
+    nested(place, place.pictures())
+    return ["predict", "photos/d", "--run", "trial", "--json"]
+
+
+@hostile("predict: thirty times any folder", DATA, "nothing matches")
+def _(place: Place) -> list[str]:
+    place.run()
+    linked(place)
+    nested(place, place.work / "photos")
+    return ["predict", "**/" * 30 + "*.bmp", "--run", "trial"]
+
+
+@hostile("predict: any folder, again and again", DATA, "nothing matches", slow=True)
+def _(place: Place) -> list[str]:
+    place.run()
+    linked(place)
+    nested(place, place.work / "photos")
+    return ["predict", "**/*/" * 10 + "**/*.bmp", "--run", "trial"]
+
+
+PATTERNS = {
+    "of counts in counts": ("((((a{60}){60}){60}){60}){60}", CONFIG, "repetitions come to more than"),
+    "of 2,000 brackets": ("(" * 2000 + "a" + ")" * 2000, CONFIG, "longer than"),
+    "of 400 brackets": ("(" * 400 + "a" + ")" * 400, CONFIG, "nested too deeply"),
+    "that goes back and back": ("((a+)+)+$", DATA, "matches none"),
+}
+for _what, (_pattern, _code, _said) in PATTERNS.items():
+    for _key in ("group", "class_pattern"):
+
+        @hostile(f"{_key}: a pattern {_what}", _code, _said, slow=_key == "group")
+        def _(place: Place, key: str = _key, pattern: str = _pattern) -> list[str]:
+            (place.pictures() / "a" / f"{'a' * 60}!.png").write_bytes(
+                (place.work / "photos" / "a" / "1.png").read_bytes()
+            )
+            return place.build(f"path: photos, {key}: '{pattern}'")
+
+
 @hostile("picture: hidden files are no data", DATA, "1 file ", "a/z.png")
 def _(place: Place) -> list[str]:
     place.pictures()
