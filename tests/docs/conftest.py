@@ -17,7 +17,10 @@ from tests.docs.blocks import ROOT, blocks
 FLOWERS = ("daisy", "rose", "tulip")
 
 CONFIGS = {
-    "c.yaml": "name: c\ndata: {name: digits, augment: [{name: crop, padding: 1}]}\nmodel: {name: mlp, hidden: [8]}\ntraining: {epochs: 1}\n",
+    "c.yaml": (
+        "name: c\ndata: {name: digits, augment: [{name: crop, padding: 1}]}\n"
+        "model: {name: mlp, hidden: [8]}\ntraining: {epochs: 1}\n"
+    ),
     "imdb.yaml": (
         "name: imdb\ndata: {path: reviews.csv, text: text, target: label, test: 0.2}\n"
         "model: {name: transformer, width: 8, heads: 2, blocks: 1}\ntraining: {epochs: 1}\n"
@@ -25,7 +28,8 @@ CONFIGS = {
     "prices.yaml": "name: prices\ndata: {path: labelled.csv, target: price, test: 0.2}\nmodel: linear\n",
     "fraud.yaml": (
         "name: fraud\ndata: {path: fraud.csv, target: is, test: 0.2}\n"
-        "model: {name: mlp, hidden: [8]}\ntraining: {epochs: 20, optimizer: {name: adam, learning_rate: 0.05}}\n"
+        "model: {name: mlp, hidden: [8]}\n"
+        "training: {epochs: 20, optimizer: {name: adam, learning_rate: 0.05}}\n"
     ),
 }
 
