@@ -326,6 +326,14 @@ def test_what_ends_well_or_has_no_answer_leaves_nothing_beside_it(invoke, image_
     assert invoke("predict", *names, "--output", "other.csv").code == 6
     assert not list(tmp_path.glob("other*"))
 
+    def read_only(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    done = invoke("predict", *names, "--output", "third.csv")
+    assert done.code == 6
+    assert "error: cannot write third.csv: No space left on device\n" in done.err, "the first reason is told"
+
 
 def test_on_a_terminal_it_shows_how_far_it_is(image_run, tmp_path):
     names = inputs_of(tmp_path)

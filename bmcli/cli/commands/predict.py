@@ -6,7 +6,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -155,7 +155,8 @@ def _write(
         if partial.count:
             session.warn(f"{output} was not written; {partial.path} holds {partial.count:,} predictions")
         else:
-            partial.remove()
+            with suppress(OSError):  # what kept it from being written may keep it from being removed
+                partial.remove()
         raise
     partial.remove()
 
