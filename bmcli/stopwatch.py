@@ -46,6 +46,11 @@ class Stopwatch:
         self._seconds.setdefault(name, 0.0)
         return before
 
+    @property
+    def current(self) -> str:
+        """Whose time it is."""
+        return self._current
+
     def add(self, name: str, seconds: float) -> None:
         """Time that passed before the watch ran."""
         self._seconds[name] = self._seconds.get(name, 0.0) + seconds

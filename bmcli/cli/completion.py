@@ -197,7 +197,7 @@ def _current_word() -> str:
 
 
 def _in_a_line(schema: Schema) -> str:
-    """The beginning of the description: a folded line would break zsh's list, brackets are markup to Typer."""
+    """The beginning of the description: folding would break zsh's list, and brackets are markup to Typer."""
     text = str(schema.get("description", "")).replace("[", "(").replace("]", ")")
     return text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 3].rstrip() + "..."
 

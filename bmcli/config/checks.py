@@ -286,7 +286,7 @@ def _for_model(config: ExperimentConfig, facts: Facts) -> str:
     return f"write {fitting}, say; {named}"
 
 
-_MANY = {"image": "pictures", "text": "texts", "table": "table rows"}
+_MANY = {"image": "images", "text": "texts", "table": "table rows"}
 
 
 def _listed(kinds: tuple[str, ...]) -> str:
@@ -305,7 +305,7 @@ def _augment(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     if not config.data.augment:
         return
     if facts.kind not in (None, "image"):
-        message = f"augmentation is for pictures, and the data is {_MANY[facts.kind or 'image']}"
+        message = f"augmentation is for images, and the data is {_MANY[facts.kind or 'image']}"
         also = (("data", "name"), ("data", "path"), ("data", "text"))
         yield Finding(("data", "augment"), message, also=also)
         return
@@ -323,7 +323,7 @@ def _kinds(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
         also = (("data", "name"), ("data", "path"), ("data", "text"))
         yield Finding(("training", "batch_by_length"), message, also=also)
     if config.evaluation.views != "none" and kind not in (None, "image"):
-        message = f"views are for pictures, and the data is {_MANY[kind]}"
+        message = f"views are for images, and the data is {_MANY[kind]}"
         also = (("data", "name"), ("data", "path"), ("data", "text"))
         yield Finding(("evaluation", "views"), message, also=also)
 

@@ -93,7 +93,7 @@ def _model(look: Look) -> list[str]:
     if look.kind == "image":
         lines = []
         if size := _side(look):
-            lines = ["preprocessing:", f"  image: {{size: {size}}}   # every picture is resized to this", ""]
+            lines = ["preprocessing:", f"  image: {{size: {size}}}   # every image is resized to this", ""]
         small = size is None and look.sizes and min(look.sizes[0]) < 16
         filters = "[32, 64]" if small else "[32, 64, 128]"
         return [*lines, f"model: {{name: cnn, filters: {filters}, padding: same}}   # bm models lists others"]
@@ -111,7 +111,7 @@ def _model(look: Look) -> list[str]:
 
 
 def _side(look: Look) -> int | None:
-    """One size for pictures of several sizes or large ones; None to keep the data's own."""
+    """One size for images of several sizes or large ones; None to keep the data's own."""
     if not look.sizes:
         return None
     sides = sorted(min(size) for size in look.sizes)

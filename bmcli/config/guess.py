@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Facts:
     """None or empty where it cannot be told without reading the data.
 
-    kind, task, classes; dataset_task: a named dataset's own; shape: of its pictures; brings_test,
+    kind, task, classes; dataset_task: a named dataset's own; shape: of its images; brings_test,
     brings_validation: whether it has such a split; read: whether all this was seen in the data; then also
     input_shape: of a model's inputs; text: the column of the texts.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bmcli.config import field_schema
+from bmcli.config import field_schema, words
 from bmcli.config.layers import shape_of
 from bmcli.config.schema import DataConfig, ExperimentConfig, Section
 from bmcli.registry import HOMES, Component, registry_of
@@ -126,7 +126,7 @@ def _component(kind: str, definitions: dict[str, Schema]) -> Schema:
     own = {
         "type": "string",
         "not": {"enum": names},
-        "description": f"A {kind} of your own.",
+        "description": f"{words.with_article(kind).capitalize()} of your own.",
     }
     nameless = _map({}, [], **{"not": {"required": ["name"]}})
     return {"oneOf": [*bare, own, *maps, _map({"name": own}, ["name"]), nameless]}
@@ -144,6 +144,11 @@ def _nullable(properties: dict[str, Schema]) -> dict[str, Schema]:
 def _or_null(schema: Schema) -> Schema:
     if any(option.get("type") == "null" for option in schema.get("anyOf", ())):
         return schema
+    if isinstance(schema.get("type"), str) and "anyOf" not in schema:
+        # In one branch, so that an editor says what is wrong instead of 'not valid under any schema'.
+        fixed = schema.get("enum", [schema["const"]] if "const" in schema else None)
+        rest = {key: value for key, value in schema.items() if key != "const"}
+        return {**rest, "type": [schema["type"], "null"], **({"enum": [*fixed, None]} if fixed else {})}
     about: Schema = {key: schema[key] for key in ("description", "default") if key in schema}
     bare = {key: value for key, value in schema.items() if key not in about}
     inner = bare["anyOf"] if set(bare) == {"anyOf"} else [bare]

@@ -133,7 +133,7 @@ def _no_config(path: Path, text: str) -> Problem:
     elif beside := _beside(path):
         hint = f"did you mean {os.path.join(folder, beside)}?"  # noqa: PTH118
     elif path.suffix.lower() in IMAGE_SUFFIXES and not is_folder:
-        hint = f"bm init {shlex.quote(folder or '.')} drafts a config for a folder of pictures"
+        hint = f"bm init {shlex.quote(folder or '.')} drafts a config for a folder of images"
     elif exists:
         hint = f"bm init {shlex.quote(text)} drafts a config for it"
     else:

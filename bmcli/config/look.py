@@ -56,7 +56,7 @@ def look(path: Path) -> Look:
     from bmcli.files import foreign
 
     kinds = ", ".join(sorted(TABLE_SUFFIXES))
-    hint = f"a folder of pictures or texts, {kinds} or .npz"
+    hint = f"a folder of images or texts, {kinds} or .npz"
     known = foreign.by_suffix(path)
     if known is not None:
         raise DataError(f"{path} is {known[0]}", hint=known[1])

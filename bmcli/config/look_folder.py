@@ -21,6 +21,8 @@ MOST_FILES = 200_000
 """Files that are counted."""
 _MOST_OPENED, _MOST_BYTES = 1_000, 200 * 2**20
 """Files that are opened, and their size in all."""
+_FEW = 1_000
+"""Fewer images than this are few to train on from the start."""
 _SIZES = 40
 _CUTS = ("test", "validation")
 
@@ -42,7 +44,7 @@ def look_at_folder(path: Path) -> Look:
     counts = Counter(file.label for file in train)
     brings = tuple(split for split in _CUTS if split in scan.files)
     _require_classes(path, counts, scan.problems, len(_CUTS) - len(brings))
-    noun = "pictures" if found.kind == "image" else "texts"
+    noun = "images" if found.kind == "image" else "texts"
     seen = [f"{len(train):,} {noun} of {classes_seen(counts)}"]
     if not scan.complete:
         seen.append(f"counting stopped at {MOST_FILES:,} files: there are more")
@@ -52,14 +54,16 @@ def look_at_folder(path: Path) -> Look:
     every = [file.path for files in scan.files.values() for file in files]
     sizes: tuple[tuple[int, int], ...] = ()
     if found.kind == "image":
-        sizes, bad = _pictures(_spread(every))
+        sizes, bad = _opened(_spread(every))
         sizes = sizes[:: max(1, len(sizes) // _SIZES)][:_SIZES]
     else:
         bad = _texts(_spread(every))
+    if found.kind == "image" and len(train) < _FEW:
+        seen.append("few images: expect little; no pretrained models are available")
     if sizes:
         low, high = min(sizes), max(sizes)
         both = f"{low[0]}×{low[1]}" + ("" if low == high else f" to {high[0]}×{high[1]}")
-        seen.append(f"{both} pixels (height × width) in {len(sizes)} pictures looked at")
+        seen.append(f"{both} pixels (height × width) in {len(sizes)} images looked at")
     mixed = _kinds_besides(scan.suffixes, found.kind)
     if mixed:
         said.append(("kind", found.kind, f"there are {mixed} too"))
@@ -118,7 +122,7 @@ def _spread(paths: Sequence[str]) -> list[str]:
     return [paths[i * len(paths) // count] for i in range(count)]
 
 
-def _pictures(paths: Sequence[str]) -> tuple[tuple[tuple[int, int], ...], list[str]]:
+def _opened(paths: Sequence[str]) -> tuple[tuple[tuple[int, int], ...], list[str]]:
     """Height and width of those that can be decoded, and the paths of the others."""
     import warnings
 
@@ -134,10 +138,10 @@ def _pictures(paths: Sequence[str]) -> tuple[tuple[tuple[int, int], ...], list[s
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                with Image.open(path) as picture:
-                    size = (picture.height, picture.width)
-                    picture.draft(picture.mode, (64, 64))  # a JPEG is decoded small, and whole all the same
-                    picture.load()
+                with Image.open(path) as image:
+                    size = (image.height, image.width)
+                    image.draft(image.mode, (64, 64))  # a JPEG is decoded small, and whole all the same
+                    image.load()
             sizes.append(size)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, MemoryError, EOFError):
             bad.append(path)

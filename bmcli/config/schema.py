@@ -190,13 +190,13 @@ class DataConfig(Section):
         None, description="Use at most this many examples per split: for quick trials."
     )
     augment: list[Chosen_augmentation] = Field(
-        [], description="Random changes to training pictures, in this order; see docs/config.md."
+        [], description="Random changes to training images, in this order; see docs/config.md."
     )
     skip_unusable: bool = Field(
         False, description="Leave unusable files and rows out (counted and listed) instead of stopping."
     )
     cache_gib: Annotated[float, Field(ge=0)] = Field(
-        4.0, description="Decoded pictures are kept in memory up to this many GiB; beyond, files are re-read."
+        4.0, description="Decoded images are kept in memory up to this many GiB; beyond, files are re-read."
     )
 
 
@@ -207,7 +207,7 @@ def _is_range(window: tuple[float, float]) -> tuple[float, float]:
 
 
 class ImageConfig(Section):
-    """How pictures become arrays."""
+    """How images become arrays."""
 
     usual = {"size": 64}
 
@@ -217,7 +217,7 @@ class ImageConfig(Section):
         "alike, else 64.",
     )
     channels: Literal[1, 3] | None = Field(
-        None, description="1 grey, 3 colour; default: 1 where all pictures looked at are grey, else 3."
+        None, description="1 grey, 3 colour; default: 1 where all images looked at are grey, else 3."
     )
     fit: Literal["squash", "crop", "pad"] = Field(
         "squash",
@@ -277,7 +277,7 @@ class PreprocessingConfig(Section):
 
     usual = {"image": {"size": 64}}
 
-    image: ImageConfig = Field(default_factory=ImageConfig, description="For pictures.")
+    image: ImageConfig = Field(default_factory=ImageConfig, description="For images.")
     text: TextConfig = Field(default_factory=TextConfig, description="For texts.")
     table: TableConfig = Field(default_factory=TableConfig, description="For tables.")
 
@@ -390,7 +390,7 @@ class EvaluationConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] = Field(256, description="Examples per evaluation step.")
     views: Literal["none", "flip", "move", "shift"] = Field(
         "none",
-        description="Test-time augmentation of pictures, part of the finished model: the mean over a picture "
+        description="Test-time augmentation of images, part of the finished model: the mean over a image "
         "and its mirror image (flip; not for digits or letters), over it moved by a pixel (move), or over "
         "all of these (shift); 2, 3 and 6 times the work.",
     )

@@ -40,7 +40,7 @@ def write(source: str, name: str | None, folder: Path) -> Written:
         if name is not None:
             text = _renamed(text, name)
         stem = name or template.stem
-        return Written(_write(folder / f"{stem}.yaml", text), name or legal_name(stem))
+        return Written(_write(folder / f"{stem}.yaml", _headed(text, folder)), name or legal_name(stem))
     path = (folder / source).expanduser() if not source.startswith("~") else Path(source).expanduser()
     if not path.exists():
         raise UsageError(
@@ -50,7 +50,18 @@ def write(source: str, name: str | None, folder: Path) -> Written:
     seen = look(path)
     stem = name or legal_name(path.resolve().stem)
     text = draft(seen, stem, source if source.startswith("~") else _relative(path, folder))
-    return Written(_write(folder / f"{stem}.yaml", text), stem, seen.seen)
+    return Written(_write(folder / f"{stem}.yaml", _headed(text, folder)), stem, seen.seen)
+
+
+SCHEMA_FILE = "bm.schema.json"
+"""What `bm schema` is saved as, for editors."""
+
+
+def _headed(text: str, folder: Path) -> str:
+    """The config with the line by which editors find its schema, where that was saved beside it."""
+    if not (folder / SCHEMA_FILE).is_file():
+        return text
+    return f"# yaml-language-server: $schema={SCHEMA_FILE}\n{text}"
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -1,8 +1,8 @@
-"""Random changes to training pictures, by name.
+"""Random changes to training images, by name.
 
 An augmentation is a pure function of a batch and of uniform random numbers, one row per example: the trainer
 makes the numbers from (seed, epoch, example), so that a resumed run sees the same changes. All work on whole
-batches of uint8 pictures, before normalisation. NumPy is imported inside, so that `bm check` stays light.
+batches of uint8 images, before normalisation. NumPy is imported inside, so that `bm check` stays light.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Augmentation(Component):
         return False
 
     def apply(self, images: np.ndarray, targets: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The changed pictures and targets; the same for the same `u`; the arguments stay as they are.
+        """The changed images and targets; the same for the same `u`; the arguments stay as they are.
 
         images: uint8 [n, height, width, channels]; targets: float32 [n, units]; u: float64 [n, uniforms] in
         [0, 1). Pictures come out as uint8 of the same shape.
@@ -64,7 +64,7 @@ AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation", Augmentation, _
 
 @AUGMENTATIONS.register("flip")
 class Flip(Augmentation):
-    """Mirror half of the pictures, left to right."""
+    """Mirror half of the images, left to right."""
 
     uniforms: ClassVar[int] = 2
     source: ClassVar[str] = (
@@ -76,7 +76,7 @@ class Flip(Augmentation):
     vertical: bool = Field(False, description="Upside down, with probability 1/2.")
     alternate: bool = Field(
         False,
-        description="Each picture in every second epoch, half of them in the first: the network sees both "
+        description="Each image in every second epoch, half of them in the first: the network sees both "
         "sides of all as often, and so learns faster.",
     )
 
@@ -103,20 +103,20 @@ class Flip(Augmentation):
 
 @AUGMENTATIONS.register("crop")
 class Crop(Augmentation):
-    """Shift each picture by up to `padding` pixels; what comes in from outside is black or mirrored."""
+    """Shift each image by up to `padding` pixels; what comes in from outside is black or mirrored."""
 
     uniforms: ClassVar[int] = 2
     source: ClassVar[str] = "He et al. 2016, Deep residual learning, section 4.2, arXiv:1512.03385"
 
     padding: Annotated[int, Field(ge=1, le=512)] = Field(
-        4, description="Pixels added on each side before a crop of the picture's own size is cut out."
+        4, description="Pixels added on each side before a crop of the image's own size is cut out."
     )
     fill: Literal["zero", "reflect"] = Field(
-        "zero", description="What is outside: black, or the picture mirrored at its edge."
+        "zero", description="What is outside: black, or the image mirrored at its edge."
     )
 
     def apply(self, images: np.ndarray, targets: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """u = (down, right): 0 shifts the window to the top or left edge, 1/2 leaves the picture alone."""
+        """u = (down, right): 0 shifts the window to the top or left edge, 1/2 leaves the image alone."""
         import numpy as np
 
         n, height, width, channels = images.shape
@@ -134,7 +134,7 @@ class Crop(Augmentation):
 
 @AUGMENTATIONS.register("rotation")
 class Rotation(Augmentation):
-    """Turn each picture about its centre by a random angle, with bilinear interpolation."""
+    """Turn each image about its centre by a random angle, with bilinear interpolation."""
 
     uniforms: ClassVar[int] = 1
     source: ClassVar[str] = (
@@ -149,7 +149,7 @@ class Rotation(Augmentation):
     )
 
     def apply(self, images: np.ndarray, targets: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """u = 1/2 leaves the picture alone; smaller turns clockwise, larger counter-clockwise."""
+        """u = 1/2 leaves the image alone; smaller turns clockwise, larger counter-clockwise."""
         import numpy as np
 
         n, height, width, channels = images.shape
@@ -178,7 +178,7 @@ class Rotation(Augmentation):
 
 @AUGMENTATIONS.register("cutout")
 class Cutout(Augmentation):
-    """Cover one square of each picture with the picture's mean colour."""
+    """Cover one square of each image with the image's mean colour."""
 
     uniforms: ClassVar[int] = 2
     source: ClassVar[str] = (
@@ -205,13 +205,13 @@ class Cutout(Augmentation):
 
 @AUGMENTATIONS.register("mixup")
 class Mixup(Augmentation):
-    """Blend each picture, and its target, with another one of the batch."""
+    """Blend each image, and its target, with another one of the batch."""
 
     uniforms: ClassVar[int] = 2
     source: ClassVar[str] = "Zhang et al. 2018, mixup: beyond empirical risk minimization, arXiv:1710.09412"
 
     alpha: Annotated[float, Field(gt=0, le=100)] = Field(
-        0.2, description="Shares are drawn from Beta(alpha, alpha): small leaves most pictures almost alone."
+        0.2, description="Shares are drawn from Beta(alpha, alpha): small leaves most images almost alone."
     )
 
     def apply(self, images: np.ndarray, targets: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -244,7 +244,7 @@ class Color(Augmentation):
     )
 
     def apply(self, images: np.ndarray, targets: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """u = (brightness, contrast, saturation), applied in this order; 1/2 leaves the picture alone."""
+        """u = (brightness, contrast, saturation), applied in this order; 1/2 leaves the image alone."""
         import numpy as np
 
         strengths = np.array([self.brightness, self.contrast, self.saturation])

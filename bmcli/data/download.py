@@ -5,7 +5,7 @@ Range), and is moved into place only when it is complete and its SHA-256 is the 
 two processes from fetching the same thing twice.
 
 Environment: BM_DATA_HOME (default ~/.keras/datasets); BM_DATA_MIRROR, a URL that replaces the origin: a file
-is then fetched from MIRROR/<its path below the data home>, so a copy of a data home is a mirror;
+is then fetched from MIRROR/<its path below the data home>, in the form that is downloaded;
 BM_OFFLINE=1 forbids downloads.
 """
 
@@ -99,6 +99,14 @@ class _Broken(Exception):
     """The connection or the server failed; another attempt may do better."""
 
 
+class _Refused(Exception):
+    """The server does not have the file, or does not give it: another attempt does no better."""
+
+
+_MAY_PASS = (408, 416, 425, 429)
+"""Client errors of HTTP that another attempt may not meet: timeouts, a wrong range, too many requests."""
+
+
 def _download(file: File, target: Path, progress: Callable[[str, int, int], None] | None) -> None:
     part = target.with_name(target.name + ".part")
     resumed = part.exists()
@@ -109,6 +117,11 @@ def _download(file: File, target: Path, progress: Callable[[str, int, int], None
         except _Broken as error:
             reason = str(error)
             continue
+        except _Refused as error:
+            by_hand = f"put the file at {target}"
+            if mirror := os.environ.get("BM_DATA_MIRROR"):
+                by_hand = f"the mirror {mirror} must hold it as {file.path}; or {by_hand}"
+            raise DataError(f"cannot download {address(file)}: {error}", hint=by_hand) from error
         found = sha256_of(part)
         if found == file.sha256:
             _into_place(part, target)
@@ -153,6 +166,8 @@ def _receive(file: File, part: Path, progress: Callable[[str, int, int], None] |
     except HTTPError as error:
         if error.code == 416:  # the beginning we hold does not fit the server's file
             part.unlink(missing_ok=True)
+        if 400 <= error.code < 500 and error.code not in _MAY_PASS:
+            raise _Refused(f"HTTP {error.code} {error.reason}") from error
         raise _Broken(f"HTTP {error.code} {error.reason}") from error
     except URLError as error:
         raise _Broken(str(error.reason)) from error

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +104,39 @@ def test_own_code_runs(invoke: Callable, tmp_path: Path) -> None:
     assert done.code == 2
     assert "own.py:1" in done.err
     assert "No module named 'no_such'" in done.err
+
+
+def test_auto_epochs_are_a_number_once_the_examples_are_counted(invoke: Callable, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("data: digits\nmodel: mlp\n")
+    assert "training  10 to 100 epochs (auto), batches of 64" in invoke("check", "c.yaml").out
+    # 1,294 examples make 21 steps of 64; 1,500 steps are 72 epochs.
+    built = invoke("check", "c.yaml", "--build")
+    assert "training  72 epochs (auto: 1,294 examples), batches of 64" in built.out
+    few = invoke("check", "c.yaml", "data.limit=144", "--build")
+    assert "training  100 epochs (auto: 144 examples), batches of 64" in few.out
+
+
+def test_in_a_terminal_it_says_what_it_is_doing(bm: Callable, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("data: digits\nmodel: mlp\n")
+    assert bm("check", "c.yaml", "--build").err == ""
+    master, slave = pty.openpty()
+    code = "from bmcli.cli.app import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "check", "c.yaml", "--build"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        text=True,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    os.close(slave)
+    seen = b""
+    with contextlib.suppress(OSError):  # the terminal is gone when the process is
+        while chunk := os.read(master, 65536):
+            seen += chunk
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0 and out.startswith("ok\n")
+    assert "reading data · 0:0" in seen.decode() or "TensorFlow · 0:0" in seen.decode()
 
 
 @pytest.mark.parametrize("config", ["config.yaml", "other.yaml", "../../extends.yaml", "../../link.yaml"])

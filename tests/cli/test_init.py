@@ -170,11 +170,24 @@ def test_image_folder(invoke: Callable, tmp_path: Path) -> None:
     (tmp_path / "My Photos" / ".hidden").mkdir()
     done = invoke("init", "My Photos")
     assert done.code == 0, done.err
-    assert "6 pictures of 2 classes: cat 3 · dog 3" in done.out
+    assert "6 images of 2 classes: cat 3 · dog 3" in done.out
+    assert "few images: expect little; no pretrained models are available" in done.out
     assert "150×200 to 150×202 pixels" in done.out
     config = load(tmp_path / "my-photos.yaml")
     assert config.preprocessing.image.size == 96
     assert invoke("check", "my-photos.yaml", "--build").code == 0
+
+
+def test_the_line_for_editors_where_the_schema_was_saved(invoke: Callable, tmp_path: Path) -> None:
+    pictures(tmp_path / "photos")
+    line = "# yaml-language-server: $schema=bm.schema.json\n"
+    assert invoke("init", "digits_cnn", "--name", "without").code == 0
+    (tmp_path / "bm.schema.json").write_text(invoke("schema").out)
+    assert invoke("init", "photos").code == invoke("init", "digits_cnn").code == 0
+    for name in ("photos", "digits_cnn"):
+        assert (tmp_path / f"{name}.yaml").read_text().startswith(line)
+        assert load(tmp_path / f"{name}.yaml")
+    assert line not in (tmp_path / "without.yaml").read_text()
 
 
 def test_pictures_that_training_cannot_read_are_none(invoke: Callable, tmp_path: Path) -> None:

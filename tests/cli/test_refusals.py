@@ -147,11 +147,11 @@ AT_ONCE: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "augmented rows": (
         config("{path: rows.npz, augment: [flip]}", "mlp"),
-        ("augmentation is for pictures, and the data is table rows",),
+        ("augmentation is for images, and the data is table rows",),
     ),
     "views of rows": (
         config("{path: rows.npz}", "mlp", "evaluation: {views: flip}\n"),
-        ("views are for pictures",),
+        ("views are for images",),
     ),
     "lengths of rows": (
         config("{path: rows.npz}", "mlp", "training: {batch_by_length: true}\n"),

@@ -440,7 +440,7 @@ def folder(tmp_path: Path) -> Path:
         ("table.csv", "did you mean table.yaml?"),
         ("rows.parquet", "bm init rows.parquet drafts a config for it"),
         ("nowhere/rows.parquet", None),
-        ("cat.png", "bm init . drafts a config for a folder of pictures"),
+        ("cat.png", "bm init . drafts a config for a folder of images"),
         ("phots.yaml", "did you mean photos.yaml?"),
         ("runs/x-v1", "did you mean runs/x-v1/config.yaml, or --resume runs/x-v1/ to go on with that run?"),
     ],

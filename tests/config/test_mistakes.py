@@ -90,7 +90,7 @@ MISTAKES = {
     # combinations
     "name and path": ("model: mlp\ndata:\n  name: digits\n  path: photos\n", 4, 9, "both given"),
     "text model on images": ("data: digits\nmodel: gru\n", 2, 8, "gru takes texts"),
-    "image model on table": (TABLE + "model: cnn\n", 4, 8, "cnn takes pictures"),
+    "image model on table": (TABLE + "model: cnn\n", 4, 8, "cnn takes images"),
     "quotes between cells": (
         TABLE + "  delimiter: '\"'\nmodel: mlp\n",
         4,
@@ -128,7 +128,7 @@ MISTAKES = {
     "unknown figure": (HEAD + "training: {monitor: val_acuracy}\n", 3, 21, "no figure 'val_acuracy'"),
     "figure of another task": (HEAD + "training: {monitor: val_r2}\n", 3, 21, "for a multiclass task"),
     "kernel too large": ("data: digits\nmodel: {name: cnn, kernel_size: 9}\n", 2, 33, "8×8"),
-    "augmented table": (TABLE + "  augment: [flip]\nmodel: mlp\n", 4, 12, "augmentation is for pictures"),
+    "augmented table": (TABLE + "  augment: [flip]\nmodel: mlp\n", 4, 12, "augmentation is for images"),
     "smoothed regression": (
         "data: diabetes\nmodel: linear\ntraining: {label_smoothing: 0.1}\n",
         *(3, 29, "regression"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +15,7 @@ from bmcli.cli.trust import asking
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
     from bmcli.measuring import Cost
+    from bmcli.stopwatch import Stopwatch
 
 
 @command
@@ -25,26 +28,30 @@ def check(
     build: Annotated[
         bool,
         typer.Option(
-            "--build", help="Also do all that training does before its first step: read data, build."
+            "--build",
+            help="Also do all that comes before the first step: read the data, build the model.",
         ),
     ] = False,
     measure: Annotated[
         bool,
-        typer.Option("--measure", help="Also train for some seconds, and tell what bm train will take."),
+        typer.Option(
+            "--measure", help="Also train for some seconds, and forecast time, memory and disk of bm train."
+        ),
     ] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
     """Check a config, and show what it resolves to.
 
-    All mistakes are listed at once, with their places. The Python files the config names under `code` are
+    All errors are reported together, with their places. The Python files the config names under `code` are
     run, as in training.
     """
     from bmcli.config.resolve import load
 
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
     document: dict[str, Any] = {"ok": True, "config": experiment.to_dict()}
-    lines = ["ok", *summary(experiment), *_folder(experiment, session, quiet=build or measure)]
+    more = _folder(experiment, session, quiet=build or measure)
     cost = _measure(experiment, session) if measure else None
+    examples: int | None = None
     if build or cost is not None:
         from bmcli.experiment import described
 
@@ -54,20 +61,24 @@ def check(
             else described(cost.experiment.bundle, cost.experiment.spec, cost.parameters)
         )
         document["build"] = built
-        lines += _built_lines(built)
+        examples = built["examples"]["train"]
+        more += _built_lines(built)
     if cost is not None:
         document["measure"] = _measured(cost)
-        lines += _measured_lines(cost)
-    session.result(document, "\n".join(lines))
+        more += _measured_lines(cost)
+    session.result(document, "\n".join(["ok", *summary(experiment, examples), *more]))
 
 
-def summary(config: ExperimentConfig) -> list[str]:
-    """A few lines: what is trained on what, and how."""
+def summary(config: ExperimentConfig, examples: int | None = None) -> list[str]:
+    """A few lines: what is trained on what, and how.
+
+    examples: in the training split, where that is known; it makes a number of `epochs: auto`.
+    """
     return [
         f"name      {config.name} · seed {config.seed}",
         f"data      {_data(config)}",
         f"model     {_component(config.model.to_config())}",
-        f"training  {_training(config)}",
+        f"training  {_training(config, examples)}",
     ]
 
 
@@ -132,14 +143,22 @@ def _folder(config: ExperimentConfig, session: Session, *, quiet: bool) -> list[
     return [f"folder    {' · '.join(parts)}"]
 
 
-def _training(config: ExperimentConfig) -> str:
+def _epochs(config: ExperimentConfig, examples: int | None) -> str:
     from bmcli.config.schema import AUTO_EPOCHS
 
     training = config.training
-    least, most = AUTO_EPOCHS
-    epochs = f"{least} to {most}" if training.epochs == "auto" else training.epochs
+    if training.epochs != "auto":
+        return f"{training.epochs} epoch{'s' * (training.epochs != 1)}"
+    if examples is None:
+        return f"{AUTO_EPOCHS[0]} to {AUTO_EPOCHS[1]} epochs (auto)"
+    epochs = training.epochs_of(max(1, math.ceil(examples / training.batch_size)))
+    return f"{epochs} epochs (auto: {examples:,} examples)"
+
+
+def _training(config: ExperimentConfig, examples: int | None) -> str:
+    training = config.training
     parts = [
-        f"{epochs} epoch{'s' if epochs != 1 else ''}, batches of {training.batch_size}",
+        f"{_epochs(config, examples)}, batches of {training.batch_size}",
         _component(training.optimizer.to_config(), most=1),
         _component(training.schedule.to_config(), most=0),
         training.precision,
@@ -161,18 +180,20 @@ def _component(config: dict[str, object], most: int = 12) -> str:
 
 def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
     """All that training does before its first step; what came out, as plain data."""
-    from bmcli import pipeline
+    from bmcli import pipeline, stopwatch
     from bmcli.cli.progress import NotesOnly
     from bmcli.experiment import described
 
-    begun = pipeline.begin(config, session.store, display=NotesOnly(session))
+    with stopwatch.running() as watch, _working(session, watch):
+        begun = pipeline.begin(config, session.store, display=NotesOnly(session))
     return described(begun.experiment.bundle, begun.experiment.spec, begun.known["parameters"])
 
 
 def _built_lines(built: dict[str, Any]) -> list[str]:
     examples = " · ".join(f"{name} {count:,}" for name, count in built["examples"].items())
     shape = " × ".join("any" if size is None else str(size) for size in built["input_shape"])
-    lines = [f"examples  {examples}", f"inputs    {built['kind']} {shape}"]
+    inputs = "text, any length" if built["kind"] == "text" and shape == "any" else f"{built['kind']} {shape}"
+    lines = [f"examples  {examples}", f"inputs    {inputs}"]
     if classes := built["classes"]:
         shown = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
         lines.append(f"classes   {len(classes)}: {shown}")
@@ -206,9 +227,37 @@ def _measure(config: ExperimentConfig, session: Session) -> Cost:
 
     with tempfile.TemporaryDirectory(prefix="bm-measure-") as folder, stopwatch.running() as watch:
         watch.add("starting bm", stopwatch.age())
-        from bmcli.measuring import measure
+        with _working(session, watch):
+            from bmcli.measuring import measure
 
-        return measure(config, Path(folder), runs=session.store, watch=watch, note=session.note)
+            return measure(config, Path(folder), runs=session.store, watch=watch, note=session.note)
+
+
+@contextmanager
+def _working(session: Session, watch: Stopwatch) -> Iterator[None]:
+    """What is being done and for how long, on stderr while somebody looks, else nothing."""
+    import sys
+    import time
+
+    from bmcli.cli import render
+
+    if session.quiet or session.json or not render.is_terminal(sys.stderr):
+        yield
+        return
+    from rich.text import Text
+
+    from bmcli.figures import duration
+    from bmcli.stopwatch import REST
+
+    begun = time.monotonic()
+
+    class Phase:
+        def __rich__(self) -> Text:
+            what = watch.current if watch.current != REST else "working"
+            return Text(f"{what} · {duration(time.monotonic() - begun)}")
+
+    with session.err.status(Phase()):  # type: ignore[arg-type]
+        yield
 
 
 def _measured(cost: Cost) -> dict[str, Any]:

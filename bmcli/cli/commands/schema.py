@@ -9,8 +9,8 @@ from bmcli.cli.command import Session, command
 def schema(session: Session) -> None:
     """Print the JSON Schema of configs, for editors.
 
-    Save it with `bm schema > bm.schema.json`, and begin a config with
-    `# yaml-language-server: $schema=bm.schema.json`: the editor completes and checks it.
+    Save it with `bm schema > bm.schema.json`. Editors complete and check a config that begins with
+    `# yaml-language-server: $schema=bm.schema.json`; where that file is, `bm init` writes the line.
     """
     import json
 
