@@ -30,6 +30,12 @@ _SILENT = {
     "GLOG_minloglevel": "3",
 }
 
+_LIBRARIES = (
+    r"(bmcli|PIL|pillow_heif|numpy|scipy|sklearn|polars|keras|tensorflow|jax|onnx|tf2onnx|absl|matplotlib|google)"
+    r"(\.|$)"
+)
+"""What bm computes with. Their warnings are for whoever wrote the call; what matters of them bm says."""
+
 _verbose = False
 
 
@@ -87,6 +93,15 @@ def ending_when_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, usual)
     if came:
         raise KeyboardInterrupt
+
+
+def alone() -> None:
+    """In bm's own process no Python warning is an error, and none but the user's code's is shown (with -v, all
+    are); and matplotlib draws for files, whatever PYTHONWARNINGS and MPLBACKEND say."""
+    os.environ["MPLBACKEND"] = "agg"
+    warnings.filters[:] = [one for one in warnings.filters if one[0] != "error"]  # type: ignore[index]
+    if not _verbose:
+        warnings.filterwarnings("ignore", module=_LIBRARIES)
 
 
 class _Finder:

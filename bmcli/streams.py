@@ -40,7 +40,7 @@ def keep_stdout() -> None:
         "w",
         encoding=sys.stdout.encoding,
         errors=sys.stdout.errors,
-        newline=None,
+        closefd=False,  # it is open until the process ends
     )
     os.dup2(2, 1)
     # Lines appear where they belong among those of stderr, which is not buffered.

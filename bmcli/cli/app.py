@@ -343,6 +343,7 @@ def _enter(session: Session) -> None:
     """What must be so before a command runs."""
     quiet.prepare(verbose=session.verbose)
     if _own_process:
+        quiet.alone()
         streams.keep_stdout()
 
 

@@ -34,8 +34,8 @@ _ELEMENTWISE = frozenset(
 _FOLLOWING = _ELEMENTWISE | frozenset(
     """
     ArgMax ArgMin AveragePool Compress Concat Conv ConvInteger ConvTranspose CumSum DepthToSpace Einsum
-    Flatten GRU Gather GatherElements GatherND Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool LSTM LpPool MatMul
-    MatMulInteger MaxPool QLinearConv QLinearMatMul RNN ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp
+    Flatten GRU Gather GatherElements GatherND Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool LSTM LpPool
+    MatMul MatMulInteger MaxPool QLinearConv QLinearMatMul RNN ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp
     ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare ReverseSequence ScatterElements
     ScatterND Slice SpaceToDepth Split Squeeze TopK Transpose Trilu Unsqueeze
     """.split()  # noqa: SIM905 (a list would be a page long)

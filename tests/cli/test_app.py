@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import json
 import os
 import re
@@ -388,3 +389,22 @@ def test_ctrl_c_while_tensorflow_loads(tmp_path: Path, swallowed: bool, as_json:
         assert done.stderr == "" and json.loads(done.stdout)["error"]["code"] == "interrupted"
     else:
         assert (done.stderr, done.stdout) == ("interrupted\n", "")
+
+
+def test_variables_of_libraries_change_nothing(tmp_path: Path, bm: Callable[..., Done]) -> None:
+    """MPLBACKEND and PYTHONWARNINGS would end a training where it draws, or where a library warns."""
+    (tmp_path / "c.yaml").write_text("data: {name: digits, limit: 40}\nmodel: mlp\ntraining: {epochs: 1}\n")
+    done = bm("train", "c.yaml", env={"MPLBACKEND": "nonsense", "PYTHONWARNINGS": "error"})
+    assert (done.code, done.out) == (0, "c-v1\n"), done.err
+    assert "Warning" not in done.err
+    assert list((tmp_path / "runs/c-v1/plots").glob("*.png"))
+
+
+def test_check_refuses_what_training_refuses_by_name(tmp_path: Path, invoke: Callable[..., Done]) -> None:
+    (tmp_path / "c.yaml").write_text("data: digits\nmodel: mlp\n")
+    done = invoke("check", "c.yaml", "init_from=nowhere")
+    assert done.code == 2 and "there are no runs" in done.err
+    missing = [name for name in ("mlflow", "wandb") if importlib.util.find_spec(name) is None]
+    for name in missing:
+        done = invoke("check", "c.yaml", f"trackers=[{name}]")
+        assert done.code == 2 and f"pip install 'bmcli[{name}]'" in done.err

@@ -48,6 +48,7 @@ def check(
     from bmcli.config.resolve import load
 
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
+    _refuse(experiment, session)
     document: dict[str, Any] = {"ok": True, "config": experiment.to_dict()}
     more = _folder(experiment, session, quiet=build or measure)
     cost = _measure(experiment, session) if measure else None
@@ -67,6 +68,17 @@ def check(
         document["measure"] = _measured(cost)
         more += _measured_lines(cost)
     session.result(document, "\n".join(["ok", *summary(experiment, examples), *more]))
+
+
+def _refuse(config: ExperimentConfig, session: Session) -> None:
+    """Raise what training refuses at once, where it can be known from names: an extra or a run that is
+    missing."""
+    if set(config.trackers) - {"tensorboard"}:
+        from bmcli.training.trackers import require
+
+        require(config.trackers)
+    if config.init_from is not None:
+        session.store.find(config.init_from.run)
 
 
 def summary(config: ExperimentConfig, examples: int | None = None) -> list[str]:
