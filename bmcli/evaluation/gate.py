@@ -146,7 +146,7 @@ def _figure(kind: str, name: str, bound: float, document: dict[str, Any], lower_
     judged: float | None = value
     if lower_bound:
         if interval is None:
-            return Check(kind, name, bound, value, None, False, f"{name} has no 95 % interval")
+            return Check(kind, name, bound, value, None, False, _no_interval(name, document))
         judged = interval[0] if kind == "min" else interval[1]
     assert judged is not None
     holds = judged >= bound if kind == "min" else judged <= bound
@@ -166,7 +166,7 @@ def _look_up(name: str, document: dict[str, Any]) -> tuple[float | None, list[fl
         known = [key for key in ("precision", "recall", "f1", "support") if key in found]
         if figure not in known:
             return None, None, f"a class has no figure '{figure}': it has {', '.join(known)}"
-        interval = found.get("recall_interval") if figure == "recall" else None
+        interval = found.get(f"{figure}_interval")
         return found[figure], interval, f"{name} is undefined"
     metrics = document["metrics"]
     key = name if name in metrics else _ALIASES.get(name, name)
@@ -174,6 +174,11 @@ def _look_up(name: str, document: dict[str, Any]) -> tuple[float | None, list[fl
         hint = did_you_mean(name, metrics) or f"known: {', '.join(metrics)}"
         return None, None, f"there is no figure '{name}': {hint}"
     return metrics[key], document.get("intervals", {}).get(key), f"{name} is undefined"
+
+
+def _no_interval(name: str, document: dict[str, Any]) -> str:
+    why = document.get("no_interval", {}).get(name if name in document["metrics"] else _ALIASES.get(name))
+    return f"{name} has no 95 % interval" + (f": {why}" if why else "")
 
 
 def _drop(
