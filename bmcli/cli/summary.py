@@ -105,8 +105,9 @@ def evaluation_lines(evaluation: Evaluation, kind: str | None) -> list[str]:
     baseline = evaluation.baseline
     beside = f"{one_line(baseline.name)}: {figure(baseline.value)}" if baseline is not None else ""
     known = evaluation.intervals.get(evaluation.headline)
-    if known is not None:
-        beside = f"{interval(known)}    {beside}".rstrip()
+    why = evaluation.no_interval.get(evaluation.headline)
+    if known is not None or why is not None:
+        beside = f"{interval(known) if known is not None else why}    {beside}".rstrip()
     rows = [(evaluation.headline, figure(evaluation.metrics.get(evaluation.headline)), beside)]
     weakest = evaluation.weakest_class
     if weakest is not None:

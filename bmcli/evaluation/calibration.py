@@ -88,7 +88,7 @@ def reliability(
     """Of finite outputs as in `evaluate`; None for regression."""
     if task == "regression" or not len(targets):
         return None
-    confidence, right = _answers(task, targets, outputs)
+    confidence, right = answers(task, targets, outputs)
     # Right-closed bins, as in the papers; a probability of 0 belongs to the first.
     bin_of = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     counts = np.bincount(bin_of, minlength=BINS)
@@ -106,7 +106,7 @@ def reliability(
     return Reliability(error, bins, temperature, after.ece)
 
 
-def _answers(task: Task, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def answers(task: Task, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Probability, and whether it came true, of every answer; float64."""
     if task == "multilabel":
         return outputs.reshape(-1).astype(np.float64), (targets.reshape(-1) > 0.5).astype(np.float64)

@@ -12,7 +12,7 @@ from bmcli.data.bundle import Images, Texts
 from bmcli.errors import UsageError
 from bmcli.evaluation import corruptions
 from bmcli.evaluation.evaluate import to_text
-from bmcli.evaluation.intervals import intervals
+from bmcli.evaluation.intervals import intervals_of
 from bmcli.evaluation.metrics import epoch_metrics, headline_of
 from bmcli.evaluation.slices import Slice, slices
 from bmcli.runs import layout
@@ -28,13 +28,15 @@ PIECE = 1024
 
 @dataclass(frozen=True)
 class Corrupted:
-    """The headline figure on corrupted copies of all examples. strength: 1 to 5; 0: as they are."""
+    """The headline figure on corrupted copies of all examples. strength: 1 to 5; 0: as they are;
+    no_interval: why there is none."""
 
     corruption: str
     strength: int
     metric: str
     figure: float | None
     interval: tuple[float, float] | None
+    no_interval: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON data."""
@@ -97,5 +99,5 @@ def _measured(ready: Prepared, name: str, strength: int, outputs: np.ndarray) ->
     task, targets = ready.spec.task, ready.split.targets
     metric = headline_of(task)
     value = epoch_metrics(task, targets, outputs, ready.spec.classes)[metric]
-    interval = intervals(task, targets, outputs, {metric: value})[metric]
-    return Corrupted(name, strength, metric, value, interval)
+    found = intervals_of(task, targets, outputs, {metric: value})
+    return Corrupted(name, strength, metric, value, found.intervals[metric], found.reasons.get(metric))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bmcli.errors import DivergedError
@@ -50,8 +50,8 @@ class Baseline:
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """One class's (or label's) figures; None where undefined. support: examples truly of it; recall_interval:
-    95 % of the recall, low and high."""
+    """One class's (or label's) figures; None where undefined. support: examples truly of it; the intervals:
+    95 % of each, low and high."""
 
     name: str
     index: int
@@ -60,6 +60,8 @@ class ClassFigures:
     f1: float | None
     support: int
     recall_interval: tuple[float, float] | None
+    precision_interval: tuple[float, float] | None = None
+    f1_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ class Evaluation:
     """The figures of one split (or scored file).
 
     metrics: name -> value, None where undefined; intervals: 95 % of each, low and high, None where there is
-    none (see `intervals.py`); lower_is_better: those of them. confusion_matrix: counts,
+    none (see `intervals.py`); no_interval: name -> why, of those ('too few: 30 examples, 50 are needed');
+    lower_is_better: those of them. confusion_matrix: counts,
     row = truth, [C][C]; multilabel [[tn, fp], [fn, tp]] per label; None for regression. examples_sha256: over
     ids, targets and contents; figures of different examples cannot be compared. seen: of labelled data, what
     of it the run was trained on.
@@ -111,6 +114,7 @@ class Evaluation:
     training_targets: TargetSummary | None = None
     examples_sha256: str | None = None
     seen: Seen | None = None
+    no_interval: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The document of evaluation/<split>.json, as strict JSON data; docs/evaluation.md describes it."""
@@ -123,6 +127,7 @@ class Evaluation:
             "headline": self.headline,
             "metrics": dict(self.metrics),
             "intervals": {name: found and list(found) for name, found in self.intervals.items()},
+            "no_interval": dict(self.no_interval),
             "lower_is_better": list(self.lower_is_better),
             "baseline": self.baseline and asdict(self.baseline),
             "weakest_class": self.weakest_class and asdict(self.weakest_class),
@@ -161,7 +166,7 @@ def evaluate(
     import numpy as np
 
     from bmcli.evaluation.calibration import reliability
-    from bmcli.evaluation.intervals import intervals
+    from bmcli.evaluation.intervals import intervals_of
 
     bad = int((~np.isfinite(outputs)).any(axis=1).sum())
     if bad:
@@ -176,13 +181,15 @@ def evaluate(
     if calibration is not None:
         metrics["ece"] = calibration.ece
         lower.append("ece")
+    found = intervals_of(task, targets, outputs, metrics)
     return Evaluation(
         split=split,
         examples=len(targets),
         task=task,
         classes=tuple(classes),
         metrics=metrics,
-        intervals=intervals(task, targets, outputs, metrics),
+        intervals=found.intervals,
+        no_interval=found.reasons,
         headline=headline_of(task),
         lower_is_better=tuple(lower),
         baseline=baseline(task, classes, targets, training_targets) if training_targets else None,
@@ -262,7 +269,7 @@ def _classes(
     import numpy as np
 
     from bmcli.evaluation import formulas
-    from bmcli.evaluation.intervals import wilson
+    from bmcli.evaluation.intervals import class_intervals
 
     if task == "regression":
         return (), None
@@ -279,21 +286,24 @@ def _classes(
     def defined(array: np.ndarray, index: int) -> float | None:
         return None if np.isnan(array[index]) else float(array[index])
 
-    return tuple(
-        ClassFigures(
-            name=name,
-            index=index,
-            precision=defined(values.precision, index),
-            recall=defined(values.recall, index),
-            f1=defined(values.f1, index),
-            support=int(values.support[index]),
-            recall_interval=wilson(
-                round((values.recall[index] if values.support[index] else 0) * values.support[index]),
-                int(values.support[index]),
-            ),
+    found = []
+    for index, name in enumerate(classes):
+        counts = values.hits[index], values.answers[index], values.support[index]
+        of_class = class_intervals(*(int(count) for count in counts))
+        found.append(
+            ClassFigures(
+                name=name,
+                index=index,
+                precision=defined(values.precision, index),
+                recall=defined(values.recall, index),
+                f1=defined(values.f1, index),
+                support=int(values.support[index]),
+                recall_interval=of_class["recall"],
+                precision_interval=of_class["precision"],
+                f1_interval=of_class["f1"],
+            )
         )
-        for index, name in enumerate(classes)
-    ), matrix
+    return tuple(found), matrix
 
 
 def _most_confused(matrix: np.ndarray, classes: tuple[str, ...]) -> Confusion | None:

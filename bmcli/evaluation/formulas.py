@@ -20,11 +20,14 @@ Figures = dict[str, float | None]
 @dataclass(frozen=True)
 class PerClass:
     """One value per class, [C]; NaN where undefined (precision of a class never predicted, recall of one
-    that does not occur, F1 of one that does neither). support: int64, the examples truly of the class."""
+    that does not occur, F1 of one that does neither). hits: its right answers; answers: all of its answers;
+    support: the examples truly of it."""
 
     precision: np.ndarray
     recall: np.ndarray
     f1: np.ndarray
+    hits: np.ndarray
+    answers: np.ndarray
     support: np.ndarray
 
 
@@ -162,6 +165,8 @@ def per_class_of(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -
             precision=hits / predicted,
             recall=hits / support,
             f1=2 * hits / (predicted + support),
+            hits=hits,
+            answers=predicted,
             support=support,
         )
 

@@ -242,7 +242,7 @@ def _look_up(name: str, document: dict[str, Any]) -> tuple[float | None, list[fl
 
 def _no_interval(name: str, document: dict[str, Any]) -> str:
     key = None if name.startswith(PER_CLASS) else _key(name, document)[0]
-    why = (document.get("interval_reasons") or {}).get(key)
+    why = (document.get("no_interval") or {}).get(key)
     return f"{name} has no 95 % interval" + (f": {why}" if why else "")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from bmcli.data.bundle import Images, Table, Texts
 from bmcli.data.columns import guessed
 from bmcli.errors import UsageError, did_you_mean
-from bmcli.evaluation.intervals import intervals
+from bmcli.evaluation.intervals import intervals_of
 from bmcli.evaluation.metrics import epoch_metrics, headline_of
 from bmcli.figures import quantity
 from bmcli.files.dates import DateFormat, written
@@ -32,7 +32,8 @@ MOST_VALUES = 20
 
 @dataclass(frozen=True)
 class Slice:
-    """by: the column, 'size' or 'length'; value: what its examples have in common; few: fewer than FEW."""
+    """by: the column, 'size' or 'length'; value: what its examples have in common; few: fewer than FEW;
+    no_interval: why there is none."""
 
     by: str
     value: str
@@ -41,6 +42,7 @@ class Slice:
     figure: float | None
     interval: tuple[float, float] | None
     few: bool
+    no_interval: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON data."""
@@ -86,9 +88,10 @@ def slices(
         for value, rows in _parts(name, split):
             targets, predicted = split.targets[rows], outputs[rows]
             figures = epoch_metrics(task, targets, predicted, classes)
-            interval = intervals(task, targets, predicted, {metric: figures[metric]})[metric]
+            of_metric = intervals_of(task, targets, predicted, {metric: figures[metric]})
+            interval, why = of_metric.intervals[metric], of_metric.reasons.get(metric)
             few = len(rows) < FEW
-            found.append(Slice(name, value, len(rows), metric, figures[metric], interval, few))
+            found.append(Slice(name, value, len(rows), metric, figures[metric], interval, few, why))
     return found
 
 

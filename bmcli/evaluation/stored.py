@@ -43,7 +43,9 @@ class _Class(_Part):
     recall: Number | None
     f1: Number | None
     support: Count
+    precision_interval: Range | None = None
     recall_interval: Range | None = None
+    f1_interval: Range | None = None
 
 
 class _Baseline(_Part):
@@ -96,6 +98,7 @@ class _Evaluation(_Part):
     lower_is_better: list[str]
     per_class: list[_Class]
     intervals: dict[str, Range | None] = {}
+    no_interval: dict[str, str] = {}
     baseline: _Baseline | None = None
     weakest_class: _Weakest | None = None
     most_confused: _Confused | None = None
@@ -112,6 +115,7 @@ class _Slice(_Part):
     metric: str
     figure: Number | None
     interval: Range | None
+    no_interval: str | None = None
     few: bool
 
 
@@ -121,6 +125,7 @@ class _Corrupted(_Part):
     metric: str
     figure: Number | None
     interval: Range | None
+    no_interval: str | None = None
 
 
 class _Slices(_Part):

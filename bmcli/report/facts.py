@@ -44,6 +44,7 @@ def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
         "warnings": _warnings(run, document),
         "splits": [{"name": name, "examples": f"{d['examples']:,}"} for name, d in documents.items()],
         "figures": _figures(documents),
+        "reasons": _reasons(documents),
         "curves": _curves(run),
         "data": _data(run),
         "columns": _columns(run),
@@ -131,10 +132,31 @@ def _figures(documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         cells = []
         for document in documents.values():
             found = document.get("intervals", {}).get(name)
-            value = document["metrics"].get(name)
-            cells.append({"value": figure(value), "interval": interval(found) if found else "–"})
+            shown = interval(found) if found else _none(document, name)
+            cells.append({"value": figure(document["metrics"].get(name)), "interval": shown})
         rows.append({"name": named(name, task), "cells": cells})
     return rows
+
+
+def _reason(document: dict[str, Any], name: str) -> str | None:
+    """Why a figure has no interval, where that is known and not that the figure itself is undefined."""
+    why = document.get("no_interval", {}).get(name)
+    return None if why == "undefined" else why
+
+
+def _none(document: dict[str, Any], name: str) -> str:
+    """What stands in place of an interval."""
+    return "too few" if (_reason(document, name) or "").startswith("too few") else "–"
+
+
+def _reasons(documents: dict[str, dict[str, Any]]) -> list[str]:
+    """'test: mse has no interval (too few: 12 examples, 50 are needed)': figures of one reason together."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for split, document in documents.items():
+        for name in document.get("no_interval", {}):
+            if why := _reason(document, name):
+                found.setdefault((split, why), []).append(name)
+    return [f"{split}: no interval of {', '.join(names)} ({why})" for (split, why), names in found.items()]
 
 
 def _curves(run: Run) -> list[Markup]:
@@ -170,6 +192,7 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
             "value": figure(document["metrics"].get(headline)),
             "split": f"{split}, {document['examples']:,} examples",
             "interval": interval(found) if found else None,
+            "no_interval": _reason(document, headline),
             "baseline": beside,
         },
     }
@@ -205,7 +228,9 @@ def _closer(run: Run, split: str | None) -> dict[str, Any]:
     for kind, rows in tables.items():
         for one in read_closer(run, split, kind) if split is not None else []:
             found = one["interval"]
-            beside = {"value": figure(one["figure"]), "interval": interval(found) if found else "–"}
+            why = {"no_interval": {one["metric"]: one.get("no_interval")}}
+            shown = interval(found) if found else _none(why, one["metric"])
+            beside = {"value": figure(one["figure"]), "interval": shown}
             if kind == "slices":
                 beside |= {"name": f"{one['by']}: {one['value']}", "examples": f"{one['examples']:,}"}
                 rows.append({**beside, "few": one["few"], "metric": one["metric"]})

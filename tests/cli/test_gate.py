@@ -185,7 +185,7 @@ def test_a_class_has_figures_of_its_own(two: None, store: RunStore) -> None:  # 
         (["--min", "per_class.1.area=0"], "no figure 'area'"),
         (["--min", "accuracy=0", "--split", "train"], "not measured on train"),
         (["--min", "accuracy=0", "--split", "../../good-v1/evaluation/test"], "not measured on"),
-        (["--min", "per_class.1.f1=0", "--lower-bound"], "no 95 % interval"),
+        (["--min", "per_class.1.support=0", "--lower-bound"], "no 95 % interval"),
         (["--baseline", "noisy", "--max-drop", "mae=1"], "no figure 'mae'"),
         (["--baseline", "noisy", "--max-drop", "per_class.1.recall=1"], "not of a class"),
     ],

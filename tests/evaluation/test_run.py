@@ -255,3 +255,27 @@ def test_outputs_that_are_not_finite_are_no_evaluation() -> None:
     outputs = np.array([[0.5, 0.5], [np.nan, 1]], np.float32)
     with pytest.raises(DivergedError, match="1 of 2 examples"):
         evaluate("binary", ("a", "b"), np.array([0, 1]), outputs, split="test")
+
+
+def test_too_few_examples_are_said_in_place_of_an_interval(make_run: MakeRun, tmp_path: Path) -> None:
+    from bmcli.cli.commands.evaluate import figures
+    from bmcli.cli.summary import evaluation_lines
+    from bmcli.evaluation.gate import Bound, judge
+    from bmcli.report.page import model_card, report
+
+    random = np.random.default_rng(0)
+    rows = [f"{x},{2 * x + e}" for x, e in random.normal(size=(200, 2)).round(3).tolist()]
+    (tmp_path / "lines.csv").write_text("\n".join(["x,y", *rows]))
+    run = make_run({"data": {"path": str(tmp_path / "lines.csv"), "target": "y", "test": 0.2}})
+    found = evaluate_run(run)
+    assert 20 <= found.examples < 50
+    why = f"too few: {found.examples} examples, 50 are needed"
+    document = strict(run.read_text("evaluation/test.json"))
+    assert document["intervals"]["r2"] is None and document["no_interval"]["r2"] == why
+    assert document["intervals"]["mae"] is not None and "mae" not in document["no_interval"]
+    assert why in figures(found) and why in "\n".join(evaluation_lines(found, "table"))
+    verdict = judge(run, [Bound("min", "r2", -9.0), Bound("max", "mse", 1e9)], lower_bound=True)
+    assert [check.holds for check in verdict.checks] == [False, False]
+    assert all(check.reason is not None and why in check.reason for check in verdict.checks)
+    for page in (report(run), model_card(run)):
+        assert "too few" in page and f"no interval of loss, rmse, r2 ({why})" in page

@@ -137,9 +137,9 @@ def test_closer_looks_are_checked(run: Run, capsys: pytest.CaptureFixture[str]) 
 
 def test_keys_of_other_versions_and_intervals_without_values_are_kept(run: Run) -> None:
     damage(run, "intervals.accuracy", None)
-    damage(run, "interval_reasons", {"accuracy": "too few examples"})
+    damage(run, "no_interval", {"accuracy": "too few examples"})
     found = read_evaluation(run, "test")
-    assert found is not None and found["interval_reasons"] == {"accuracy": "too few examples"}
+    assert found is not None and found["no_interval"] == {"accuracy": "too few examples"}
     assert bm(["gate", "good", "--min", "accuracy=0", "--lower-bound"]) == 7
     assert bm(["gate", "good", "--min", "accuracy=0"]) == 0
     assert bm(["report", "good"]) == 0

@@ -116,6 +116,7 @@ def figures(evaluation: Evaluation) -> str:
     values = {name: figure(value) for name, value in evaluation.metrics.items()}
     wide = max(map(len, values.values()))
     known = {name: interval(found) for name, found in evaluation.intervals.items() if found is not None}
+    known |= {name: why for name, why in evaluation.no_interval.items() if why != "undefined"}
     space = max(map(len, (INTERVAL, *known.values())))
     head = f"{one_line(evaluation.split)}, {evaluation.examples:,} {what}"
     lines = [f"{head:<{width + wide + 4}}   {INTERVAL}" if known else head]
@@ -149,7 +150,7 @@ def _slices(found: list[Slice]) -> list[str]:
             one.value,
             f"{one.examples:,}",
             figure(one.figure),
-            interval(one.interval) if one.interval else "–",
+            interval(one.interval) if one.interval else one.no_interval or "–",
             "few" if one.few else "",
         )
         for one in found
@@ -168,7 +169,7 @@ def _corruptions(found: list[Corrupted]) -> list[str]:
             f"  {one.corruption}",
             str(one.strength) if one.strength else "",
             figure(one.figure),
-            interval(one.interval) if one.interval else "–",
+            interval(one.interval) if one.interval else one.no_interval or "–",
         )
         for one in found
     ]
