@@ -112,7 +112,7 @@ def of_labels(every: Gathered, outputs: np.ndarray, run: Run | None) -> list[Fin
 def judge_of(every: Gathered, outputs: np.ndarray, run: Run | None) -> Judge | None:
     """By the examples that the model was not trained on: of a run its validation and test splits, where the
     data is cut as it was then, else what its evaluation says; None where there are none."""
-    from bmcli.evaluation.intervals import wilson
+    from bmcli.evaluation import bounds
 
     total, classes = len(every.ids), every.bundle.classes
     unseen = np.array([run is None or split != "train" for split in every.split_of], bool)
@@ -123,7 +123,7 @@ def judge_of(every: Gathered, outputs: np.ndarray, run: Run | None) -> Judge | N
     targets = every.targets[unseen]
     right = outputs[unseen].argmax(axis=1) == targets
     counts = np.bincount(targets, minlength=len(classes))
-    found = wilson(int(right.sum()), len(right))
+    found = bounds.share(int(right.sum()), len(right))
     assert found is not None
     accuracy = float(right.mean())
     return Judge(
