@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finished:
-    """What the summary of a finished run is made from. seconds: of the whole command, this sitting."""
+    """What the summary of a finished run is made from."""
 
     run: Run
     evaluations: tuple[Evaluation, ...]
-    seconds: float
 
 
 class Display(Protocol):

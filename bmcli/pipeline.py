@@ -117,7 +117,7 @@ def train(
     tags: free labels; alone: the process does nothing else, so that TensorFlow's threads may be set as suits
     the training; smoke: one epoch of a few batches; shorten: what is trained and evaluated instead.
     """
-    started = time.perf_counter()
+    started = time.monotonic()
     display = display or Silent()
     require(config.trackers)
     if smoke or shorten is not None:  # which never becomes a run: nothing to follow
@@ -153,7 +153,7 @@ def resume(
     all the same; the run's record then says `exact: false`. trust_code: run the Python files kept in the run
     directory. alone: as `train` takes it.
     """
-    started = time.perf_counter()
+    started = time.monotonic()
     display = display or Silent()
     going_on.check_resumable(run)
     with run.claimed():
@@ -287,6 +287,7 @@ def _train_and_finish(
 ) -> None:
     from bmcli.training.interrupt import stop_requests
 
+    run.count_from(started)
     config = experiment.config
     trackers = Trackers(run, config.to_dict(), config.trackers, epoch=trainer.epoch, warn=display.warn)
     status = "failed"
@@ -304,7 +305,7 @@ def _train_and_finish(
         raise
     finally:
         trackers.close(status)
-    display.finished(Finished(run, evaluations, time.perf_counter() - started))
+    display.finished(Finished(run, evaluations))
 
 
 def _fit(

@@ -81,10 +81,12 @@ def _spread(bundle: DataBundle) -> str:
 def summary(finished: Finished) -> list[str]:
     """The lines below the table of epochs: what came out, where it is, what to do with it."""
     run, record = finished.run, finished.run.record
-    first = f"✓ {run.id} completed in {duration(finished.seconds)}"
+    first = f"✓ {run.id} completed in {duration(record.seconds)}"
     if record.best_epoch is not None:
         first += f" · best epoch {record.best_epoch} by {record.monitor}"
     lines = [first]
+    if record.best_epoch == 1 and (record.epochs or 0) >= 3:
+        lines.append("the first epoch was the best one: it overfits at once, or the learning rate is too high")
     if finished.evaluations:
         lines += evaluation_lines(_shown(finished.evaluations), record.kind)
     lines.append(" · ".join(_files(run)))

@@ -30,7 +30,7 @@ class RunRecord:
 
     id, name, version: as created; a copied directory keeps them.
     created, started, finished: ISO 8601, UTC; `started` of the first start, `finished` of the last end.
-    seconds: spent in training and evaluation, over all continuations.
+    seconds: from the start of the command to the end of the run, over all sittings; killed ones do not count.
     resumed: when the run was continued. exact: whether each time as if it had never stopped.
     command: the command line.
     seed: the config's.

@@ -190,6 +190,11 @@ class Run:
         again = [*self.record.resumed, records.now()]
         self.update(status="running", finished=None, error=None, resumed=again)
 
+    def count_from(self, moment: float) -> None:
+        """Count its time from that `time.monotonic()` on, when the command began that trains it."""
+        if self._opened is not None:
+            self._opened = min(self._opened, moment)
+
     def begin_again(self, **known: Any) -> None:
         """Train from the first step again, in the same directory: 'running' again, as `open` has it.
 

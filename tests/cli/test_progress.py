@@ -94,7 +94,8 @@ def play(display: TrainingDisplay, run: Run) -> None:
         most_confused=Confusion("aster", "[red]\x1b", 5),
         weakest_class=WeakestClass("aster", 0, "recall", 0.61, 18, True),
     )
-    display.finished(Finished(run, (evaluation,), 131.0))
+    run.update(seconds=131.0)
+    display.finished(Finished(run, (evaluation,)))
     display.close()
 
 
