@@ -96,7 +96,7 @@ def ending_when_interrupted() -> Iterator[None]:
 
 
 def alone() -> None:
-    """In bm's own process no Python warning is an error, and none but the user's code's is shown (with -v, all
+    """In bm's own process no Python warning is an error, and only the user's code may show one (with -v, all
     are); and matplotlib draws for files, whatever PYTHONWARNINGS and MPLBACKEND say."""
     os.environ["MPLBACKEND"] = "agg"
     warnings.filters[:] = [one for one in warnings.filters if one[0] != "error"]  # type: ignore[index]

@@ -364,6 +364,9 @@ def _as_bm_error(error: BaseException) -> BmError | None:
         return _usage_error(error)
     if is_out_of_memory(error):
         return ResourceError("out of memory", hint="a smaller training.batch_size or model needs less")
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        name = str(error.filename or "")
+        return UsageError(f"too long for the name of a file: {name[:60]}{'…' * (len(name) > 60)}")
     if isinstance(error, OSError) and error.errno in _RESOURCE_ERRORS:
         where = f": {error.filename}" if error.filename else ""
         return ResourceError(f"{error.strerror or 'cannot use the disk'}{where}")

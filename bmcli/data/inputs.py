@@ -566,7 +566,7 @@ def files_of(
 
     or_text: the user may have meant the text itself, and is told how to say so.
     """
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # noqa: PTH112 (Path's raises where a text is too long to be a name)
         yield from _below(name, suffixes, problems)
     elif os.path.lexists(name):
         yield name

@@ -408,3 +408,12 @@ def test_check_refuses_what_training_refuses_by_name(tmp_path: Path, invoke: Cal
     for name in missing:
         done = invoke("check", "c.yaml", f"trackers=[{name}]")
         assert done.code == 2 and f"pip install 'bmcli[{name}]'" in done.err
+
+
+@pytest.mark.parametrize(
+    "command", [("init",), ("check",), ("train",), ("doctor",), ("runs", "show"), ("evaluate",), ("report",)]
+)
+def test_an_argument_too_long_for_a_name(command: tuple[str, ...], invoke: Callable[..., Done]) -> None:
+    for argument in ("x" * 300, "x" * 300 + ".yaml", "a/" + "y" * 300):
+        done = invoke(*command, argument)
+        assert done.code in (2, 3) and "internal error" not in done.err, done.err
