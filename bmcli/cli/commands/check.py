@@ -267,7 +267,7 @@ def _working(session: Session, watch: Stopwatch) -> Iterator[None]:
             what = watch.current if watch.current != REST else "working"
             return Text(f"{what} · {duration(time.monotonic() - begun)}")
 
-    with session.err.status(Phase()):  # type: ignore[arg-type]
+    with session.err.status(Phase()):
         yield
 
 

@@ -61,12 +61,12 @@ def list(
         found = catalogue.one(wanted, name)
         session.result({"kind": wanted.plural, **found}, lambda: "\n".join(shown.entry_lines(found)))
         return
-    found = catalogue.entries(wanted)
+    every = catalogue.entries(wanted)
     session.result(
-        {"kind": wanted.plural, "taken_by": wanted.place, "entries": found},
-        lambda: "\n".join(shown.list_lines(found)),
+        {"kind": wanted.plural, "taken_by": wanted.place, "entries": every},
+        lambda: "\n".join(shown.list_lines(every)),
     )
-    if any(each.get("options") for each in found):
+    if any(each.get("options") for each in every):
         session.note(f"\nbm list {wanted.plural} NAME also shows the range of every option")
 
 
