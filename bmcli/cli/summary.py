@@ -86,7 +86,7 @@ def summary(finished: Finished) -> list[str]:
         first += f" · best epoch {record.best_epoch} by {record.monitor}"
     lines = [first]
     if record.best_epoch == 1 and (record.epochs or 0) >= 3:
-        lines.append("the first epoch was the best one: it overfits at once, or the learning rate is too high")
+        lines.append("the first epoch was the best: it overfits at once, or learns too fast")
     if finished.evaluations:
         lines += evaluation_lines(_shown(finished.evaluations), record.kind)
     lines.append(" · ".join(_files(run)))

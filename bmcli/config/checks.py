@@ -254,7 +254,7 @@ def _model(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
         return
     if facts.task is not None and facts.task not in model.tasks:
         message = f"{name} cannot do a {facts.task} task"
-        yield Finding(("model",), message, "bm models shows what each one can do", about_data)
+        yield Finding(("model",), message, "bm models shows the tasks of each model", about_data)
     elif facts.task is not None:
         for option, message in model.check_task(facts.task):
             yield Finding(("model", *option), message, also=(*about_data, ("data", "task"), ("model",)))
@@ -279,11 +279,11 @@ def _for_model(config: ExperimentConfig, facts: Facts) -> str:
     assert facts.kind is not None
     fitting = f"model: {_MODELS[facts.kind]}"
     if facts.text is not None and config.data.text is None:
-        return f"write data.text: {facts.text} and {fitting}, say; {named}"
+        return f"write data.text: {facts.text} and {fitting}, for example; {named}"
     if facts.kind == "table" and not facts.read and config.data.path is not None and config.data.kind is None:
         fitting += " for numbers and categories, or data.text: COLUMN and model: transformer for texts"
         return f"write {fitting}; {named}"
-    return f"write {fitting}, say; {named}"
+    return f"write {fitting}, for example; {named}"
 
 
 _MANY = {"image": "images", "text": "texts", "table": "table rows"}

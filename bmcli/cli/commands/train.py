@@ -97,7 +97,9 @@ def train(
     if smoke and profile:
         raise UsageError("--smoke times its stages itself; leave out --profile")
     if config is None:
-        raise UsageError("which CONFIG?", hint="bm init writes one; bm train digits_cnn needs none")
+        raise UsageError(
+            "missing CONFIG", hint="try bm train digits_cnn, which needs no file; bm init writes one"
+        )
     from bmcli.config import resolve
 
     changes = list(overrides or [])
