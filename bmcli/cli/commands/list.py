@@ -61,21 +61,12 @@ def list(
         found = catalogue.one(wanted, name)
         session.result({"kind": wanted.plural, **found}, lambda: "\n".join(shown.entry_lines(found)))
         return
-<<<<<<< HEAD
-    entries = catalogue.entries(wanted)
-    session.result(
-        {"kind": wanted.plural, "taken_by": wanted.place, "entries": entries},
-        lambda: "\n".join(shown.list_lines(entries)),
-    )
-    if any(each.get("options") for each in entries):
-=======
     every = catalogue.entries(wanted)
     session.result(
         {"kind": wanted.plural, "taken_by": wanted.place, "entries": every},
         lambda: "\n".join(shown.list_lines(every)),
     )
     if any(each.get("options") for each in every):
->>>>>>> hints
         session.note(f"\nbm list {wanted.plural} NAME also shows the range of every option")
 
 
