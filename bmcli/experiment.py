@@ -11,6 +11,7 @@ from bmcli.cores import available_cores
 from bmcli.data.bundle import SPLITS
 from bmcli.errors import (
     ConfigError,
+    DataError,
     Problem,
 )
 from bmcli.runs import layout
@@ -111,6 +112,7 @@ def prepare(
             raise ConfigError(f"the other run's data is {kept.kind}, this config's is {bundle.kind}")
         fitted = preprocessing.with_cache(fitted, bundle, config.data.cache_gib)
         spec = preprocessing.spec_of(bundle, fitted)
+    _require_computable(bundle)
     remarks: tuple[preprocessing.Remark, ...] = ()
     if not smoke:  # a few examples, perhaps made up, say nothing
         with phase("preprocessing"):
@@ -143,6 +145,26 @@ def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, 
         "parameters": parameters,
         **({"columns": [one.to_json() for one in bundle.columns]} if bundle.columns else {}),
     }
+
+
+LARGEST_TARGET = 1e18
+"""Of a regression: squared errors beyond do not fit into float32, whose largest number is 3.4e38."""
+
+
+def _require_computable(bundle: DataBundle) -> None:
+    """DataError for targets that no loss can be computed from: training would seem to diverge."""
+    if bundle.task != "regression":
+        return
+    import numpy as np
+
+    for split in (bundle.train, bundle.validation, bundle.test):
+        largest = float(np.abs(split.targets).max()) if split is not None and len(split) else 0.0
+        if largest > LARGEST_TARGET:
+            raise DataError(
+                f"the target '{bundle.target_name}' has values up to {largest:.0e}, too large to compute "
+                "squared errors with",
+                hint="write it in a larger unit, or as its logarithm",
+            )
 
 
 def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, display: Display) -> None:

@@ -417,3 +417,12 @@ def test_an_argument_too_long_for_a_name(command: tuple[str, ...], invoke: Calla
     for argument in ("x" * 300, "x" * 300 + ".yaml", "a/" + "y" * 300):
         done = invoke(*command, argument)
         assert done.code in (2, 3) and "internal error" not in done.err, done.err
+
+
+def test_targets_too_large_are_the_data_s_fault(tmp_path: Path, invoke: Callable[..., Done]) -> None:
+    rows = "".join(f"{i * i % 7 + 0.25},{i * 1e298}\n" for i in range(60))
+    (tmp_path / "t.csv").write_text("a,y\n" + rows)
+    (tmp_path / "c.yaml").write_text("data: {path: t.csv, target: y}\nmodel: linear\n")
+    done = invoke("train", "c.yaml")
+    assert done.code == 3 and "'y' has values up to 6e+299" in done.err, done.err
+    assert not (tmp_path / "runs").exists()
