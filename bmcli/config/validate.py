@@ -290,6 +290,12 @@ class Validator:
             places = [place]
         if not 1 <= len(places) <= 2:
             return None
+        if type(node.value) in (int, float):  # early_stopping=3 is its patience
+            from bmcli.config.json_schema import sections
+
+            found = dict(sections())
+            usual = {place: next(iter(found[place].usual)) for place in places if place in found}
+            places = [f"{place}.{usual[place]}" if place in usual else place for place in places]
         if meant.on_command_line(node) and "=" in node.place.file:
             value = node.place.file.partition("=")[2]
             if not value.endswith("..."):  # shortened for the message

@@ -340,6 +340,8 @@ KEYS = [
     ("training.patience", "3", "training.early_stopping.patience"),
     ("patience", "3", "training.early_stopping.patience"),
     ("dropout", "0.5", "model.dropout"),
+    ("early_stopping", "3", "training.early_stopping.patience"),
+    ("earlystopping", "3", "training.early_stopping.patience"),
     ("filters", "[8]", "model.filters"),
     ("val_split", "0.2", "data.validation"),
     ("random_state", "3", "seed"),
