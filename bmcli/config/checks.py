@@ -86,7 +86,8 @@ def _source(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
         yield Finding(("data", "path"), message, also=(("data", "name"),))
     elif data.name is not None:
         for key in _OWN_FILES_KEYS:
-            if getattr(data, key) not in (None, [], {}):
+            by_default = key == "header" and data.header is True  # older versions wrote it into every run
+            if getattr(data, key) not in (None, [], {}) and not by_default:
                 message = f"'{key}' describes files of your own; {data.name.registry_name} is a named dataset"
                 yield Finding(("data", key), message, also=(("data", "name"),))
         task = facts.dataset_task

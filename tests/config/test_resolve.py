@@ -271,3 +271,10 @@ def test_resolved_configs_repeat(folder: Path, data: Any, training: Any, model: 
     assert again == config
     assert isinstance(again, ExperimentConfig)
     assert again.to_dict() == config.to_dict()
+
+
+def test_what_older_versions_wrote_by_default_reads_on() -> None:
+    config = load({"name": "x", "data": {"name": "digits", "header": True}, "model": "mlp"})
+    assert config.data.header is True
+    with pytest.raises(ConfigError, match="'header' describes files of your own"):
+        load({"name": "x", "data": {"name": "digits", "header": False}, "model": "mlp"})
