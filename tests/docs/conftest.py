@@ -116,16 +116,28 @@ def _tables(folder: Path) -> None:
     (folder / "reviews").mkdir()
     (folder / "reviews" / "1.txt").write_text("a dull film")
     (folder / "reviews.txt").write_text("a fine film\na poor film\n")
-    area, age = random.uniform(40, 200, 120), random.integers(0, 60, 120)
-    price = 2000 * area - 500 * age + random.normal(0, 5000, 120)
-    lines = [f"{a:.1f},{b},{c:.0f}\n" for a, b, c in zip(area, age, price, strict=True)]
-    (folder / "labelled.csv").write_text("area,age,price\n" + "".join(lines))
-    bare = "area,age\n" + "".join(f"{line.rpartition(',')[0]}\n" for line in lines[:3])
-    for name in ("rows.csv", "patients.csv"):
-        (folder / name).write_text(bare)
+    _houses(folder, random)
     centre = np.arange(300) % 2 * 5
     amount, age = random.normal(centre, 0.5), random.normal(0, 1, 300)
     lines = [
         f"{a:.3f},{b:.3f},{'fraud' if c else 'honest'}\n" for a, b, c in zip(amount, age, centre, strict=True)
     ]
     (folder / "fraud.csv").write_text("amount,age,is\n" + "".join(lines))
+
+
+def _houses(folder: Path, random: np.random.Generator) -> None:
+    """labelled.csv, with prices; rows.csv, patients.csv and new.csv without."""
+    worth = {"Zug": 250_000, "Bern": 80_000, "Chur": 0}
+    lines = []
+    for _ in range(200):
+        city, garden = str(random.choice(list(worth))), str(random.choice(["yes", "no"]))
+        area, rooms = random.uniform(60, 200), int(random.integers(2, 8))
+        price = 3000 * area + 9000 * rooms + worth[city] + 40_000 * (garden == "yes") + random.normal(0, 9000)
+        lines.append((f"{area:.1f}" if random.random() > 0.05 else "", rooms, city, garden, f"{price:.0f}"))
+    head = "area,rooms,city,garden"
+    written = [",".join(map(str, line)) + "\n" for line in lines]
+    (folder / "labelled.csv").write_text(f"{head},price\n" + "".join(written))
+    bare = "".join(line.rpartition(",")[0] + "\n" for line in written[:3])
+    for name in ("rows.csv", "patients.csv"):
+        (folder / name).write_text(f"{head}\n{bare}")
+    (folder / "new.csv").write_text(f"{head}\n,3,Zug,yes\n")

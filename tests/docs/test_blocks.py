@@ -167,6 +167,29 @@ def test_the_answers_are_as_shown(workspace: Workspace) -> None:
     assert shown[3] == _keys(out.splitlines()[1])
 
 
+SHOWN = {
+    "explain.md": ("new.csv:1", ["explain", "new.csv", "--run", "prices"]),
+    "doctor.md": ("✓", ["doctor", "flowers.yaml"]),
+}
+"""Page -> how the output that it shows begins, and the command that it is of."""
+
+
+@pytest.mark.parametrize("page", SHOWN)
+def test_the_outputs_are_as_shown(page: str, workspace: Workspace) -> None:
+    """Line by line, but for the numbers and the length of bars."""
+    begin, command = SHOWN[page]
+    (block,) = [one for one in BLOCKS if one.page == page and one.text.startswith(begin)]
+    code, out, err = workspace.bm(command)
+    assert code == 0, err
+    shown = [_without_numbers(line) for line in block.text.splitlines()]
+    real = [_without_numbers(line) for line in out.splitlines()]
+    assert shown == real, out
+
+
+def _without_numbers(line: str) -> str:
+    return " ".join(re.sub(r"[█░]+", "█", re.sub(r"[−+]?\d[\d,.]*", "#", line)).split())
+
+
 def _keys(text: str) -> Any:
     document = json.loads(re.sub(r",\s*\]", "]", text.splitlines()[0]))
     return [(key, list(value) if isinstance(value, dict) else None) for key, value in document.items()]
