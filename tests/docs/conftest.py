@@ -79,6 +79,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
             (made.path / name).write_text(text)
         (flowers,) = [one for one in blocks() if one.page == "README.md" and one.language == "yaml"]
         (made.path / "flowers.yaml").write_text(flowers.text)
+        plugin = next(one for one in blocks() if one.page == "plugins.md" and one.language == "python")
+        (made.path / "my.py").write_text(plugin.text)
         for config in ("c", "c", "fraud", "imdb", "flowers", "prices"):
             words = ["train", f"{config}.yaml", *(["training.epochs=1"] if config == "flowers" else [])]
             code, _, err = made.bm(words)
