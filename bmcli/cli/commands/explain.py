@@ -76,7 +76,7 @@ def explain(
             "--output is for images and texts: rows are printed", hint="--json > FILE keeps them"
         )
     folder = output or Path(f"explain-{chosen.id}")
-    outputs.check_outside(folder)
+    outputs.check_folder(folder)
     explainer = Explainer(chosen, label=label, trust_code=trust_code)
     reading = inference.reading_of(chosen, explainer.preprocessing, texts=text, lines=lines)
     shown = _Shown(session, folder)

@@ -141,10 +141,9 @@ def _write(
 
     from bmcli.inference import prediction_files
     from bmcli.inference.partial import Partial
+    from bmcli.runs import outputs
 
-    if output.is_symlink() or (
-        output.exists() and not output.is_file()
-    ):  # a pipe or device: has them at once
+    if output.is_symlink() or outputs.is_stream(output):  # nothing is made beside those
         prediction_files.write(output, chain.from_iterable(shown.pieces(pieces)))
         return
     partial = Partial(output)
