@@ -25,7 +25,10 @@ CONFIGS = {
         "name: imdb\ndata: {path: reviews.csv, text: text, target: label, test: 0.2}\n"
         "model: {name: transformer, width: 8, heads: 2, blocks: 1}\ntraining: {epochs: 1}\n"
     ),
-    "prices.yaml": "name: prices\ndata: {path: labelled.csv, target: price, test: 0.2}\nmodel: linear\n",
+    "prices.yaml": (
+        "name: prices\ndata: {path: labelled.csv, target: price, test: 0.2}\n"
+        "model: {name: linear, solver: closed_form}\n"
+    ),
     "fraud.yaml": (
         "name: fraud\ndata: {path: fraud.csv, target: is, test: 0.2}\n"
         "model: {name: mlp, hidden: [8]}\n"

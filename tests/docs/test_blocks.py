@@ -169,7 +169,7 @@ def test_the_answers_are_as_shown(workspace: Workspace) -> None:
 
 SHOWN = {
     "explain.md": ("new.csv:1", ["explain", "new.csv", "--run", "prices"]),
-    "doctor.md": ("✓", ["doctor", "flowers.yaml"]),
+    "doctor.md": ("· task", ["doctor", "flowers.yaml"]),
 }
 """Page -> how the output that it shows begins, and the command that it is of."""
 
