@@ -128,7 +128,7 @@ def _descriptor(path: Path) -> str | None:
         if _DESCRIPTOR.fullmatch(here):
             return here
         try:
-            to = os.readlink(here)
+            to = str(Path(here).readlink())
         except (OSError, ValueError):
             return None
         here = os.path.normpath(f"{os.path.dirname(here)}/{to}" if not to.startswith("/") else to)  # noqa: PTH120
