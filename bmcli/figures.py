@@ -5,6 +5,7 @@ Machines get every digit (`--json`, CSV). For people:
   figure       a metric, a contribution, an error: three decimals; 12,345 from 1,000 on, 5.12e-4 below 0.001
   difference   the same, with its sign
   quantity     a value of the user's own data, or predicted for it: six digits, without an exponent
+  cell         the same as it stands in a table, which may be a year or a number of a house: no commas
   probability  three decimals, never rounded to certainty: <0.001, >0.999
   setting      an option: as short as it can be written, 1e-3, 0.05
   duration     7.8 s, 2:11, 1:02:03
@@ -77,6 +78,11 @@ def quantity(value: float | int | None) -> str:
     decimals = max(0, 5 - math.floor(math.log10(size)))
     text = f"{value:,.{decimals}f}"
     return _with_minus(text.rstrip("0").rstrip(".") if "." in text else text)
+
+
+def cell(value: float | int | None) -> str:
+    """A number of a table as a cell has it: '1933', '70.1'; without commas, as it may be a year."""
+    return quantity(value).replace(",", "")
 
 
 def probability(value: float | None) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bmcli.figures import (
     agreement,
+    cell,
     clock,
     count,
     difference,
@@ -51,6 +52,14 @@ FINITE = st.floats(-1e300, 1e300)
 )
 def test_a_figure(value: float | None, shown: str) -> None:
     assert figure(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1933.0, "1933"), (70.1, "70.1"), (-12345.5, "−12345.5"), (0.0, "0"), (math.nan, "–")],
+)
+def test_a_cell_is_written_as_it_stands_in_a_table(value: float, shown: str) -> None:
+    assert cell(value) == shown
 
 
 @given(st.floats(0, 1, exclude_max=True))

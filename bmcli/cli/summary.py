@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from bmcli.experiment import Experiment
     from bmcli.runs.run import Run
 
-THINGS = {"image": "pictures", "text": "texts", "table": "rows"}
+THINGS = {"image": "images", "text": "texts", "table": "rows"}
 """What examples of each kind are called."""
 
 RATES = {"image": "img/s", "text": "texts/s", "table": "rows/s"}
 
-_EXAMPLE_INPUT = {"image": "PICTURE", "text": "--text 'SOME TEXT'", "table": "TABLE.csv"}
+_EXAMPLE_INPUT = {"image": "IMAGE", "text": "--text 'SOME TEXT'", "table": "TABLE.csv"}
 
 
 def header(run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> list[tuple[str, str]]:

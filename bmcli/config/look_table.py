@@ -93,7 +93,7 @@ def look_at_table(path: Path) -> Look:
         where = [f"'{shortened(f.name)}'" for f in used if set(f.marks) & set(missing)]
         said.append(("missing", list(missing), f"what stands for a missing value in {', '.join(where[:3])}"))
     seen += [f.warning for f in used if f.warning]
-    bad = _unusable(frame, target, used)
+    bad = _unusable(frame, target, used, several=labels is not None)
     if bad:
         said.append(("skip_unusable", True, f"{bad[0]:,} rows cannot be used, such as {bad[1]}"))
     if split is not None:
@@ -289,13 +289,20 @@ def _odd_words(frame: Frame, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...
     return tuple(word for word in found if word not in elsewhere)
 
 
-def _unusable(frame: Frame, target: ColumnFacts, used: Sequence[ColumnFacts]) -> tuple[int, str] | None:
-    """How many rows training would refuse, at least, and an example."""
+def _unusable(
+    frame: Frame, target: ColumnFacts, used: Sequence[ColumnFacts], *, several: bool
+) -> tuple[int, str] | None:
+    """How many rows training would refuse, at least, and an example.
+
+    several: the target's cells hold labels between delimiters, so an empty one means that none applies.
+    """
     import polars as pl
 
     examples = [problem.message for problem in frame.problems[:1]]
     count = len(frame.problems)
-    if target.type == "category":
+    if several:
+        gone = 0
+    elif target.type == "category":
         series = frame.data[target.name].cast(pl.String).str.strip_chars().str.to_lowercase()
         gone = int((series.is_null() | series.is_in(list(_MISSING))).sum())
     else:

@@ -132,7 +132,7 @@ def assign(
     """
     if kind == "image":
         raise DataError(
-            f"{frame.path}: a table holds no pictures", hint="leave data.kind out, or say text or table"
+            f"{frame.path}: a table holds no images", hint="leave data.kind out, or say text or table"
         )
     notes: list[str] = []
     names = frame.data.columns

@@ -78,11 +78,15 @@ class Reading:
 
 
 def kinds_of(inputs: Sequence[str], *, texts: bool = False, lines: bool = False) -> tuple[Kind, ...]:
-    """The kinds of run that could take these inputs, by their looks; all where nothing can be said."""
+    """The kinds of run that could take these inputs, by their looks; all where nothing can be said.
+
+    A file that is not there counts by its name, so that what is said of it is not about another kind.
+    """
     if texts or lines:
         return ("text",)
-    for name in inputs:
-        for path in files_of(name, frozenset.union(IMAGE_SUFFIXES, TEXT_SUFFIXES, TABLE_SUFFIXES), []):
+    known = frozenset.union(IMAGE_SUFFIXES, TEXT_SUFFIXES, TABLE_SUFFIXES)
+    for paths in [*(files_of(name, known, []) for name in inputs), inputs]:
+        for path in paths:
             suffix = Path(path).suffix.lower()
             if suffix in IMAGE_SUFFIXES:
                 return ("image",)
@@ -140,7 +144,7 @@ def reads(path: Path, inputs: Sequence[str], reading: Reading) -> bool:
 
 
 def _plural(kind: Kind) -> str:
-    return {"image": "pictures", "text": "texts", "table": "rows of tables"}[kind]
+    return {"image": "images", "text": "texts", "table": "rows of tables"}[kind]
 
 
 def _images(

@@ -185,7 +185,7 @@ def _checked(
             size = (pictures.size, pictures.size) if isinstance(pictures.size, int) else pictures.size
             share = int(config.cache_gib * 2**30) * len(paths) // count
             wish = Wish(size, pictures.channels, share, Manner(pictures.fit, pictures.window))
-        tell = None if progress is None else lambda done, all_: progress("looking at pictures", done, all_)
+        tell = None if progress is None else lambda done, all_: progress("looking at images", done, all_)
         found = probe(paths, wish=wish, progress=tell)
         if NEEDS_HEIC in found.problems.values():  # nothing is wrong with the files: none is to be left out
             raise MissingExtraError("reading HEIC images", "heic")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bmcli.files.facts import ColumnFacts
     from bmcli.files.tables import Frame
 
-FORMATS = "a folder of pictures or texts, .csv, .tsv, .jsonl, .parquet or .npz"
+FORMATS = "a folder of images or texts, .csv, .tsv, .jsonl, .parquet or .npz"
 
 
 @dataclass(frozen=True)
@@ -357,7 +357,7 @@ def _read_arrays(path: Path, kind: Kind | None, unscaled: bool, main: Examples |
     for name, pair in found.items():
         is_image = isinstance(pair.examples, Images)
         if kind is not None and kind != ("image" if is_image else "table"):
-            raise DataError(f"{path} holds {'pictures' if is_image else 'rows of numbers'}, not {kind} data")
+            raise DataError(f"{path} holds {'images' if is_image else 'rows of numbers'}, not {kind} data")
         whole = len(found) == 1
         prefix = "all" if whole else name
         bad = _odd_numbers(pair.examples, pair.targets)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from bmcli.doctor.clean import clean
+from bmcli.doctor.findings import MOST_EXAMPLES
 from bmcli.report.page import rendered
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ def page(examined: Examined, name: str) -> str:
         "made_from": "the data",
         "lead": f"{examined.bundle.kind} data for {examined.bundle.task}: {sizes}.",
         "findings": findings,
+        "clean": clean(examined),
+        "most_listed": f"{MOST_EXAMPLES:,}",
     }
     return rendered("doctor.html.j2", context)
 

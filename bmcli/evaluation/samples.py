@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bmcli.data.bundle import Images, Table, Texts
 from bmcli.evaluation._figure import BLUE, GREY, INK, ORANGE, cut, figure, style, to_png
-from bmcli.figures import probability, quantity
+from bmcli.figures import cell, probability
 from bmcli.untrusted import safe_cell
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def _content(examples: Texts | Table, position: int) -> str:
 
 
 def _cell(value: object, facts: ColumnFacts | None) -> str:
-    """A cell for people: a date as one, a large number whole."""
+    """A cell for people: a date as one, a number as it stands in a table."""
     from bmcli.files.dates import DateFormat, written
 
     if not isinstance(value, float):
@@ -267,4 +267,4 @@ def _cell(value: object, facts: ColumnFacts | None) -> str:
         return "missing"
     if facts is not None and isinstance(facts.format, DateFormat):
         return written(value, facts.format)
-    return quantity(value)
+    return cell(value)

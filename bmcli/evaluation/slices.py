@@ -14,7 +14,7 @@ from bmcli.data.columns import guessed
 from bmcli.errors import UsageError, did_you_mean
 from bmcli.evaluation.intervals import intervals_of
 from bmcli.evaluation.metrics import epoch_metrics, headline_of
-from bmcli.figures import quantity
+from bmcli.figures import cell
 from bmcli.files.dates import DateFormat, written
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def check_sliceable(split: Split, by: Sequence[str]) -> None:
     for name in by:
         if name not in known:
             hint = (
-                did_you_mean(name, known)
-                or f"known: {', '.join(known) or 'nothing (all pictures are alike)'}"
+                did_you_mean(name, known) or f"known: {', '.join(known) or 'nothing (all images are alike)'}"
             )
             raise UsageError(f"the data cannot be sliced by '{name}'", hint=hint)
 
@@ -103,7 +102,7 @@ def _parts(name: str, split: Split) -> list[tuple[str, np.ndarray]]:
         return _of_numbers(np.array([len(text.split()) for text in examples.texts], float), "words")
     if isinstance(examples, Images):
         assert examples.sizes is not None
-        return _of_numbers(np.sqrt(examples.sizes.prod(axis=1).astype(float)), "pixels")
+        return _of_numbers(np.rint(np.sqrt(examples.sizes.prod(axis=1))), "pixels")
     assert isinstance(examples, Table)
     values, about = examples.columns[name], examples.facts.get(name)
     if about is not None and isinstance(about.format, DateFormat):
@@ -151,7 +150,8 @@ def _of_numbers(
         if len(rows):  # named by what is in it: quantiles of whole numbers would overlap
             least, most = values[rows].min(), values[rows].max()
             name = _number(least, dates)
-            name += f" – {_number(most, dates)}" if least < most else ""
+            dash = "–" if least >= 0 or dates is not None else "to"
+            name += f" {dash} {_number(most, dates)}" if least < most else ""
             parts.append((f"{name} {unit}".rstrip(), rows))
     if missing.any():
         parts.append(("(missing)", np.flatnonzero(missing)))
@@ -159,4 +159,4 @@ def _of_numbers(
 
 
 def _number(value: float, dates: DateFormat | None) -> str:
-    return quantity(value) if dates is None else written(value, dates)
+    return cell(value) if dates is None else written(value, dates)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmcli.figures import figure
+from bmcli.figures import cell, figure, quantity
 from bmcli.files.facts import shortened
 from bmcli.untrusted import one_line
 
@@ -167,9 +167,9 @@ def steps(document: Mapping[str, Any], most: int = 20) -> list[Step]:
     strength = _strength(weights)
     made = []
     base = document.get("base")
-    unit = "" if document["label"] is None else "score (logit)"
+    unit, summed = ("", quantity) if document["label"] is None else ("score (logit)", figure)
     if base is not None:
-        made.append(Step("base", f"of {_AVERAGE}", figure(base)))
+        made.append(Step("base", f"of {_AVERAGE}", summed(base)))
     made += [
         Step(
             features[i]["name"],
@@ -186,7 +186,7 @@ def steps(document: Mapping[str, Any], most: int = 20) -> list[Step]:
         sum_, answer = base + float(weights.sum()), base + float(document["difference"])
         if figure(sum_) != figure(answer):  # steps along the path are not infinitely many
             made.append(Step("(left over)", "", signed(answer - sum_)))
-        made.append(Step("= answer", unit, figure(answer)))
+        made.append(Step("= answer", unit, summed(answer)))
     return made
 
 
@@ -202,13 +202,13 @@ def bars(explanation: Explanation, most: int = 20) -> list[tuple[str, str, str, 
 
 
 def of_cell(value: float | str | None, state: str = "") -> str:
-    """A cell as the model took it: whole numbers as they are, others as figures, a missing one as such."""
+    """A cell as the model took it; a missing one as such."""
     if value is None:
         return state or "missing"
     if isinstance(value, str):
         said = {"unseen": " (not in training)", "rare": " (rare in training)"}
         return shortened(value) + said.get(state, "")
-    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else figure(value)
+    return cell(value)
 
 
 def signed(value: float) -> str:

@@ -24,7 +24,7 @@ output = run(input=inputs)["output_0"]""",
 }
 
 INPUTS = {
-    "image": "pictures, prepared as preprocessing.json says: decoded, brought to 8 bits, resized, scaled",
+    "image": "images, prepared as preprocessing.json says: decoded, brought to 8 bits, resized, scaled",
     "text": "token ids, made by tokenizer.json and cut as preprocessing.json says; 0 is padding",
     "table": "rows of numbers, prepared as preprocessing.json says: filled, scaled, categories one-hot",
 }

@@ -585,7 +585,7 @@ def _holds_nothing(look: _Looker) -> DataError:
     tables = sorted(e.name for e in look.listing(look.root).files if _suffix(e.name) in TABLE_SUFFIXES)
     kinds = ", ".join(sorted(IMAGE_SUFFIXES))
     hint = f"images are {kinds}; texts are .txt"
-    what = f"{look.root} holds neither pictures nor .txt files"
+    what = f"{look.root} holds neither images nor .txt files"
     if counts[LEAVES]:
         what = f"{look.root} holds only links that leave the folder ({counts[LEAVES]} folders)"
         hint = FOLLOW

@@ -26,8 +26,8 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file", "save the table as Parquet or CSV"),
     (b"\x93NUMPY", "a NumPy array", "save x and y in one .npz: numpy.savez('data.npz', x=x, y=y)"),
     (b"%PDF-", "a PDF", "export the table as CSV"),
-    (b"\x89PNG", "a picture", "name a table, or the folder of the pictures"),
-    (b"\xff\xd8\xff", "a picture", "name a table, or the folder of the pictures"),
+    (b"\x89PNG", "an image", "name a table, or the folder of the images"),
+    (b"\xff\xd8\xff", "an image", "name a table, or the folder of the images"),
     (b"RDX", "R's own format", "write.csv(x, 'data.csv', row.names = FALSE) in R"),
     (b"$FL2", "an SPSS file", "save the table as CSV"),
 )

@@ -58,7 +58,7 @@ class ResNet(Model):
             return [
                 (
                     ("widths",),
-                    f"{len(self.widths)} stages halve a picture of {'×'.join(map(str, sizes))} to nothing: "
+                    f"{len(self.widths)} stages halve an image of {'×'.join(map(str, sizes))} to nothing: "
                     f"at most {min(sizes).bit_length() - 1} fit",
                 )
             ]

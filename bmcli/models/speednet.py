@@ -56,7 +56,7 @@ class SpeedNet(Model):
             return [
                 (
                     ("widths",),
-                    f"{len(self.widths)} groups halve a picture of {'×'.join(map(str, sizes))} to nothing: "
+                    f"{len(self.widths)} groups halve an image of {'×'.join(map(str, sizes))} to nothing: "
                     f"at most {max(min(sizes) - PATCHES + 1, 1).bit_length() - 1} fit",
                 )
             ]

@@ -387,7 +387,7 @@ class _Pictures:
         paths = self.images.paths or [f"image {i}" for i in range(len(self.images))]
         listed = [Problem(message, Place(paths[chosen[i]])) for i, message in problems.items()]
         raise DataError(
-            f"{len(listed)} of {len(self.images):,} pictures cannot be read"
+            f"{len(listed)} of {len(self.images):,} images cannot be read"
             if len(listed) > 1
             else f"{paths[chosen[next(iter(problems))]]} cannot be read",
             hint="mend or remove them, or set data.skip_unusable=true",
@@ -397,7 +397,7 @@ class _Pictures:
 
 def _as_images(examples: Examples) -> Images:
     if not isinstance(examples, Images):
-        raise DataError("this run takes pictures")
+        raise DataError("this run takes images")
     return examples
 
 

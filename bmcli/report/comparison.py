@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bmcli.figures import duration, figure, size
+from bmcli.figures import difference, duration, figure, size
 
 if TYPE_CHECKING:
     from bmcli.evaluation.compare import Comparison, Difference, MetricRow, Paired
@@ -39,8 +39,8 @@ def paired_rows(paired: Paired) -> list[tuple[str, str, str, str]]:
     return [
         (
             one.metric,
-            _signed(one.difference),
-            "–" if one.interval is None else " – ".join(_signed(end) for end in one.interval),
+            difference(one.difference),
+            "–" if one.interval is None else _range(one.interval),
             _p(one.p_holm),
         )
         for one in paired.figures
@@ -64,9 +64,10 @@ def paired_lines(comparison: Comparison, paired: Paired) -> list[str]:
     return lines
 
 
-def _signed(value: float) -> str:
-    text = figure(abs(value))
-    return text if value == 0 else f"{'−' if value < 0 else '+'}{text}"
+def _range(interval: tuple[float, float]) -> str:
+    """Of a difference: both ends with their signs, and no dash beside a minus."""
+    low, high = interval
+    return f"{difference(low)} {'to' if low < 0 or high < 0 else '–'} {difference(high)}"
 
 
 def _p(value: float | None) -> str:

@@ -77,10 +77,11 @@ def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
 
 def _lead(run: Run) -> str:
     record = run.record
-    parts = [f"A {record.model} model" if record.model else "A model"]
+    parts = [f"Model {record.model}" if record.model else "A model"]  # no article fits every name
     if record.task:
         parts.append(f"for {record.task}")
     if record.data:
+        parts[-1] += ","
         parts.append(f"trained on {record.data}")
     if record.finished:
         parts.append(f"({moment(record.finished)})")

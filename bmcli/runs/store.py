@@ -409,6 +409,11 @@ class RunStore:
         if ID.fullmatch(run_id) and not _is_run(path) and any(r.path == path for r in self.leftovers()):
             return Run(path)
         if not ID.fullmatch(run_id) or not _is_run(path):
+            if run_id == LATEST or run_id.startswith("@"):
+                raise UsageError(
+                    f"'{run_id}' may mean another run tomorrow: give a run id",
+                    hint=f"now it means {self.find(run_id).path.name}",
+                )
             runs = [run.path.name for run in self.named(run_id)]
             if runs:
                 hint = f"give a run id: {', '.join(runs[:5])}"

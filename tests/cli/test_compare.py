@@ -95,6 +95,9 @@ def test_the_difference_is_paired_and_says_what_it_covers(
     assert bm(["compare", "noisy", "good"]) == 0
     out = capsys.readouterr().out
     assert "seed-to-seed variation is unknown" in out and "differ in precision too" in out
+    assert bm(["compare", "good", "noisy"]) == 0
+    out = capsys.readouterr().out
+    assert " to −" in out and "– −" not in out, "no dash beside a minus"
     (store.root / "good-v1" / "predictions" / "test.csv").write_bytes(b"id,true\n")
     assert bm(["compare", "good", "noisy"]) == 4
 

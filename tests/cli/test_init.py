@@ -196,7 +196,7 @@ def test_pictures_that_training_cannot_read_are_none(invoke: Callable, tmp_path:
         (tmp_path / "scans" / name / "1.svg").touch()
     done = invoke("init", "scans")
     assert done.code == 3
-    assert "neither pictures nor .txt files, but 2 .svg" in done.err
+    assert "neither images nor .txt files, but 2 .svg" in done.err
 
 
 def tree(root: Path, paths: str) -> None:
@@ -246,10 +246,10 @@ UNFIT = {
     "all links": ("a/0.png->/etc/hostname b/0.png->/etc/hostname", "links that leave the folder"),
     "only in test": ("train/{a,b}/{}.png test/{a,c}/{}.png", "no training example has the class 'c'"),
     "one class": ("only/{}.png", "only one class"),
-    "empty": ("a/ b/", "neither pictures nor"),
-    "no images": ("a/x.svg b/y.svg", "neither pictures nor"),
+    "empty": ("a/ b/", "neither images nor"),
+    "no images": ("a/x.svg b/y.svg", "neither images nor"),
     "splits inside": ("{a,b}/train/{}.png {a,b}/test/{}.png", "split folders of their own"),
-    "one table": ("t.csv", "neither pictures nor"),
+    "one table": ("t.csv", "neither images nor"),
     "one table and images": ("t.csv images/{}.png", "no class folder"),
 }
 
@@ -347,7 +347,7 @@ def test_never_over_another(invoke: Callable, tmp_path: Path) -> None:
         ("broken.jsonl", 3, "not JSON"),
         ("broken.npz", 3, "not an .npz"),
         ("broken.parquet", 3, "Parquet"),
-        ("folder", 3, "neither pictures nor"),
+        ("folder", 3, "neither images nor"),
         ("x.docx", 3, "cannot tell"),
     ],
 )
@@ -495,6 +495,12 @@ TABLES: dict[str, tuple[list[str], Callable[[int], list[Any]], dict[str, Any], s
         lambda i: ["inf" if i % 20 == 0 else noisy(i) / 8, "ab"[i % 2]],
         {"missing": [], "skip_unusable": True},
         "10 rows cannot be used",
+    ),
+    "several labels, none of them in some rows": (
+        ["text", "genres"],
+        lambda i: [f"the story number {i} of a man in the city", ["a|b", "a", "", "b"][i % 4]],
+        {"label_delimiter": "|", "task": "multilabel", "skip_unusable": False},
+        "",
     ),
     "prices": (
         ["rooms", "price"],

@@ -85,6 +85,10 @@ def test_regression_gives_a_value(invoke, make_run, tmp_path):  # noqa: F811
     assert [d["input"] for d in documents] == ["rows.csv:1", "rows.csv:2"]
     golden("predict_regression", documents)
     assert "rows.csv:2" in invoke("predict", "rows.csv").out
+    (tmp_path / "far.csv").write_text(",".join(columns) + "\n" + ",".join(["99999"] * 10) + "\n")
+    (_, _, far) = invoke("predict", "far.csv").out.strip().rpartition("  ")
+    assert abs(float(far.replace(",", "").replace("−", "-"))) > 1e6, "a number a person can read"
+    assert "e" not in far and "," in far
     (tmp_path / "rows.csv").write_text("age\n1\n")
     done = invoke("predict", "rows.csv")
     assert (done.code, done.out) == (3, "")

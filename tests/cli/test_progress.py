@@ -107,7 +107,7 @@ def run(tmp_path: Path) -> Run:
 PLAIN = """\
 3 left out: \\x1b[31m
 flowers-v1   seed 3
-data      2,002 pictures, 2 classes (31–1,971) · train 2,000 val 2
+data      2,002 images, 2 classes (31–1,971) · train 2,000 val 2
 model     resnet · 1.5 M parameters
 training  12 epochs × 71 steps · adam 1e-3 cosine · bfloat16 · GPU
 epoch 1/12  loss 1.500  val_loss 0.250  val_accuracy –  1:01  best
@@ -116,7 +116,7 @@ stopped after epoch 2: no better val_loss for 1 epochs
 warning: no model.onnx
 
 ✓ flowers-v1 completed in 2:11 · best epoch 1 by val_loss
-test, 449 pictures           95 % interval
+test, 449 images             95 % interval
   accuracy           0.902   0.871 – 0.926    always 'daisy': 0.163
   weakest class      aster   recall 0.610 (n = 18: few)
   most confused      aster → [red]\\x1b, 5 times
@@ -129,7 +129,7 @@ def test_in_a_pipe_lines_are_plain_and_the_log_has_them_all(run: Run) -> None:
     stream.seek(0)
     text = stream.read()
     assert text.startswith(PLAIN)
-    assert text.splitlines()[-1].startswith("next   bm predict PICTURE --run ")
+    assert text.splitlines()[-1].startswith("next   bm predict IMAGE --run ")
     log = [line.partition("  ")[2] for line in run.read_text(layout.LOG).splitlines()]
     assert [line for line in log if line != "evaluating on test"] == [x for x in text.splitlines() if x]
     assert not run.verify().problems and not run.verify().unverified

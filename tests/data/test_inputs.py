@@ -218,13 +218,14 @@ def test_the_kind_is_known_by_its_looks():
     assert kinds_of(["p"]) == ("image",)
     assert kinds_of(["nope", "t.csv"]) == ("table", "text")
     assert kinds_of(["a.txt"]) == ("text",)
+    assert kinds_of(["gone.png"]) == kinds_of(["gone/*.jpg"]) == ("image",)
     assert kinds_of(["p"], texts=True) == kinds_of(["-"], lines=True) == ("text",)
     assert set(kinds_of(["-"])) == {"image", "text", "table"}
 
 
 def test_flags_that_do_not_fit_the_run():
     for options in ({"texts": True}, {"lines": True}):
-        with pytest.raises(UsageError, match="pictures"):
+        with pytest.raises(UsageError, match="images"):
             read(["x"], Reading("image", **options))
     with pytest.raises(UsageError, match="exclude"):
         read(["x"], Reading("text", texts=True, lines=True))

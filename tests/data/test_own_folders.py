@@ -182,7 +182,7 @@ def test_files_that_belong_nowhere(load: Load, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no"):
         load(path=tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="neither pictures nor"):
+    with pytest.raises(DataError, match="neither images nor"):
         load(path=tmp_path / "empty")
     picture(tmp_path / "flat/1.png")
     with pytest.raises(DataError, match="no class folder") as error:

@@ -376,10 +376,10 @@ def test_arrays(load: Load, tmp_path: Path) -> None:
     [
         ({"a": np.zeros(3)}, "neither x and y"),
         ({"x": np.zeros((4, 2)), "y": np.zeros(3)}, "do not belong together"),
-        ({"x": np.zeros((4, 5, 5, 2), np.uint8), "y": np.arange(4)}, "neither pictures"),
+        ({"x": np.zeros((4, 5, 5, 2), np.uint8), "y": np.arange(4)}, "neither images"),
         (
             {"x": np.full((4, 5, 5), np.nan), "y": np.arange(4)},
-            "4 pictures of x hold NaN or infinity: 0, 1, 2, 3",
+            "4 images of x hold NaN or infinity: 0, 1, 2, 3",
         ),
         ({"x": np.array([["a", "b"]] * 4), "y": np.arange(4)}, "not numbers"),
         ({"x": np.zeros((4, 5, 5), np.uint8), "y": np.full((4, 2), 7)}, "a column per label"),

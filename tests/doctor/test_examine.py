@@ -65,6 +65,7 @@ def test_of_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert severities == sorted(severities, key=["problem", "warning", "note"].index)
     page = check((folder / "page.html").read_text("utf-8"))
     assert "leak.jpg" in page.text and sum(a.get("class") == "thumb" for _, a in page.tags) >= 5
+    assert "checked, nothing found:" in page.text
 
 
 def test_where_a_class_is_left_without_examples_the_cause_is_named(folder: Path, capsys) -> None:

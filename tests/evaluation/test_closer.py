@@ -156,3 +156,11 @@ def test_parts_of_whole_numbers_do_not_overlap() -> None:
     split = split_of(Table({"year": years}), targets)
     found = slices("binary", split, outputs, ("a", "b"), ["year", "year"])
     assert [one.value for one in found] == ["2015 – 2016", "2017 – 2018", "2019 – 2020", "2021 – 2023"]
+
+
+def test_parts_of_numbers_below_zero_have_no_dash_beside_a_minus() -> None:
+    values = np.arange(-40.0, 40.0)
+    targets = np.zeros(len(values), int)
+    outputs = np.eye(2, dtype=np.float32)[targets]
+    found = slices("binary", split_of(Table({"t": values}), targets), outputs, ("a", "b"), ["t"])
+    assert [one.value for one in found][:2] == ["−40 to −21", "−20 to −1"]

@@ -821,7 +821,7 @@ simple(
     "picture: text",
     DATA,
     "a/x.png",
-    "not a picture",
+    "not an image",
     slow=True,
     make=lambda p: p.picture("x.png", b"hello\n" * 99),
 )
@@ -829,7 +829,7 @@ simple(
     "picture: SVG with a script",
     DATA,
     "a/x.png",
-    "not a picture",
+    "not an image",
     slow=True,
     make=lambda p: p.picture("x.png", b"<svg onload='alert(1)'/>"),
 )
@@ -837,7 +837,7 @@ simple(
     "picture: PostScript",
     DATA,
     "a/x.png",
-    "not a picture",
+    "not an image",
     slow=True,
     make=lambda p: p.picture(
         "x.png", f"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n({p.canary}) (w) file\n".encode()

@@ -369,10 +369,10 @@ def test_mixed_kinds_are_what_most_files_are(make: Make) -> None:
 @pytest.mark.parametrize(
     ("paths", "said", "hint"),
     [
-        ("", "neither pictures nor .txt files", "images are"),
-        ("t.csv\nu.csv", "neither pictures nor", "data.path: .*t.csv"),
+        ("", "neither images nor .txt files", "images are"),
+        ("t.csv\nu.csv", "neither images nor", "data.path: .*t.csv"),
         ("a/{}.svg\nb/x\nb/{}.psd", r"3 \.psd, 3 \.svg, 1 without suffix", ".jpg"),
-        ("a/\nb/", "neither pictures nor", ""),
+        ("a/\nb/", "neither images nor", ""),
         ("{}.jpg", "3 images lie in no class folder", "one folder per class"),
         ("images/{}.jpg\nlabels.csv", "images/ holds 3 images, and no class folder", "class_pattern"),
     ],

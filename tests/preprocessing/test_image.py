@@ -463,7 +463,7 @@ def test_files_of_another_scale_than_training_are_refused(tmp_path: Path):
     small = (TWELVE_BITS - 1000).astype(np.uint8)
     path = arrays(tmp_path / "a.npz", x=small, y=np.arange(20) % 2)
     other = arrays(tmp_path / "b.npz", x=TWELVE_BITS, y=np.arange(20) % 2)
-    with pytest.raises(DataError, match="the training pictures are bytes"):
+    with pytest.raises(DataError, match="the training images are bytes"):
         load(DataConfig(path=path, test=other))
     bundle = load(DataConfig(path=other, test=path))
     prepared, _ = preprocessing.fit(bundle, PreprocessingConfig())

@@ -316,6 +316,9 @@ def test_what_was_killed_before_there_was_a_run(store: RunStore) -> None:
     being_made.hold()
     assert store.leftovers() == []
     being_made.let_go()
+    for odd in ("latest", "@tag"):  # removing goes by ids alone
+        with pytest.raises(UsageError, match=r"give a run id|no completed run"):
+            store.exact(odd)
     for odd in ("digits-v4", "digits-v5", "digits-v6"):
         with pytest.raises(UsageError):
             store.exact(odd)

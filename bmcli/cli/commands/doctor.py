@@ -16,23 +16,6 @@ if TYPE_CHECKING:
     from bmcli.doctor.examine import Examined
 
 _SIGNS = {"problem": "✗", "warning": "!", "note": "·", "ok": "✓"}
-_LOOKED_FOR = {
-    "unusable": "unusable files or rows",
-    "duplicates across splits": "copies across splits",
-    "contradictions": "copies labelled differently",
-    "duplicates": "copies within a split",
-    "blank": "one colour only",
-    "proportions": "odd proportions",
-    "length": "longer than the model reads",
-    "short": "fewer than 3 words",
-    "gives the target away": "gives the target away",
-    "mostly missing": "mostly missing",
-    "one value per row": "one value per row",
-    "constant": "constant",
-    "balance": "unbalanced",
-    "few": "fewer than 10 examples",
-    "labels": "doubtful labels",
-}
 MOST_SHOWN = 3
 """Examples of a finding on the terminal."""
 
@@ -138,16 +121,9 @@ def _lines(examined: Examined) -> str:
 
 def _clean(examined: Examined) -> list[str]:
     """What was looked for and not found, by what was looked at."""
-    lines = []
-    clean = [one for one in examined.checks if not one.found]
-    also = " also" if len(clean) < len(examined.checks) else ""
-    for of in dict.fromkeys(one.of for one in clean):
-        some = [one for one in clean if one.of == of]
-        count = max(one.count for one in some)
-        listed = ", ".join(_LOOKED_FOR[one.check] for one in some)
-        unit = of if count != 1 else {"classes": "class"}.get(of, of.removesuffix("s"))
-        lines.append(f"✓ {count:,} {unit}{also} checked, nothing found: {listed}")
-    return lines
+    from bmcli.doctor.clean import clean
+
+    return [f"✓ {line}" for line in clean(examined)]
 
 
 def _machine(session: Session) -> None:

@@ -129,7 +129,7 @@ def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool
 
     def shown() -> str:
         rows_told = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
-        head = f"{run.id}: {found.metric} {figure(found.value)} over {rows_told}; the loss without"
+        head = f"{run.id}: {found.metric} {figure(found.value)} over {rows_told}; how much worse without"
         top = max((one.drop for one in found.columns), default=0.0) or 1.0
         rows = [
             (
@@ -206,12 +206,13 @@ class _Shown:
 
         from bmcli.cli.render import columns
         from bmcli.explain import shown
-        from bmcli.figures import figure
+        from bmcli.figures import figure, quantity
         from bmcli.untrusted import one_line
 
         name = one_line(_short(one.input))
         out = self.session.out
-        out.print(Text(f"{name} · {one_line(one.label or 'value')} {figure(one.value)}", style="bold"))
+        answer = figure(one.value) if one.label is not None else quantity(one.value)
+        out.print(Text(f"{name} · {one_line(one.label or 'value')} {answer}", style="bold"))
         if one.tokens:
             out.print(shown.coloured(one))
         if one.features:

@@ -378,8 +378,10 @@ def _name(name: str) -> str:
 
 def _answer(prediction: Prediction) -> tuple[str, str]:
     """The answer, and how sure."""
+    from bmcli.figures import quantity
+
     if prediction.value is not None:
-        return f"{prediction.value:.6g}", ""
+        return quantity(prediction.value), ""
     if prediction.labels is not None:
         return _listed(prediction.labels) or "none", ""
     first, *others = prediction.top
@@ -393,19 +395,19 @@ def _listed(choices: Sequence[Choice]) -> str:
 
 
 def _probability(p: float) -> str:
-    """Three decimals; never 1 or 0 for what is not."""
-    if 0.9995 <= p < 1:
-        return ">0.999"
-    return "<0.001" if 0 < p < 0.0005 else f"{p:.3f}"
+    from bmcli.figures import probability
+
+    return probability(p)
 
 
 def _card(prediction: Prediction, run: str, target_name: str) -> str:
     """A single answer, with a bar for each class."""
+    from bmcli.figures import quantity
     from bmcli.untrusted import one_line
 
     head = f"{_name(prediction.input)} · {run}"
     if prediction.value is not None:
-        return f"{head}\n  {one_line(target_name)}  {prediction.value:.6g}"
+        return f"{head}\n  {one_line(target_name)}  {quantity(prediction.value)}"
     labels = [one_line(choice.label) for choice in prediction.top]
     width = max(map(len, labels))
     rows = []

@@ -149,7 +149,7 @@ def require_bytes(splits: dict[str, Arrays], path: Path) -> None:
         x = _pictures(arrays)
         if x is not None and x.dtype != np.uint8:
             raise DataError(
-                f"{path}: its pictures run from {x.min()} to {x.max()}, the training pictures are bytes",
+                f"{path}: its images run from {x.min()} to {x.max()}, the training images are bytes",
                 place=Place(str(path)),
                 hint="save both with the same scale, or set preprocessing.image.window",
             )
@@ -186,7 +186,7 @@ def _pair(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str, path: Path) ->
         x = x[..., None]
     if x.ndim != 4 or x.shape[3] not in (1, 3) or 0 in x.shape[1:]:
         raise DataError(
-            f"{path}: {x_name} {x.shape} are neither pictures [N, h, w] or [N, h, w, 1 or 3] "
+            f"{path}: {x_name} {x.shape} are neither images [N, h, w] or [N, h, w, 1 or 3] "
             "nor rows [N, features]"
         )
     _require_finite(x, x_name, path)
@@ -198,7 +198,7 @@ def _require_finite(x: np.ndarray, name: str, path: Path) -> None:
         return
     odd = np.flatnonzero(~np.isfinite(x).all(axis=(1, 2, 3)))
     listed = ", ".join(map(str, odd[:20])) + (", ..." if len(odd) > 20 else "")
-    raise DataError(f"{path}: {len(odd):,} pictures of {name} hold NaN or infinity: {listed}")
+    raise DataError(f"{path}: {len(odd):,} images of {name} hold NaN or infinity: {listed}")
 
 
 def _goes_beyond(x: np.ndarray) -> bool:

@@ -146,7 +146,7 @@ def reason(error: BaseException, data: bytes = b"") -> str:
     if isinstance(error, UnidentifiedImageError):
         if data.startswith(TIFF_STARTS):
             return "a TIFF of a kind that is not read, or a damaged one"
-        return f"not a picture in a known format ({KNOWN})"
+        return f"not an image in a known format ({KNOWN})"
     if isinstance(error, Image.DecompressionBombError):
         return f"too many pixels (at most {MAX_PIXELS:,})"
     if isinstance(error, PermissionError):
