@@ -194,4 +194,4 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     import numpy as np
 
     # A view of the array itself could be made writable again.
-    return np.asarray(memoryview(array).toreadonly())
+    return np.asarray(array.data.toreadonly())
