@@ -419,11 +419,16 @@ def train(
     the state is saved, and `Run.resume` goes on with it.
     """
     from bmcli import pipeline
+    from bmcli.runs.store import validate_label
 
     _require_device(device)
+    tags = (tags,) if isinstance(tags, str) else tuple(tags)
+    for tag in tags:  # now, and not when the data is loaded
+        if not isinstance(tag, str):
+            raise UsageError(f"expected texts as tags, got {type(tag).__name__}")
+        validate_label(tag)
     with _in_python(), _shown(display) as watching:
         resolved = _resolved(config, overrides, name=name, trust_code=trust_code)
-        tags = (tags,) if isinstance(tags, str) else tags
         stored = pipeline.train(resolved, _store(runs_dir), tags=tags, device=device, display=watching)
     return Run(stored)
 
@@ -742,6 +747,8 @@ def _resolved(
     from bmcli.config import resolve
     from bmcli.runs.run import came_with_a_run
 
+    if not isinstance(config, str | os.PathLike | dict):
+        raise UsageError(f"expected a config's path or name, or a dict, got {type(config).__name__}")
     quiet.prepare()
 
     def refuse_foreign(files: Sequence[str]) -> None:

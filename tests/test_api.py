@@ -376,3 +376,21 @@ def test_the_page_in_docs_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.
             names,
         )
     assert len(blocks) >= 5 and names["run"].status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("config", "tags", "said"),
+    [
+        (None, (), "got NoneType"),
+        (3, (), "got int"),
+        ("diabetes_linear", [3], "texts as tags, got int"),
+        ("diabetes_linear", "a" * 200, "cannot be a tag"),
+        ("diabetes_linear", ["\ud800"], "cannot be a tag"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_data_is_loaded(
+    config: Any, tags: Any, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        bmcli.train(config, tags=tags, runs_dir=tmp_path, display=None)
+    assert not list(tmp_path.iterdir())

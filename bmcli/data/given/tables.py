@@ -228,6 +228,7 @@ def _framed(columns: Mapping[Any, Any], decimals: Mapping[str, str]) -> pl.DataF
 
 
 def _column(name: str, cells: Any, decimal_mark: str) -> pl.Series:
+    _require_text(name, f"the name {name!r}")
     if isinstance(cells, pl.Series):
         return cells.alias(name)
     if package_of(cells) == "pandas":
@@ -261,16 +262,26 @@ def _cell(name: str, cell: Any) -> Any:
     if isinstance(cell, np.generic) or (is_array(cell) and array_of(cell).ndim == 0):
         return _cell(name, array_of(cell).item())
     if isinstance(cell, decimal.Decimal):
-        return float(cell)
+        return None if cell.is_nan() else float(cell)  # float refuses one that signals
     if isinstance(cell, datetime.datetime):  # pandas' has nanoseconds, which polars would warn of
         return datetime.datetime.combine(cell.date(), cell.timetz())
     if isinstance(cell, datetime.timedelta):
         return datetime.timedelta(cell.days, cell.seconds, cell.microseconds)
     if isinstance(cell, str):
+        _require_text(cell, f"column '{name}'")
         return str(cell)
     if isinstance(cell, bool | int | float | datetime.date | datetime.time):
         return cell
     raise UsageError(f"column '{name}' holds {named(cell)}, not numbers, dates or texts")
+
+
+def _require_text(text: str, where: str) -> None:
+    """UsageError for what Python takes for text and no file could hold."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        half = f"U+{ord(text[error.start]):04X}"
+        raise UsageError(f"{where} holds half of a surrogate pair, {half}, which is no text") from error
 
 
 def _of_cells(name: str, cells: list[Any], decimal_mark: str) -> pl.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 from collections import namedtuple
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,12 @@ def test_what_says_that_a_value_is_missing() -> None:
     assert cells(found)["rooms"] == [1, None]
 
 
+def test_a_decimal_that_signals_is_a_missing_value() -> None:
+    areas = [decimal.Decimal(area) for area in ("80.5", "NaN", "sNaN")]
+    found = table({**ROWS.to_dict(as_series=False), "area": areas})
+    assert cells(found)["area"] == [80.5, None, None]
+
+
 def test_types_beyond_the_common_ones() -> None:
     base = ROWS[:2].to_dict(as_series=False)
     for column in (
@@ -147,6 +154,8 @@ def test_types_beyond_the_common_ones() -> None:
         ({"area": 1.0, "rooms": [1, 2]}, "'area' holds one value", "{'area': [...]"),
         ({"area": np.zeros((2, 2)), "rooms": [1, 2]}, "column 'area' has 2 axes", ""),
         ({"area": [[1], [2]]}, "column 'area' holds a list", ""),
+        ({"city": ["Rome", "\ud800"]}, "column 'city' holds half of a surrogate pair, U+D800", ""),
+        ({"\udcff": [1]}, "the name '\\udcff' holds half of a surrogate pair", ""),
         ({"area": [b"x"]}, "column 'area' holds a bytes", ""),
         (pd.DataFrame([[1, 2]], columns=["area", "area"]), "two columns named 'area'", ""),
         (pd.DataFrame({("a", "b"): [1]}), "several levels", "frame.columns"),
