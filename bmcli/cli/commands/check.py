@@ -173,7 +173,7 @@ def _training(config: ExperimentConfig, examples: int | None) -> str:
         f"{_epochs(config, examples)}, batches of {training.batch_size}",
         _component(training.optimizer.to_config(), most=1),
         _component(training.schedule.to_config(), most=0),
-        training.precision,
+        f"precision {training.precision}",
         f"best by {training.monitor}",
     ]
     if training.early_stopping is not None:
