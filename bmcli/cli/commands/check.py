@@ -258,7 +258,7 @@ def _working(session: Session, watch: Stopwatch) -> Iterator[None]:
         return
     from rich.text import Text
 
-    from bmcli.figures import duration
+    from bmcli.figures import clock
     from bmcli.stopwatch import REST
 
     begun = time.monotonic()
@@ -266,7 +266,7 @@ def _working(session: Session, watch: Stopwatch) -> Iterator[None]:
     class Phase:
         def __rich__(self) -> Text:
             what = watch.current if watch.current != REST else "working"
-            return Text(f"{what} · {duration(time.monotonic() - begun)}")
+            return Text(f"{what} · {clock(time.monotonic() - begun)}")
 
     with session.err.status(Phase()):
         yield
