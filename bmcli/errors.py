@@ -167,18 +167,22 @@ class InterruptedRunError(BmError):
         self.signal_exit_code = signal_exit_code
 
 
-def error_text(error: BmError, *, lead: str = "error: ", rest: str = "with --json") -> str:
+def error_text(
+    error: BmError, *, lead: str = "error: ", rest: str = "with --json", width: int | None = None
+) -> str:
     """What a person sees of an error: what is wrong, where, what to do; at most a few lines per problem.
 
-    lead: before the message; rest: where the problems beyond MOST_PROBLEMS are found.
+    lead: before the message; rest: where the problems beyond MOST_PROBLEMS are found; width: of the terminal,
+    within which the quoted lines must stay for their carets to stand right.
     """
+    quoted = _LINE_WIDTH if width is None else max(10, min(_LINE_WIDTH, width - len("      ") - 1))
     problems = error.problems
     if len(problems) == 1 and (not error.message or error.message == problems[0].message):
         only = problems[0]
-        return _joined(_problem_lines(lead + only.message, only.place, only.hint or error.hint))
-    lines = _problem_lines(lead + error.message, error.place, None)
+        return _joined(_problem_lines(lead + only.message, only.place, only.hint or error.hint, quoted))
+    lines = _problem_lines(lead + error.message, error.place, None, quoted)
     for problem in problems[:MOST_PROBLEMS]:
-        lines += ["  " + line for line in _listed(problem)]
+        lines += ["  " + line for line in _listed(problem, quoted)]
     if len(problems) > MOST_PROBLEMS:
         lines.append(f"  … and {len(problems) - MOST_PROBLEMS:,} more (all {rest})")
     if error.hint:
@@ -190,15 +194,15 @@ def _joined(lines: list[str]) -> str:
     return "\n".join(line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…" for line in lines)
 
 
-def _listed(problem: Problem) -> list[str]:
+def _listed(problem: Problem, quoted: int) -> list[str]:
     head = problem.message if problem.place is None else f"{problem.place}  {problem.message}"
-    return [one_line(head), *_quote(problem.place), *_hint_lines(problem.hint)]
+    return [one_line(head), *_quote(problem.place, quoted), *_hint_lines(problem.hint)]
 
 
-def _problem_lines(message: str, place: Place | None, hint: str | None) -> list[str]:
+def _problem_lines(message: str, place: Place | None, hint: str | None, quoted: int) -> list[str]:
     lines = [safe(line) for line in message.splitlines()] or [""]
     if place is not None:
-        lines += ["  " + one_line(str(place)), *_quote(place)]
+        lines += ["  " + one_line(str(place)), *_quote(place, quoted)]
     return lines + _hint_lines(hint)
 
 
@@ -206,16 +210,16 @@ def _hint_lines(hint: str | None) -> list[str]:
     return ["  " + safe(line) for line in hint.splitlines()] if hint else []
 
 
-def _quote(place: Place | None) -> list[str]:
-    """The source line and a caret under the column."""
+def _quote(place: Place | None, width: int) -> list[str]:
+    """The source line and a caret under the column; of a long line `width` cells around it."""
     if place is None or place.text is None:
         return []
     # One cell per character, so that the caret stands where the column says.
     text = safe(place.text.rstrip("\r\n").replace("\t", " "))
     column = place.column
-    if len(text) > _LINE_WIDTH:
-        start = max(0, min((column or 1) - _LINE_WIDTH // 2, len(text) - _LINE_WIDTH))
-        text = text[start : start + _LINE_WIDTH]
+    if len(text) > width:
+        start = max(0, min((column or 1) - width // 2, len(text) - width))
+        text = text[start : start + width]
         column = None if column is None else column - start
     lines = ["    " + text]
     if column is not None and 1 <= column <= len(text) + 1:

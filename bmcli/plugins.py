@@ -185,7 +185,9 @@ def fault_of(error: BaseException | None) -> PluginError | None:
     """The error as one of the user's code, where it was raised there; else None, and for what bm raises."""
     if isinstance(error, PluginError):
         return error
-    if error is None or isinstance(error, BmError | GeneratorExit) or is_out_of_memory(error):
+    if error is None or isinstance(error, BmError) or is_out_of_memory(error):
+        return None
+    if isinstance(error, GeneratorExit) and not _raised_in_own(error):  # a generator of bm's is closed
         return None
     error = _first(error)
     frames = _own_frames(error.__traceback__)
@@ -335,4 +337,6 @@ def not_a_number(result: Any, _: tuple[Any, ...]) -> str | None:
         float(result)
     except (TypeError, ValueError):
         return f"gives {kind_of(result)}, not a number"
+    except OverflowError:
+        return "gives a number that is too large"
     return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -97,8 +98,11 @@ def ending_when_interrupted() -> Iterator[None]:
 
 def alone() -> None:
     """In bm's own process no Python warning is an error, and only the user's code may show one (with -v, all
-    are); and matplotlib draws for files, whatever PYTHONWARNINGS and MPLBACKEND say."""
+    are); and matplotlib draws for files, whatever PYTHONWARNINGS and MPLBACKEND say. A SOURCE_DATE_EPOCH that
+    is no number would end NumPy's import, and has no effect."""
     os.environ["MPLBACKEND"] = "agg"
+    if not re.fullmatch(r"[0-9]{1,15}", os.environ.get("SOURCE_DATE_EPOCH", "0")):
+        del os.environ["SOURCE_DATE_EPOCH"]
     warnings.filters[:] = [one for one in warnings.filters if one[0] != "error"]  # type: ignore[index]
     if not _verbose:
         warnings.filterwarnings("ignore", module=_LIBRARIES)

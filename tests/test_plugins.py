@@ -204,6 +204,21 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         gives("compute", ", targets, outputs, classes", "None"),
         "compute gives None, not a number",
     ),
+    "compute gives more than a float holds": (
+        "metric",
+        gives("compute", ", targets, outputs, classes", "10**400"),
+        "compute gives a number that is too large",
+    ),
+    "compute raises what closes generators": (
+        "metric",
+        does("compute", ", targets, outputs, classes", "raise GeneratorExit"),
+        "GeneratorExit",
+    ),
+    "compute unlocks the outputs": (
+        "metric",
+        does("compute", ", targets, outputs, classes", "outputs.setflags(write=True)"),
+        "ValueError: cannot set WRITEABLE flag",
+    ),
     "compute changes the outputs": (
         "metric",
         does("compute", ", targets, outputs, classes", "outputs[:] = 1"),

@@ -8,9 +8,7 @@ plain lines. Training never ends because nobody looks any more.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import textwrap
 import threading
 import time
 from contextlib import contextmanager
@@ -37,9 +35,6 @@ _BAR = 24
 """Cells of the progress bar where there is room; below `_SHORTEST_BAR` there is none."""
 _SHORTEST_BAR = 6
 
-_ASCII = str.maketrans("━╸─★✓·→–…×", "=>-**.>-.x")
-"""For terminals and pipes whose encoding has no such signs."""
-
 _EARLIER = 5
 """Epochs of earlier sittings that are shown again."""
 _NOTEBOOK_WIDTH = 100
@@ -60,30 +55,39 @@ class Screen:
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
         self.is_terminal = render.is_terminal(stream)
-        self.is_live = (
-            self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
-        )
+        self.is_live = render.moves_cursor(stream)
+        self.paints = render.paints(stream)
         encoding = (getattr(stream, "encoding", None) or "ascii").lower()
         self._ascii = not encoding.startswith("utf")
-        self._height = 0
+        self._drawn_cells: list[int] = []
+        """Widths of the live lines that are there."""
         self._gone = False
 
     @property
     def width(self) -> int:
-        """Columns; asked anew each time, as windows change."""
-        return shutil.get_terminal_size().columns
+        """Columns; asked each time, as windows change."""
+        return render.terminal_width(self._stream)
 
-    def lines(self, lines: Sequence[str], style: str = "", indent: int = 0) -> None:
-        """Write lines that stay.
+    def painted(self, text: str, style: str) -> str:
+        """A part of a line in that style, where colours are shown. Only for what is safe already."""
+        return f"\x1b[{style}m{text}\x1b[0m" if text and self.paints else text
 
-        style: ANSI parameters ('1' bold); indent: of what does not fit the width; both on terminals alone.
+    def lines(
+        self, lines: Sequence[str], style: str = "", indent: int | None = None, lead: str = "", tail: str = ""
+    ) -> None:
+        """Write lines that stay; on a terminal, what does not fit the width goes on in the next row.
+
+        style: ANSI parameters ('1' bold) of the lines; indent: of what does not fit. lead, tail: painted text
+        before the first line and after the last.
         """
         safe = [render.safe(line) for line in lines]
-        if self.is_live and indent:
-            hanging = " " * indent
-            safe = [p for s in safe for p in textwrap.wrap(s, self.width - 1, subsequent_indent=hanging)]
-        if self.is_live and style:
-            safe = [f"\x1b[{style}m{line}\x1b[0m" for line in safe]
+        if lead or tail:
+            safe = [lead + safe[0], *safe[1:]]
+            safe[-1] += tail
+        if self.is_terminal or self.is_live:
+            safe = [piece for line in safe for piece in render.folded(line, self.width - 1, indent)]
+        if style:
+            safe = [self.painted(line, style) for line in safe]
         self._write(self._erased() + "".join(f"{line}\n" for line in safe))
 
     def live(self, lines: Sequence[str]) -> None:
@@ -93,18 +97,21 @@ class Screen:
         # One column less than there are: some terminals wrap when the last one is filled.
         cut = [render.one_line(line)[: self.width - 1] for line in lines]
         text = self._erased() + "".join(f"{line}\n" for line in cut)
-        self._height = len(cut)
+        self._drawn_cells = [render.cell_width(line) for line in cut]
         self._write(text)
 
     def _erased(self) -> str:
-        height, self._height = self._height, 0
+        # In a window that became narrower since, a line takes several rows.
+        width = self.width if self._drawn_cells else 1
+        height = sum(max(1, -(-cells // width)) for cells in self._drawn_cells)
+        self._drawn_cells = []
         return f"\x1b[{height}A\r\x1b[J" if height else ""
 
     def _write(self, text: str) -> None:
         if self._gone or not text:
             return
         if self._ascii:
-            text = text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+            text = render.encodable(text, "ascii")
         try:
             self._stream.write(text)
             self._stream.flush()
@@ -120,6 +127,8 @@ class NotebookScreen(Screen):
     def __init__(self, stream: IO[str]) -> None:
         super().__init__(stream)
         self.is_live = True
+        self.paints = not os.environ.get("NO_COLOR")
+        self._length = 0
         self._drawn = -_REDRAWN
 
     @property
@@ -135,11 +144,11 @@ class NotebookScreen(Screen):
         self._drawn = now if lines else -_REDRAWN
         line = "  ".join(render.one_line(line).strip() for line in lines)[: self.width - 1]
         text = self._erased() + line
-        self._height = len(line)
+        self._length = len(line)
         self._write(text)
 
     def _erased(self) -> str:
-        length, self._height = self._height, 0
+        length, self._length = self._length, 0
         return "\r" + " " * length + "\r" if length else ""
 
 
@@ -315,7 +324,9 @@ class TrainingDisplay:
 
     def warn(self, text: str) -> None:
         """Something that may be wrong; also with --quiet."""
-        self._say([f"warning: {text}"], always=True)
+        lead = "warning: "
+        self._screen.lines([text], lead=self._screen.painted(lead, render.WARNING))
+        self._log(lead + text)
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Data is being downloaded or looked at."""
@@ -361,7 +372,7 @@ class TrainingDisplay:
     def finished(self, finished: Finished) -> None:
         """The run is complete."""
         first, *others = summary(finished)
-        self._say(["", first] if not self._quiet else [first], style="1")
+        self._say(["", first], style=f"{render.STRONG};{render.GOOD}")
         self._say(others)
 
     def close(self) -> None:
@@ -387,17 +398,15 @@ class TrainingDisplay:
             self._row(record, number, event.epochs, "before", best=number == event.best_epoch, style="2")
 
     def _epoch(self, event: EpochDone) -> None:
-        self._log(self._plain(event.record, event.epoch, event.epochs, event.best))
+        self._log(self._plain(event.record, event.epoch, event.epochs, best=event.best))
         if not self._quiet:
             self._row(event.record, event.epoch, event.epochs, "", best=event.best)
 
-    def _plain(
-        self, record: dict[str, float | int | None], epoch: int, epochs: int, best: bool, more: str = ""
-    ) -> str:
+    def _plain(self, record: dict[str, float | int | None], epoch: int, epochs: int, *, best: bool) -> str:
         names = _columns(record, self._monitor)
         figures = "  ".join(f"{name} {figure(record.get(name))}" for name in names)
         seconds = duration(record.get("seconds"))
-        return f"epoch {epoch}/{epochs}  {figures}  {seconds}{'  best' if best else ''}{more and f'  {more}'}"
+        return f"epoch {epoch}/{epochs}  {figures}  {seconds}{'  best' if best else ''}"
 
     def _row(
         self,
@@ -410,20 +419,22 @@ class TrainingDisplay:
         style: str = "",
     ) -> None:
         """A row of the table, below its head."""
+        star = self._screen.painted("★ best" if self._screen.is_live else "best", style or render.GOOD)
         if not self._screen.is_live:
-            self._screen.lines([self._plain(record, epoch, epochs, best, more)])
+            tail = (f"  {star}" if best else "") + (f"  {more}" if more else "")
+            self._screen.lines([self._plain(record, epoch, epochs, best=False)], tail=tail)
             return
         width = _number_width(epochs)
-        if not self._columns:
-            self._columns = _narrowed(
-                _columns(record, self._monitor), self._monitor, self._screen.width - width
-            )
+        room = self._screen.width - width
+        fitting = _narrowed(_columns(record, self._monitor), self._monitor, room)
+        if fitting != self._columns:  # the first row, or the window has another width now
+            self._columns = fitting
             head = "".join(f"  {name:>{_width(name)}}" for name in self._columns)
             # Wide enough for the last epoch's number, so that no row moves.
-            self._screen.lines(["", f"{'epoch':<{width}}{head}    time"], style="2")
+            self._screen.lines(["", f"{'epoch':<{width}}{head}    time"], style=render.STRONG)
         cells = "".join(f"  {figure(record.get(name)):>{_width(name)}}" for name in self._columns)
         row = f"{f'{epoch}/{epochs}':>{width}}{cells}  {duration(record.get('seconds')):>6}"
-        self._screen.lines([row + "  ★ best" * best], style)  # `more` is said by the style
+        self._screen.lines([row], style, tail=f"  {star}" if best else "")  # `more` is said by the style
 
     def _progress(self, event: StepsDone) -> list[str]:
         number = f"{event.epoch}/{event.epochs}"

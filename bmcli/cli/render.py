@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 from typing import IO, TYPE_CHECKING, Any
@@ -67,6 +68,15 @@ class Painted(str):
     __slots__ = ()
 
 
+class Verbatim(str):
+    """Text that is copied or read by a program, such as a path: its lines are never folded."""
+
+    __slots__ = ()
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
 def paints(stream: IO[str]) -> bool:
     """Whether what is written there may have colour: a terminal's may, but for NO_COLOR and a dumb one;
     FORCE_COLOR asks for it in a pipe."""
@@ -82,6 +92,70 @@ def paint(text: str, style: str, stream: IO[str]) -> str:
     return f"\x1b[{style}m{text}\x1b[0m" if text and paints(stream) else text
 
 
+def heading(lines: Sequence[str], stream: IO[str]) -> Painted:
+    """A table's lines, made safe, with its head, the first one, in bold. Tables look alike everywhere."""
+    head, *rows = map(safe, lines)
+    return Painted("\n".join([paint(head, STRONG, stream), *rows]))
+
+
+def painted_marks(lines: Sequence[str], stream: IO[str]) -> Painted:
+    """Lines, made safe, that may begin with a mark: a tick is green, a cross red, '!' as warnings are."""
+    styles = {"✓": GOOD, "✗": ERROR, "!": WARNING}
+    return Painted(
+        "\n".join(
+            paint(line[0], styles[line[0]], stream) + line[1:] if line[:1] in styles else line
+            for line in map(safe, lines)
+        )
+    )
+
+
+def folded(line: str, width: int, indent: int | None = None) -> list[str]:
+    """A line in pieces of at most `width` cells, so that no word is broken in two.
+
+    It is broken between columns (two blanks) or before a '·' where that leaves no half-empty line, else
+    between words. What follows is indented to the second column where there is room, or by `indent`. A word
+    that is wider stays whole, and so does a line with a command of bm's, which is there to be copied.
+    """
+    if len(line) <= width and (line.isascii() or _cells(line) <= width):
+        return [line]
+    label = re.match(r" *(?:\x1b\[[0-9;]*m)*\S.*?  +(?=\S)", line)
+    if re.match(r" *bm [a-z]+ ", _COLOUR.sub("", line[label.end() :] if label else line)):
+        return [line]
+    if indent is None:
+        indent = _cells(label[0]) if label else width
+        if indent > width // 2:
+            indent = min(len(line) - len(line.lstrip(" ")) + 2, width // 2)
+    pieces, current, used = [], "", 0
+    # Gaps and words by turns; the gap belongs before the word that follows it.
+    for part in re.findall(r" *[^ ]+", line):
+        cells = _cells(part)
+        fits = used + cells <= width or _cells(part.lstrip(" ")) > width - indent
+        if current.strip() and not fits:
+            ends = part.startswith("  ") or part == " ·"
+            kept, carried = (current, "") if ends else _broken(current, width)
+            pieces.append(kept)
+            current = " " * indent + (carried + part).lstrip(" ")
+            used = _cells(current)
+        else:
+            current += part
+            used += cells
+    return [*pieces, current]
+
+
+def _broken(line: str, width: int) -> tuple[str, str]:
+    """A full line, and what of its end goes to the next one: a column or a clause that has begun."""
+    body = len(line) - len(line.lstrip(" "))
+    for gap in reversed([*re.finditer(r" {2,}(?=\S)| (?=·(?: |$))", line)]):
+        if gap.start() > body and 2 * _cells(line[: gap.start()]) >= width:
+            return line[: gap.start()], line[gap.end() :]
+    return line, ""
+
+
+def _cells(text: str) -> int:
+    """Cells of a text that may have colours."""
+    return cell_width(_COLOUR.sub("", text) if "\x1b" in text else text)
+
+
 def width_of(stream: IO[str]) -> int | None:
     """COLUMNS where it is set, no bound for a pipe, None (ask the terminal) else."""
     columns = os.environ.get("COLUMNS", "")
@@ -90,9 +164,26 @@ def width_of(stream: IO[str]) -> int | None:
     return None if is_terminal(stream) else UNBOUNDED
 
 
-def terminal_width() -> int:
-    """Columns of the terminal, 80 where it does not say."""
+def terminal_width(stream: IO[str] | None = None) -> int:
+    """Columns of the terminal, 80 where it does not say.
+
+    stream: whose terminal; stdout may be a pipe while stderr is not, as in `RUN=$(bm train ...)`.
+    """
+    columns = os.environ.get("COLUMNS", "")
+    if stream is not None and not (columns.isdigit() and int(columns) > 0):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if columns_there := os.get_terminal_size(stream.fileno()).columns:
+                return columns_there
     return shutil.get_terminal_size().columns
+
+
+def moves_cursor(stream: IO[str]) -> bool:
+    """Whether lines may be rewritten: on a terminal that can, which NO_COLOR did not ask for plain text."""
+    return (
+        is_terminal(stream)
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+    )
 
 
 def console(stream: IO[str]) -> Console:
@@ -115,7 +206,7 @@ def console(stream: IO[str]) -> Console:
                     yield Segment(safe(segment.text), segment.style)
 
     plain = not paints(stream)
-    moves = is_terminal(stream) and not plain
+    moves = moves_cursor(stream)
     return SafeConsole(
         file=stream,
         width=width_of(stream),
@@ -155,6 +246,26 @@ def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[st
     return ["  ".join(padded(cell, i) for i, cell in enumerate(row)).rstrip() for row in cells]
 
 
+def narrowed(
+    rows: Sequence[Sequence[str]], least: Sequence[str], stream: IO[str], right: Sequence[str] = ()
+) -> list[str]:
+    """A table's lines, as `columns` has them, without the columns that a narrow terminal has no room for.
+
+    rows: the first is the head; least: the columns to do without, the least important first; right: those of
+    figures.
+    """
+    width = width_of(stream) or terminal_width(stream)
+    head, lines = list(rows[0]), []
+    for dropped in ("", *least):
+        head = [name for name in head if name != dropped]
+        places = [rows[0].index(name) for name in head]
+        figures = [i for i, name in enumerate(head) if name in right]
+        lines = columns([[row[i] for i in places] for row in rows], figures)
+        if max(map(cell_width, lines)) <= width:
+            break
+    return lines
+
+
 def cell_width(text: str) -> int:
     """Terminal cells a text takes: East Asian wide characters take two."""
     if text.isascii():
@@ -166,7 +277,8 @@ def cell_width(text: str) -> int:
 
 def error_text(error: BmError) -> str:
     """What a person sees of an error: what is wrong, where, what to do; at most a few lines per problem."""
-    return errors.error_text(error)
+    room = terminal_width(sys.stderr) if is_terminal(sys.stderr) else None
+    return errors.error_text(error, width=room)
 
 
 def error_document(error: BmError) -> dict[str, Any]:
@@ -196,18 +308,34 @@ def print_error(error: BmError) -> None:
     print_plain(error_text(error).removeprefix(lead), lead=lead, style=ERROR)
 
 
+_ASCII = str.maketrans("━╸─★✓✗·→–−…×█“”‘’", "=>-**x.>--.x#\"\"''")
+"""For terminals and pipes whose encoding has no such signs."""
+
+
+def encodable(text: str, encoding: str) -> str:
+    """The text as that encoding can hold it: bm's own signs in ASCII, others as escapes."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
 def print_plain(text: str, stream: IO[str] | None = None, *, lead: str = "", style: str = "") -> None:
     """A line without Rich: for errors and notes, which must work when all else fails.
 
     stream: default stderr, where what nobody can take (a full disk, a reader or terminal that is gone) is
     left out: the work and its exit code matter more. OSError from any other stream. lead: a word of bm's own
-    before it, in that style.
+    before it, in that style. Long lines are folded on a terminal, but for `Verbatim` text.
     """
     if stream is None:
         with contextlib.suppress(OSError):
             print_plain(text, sys.stderr, lead=lead, style=style)
         return
-    data = paint(lead, style, stream) + (text if isinstance(text, Painted) else safe(text)) + "\n"
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(data.encode(encoding, "backslashreplace").decode(encoding))
+    data = paint(lead, style, stream) + (text if isinstance(text, Painted) else safe(text))
+    if not isinstance(text, Verbatim) and is_terminal(stream):
+        width = terminal_width(stream)
+        data = "\n".join(piece for line in data.split("\n") for piece in folded(line, width))
+    data += "\n"
+    stream.write(encodable(data, getattr(stream, "encoding", None) or "utf-8"))
     stream.flush()

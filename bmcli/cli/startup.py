@@ -35,6 +35,8 @@ def leave(code: int) -> NoReturn:
     from bmcli import streams
 
     for stream in (streams.out(), sys.stdout, sys.stderr):
+        if stream is None:  # a component of the user's took it away
+            continue
         try:
             stream.flush()
         except (OSError, ValueError):  # full or gone: the interpreter would try again, and exit with 120

@@ -17,7 +17,7 @@ _SECTIONS: dict[str, str] = {
     "class_weights ema precision xla monitor early_stopping checkpoint",
     "training.optimizer": "learning_rate weight_decay beta_1 beta_2 epsilon",
     "training.early_stopping": "patience min_delta",
-    "training.checkpoint": "every_minutes",
+    "training.checkpoint": "every_minutes keep",
     "training.schedule": "warmup_epochs",
     "evaluation": "splits metrics top_k views",
 }

@@ -110,13 +110,23 @@ def ratio(above: np.ndarray, below: np.ndarray, floor: float) -> Interval | None
     where either is 0 or it is not finite.
 
     From the mean of what each example adds to the ratio, and from the same of the ratio turned over, as there
-    a large value of `below`, seen or not, counts for what it is: what either allows. floor: see `unseen_of`.
+    a large value of `below`, seen or not, counts for what it is: what either allows. Where the ratio turned
+    over may be 0 as far as its mean tells, since a few values of `above` are most of them, the high end is
+    what the ends of the two means allow, as if each were at its worst at once: to give no interval there
+    would leave it to the samples that look harmless. floor: see `unseen_of`.
     """
     found = _mean_ratio(above, below, floor, HEAVIEST)
     turned = _mean_ratio(below, above, floor, HEAVIEST_BELOW)
-    if found is None or turned is None or not turned[0] > 0:
+    if found is None or turned is None:
         return None
-    return min(found[0], 1 / turned[1]), max(found[1], 1 / turned[0])
+    if turned[0] > 0:
+        high = 1 / turned[0]
+    else:
+        top, bottom = mean(above, unseen_of(above, floor)), mean(below, 0.0)
+        if top is None or bottom is None or not bottom[0] > 0:
+            return None
+        high = top[1] / bottom[0]
+    return min(found[0], 1 / turned[1]), max(found[1], high)
 
 
 def _mean_ratio(above: np.ndarray, below: np.ndarray, floor: float, heaviest: float) -> Interval | None:

@@ -438,8 +438,7 @@ def _methods_of_regression(targets: np.ndarray, outputs: np.ndarray) -> dict[str
         spread = (truth - truth.mean()) ** 2
         if not squares.any():
             raise _Few("there is no error")
-        found = bounds.ratio(squares, spread, bounds.LIGHTEST)
-        low, high = _known(found)
+        low, high = _known(bounds.ratio(squares, spread, floor))
         return 1 - high, 1 - low
 
     return {

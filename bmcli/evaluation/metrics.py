@@ -191,6 +191,7 @@ def _own(
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    view = array.view()
-    view.flags.writeable = False
-    return view
+    import numpy as np
+
+    # A view of the array itself could be made writable again.
+    return np.asarray(array.data.toreadonly())

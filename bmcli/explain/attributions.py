@@ -77,9 +77,11 @@ def integrated_gradients(
     inputs: Sequence[np.ndarray],
     baselines: Sequence[np.ndarray],
     fixed: Sequence[np.ndarray] = (),
+    tolerance: float = TOLERANCE,
 ) -> Integrated:
     """Of one input: arrays without the batch axis, as many baselines of their shapes, and what is the same
-    all along the path. FloatingPointError where a score or a gradient is not finite."""
+    all along the path. tolerance: see TOLERANCE. FloatingPointError where a score or a gradient is not
+    finite."""
     ends = [np.stack([start, end]) for start, end in zip(baselines, inputs, strict=True)]
     scores, _ = gradient(ends, *(np.stack([one, one]) for one in fixed))
     difference = float(scores[1] - scores[0])
@@ -103,7 +105,7 @@ def integrated_gradients(
         error /= max(abs(difference), 1e-3)
         if not np.isfinite(error):
             raise FloatingPointError("the attributions are not finite numbers")
-        if error <= TOLERANCE / 2 or steps >= MOST_STEPS:
+        if error <= tolerance / 2 or steps >= MOST_STEPS:
             return Integrated(attributions, float(scores[0]), difference, error, steps)
         steps *= 2
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 UNKNOWN_TOKEN = 1
+TOLERANCE_OF_ROWS = 0.002
+"""Of completeness: their sums are shown beside the answer, and steps cost little."""
 ANSWER_NOT_FINITE = "the model's answer is not a finite number"
 
 
@@ -182,9 +184,10 @@ class Explainer:
         given: list[np.ndarray],
         baseline: list[np.ndarray],
         fixed: list[np.ndarray],
+        tolerance: float = attributions.TOLERANCE,
     ) -> tuple[attributions.Integrated, dict[str, Any]]:
         """The attributions, and the fields of an explanation that come with them."""
-        found = attributions.integrated_gradients(gradient, given, baseline, fixed)
+        found = attributions.integrated_gradients(gradient, given, baseline, fixed, tolerance)
         base = found.base + (self.spec.target_offset if self.spec.task == "regression" else 0.0)
         known = {"base": base, "difference": found.difference, "error": found.error, "steps": found.steps}
         return found, known
@@ -278,7 +281,7 @@ class Explainer:
         assert isinstance(self.preprocessing, TablePreprocessing) and isinstance(example, Table)
         given = finished[0].astype(np.float32)
         chosen = self._chosen(about["index"])
-        found, known = self._integrated(self._gradient, [given], [self._means], [chosen])
+        found, known = self._integrated(self._gradient, [given], [self._means], [chosen], TOLERANCE_OF_ROWS)
         columns = [column.name for column in self.preprocessing.columns]
         weights = np.zeros(len(columns))
         for feature, weight in zip(self.preprocessing.features, found.attributions[0].tolist(), strict=True):

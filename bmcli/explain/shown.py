@@ -183,7 +183,10 @@ def steps(document: Mapping[str, Any], most: int = 20) -> list[Step]:
         others = f"{len(rest):,} more column{'s' if len(rest) > 1 else ''}"
         made.append(Step(others, "", signed(float(weights[rest].sum()))))
     if base is not None:
-        made.append(Step("= answer", unit, summed(base + float(weights.sum()))))
+        sum_, answer = base + float(weights.sum()), base + float(document["difference"])
+        if figure(sum_) != figure(answer):  # steps along the path are not infinitely many
+            made.append(Step("(left over)", "", signed(answer - sum_)))
+        made.append(Step("= answer", unit, summed(answer)))
     return made
 
 

@@ -118,7 +118,7 @@ def export(
 
 def _check_replaceable(folder: Path) -> None:
     """Only an earlier export may be written over, and nothing inside a run."""
-    outputs.check_outside(folder)
+    outputs.check_folder(folder)
     if folder.is_dir() and ((folder / ABOUT).is_file() or not any(folder.iterdir())):
         return
     if folder.exists() or folder.is_symlink():

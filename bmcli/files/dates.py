@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -240,14 +241,20 @@ def part(days: pl.Series, name: Part) -> pl.Series:
 
 
 def written(days: float, format_: DateFormat) -> str:
-    """A date (with its time, where it has one) or a time of day, for people."""
+    """A date (with its time, where it has one) or a time of day, for people: of the minute that has begun, so
+    that the last second of a day is not the next day."""
     if format_.clock and not 0 <= days < 1:
-        minutes = round(abs(days) * 1_440)
-        return f"{'-' if days < 0 else ''}{minutes // 60}:{minutes % 60:02d}"
-    when = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=round(days * 86_400))
+        hours, minutes = divmod(_seconds(abs(days)) // 60, 60)
+        return f"{'-' if days < 0 else ''}{hours}:{minutes:02d}"
+    when = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=_seconds(days))
     if format_.clock:
         return when.strftime("%H:%M")
     return when.strftime("%Y-%m-%d" if when.time() == datetime.time(0) else "%Y-%m-%d %H:%M")
+
+
+def _seconds(days: float) -> int:
+    """Whole ones; half a millisecond less than one is what a fraction of a day leaves of it."""
+    return math.floor(days * 86_400 + 0.0005)
 
 
 def days_of(series: pl.Series) -> pl.Series:

@@ -105,8 +105,8 @@ class OnnxSession:
         hint = "`bm export RUN --format onnx` makes it again"
         self._ending: Any = None
         try:
-            vet(model)
-            self._shared = self._aside(lambda: _opened(model, threads=self._cores))
+            self._fold = vet(model)
+            self._shared = self._aside(lambda: _opened(model, threads=self._cores, fold=self._fold))
         except RefusedError as error:
             raise IntegrityError(f"{origin} is refused: {error}", hint=hint) from error
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base
@@ -134,7 +134,7 @@ class OnnxSession:
         if self._cores == 1 or len(inputs) <= PART:
             return np.concatenate([self._answer(self._shared, b) for b in _batches(inputs, batch_size)])
         if self._single is None:
-            self._single = _opened(self._model, threads=1)
+            self._single = _opened(self._model, threads=1, fold=self._fold)
         size = max(1, min(PART, batch_size // self._cores))
         batches = list(_batches(inputs, size))
         with ThreadPoolExecutor(self._cores, thread_name_prefix="bm-predict") as pool:
@@ -230,10 +230,13 @@ def _runtime() -> Any:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
+    # What goes wrong is raised as well; on stderr it would stand with colours and the source's lines.
+    onnxruntime.set_default_logger_severity(4)
     return onnxruntime
 
 
-def _opened(model: bytes, *, threads: int) -> Any:
+def _opened(model: bytes, *, threads: int, fold: bool) -> Any:
+    """fold: whether what depends on no input is computed now, once for all."""
     onnxruntime = _runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -247,7 +250,12 @@ def _opened(model: bytes, *, threads: int) -> Any:
     options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
     # The model is the whole file: without this, its weights may lie in others of the working directory.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-    return onnxruntime.InferenceSession(model, sess_options=options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model,
+        sess_options=options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=None if fold else ["ConstantFolding"],
+    )
 
 
 _limited = False

@@ -50,6 +50,13 @@ _SIZED = frozenset(
 _SIZED_BY = {"ConstantOfShape": 0, "Expand": 1, "Pad": 1, "Reshape": 1, "Tile": 1}
 """Which input says how large the output is."""
 _ALLOWED = _FOLLOWING | _SIZED
+_LIGHT = frozenset(
+    """
+    Add Cast Concat Constant Div Equal Gather Identity Max Min Mul ReduceProd Reshape Shape Size Slice Split
+    Squeeze Sub Transpose Unsqueeze Where
+    """.split()  # noqa: SIM905 (one line for each would be half a page)
+)
+"""What sizes and weights are prepared with: as quick as what they take is small."""
 _KEEPING = frozenset(
     {"Cast", "Concat", "Gather", "Identity", "Min", "Reshape", "Slice", "Squeeze", "Unsqueeze"}
 )
@@ -60,8 +67,12 @@ class RefusedError(ValueError):
     """What the model holds that it may not."""
 
 
-def vet(model: bytes) -> None:
-    """Raise RefusedError, which names what it is, or ValueError where the file is cut short or no model."""
+def vet(model: bytes) -> bool:
+    """Raise RefusedError, which names what it is, or ValueError where the file is cut short or no model.
+
+    Whether what depends on no input may be computed while the model is opened: not where that may take long,
+    for nothing stops ONNX Runtime while it opens one.
+    """
     graph = None
     for number, value in _fields(memoryview(model)):
         if number == 7 and isinstance(value, memoryview):  # ModelProto.graph
@@ -73,6 +84,7 @@ def vet(model: bytes) -> None:
     count = _Count()
     found = _read(graph, count)
     _follow(found)
+    return not _heavy(found, set())
 
 
 # No dataclasses: to make three takes longer than to look through a model.
@@ -89,6 +101,7 @@ class _Node:
         self.inputs: list[str] = []
         self.outputs: list[str] = []
         self.constant: list[int] | None = None
+        self.body: _Graph | None = None
 
 
 class _Graph:
@@ -195,7 +208,7 @@ def _attribute(node: _Node, message: memoryview, count: _Count, within: str) -> 
         if number in (5, 10):
             node.constant = _tensor(_message(value))[1]
         elif number == 6 and node.operator == "Loop":
-            _read(_message(value), count, within)
+            node.body = _read(_message(value), count, within)
         elif number in (6, 11):
             raise RefusedError(f"its operator {node.operator} has a graph of its own")
         elif number in (22, 23):
@@ -272,6 +285,23 @@ def _follow(graph: _Graph) -> None:
         if operator in _KEEPING and all(name in sizes for name in inputs):
             sizes.update(node.outputs)
             bounded.update(node.outputs)
+
+
+def _heavy(graph: _Graph, known: set[str]) -> bool:
+    """Whether a graph makes much out of what is known before any input is: weights and, often, sizes.
+
+    known: what of the graph around it is.
+    """
+    known = known | graph.constants.keys() | {""}
+    for node in graph.nodes:
+        if node.body is not None:
+            if _heavy(node.body, known):
+                return True
+        elif node.operator in ("Shape", "Size") or known.issuperset(node.inputs):
+            if node.operator not in _LIGHT:
+                return True
+            known.update(node.outputs)
+    return False
 
 
 def _constant(name: str, values: list[int] | None, bounded: set[str], sizes: set[str]) -> None:

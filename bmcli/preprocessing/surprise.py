@@ -38,6 +38,9 @@ MOST_TOGETHER = 64
 """Traits up to which their correlations are kept; of more, the distance takes them as uncorrelated."""
 FARTHEST = 30.0
 """Standard deviations at which a trait is clipped within the distance."""
+NOTHING = 1e-6
+"""Standard deviations that are no distance: what is kept has nine digits, and a trait that takes few values
+(how many cells of a row are missing) often lies exactly where a tail begins, or where the range ends."""
 STEEPEST, STEEPEST_OF_FEW = 0.1, 2.0
 """The mean excess of a tail, in standard deviations, is at least the first, and of n examples the second by
 the square root of n more: a tail that few examples show may be longer."""
@@ -103,7 +106,7 @@ class Surprise:
         for side, sign in enumerate((-1.0, 1.0)):
             signed = sign * values
             starts[side] = np.quantile(signed, 1 - TAIL, axis=0)
-            beyond = signed > starts[side]
+            beyond = signed > starts[side] + NOTHING
             # Fewer than TAIL where many have the same value: most images of digits a border of nothing.
             shares[side] = np.maximum(beyond.mean(axis=0), 1 / (len(traits) + 1))
             mean = np.where(beyond, signed - starts[side], 0.0).sum(axis=0) / np.maximum(
@@ -135,15 +138,16 @@ class Surprise:
         found = np.empty((2, *values.shape))
         for side, sign in enumerate((-1.0, 1.0)):
             beyond = sign * values - self.starts[side]
-            found[side] = np.where(beyond > 0, beyond / self.excess[side] - np.log(self.shares[side]), 0.0)
+            surprise = beyond / self.excess[side] - np.log(self.shares[side])
+            found[side] = np.where(beyond > NOTHING, surprise, 0.0)
         found[0, :, -1] = 0.0
         return found
 
     def odd(self, traits: np.ndarray) -> dict[int, list[Odd]]:
         """Position -> what is odd about it, the most surprising first, of those of [N, D] that are."""
         surprise = self._surprises(traits)
-        surprise[0, :, :-1] *= traits < self.low
-        surprise[1, :, :-1] *= traits > self.high
+        surprise[0, :, :-1] *= traits < self.low - NOTHING * self.scale
+        surprise[1, :, :-1] *= traits > self.high + NOTHING * self.scale
         found: dict[int, list[Odd]] = {}
         for side, row, trait in np.argwhere(surprise > self.thresholds).tolist():
             found.setdefault(row, []).append(Odd(trait, bool(side), float(surprise[side, row, trait])))

@@ -28,12 +28,12 @@ _DESCRIPTOR = re.compile(r"/dev/(std(in|err)|fd/\d+)|/proc/[^/]+/fd/\d+")
 
 def is_stdout(path: Path) -> bool:
     """Whether the path means standard output."""
-    return _STDOUT.fullmatch(str(path)) is not None
+    return _STDOUT.fullmatch(_descriptor(path) or str(path)) is not None
 
 
 def is_stream(path: Path) -> bool:
     """Whether the path is written into rather than replaced: standard output, a pipe, a device."""
-    if is_stdout(path) or _DESCRIPTOR.fullmatch(os.path.abspath(path)):  # noqa: PTH100 (follows no link)
+    if is_stdout(path) or _descriptor(path) is not None:
         return True
     try:
         mode = _mode(path)
@@ -53,6 +53,8 @@ def check(path: Path, option: str = "--output", *, made_by_bm: bool = False) -> 
         kind = kind_of(path.lstat().st_mode)
         raise UsageError(f"{shown} is {kind} already", hint="remove it, or choose another place")
     if is_stream(path):
+        if not is_stdout(path) and not path.exists():  # a number that no open file has
+            raise UsageError(f"{shown} is not open", hint="name a file, a pipe, or - for standard output")
         return
     try:
         mode = _mode(path)
@@ -65,6 +67,13 @@ def check(path: Path, option: str = "--output", *, made_by_bm: bool = False) -> 
         raise UsageError(f"{shown} is {kind_of(mode)}", hint="name a file, a pipe, or - for standard output")
     if not target.parent.is_dir():
         raise UsageError(f"{shown}: there is no folder {target.parent}")
+    check_outside(path, option)
+
+
+def check_folder(path: Path, option: str = "--output") -> None:
+    """UsageError where a folder of outputs cannot be: on a stream, on what is no folder, inside a run."""
+    if is_stream(path):
+        raise UsageError(f"{option} {path} is no folder", hint="name the folder to make")
     check_outside(path, option)
 
 
@@ -110,6 +119,20 @@ def write_with(path: Path, writer: Callable[[Path], object], *, suffix: str | No
 def write_bytes(path: Path, data: bytes) -> None:
     """Put `data` in place of `path`, or into the stream that it is; see `write_with`."""
     write_with(path, lambda temporary: temporary.write_bytes(data))
+
+
+def _descriptor(path: Path) -> str | None:
+    """The name of an open file that a path is, or leads to by links; None for any other path."""
+    here = os.path.abspath(path)  # noqa: PTH100 (follows no link)
+    for _ in range(40):  # as many as the kernel follows
+        if _DESCRIPTOR.fullmatch(here):
+            return here
+        try:
+            to = str(Path(here).readlink())
+        except (OSError, ValueError):
+            return None
+        here = os.path.normpath(f"{os.path.dirname(here)}/{to}" if not to.startswith("/") else to)  # noqa: PTH120
+    return None
 
 
 def _mode(path: Path) -> int | None:

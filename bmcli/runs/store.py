@@ -32,6 +32,8 @@ Purpose = Literal["use", "resume"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _LONGEST_NAME = 100
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What bytes that are no UTF-8 become on a command line."""
 
 
 def validate_name(name: str) -> None:
@@ -59,16 +61,23 @@ def validate_tag(tag: str) -> None:
 
 def validate_label(tag: str) -> None:
     """UsageError unless a new run may bear that tag."""
-    if tag.strip() and len(tag) <= _LONGEST_NAME:
+    odd = bool(_SURROGATE.search(tag))
+    if tag.strip() and len(tag) <= _LONGEST_NAME and not odd:
         return
-    shown = f"{tag[:_LONGEST_NAME]}…" if tag.strip() else tag
-    raise UsageError(f"'{shown}' cannot be a tag", hint=f"a tag has 1 to {_LONGEST_NAME} characters")
+    shown = tag[:_LONGEST_NAME] + ("…" if len(tag) > _LONGEST_NAME and tag.strip() else "")
+    hint = "it has to be UTF-8" if odd else f"a tag has 1 to {_LONGEST_NAME} characters"
+    raise UsageError(f"'{shown}' cannot be a tag", hint=hint)
+
+
+def _escaped(surrogate: re.Match[str]) -> str:
+    return f"\\x{ord(surrogate[0]) & 0xFF:02x}"
 
 
 def started_by() -> dict[str, Any]:
     """The fields of a record that say by what it is trained, now: command line, versions, git, machine."""
     return {
-        "command": (*environment.program(), *sys.argv[1:]),
+        # Bytes of a file's name that are no UTF-8 are written as escapes: a record is UTF-8.
+        "command": tuple(_SURROGATE.sub(_escaped, word) for word in (*environment.program(), *sys.argv[1:])),
         "versions": environment.versions(),
         "git": environment.git(Path.cwd()),
         "hardware": environment.hardware(),

@@ -391,10 +391,13 @@ def test_ctrl_c_while_tensorflow_loads(tmp_path: Path, swallowed: bool, as_json:
         assert (done.stderr, done.stdout) == ("interrupted\n", "")
 
 
+VARIABLES = {"MPLBACKEND": "nonsense", "PYTHONWARNINGS": "error", "SOURCE_DATE_EPOCH": "yesterday"}
+
+
 def test_variables_of_libraries_change_nothing(tmp_path: Path, bm: Callable[..., Done]) -> None:
-    """MPLBACKEND and PYTHONWARNINGS would end a training where it draws, or where a library warns."""
+    """They would end a training where it draws, where a library warns, and where NumPy is imported."""
     (tmp_path / "c.yaml").write_text("data: {name: digits, limit: 40}\nmodel: mlp\ntraining: {epochs: 1}\n")
-    done = bm("train", "c.yaml", env={"MPLBACKEND": "nonsense", "PYTHONWARNINGS": "error"})
+    done = bm("train", "c.yaml", env=VARIABLES)
     assert (done.code, done.out) == (0, "c-v1\n"), done.err
     assert "Warning" not in done.err
     assert list((tmp_path / "runs/c-v1/plots").glob("*.png"))

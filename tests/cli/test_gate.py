@@ -372,5 +372,6 @@ def test_only_a_completed_run_of_the_folder_can_hold_a_moving_tag(
     ):
         assert bm(["gate", run, "--min", "accuracy=0", "--tag", "production"]) == 2
         assert said in capsys.readouterr().err
-    assert bm(["train", "digits_cnn", "--tag", "a" * 5_000]) == 2
-    assert "cannot be a tag" in capsys.readouterr().err
+    for tag in ("a" * 5_000, " ", "\udcff"):
+        assert bm(["train", "digits_cnn", "--tag", tag]) == 2
+        assert "cannot be a tag" in capsys.readouterr().err

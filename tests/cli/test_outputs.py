@@ -101,12 +101,15 @@ def test_a_device_stays_a_device(write: Write, tmp_path: Path) -> None:
     assert link.is_symlink() and stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
-@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
-def test_standard_output(name: str, write: Write) -> None:
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/../dev/stdout", "link"])
+def test_standard_output(name: str, write: Write, tmp_path: Path) -> None:
     to, head, suffix = write
     if suffix == ".jsonl":
         return  # by its name it is CSV
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    before = sorted(tmp_path.iterdir())
     done = to(name)
+    assert sorted(tmp_path.iterdir()) == before
     assert done.code == 0, done.err
     assert begins(done.out.encode(), head) and done.out.count("<!doctype html>") <= 1
     if head == b"<testsuites":
@@ -167,6 +170,37 @@ def test_folders_of_outputs(bm_here: Invoke, runs: Path, tmp_path: Path) -> None
         done = bm_here(*command, "--output", str(runs / "good-v1/exports/mine"))
         assert done.code == 2 and "lies in the run directory" in done.err, done
     assert (tmp_path / "precious").read_text() == "theirs"
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/null", "/dev/fd/1"])
+def test_a_folder_of_outputs_is_no_stream(name: str, bm_here: Invoke, tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    for command in (["explain", "grey.png", "--run", "good"], ["export", "good", "--format", "onnx"]):
+        done = bm_here(*command, "--output", name)
+        assert done.code == 2 and f"--output {name} is no folder" in done.err, done
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_standard_output_needs_no_place_for_anything_else(
+    bm_here: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even for a moment: the folder may be one that cannot be written."""
+    from bmcli.inference import partial
+
+    def made(*_: Any) -> None:
+        raise AssertionError("a file was made beside standard output")
+
+    monkeypatch.setattr(partial, "Partial", made)
+    done = bm_here("predict", "grey.png", "--run", "good", "--output", "-")
+    assert done.code == 0 and "grey.png" in done.out, done
+
+
+def test_a_number_that_no_open_file_has(write: Write) -> None:
+    to, _, suffix = write
+    if suffix == ".jsonl":
+        return  # by its name it is CSV
+    done = to("/dev/fd/987")
+    assert done.code == 2 and "is not open" in done.err, done
 
 
 def test_an_interrupted_stream_is_written_not_at_all(tmp_path: Path) -> None:

@@ -185,7 +185,6 @@ def test_on_a_terminal_live_lines_are_rewritten(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("bmcli.cli.progress.shutil.get_terminal_size", lambda: os.terminal_size((width, 24)))
     master, slave = pty.openpty()
     with os.fdopen(slave, "w", encoding="utf-8") as stream:
         display = TrainingDisplay(Session(), stream)
@@ -328,3 +327,36 @@ def test_in_a_notebook_a_line_of_the_cell_is_rewritten(
     assert out == "one  two\r        \rstays\n" and err == ""
     shell.kernel = None  # IPython on a terminal
     assert not isinstance(python_screen(), NotebookScreen)
+
+
+def test_a_window_that_becomes_narrower_gets_a_table_that_fits(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w", encoding="utf-8") as stream:
+        display = TrainingDisplay(Session(), stream)
+        display.begin(run, experiment(), 1_500_000, 71)
+        display.handle(epoch(1))
+        monkeypatch.setenv("COLUMNS", "44")
+        drain(master)
+        display.handle(epoch(2))
+        display.handle(epoch(3))
+        rows = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", drain(master)).split("\r\n")
+    os.close(master)
+    assert rows == ["", "epoch  val_loss    time", " 2/12     0.250    1:01", " 3/12     0.250    1:01", ""]
+
+
+def test_what_went_well_is_green_and_a_warning_looks_as_everywhere(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    play(TrainingDisplay(Session(), stream), run)
+    shown = stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    assert "\x1b[1;32m✓ flowers-v1 completed in 2:11" in shown
+    assert "\x1b[1;35mwarning: \x1b[0mno model.onnx" in shown
+    assert "  \x1b[32mbest\x1b[0m\n" in shown
+    assert not re.search(r"\x1b\[[0-9;]*[^0-9;m]", shown), "no cursor movement in a pipe"

@@ -122,7 +122,7 @@ def test_a_killed_run_says_so(store: RunStore, invoke: Callable[..., Done]) -> N
 
 
 def test_verify(store: RunStore, invoke: Callable[..., Done]) -> None:
-    assert invoke("runs", "verify", "digits-v1").out == "digits-v1: 2 files checked, all as they should be\n"
+    assert invoke("runs", "verify", "digits-v1").out == "✓ digits-v1: 2 files checked, all intact\n"
     (store.root / "digits-v1" / layout.CONFIG).write_text("name: other\n")
     done = invoke("runs", "verify", "digits-v1")
     assert done.code == 4 and "config.yaml is damaged or changed" in done.err

@@ -170,3 +170,9 @@ def test_closed_streams_are_no_fault_and_hand_their_numbers_to_no_file(closed: s
     command = f'{sys.executable} -c "$CODE" models --runs-dir none {closed}'
     done = subprocess.run(command, shell=True, cwd=tmp_path, env={**os.environ, "CODE": code}, timeout=60)
     assert done.returncode == 0
+
+
+def test_the_process_ends_well_where_somebody_took_its_streams_away() -> None:
+    code = "import sys; from bmcli.cli import startup; sys.stdout = sys.stderr = None; startup.leave(3)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "")

@@ -25,7 +25,10 @@ CONFIGS = {
         "name: imdb\ndata: {path: reviews.csv, text: text, target: label, test: 0.2}\n"
         "model: {name: transformer, width: 8, heads: 2, blocks: 1}\ntraining: {epochs: 1}\n"
     ),
-    "prices.yaml": "name: prices\ndata: {path: labelled.csv, target: price, test: 0.2}\nmodel: linear\n",
+    "prices.yaml": (
+        "name: prices\ndata: {path: labelled.csv, target: price, test: 0.2}\n"
+        "model: {name: linear, solver: closed_form}\n"
+    ),
     "fraud.yaml": (
         "name: fraud\ndata: {path: fraud.csv, target: is, test: 0.2}\n"
         "model: {name: mlp, hidden: [8]}\n"
@@ -79,6 +82,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
             (made.path / name).write_text(text)
         (flowers,) = [one for one in blocks() if one.page == "README.md" and one.language == "yaml"]
         (made.path / "flowers.yaml").write_text(flowers.text)
+        plugin = next(one for one in blocks() if one.page == "plugins.md" and one.language == "python")
+        (made.path / "my.py").write_text(plugin.text)
         for config in ("c", "c", "fraud", "imdb", "flowers", "prices"):
             words = ["train", f"{config}.yaml", *(["training.epochs=1"] if config == "flowers" else [])]
             code, _, err = made.bm(words)

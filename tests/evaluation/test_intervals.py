@@ -118,6 +118,26 @@ def test_intervals_hold_the_truth_where_percentiles_of_the_bootstrap_do_not(
         assert one.old_held <= at_most * one.samples, (name, one)
 
 
+def mostly_right(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nine of ten predictions are exact: R² is 0.8."""
+    truth = rng.normal(size=n)
+    return truth, (truth - (rng.random(n) < 0.1) * rng.exponential(size=n))[:, None]
+
+
+def skewed_errors(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Errors exp(N) with a random sign, R² 1 - e²/100."""
+    truth = 10 * rng.normal(size=n)
+    return truth, (truth - np.exp(rng.normal(size=n)) * rng.choice([-1.0, 1.0], n))[:, None]
+
+
+@pytest.mark.parametrize("draw, truth", [(mostly_right, 0.8), (skewed_errors, 1 - np.exp(2) / 100)])
+def test_r2_is_not_left_out_where_a_few_errors_are_most_of_it(draw, truth: float) -> None:
+    rng = np.random.default_rng(3)
+    shown = [found("regression", *draw(rng, 100))["r2"] for _ in range(150)]
+    assert None not in shown
+    assert np.mean([low <= truth <= high for low, high in shown]) > 0.93
+
+
 def test_calibration_error_has_an_interval_that_holds(coverage: ModuleType) -> None:
     for population in ("weak", "too sure, 3 % noise", "0.97, sure"):
         one = coverage.measure(population, 200, 100)["ece"]

@@ -20,6 +20,8 @@ from bmcli.data.inputs import Inputs
 from bmcli.errors import Problem
 from bmcli.explain import attributions, shown
 from bmcli.explain.explain import Explainer, Explanation
+from bmcli.explain.shown import signed, steps
+from bmcli.figures import figure
 from bmcli.inference.predict import load_preprocessing, reading_of
 from bmcli.preprocessing.table import Cell
 from bmcli.runs.run import Run
@@ -338,6 +340,20 @@ def test_base_and_contributions_add_up_to_the_answer(houses: Run, folder: Path, 
     assert bm(["explain", rows_to_explain(folder), *runs]) == 0
     shown_on_screen = capsys.readouterr().out
     assert "an average training row" in shown_on_screen and "= answer" in shown_on_screen
+
+
+def test_what_is_shown_adds_up_to_the_models_answer(houses: Run, folder: Path, capsys) -> None:
+    runs = ["--runs-dir", str(folder / "runs"), "--run", "houses"]
+    for one in as_json(capsys, rows_to_explain(folder), *runs):
+        assert one["completeness_error"] <= 0.001, "of rows, ten times nearer than of pictures"
+        weights = [feature["weight"] for feature in one["features"]]
+        one["features"][0]["weight"] += 7 - one["base"] - sum(weights)  # as if few steps were taken
+        *rest, answer = steps(one)
+        assert answer.amount == figure(one["base"] + one["difference"]), "of the model, not of the sum"
+        left = one["base"] + one["difference"] - 7
+        assert rest[-1].name == "(left over)" and rest[-1].amount == signed(left)
+        one["features"][0]["weight"] += left
+        assert "(left over)" not in [step.name for step in steps(one)]
 
 
 def test_a_missing_cell_is_called_missing(houses: Run, folder: Path, capsys) -> None:

@@ -1201,8 +1201,8 @@ simple(
 )
 simple(
     "run.json: an id that leaves the folder",
-    0,
-    "good.png",
+    2,
+    "trial-v1 is damaged",
     make=lambda p: p.edited("run.json", id="../../x", name="../../x") and p.predict(),
 )
 simple(
@@ -1649,7 +1649,7 @@ simple(
 simple(
     "code: comparing does not run it",
     CONFIG,
-    "only trial-v1",
+    "trial-v1 alone",
     make=lambda p: with_code(p) and ["compare", "trial-v1", "trial-v1"],
 )
 simple("code: showing does not run it", 0, "trial-v1", slow=True, make=lambda p: with_code(p) and show(p))

@@ -26,6 +26,7 @@ FILES = [
     "checkpoints/last.safetensors",
     "checkpoints/previous.safetensors",
     "samples.safetensors",
+    "examples.safetensors",
     "plots/confusion_matrix-validation.png",
     "plots/sample_predictions-validation.png",
     "tensorboard/*",

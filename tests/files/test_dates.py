@@ -6,7 +6,7 @@ import datetime
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bmcli.files import dates
@@ -192,6 +192,22 @@ def test_time_since_1970(when: datetime.datetime, unit: tuple[str, float]) -> No
     assert written(days, format_) == when.strftime(
         "%Y-%m-%d" if when.time() == datetime.time() else "%Y-%m-%d %H:%M"
     )
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2300, 1, 1)))
+@example(datetime.datetime(2020, 1, 3, 23, 59, 59, 999_000))
+@example(datetime.datetime(2020, 1, 4))
+@example(datetime.datetime(1969, 12, 31, 23, 59, 59, 600_000))
+def test_the_minute_is_the_one_that_has_begun(when: datetime.datetime) -> None:
+    when = when.replace(microsecond=when.microsecond // 1_000 * 1_000)
+    days = dates.days_of(pl.Series([when]))[0]
+    text = written(days, DateFormat())
+    midnight = when.replace(microsecond=0).time() == datetime.time(0)
+    assert text == when.strftime("%Y-%m-%d" if midnight else "%Y-%m-%d %H:%M")
+    share = (when - datetime.datetime.combine(when.date(), datetime.time())) / datetime.timedelta(days=1)
+    assert written(share, DateFormat(clock=True)) == when.strftime("%H:%M")
+    assert written(1 + share, DateFormat(clock=True)) == f"{24 + when.hour}:{when.minute:02d}", "how long"
 
 
 @settings(deadline=None, max_examples=60)

@@ -117,15 +117,19 @@ def test_cores_are_those_this_process_may_use():
     assert available_cores() >= 1
 
 
-def multiplied(times: int) -> bytes:
-    """[batch, 3] -> [batch, 3] by way of so many products of large matrices."""
+def multiplied(times: int, *, known: bool = False) -> bytes:
+    """[batch, 3] -> [batch, 3] by way of so many products of large matrices.
+
+    known: they do not depend on the input, so that they could be computed while the model is opened.
+    """
     side = 3000
     tensors = [
         helper.make_tensor("size", TensorProto.INT64, [2], [side, side]),
         helper.make_tensor("ones", TensorProto.INT64, [2], [1, 3]),
+        helper.make_tensor("weight", TensorProto.FLOAT, [1], [1.0]),
     ]
     nodes = [
-        helper.make_node("ReduceMean", ["input"], ["mean"], keepdims=0),
+        helper.make_node("ReduceMean", ["weight" if known else "input"], ["mean"], keepdims=0),
         helper.make_node("Expand", ["mean", "size"], ["m0"]),
         *(helper.make_node("MatMul", [f"m{i}", "m0"], [f"m{i + 1}"]) for i in range(times)),
         helper.make_node("ReduceMax", [f"m{times}"], ["max"], keepdims=0),
@@ -142,9 +146,13 @@ def multiplied(times: int) -> bytes:
     return model.SerializeToString()
 
 
+@pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize(("inputs", "stop"), [(1, signal.SIGINT), (200, signal.SIGINT), (1, signal.SIGTERM)])
-def test_a_signal_ends_a_model_that_takes_for_ever(tmp_path: Path, inputs: int, stop: int) -> None:
-    (tmp_path / "m.onnx").write_bytes(multiplied(100_000 // 10))
+def test_a_signal_ends_a_model_that_takes_for_ever(
+    tmp_path: Path, inputs: int, stop: int, known: bool
+) -> None:
+    """Also one that takes for ever to open, were it given to ONNX Runtime as any other."""
+    (tmp_path / "m.onnx").write_bytes(multiplied(100_000 // 10, known=known))
     code = (
         "import sys; from pathlib import Path; import numpy as np\n"
         "from bmcli.cli import app\n"
@@ -173,6 +181,25 @@ def test_a_signal_ends_a_model_that_takes_for_ever(tmp_path: Path, inputs: int, 
         _, err = running.communicate(timeout=60)
     assert running.returncode == (130 if stop == signal.SIGINT else -stop)
     assert err == ("interrupted\n" if stop == signal.SIGINT else "")
+
+
+def test_only_the_error_says_what_went_wrong(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not ONNX Runtime besides, in colours."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("ConstantOfShape", ["size"], ["zeros"]),
+            helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+            helper.make_node("Add", ["input", "sum"], ["output"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 3])],
+        [helper.make_tensor("size", TensorProto.INT64, [2], [1 << 31, 1 << 31])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    with pytest.raises(IntegrityError, match="cannot be run"):
+        OnnxSession(model.SerializeToString()).predict(np.ones((1, 3), np.float32))
+    assert capfd.readouterr().err == ""
 
 
 def test_what_does_not_fit_at_once_is_done_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from bmcli.errors import IntegrityError
 from bmcli.preprocessing import familiarity
 from bmcli.preprocessing.image import ImagePreprocessing
 from bmcli.preprocessing.remark import joined
+from bmcli.preprocessing.surprise import Surprise
 from bmcli.preprocessing.table import TablePreprocessing
 from bmcli.preprocessing.text import TextPreprocessing
 from bmcli.runs.store import RunStore
@@ -296,6 +297,18 @@ def test_what_is_kept_says_the_same(kind: str, request: pytest.FixtureRequest, t
     older = {name: value for name, value in document.items() if name not in ("surprise", "usual")}
     run.write_text("input_statistics.json", json.dumps(older))
     assert familiarity.load(run, prepared) == replace(known, surprise=None, usual=None)
+
+
+def test_what_many_training_rows_have_is_not_odd_once_it_was_kept() -> None:
+    """Four of ten rows lack two cells of nine, as numbers of nine digits do not say exactly."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        lacking = rng.choice([0, 1, 2], 500, p=[0.5, 0.1, 0.4]) / 9
+        traits = np.column_stack([rng.normal(size=500), lacking])
+        made = Surprise.fit(traits, np.full(2, 0.02), np.array([-9.0, 0.0]), np.array([9.0, 2 / 9]))
+        kept = Surprise.from_json(json.loads(json.dumps(made.to_json())), 2)
+        assert kept.odd(traits) == made.odd(traits) == {}
+        assert kept.odd(np.array([[0.0, 1.0]])), "but nine of nine are"
 
 
 def test_reasons_in_one_line() -> None:

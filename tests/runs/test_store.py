@@ -33,6 +33,14 @@ def finished(
     return run
 
 
+def test_a_command_line_that_is_not_utf8_is_recorded(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bm", "train", os.fsdecode(b"caf\xe9.yaml")])
+    run = store.create("digits", seed=0)
+    assert run.reload().record.command[-2:] == ("train", "caf\\xe9.yaml")
+
+
 _CREATES = """
 import sys
 from pathlib import Path
@@ -101,7 +109,7 @@ def test_find_by_id_name_latest_and_path(store: RunStore, monkeypatch: pytest.Mo
     assert store.find("digits-v3").status == "interrupted"
     monkeypatch.chdir(store.root)
     assert store.find("./digits-v1").id == "digits-v1"
-    assert [run.id for run in store.completed("digits")] == ["digits-v2", "digits-v1"]
+    assert [run.id for run in store.completed("digits")] == ["digits-v1", "digits-v2"]
     assert [run.id for run in store.completed("digits-v1")] == ["digits-v1"]
 
 

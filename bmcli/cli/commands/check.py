@@ -67,7 +67,18 @@ def check(
     if cost is not None:
         document["measure"] = _measured(cost)
         more += _measured_lines(cost)
-    session.result(document, "\n".join(["ok", *summary(experiment, examples), *more]))
+    session.result(document, lambda: _shown([*summary(experiment, examples), *more]))
+
+
+def _shown(lines: list[str]) -> str:
+    """'ok', and what is known; the head of the table of columns as other tables have it."""
+    from bmcli import streams
+    from bmcli.cli import render
+
+    safe = [render.safe(line) for line in lines]
+    if "" in safe:
+        safe[safe.index("") + 1 :] = [render.heading(safe[safe.index("") + 1 :], streams.out())]
+    return render.Painted("\n".join([render.paint("ok", render.GOOD, streams.out()), *safe]))
 
 
 def _refuse(config: ExperimentConfig, session: Session) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bmcli.cli.command import Session, command
+from bmcli.cli.render import Verbatim
 
 if TYPE_CHECKING:
     from bmcli.data.named import Dataset, Progress
@@ -68,7 +69,7 @@ def get(session: Session, name: NameArgument) -> None:
                 {"path": str(path), "bytes": file.size, "sha256": file.sha256} for file, path in fetched
             ],
         },
-        "\n".join(str(path) for _, path in fetched) or None,
+        Verbatim("\n".join(str(path) for _, path in fetched)) or None,
     )
 
 
@@ -119,7 +120,8 @@ def _options(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def _table(listed: list[dict[str, Any]]) -> str:
-    from bmcli.cli.render import columns
+    from bmcli import streams
+    from bmcli.cli.render import heading, narrowed
 
     rows = [("name", "kind", "task", "classes", "examples", "licence", "here")]
     for each in listed:
@@ -134,7 +136,10 @@ def _table(listed: list[dict[str, Any]]) -> str:
                 "yes" if each["available"] else "no",
             )
         )
-    return "\n".join(columns(rows, right=[3, 4]))
+    lines = narrowed(
+        rows, ("licence", "classes", "kind", "here"), streams.out(), right=("classes", "examples")
+    )
+    return heading(lines, streams.out())
 
 
 def _page(found: dict[str, Any], home: Path) -> str:

@@ -105,6 +105,8 @@ class Spinner:
 
 
 def _lines(examined: Examined) -> str:
+    from bmcli import streams
+    from bmcli.cli.render import painted_marks
     from bmcli.untrusted import one_line
 
     lines = []
@@ -116,7 +118,7 @@ def _lines(examined: Examined) -> str:
             lines.append(f"    {one_line(' = '.join(named))}   {one_line(example.detail)}".rstrip())
         if one.examples and one.count > MOST_SHOWN:
             lines.append(f"    … {one.count - MOST_SHOWN:,} more")
-    return "\n".join([*lines, *_clean(examined)])
+    return painted_marks([*lines, *_clean(examined)], streams.out())
 
 
 def _clean(examined: Examined) -> list[str]:
@@ -129,7 +131,8 @@ def _clean(examined: Examined) -> list[str]:
 def _machine(session: Session) -> None:
     from dataclasses import asdict
 
-    from bmcli.cli.render import columns
+    from bmcli import streams
+    from bmcli.cli.render import columns, painted_marks
     from bmcli.data.download import data_home
     from bmcli.doctor.machine import examine
 
@@ -137,6 +140,6 @@ def _machine(session: Session) -> None:
 
     def shown() -> str:
         rows = [(_SIGNS[one.state], one.what, one.value, one.hint or "") for one in found]
-        return "\n".join(columns(rows))
+        return painted_marks(columns(rows), streams.out())
 
     session.result({"machine": [asdict(one) for one in found]}, shown)

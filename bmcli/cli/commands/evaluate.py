@@ -11,6 +11,8 @@ from bmcli.cli.command import RunArgument, Session, TrustCodeOption, command
 from bmcli.cli.trust import ask_to_run_code_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bmcli.evaluation.closer import Corrupted
     from bmcli.evaluation.evaluate import Evaluation
     from bmcli.evaluation.run import Prepared
@@ -90,10 +92,17 @@ def evaluate(
             spoiled = by_corruptions(ready, progress)
         document["corruptions"] = [one.to_json() for one in spoiled]
     refresh(found)
-    session.result(
-        document, lambda: "\n".join([figures(evaluation), *_slices(parts), *_corruptions(spoiled)])
-    )
+    session.result(document, lambda: _shown([figures(evaluation), *_slices(parts), *_corruptions(spoiled)]))
     session.note(f"{found.path}/evaluation/{evaluation.split}.json · predictions, plots beside it")
+
+
+def _shown(blocks: Sequence[str]) -> str:
+    """The tables below each other, each with its head in bold."""
+    from bmcli import streams
+    from bmcli.cli.render import Painted, heading
+
+    tables = [table.split("\n") for table in "\n".join(blocks).split("\n\n")]
+    return Painted("\n\n".join(heading(lines, streams.out()) for lines in tables))
 
 
 def say_seen(session: Session, ready: Prepared) -> None:
@@ -117,13 +126,13 @@ def figures(evaluation: Evaluation) -> str:
     wide = max(map(len, values.values()))
     known = {name: interval(found) for name, found in evaluation.intervals.items() if found is not None}
     known |= {name: why for name, why in evaluation.no_interval.items() if why != "undefined"}
-    space = max(map(len, (INTERVAL, *known.values())))
     head = f"{one_line(evaluation.split)}, {evaluation.examples:,} {what}"
     lines = [f"{head:<{width + wide + 4}}   {INTERVAL}" if known else head]
     for name in (evaluation.headline, *(name for name in values if name != evaluation.headline)):
-        line = f"  {names[name]:<{width}}  {values[name]:<{wide}}   {known.get(name, ''):<{space}}"
+        line = f"  {names[name]:<{width}}  {values[name]:<{wide}}   {known.get(name, '')}"
         baseline = evaluation.baseline
         if name == evaluation.headline and baseline is not None:
+            line += " " * max(0, len(INTERVAL) - len(known.get(name, "")))
             line += f"   {one_line(baseline.name)}: {figure(baseline.value)}"
         lines.append(line.rstrip())
     if (weakest := evaluation.weakest_class) is not None:

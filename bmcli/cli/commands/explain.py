@@ -76,7 +76,7 @@ def explain(
             "--output is for images and texts: rows are printed", hint="--json > FILE keeps them"
         )
     folder = output or Path(f"explain-{chosen.id}")
-    outputs.check_outside(folder)
+    outputs.check_folder(folder)
     explainer = Explainer(chosen, label=label, trust_code=trust_code)
     reading = inference.reading_of(chosen, explainer.preprocessing, texts=text, lines=lines)
     shown = _Shown(session, folder)
@@ -100,16 +100,17 @@ def explain(
             raise error
         for problem in problems:  # as for predictions: an object per input, whatever became of it
             session.result_line(error_line(problem))
-        render.print_plain(render.error_text(error))
+        render.print_error(error)
         raise typer.Exit(error.exit_code)
 
 
 def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool, trust_code: bool) -> None:
     from dataclasses import asdict
 
+    from bmcli import streams
     from bmcli.cli.commands.doctor import Spinner
     from bmcli.cli.commands.evaluate import say_seen
-    from bmcli.cli.render import columns
+    from bmcli.cli.render import columns, heading
     from bmcli.errors import UsageError
     from bmcli.evaluation.run import prepare
     from bmcli.explain.importance import permutation_importance
@@ -140,7 +141,7 @@ def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool
             )
             for one in found.columns
         ]
-        return "\n".join([head, *columns(rows, right=(1, 2))])
+        return heading([head, *columns(rows, right=(1, 2))], streams.out())
 
     session.result({"run": run.id, **asdict(found), **seen}, shown)
 

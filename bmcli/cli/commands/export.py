@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bmcli.cli.command import RunArgument, Session, TrustCodeOption, command
+from bmcli.cli.render import Verbatim
 
 if TYPE_CHECKING:
     from bmcli.export.formats import Exported
@@ -53,7 +54,7 @@ def export(
         "relative": exported.relative,
         "samples": exported.samples,
     }
-    session.result(document, str(exported.path))
+    session.result(document, Verbatim(exported.path))
     session.note(_summary(exported))
 
 

@@ -99,10 +99,11 @@ def gate(
 
 
 def _table(verdict: Verdict) -> str:
-    from bmcli.cli.render import columns
+    from bmcli import streams
+    from bmcli.cli.render import columns, painted_marks
 
     rows = [
         ("✓" if check.holds else "✗", check.asked, check.shown, check.reason or "")
         for check in verdict.checks
     ]
-    return "\n".join(columns(rows, right=(2,)))
+    return painted_marks(columns(rows, right=(2,)), streams.out())

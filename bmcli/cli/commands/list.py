@@ -71,14 +71,15 @@ def list(
 
 
 def _table(kinds: Any) -> str:
-    from bmcli.cli.render import columns
+    from bmcli import streams
+    from bmcli.cli.render import columns, heading
 
     rows = [("kind", "taken by", "there are")]
     for one in kinds:
         names = one["names"]
         more = f", ... ({len(names)})" if len(names) > _MOST_NAMES else ""
         rows.append((one["kind"], one["taken_by"], ", ".join(names[:_MOST_NAMES]) + more))
-    return "\n".join(columns(rows))
+    return heading(columns(rows), streams.out())
 
 
 _MOST_NAMES = 8

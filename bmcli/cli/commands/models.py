@@ -65,11 +65,12 @@ def _details(model: type[Model]) -> dict[str, Any]:
 
 
 def _table(listed: list[dict[str, Any]]) -> str:
-    from bmcli.cli.render import columns
+    from bmcli import streams
+    from bmcli.cli.render import columns, heading
 
     rows = [("model", "data", "tasks", "")]
     rows += [(each["name"], ", ".join(each["kinds"]), _tasks(each), each["summary"]) for each in listed]
-    return "\n".join([*columns(rows), "", "bm models NAME shows the options of one."])
+    return heading([*columns(rows), "", "bm models NAME shows the options of one."], streams.out())
 
 
 def _tasks(model: dict[str, Any]) -> str:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 BAR = 30
+SHORTEST_BAR = 6
 NAME_WIDTH = 60
+SHORTEST_NAME = 16
 MOST_WARNINGS = 5
 """Of inputs that do not look like the training data."""
 
@@ -123,9 +125,9 @@ def predict(
     if shown.problems:
         error = inference.unreadable(shown.problems, shown.count + len(shown.problems))
         if session.json and output is None:  # stdout holds one object per input already
-            from bmcli.cli.render import error_text, print_plain
+            from bmcli.cli.render import print_error
 
-            print_plain(error_text(error))
+            print_error(error)
             raise typer.Exit(error.exit_code)
         raise error
 
@@ -141,10 +143,9 @@ def _write(
 
     from bmcli.inference import prediction_files
     from bmcli.inference.partial import Partial
+    from bmcli.runs import outputs
 
-    if output.is_symlink() or (
-        output.exists() and not output.is_file()
-    ):  # a pipe or device: has them at once
+    if output.is_symlink() or outputs.is_stream(output):  # nothing is made beside those
         prediction_files.write(output, chain.from_iterable(shown.pieces(pieces)))
         return
     partial = Partial(output)
@@ -176,9 +177,9 @@ def _stoppable(session: Session, shown: _Shown, output: Path | None) -> Iterator
             f"stopped after {shown.count:,}{of_all} predictions", signal_exit_code=stopped.exit_code
         )
         if session.json and output is None:  # stdout holds one object per input already
-            from bmcli.cli.render import error_text, print_plain
+            from bmcli.cli.render import print_error
 
-            print_plain(error_text(error))
+            print_error(error)
             raise typer.Exit(stopped.exit_code) from stopped
         raise error from stopped
 
@@ -342,11 +343,16 @@ class _Shown:
         predictions, self._held = self._held + predictions, []
         if not predictions:
             return
-        rows = [(_name(p.input), *_answer(p)) for p in predictions]
+        from bmcli import streams
+        from bmcli.cli.render import heading, terminal_width, width_of
+
+        columns = width_of(streams.out()) or terminal_width(streams.out())
+        most = max(SHORTEST_NAME, min(NAME_WIDTH, columns // 2 - 2))
+        rows = [(_name(p.input, most), *_answer(p)) for p in predictions]
         if not self._width:
             self._width = max(len("input"), *(len(row[0]) for row in rows))
             what = self.target_name if predictions[0].value is not None else "prediction"
-            self._print(_row("input", what, "", self._width))
+            self._print(heading([_row("input", what, "", self._width)], streams.out()))
         self._print("\n".join(_row(*row, self._width) for row in rows))
 
     def _print(self, text: str) -> None:
@@ -367,14 +373,14 @@ def _row(name: str, answer: str, more: str, width: int) -> str:
     return f"{name:<{width}}  {answer}  {more}".rstrip()
 
 
-def _name(name: str) -> str:
+def _name(name: str, most: int = NAME_WIDTH) -> str:
     """On one line; of a long one the end where it is a path, else the beginning."""
     from bmcli.untrusted import one_line
 
     name = one_line(name)
-    if len(name) <= NAME_WIDTH:
+    if len(name) <= most:
         return name
-    return "…" + name[1 - NAME_WIDTH :] if "/" in name and " " not in name else name[: NAME_WIDTH - 1] + "…"
+    return "…" + name[1 - most :] if "/" in name and " " not in name else name[: most - 1] + "…"
 
 
 def _answer(prediction: Prediction) -> tuple[str, str]:
@@ -403,6 +409,8 @@ def _probability(p: float) -> str:
 
 def _card(prediction: Prediction, run: str, target_name: str) -> str:
     """A single answer, with a bar for each class."""
+    from bmcli import streams
+    from bmcli.cli.render import cell_width, terminal_width, width_of
     from bmcli.figures import quantity
     from bmcli.untrusted import one_line
 
@@ -410,12 +418,17 @@ def _card(prediction: Prediction, run: str, target_name: str) -> str:
     if prediction.value is not None:
         return f"{head}\n  {one_line(target_name)}  {quantity(prediction.value)}"
     labels = [one_line(choice.label) for choice in prediction.top]
-    width = max(map(len, labels))
+    width = max(map(cell_width, labels))
+    # What a row has beside the bar: two blanks, a mark, a label, a probability and the gaps.
+    beside = 2 + 2 * (prediction.labels is not None) + width + 2 + 6 + 2
+    room = (width_of(streams.out()) or terminal_width(streams.out())) - beside
+    cells = min(BAR, room) if room >= SHORTEST_BAR else 0
     rows = []
     for label, choice in zip(labels, prediction.top, strict=True):
         mark = ("✓ " if choice in prediction.labels else "  ") if prediction.labels is not None else ""
-        bar = "█" * round(choice.probability * BAR)
-        rows.append(f"  {mark}{label:<{width}}  {_probability(choice.probability):>6}  {bar}".rstrip())
+        bar = "█" * round(choice.probability * cells)
+        label += " " * (width - cell_width(label))
+        rows.append(f"  {mark}{label}  {_probability(choice.probability):>6}  {bar}".rstrip())
     return "\n".join([head, *rows])
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bmcli.cli.command import RunsArgument, Session, TrustCodeOption, command
+from bmcli.cli.render import Verbatim
 
 if TYPE_CHECKING:
     from bmcli.runs.run import Run
@@ -88,7 +89,7 @@ def report(
             run.write_text(layout.REPORT, text)
         else:
             outputs.write_bytes(target, text.encode("utf-8"))
-    session.result({"runs": [run.id for run in _found(session, runs)], "path": str(target)}, str(target))
+    session.result({"runs": [run.id for run in _found(session, runs)], "path": str(target)}, Verbatim(target))
     if show:
         _open(session, target)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Status = Literal["running", "completed", "interrupted", "failed", "diverged", "damaged"]
 
 _HEAD = ("run", "status", "created", "time", "model", "data", "best", "test", "tags")
-_RIGHT = (3,)
+_RIGHT = ("time",)
 _MOST_NAMED = 10
 """Damaged runs whose damage is told, one line each."""
 _LEAST_IMPORTANT = ("tags", "data", "model", "created", "time", "best")
@@ -135,15 +135,9 @@ def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
     if not rows:
         session.note(f"no runs in {session.runs_dir}; bm train CONFIG makes one")
         return None
-    cells = [dict(zip(_HEAD, _cells(row), strict=True)) for row in rows]
-    columns = [name for name in _HEAD if name != "tags" or any(row["tags"] for row in rows)]
-    width = render.width_of(streams.out()) or render.terminal_width()
-    for least in ("", *_LEAST_IMPORTANT):
-        columns = [name for name in columns if name != least]
-        right = [columns.index(_HEAD[i]) for i in _RIGHT if _HEAD[i] in columns]
-        lines = render.columns([columns, *([row[name] for name in columns] for row in cells)], right)
-        if max(map(render.cell_width, lines)) <= width:
-            break
+    shown = len(_HEAD) - (not any(row["tags"] for row in rows))
+    cells = [_HEAD[:shown], *(_cells(row)[:shown] for row in rows)]
+    lines = render.narrowed(cells, _LEAST_IMPORTANT, streams.out(), right=_RIGHT)
     return render.Painted("\n".join(_painted(lines, rows)))
 
 
@@ -152,15 +146,22 @@ def _painted(lines: list[str], rows: list[dict[str, Any]]) -> list[str]:
     from bmcli import streams
     from bmcli.cli import render
 
-    styles = {"completed": render.GOOD, "running": render.STRONG, "interrupted": render.WARNING}
     head, *others = lines
     painted = [render.paint(head, render.STRONG, streams.out())]
     for line, row in zip(others, rows, strict=True):
         status = row["status"]
         after = line.index(f"  {status}", len(render.one_line(row["run"]))) + 2  # in the second column
-        word = render.paint(status, styles.get(status, render.ERROR), streams.out())
+        word = render.paint(status, _style(status), streams.out())
         painted.append(line[:after] + word + line[after + len(status) :])
     return painted
+
+
+def _style(status: str) -> str:
+    """The colour of a run's state."""
+    from bmcli.cli import render
+
+    styles = {"completed": render.GOOD, "running": render.STRONG, "interrupted": render.WARNING}
+    return styles.get(status, render.ERROR)
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -195,10 +196,11 @@ def show(session: Session, run: RunArgument) -> None:
         "size": found.size(),
         "record": record.to_dict(),
     }
-    session.result(document, lambda: "\n".join(_details(found)))
+    session.result(document, lambda: _details(found))
 
 
-def _details(run: Run) -> list[str]:
+def _details(run: Run) -> str:
+    from bmcli import streams
     from bmcli.cli import render
     from bmcli.figures import count, duration, figure, moment, size
 
@@ -234,7 +236,10 @@ def _details(run: Run) -> list[str]:
         ("notes", "; ".join(record.notes)),
         ("files", f"{run.path}, {size(run.size())}"),
     ]
-    return [run.id, *render.columns([(label, str(text)) for label, text in lines if text])]
+    title, state, *others = [run.id, *render.columns([(label, str(text)) for label, text in lines if text])]
+    label = state[: -len(state.split(maxsplit=1)[1])]
+    state = label + render.paint(state.removeprefix(label), _style(run.status), streams.out())
+    return render.Painted("\n".join([render.paint(title, render.STRONG, streams.out()), state, *others]))
 
 
 def _abridged(names: tuple[str, ...], most: int = 12) -> str:
@@ -258,6 +263,8 @@ def verify(
     import os
     from pathlib import Path
 
+    from bmcli import streams
+    from bmcli.cli import render
     from bmcli.errors import IntegrityError
     from bmcli.figures import agreement
     from bmcli.runs.record import ID
@@ -272,7 +279,7 @@ def verify(
         number = len(result.problems)
         files = "1 file is" if number == 1 else f"{number:,} files are"
         raise IntegrityError(f"{found.path}: {files} not as the manifest says", problems=result.problems)
-    lines = [f"{found.id}: {result.checked:,} files checked, all as they should be"]
+    lines = [f"✓ {found.id}: {result.checked:,} files checked, all intact"]
     repeated: list[dict[str, Any]] = []
     if not files_only:
         repeated = _repeat(session, found, trust_code)
@@ -288,7 +295,7 @@ def verify(
         "unverified": list(result.unverified),
         "repeated": repeated,
     }
-    session.result(document, "\n".join(lines))
+    session.result(document, lambda: render.painted_marks(lines, streams.out()))
 
 
 def _repeat(session: Session, run: Run, trust_code: bool) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bmcli.cli.command import Session, command
+from bmcli.cli.render import Verbatim
 
 
 @command
@@ -17,4 +18,4 @@ def schema(session: Session) -> None:
     from bmcli.config.json_schema import json_schema
 
     document = json_schema()
-    session.result({"schema": document}, json.dumps(document, indent=2, ensure_ascii=False))
+    session.result({"schema": document}, Verbatim(json.dumps(document, indent=2, ensure_ascii=False)))

@@ -45,7 +45,7 @@ def read(
     paths = _paths(inputs)
     if paths is not None:
         return files.read(paths, reading, note=note, expect=expect)
-    data = frame_of(inputs, reading.columns, note)
+    data = frame_of(inputs, reading.columns, note, reading.decimals)
     absent = [name for name in reading.columns if name not in data.columns]
     if absent and data.width:
         there = [name for name in data.columns if name not in reading.columns]
@@ -90,11 +90,25 @@ def _paths(inputs: Any) -> list[str] | None:
 # === to a frame ===
 
 
-def frame_of(inputs: Any, order: tuple[str, ...], note: Callable[[str], object]) -> pl.DataFrame:
-    """A polars frame of rows in any form but files. order: of the run's columns, for an error that names it.
+def frame_of(
+    inputs: Any,
+    order: tuple[str, ...],
+    note: Callable[[str], object],
+    decimals: Mapping[str, str] | None = None,
+) -> pl.DataFrame:
+    """A polars frame of rows in any form but files. order: of the run's columns, for an error that names it;
+    decimals: the decimal mark of the run's columns of numbers, with which a number among texts is written.
 
     UsageError where what was handed over is no table, or its columns' names are not known.
     """
+    found = _columns_of(inputs, order, note)
+    return found if isinstance(found, pl.DataFrame) else _framed(found, decimals or {})
+
+
+def _columns_of(
+    inputs: Any, order: tuple[str, ...], note: Callable[[str], object]
+) -> pl.DataFrame | Mapping[Any, Any]:
+    """A frame of polars as it is; of all else, columns by name."""
     if isinstance(inputs, pl.DataFrame | pl.LazyFrame):
         return inputs.collect() if isinstance(inputs, pl.LazyFrame) else inputs
     if isinstance(inputs, Mapping):
@@ -108,11 +122,11 @@ def frame_of(inputs: Any, order: tuple[str, ...], note: Callable[[str], object])
     if is_array(inputs):
         array = array_of(inputs)
         if array.dtype.names:
-            return _columns({name: array[name].ravel() for name in array.dtype.names})
+            return {name: array[name].ravel() for name in array.dtype.names}
         raise _without_names(f"an array of shape {' × '.join(map(str, array.shape))}", array.ndim, order)
     items = listed(inputs, _EXPECTED)
     if not items:
-        return pl.DataFrame()
+        return {}
     if all(isinstance(item, Mapping) or _is_record(item) for item in items):
         return _of_records([item if isinstance(item, Mapping) else _record(item) for item in items])
     if all(is_series(item) for item in items):
@@ -142,7 +156,7 @@ def _record(value: Any) -> Mapping[str, Any]:
     return value._asdict() if hasattr(value, "_fields") else asdict(value)
 
 
-def _of_mapping(inputs: Mapping[Any, Any]) -> pl.DataFrame:
+def _of_mapping(inputs: Mapping[Any, Any]) -> Mapping[Any, Any]:
     """Columns by name, or one record."""
     single = [name for name, value in inputs.items() if _is_cell(value)]
     if len(single) == len(inputs):
@@ -152,7 +166,7 @@ def _of_mapping(inputs: Mapping[Any, Any]) -> pl.DataFrame:
             f"'{single[0]}' holds one value, other columns hold lists",
             hint=f"write {{'{single[0]}': [...], ...}} with a value for each row",
         )
-    return _columns(inputs)
+    return inputs
 
 
 def _is_cell(value: Any) -> bool:
@@ -163,15 +177,15 @@ def _is_cell(value: Any) -> bool:
     return not (is_series(value) or hasattr(value, "__iter__"))
 
 
-def _of_records(records: list[Mapping[Any, Any]]) -> pl.DataFrame:
+def _of_records(records: list[Mapping[Any, Any]]) -> Mapping[Any, Any]:
     """A key that some records lack is missing there, as in JSON Lines."""
     names = list(dict.fromkeys(name for record in records for name in record))
-    return _columns({name: [record.get(name) for record in records] for name in names})
+    return {name: [record.get(name) for record in records] for name in names}
 
 
-def _of_frame(frame: Any, note: Callable[[str], object]) -> pl.DataFrame:
+def _of_frame(frame: Any, note: Callable[[str], object]) -> Mapping[Any, Any]:
     if package_of(frame) == "pyarrow":
-        return _columns({name: frame.column(name) for name in frame.column_names})
+        return {name: frame.column(name) for name in frame.column_names}
     names = list(frame.columns)
     if any(isinstance(name, tuple) for name in names):
         raise UsageError(
@@ -184,7 +198,7 @@ def _of_frame(frame: Any, note: Callable[[str], object]) -> pl.DataFrame:
     if index is not None and type(index).__name__ != "RangeIndex":
         called = f" '{index.name}'" if getattr(index, "name", None) else ""
         note(f"the frame's index{called} is not used: frame.reset_index() makes it a column")
-    return _columns({name: frame[name] for name in names})
+    return {name: frame[name] for name in names}
 
 
 def _of_row(series: Any, order: tuple[str, ...]) -> Mapping[str, Any]:
@@ -196,9 +210,11 @@ def _of_row(series: Any, order: tuple[str, ...]) -> Mapping[str, Any]:
     return dict(zip(labels, series.tolist(), strict=True))
 
 
-def _columns(columns: Mapping[Any, Any]) -> pl.DataFrame:
+def _framed(columns: Mapping[Any, Any], decimals: Mapping[str, str]) -> pl.DataFrame:
     """UsageError where a column is none, or they are of different lengths."""
-    made = {str(name): _column(str(name), cells) for name, cells in columns.items()}
+    made = {
+        str(name): _column(str(name), cells, decimals.get(str(name), ".")) for name, cells in columns.items()
+    }
     if len({len(column) for column in made.values()}) > 1:
         longest, *_, shortest = sorted(made.values(), key=len, reverse=True)
         raise UsageError(
@@ -211,7 +227,7 @@ def _columns(columns: Mapping[Any, Any]) -> pl.DataFrame:
 # === columns and cells ===
 
 
-def _column(name: str, cells: Any) -> pl.Series:
+def _column(name: str, cells: Any, decimal_mark: str) -> pl.Series:
     if isinstance(cells, pl.Series):
         return cells.alias(name)
     if package_of(cells) == "pandas":
@@ -232,7 +248,8 @@ def _column(name: str, cells: Any) -> pl.Series:
         if array.dtype.kind not in "OUT":
             raise UsageError(f"column '{name}' holds {array.dtype}, not numbers, dates or texts")
         cells = array.tolist()
-    return _of_cells(name, [_cell(name, cell) for cell in listed(cells, f"values for column '{name}'")])
+    values = [_cell(name, cell) for cell in listed(cells, f"values for column '{name}'")]
+    return _of_cells(name, values, decimal_mark)
 
 
 def _cell(name: str, cell: Any) -> Any:
@@ -256,7 +273,7 @@ def _cell(name: str, cell: Any) -> Any:
     raise UsageError(f"column '{name}' holds {named(cell)}, not numbers, dates or texts")
 
 
-def _of_cells(name: str, cells: list[Any]) -> pl.Series:
+def _of_cells(name: str, cells: list[Any], decimal_mark: str) -> pl.Series:
     """A column of the type that all cells share; of several types as text, as in JSON Lines."""
     types = {type(cell) for cell in cells if cell is not None}
     if types <= {int} and types:
@@ -274,20 +291,21 @@ def _of_cells(name: str, cells: list[Any]) -> pl.Series:
         days = [
             cell if cell is None or isinstance(cell, datetime.datetime) else _midnight(cell) for cell in cells
         ]
-        return _of_cells(name, days)
+        return _of_cells(name, days, decimal_mark)
     elif len(types) == 1:
         return pl.Series(name, cells)
-    return pl.Series(name, [None if cell is None else _written(cell) for cell in cells], dtype=pl.String)
+    texts = [None if cell is None else _written(cell, decimal_mark) for cell in cells]
+    return pl.Series(name, texts, dtype=pl.String)
 
 
 def _midnight(day: datetime.date) -> datetime.datetime:
     return datetime.datetime.combine(day, datetime.time())
 
 
-def _written(cell: Any) -> str:
-    """As files have it."""
+def _written(cell: Any, decimal_mark: str) -> str:
+    """As the run's files have it."""
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() else repr(cell)
+        return str(int(cell)) if cell.is_integer() else repr(cell).replace(".", decimal_mark)
     return str(cell)
