@@ -184,7 +184,7 @@ def _training(config: ExperimentConfig, examples: int | None) -> str:
         f"{_epochs(config, examples)}, batches of {training.batch_size}",
         _component(training.optimizer.to_config(), most=1),
         _component(training.schedule.to_config(), most=0),
-        training.precision,
+        f"precision {training.precision}",
         f"best by {training.monitor}",
     ]
     if training.early_stopping is not None:
@@ -269,7 +269,7 @@ def _working(session: Session, watch: Stopwatch) -> Iterator[None]:
         return
     from rich.text import Text
 
-    from bmcli.figures import duration
+    from bmcli.figures import clock
     from bmcli.stopwatch import REST
 
     begun = time.monotonic()
@@ -277,7 +277,7 @@ def _working(session: Session, watch: Stopwatch) -> Iterator[None]:
     class Phase:
         def __rich__(self) -> Text:
             what = watch.current if watch.current != REST else "working"
-            return Text(f"{what} · {duration(time.monotonic() - begun)}")
+            return Text(f"{what} · {clock(time.monotonic() - begun)}")
 
     with session.err.status(Phase()):
         yield
