@@ -16,7 +16,7 @@ import sys
 from typing import IO, TYPE_CHECKING, Any
 
 from bmcli import errors
-from bmcli.untrusted import UNSAFE, one_line, safe
+from bmcli.untrusted import one_line, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

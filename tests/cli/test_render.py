@@ -9,8 +9,8 @@ import pty
 import re
 import struct
 import termios
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Callable, Iterator
+from typing import IO, Any
 
 import pytest
 
@@ -187,3 +187,12 @@ def test_tables_reach_a_stream_whose_encoding_lacks_their_signs() -> None:
         "metric a-b",
         "accuracy x 2 0.1 - 0.2 \\u6f22",
     ]
+
+
+@pytest.mark.parametrize("args", [("--help",), ("check", "--help"), ("runs", "show", "--help")])
+def test_help_pages_fit_a_narrow_terminal(
+    args: tuple[str, ...], invoke: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "44")
+    page = invoke(*args).out
+    assert page.startswith("Usage: bm") and all(len(line) <= 44 for line in page.splitlines())
