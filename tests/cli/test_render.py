@@ -15,7 +15,7 @@ from typing import IO, Any
 import pytest
 
 from bmcli.cli import render
-from bmcli.cli.progress import Screen
+from bmcli.cli.screen import Screen
 from bmcli.errors import Place, Problem, UsageError
 
 
