@@ -19,7 +19,7 @@ from bmcli.errors import BmError, ConfigError, IntegrityError, UsageError, did_y
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.cli.progress import Counting
+    from bmcli.cli.screen import Counting
     from bmcli.config.schema import ExperimentConfig
     from bmcli.data.bundle import Kind
     from bmcli.data.inputs import Inputs
@@ -882,7 +882,8 @@ def _watching(display: Display | Literal["auto"] | None, said: set[str]) -> Disp
 
 
 def _counting(display: Display | Literal["auto"] | None, kind: Kind, what: str = "predicting") -> Counting:
-    from bmcli.cli.progress import Counting, python_screen
+    from bmcli.cli.progress import python_screen
+    from bmcli.cli.screen import Counting
     from bmcli.cli.summary import RATES
 
     return Counting(python_screen() if display == "auto" else None, what, RATES[kind])

@@ -37,6 +37,8 @@ from bmcli.errors import (
 )
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
+_NARROW = 52
+"""Columns below which click, left alone, writes help pages that are wider than the terminal."""
 
 _ORDER = (
     "init",
@@ -326,13 +328,16 @@ def build_app() -> Any:
     context = Signature.from_callable(bm).parameters["ctx"].replace(annotation=typer.Context)
     bm.__signature__ = Signature([context.replace(kind=context.KEYWORD_ONLY), *common_parameters()])  # type: ignore[attr-defined]
     bm.__annotations__ = {}
+    settings: dict[str, Any] = dict(_SETTINGS)
+    if (columns := render.terminal_width()) < _NARROW:
+        settings["terminal_width"] = columns - 2
     app = typer.Typer(
         name="bm",
         cls=_Root,
         rich_markup_mode=None,
         invoke_without_command=True,
         add_completion=True,
-        context_settings=_SETTINGS,
+        context_settings=settings,
         pretty_exceptions_enable=False,
     )
     app.callback()(bm)

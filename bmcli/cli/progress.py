@@ -11,11 +11,11 @@ import os
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Protocol
 
 from bmcli.cli import render
+from bmcli.cli.screen import Screen, fitting
 from bmcli.cli.summary import RATES, header, summary
 from bmcli.display import Silent
 from bmcli.figures import clock, duration, figure, setting
@@ -24,101 +24,21 @@ from bmcli.runs.record import now
 from bmcli.training.events import EpochDone, Event, Resumed, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from bmcli.cli.command import Session
     from bmcli.display import Finished
     from bmcli.experiment import Experiment
     from bmcli.runs.run import Run
 
-_BAR = 24
-"""Cells of the progress bar where there is room; below `_SHORTEST_BAR` there is none."""
-_SHORTEST_BAR = 6
 
 _EARLIER = 5
 """Epochs of earlier sittings that are shown again."""
 _NOTEBOOK_WIDTH = 100
 _REDRAWN = 0.2
 """Seconds between two pictures of a line that is rewritten in a notebook, which keeps each of them."""
-_PLAIN_EVERY = 10.0
-"""Seconds between two lines on a terminal that wants plain text."""
 
 _TIMINGS = ("epoch", "learning_rate", "seconds", "training_seconds", "examples_per_second")
-
-
-class Screen:
-    """A stream that may be a terminal, and may go away.
-
-    Lines stay; below them, on a terminal, `live` lines are rewritten in place.
-    """
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-        self.is_terminal = render.is_terminal(stream)
-        self.is_live = render.moves_cursor(stream)
-        self.paints = render.paints(stream)
-        encoding = (getattr(stream, "encoding", None) or "ascii").lower()
-        self._ascii = not encoding.startswith("utf")
-        self._drawn_cells: list[int] = []
-        """Widths of the live lines that are there."""
-        self._gone = False
-
-    @property
-    def width(self) -> int:
-        """Columns; asked each time, as windows change."""
-        return render.terminal_width(self._stream)
-
-    def painted(self, text: str, style: str) -> str:
-        """A part of a line in that style, where colours are shown. Only for what is safe already."""
-        return f"\x1b[{style}m{text}\x1b[0m" if text and self.paints else text
-
-    def lines(
-        self, lines: Sequence[str], style: str = "", indent: int | None = None, lead: str = "", tail: str = ""
-    ) -> None:
-        """Write lines that stay; on a terminal, what does not fit the width goes on in the next row.
-
-        style: ANSI parameters ('1' bold) of the lines; indent: of what does not fit. lead, tail: painted text
-        before the first line and after the last.
-        """
-        safe = [render.safe(line) for line in lines]
-        if lead or tail:
-            safe = [lead + safe[0], *safe[1:]]
-            safe[-1] += tail
-        if self.is_terminal or self.is_live:
-            safe = [piece for line in safe for piece in render.folded(line, self.width - 1, indent)]
-        if style:
-            safe = [self.painted(line, style) for line in safe]
-        self._write(self._erased() + "".join(f"{line}\n" for line in safe))
-
-    def live(self, lines: Sequence[str]) -> None:
-        """Replace the lines below; nothing where nobody sees it."""
-        if not self.is_live:
-            return
-        # One column less than there are: some terminals wrap when the last one is filled.
-        cut = [render.one_line(line)[: self.width - 1] for line in lines]
-        text = self._erased() + "".join(f"{line}\n" for line in cut)
-        self._drawn_cells = [render.cell_width(line) for line in cut]
-        self._write(text)
-
-    def _erased(self) -> str:
-        # In a window that became narrower since, a line takes several rows.
-        width = self.width if self._drawn_cells else 1
-        height = sum(max(1, -(-cells // width)) for cells in self._drawn_cells)
-        self._drawn_cells = []
-        return f"\x1b[{height}A\r\x1b[J" if height else ""
-
-    def _write(self, text: str) -> None:
-        if self._gone or not text:
-            return
-        if self._ascii:
-            text = render.encodable(text, "ascii")
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except (OSError, ValueError):
-            # The pipe's reader or the terminal is gone (EPIPE, EIO), or the stream is closed. The training is
-            # worth more than its picture, and the log has it all.
-            self._gone = True
 
 
 class NotebookScreen(Screen):
@@ -161,94 +81,6 @@ def python_screen() -> Screen:
     screen = NotebookScreen(sys.stdout) if getattr(shell, "kernel", None) else Screen(sys.stderr)
     screen.is_live = screen.is_live and threading.current_thread() is threading.main_thread()
     return screen
-
-
-class Counting:
-    """How far work on many inputs is, with its rate and the time left, while somebody looks.
-
-    A line that is rewritten, from half a second on; on a terminal that wants plain text a line now and then;
-    in a pipe nothing. what: 'predicting'; unit: 'img/s'. To be entered; others write within `hidden`.
-    """
-
-    def __init__(self, screen: Screen | None, what: str, unit: str) -> None:
-        self._screen = screen if screen is not None and (screen.is_live or screen.is_terminal) else None
-        self._what, self._unit = what, unit
-        self._lock = threading.RLock()
-        self._over = threading.Event()
-        self._ticking: threading.Thread | None = None
-        self._started = self._told = time.monotonic()
-        self.done = 0
-        self.total = 0
-
-    def __enter__(self) -> Counting:
-        if self._screen is not None:
-            self._ticking = threading.Thread(target=self._tick, name="bm-progress", daemon=True)
-            self._ticking.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether somebody looks."""
-        return self._screen is not None
-
-    def stop(self) -> None:
-        """Take the line away for good."""
-        self._over.set()
-        if self._ticking is not None:
-            self._ticking.join()
-        if self._screen is not None:
-            self._screen.live([])
-
-    def expect(self, number: int) -> None:
-        """So many more inputs are coming."""
-        self.total += number
-
-    def advance(self, number: int) -> None:
-        """So many more are done."""
-        self.done += number
-
-    @contextmanager
-    def hidden(self) -> Iterator[None]:
-        """The line is out of the way of what is written meanwhile."""
-        if self._screen is None:
-            yield
-            return
-        with self._lock:
-            self._screen.live([])
-            yield
-
-    def _tick(self) -> None:
-        wait = 0.5
-        while not self._over.wait(wait):
-            wait = 0.25
-            with self._lock:
-                self._draw()
-
-    def _draw(self) -> None:
-        assert self._screen is not None
-        line = self.line(self._screen.width)
-        if self._screen.is_live:
-            self._screen.live([line])
-        elif time.monotonic() - self._told >= _PLAIN_EVERY:
-            self._told = time.monotonic()
-            self._screen.lines([line])
-
-    def line(self, width: int) -> str:
-        """'predicting  ━━━╸────  2,304/10,000  812 img/s  0:09 left', in less than `width` cells."""
-        seconds = max(time.monotonic() - self._started, 1e-9)
-        rate = self.done / seconds
-        known = self.total >= self.done and self.total > 0
-        parts = {
-            "done": f"{self.done:,}/{self.total:,}" if known else f"{self.done:,} done",
-            "rate": f"{rate:,.0f} {self._unit}" if rate >= 1 else f"{duration(seconds)} so far",
-            "left": f"{clock((self.total - self.done) / rate)} left" if known and self.done else "",
-        }
-        return _fitting(
-            f"{self._what}  ", parts, ("rate", "done"), width, self.done / max(self.total, 1), known
-        )
 
 
 class SayingOnce(Silent):
@@ -449,14 +281,14 @@ class TrainingDisplay:
             "left": f"{clock(event.seconds_left)} left" if event.seconds_left is not None else "",
         }
         order = ("step", "epoch", "rate", "done")
-        first = _fitting(lead, parts, order, self._screen.width, event.step / max(event.steps, 1), True)
+        first = fitting(lead, parts, order, self._screen.width, event.step / max(event.steps, 1), True)
         figures = {
             "loss": f"loss {figure(event.loss)}",
             "metric": f"{event.metric_name.replace('_', ' ')} {figure(event.metric)}",
             "learning rate": f"learning rate {setting(event.learning_rate)}",
         }
         blank = " " * len(lead)
-        return [first, _fitting(blank, figures, ("learning rate", "metric"), self._screen.width, 0, False)]
+        return [first, fitting(blank, figures, ("learning rate", "metric"), self._screen.width, 0, False)]
 
     def _say(self, lines: Sequence[str], *, style: str = "", always: bool = False, indent: int = 0) -> None:
         if always or not self._quiet:
@@ -490,23 +322,6 @@ def _narrowed(columns: list[str], monitor: str, room: int) -> list[str]:
     return columns
 
 
-def _fitting(
-    lead: str, parts: dict[str, str], order: Sequence[str], width: int, share: float, bar: bool
-) -> str:
-    """`lead`, a bar where there is room, and the parts, without those of `order` that have none, the first
-    of them first: what is not in it stays. In less than `width` cells."""
-    kept = {name: text for name, text in parts.items() if text}
-    for dropped in ("", *order):
-        kept.pop(dropped, None)
-        # 'step' is of use only where nothing gives way for it.
-        least = _BAR + 2 if bar and "step" in kept else 0
-        text = "  ".join(kept.values()).replace("all  ", "all ")
-        if len(lead) + least + len(text) < width:
-            break
-    room = min(_BAR, width - 1 - len(lead) - len(text) - 2)
-    return lead + (f"{_bar(share, room)}  " if bar and room >= _SHORTEST_BAR else "") + text
-
-
 def _per_step(seconds: float) -> str:
     """'12 ms/step'"""
     return f"{1000 * seconds:,.0f} ms/step" if seconds < 9.95 else f"{seconds:,.0f} s/step"
@@ -518,8 +333,3 @@ def _width(name: str) -> int:
 
 def _number_width(epochs: int) -> int:
     return max(len("epoch"), 2 * len(str(epochs)) + 1)
-
-
-def _bar(share: float, cells: int) -> str:
-    filled = round(min(max(share, 0.0), 1.0) * cells)
-    return "━" * (filled - 1) + ("╸" if 0 < filled < cells else "━" * min(filled, 1)) + "─" * (cells - filled)

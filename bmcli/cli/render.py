@@ -16,7 +16,7 @@ import sys
 from typing import IO, TYPE_CHECKING, Any
 
 from bmcli import errors
-from bmcli.untrusted import UNSAFE, one_line, safe
+from bmcli.untrusted import one_line, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -192,18 +192,21 @@ def console(stream: IO[str]) -> Console:
     from rich.segment import Segment
     from rich.text import Text
 
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+
     class SafeConsole(Console):
         def render_str(self, text: str, **settings: Any) -> Text:
-            return super().render_str(safe(text), **settings)
+            return super().render_str(encodable(safe(text), encoding), **settings)
 
         def render(
             self, renderable: RenderableType, options: ConsoleOptions | None = None
         ) -> Iterable[Segment]:
             for segment in super().render(renderable, options):
-                if segment.control or not UNSAFE.search(segment.text):
-                    yield segment
-                else:
-                    yield Segment(safe(segment.text), segment.style)
+                text = segment.text
+                if not segment.control and not (text.isascii() and text.isprintable()):
+                    # A line ends in a segment of its own, and '\n' is safe.
+                    segment = Segment(encodable(safe(text), encoding), segment.style)
+                yield segment
 
     plain = not paints(stream)
     moves = moves_cursor(stream)

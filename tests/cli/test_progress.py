@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from bmcli.cli.command import Session
-from bmcli.cli.progress import Counting, NotebookScreen, Screen, TrainingDisplay, _bar, python_screen
+from bmcli.cli.progress import NotebookScreen, TrainingDisplay, python_screen
+from bmcli.cli.screen import Counting, Screen, bar_of
 from bmcli.display import Finished
 from bmcli.evaluation.evaluate import Baseline, Confusion, Evaluation, WeakestClass
 from bmcli.runs import layout
@@ -231,7 +232,7 @@ def test_a_terminal_that_wants_plain_text_gets_it(
 
 
 def test_the_bar() -> None:
-    assert [_bar(share, 6) for share in (0, 0.05, 0.5, 0.99, 1, 2)] == [
+    assert [bar_of(share, 6) for share in (0, 0.05, 0.5, 0.99, 1, 2)] == [
         "──────",
         "──────",
         "━━╸───",

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
 import struct
 import termios
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Callable, Iterator
+from typing import IO, Any
 
 import pytest
 
 from bmcli.cli import render
-from bmcli.cli.progress import Screen
+from bmcli.cli.screen import Screen
 from bmcli.errors import Place, Problem, UsageError
 
 
@@ -174,3 +175,24 @@ def test_signs_that_an_encoding_lacks_are_shown_in_ascii() -> None:
     assert render.encodable("✓ 3 × 4 – ██", "ascii") == "* 3 x 4 - ##"
     assert render.encodable("3 × 4 → 漢", "latin-1") == "3 x 4 > \\u6f22"
     assert render.encodable("✓ 漢", "utf-8") == "✓ 漢"
+
+
+def test_tables_reach_a_stream_whose_encoding_lacks_their_signs() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    made = render.table("metric", "a–b")
+    made.add_row("accuracy × 2", "0.1 – 0.2 漢")
+    render.console(stream).print(made)
+    shown = stream.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+    assert [" ".join(line.split()) for line in shown.splitlines()] == [
+        "metric a-b",
+        "accuracy x 2 0.1 - 0.2 \\u6f22",
+    ]
+
+
+@pytest.mark.parametrize("args", [("--help",), ("check", "--help"), ("runs", "show", "--help")])
+def test_help_pages_fit_a_narrow_terminal(
+    args: tuple[str, ...], invoke: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "44")
+    page = invoke(*args).out
+    assert page.startswith("Usage: bm") and all(len(line) <= 44 for line in page.splitlines())

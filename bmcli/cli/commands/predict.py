@@ -240,7 +240,7 @@ class _Shown:
         self._width = 0
         self._columns: list[str] = []  # what --keep all means, by the first file
         self._differs = False
-        from bmcli.cli.progress import Counting, Screen
+        from bmcli.cli.screen import Counting, Screen
         from bmcli.cli.summary import RATES
 
         kind = predictor.preprocessing.kind
