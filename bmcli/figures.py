@@ -65,7 +65,8 @@ def interval(value: tuple[float, float]) -> str:
 
 
 def quantity(value: float | int | None) -> str:
-    """A value in the unit of the data: '28,492,356', '118.804', '0.00512'; whole numbers whole."""
+    """A value in the unit of the data: '28,492,356', '118.804', '0.00512'; whole numbers whole,
+    and without a comma below 10,000, as they may be years."""
     if value is None or math.isnan(value):
         return NOTHING
     size = abs(value)
@@ -73,10 +74,11 @@ def quantity(value: float | int | None) -> str:
         return "0"
     if not math.isfinite(value) or size >= _LONGEST or size < 1e-5:
         return _with_minus(_exponent(value, 6))
+    mark = "," if size >= 10_000 else ""  # 2015 may be a year
     if float(value).is_integer():
-        return _with_minus(f"{value:,.0f}")
+        return _with_minus(f"{value:{mark}.0f}")
     decimals = max(0, 5 - math.floor(math.log10(size)))
-    text = f"{value:,.{decimals}f}"
+    text = f"{value:{mark}.{decimals}f}"
     return _with_minus(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
