@@ -66,7 +66,8 @@ def interval(value: tuple[float, float]) -> str:
 
 def quantity(value: float | int | None) -> str:
     """A value in the unit of the data: '28,492,356', '118.804', '0.00512'; whole numbers whole,
-    and without a comma below 10,000, as they may be years."""
+    and without a comma below 10,000, as they may be years.
+    """
     if value is None or math.isnan(value):
         return NOTHING
     size = abs(value)
