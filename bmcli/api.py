@@ -233,8 +233,8 @@ class Run:
             predictor = replace(self._predictor(trust_code, calibrated, threshold), taken=Counter())
             if strict and predictor.familiarity is None:
                 raise UsageError(f"{self.id} has no input statistics, which strict=True needs")
-            if top_k is not None and top_k < 1:
-                raise UsageError(f"top_k={top_k}: expected a number of classes from 1 on")
+            if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
+                raise UsageError(f"top_k={top_k!r}: expected a number of classes from 1 on")
             watching = _watching(display, self._said)
             predictions: list[Prediction] = []
             problems: list[Any] = []

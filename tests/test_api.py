@@ -113,6 +113,7 @@ def test_an_error_survives_pickling() -> None:
         (lambda run: bmcli.load(7), "got int", ""),
         (lambda run: bmcli.doctor(run=run), "of a config", ""),
         (lambda run: run.predict(np.zeros((8, 8)), top_k=0), "top_k=0", ""),
+        (lambda run: run.predict(np.zeros((8, 8)), top_k="a"), "top_k='a'", ""),
         (lambda run: run.predict(np.zeros((8, 8)), threshold=2), "expected a probability", ""),
         (lambda run: run.predict(np.zeros((8, 8)), threshold=0.5), "threshold is for two classes", ""),
         (lambda run: run.predict(np.zeros((8, 8)), text=True), "text=True is for runs of texts", ""),

@@ -58,6 +58,11 @@ class NamePattern:
                 f"{self._key}: matching {self.text!r} takes too long (at '{name}')",
                 hint="a repetition inside a repetition, as in (a+)+, may take for ever",
             ) from None
+        except MemoryError:  # one that calls itself for ever
+            raise ConfigError(
+                f"{self._key}: matching {self.text!r} takes too much memory (at '{name}')",
+                hint="write it without recursion: (?R), (?1)",
+            ) from None
         self._left -= perf_counter() - start
         if match is None:
             return None
