@@ -184,7 +184,7 @@ def steps(document: Mapping[str, Any], most: int = 20) -> list[Step]:
         made.append(Step(others, "", signed(float(weights[rest].sum()))))
     if base is not None:
         sum_, answer = base + float(weights.sum()), base + float(document["difference"])
-        if figure(sum_) != figure(answer):  # steps along the path are not infinitely many
+        if summed(sum_) != summed(answer):  # steps along the path are not infinitely many
             made.append(Step("(left over)", "", signed(answer - sum_)))
         made.append(Step("= answer", unit, summed(answer)))
     return made

@@ -21,7 +21,7 @@ from bmcli.errors import Problem
 from bmcli.explain import attributions, shown
 from bmcli.explain.explain import Explainer, Explanation
 from bmcli.explain.shown import signed, steps
-from bmcli.figures import figure
+from bmcli.figures import quantity
 from bmcli.inference.predict import load_preprocessing, reading_of
 from bmcli.preprocessing.table import Cell
 from bmcli.runs.run import Run
@@ -349,7 +349,7 @@ def test_what_is_shown_adds_up_to_the_models_answer(houses: Run, folder: Path, c
         weights = [feature["weight"] for feature in one["features"]]
         one["features"][0]["weight"] += 7 - one["base"] - sum(weights)  # as if few steps were taken
         *rest, answer = steps(one)
-        assert answer.amount == figure(one["base"] + one["difference"]), "of the model, not of the sum"
+        assert answer.amount == quantity(one["base"] + one["difference"]), "of the model, not of the sum"
         left = one["base"] + one["difference"] - 7
         assert rest[-1].name == "(left over)" and rest[-1].amount == signed(left)
         one["features"][0]["weight"] += left
