@@ -97,7 +97,7 @@ def write_with(path: Path, writer: Callable[[Path], object], *, suffix: str | No
     raises, nothing is written. Ask `check` first. ResourceError where the disk does not take it.
     """
     if not is_stream(path):
-        atomic.write_with(Path(os.path.realpath(path)), writer)
+        atomic.write_with(Path(os.path.realpath(path)) if path.is_symlink() else path, writer)
         return
     with tempfile.TemporaryDirectory(prefix="bm-output-") as folder:
         temporary = Path(folder) / f"output{path.suffix if suffix is None else suffix}"
