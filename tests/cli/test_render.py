@@ -15,6 +15,7 @@ from typing import IO, Any
 import pytest
 
 from bmcli.cli import render
+from bmcli.cli.command import Session
 from bmcli.cli.screen import Screen
 from bmcli.errors import Place, Problem, UsageError
 
@@ -196,3 +197,33 @@ def test_help_pages_fit_a_narrow_terminal(
     monkeypatch.setenv("COLUMNS", "44")
     page = invoke(*args).out
     assert page.startswith("Usage: bm") and all(len(line) <= 44 for line in page.splitlines())
+
+
+def test_a_spinner_is_there_only_while_an_item_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is shown of an item is never written over by it."""
+    from bmcli.cli import spinner
+
+    running: list[str] = []
+
+    class Recorded:
+        def __init__(self, session: object, what: str) -> None:
+            self.what = what
+
+        def __enter__(self) -> None:
+            running.append(self.what)
+
+        def __exit__(self, *_: object) -> None:
+            running.clear()
+
+    monkeypatch.setattr(spinner, "Spinner", Recorded)
+
+    def items() -> Iterator[int]:
+        for number in range(3):
+            assert running == ["explaining"]
+            yield number
+
+    assert [(one, list(running)) for one in spinner.watched(Session(), items(), "explaining")] == [
+        (0, []),
+        (1, []),
+        (2, []),
+    ]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bmcli.cli.command import RunOption, Session, TrustCodeOption, command
+from bmcli.cli.spinner import Spinner
 from bmcli.cli.trust import asking
 
 if TYPE_CHECKING:
@@ -78,30 +77,6 @@ def doctor(
     session.result({"config": experiment.name, **examined.to_json()}, lambda: _lines(examined))
     if output is not None:
         session.note(f"{output}: the same with all examples")
-
-
-class Spinner:
-    """What is being done, on stderr while somebody looks, else nothing. first: at the beginning."""
-
-    def __init__(self, session: Session, first: str = "reading the data") -> None:
-        from bmcli.cli import render
-
-        self._status: Any = None
-        if not session.quiet and not session.json and render.is_terminal(sys.stderr):
-            self._status = session.err.status(first)
-
-    def __enter__(self) -> Callable[[str, int, int], None]:
-        if self._status is not None:
-            self._status.start()
-        return self._tell
-
-    def __exit__(self, *_: object) -> None:
-        if self._status is not None:
-            self._status.stop()
-
-    def _tell(self, what: str, done: int, whole: int) -> None:
-        if self._status is not None:
-            self._status.update(f"{what}: {done:,} of {whole:,}")
 
 
 def _lines(examined: Examined) -> str:

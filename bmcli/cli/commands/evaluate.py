@@ -55,7 +55,7 @@ def evaluate(
 
     Writes the metrics, every prediction and plots into the run.
     """
-    from bmcli.cli.commands.doctor import Spinner
+    from bmcli.cli.spinner import Spinner
     from bmcli.evaluation.closer import by_corruptions, by_slices, check_corruptible
     from bmcli.evaluation.run import measure, prepare
     from bmcli.evaluation.slices import check_sliceable

@@ -56,6 +56,7 @@ def explain(
     """
     from bmcli.cli import render
     from bmcli.cli.commands.predict import error_line, newest
+    from bmcli.cli.spinner import Spinner, watched
     from bmcli.data import inputs as readers
     from bmcli.errors import DataError, Problem, UsageError
     from bmcli.explain.explain import Explainer
@@ -77,14 +78,15 @@ def explain(
         )
     folder = output or Path(f"explain-{chosen.id}")
     outputs.check_folder(folder)
-    explainer = Explainer(chosen, label=label, trust_code=trust_code)
+    with Spinner(session, "loading the model"):
+        explainer = Explainer(chosen, label=label, trust_code=trust_code)
     reading = inference.reading_of(chosen, explainer.preprocessing, texts=text, lines=lines)
     shown = _Shown(session, folder)
     if explainer.note:
         session.warn(explainer.note)
     problems: list[Problem] = []
     for piece in readers.read(inputs, reading, note=session.note):
-        for found in explainer.explain(piece):
+        for found in watched(session, explainer.explain(piece), "explaining"):
             if isinstance(found, Problem):
                 problems.append(found)
             else:
@@ -108,9 +110,9 @@ def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool
     from dataclasses import asdict
 
     from bmcli import streams
-    from bmcli.cli.commands.doctor import Spinner
     from bmcli.cli.commands.evaluate import say_seen
     from bmcli.cli.render import columns, heading
+    from bmcli.cli.spinner import Spinner
     from bmcli.errors import UsageError
     from bmcli.evaluation.run import prepare
     from bmcli.explain.importance import permutation_importance
@@ -118,9 +120,15 @@ def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool
 
     if len(inputs) != 1 or inputs[0] == "-":
         raise UsageError("--importance takes one labelled table: a file")
-    ready = prepare(
-        run, data=Path(inputs[0]), unseen_only=unseen_only, trust_code=trust_code, note=session.note
-    )
+    with Spinner(session) as progress:
+        ready = prepare(
+            run,
+            data=Path(inputs[0]),
+            unseen_only=unseen_only,
+            trust_code=trust_code,
+            note=session.note,
+            progress=progress,
+        )
     say_seen(session, ready)
     with Spinner(session, "shuffling columns") as progress:
         found = permutation_importance(

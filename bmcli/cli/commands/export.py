@@ -33,6 +33,7 @@ def export(
     Makes a folder with the model, its preprocessing, tokenizer and labels. The model is reloaded in a new
     process and must reproduce what Keras said on stored samples, or nothing is exported.
     """
+    from bmcli.cli.spinner import Spinner
     from bmcli.cli.trust import ask_to_run_code_of
     from bmcli.export.formats import export as export_run
     from bmcli.inference.keras_model import needs_code
@@ -42,7 +43,8 @@ def export(
     ready_made = format == "onnx" and found.exists(MODEL_ONNX)
     if not (trust_code or ready_made) and needs_code(found):
         trust_code = ask_to_run_code_of(session, found)
-    exported = export_run(found, format, output, trust_code=trust_code, note=session.note)
+    with Spinner(session, f"exporting to {format}"):
+        exported = export_run(found, format, output, trust_code=trust_code, note=session.note)
     document = {
         "run": found.id,
         "export": exported.format,

@@ -102,14 +102,16 @@ def _open(session: Session, page: Path) -> None:
 
 
 def _explain(session: Session, run: Run, split: str | None, trust_code: bool) -> None:
+    from bmcli.cli.spinner import Spinner
     from bmcli.cli.trust import ask_to_run_code_of
     from bmcli.evaluation.run import prepare
     from bmcli.explain.explain import Explainer
     from bmcli.explain.kept import explain_worst
 
     trust_code = trust_code or ask_to_run_code_of(session, run)
-    ready = prepare(run, split, trust_code=trust_code, note=session.note)  # type: ignore[arg-type]
-    explain_worst(ready, Explainer(run, trust_code=trust_code))
+    with Spinner(session, "explaining the worst answers"):
+        ready = prepare(run, split, trust_code=trust_code, note=session.note)  # type: ignore[arg-type]
+        explain_worst(ready, Explainer(run, trust_code=trust_code))
 
 
 def _comparison(session: Session, references: list[str], unpaired: bool) -> str:

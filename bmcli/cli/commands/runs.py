@@ -300,6 +300,7 @@ def verify(
 
 def _repeat(session: Session, run: Run, trust_code: bool) -> list[dict[str, Any]]:
     """What each form of the model answered, all as they should; IntegrityError where one did not."""
+    from bmcli.cli.spinner import Spinner
     from bmcli.errors import IntegrityError, Problem
     from bmcli.export.repeat import has_samples, repeat_samples
     from bmcli.inference.keras_model import needs_code
@@ -310,7 +311,8 @@ def _repeat(session: Session, run: Run, trust_code: bool) -> list[dict[str, Any]
     if not trust_code and needs_code(run):
         session.note(f"{run.id} brings its own code: the model was not loaded; --trust-code does")
         return []
-    repeated = repeat_samples(run, trust_code=trust_code)
+    with Spinner(session, "repeating the stored samples"):
+        repeated = repeat_samples(run, trust_code=trust_code)
     if wrong := [Problem(f"{r.form}: {r.agreement.reason}") for r in repeated if not r.agreement.agrees]:
         raise IntegrityError(f"{run.path}: the model does not answer as it did", problems=wrong)
     return [
