@@ -279,6 +279,8 @@ def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
             f"{run.id} brings its own Python code, which would be run",
             hint=f"look at {run.path / layout.CODE}, then say --trust-code",
         )
+    if trust_code:
+        run.refuse_odd(layout.CODE)
     return kept_config(run, run_code=trust_code, resuming=True)
 
 

@@ -55,7 +55,7 @@ def test_it_loads_no_more(tmp_path: Path) -> None:
         "print([m for m in ('numpy', 'tensorflow', 'polars', 'PIL', 'keras') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    assert done.stderr.splitlines()[-1] == "[]", "stdout is bm's alone"
 
 
 def test_a_process_that_helps_does_not_run_the_command_again(monkeypatch: pytest.MonkeyPatch) -> None:

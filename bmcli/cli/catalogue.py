@@ -46,7 +46,7 @@ def list_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     for entry in entries:
         notes = []
         if "error" in entry:
-            notes.append(f"cannot be loaded: {entry['error']}")
+            notes.append(entry["error"])
         if entry.get("tasks") and len(entry["tasks"]) < 4:
             notes.append(f"[{', '.join(entry['tasks'])}]")
         summary = " ".join([entry["summary"], *notes]).strip()

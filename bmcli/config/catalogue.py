@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bmcli.config.words import expected
-from bmcli.errors import UsageError, did_you_mean
+from bmcli.errors import BmError, UsageError, did_you_mean
 from bmcli.registry import HOMES, Component, registry_of
 
 
@@ -94,7 +94,8 @@ def entries(kind: Kind) -> list[dict[str, Any]]:
         try:
             cls = registry.get(name)
         except Exception as error:  # somebody else's package must not hide all others
-            found.append({"name": name, "summary": "", "error": f"{type(error).__name__}: {error}"})
+            why = error.message if isinstance(error, BmError) else f"{type(error).__name__}: {error}"
+            found.append({"name": name, "summary": "", "error": why})
         else:
             found.append(entry(kind, cls))
     return found

@@ -73,6 +73,8 @@ def kept_config(
 ) -> ExperimentConfig:
     """The config that lies in a run, as `bmcli.config.resolve.load` takes it.
 
+    resuming: the caller compares the run's code with what it was, and says what a change means.
+
     ConfigError as there; where a component is not known, it names the packages that the run was trained with
     and that are not installed.
     """
@@ -80,7 +82,7 @@ def kept_config(
 
     try:
         return resolve.load(
-            run.verified_config(with_code=run_code),
+            run.verified_config(with_code=run_code and not resuming),
             run_code=run_code,
             paths_exist=paths_exist,
             resuming=resuming,

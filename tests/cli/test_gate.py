@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,15 +18,24 @@ from bmcli.evaluation.run import evaluate_run
 from bmcli.runs import layout
 from bmcli.runs.store import RunStore
 from tests.cli.test_evaluate import _runs  # noqa: F401 (fixture)
-from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
+from tests.evaluation.conftest import MakeRun, finished_run, make_run, store  # noqa: F401 (fixtures)
 
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 150}}
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two evaluated runs, made once."""
+    both = RunStore(tmp_path_factory.mktemp("two") / "runs")
+    evaluate_run(finished_run(both, DIGITS, name="good"))
+    evaluate_run(finished_run(both, {**DIGITS, "training": {"epochs": 3}}, name="noisy", noise=0.5))
+    return both.root
+
+
 @pytest.fixture
-def two(make_run: MakeRun) -> None:  # noqa: F811
-    evaluate_run(make_run(DIGITS, name="good"))
-    evaluate_run(make_run({**DIGITS, "training": {"epochs": 3}}, name="noisy", noise=0.5))
+def two(made: Path, store: RunStore) -> None:  # noqa: F811
+    """A copy of them, to do with what one likes."""
+    shutil.copytree(made, store.root)
 
 
 def figures(store: RunStore, run: str = "good") -> dict[str, Any]:  # noqa: F811

@@ -62,7 +62,19 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return pipeline.train(resolve.load("digits_cnn", QUICK), store).path
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+QUICKLY_BUILT = ("digits", "diabetes", "mnist_mlp", "mnist_speed", "images", "texts", "imdb_transformer_fast")
+"""Of the others, `.ci/run` takes each through every stage too."""
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(
+            path, id=path.stem, marks=[] if path.stem.startswith(QUICKLY_BUILT) else pytest.mark.exhaustive
+        )
+        for path in CONFIGS
+    ],
+)
 def test_every_config_runs_through_every_stage(
     config: Path, invoke: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

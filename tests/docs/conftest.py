@@ -18,7 +18,7 @@ FLOWERS = ("daisy", "rose", "tulip")
 
 CONFIGS = {
     "c.yaml": (
-        "name: c\ndata: {name: digits, augment: [{name: crop, padding: 1}]}\n"
+        "name: c\ndata: {name: digits, limit: 400, augment: [{name: crop, padding: 1}]}\n"
         "model: {name: mlp, hidden: [8]}\ntraining: {epochs: 1}\n"
     ),
     "imdb.yaml": (
@@ -85,7 +85,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         plugin = next(one for one in blocks() if one.page == "plugins.md" and one.language == "python")
         (made.path / "my.py").write_text(plugin.text)
         for config in ("c", "c", "fraud", "imdb", "flowers", "prices"):
-            words = ["train", f"{config}.yaml", *(["training.epochs=1"] if config == "flowers" else [])]
+            quick = ["training.epochs=1", "model=cnn"] if config == "flowers" else []
+            words = ["train", f"{config}.yaml", *quick]
             code, _, err = made.bm(words)
             assert code == 0, err
         code, _, err = made.bm(["gate", "fraud", "--min", "accuracy=0.97", "--tag", "production"])

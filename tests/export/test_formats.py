@@ -114,7 +114,7 @@ def test_other_peoples_folders_are_not_replaced(run, tmp_path):
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     (tmp_path / "file").write_text("")
     for output in (tmp_path / "mine", tmp_path / "file"):
-        with pytest.raises(UsageError, match="no earlier export"):
+        with pytest.raises(UsageError, match="is not an export made by bm"):
             formats.export(run, "onnx", output)
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
     (tmp_path / "empty").mkdir()

@@ -60,7 +60,7 @@ def test_every_missing_key_is_noticed(kind, tokenizer):
         damaged = {k: v for k, v in document.items() if k != key}
         with pytest.raises(IntegrityError, match=key):
             preprocessing.load({**files, "preprocessing.json": json.dumps(damaged)})
-    for key in document[kind]:
+    for key in document[kind].keys() - {"means"}:  # which runs of older versions do not have
         part = {k: v for k, v in document[kind].items() if k != key}
         with pytest.raises(IntegrityError, match=key):
             preprocessing.load({**files, "preprocessing.json": json.dumps({**document, kind: part})})
