@@ -67,9 +67,11 @@ def filled_in(command: str) -> list[str]:
 def made_harmless(given: list[str], workspace: Workspace) -> list[str]:
     """The same command, on runs that nothing else needs, and without a question to a terminal."""
     if given[:2] in (["runs", "remove"], ["runs", "prune"], ["runs", "slim"]):
-        code, out, err = workspace.bm(["train", "c.yaml", "--name", "gone"])
-        assert code == 0, err
-        given = [{"ID...": out.strip(), "c": "gone"}.get(word, word) for word in given]
+        if not (spare := sorted(workspace.path.glob("runs/gone-v*"))):
+            code, _, err = workspace.bm(["train", "c.yaml", "--name", "gone"])
+            assert code == 0, err
+            spare = sorted(workspace.path.glob("runs/gone-v*"))
+        given = [{"ID...": spare[0].name, "c": "gone"}.get(word, word) for word in given]
         if given[1] == "prune" and "--name" not in given:
             given += ["--name", "gone"]
         if given[1] != "slim" and "--yes" not in given:
