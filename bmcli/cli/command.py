@@ -154,7 +154,9 @@ class Session:
     def confirm(self, question: str, flag: str) -> bool:
         """Ask yes or no on the terminal; UsageError naming `flag` ('--yes') where nobody can answer."""
         if self.json or not (render.is_terminal(sys.stdin) and render.is_terminal(sys.stderr)):
-            raise UsageError(f"no terminal to ask on: {question}", hint=f"{flag} answers yes")
+            raise UsageError(
+                f"cannot ask for confirmation without a terminal: {question}", hint=f"pass {flag}"
+            )
         sys.stderr.write(render.safe(f"{question} [y/N] "))
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")

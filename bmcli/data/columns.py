@@ -161,7 +161,7 @@ def assign(
         if not said_text:
             notes.append(f"text: column '{text[0]}' (inferred: {facts[text[0]].reason})")
         if unused := [name for name in rest if name not in text]:
-            notes.append(f"columns not used beside the text: {_listed(unused)}")
+            notes.append(f"unused columns: {_listed(unused)}")
         dropped = dict.fromkeys(unused, "beside the text")
         if first:
             _require_answers(frame, [facts[name] for name in targets])

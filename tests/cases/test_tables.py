@@ -56,7 +56,7 @@ def test_an_index_column_is_no_feature_and_its_file_has_a_header(
     found = understand({"path": path, "text": "text", "target": "label"}, "gru")
     assert (found.kind, found.classes) == ("text", ["neg", "pos"])
     assert sum(found.examples.values()) == N
-    assert found.says(f"columns not used beside the text: '{head or 'unnamed_0'}'")
+    assert found.says(f"unused columns: '{head or 'unnamed_0'}'")
 
 
 @pytest.mark.parametrize("names", [("0", "1"), ("2019", "2020"), ("1.5", "2.5"), ("0", "x")])

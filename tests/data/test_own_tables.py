@@ -503,7 +503,7 @@ def test_a_text_of_several_columns(load: Load, tmp_path: Path, suffix: str) -> N
     }
     assert texts[f"t{suffix}:1"] == "Title 0\nthe body,\n number 0"
     assert texts[f"t{suffix}:21"] == "only a body" and texts[f"t{suffix}:22"] == "only a title"
-    assert "columns not used beside the text: 'stars'" in bundle.notes
+    assert "unused columns: 'stars'" in bundle.notes
     assert bundle.train.beside is not None and bundle.train.beside.columns == ["stars"]
     one, same = (load(path=path, text=t, target="label", skip_unusable=True) for t in ("body", ["body"]))
     assert one.fingerprint == same.fingerprint

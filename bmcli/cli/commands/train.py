@@ -39,22 +39,20 @@ def train(
         typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, as training.epochs=3."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The run's name [default: the config's].")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="A free label; may be given several times.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A label of your choice; repeatable.")] = None,
     seeds: Annotated[
         str | None,
         typer.Option(metavar="N,N,...", help="Train one run per seed, and sum them up: --seeds 0,1,2"),
     ] = None,
-    smoke: Annotated[
-        bool, typer.Option("--smoke", help="Does this config run at all? Every stage on a few batches.")
-    ] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Dry run: every stage on a few batches.")] = False,
     resume: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="Go on with an interrupted run.", autocompletion=complete_run),
+        typer.Option(metavar="RUN", help="Resume an interrupted run.", autocompletion=complete_run),
     ] = None,
     auto_resume: Annotated[
         bool,
         typer.Option(
-            "--auto-resume", help="Go on with the newest unfinished run of this very config, else start one."
+            "--auto-resume", help="Resume the newest unfinished run of the same config, else start one."
         ),
     ] = False,
     device: Annotated[
@@ -65,11 +63,11 @@ def train(
         bool,
         typer.Option(
             "--force",
-            help="With --resume: go on though data, code or versions changed; recorded as not exact.",
+            help="Resume even if data, code or versions changed (the run is marked not exact).",
         ),
     ] = False,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Tell where the time went, and keep it in profile.json.")
+        bool, typer.Option("--profile", help="Show where the time went, and keep it in profile.json.")
     ] = False,
 ) -> None:
     """Train, then evaluate; prints the run id.
