@@ -458,7 +458,7 @@ def misbehave():
 """
 
 
-@pytest.mark.parametrize("when", ["import", "call"])
+@pytest.mark.parametrize("when", [pytest.param("import", marks=pytest.mark.exhaustive), "call"])
 def test_surroundings_stay_as_they_were(when: str, tmp_path: Path, invoke: Callable[..., Done]) -> None:
     """The run lands where it was asked for, and the figures are those of a metric that does nothing else."""
     import warnings

@@ -241,7 +241,7 @@ training:
 @pytest.mark.parametrize(
     ("kind", "xla"),
     [
-        ("pictures", "false"),
+        pytest.param("pictures", "false", marks=pytest.mark.exhaustive),
         ("texts", "false"),
         pytest.param("texts", "true", marks=pytest.mark.exhaustive),  # XLA compiles each length for seconds
     ],

@@ -62,7 +62,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return pipeline.train(resolve.load("digits_cnn", QUICK), store).path
 
 
-QUICKLY_BUILT = ("digits", "diabetes", "mnist_mlp", "mnist_speed", "images", "texts", "imdb_transformer_fast")
+QUICKLY_BUILT = ("digits", "diabetes", "mnist_mlp", "texts")
 """Of the others, `.ci/run` takes each through every stage too."""
 
 

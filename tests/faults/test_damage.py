@@ -439,7 +439,12 @@ CALIBRATED = ("predict", "grey.png", "--run", "tiny-v1", "--calibrated", "--json
 
 
 @pytest.mark.parametrize(
-    ("name", "change"), [(name, change) for name, changes in RECORDS.items() for change in changes]
+    ("name", "change"),
+    [
+        pytest.param(name, change, marks=pytest.mark.exhaustive if place > 2 else [])
+        for name, changes in RECORDS.items()
+        for place, change in enumerate(changes)
+    ],
 )
 def test_records_of_the_wrong_types(name: str, change: str, fresh: Any, invoke: Invoke) -> None:
     forge(fresh(), name, change)
