@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args, overload
 
 from bmcli.errors import BmError, ConfigError, IntegrityError, UsageError, did_you_mean
 
@@ -37,26 +37,8 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run as StoredRun
     from bmcli.runs.store import RunStore
 
-__all__ = [
-    "Checked",
-    "Run",
-    "check",
-    "compare",
-    "doctor",
-    "evaluate",
-    "explain",
-    "export",
-    "gate",
-    "load",
-    "predict",
-    "report",
-    "runs",
-    "train",
-]
-
 Split = Literal["train", "validation", "test"]
 _DEVICES = ("auto", "cpu", "gpu")
-_FORMATS = ("onnx", "saved_model", "litert")
 _IN_PYTHON = {
     "--trust-code": "trust_code=True",
     "--threshold": "threshold",
@@ -603,10 +585,12 @@ def export(
     format: 'onnx', 'saved_model' or 'litert' (extra); output: the folder to make, default in the run. The
     model is reloaded in a new process and must repeat stored samples: IntegrityError where it does not.
     """
+    from bmcli.export.engines import Format
     from bmcli.export.formats import export as export_stored
 
-    if format not in _FORMATS:
-        hint = did_you_mean(format, _FORMATS) or f"known: {', '.join(_FORMATS)}"
+    formats = get_args(Format)
+    if format not in formats:
+        hint = did_you_mean(format, formats) or f"known: {', '.join(formats)}"
         raise UsageError(f"unknown format '{format}'", hint=hint)
     target = Path(output) if output is not None else None
     with _in_python():

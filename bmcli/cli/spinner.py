@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bmcli.cli import render
 
 if TYPE_CHECKING:
     from bmcli.cli.command import Session
+    from bmcli.stopwatch import Stopwatch
 
 Item = TypeVar("Item")
 
@@ -19,7 +21,7 @@ class Spinner:
 
     def __init__(self, session: Session, first: str = "reading the data") -> None:
         self._status: Any = None
-        if not session.quiet and not session.json and render.is_terminal(sys.stderr):
+        if _is_seen(session):
             self._status = session.err.status(first)
 
     def __enter__(self) -> Callable[[str, int, int], None]:
@@ -46,3 +48,31 @@ def watched(session: Session, items: Iterable[Item], what: str) -> Iterator[Item
             except StopIteration:
                 return
         yield item
+
+
+@contextmanager
+def phases(session: Session, watch: Stopwatch) -> Iterator[None]:
+    """What the stopwatch is at, and for how long all of it has taken."""
+    if not _is_seen(session):
+        yield
+        return
+    import time
+
+    from rich.text import Text
+
+    from bmcli.figures import clock
+    from bmcli.stopwatch import REST
+
+    begun = time.monotonic()
+
+    class Phase:
+        def __rich__(self) -> Text:
+            what = watch.current if watch.current != REST else "working"
+            return Text(f"{what} · {clock(time.monotonic() - begun)}")
+
+    with session.err.status(Phase()):
+        yield
+
+
+def _is_seen(session: Session) -> bool:
+    return not session.quiet and not session.json and render.is_terminal(sys.stderr)

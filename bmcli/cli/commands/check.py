@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bmcli.cli.command import Session, TrustCodeOption, command
+from bmcli.cli.spinner import phases
 from bmcli.cli.trust import asking
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
     from bmcli.measuring import Cost
-    from bmcli.stopwatch import Stopwatch
 
 
 @command
@@ -207,7 +206,7 @@ def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
     from bmcli.cli.progress import NotesOnly
     from bmcli.experiment import described
 
-    with stopwatch.running() as watch, _working(session, watch):
+    with stopwatch.running() as watch, phases(session, watch):
         begun = pipeline.begin(config, session.store, display=NotesOnly(session))
     return described(begun.experiment.bundle, begun.experiment.spec, begun.known["parameters"])
 
@@ -250,37 +249,10 @@ def _measure(config: ExperimentConfig, session: Session) -> Cost:
 
     with tempfile.TemporaryDirectory(prefix="bm-measure-") as folder, stopwatch.running() as watch:
         watch.add("starting bm", stopwatch.age())
-        with _working(session, watch):
+        with phases(session, watch):
             from bmcli.measuring import measure
 
             return measure(config, Path(folder), runs=session.store, watch=watch, note=session.note)
-
-
-@contextmanager
-def _working(session: Session, watch: Stopwatch) -> Iterator[None]:
-    """What is being done and for how long, on stderr while somebody looks, else nothing."""
-    import sys
-    import time
-
-    from bmcli.cli import render
-
-    if session.quiet or session.json or not render.is_terminal(sys.stderr):
-        yield
-        return
-    from rich.text import Text
-
-    from bmcli.figures import clock
-    from bmcli.stopwatch import REST
-
-    begun = time.monotonic()
-
-    class Phase:
-        def __rich__(self) -> Text:
-            what = watch.current if watch.current != REST else "working"
-            return Text(f"{what} · {clock(time.monotonic() - begun)}")
-
-    with session.err.status(Phase()):
-        yield
 
 
 def _measured(cost: Cost) -> dict[str, Any]:
