@@ -13,7 +13,7 @@ import statistics
 import time
 from typing import Any
 
-from bmcli.quiet import quiet_import
+from bmcli.core.quiet import quiet_import
 
 SHAPE = (500, 31, 31, 24)
 
@@ -26,7 +26,7 @@ def main() -> None:
     with quiet_import():
         import keras
         import tensorflow as tf
-    from bmcli.training.fused_layers import compiled_activations
+    from bmcli.training.steps.fused_layers import compiled_activations
 
     shape = (SHAPE[0] // 10, *SHAPE[1:]) if arguments.quick else SHAPE
     x, upstream = (tf.cast(tf.random.stateless_normal(shape, (0, i)), tf.bfloat16) for i in range(2))

@@ -15,14 +15,14 @@ import time
 from pathlib import Path
 from unittest import mock
 
-from bmcli import pipeline, saving
 from bmcli.config import resolve
-from bmcli.display import Silent
-from bmcli.experiment import Experiment, build, make_trainer, prepare
-from bmcli.quiet import prepare as silence
+from bmcli.core.quiet import prepare as silence
+from bmcli.experiments import checkpointing, train
+from bmcli.experiments.display import Silent
+from bmcli.experiments.prepare import Experiment, build, make_trainer, prepare
+from bmcli.experiments.signals import stop_requests
 from bmcli.runs.store import RunStore
 from bmcli.training.events import EpochDone, Event
-from bmcli.training.interrupt import stop_requests
 
 
 class Clock(Silent):
@@ -66,8 +66,8 @@ def epoch_seconds(experiment: Experiment, *, checkpoints: bool) -> float:
     clock = Clock()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, stop_requests() as stop:
         run = RunStore(Path(folder)).create("cost")
-        with mock.patch.object(saving, "save", saving.save if checkpoints else _nothing):
-            pipeline._fit(run, trainer, experiment, clock, stop)
+        with mock.patch.object(checkpointing, "save", checkpointing.save if checkpoints else _nothing):
+            train._fit(run, trainer, experiment, clock, stop)
         ended = time.perf_counter()
         run.seal("completed")
     return (ended - clock.ends[0]) / (len(clock.ends) - 1)

@@ -24,9 +24,9 @@ import numpy as np
 from _sides import begin, new_parser, show
 from scipy.special import stdtr
 
-from bmcli.evaluation import intervals, paired
-from bmcli.evaluation.metrics import epoch_metrics
 from bmcli.evaluation.predictions import Predictions
+from bmcli.metrics import intervals, paired
+from bmcli.metrics.metric import epoch_metrics
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import Task

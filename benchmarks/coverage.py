@@ -4,7 +4,7 @@
 
 Samples are drawn from populations whose figures are known: good and weak models, sure and unsure ones, rare
 positives, rare confident mistakes, skewed and heavy-tailed errors. Of each sample both sides compute all
-intervals: the methods of `bmcli.evaluation.intervals`, and the ones in common use (Wilson for shares,
+intervals: the methods of `bmcli.metrics.intervals`, and the ones in common use (Wilson for shares,
 logit-DeLong for areas under ROC curves, percentiles of 1,000 bootstrap resamples for all else). A row is a
 figure of one population; the last table has the worst population of each figure.
 """
@@ -21,8 +21,8 @@ from functools import cache
 
 import numpy as np
 
-from bmcli.evaluation import intervals as ours
-from bmcli.evaluation.metrics import epoch_metrics
+from bmcli.metrics import intervals as ours
+from bmcli.metrics.metric import epoch_metrics
 
 Sampler = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
 LARGE = 400_000
@@ -186,8 +186,8 @@ def truth_of(name: str) -> dict[str, float]:
 
 
 def _figures(task: str, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
-    from bmcli.evaluation.calibration import reliability
-    from bmcli.evaluation.formulas import top_k_accuracy
+    from bmcli.metrics.calibration import reliability
+    from bmcli.metrics.formulas import top_k_accuracy
 
     figures = epoch_metrics(task, targets, outputs, ())  # type: ignore[arg-type]
     if task == "multiclass" and outputs.shape[1] > 5:

@@ -62,7 +62,7 @@ def cifar(count: int, rng: np.random.Generator) -> list[tuple[str, Image.Image]]
     """Test images of CIFAR-10, 32 × 32; none where they are not at hand."""
     from bmcli import data
     from bmcli.config import resolve
-    from bmcli.data.download import data_home
+    from bmcli.files.download import data_home
 
     wanted = resolve.load({"name": "c", "model": "mlp", "data": {"name": "cifar10", "limit": count}}).data
     if not wanted.name.available(data_home()):  # type: ignore[union-attr]

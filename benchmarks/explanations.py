@@ -102,8 +102,8 @@ def explained(folder: Path, task: str, rows: int, seed: int, model: str) -> tupl
     """Train, explain rows that were not trained on, and compare with what was planted."""
     from bmcli import api
     from bmcli.data.bundle import Table
-    from bmcli.data.inputs import Inputs
     from bmcli.explain.explain import Explainer, Explanation
+    from bmcli.inference.inputs import Inputs
     from bmcli.runs.store import RunStore
 
     name = f"{task}-{seed}"

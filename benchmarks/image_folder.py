@@ -90,14 +90,15 @@ def write(folder: Path, start: int, end: int) -> None:
 
 def bm_reads(folder: str, cache_gib: float) -> dict[str, Any]:
     """Seconds of bm's way: load, fit, and groups of batches as the trainer draws them."""
-    from bmcli.quiet import quiet_import
+    from bmcli.core.quiet import quiet_import
 
     with quiet_import():
         import keras  # noqa: F401
     import numpy as np
 
-    from bmcli import data, preprocessing
+    from bmcli import data
     from bmcli.config import resolve
+    from bmcli.modalities import preprocessing
     from bmcli.training.feed import Feed
 
     overrides = [

@@ -91,12 +91,13 @@ def bm_loop(precision: str, inputs: Any, labels: Any, batch_size: int) -> Epoch:
     from bmcli.data.bundle import DataSpec
     from bmcli.models import MODELS
     from bmcli.models._head import finished
-    from bmcli.training import device, threads
+    from bmcli.training import device
     from bmcli.training import precision as precisions
     from bmcli.training.events import EpochDone
     from bmcli.training.feed import Feed
     from bmcli.training.optimizers import Adam
     from bmcli.training.schedules import Constant
+    from bmcli.training.steps import threads
     from bmcli.training.trainer import Trainer
     from bmcli.training.watch import Watch
 

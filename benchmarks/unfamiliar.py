@@ -26,12 +26,12 @@ from _sides import begin, new_parser, show
 from bmcli import data
 from bmcli.config import resolve
 from bmcli.config.schema import ImageConfig, TableConfig, TextConfig
+from bmcli.core.errors import BmError
 from bmcli.data.bundle import Examples, Images, Table, Texts
-from bmcli.errors import BmError
-from bmcli.preprocessing import familiarity
-from bmcli.preprocessing.image import ImagePreprocessing
-from bmcli.preprocessing.table import TablePreprocessing
-from bmcli.preprocessing.text import TextPreprocessing
+from bmcli.modalities import familiarity
+from bmcli.modalities.image.encoder import ImagePreprocessing
+from bmcli.modalities.table.encoder import TablePreprocessing
+from bmcli.modalities.text.encoder import TextPreprocessing
 
 SPLITS = 30
 """Random splits of a small data set."""

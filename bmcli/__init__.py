@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         runs,
         train,
     )
-    from bmcli.errors import BmError
+    from bmcli.core.errors import BmError
 
 __all__ = [
     "BmError",
@@ -95,7 +95,7 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"bmcli.{name}")
     if name == "BmError":
-        return import_module("bmcli.errors").BmError
+        return import_module("bmcli.core.errors").BmError
     if name in __all__:
         return getattr(import_module("bmcli.api"), name)
     raise AttributeError(f"module 'bmcli' has no attribute '{name}'")

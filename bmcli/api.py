@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args, overload
 
-from bmcli.errors import BmError, ConfigError, IntegrityError, UsageError, did_you_mean
+from bmcli.core.errors import BmError, ConfigError, IntegrityError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from bmcli.cli.screen import Counting
     from bmcli.config.schema import ExperimentConfig
     from bmcli.data.bundle import Kind
-    from bmcli.data.inputs import Inputs
-    from bmcli.display import Display
     from bmcli.doctor.examine import Examined
     from bmcli.doctor.machine import Finding
     from bmcli.evaluation.compare import Comparison
-    from bmcli.evaluation.evaluate import Evaluation
+    from bmcli.evaluation.figures import Evaluation
     from bmcli.evaluation.gate import Verdict
     from bmcli.evaluation.predictions import Predictions
+    from bmcli.experiments.display import Display
     from bmcli.explain.explain import Explanation
     from bmcli.export.formats import Exported
-    from bmcli.inference.predict import Prediction, Predictor
-    from bmcli.preprocessing import Preprocessing
+    from bmcli.inference.inputs import Inputs
+    from bmcli.inference.predictor import Prediction, Predictor
+    from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run as StoredRun
     from bmcli.runs.store import RunStore
 
@@ -114,7 +114,7 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The resolved config, every default filled in, as plain data; `bmcli.train(run.config)` trains it
         again where it names no Python files."""
-        from bmcli.config import yaml
+        from bmcli.config.parsing import yaml
         from bmcli.runs import layout
 
         text = self._stored.read_bytes(layout.CONFIG)
@@ -207,8 +207,8 @@ class Run:
         UsageError for what is no input of this run, or could mean two things; DataError listing all inputs
         that cannot be used.
         """
-        from bmcli.inference import predict as inference
-        from bmcli.preprocessing.remark import Unfamiliar
+        from bmcli.inference import predictor as inference
+        from bmcli.modalities.remark import Unfamiliar
 
         with _in_python():
             # What was taken for something known is counted for each call, whichever thread makes it.
@@ -258,9 +258,9 @@ class Run:
         inputs, text, lines, display: as `predict` takes them; label: the class to explain, default the
         predicted one. DataError listing all inputs that cannot be used.
         """
-        from bmcli.errors import Problem
+        from bmcli.core.errors import Problem
         from bmcli.explain.explain import Explainer
-        from bmcli.inference.predict import unreadable
+        from bmcli.inference.predictor import unreadable
 
         with _in_python():
             watching = _watching(display, self._said)
@@ -295,7 +295,7 @@ class Run:
 
         UsageError for a split it does not have; DataError for data that is missing, unusable or changed.
         """
-        from bmcli.evaluation.run import measure, prepare
+        from bmcli.evaluation.measure import measure, prepare
         from bmcli.report.page import refresh
 
         _require_split(split)
@@ -325,7 +325,7 @@ class Run:
         device, display, trust_code: as `train` takes them. force: also where data, code or versions changed;
         the run is then marked as not exact. UsageError where that is refused, or nothing is left to do.
         """
-        from bmcli import pipeline
+        from bmcli.experiments import train as pipeline
 
         _require_device(device)
         with _in_python(), _shown(display) as watching:
@@ -344,14 +344,14 @@ class Run:
 
     def keras_model(self, *, trust_code: bool = False) -> keras.Model:
         """The model with its best weights, in float32: preprocessed inputs to probabilities or values."""
-        from bmcli.inference.keras_model import rebuild
+        from bmcli.inference.rebuild import rebuild
 
         with _in_python():
             return rebuild(self._stored, trust_code=trust_code)
 
     def _predictor(self, trust_code: bool, calibrated: bool, threshold: object) -> Predictor:
         """Opened once for each manner of answering."""
-        from bmcli.inference.predict import open_predictor
+        from bmcli.inference.predictor import open_predictor
 
         if threshold is not None and threshold != "best":
             number = threshold if isinstance(threshold, int | float) else -1.0
@@ -394,13 +394,13 @@ def train(
     of these, or a dict {'training.epochs': 3}. name: the run's, default the config's.
     display: 'auto' shows progress: on a terminal and in a notebook a table of epochs with a line that is
     rewritten, else a plain line per epoch on stderr; None is silent; or an object of your own
-    (`bmcli.display.Display`).
+    (`bmcli.experiments.display.Display`).
     trust_code: whether `code` files that lie in a run directory may run; UsageError where they may not.
 
     ConfigError with all mistakes; DataError; DivergedError; ResourceError. Ctrl-C raises InterruptedRunError:
     the state is saved, and `Run.resume` goes on with it.
     """
-    from bmcli import pipeline
+    from bmcli.experiments import train as pipeline
     from bmcli.runs.store import validate_label
 
     _require_device(device)
@@ -616,8 +616,8 @@ def check(
         resolved = _resolved(config, overrides, trust_code=trust_code)
         if not build:
             return Checked(resolved.to_dict())
-        from bmcli import pipeline
-        from bmcli.experiment import described
+        from bmcli.experiments import train as pipeline
+        from bmcli.experiments.prepare import described
 
         begun = pipeline.begin(resolved, _store(runs_dir), display=watching)
         experiment = begun.experiment
@@ -668,8 +668,8 @@ def doctor(
     if config is None:
         if run is not None or folds is not None:
             raise UsageError("run and folds are for the data of a config")
-        from bmcli.data.download import data_home
         from bmcli.doctor import machine
+        from bmcli.files.download import data_home
 
         return machine.examine(_store(runs_dir).root, data_home())
     from bmcli.doctor.examine import examine
@@ -727,8 +727,8 @@ def _resolved(
     name: str | None = None,
     trust_code: bool,
 ) -> ExperimentConfig:
-    from bmcli import quiet
     from bmcli.config import resolve
+    from bmcli.core import quiet
     from bmcli.runs.run import came_with_a_run
 
     if not isinstance(config, str | os.PathLike | dict):
@@ -791,8 +791,8 @@ def _given(
     expect: Callable[[int], object],
 ) -> Iterator[Inputs]:
     """Inputs as Python has them, read for a run."""
-    from bmcli.data import given
-    from bmcli.inference.predict import reading_of, wanted_of
+    from bmcli.inference.predictor import reading_of, wanted_of
+    from bmcli.modalities import python_inputs
 
     if (text or lines) and preprocessing.kind != "text":
         option = "text=True" if text else "lines=True"
@@ -800,7 +800,7 @@ def _given(
     if text and lines:
         raise UsageError("text=True and lines=True exclude each other")
     reading = reading_of(run, preprocessing, texts=text, lines=lines)
-    return given.read(inputs, reading, wanted=wanted_of(preprocessing), note=note, expect=expect)
+    return python_inputs.read(inputs, reading, wanted=wanted_of(preprocessing), note=note, expect=expect)
 
 
 @contextmanager
@@ -831,7 +831,7 @@ def _translated(text: str | None) -> str | None:
 @contextmanager
 def _shown(display: Display | Literal["auto"] | None) -> Iterator[Display]:
     """Whoever watches a training: the usual display for 'auto', nobody for None."""
-    from bmcli.display import Silent
+    from bmcli.experiments.display import Silent
 
     if display is None:
         yield Silent()
@@ -841,7 +841,7 @@ def _shown(display: Display | Literal["auto"] | None) -> Iterator[Display]:
         with TrainingDisplay(_Loud(), python_screen()) as shown:
             yield shown
     elif isinstance(display, str):
-        raise UsageError(f"display={display!r}: expected 'auto', None or a bmcli.display.Display")
+        raise UsageError(f"display={display!r}: expected 'auto', None or a bmcli.experiments.display.Display")
     else:
         yield display
 
@@ -854,14 +854,14 @@ class _Loud:
 
 def _watching(display: Display | Literal["auto"] | None, said: set[str]) -> Display:
     """Who is told the notes and warnings of a prediction. said: by 'auto' already, which says each once."""
-    from bmcli.display import Silent
+    from bmcli.experiments.display import Silent
 
     if display == "auto":
         from bmcli.cli.progress import SayingOnce
 
         return SayingOnce(said)
     if isinstance(display, str):
-        raise UsageError(f"display={display!r}: expected 'auto', None or a bmcli.display.Display")
+        raise UsageError(f"display={display!r}: expected 'auto', None or a bmcli.experiments.display.Display")
     return display or Silent()
 
 

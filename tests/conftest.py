@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bmcli.core.plugin_calls import comes_with_bm
+from bmcli.core.registry import HOMES, registry_of
 
 # TensorFlow takes a number of threads once per process: the same here, where tests follow one another, and in
 # the processes they start. One, so that steps are divided among the cores where they can be.
@@ -36,6 +40,30 @@ class Done:
             raise ValueError(f"{constant} is not JSON")
 
         return json.loads(self.out, parse_constant=refuse)
+
+
+@contextlib.contextmanager
+def _registries_restored() -> Iterator[None]:
+    kept = {registry: dict(registry._classes) for registry in map(registry_of, HOMES)}
+    yield
+    for registry, classes in kept.items():
+        # A module of bm's own registers once, when it is first imported: its component stays.
+        own = {name: cls for name, cls in registry._classes.items() if comes_with_bm(cls)}
+        registry._classes = own | classes
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _registries_of_the_module() -> Iterator[None]:
+    """No component that a module's shared runs register is known to another module."""
+    with _registries_restored():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _registries_of_the_test() -> Iterator[None]:
+    """No component that a test registers is known to the next one, whichever that is."""
+    with _registries_restored():
+        yield
 
 
 @pytest.fixture(autouse=True)

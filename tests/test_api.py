@@ -19,7 +19,7 @@ from PIL import Image
 
 import bmcli
 from bmcli.cli.render import error_text
-from bmcli.errors import BmError, ConfigError, DataError, IntegrityError, Place, Problem, UsageError
+from bmcli.core.errors import BmError, ConfigError, DataError, IntegrityError, Place, Problem, UsageError
 from tests.evaluation.conftest import make_run, store  # noqa: F401 (fixtures)
 
 ROW = {name: [1.0, 2.0] for name in ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")}
@@ -333,7 +333,7 @@ def test_ctrl_c_keeps_the_state_and_the_run_resumes(tmp_path: Path) -> None:
         import bmcli, os, signal
         folder = {str(tmp_path)!r}
         short = {{"training.epochs": 2, "data.limit": 200}}
-        from bmcli.display import Silent
+        from bmcli.experiments.display import Silent
         from bmcli.training.events import EpochDone, Resumed
 
         class Stop(Silent):

@@ -15,39 +15,103 @@ from bmcli.runs import layout
 PACKAGE = Path(bmcli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-LAYERS = [
-    {
-        "errors",
-        "registry",
-        "untrusted",
-        "backend",
-        "quiet",
-        "stopwatch",
-        "cores",
-        "figures",
-        "plugins",
-        "streams",
-        "_version",
-    },
-    {"config", "runs", "files"},
-    {"data", "preprocessing", "models"},
-    {"training", "evaluation", "inference"},
-    {"report", "export", "explain"},
-    {
+ARROWS: dict[str, set[str]] = {
+    "": {"_version", "api", "core"},
+    "__main__": {"cli"},
+    "_version": set(),
+    "api": {
+        "cli",
+        "config",
+        "core",
+        "data",
         "doctor",
-        "display",
-        "experiment",
-        "resume",
-        "saving",
-        "settling",
-        "solving",
-        "pipeline",
-        "smoke",
-        "measuring",
+        "evaluation",
+        "experiments",
+        "explain",
+        "export",
+        "files",
+        "inference",
+        "modalities",
+        "report",
+        "runs",
     },
-    {"cli", "api", "", "__main__"},
-]
-"""From the ground up. A room may import its own layer and those below; '' is `bmcli/__init__.py`."""
+    "cli": {
+        "_version",
+        "config",
+        "core",
+        "data",
+        "doctor",
+        "evaluation",
+        "experiments",
+        "explain",
+        "export",
+        "files",
+        "inference",
+        "metrics",
+        "modalities",
+        "models",
+        "report",
+        "runs",
+        "training",
+    },
+    "config": {"core", "files", "runs"},
+    "core": set(),
+    "data": {"config", "core", "files", "modalities"},
+    "doctor": {
+        "_version",
+        "config",
+        "core",
+        "data",
+        "evaluation",
+        "experiments",
+        "files",
+        "inference",
+        "metrics",
+        "modalities",
+        "report",
+        "runs",
+        "training",
+    },
+    "evaluation": {"config", "core", "data", "files", "inference", "metrics", "modalities", "plots", "runs"},
+    "experiments": {
+        "config",
+        "core",
+        "data",
+        "evaluation",
+        "export",
+        "inference",
+        "metrics",
+        "modalities",
+        "models",
+        "plots",
+        "report",
+        "runs",
+        "training",
+    },
+    "explain": {
+        "core",
+        "data",
+        "evaluation",
+        "files",
+        "inference",
+        "metrics",
+        "modalities",
+        "plots",
+        "report",
+        "runs",
+    },
+    "export": {"_version", "core", "data", "inference", "modalities", "runs"},
+    "files": {"config", "core"},
+    "inference": {"config", "core", "data", "files", "metrics", "modalities", "models", "runs"},
+    "metrics": {"core", "data", "evaluation", "runs"},
+    "modalities": {"config", "core", "data", "files", "inference", "runs"},
+    "models": {"core", "data"},
+    "plots": {"core", "data", "evaluation", "files", "modalities", "runs", "training"},
+    "report": {"_version", "core", "evaluation", "explain", "files", "plots", "runs"},
+    "runs": {"_version", "core"},
+    "training": {"config", "core", "data", "inference", "modalities", "models", "runs"},
+}
+"""Which room may import which; '' is `bmcli/__init__.py`. Imports for types count."""
 
 HEAVY = {
     "tensorflow",
@@ -61,31 +125,13 @@ HEAVY = {
     "onnxruntime",
     "onnx",
 }
-COLD = (
-    "cli",
-    "config",
-    "runs",
-    "errors.py",
-    "registry.py",
-    "plugins.py",
-    "untrusted.py",
-    "backend.py",
-    "quiet.py",
-    "__init__.py",
-)
+COLD = ("cli", "config", "runs", "core", "__init__.py")
 """Rooms on the way to `bm --help` and to a config error: there, heavy imports stand inside functions."""
 
 
 def room_of(module: str) -> str:
     """'bmcli.data.bundle' -> 'data'; 'bmcli' -> ''."""
     return module.split(".")[1] if "." in module else ""
-
-
-def layer_of(room: str) -> int:
-    for height, rooms in enumerate(LAYERS):
-        if room in rooms:
-            return height
-    pytest.fail(f"bmcli.{room} has no layer: add it to LAYERS")
 
 
 def dotted(path: Path) -> str:
@@ -103,10 +149,11 @@ def for_types_only(tree: ast.Module) -> set[ast.AST]:
 
 
 def imports(path: Path, *, top_only: bool = False) -> list[tuple[int, str]]:
-    """(line, module) of every import that happens at run time; `top_only`: while the module is imported."""
+    """(line, module) of every import, for types too; `top_only`: of those that run with the module."""
     tree = ast.parse(path.read_text("utf-8"))
-    skipped = for_types_only(tree)
+    skipped: set[ast.AST] = set()
     if top_only:
+        skipped |= for_types_only(tree)
         functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
         skipped |= {inner for function in functions for inner in ast.walk(function)}
     found = []
@@ -118,24 +165,30 @@ def imports(path: Path, *, top_only: bool = False) -> list[tuple[int, str]]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: a relative import"
             module = node.module or ""
-            if module == "bmcli":  # `from bmcli import quiet`
+            if module == "bmcli":  # `from bmcli.core import quiet`
                 found += [(node.lineno, f"bmcli.{alias.name}") for alias in node.names]
             else:
                 found.append((node.lineno, module))
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=dotted)
-def test_imports_go_downwards(path: Path) -> None:
-    own = layer_of(room_of(dotted(path)))
-    upward = [
-        f"{path.name}:{line} imports {module}"
-        for line, module in imports(path)
-        if module.split(".")[0] == "bmcli" and module != "bmcli" and layer_of(room_of(module)) > own
-    ]
-    if own == layer_of("pipeline"):
-        upward = [text for text in upward if "bmcli.cli" in text]
-    assert not upward
+def arrows(modules: list[Path]) -> dict[tuple[str, str], str]:
+    """(from room, to room) -> one place where that import stands."""
+    found = {}
+    for path in modules:
+        own = room_of(dotted(path))
+        for line, module in imports(path):
+            if module.split(".")[0] == "bmcli" and room_of(module) != own:
+                found[own, room_of(module)] = f"{path.relative_to(PACKAGE)}:{line} imports {module}"
+    return found
+
+
+def test_every_arrow_is_listed_and_no_other() -> None:
+    drawn = arrows(MODULES)
+    listed = {(room, other) for room, others in ARROWS.items() for other in others}
+    assert {room_of(dotted(path)) for path in MODULES} == set(ARROWS), "a room is missing, or is gone"
+    assert not [place for arrow, place in drawn.items() if arrow not in listed]
+    assert not listed - set(drawn), "listed, and no longer drawn"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=dotted)

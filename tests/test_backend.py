@@ -27,7 +27,7 @@ def test_onednn_is_asked_for_unless_the_user_said_otherwise(
     code = f"""
 import os
 {before}
-from bmcli.quiet import quiet_import
+from bmcli.core.quiet import quiet_import
 with quiet_import():
     import keras
 print(os.environ.get("{VARIABLE}"))

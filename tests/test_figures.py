@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bmcli.figures import (
+from bmcli.core.number_format import (
     agreement,
     cell,
     clock,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bmcli import saving
+from bmcli.experiments import checkpointing
 from bmcli.runs import layout, manifest
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
@@ -103,7 +103,7 @@ def test_cut_off_while_they_go(nth: int, tmp_path: Path, monkeypatch: pytest.Mon
     with monkeypatch.context() as patched:
         cut_at(nth, patched)
         try:
-            saving.discard_states(run)
+            checkpointing.discard_states(run)
         except KeyboardInterrupt:
             cut = True
         else:
@@ -111,7 +111,7 @@ def test_cut_off_while_they_go(nth: int, tmp_path: Path, monkeypatch: pytest.Mon
     found = Run(run.path)
     assert found.status == "completed" and not found.verify().problems and found.exists(layout.BEST)
     assert cut == (nth < 6), "it takes five operations"
-    saving.discard_states(found)
+    checkpointing.discard_states(found)
     assert states(found) == [] and not found.verify().unverified
 
 

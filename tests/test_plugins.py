@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bmcli import plugins
-from bmcli.registry import HOMES, registry_of
+from bmcli.core import plugin_calls
+from bmcli.core.registry import HOMES, registry_of
 from tests.conftest import Done
 
 CONFIG = """
@@ -47,14 +47,14 @@ class Oops(Dataset):
 """,
     "metric": """
 import sys
-from bmcli.evaluation.metrics import METRICS, Metric
+from bmcli.metrics.metric import METRICS, Metric
 
 @METRICS.register("oops")
 class Oops(Metric):
     \"\"\"Mine.\"\"\"
 """,
     "augmentation": """
-from bmcli.data.augment import AUGMENTATIONS, Augmentation
+from bmcli.modalities.image.augment import AUGMENTATIONS, Augmentation
 
 @AUGMENTATIONS.register("oops")
 class Oops(Augmentation):
@@ -494,4 +494,4 @@ def test_bm_s_own_classes_are_not_guarded() -> None:
     from bmcli.models import MODELS
 
     assert not hasattr(MODELS.get("mlp").build, "__bm_guarded__")
-    assert os.path.basename(plugins.__file__) == "plugins.py"  # noqa: PTH119
+    assert os.path.basename(plugin_calls.__file__) == "plugins.py"  # noqa: PTH119

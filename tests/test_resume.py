@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import bmcli
-from bmcli import resume as going_on
-from bmcli import saving
+from bmcli.experiments import checkpointing
+from bmcli.experiments import resume_checks as going_on
 from bmcli.runs import environment, layout
 from bmcli.runs.run import Run
 from tests.conftest import Done
@@ -43,7 +43,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """stop_after(n): the next training gets SIGTERM when its n-th state is saved."""
 
     def stop(saves: int) -> None:
-        save, done = saving.save, 0
+        save, done = checkpointing.save, 0
 
         def counted(run: Run, trainer: Any, **how: bool) -> None:
             nonlocal done
@@ -52,7 +52,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
             if done == saves:
                 signal.raise_signal(signal.SIGTERM)
 
-        monkeypatch.setattr(saving, "save", counted)
+        monkeypatch.setattr(checkpointing, "save", counted)
 
     return stop
 
@@ -105,15 +105,15 @@ def test_after_a_fallback_there_is_a_whole_predecessor_again(
     stopped: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(stopped / layout.LAST)
-    save = saving.save
+    save = checkpointing.save
 
     def once(run: Run, trainer: Any, **how: bool) -> None:
         save(run, trainer, **how)
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(saving, "save", once)
+    monkeypatch.setattr(checkpointing, "save", once)
     assert resume(invoke).code == 143
-    monkeypatch.setattr(saving, "save", save)
+    monkeypatch.setattr(checkpointing, "save", save)
     spoil(stopped / layout.LAST)
     done = resume(invoke)
     assert done.code == 0 and "going on from checkpoints/previous" in done.err, done.err
@@ -289,15 +289,15 @@ def fail_in(monkeypatch: pytest.MonkeyPatch, where: str, *, after: bool = False)
 
 
 BEFORE = {
-    "nothing but its config": ("bmcli.pipeline._keep_preprocessing", False),
-    "its preprocessing": ("bmcli.pipeline._keep_preprocessing", True),
-    "a line of metrics": ("bmcli.saving.save", False),
+    "nothing but its config": ("bmcli.experiments.train._keep_preprocessing", False),
+    "its preprocessing": ("bmcli.experiments.train._keep_preprocessing", True),
+    "a line of metrics": ("bmcli.experiments.checkpointing.save", False),
 }
 AFTER = {
-    "a checkpoint": ("bmcli.saving.save", True),
+    "a checkpoint": ("bmcli.experiments.checkpointing.save", True),
     "its weights": ("bmcli.export.publish.publish", False),
     "its model": ("bmcli.export.publish.publish", True),
-    "an evaluation": ("bmcli.evaluation.run.measure", True),
+    "an evaluation": ("bmcli.evaluation.measure.measure", True),
 }
 MODELS = {
     "trained": "model: {name: mlp, hidden: [6], dropout: 0.3}\ntraining: {epochs: 2, batch_size: 8}\n",
@@ -377,7 +377,7 @@ def test_resume_begins_again_too(tmp_path: Path, invoke: Invoke, monkeypatch: py
     (tmp_path / "mine.py").write_text("")
     (tmp_path / "c.yaml").write_text(CONFIG.format(code="mine.py"))
     for line in (("train", "c.yaml"), ("train", "--resume", "trial", "--trust-code")):
-        fail_in(monkeypatch, "bmcli.saving.save")
+        fail_in(monkeypatch, "bmcli.experiments.checkpointing.save")
         with pytest.raises(Gone):
             invoke(*line)
     assert invoke("train", "--resume", "trial-v1").code == 2  # nobody is there to say that the code may run
@@ -394,7 +394,9 @@ def test_ctrl_c_before_the_first_checkpoint_shows_the_way(
 ) -> None:
     (tmp_path / "cells.csv").write_text(cells())
     (tmp_path / "c.yaml").write_text(CONFIG.format(code="[]"))
-    monkeypatch.setattr("bmcli.pipeline._keep_preprocessing", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(
+        "bmcli.experiments.train._keep_preprocessing", lambda *_: signal.raise_signal(signal.SIGTERM)
+    )
     done = invoke("train", "c.yaml")
     assert done.code == 143 and "stopped before its first checkpoint" in done.err
     assert "bm train --resume trial-v1 begins it again" in done.err
@@ -405,7 +407,7 @@ def test_data_that_changed_meanwhile_is_what_it_begins_with(
 ) -> None:
     (tmp_path / "cells.csv").write_text(cells())
     (tmp_path / "c.yaml").write_text(CONFIG.format(code="[]"))
-    fail_in(monkeypatch, "bmcli.saving.save")
+    fail_in(monkeypatch, "bmcli.experiments.checkpointing.save")
     with pytest.raises(Gone):
         invoke("train", "c.yaml")
     before = record(tmp_path / "runs/trial-v1")
@@ -424,7 +426,7 @@ def test_it_begins_again_with_the_weights_it_had_begun_with(
     (tmp_path / "base.yaml").write_text(base)
     (tmp_path / "c.yaml").write_text(CONFIG.format(code="[]") + "init_from: base\n")
     assert invoke("train", "base.yaml").code == 0
-    fail_in(monkeypatch, "bmcli.saving.save")
+    fail_in(monkeypatch, "bmcli.experiments.checkpointing.save")
     with pytest.raises(Gone):
         invoke("train", "c.yaml")
     assert invoke("train", "base.yaml", "seed=3").out == "base-v2\n"
@@ -513,7 +515,7 @@ def tuned(
 def test_a_run_goes_on_without_the_one_whose_weights_it_began_with(
     line: tuple[str, ...], tuned: Callable[[str], Path], invoke: Invoke
 ) -> None:
-    run = tuned("bmcli.pipeline.solve")  # before its first step
+    run = tuned("bmcli.experiments.train.solve")  # before its first step
     assert invoke("runs", "remove", "base-v1", "--yes").code == 0
     done = invoke("train", *line)
     assert done.code == 0 and "begins again" not in done.err, done.err
@@ -525,7 +527,7 @@ def test_a_run_goes_on_without_the_one_whose_weights_it_began_with(
 def test_without_a_state_it_says_that_the_other_run_is_gone(
     tuned: Callable[[str], Path], invoke: Invoke
 ) -> None:
-    run = tuned("bmcli.pipeline._keep_preprocessing")
+    run = tuned("bmcli.experiments.train._keep_preprocessing")
     shown = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert invoke("runs", "remove", "base-v1", "--yes").code == 0
     done = invoke("train", "--resume", "trial-v1")

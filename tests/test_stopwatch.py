@@ -1,11 +1,11 @@
-"""bmcli.stopwatch."""
+"""bmcli.core.stopwatch."""
 
 from __future__ import annotations
 
 import pytest
 
-from bmcli import stopwatch
-from bmcli.stopwatch import REST, Stopwatch, phase, waiting
+from bmcli.core import stopwatch
+from bmcli.core.stopwatch import REST, Stopwatch, phase, waiting
 
 
 class Clock:

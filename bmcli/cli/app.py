@@ -23,11 +23,11 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from bmcli import plugins, quiet, streams
 from bmcli.cli import commands as commands_package
 from bmcli.cli import render, startup
 from bmcli.cli.command import COMMON_NAMES, Session, adapt, common_parameters, is_command
-from bmcli.errors import (
+from bmcli.core import plugin_calls, quiet, streams
+from bmcli.core.errors import (
     BmError,
     ExitCode,
     InterruptedRunError,
@@ -363,7 +363,7 @@ def _as_bm_error(error: BaseException) -> BmError | None:
     """Whatever was raised, as one of our errors; None where it is a fault of bm itself."""
     if isinstance(error, BmError):
         return error
-    if (fault := plugins.fault_of(error)) is not None:
+    if (fault := plugin_calls.fault_of(error)) is not None:
         return fault
     if isinstance(error, typer.TyperException):
         return _usage_error(error)
@@ -438,9 +438,9 @@ def run(args: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         raised = error.__cause__ if isinstance(error, _Interrupted) else error
         assert raised is not None
-        if isinstance(raised, SystemExit) and plugins.fault_of(raised) is None:
+        if isinstance(raised, SystemExit) and plugin_calls.fault_of(raised) is None:
             raise
-        if isinstance(raised, KeyboardInterrupt | typer.Abort) and plugins.fault_of(raised) is None:
+        if isinstance(raised, KeyboardInterrupt | typer.Abort) and plugin_calls.fault_of(raised) is None:
             return _interrupted(raised, as_json=as_json, debug=debug)
         try:
             return _report(raised, as_json=as_json, debug=debug)

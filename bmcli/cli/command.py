@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from typer.models import OptionInfo
 
-from bmcli import streams
 from bmcli.cli import completion, render
 from bmcli.cli.completion import complete_run
-from bmcli.errors import UsageError
+from bmcli.core import streams
+from bmcli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from bmcli.config.json_schema import Schema
+    from bmcli.config.reference.json_schema import Schema
     from bmcli.runs.run import Run
     from bmcli.runs.store import RunStore
 
@@ -75,7 +75,7 @@ def _run_offers(ctx: typer.Context, incomplete: str, *, resumes: bool) -> list[O
 
 
 def _runs(ctx: typer.Context) -> list[Run]:
-    from bmcli.errors import BmError
+    from bmcli.core.errors import BmError
 
     try:
         return _store(ctx).all()
@@ -108,7 +108,7 @@ def complete_bound(ctx: typer.Context, incomplete: str) -> list[Offer]:
     for run in found:
         values |= run.record.metrics.get(ctx.params.get("split") or "test", {})
     if not values:
-        from bmcli.config.catalogue import kind_of, names
+        from bmcli.config.reference.catalogue import kind_of, names
 
         values = dict.fromkeys(names(kind_of("metrics")))
     offers = [(f"{name}=", f"now {value}" if reference else "") for name, value in sorted(values.items())]
@@ -203,16 +203,16 @@ def _in_a_line(schema: Schema) -> str:
 
 
 def _default(schema: Schema) -> str:
-    from bmcli.config.words import as_written
+    from bmcli.config.parsing.messages import as_written
 
     return as_written(schema.get("default"))
 
 
 def _keys(ctx: typer.Context) -> Iterator[tuple[str, Schema]]:
     """Every path that takes a value, with its schema; options of the components that the config names."""
-    from bmcli.config.json_schema import options, sections
-    from bmcli.config.layers import shape_of
-    from bmcli.registry import registry_of
+    from bmcli.config.parsing.merge import shape_of
+    from bmcli.config.reference.json_schema import options, sections
+    from bmcli.core.registry import registry_of
 
     named = _named(ctx)
     for before, section in sections():
@@ -231,7 +231,7 @@ def _keys(ctx: typer.Context) -> Iterator[tuple[str, Schema]]:
 
 def _named(ctx: typer.Context) -> dict[str, str]:
     """The components the config file names, by their paths; none where it cannot be read."""
-    from bmcli.config.layers import merged
+    from bmcli.config.parsing.merge import merged
 
     source = ctx.params.get("config")
     if not source:
@@ -254,7 +254,8 @@ def _named(ctx: typer.Context) -> dict[str, str]:
 
 def _values(ctx: typer.Context, key: str, incomplete: str, before: str) -> list[Offer]:
     """What the key takes, where that can be listed: names of a registry, words of a choice, files."""
-    from bmcli.config import catalogue, words
+    from bmcli.config.parsing import messages as words
+    from bmcli.config.reference import catalogue
 
     kinds = {kind.place: kind for kind in catalogue.KINDS}
     names: list[str] = []
@@ -289,7 +290,7 @@ def _values(ctx: typer.Context, key: str, incomplete: str, before: str) -> list[
 @_quietly
 def complete_kind(incomplete: str) -> list[Offer]:
     """What `bm list` lists."""
-    from bmcli.config.catalogue import KINDS
+    from bmcli.config.reference.catalogue import KINDS
 
     return _beginning([(kind.plural, kind.summary) for kind in KINDS], incomplete)
 
@@ -297,7 +298,7 @@ def complete_kind(incomplete: str) -> list[Offer]:
 @_quietly
 def complete_entry(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """Names of the kind that was given before."""
-    from bmcli.config.catalogue import kind_of, names
+    from bmcli.config.reference.catalogue import kind_of, names
 
     return _beginning([(name, "") for name in names(kind_of(ctx.params.get("kind") or ""))], incomplete)
 

@@ -17,8 +17,8 @@ from typing import IO, TYPE_CHECKING, Protocol
 from bmcli.cli import render
 from bmcli.cli.screen import Screen, fitting
 from bmcli.cli.summary import RATES, header, summary
-from bmcli.display import Silent
-from bmcli.figures import clock, duration, figure, setting
+from bmcli.core.number_format import clock, duration, figure, setting
+from bmcli.experiments.display import Silent
 from bmcli.runs import layout
 from bmcli.runs.record import now
 from bmcli.training.events import EpochDone, Event, Resumed, StepsDone, TrainingDone
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bmcli.cli.command import Session
-    from bmcli.display import Finished
-    from bmcli.experiment import Experiment
+    from bmcli.experiments.display import Finished
+    from bmcli.experiments.prepare import Experiment
     from bmcli.runs.run import Run
 
 
@@ -127,7 +127,7 @@ class NotesOnly(Silent):
 
 
 class TrainingDisplay:
-    """Shows a training to whoever looks; `bmcli.display.Display` for the command line.
+    """Shows a training to whoever looks; `bmcli.experiments.display.Display` for the command line.
 
     With --quiet only warnings are seen. Everything goes to the run's log too.
     """

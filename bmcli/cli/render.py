@@ -15,8 +15,8 @@ import shutil
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
-from bmcli import errors
-from bmcli.untrusted import one_line, safe
+from bmcli.core import errors
+from bmcli.core.sanitize import one_line, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from bmcli.errors import BmError
+    from bmcli.core.errors import BmError
 
 UNBOUNDED = 10_000
 """The width of what goes into a pipe or a file: lines there are not folded."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from bmcli.cli import render
-from bmcli.figures import clock, duration
+from bmcli.core.number_format import clock, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from bmcli.figures import figure
+from bmcli.core.number_format import figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from bmcli.cli import render
 
 if TYPE_CHECKING:
     from bmcli.cli.command import Session
-    from bmcli.stopwatch import Stopwatch
+    from bmcli.core.stopwatch import Stopwatch
 
 Item = TypeVar("Item")
 
@@ -60,8 +60,8 @@ def phases(session: Session, watch: Stopwatch) -> Iterator[None]:
 
     from rich.text import Text
 
-    from bmcli.figures import clock
-    from bmcli.stopwatch import REST
+    from bmcli.core.number_format import clock
+    from bmcli.core.stopwatch import REST
 
     begun = time.monotonic()
 

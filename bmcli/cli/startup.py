@@ -32,7 +32,7 @@ def leave(code: int) -> NoReturn:
     at_once = "tensorflow" in sys.modules or code in _INTERRUPTED
     if at_once:
         atexit._run_exitfuncs()
-    from bmcli import streams
+    from bmcli.core import streams
 
     for stream in (streams.out(), sys.stdout, sys.stderr):
         if stream is None:  # a component of the user's took it away

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bmcli.figures import INTERVAL, agreement, count, duration, figure, interval, setting, size
+from bmcli.core.number_format import INTERVAL, agreement, count, duration, figure, interval, setting, size
+from bmcli.core.sanitize import one_line
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
-from bmcli.untrusted import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bmcli.data.bundle import DataBundle
-    from bmcli.display import Finished
-    from bmcli.evaluation.evaluate import Evaluation
-    from bmcli.experiment import Experiment
+    from bmcli.evaluation.figures import Evaluation
+    from bmcli.experiments.display import Finished
+    from bmcli.experiments.prepare import Experiment
     from bmcli.runs.run import Run
 
 THINGS = {"image": "images", "text": "texts", "table": "rows"}
@@ -28,7 +28,7 @@ _EXAMPLE_INPUT = {"image": "IMAGE", "text": "--text 'SOME TEXT'", "table": "TABL
 
 def header(run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> list[tuple[str, str]]:
     """(label, text) of the lines above the table of epochs; the first label is the run's id."""
-    from bmcli.cores import available_cores
+    from bmcli.core.cores import available_cores
 
     config, bundle, training = experiment.config, experiment.bundle, experiment.config.training
     optimizer: Any = training.optimizer

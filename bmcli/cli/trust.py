@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def ask_to_run_code_of(session: Session, run: Run) -> bool:
     """True where the run's files may be run; False where it has none. UsageError for a no."""
-    from bmcli.errors import UsageError
-    from bmcli.evaluation.run import has_code
+    from bmcli.core.errors import UsageError
+    from bmcli.evaluation.measure import has_code
 
     if not has_code(run):
         return False
@@ -28,7 +28,7 @@ def asking(session: Session, trust_code: bool) -> Callable[[Sequence[str]], None
     asked for (UsageError for a no); others may run."""
 
     def ask(files: Sequence[str]) -> None:
-        from bmcli.errors import UsageError
+        from bmcli.core.errors import UsageError
         from bmcli.runs.run import came_with_a_run
 
         for file in files:

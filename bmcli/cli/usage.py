@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from bmcli.config import typed
-from bmcli.errors import UsageError, did_you_mean
+from bmcli.config.parsing import foreign_names
+from bmcli.core.errors import UsageError, did_you_mean
 
 _OPTIONS: dict[str, str] = {
     "runs_dir": "output_dir out_dir outdir save_dir savedir logdir log_dir log_path project results work_dir",
@@ -175,7 +175,7 @@ def _for_option(name: str, context: Any, args: Sequence[str]) -> str | None:
 def _change(name: str, word: str, value: str | None) -> str | None:
     """`training.epochs=3` for `--epochs 3`."""
     dotted = name.lstrip("-")
-    key = dotted if "." in dotted else typed.key_of(word) if len(word) > 1 else None
+    key = dotted if "." in dotted else foreign_names.key_of(word) if len(word) > 1 else None
     if key is None:
         return None
     if value is None:

@@ -15,11 +15,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bmcli.config.guess import Facts, facts_of, forget
+from bmcli.config.data_facts import Facts, facts_of, forget
 from bmcli.config.schema import AUTO_EPOCHS, DataConfig, ExperimentConfig
-from bmcli.errors import ConfigError, did_you_mean
+from bmcli.core.errors import ConfigError, did_you_mean
+from bmcli.core.registry import HOMES
 from bmcli.files.suffixes import TABLE_SUFFIXES
-from bmcli.registry import HOMES
 
 KeyPath = tuple[str | int, ...]
 
@@ -387,10 +387,10 @@ def _share(text: str, key: str) -> str | None:
     """What to write where a share was meant: '0.1' in quotes, 0,1 or 10 %."""
     if key == "path":
         return None
-    from bmcli.config import meant
+    from bmcli.config.parsing import corrections
 
     share = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
-    written = meant.number(share, text)
+    written = corrections.number(share, text)
     if written is None:
         return None
     return f"write {written}{', without quotes,' * (written == text)} if a share is meant"

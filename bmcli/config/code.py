@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from bmcli import plugins
 from bmcli.config.problems import config_error
-from bmcli.errors import ConfigError, Place, Problem
+from bmcli.core import plugin_calls
+from bmcli.core.errors import ConfigError, Place, Problem
 
 
 def load_code(paths: Sequence[str | Path]) -> None:
@@ -36,7 +36,7 @@ def _load(path: Path) -> None:
     except OSError as error:
         raise _error(f"cannot read {path}: {error.strerror}", Place(str(path))) from error
     digest = hashlib.sha256(str(path.resolve()).encode() + b"\0" + content).hexdigest()[:16]
-    name = f"{plugins.CODE_PREFIX}{digest}_{path.stem}"
+    name = f"{plugin_calls.CODE_PREFIX}{digest}_{path.stem}"
     if name in sys.modules:
         return
     spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
@@ -45,7 +45,7 @@ def _load(path: Path) -> None:
     module.__file__ = str(path)
     sys.modules[name] = module
     try:
-        with plugins.same_surroundings():
+        with plugin_calls.same_surroundings():
             exec(compile(content, str(path), "exec"), module.__dict__)
     except SyntaxError as error:
         del sys.modules[name]
@@ -55,7 +55,7 @@ def _load(path: Path) -> None:
         raise _error(f"not valid Python: {error.msg}", place) from error
     except BaseException as error:
         del sys.modules[name]
-        if not isinstance(error, Exception | SystemExit) and not plugins.raised_by_code(error):
+        if not isinstance(error, Exception | SystemExit) and not plugin_calls.raised_by_code(error):
             raise
         line = _line_in(path, error.__traceback__)
         text = linecache.getline(str(path), line).rstrip("\n") if line else None

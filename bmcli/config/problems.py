@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bmcli.errors import ConfigError, Place, Problem
+from bmcli.core.errors import ConfigError, Place, Problem
 
 COMMAND_LINE = "command line"
 

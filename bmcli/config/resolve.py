@@ -12,14 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bmcli.config import checks, layers, write
+from bmcli.config import checks
+from bmcli.config import dump as write
 from bmcli.config.code import load_code
-from bmcli.config.declared import absolute
+from bmcli.config.parsing import merge
+from bmcli.config.parsing.coerce import absolute
+from bmcli.config.parsing.validate import KeyPath, Mistake, Validator
+from bmcli.config.parsing.yaml import Node
 from bmcli.config.problems import config_error
 from bmcli.config.schema import ExperimentConfig
-from bmcli.config.validate import KeyPath, Mistake, Validator
-from bmcli.config.yaml import Node
-from bmcli.errors import Place, Problem
+from bmcli.core.errors import Place, Problem
 
 
 def load(
@@ -44,7 +46,7 @@ def load(
         data is made up.
     resuming: the run of `init_from` may be gone, as a run that is resumed has its weights already.
     """
-    tree, default_name = layers.merged(source, overrides, (cwd or Path.cwd()).absolute())
+    tree, default_name = merge.merged(source, overrides, (cwd or Path.cwd()).absolute())
     tree = _with_name(tree, default_name)
     code, mistakes = _code_files(tree)
     if code and run_code and not mistakes:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, SerializeAsAny
 
-from bmcli.registry import Component
+from bmcli.core.registry import Component
 
 
 @dataclass(frozen=True)

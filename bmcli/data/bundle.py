@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bmcli.errors import Problem
+from bmcli.core.errors import Problem
 
 if TYPE_CHECKING:
     import polars as pl

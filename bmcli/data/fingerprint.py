@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bmcli.cores import available_cores
+from bmcli.core.cores import available_cores
 from bmcli.data.bundle import Images, Split, Table
 
 

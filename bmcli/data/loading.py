@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from bmcli.config.schema import DataConfig, ImageConfig
+from bmcli.core.errors import ConfigError, DataError, MissingExtraError, Place, Problem
 from bmcli.data import splits
 from bmcli.data.bundle import SPLITS, DataBundle, DataSpec, Images, Parts, Split, Task
-from bmcli.data.download import data_home
 from bmcli.data.fingerprint import fingerprint
-from bmcli.errors import ConfigError, DataError, MissingExtraError, Place, Problem
+from bmcli.files.download import data_home
 
 Progress = Callable[[str, int, int], None]
 
@@ -166,7 +166,7 @@ def _checked(
     Fills `digests` (path -> SHA-256) on the way, since every file is read here anyway, and decodes them as
     `pictures` wants them, as far as that can be foreseen.
     """
-    from bmcli.data.readers.problems import settle
+    from bmcli.files.problems import settle
 
     problems = list(parts.problems)
     count = sum(len(split) for name in SPLITS if (split := parts.split(name)) is not None)
@@ -175,9 +175,9 @@ def _checked(
         split = parts.split(name)
         if split is None or not isinstance(split.examples, Images) or split.examples.paths is None:
             continue
-        from bmcli.data.readers.formats import NEEDS_HEIC
-        from bmcli.data.readers.images import Manner
-        from bmcli.data.readers.probing import Wish, probe
+        from bmcli.modalities.image.decode import Manner
+        from bmcli.modalities.image.formats import NEEDS_HEIC
+        from bmcli.modalities.image.probe import Wish, probe
 
         paths = split.examples.paths
         wish = None

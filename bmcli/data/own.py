@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmcli.config.schema import DataConfig
-from bmcli.data import columns
+from bmcli.core.errors import ConfigError, DataError, Place, Problem
+from bmcli.data import column_roles
 from bmcli.data.bundle import SPLITS, DataSpec, Examples, Images, Kind, Parts, Split, Table, Texts
+from bmcli.data.column_roles import shortened
 from bmcli.data.targets import (
     Truth,
     classes_of,
@@ -28,7 +30,6 @@ from bmcli.data.targets import (
     variant_of,
     variants,
 )
-from bmcli.errors import ConfigError, DataError, Place, Problem
 from bmcli.files.suffixes import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def _classes_of_rows(found: Found) -> tuple[Found, tuple[str, ...], list[str]]:
         return found, classes_of([raw.truth for raw in splits.values()]), notes
     for alike in variants(classes)[:5]:
         counts = Counter(train.truth.labels)
-        listed = ", ".join(f"'{columns.shortened(one)}' ({counts[one]:,})" for one in alike)
+        listed = ", ".join(f"'{shortened(one)}' ({counts[one]:,})" for one in alike)
         notes.append(
             f"classes that differ in case, spacing or a mark at the end alone, taken as different: {listed}"
         )
@@ -237,7 +238,7 @@ def _classes_of_rows(found: Found) -> tuple[Found, tuple[str, ...], list[str]]:
 
 def _taken(where: str, target: str, taken: Mapping[tuple[str, str], int]) -> list[str]:
     return [
-        f"{where}target '{target}': '{columns.shortened(label)}' is taken for '{columns.shortened(known)}' "
+        f"{where}target '{target}': '{shortened(label)}' is taken for '{shortened(known)}' "
         f"({count:,} row{'s' * (count != 1)})"
         for (label, known), count in list(taken.items())[:5]
     ]
@@ -266,9 +267,9 @@ def _read(
         return _read_arrays(path, kind, unscaled, None if main is None else main.examples)
     if path.suffix.lower() in TABLE_SUFFIXES:
         return _read_table(path, config, kind, like, spec)
-    from bmcli.files import foreign
+    from bmcli.files import mismatched_suffix
 
-    known = foreign.by_suffix(path)
+    known = mismatched_suffix.by_suffix(path)
     raise DataError(
         f"{path}: not a form of data that is known" + (f": {known[0]}" if known else ""),
         place=Place(str(path)),
@@ -281,8 +282,8 @@ def _read(
 
 def _read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Iterable[str] | None) -> Found:
     """classes: those of the data that this is a part of; None for data that stands alone."""
-    from bmcli.data.readers import texts
     from bmcli.files import folders
+    from bmcli.modalities.text import files as texts
 
     if kind == "table":
         tables = sorted(p.name for p in root.iterdir() if p.suffix.lower() in TABLE_SUFFIXES)
@@ -346,7 +347,7 @@ def _groups_by_name(
 
 
 def _read_arrays(path: Path, kind: Kind | None, unscaled: bool, main: Examples | None) -> Found:
-    from bmcli.data.readers import arrays
+    from bmcli.data import arrays
 
     like = main.arrays if isinstance(main, Images) else None
     found = arrays.read(path, unscaled=unscaled or (like is not None and like.dtype != np.uint8))
@@ -405,12 +406,14 @@ def _read_table(
 ) -> Found:
     from bmcli.files import tables
 
-    frame, unset = columns.without_marks(tables.read(path, columns.options_of(config)), config.missing)
+    frame, unset = column_roles.without_marks(
+        tables.read(path, column_roles.options_of(config)), config.missing
+    )
     known = spec.target_name if spec is not None else like.target_name if like is not None else None
     config = config if config.path else config.model_copy(update={"group": None})
     first = like is None and spec is None
-    facts = columns.meanings(frame, config)
-    roles = columns.assign(frame, facts, config, kind, known, first=first)
+    facts = column_roles.meanings(frame, config)
+    roles = column_roles.assign(frame, facts, config, kind, known, first=first)
     main = like.splits["train"] if like is not None else None
     if main is not None and isinstance(main.examples, Table):
         missing = [name for name in main.examples.columns if name not in frame.data.columns]
@@ -419,31 +422,31 @@ def _read_table(
         roles = replace(roles, features=tuple(main.examples.columns))
         facts = {**facts, **{name: main.facts[name] for name in roles.features or ()}}
         facts |= {name: main.facts[name] for name in roles.targets if name in main.facts}
-    truth, bad = columns.truth_of(frame, roles.targets, config, facts)
+    truth, bad = column_roles.truth_of(frame, roles.targets, config, facts)
     examples: Examples
     if roles.kind == "text":
-        examples, odd = columns.texts_of(frame, roles.text)
+        examples, odd = column_roles.texts_of(frame, roles.text)
     elif spec is not None:  # what a text means is the run's own to say
         every = [
             n for n in frame.data.columns if n not in roles.targets and not frame.data[n].dtype.is_nested()
         ]
-        examples, odd = Table({n: columns.as_found(frame.data[n]) for n in every}), []
+        examples, odd = Table({n: column_roles.as_found(frame.data[n]) for n in every}), []
     else:
-        examples, odd = columns.table_of(frame, roles.features or (), facts, config.missing)
+        examples, odd = column_roles.table_of(frame, roles.features or (), facts, config.missing)
     groups = None
     if roles.group is not None:
-        cells = columns.texts(frame.data[roles.group]).tolist()
+        cells = column_roles.texts(frame.data[roles.group]).tolist()
         odd += [(i, f"group '{roles.group}' is missing") for i, cell in enumerate(cells) if cell is None]
         groups = tuple(cell or "" for cell in cells)
     ids = frame.ids()
     if roles.id is not None:
-        ids, nameless = columns.names_of(frame, roles.id)
+        ids, nameless = column_roles.names_of(frame, roles.id)
         odd += nameless
     split = None
     if roles.split is not None and first:
-        split, odd_splits = columns.splits_of(frame, roles.split)
+        split, odd_splits = column_roles.splits_of(frame, roles.split)
         odd += odd_splits
-    problems, good = columns.row_problems(frame, [*bad, *odd])
+    problems, good = column_roles.row_problems(frame, [*bad, *odd])
     every_row = np.arange(frame.data.height)
     taken = {*roles.targets, *roles.text, *(roles.features or ())}
     beside = tuple(n for n in frame.data.columns if n not in taken and not frame.data[n].dtype.is_nested())
@@ -463,8 +466,8 @@ def _read_table(
         counts = [f"{part} {len(splits[part].ids):,}" for part in SPLITS if part in splits]
         notes.append(f"splits by column '{roles.split}': {', '.join(counts)} rows")
     elif roles.split is not None:
-        words = columns.texts(frame.data[roles.split]).tolist()
-        trained = sum(columns.SPLIT_WORDS.get((word or "").lower()) == "train" for word in words)
+        words = column_roles.texts(frame.data[roles.split]).tolist()
+        trained = sum(column_roles.SPLIT_WORDS.get((word or "").lower()) == "train" for word in words)
         notes.append(
             f"column '{roles.split}' (data.split) is not looked at here: all {len(words):,} rows are used"
             + (f", {trained:,} of which it says are for training" if trained else "")
@@ -498,6 +501,6 @@ def _distinct_ids(found: Found, config: DataConfig) -> tuple[str, ...]:
             found.splits[name] = replace(raw, ids=tuple(f"{name}/{i}" for i in raw.ids))
     if config.id is None:
         return ()
-    shown = ", ".join(f"'{columns.shortened(i)}'" for i, _ in twice[:3])
+    shown = ", ".join(f"'{shortened(i)}'" for i, _ in twice[:3])
     count = f"{len(twice):,} id{'s' * (len(twice) > 1)} of column '{config.id}'"
     return (f"{count} stand in more than one split, such as {shown}: are these the same examples?",)

@@ -19,8 +19,8 @@ from hashlib import blake2b
 
 import numpy as np
 
+from bmcli.core.errors import DataError
 from bmcli.data.bundle import Parts, Split, SplitName, Task
-from bmcli.errors import DataError
 
 
 def cut(

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bmcli.core.errors import DataError
 from bmcli.data.bundle import Task
-from bmcli.errors import DataError
 
 FEW = 20
 """Up to so many distinct whole numbers are taken as classes, more as a quantity."""

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.core.errors import DataError
 from bmcli.data.bundle import SPLITS, Images, Table, Texts
 from bmcli.doctor.balance import of_balance
 from bmcli.doctor.columns import of_columns
 from bmcli.doctor.findings import MOST_EXAMPLES, Check, Example, Finding, Gathered
+from bmcli.doctor.image import of_pictures, thumbnails
 from bmcli.doctor.labels import by_run, of_labels, require_classes
-from bmcli.doctor.pictures import of_pictures, thumbnails
-from bmcli.doctor.rows import of_rows
-from bmcli.doctor.texts import of_texts
-from bmcli.errors import DataError
-from bmcli.preprocessing.image import scaling_notes
+from bmcli.doctor.table import of_rows
+from bmcli.doctor.text import of_texts
+from bmcli.modalities.image.encoder import scaling_notes
 
 if TYPE_CHECKING:
     from bmcli.config.schema import DataConfig, ExperimentConfig
     from bmcli.data.bundle import DataBundle
-    from bmcli.experiment import Experiment
+    from bmcli.experiments.prepare import Experiment
     from bmcli.runs.run import Run
 
 Progress = Callable[[str, int, int], None]
@@ -157,9 +157,9 @@ def _cannot_be_used(bundle: DataBundle, count: int) -> str:
 def _prepared(
     config: ExperimentConfig, data: DataConfig, progress: Progress | None, alone: bool
 ) -> Experiment:
-    from bmcli.display import Silent
-    from bmcli.experiment import prepare
-    from bmcli.training.threads import suiting
+    from bmcli.experiments.display import Silent
+    from bmcli.experiments.prepare import prepare
+    from bmcli.training.steps.threads import suiting
 
     class Watcher(Silent):
         def progress(self, what: str, done: int, total: int) -> None:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmcli.errors import UsageError
-from bmcli.evaluation.run import predict_all
-from bmcli.experiment import build, initialise, make_trainer
+from bmcli.core.errors import UsageError
+from bmcli.evaluation.measure import predict_all
+from bmcli.experiments.prepare import build, initialise, make_trainer
 from bmcli.inference.session import KerasSession
 from bmcli.training.events import StepsDone
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import Split
-    from bmcli.experiment import Experiment
+    from bmcli.experiments.prepare import Experiment
 
 
 def assigned(targets: np.ndarray, count: int, seed: int) -> np.ndarray:

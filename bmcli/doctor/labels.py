@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.core.errors import UsageError
+from bmcli.core.number_format import figure, interval
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered
-from bmcli.errors import UsageError
-from bmcli.figures import figure, interval
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def of_labels(every: Gathered, outputs: np.ndarray, run: Run | None) -> list[Fin
 def judge_of(every: Gathered, outputs: np.ndarray, run: Run | None) -> Judge | None:
     """By the examples that the model was not trained on: of a run its validation and test splits, where the
     data is cut as it was then, else what its evaluation says; None where there are none."""
-    from bmcli.evaluation import bounds
+    from bmcli.metrics import interval_methods
 
     total, classes = len(every.ids), every.bundle.classes
     unseen = np.array([run is None or split != "train" for split in every.split_of], bool)
@@ -123,7 +123,7 @@ def judge_of(every: Gathered, outputs: np.ndarray, run: Run | None) -> Judge | N
     targets = every.targets[unseen]
     right = outputs[unseen].argmax(axis=1) == targets
     counts = np.bincount(targets, minlength=len(classes))
-    found = bounds.share(int(right.sum()), len(right))
+    found = interval_methods.share(int(right.sum()), len(right))
     assert found is not None
     accuracy = float(right.mean())
     return Judge(
@@ -159,8 +159,8 @@ def _recorded(run: Run, total: int) -> Judge | None:
 
 def by_run(every: Gathered, run: Run, progress: Callable[[str, int, int], None] | None = None) -> np.ndarray:
     """The run's outputs for all examples, float32 [N, C]; UsageError where its classes are others."""
-    from bmcli.evaluation.run import predict_all
-    from bmcli.inference.predict import load_preprocessing
+    from bmcli.evaluation.measure import predict_all
+    from bmcli.inference.predictor import load_preprocessing
     from bmcli.inference.session import open_session
 
     preprocessing, spec = load_preprocessing(run)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bmcli._version import __version__
-from bmcli.cores import available_cores
-from bmcli.figures import size
+from bmcli.core.cores import available_cores
+from bmcli.core.number_format import size
 from bmcli.runs.environment import available_memory, cpu_model
 from bmcli.training.precision import cpu_has_bfloat16, resolve
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from bmcli.doctor.clean import clean
+from bmcli.doctor.all_clear import clean
 from bmcli.doctor.findings import MOST_EXAMPLES
 from bmcli.report.page import rendered
 

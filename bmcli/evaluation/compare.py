@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from bmcli.errors import DataError, IntegrityError
-from bmcli.evaluation.stored import read_evaluation
+from bmcli.core.errors import DataError, IntegrityError
+from bmcli.evaluation.stored_evaluations import read_evaluation
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 
 if TYPE_CHECKING:
-    from bmcli.evaluation.paired import Difference as FigureDifference
-    from bmcli.evaluation.paired import Disagreements, Side
+    from bmcli.metrics.paired import Difference as FigureDifference
+    from bmcli.metrics.paired import Disagreements, Side
     from bmcli.runs.run import Run
 
 SPLITS = ("test", "validation", "train")
@@ -150,7 +150,7 @@ def pair(run: Run, baseline: Run, split: str) -> list[FigureDifference]:
     DataError where they were measured on different ones, or one was not measured on it; IntegrityError for a
     damaged run.
     """
-    from bmcli.evaluation.paired import differences
+    from bmcli.metrics.paired import differences
 
     documents = []
     for one in (baseline, run):
@@ -167,7 +167,8 @@ def pair(run: Run, baseline: Run, split: str) -> list[FigureDifference]:
 
 
 def _side(split: str, runs: Sequence[Run], documents: Sequence[dict[str, Any]]) -> Side:
-    from bmcli.evaluation import paired, predictions
+    from bmcli.evaluation import predictions
+    from bmcli.metrics import paired
 
     task, classes = documents[0]["task"], documents[0]["classes"]
     read = []
@@ -216,7 +217,7 @@ def _paired(
 ) -> list[Paired]:
     from dataclasses import replace
 
-    from bmcli.evaluation import paired
+    from bmcli.metrics import paired
 
     for run in runs:
         if (
@@ -316,7 +317,7 @@ def _best(values: Sequence[float | None], up: bool) -> tuple[int, ...]:
 
 def _facts(run: Run) -> dict[str, dict[str, Any]]:
     """Section -> key -> value: all that made the run what it is."""
-    from bmcli.config import yaml
+    from bmcli.config.parsing import yaml
 
     config = yaml.parse(run.read_bytes(layout.CONFIG), str(run.path / layout.CONFIG), str(run.path)).plain()
     # Where the files lay says nothing; what is in them stands under 'code'.

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from bmcli.errors import DataError, UsageError, did_you_mean
+from bmcli.core.errors import DataError, UsageError, did_you_mean
+from bmcli.core.number_format import figure
 from bmcli.evaluation.compare import pair
-from bmcli.evaluation.metrics import monitorable
-from bmcli.evaluation.stored import read_evaluation
-from bmcli.figures import figure
+from bmcli.evaluation.stored_evaluations import read_evaluation
+from bmcli.metrics.metric import monitorable
 
 if TYPE_CHECKING:
-    from bmcli.evaluation.paired import Difference
+    from bmcli.metrics.paired import Difference
     from bmcli.runs.run import Run
 
 PER_CLASS = "per_class."
@@ -101,7 +101,7 @@ class Verdict:
         """A JUnit report, as CI services read it: a test case per check."""
         from xml.etree import ElementTree
 
-        from bmcli.untrusted import one_line
+        from bmcli.core.sanitize import one_line
 
         failures = sum(not check.holds for check in self.checks)
         counts = {"tests": str(len(self.checks)), "failures": str(failures), "errors": "0"}

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bmcli.errors import IntegrityError
+from bmcli.core.errors import IntegrityError
+from bmcli.core.sanitize import safe_cell
 from bmcli.runs import layout
-from bmcli.untrusted import safe_cell
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.core.errors import UsageError, did_you_mean
+from bmcli.core.number_format import cell
 from bmcli.data.bundle import Images, Table, Texts
-from bmcli.data.columns import guessed
-from bmcli.errors import UsageError, did_you_mean
-from bmcli.evaluation.intervals import intervals_of
-from bmcli.evaluation.metrics import epoch_metrics, headline_of
-from bmcli.figures import cell
+from bmcli.data.column_roles import guessed
 from bmcli.files.dates import DateFormat, written
+from bmcli.metrics.intervals import intervals_of
+from bmcli.metrics.metric import epoch_metrics, headline_of
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import Split, Task

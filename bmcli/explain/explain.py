@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.core.errors import Place, Problem
 from bmcli.data.bundle import Table, Texts
-from bmcli.errors import Place, Problem
 from bmcli.explain import attributions
 from bmcli.files import dates
-from bmcli.inference.predict import load_preprocessing
+from bmcli.inference.predictor import load_preprocessing
 
 if TYPE_CHECKING:
     import keras
 
     from bmcli.data.bundle import DataSpec, Examples
-    from bmcli.data.inputs import Inputs
+    from bmcli.inference.inputs import Inputs
     from bmcli.inference.session import Session
-    from bmcli.preprocessing import Preprocessing
-    from bmcli.preprocessing.table import Cell, TablePreprocessing
+    from bmcli.modalities.preprocessing import Preprocessing
+    from bmcli.modalities.table.encoder import Cell, TablePreprocessing
     from bmcli.runs.run import Run
 
 UNKNOWN_TOKEN = 1
@@ -111,10 +111,10 @@ class Explainer:
     """
 
     def __init__(self, run: Run, *, label: str | None = None, trust_code: bool = False) -> None:
-        from bmcli.errors import UsageError, did_you_mean
-        from bmcli.inference.keras_model import rebuild_network
+        from bmcli.core.errors import UsageError, did_you_mean
+        from bmcli.inference.rebuild import rebuild_network
         from bmcli.inference.session import open_session
-        from bmcli.preprocessing import familiarity
+        from bmcli.modalities import familiarity
 
         self.run = run.id
         self.preprocessing: Preprocessing
@@ -246,7 +246,7 @@ class Explainer:
     def _text(
         self, about: dict[str, Any], _: np.ndarray, finished: np.ndarray, example: Examples
     ) -> Explanation:
-        from bmcli.preprocessing.text import TextPreprocessing
+        from bmcli.modalities.text.encoder import TextPreprocessing
 
         assert isinstance(self.preprocessing, TextPreprocessing) and isinstance(example, Texts)
         tokens = tuple(token for token, _ in self.preprocessing.tokens(example.texts[0]))
@@ -276,7 +276,7 @@ class Explainer:
     def _row(
         self, about: dict[str, Any], _: np.ndarray, finished: np.ndarray, example: Examples
     ) -> Explanation:
-        from bmcli.preprocessing.table import TablePreprocessing
+        from bmcli.modalities.table.encoder import TablePreprocessing
 
         assert isinstance(self.preprocessing, TablePreprocessing) and isinstance(example, Table)
         given = finished[0].astype(np.float32)
@@ -300,9 +300,9 @@ def _average_row(
     run: Run, preprocessing: Preprocessing, trust_code: bool
 ) -> tuple[np.ndarray, str, str | None]:
     """What contributions are counted from: float32 [features], in words, and what is to be said of it."""
-    from bmcli.evaluation.origin import training_data
-    from bmcli.inference.keras_model import config_of
-    from bmcli.preprocessing.table import TablePreprocessing
+    from bmcli.evaluation.training_data import training_data
+    from bmcli.inference.rebuild import config_of
+    from bmcli.modalities.table.encoder import TablePreprocessing
 
     assert isinstance(preprocessing, TablePreprocessing)
     means, average = preprocessing.means, "the average training row: of a category its share"
@@ -321,7 +321,7 @@ def _average_row(
 
 def _assumed(preprocessing: TablePreprocessing) -> np.ndarray:
     """What is near the mean of each feature, as far as the statistics of an older bm say: float32."""
-    from bmcli.preprocessing.table import CategoricalColumn
+    from bmcli.modalities.table.encoder import CategoricalColumn
 
     made: list[float] = []
     for column in preprocessing.columns:

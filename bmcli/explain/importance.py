@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli.core.errors import DataError, UsageError
 from bmcli.data.bundle import Table
-from bmcli.errors import DataError, UsageError
-from bmcli.evaluation.metrics import epoch_metrics, greater_is_better, headline_of
-from bmcli.evaluation.run import predict_all
+from bmcli.evaluation.measure import predict_all
+from bmcli.metrics.metric import epoch_metrics, greater_is_better, headline_of
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import DataSpec, Split
     from bmcli.inference.session import Session
-    from bmcli.preprocessing import Preprocessing
+    from bmcli.modalities.preprocessing import Preprocessing
 
 REPEATS = 10
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bmcli.errors import MissingExtraError
+from bmcli.core.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from bmcli.inference.session import Session
@@ -33,7 +33,7 @@ class SavedModel:
     engine: Any = "saved_model"
 
     def __init__(self, path: Path) -> None:
-        from bmcli import quiet
+        from bmcli.core import quiet
 
         quiet.prepare()
         import tensorflow as tf

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bmcli import backend
-from bmcli.errors import IntegrityError, ResourceError, UsageError
-from bmcli.export.check import check_in_new_process
+from bmcli.core import backend
+from bmcli.core.errors import IntegrityError, ResourceError, UsageError
 from bmcli.export.engines import Format, require_litert
 from bmcli.export.publish import publish_verified, told
 from bmcli.export.readme import readme
+from bmcli.export.reload import check_in_new_process
 from bmcli.export.samples import Samples
 from bmcli.export.verify import Agreement
-from bmcli.inference.keras_model import rebuild, spec_of
+from bmcli.inference.rebuild import rebuild, spec_of
 from bmcli.runs import atomic, layout, outputs
 
 if TYPE_CHECKING:

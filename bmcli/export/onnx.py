@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bmcli import backend
-from bmcli.errors import UsageError
+from bmcli.core import backend
+from bmcli.core.errors import UsageError
 
 if TYPE_CHECKING:
     import keras

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bmcli.errors import BmError
+from bmcli.core.errors import BmError
+from bmcli.core.stopwatch import phase
 from bmcli.export.onnx import to_onnx
 from bmcli.export.samples import Samples, answered, choose
 from bmcli.export.verify import verify
 from bmcli.inference.session import OnnxSession
 from bmcli.runs.layout import MODEL_ONNX, SAMPLES
-from bmcli.stopwatch import phase
 
 if TYPE_CHECKING:
     import keras
 
     from bmcli.data.bundle import DataSpec, Split
-    from bmcli.preprocessing import Preprocessing
+    from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run
 
 

@@ -91,7 +91,7 @@ from pathlib import Path
 
 import numpy as np
 from bmcli.data.bundle import {EXAMPLES[spec.kind][0]}
-from bmcli.preprocessing import load
+from bmcli.modalities.preprocessing import load
 
 preprocessing, spec = load(Path("."))  # the folder that this page lies in
 encoded = preprocessing.encode({EXAMPLES[spec.kind][1]})

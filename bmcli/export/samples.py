@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmcli.errors import IntegrityError
+from bmcli.core.errors import IntegrityError
 
 if TYPE_CHECKING:
     import keras
 
     from bmcli.data.bundle import DataSpec, Split
-    from bmcli.preprocessing import Preprocessing
+    from bmcli.modalities.preprocessing import Preprocessing
 
 COUNT = 64
 BYTES = 8 * 2**20

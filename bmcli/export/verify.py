@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmcli.figures import setting
+from bmcli.core.number_format import setting
 
 if TYPE_CHECKING:
     from bmcli.export.samples import Samples

@@ -9,7 +9,7 @@ import polars as pl
 
 from bmcli.files import dates, numbers
 from bmcli.files.dates import DateFormat
-from bmcli.files.distinct import written_whole
+from bmcli.files.distinct_values import written_whole
 from bmcli.files.facts import Format, shortened, written_as
 from bmcli.files.numbers import MISSING
 

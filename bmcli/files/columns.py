@@ -16,7 +16,7 @@ import polars as pl
 from bmcli.files import numbers
 from bmcli.files.cells import without_marked_numbers
 from bmcli.files.dates import DateFormat
-from bmcli.files.distinct import distinct_values, without_marked_cells, without_marks, written_whole
+from bmcli.files.distinct_values import distinct_values, without_marked_cells, without_marks, written_whole
 from bmcli.files.facts import ColumnFacts, ColumnType, Said, counted, written_as
 from bmcli.files.number_columns import is_code, is_flag, number_column, numbered_dates, plain_evidence
 from bmcli.files.numbers import FALSE, MISSING, TRUE, NumberFormat

@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from bmcli.errors import DataError, Place, Problem
-from bmcli.files import encoding, foreign, records, repair, surplus
+from bmcli.core.errors import DataError, Place, Problem
+from bmcli.files import encoding, extra_rows, mismatched_suffix, records, repair
 from bmcli.files.dialect import Dialect, Options, dialect_of, lines_of, uncommented
 from bmcli.files.records import LINE_END, Records
 
@@ -63,9 +63,9 @@ class _File:
 
 def read(path: Path, options: Options) -> Rows:
     """The rows of a file. DataError where it is not a table at all, or quotation marks swallow rows."""
-    raw = foreign.content(path)
+    raw = mismatched_suffix.content(path)
     data, notes = encoding.decoded(path, raw)
-    foreign.refuse_text(path, data[: encoding.HEAD].decode("utf-8", "replace"))
+    mismatched_suffix.refuse_text(path, data[: encoding.HEAD].decode("utf-8", "replace"))
     quoting = options.quoting is not False
     data = repair.line_ends(data, quoting=quoting)
     if quoting:
@@ -148,7 +148,7 @@ def _row(record: int, dialect: Dialect) -> str:
 def _by_polars(file: _File, found: Records, *, quote: str | None) -> Rows:
     """quote: None where quotation marks are text."""
     names, found, notes = _names(file, found, quote)
-    found, said = surplus.left_out(file.data, file.text, found, len(names), file.dialect.delimiter)
+    found, said = extra_rows.left_out(file.data, file.text, found, len(names), file.dialect.delimiter)
     notes += said
     width = len(names)
     rows = np.arange(1, len(found) + 1)
@@ -188,14 +188,14 @@ def _finished(
     notes: list[str],
 ) -> Rows:
     """Without what is in a table but is no data: see `surplus`."""
-    gone, said, odd = surplus.rows(data, header=file.dialect.header)
+    gone, said, odd = extra_rows.rows(data, header=file.dialect.header)
     notes += said
     problems += [Problem(f"row {rows[i]}: {what}", file.place(int(lines[i]))) for i, what in odd.items()]
     keep = np.ones(data.height, bool)
     keep[[*gone, *odd]] = False
     if not keep.all():
         data, rows, lines = data.filter(pl.Series(keep)), rows[keep], lines[keep]
-    unnamed = surplus.columns(data, file.options.names) if file.dialect.header else []
+    unnamed = extra_rows.columns(data, file.options.names) if file.dialect.header else []
     if unnamed:
         data = data.drop(unnamed)
         what = (
@@ -224,7 +224,7 @@ def _names(file: _File, found: Records, quote: str | None) -> tuple[list[str], R
     if file.dialect.commented:
         text = uncommented(text)
     header = records.cells_of(text, file.dialect.delimiter, quoting=quote is not None)
-    found = surplus.below_header(file.data, found.where(np.arange(len(found)) > 0))
+    found = extra_rows.below_header(file.data, found.where(np.arange(len(found)) > 0))
     width, notes = found.width(), []
     while len(header) > width > 0 and not header[-1].strip():
         header.pop()  # the header alone ends with a delimiter

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from bmcli.errors import DataError, Place
+from bmcli.core.errors import DataError, Place
 
 HEAD = 2**18
 """Bytes from which the encoding is told."""

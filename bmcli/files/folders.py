@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from bmcli.errors import DataError, Place, Problem
+from bmcli.core.errors import DataError, Place, Problem
 from bmcli.files.names import (
     GENERIC,
     IMAGES,

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bmcli.errors import DataError, Place, Problem
-from bmcli.files import encoding, foreign
+from bmcli.core.errors import DataError, Place, Problem
+from bmcli.files import encoding, mismatched_suffix
 
 SPARSE_CELLS = 10_000_000
 SPARSE_RATIO = 100
@@ -38,10 +38,10 @@ class Objects:
 
 def read(path: Path) -> Objects:
     """The objects of a file. DataError where it is not JSON Lines at all."""
-    raw = foreign.content(path)
+    raw = mismatched_suffix.content(path)
     content, notes = encoding.decoded(path, raw)
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    foreign.refuse_not_json(path, content[: encoding.HEAD].decode("utf-8", "replace"))
+    mismatched_suffix.refuse_not_json(path, content[: encoding.HEAD].decode("utf-8", "replace"))
     found = _by_lines(path, content)
     if any(isinstance(value, Problem) and _NOT_IN_LINES.search(value.message) for _, value in found):
         whole = _as_a_whole(path, content)

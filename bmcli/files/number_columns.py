@@ -10,7 +10,7 @@ import polars as pl
 
 from bmcli.files import dates, numbers
 from bmcli.files.dates import DateFormat
-from bmcli.files.distinct import distinct_values, written_whole
+from bmcli.files.distinct_values import distinct_values, written_whole
 from bmcli.files.facts import EXAMPLES, ColumnFacts, Format, many_categories
 from bmcli.files.numbers import MISSING, NumberFormat
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from time import perf_counter
 
-from bmcli.errors import ConfigError
+from bmcli.core.errors import ConfigError
 
 LONGEST = 1_000
 """Characters of a pattern."""

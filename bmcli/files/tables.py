@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bmcli.errors import DataError, Place, Problem
-from bmcli.files import delimited, foreign, json_lines
+from bmcli.core.errors import DataError, Place, Problem
+from bmcli.files import delimited, json_lines, mismatched_suffix
 from bmcli.files.dialect import Dialect, Options
 from bmcli.files.suffixes import JSON_LINES_SUFFIXES, TABLE_SUFFIXES
 
@@ -49,7 +49,7 @@ def read(path: Path, options: Options | None = None) -> Frame:
     """The table in a file, by its suffix. DataError where it is no such table at all."""
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
-        known = foreign.by_suffix(path)
+        known = mismatched_suffix.by_suffix(path)
         what = f" is {known[0]}" if known else ""
         raise DataError(
             f"{path}{what}: tables are {', '.join(sorted(TABLE_SUFFIXES))}",

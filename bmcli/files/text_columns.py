@@ -9,7 +9,7 @@ import polars as pl
 
 from bmcli.files import dates, numbers
 from bmcli.files.dates import DateFormat
-from bmcli.files.distinct import Values, distinct_values, without_marked_cells, without_marks
+from bmcli.files.distinct_values import Values, distinct_values, without_marked_cells, without_marks
 from bmcli.files.facts import (
     EXAMPLES,
     FEW,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bmcli.runs import atomic
 
 if TYPE_CHECKING:
-    from bmcli.inference.predict import Prediction
+    from bmcli.inference.predictor import Prediction
 
 SUFFIX = ".partial.jsonl"
 _LONGEST_NAME = 200

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from bmcli.errors import UsageError
+from bmcli.core.errors import UsageError
+from bmcli.core.sanitize import safe_cell
 from bmcli.runs import outputs
-from bmcli.untrusted import safe_cell
 
 if TYPE_CHECKING:
-    from bmcli.inference.predict import Prediction
+    from bmcli.inference.predictor import Prediction
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 

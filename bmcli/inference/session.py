@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
-from bmcli.cores import available_cores
-from bmcli.errors import IntegrityError, ResourceError
-from bmcli.inference.vet import RefusedError, vet
+from bmcli.core.cores import available_cores
+from bmcli.core.errors import IntegrityError, ResourceError
+from bmcli.inference.onnx_safety import RefusedError, vet
 from bmcli.runs.layout import MODEL_ONNX, PREPROCESSING
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def open_session(
             )
         return session
     if model is None:
-        from bmcli.inference.keras_model import rebuild
+        from bmcli.inference.rebuild import rebuild
 
         model = rebuild(run, trust_code=trust_code)
     return KerasSession(model)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmcli.errors import IntegrityError
+from bmcli.core.errors import IntegrityError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

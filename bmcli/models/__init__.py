@@ -17,8 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bmcli.plugins import Check, kind_of
-from bmcli.registry import Component, Registry
+from bmcli.core.plugin_calls import Check, kind_of
+from bmcli.core.registry import Component, Registry
 
 if TYPE_CHECKING:
     import keras

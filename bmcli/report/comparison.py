@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bmcli.figures import difference, duration, figure, size
+from bmcli.core.number_format import difference, duration, figure, size
 
 if TYPE_CHECKING:
     from bmcli.evaluation.compare import Comparison, Difference, MetricRow, Paired
@@ -107,7 +107,7 @@ def shown_values(difference: Difference) -> list[str]:
 
 def shown_value(value: Any) -> str:
     """A setting, short, as a config has it: all digits of a number."""
-    from bmcli.untrusted import one_line
+    from bmcli.core.sanitize import one_line
 
     if value is None:
         return "–"

@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from bmcli.evaluation.stored import CLOSER, read_closer, read_evaluation
-from bmcli.figures import count, duration, figure, interval, moment, named, probability, quantity, size
+from bmcli.core.number_format import (
+    count,
+    duration,
+    figure,
+    interval,
+    moment,
+    named,
+    probability,
+    quantity,
+    size,
+)
+from bmcli.evaluation.stored_evaluations import CLOSER, read_closer, read_evaluation
 from bmcli.report.charts import Line, chart
-from bmcli.report.explained import explained
-from bmcli.report.pictures import picture
+from bmcli.report.explanation_section import explained
+from bmcli.report.images import picture
 from bmcli.runs import layout
 from bmcli.runs.documents import epochs, reading
 
@@ -304,7 +314,7 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     from bmcli.evaluation import predictions
-    from bmcli.evaluation.samples import WORST, worst_first
+    from bmcli.plots.samples import WORST, worst_first
 
     task, classes = document["task"], document["classes"]
     path = layout.predictions_of(split)

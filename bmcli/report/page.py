@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from bmcli._version import __version__
+from bmcli.core.sanitize import one_line, safe
 from bmcli.runs import layout
-from bmcli.untrusted import one_line, safe
 
 if TYPE_CHECKING:
     import jinja2

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bmcli.errors import BmError, ResourceError
-from bmcli.runs.inside import kind_of, refusal
+from bmcli.core.errors import BmError, ResourceError
 from bmcli.runs.layout import TEMPORARY
+from bmcli.runs.safe_paths import kind_of, refusal
 
 _LONGEST_NAME = 255
 """Bytes that a file's name may have."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bmcli.errors import IntegrityError
+from bmcli.core.errors import IntegrityError
 from bmcli.runs import layout
 
 if TYPE_CHECKING:

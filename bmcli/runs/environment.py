@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bmcli import backend
 from bmcli._version import __version__
-from bmcli.cores import available_cores
+from bmcli.core import backend
+from bmcli.core.cores import available_cores
 
 _PACKAGES = (
     "keras",

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bmcli.errors import UsageError
+from bmcli.core.errors import UsageError
 from bmcli.runs.atomic import open_regular, read_regular, resources
 
 HEARTBEAT_SECONDS = 5.0

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from bmcli.errors import IntegrityError
+from bmcli.core.errors import IntegrityError
 from bmcli.runs import atomic
 from bmcli.runs.documents import strict
 from bmcli.runs.layout import MANIFEST, RECORD

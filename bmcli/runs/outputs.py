@@ -16,10 +16,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bmcli import streams
-from bmcli.errors import UsageError
+from bmcli.core import streams
+from bmcli.core.errors import UsageError
 from bmcli.runs import atomic, layout
-from bmcli.runs.inside import kind_of
+from bmcli.runs.safe_paths import kind_of
 
 _STDOUT = re.compile(r"-|/dev/(stdout|fd/1)|/proc/(self|thread-self)/fd/1")
 _DESCRIPTOR = re.compile(r"/dev/(std(in|err)|fd/\d+)|/proc/[^/]+/fd/\d+")

@@ -8,7 +8,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from bmcli.errors import IntegrityError
+from bmcli.core.errors import IntegrityError
 from bmcli.runs.documents import strict
 
 FORMAT = 1

@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bmcli.errors import IntegrityError, Problem, ResourceError
-from bmcli.runs import atomic, inside, layout
+from bmcli.core.errors import IntegrityError, Problem, ResourceError
+from bmcli.runs import atomic, layout, safe_paths
 from bmcli.runs import manifest as manifests
 from bmcli.runs import record as records
 from bmcli.runs.lock import TrainingLock, exclusive
@@ -294,7 +294,7 @@ class Run:
             pass  # the run is there, and this process may change it: found before the folder is filled
         atomic.write_folder(path, write)
         with self._changing() as manifest:
-            for file in sorted(file for file, _ in inside.entries(path)):
+            for file in sorted(file for file, _ in safe_paths.entries(path)):
                 manifest = manifest.settle(f"{name}/{file}", atomic.sha256_of(path / file))
             manifests.write(self.path, manifest)
 
@@ -384,9 +384,9 @@ class Run:
 
     def refuse_odd(self, folder: str = "") -> None:
         """IntegrityError where a link, a pipe or the like lies in the run, or in one of its folders."""
-        for name, kind in inside.odd(self.path).items():
+        for name, kind in safe_paths.odd(self.path).items():
             if not _unfinished(name) and f"{name}/".startswith(f"{folder}/" if folder else ""):
-                raise inside.refusal(self.path / name, kind)
+                raise safe_paths.refusal(self.path / name, kind)
 
     def path_of(self, name: str) -> Path:
         """The path of a file or folder of the run, for those who write or list it themselves; it need not
@@ -402,7 +402,7 @@ class Run:
         own = {layout.MANIFEST, layout.LOCK, layout.MANIFEST_LOCK}
         return sorted(
             name
-            for name, entry in inside.entries(self.path)
+            for name, entry in safe_paths.entries(self.path)
             if entry.is_file(follow_symlinks=False) and name not in own and not _unfinished(name)
         )
 
@@ -415,7 +415,7 @@ class Run:
 
         What was cut off between a file and the manifest is completed, where the run can be written to.
         """
-        odd = {name: kind for name, kind in inside.odd(self.path).items() if not _unfinished(name)}
+        odd = {name: kind for name, kind in safe_paths.odd(self.path).items() if not _unfinished(name)}
         if not odd:
             with suppress(ResourceError):
                 self.settle()
@@ -462,7 +462,7 @@ class Run:
             manifests.write(self.path, manifest)
 
     def _inside(self, name: str) -> Path:
-        return inside.locate(self.path, name)
+        return safe_paths.locate(self.path, name)
 
     def _check(self, name: str, load: Callable[[], str]) -> None:
         """IntegrityError unless the hash that `load` finds is right. load: reads the file anew."""

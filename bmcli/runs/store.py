@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from bmcli.errors import BmError, IntegrityError, ResourceError, UsageError, did_you_mean
+from bmcli.core.errors import BmError, IntegrityError, ResourceError, UsageError, did_you_mean
 from bmcli.runs import atomic, environment, layout
 from bmcli.runs import manifest as manifests
 from bmcli.runs import record as records

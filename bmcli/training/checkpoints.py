@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bmcli.errors import IntegrityError
+from bmcli.core.errors import IntegrityError
 from bmcli.runs.documents import strict
 
 FORMAT = 1

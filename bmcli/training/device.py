@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from bmcli.errors import ResourceError
-from bmcli.quiet import quiet_import
-from bmcli.training.threads import give
+from bmcli.core.errors import ResourceError
+from bmcli.core.quiet import quiet_import
+from bmcli.training.steps.threads import give
 
 
 def select(device: str, threads: int | None = None) -> bool:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmcli.preprocessing import in_batches
+from bmcli.modalities.preprocessing import in_batches
 
 if TYPE_CHECKING:
-    from bmcli.data.augment import Augmentation
-    from bmcli.preprocessing import Source
+    from bmcli.modalities.image.augment import Augmentation
+    from bmcli.modalities.preprocessing import Source
 
 GROUP_BYTES = 64 * 2**20
 """A prepared group stays below this, however many steps the caller asks for."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmcli.errors import ConfigError, did_you_mean
+from bmcli.core.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     import keras

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bmcli.errors import ResourceError
+from bmcli.core.errors import ResourceError
 from bmcli.runs import environment
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from bmcli.plugins import Check, kind_of
-from bmcli.registry import Component, Registry
+from bmcli.core.plugin_calls import Check, kind_of
+from bmcli.core.registry import Component, Registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from bmcli.plugins import Check, not_a_number
-from bmcli.registry import Component, Registry
+from bmcli.core.plugin_calls import Check, not_a_number
+from bmcli.core.registry import Component, Registry
 
 
 def _factor(result: Any, args: tuple[Any, ...]) -> str | None:

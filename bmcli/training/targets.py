@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmcli.errors import ConfigError, did_you_mean
+from bmcli.core.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import DataSpec

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmcli.errors import DivergedError
-from bmcli.stopwatch import phase, waiting
+from bmcli.core.errors import DivergedError
+from bmcli.core.stopwatch import phase, waiting
 from bmcli.training.checkpoints import TrainingState
 from bmcli.training.events import EpochDone, Event, Resumed, StepsDone, TrainingDone
 from bmcli.training.feed import padded_length
 from bmcli.training.losses import RUNNING_METRIC, example_losses, example_metrics
-from bmcli.training.steps import Finish, forward, make_loop
+from bmcli.training.steps.base import Finish, forward, make_loop
 from bmcli.training.watch import Watch
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bmcli.config.schema import TrainingConfig
     from bmcli.data.bundle import DataSpec
-    from bmcli.preprocessing import Source
+    from bmcli.modalities.preprocessing import Source
     from bmcli.training.feed import Feed, Group
 
 GROUP_SECONDS = 0.3
@@ -339,7 +339,7 @@ class Trainer:
 
     def restore(self, state: TrainingState) -> None:
         """Go on from `state`; IntegrityError where it does not fit this model and optimizer."""
-        from bmcli.errors import IntegrityError
+        from bmcli.core.errors import IntegrityError
 
         variables = self._variables()
         if set(variables) != set(state.arrays):

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 import bmcli
-from bmcli.errors import DataError
+from bmcli.core.errors import DataError
 from tests.conftest import Done
 
 TOWNS = ("Köln", "Bonn", "New York")

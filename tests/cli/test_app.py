@@ -15,7 +15,7 @@ import pytest
 
 from bmcli.cli import app, render
 from bmcli.cli.command import Session
-from bmcli.errors import (
+from bmcli.core.errors import (
     BmError,
     ConfigError,
     DataError,

@@ -82,7 +82,7 @@ def test_imports_nothing_heavy(bm: Callable, tmp_path: Path, args: list[str]) ->
     )
     bm(*args, env={"PYTHONPATH": str(tmp_path)})
     modules = set(json.loads((tmp_path / "modules.json").read_text()))
-    assert "bmcli.config.resolve" in modules or "bmcli.config.json_schema" in modules
+    assert "bmcli.config.resolve" in modules or "bmcli.config.reference.json_schema" in modules
     assert not modules & {"numpy", "tensorflow", "keras", "sklearn", "polars", "matplotlib", "PIL", "rich"}
 
 
@@ -171,9 +171,9 @@ def test_measure_tells_what_training_will_take(
 ) -> None:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    monkeypatch.setattr("bmcli.measuring.LEAST_SECONDS", 0.3)
-    monkeypatch.setattr("bmcli.measuring.MOST_SECONDS", 0.6)
-    monkeypatch.setattr("bmcli.measuring.PART", 64)
+    monkeypatch.setattr("bmcli.experiments.forecast.LEAST_SECONDS", 0.3)
+    monkeypatch.setattr("bmcli.experiments.forecast.MOST_SECONDS", 0.6)
+    monkeypatch.setattr("bmcli.experiments.forecast.PART", 64)
     done = invoke("check", config, *changes, "--measure", "--json")
     assert done.code == 0, done.err
     told = done.json["measure"]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bmcli.cli.app import run as bm
-from bmcli.data.download import File
 from bmcli.data.named import DATASETS
+from bmcli.files.download import File
 from tests.cli.test_evaluate import check_golden, plain
 from tests.data.conftest import Server
 

@@ -21,13 +21,14 @@ evaluation: {splits: [test]}
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from bmcli import pipeline, quiet
     from bmcli.config import resolve
+    from bmcli.core import quiet
+    from bmcli.experiments import train
 
     quiet.prepare()
     folder = tmp_path_factory.mktemp("export")
     (folder / "tiny.yaml").write_text(CONFIG)
-    pipeline.train(resolve.load(folder / "tiny.yaml"), RunStore(folder / "runs"), device="cpu")
+    train.train(resolve.load(folder / "tiny.yaml"), RunStore(folder / "runs"), device="cpu")
     return folder / "runs"
 
 
@@ -83,15 +84,13 @@ class Own(Model):
 
 
 def test_the_users_own_model_is_exported_once_trusted(invoke, tmp_path):
-    from bmcli import pipeline
     from bmcli.config import resolve
+    from bmcli.experiments import train
     from bmcli.models import MODELS
 
     (tmp_path / "own.py").write_text(OWN)
     (tmp_path / "own.yaml").write_text(CONFIG.replace("linear", "own") + "code: own.py\n")
-    pipeline.train(
-        resolve.load(tmp_path / "own.yaml", run_code=True), RunStore(tmp_path / "runs"), device="cpu"
-    )
+    train.train(resolve.load(tmp_path / "own.yaml", run_code=True), RunStore(tmp_path / "runs"), device="cpu")
     MODELS._classes.pop("own")
     assert invoke("export", "tiny", "-f", "onnx", "-o", "a").code == 0
     refused = invoke("export", "tiny", "-f", "saved_model", "-o", "b")

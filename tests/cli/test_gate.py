@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 import pytest
 
 from bmcli.cli.app import run as bm
-from bmcli.errors import IntegrityError
+from bmcli.core.errors import IntegrityError
 from bmcli.evaluation import gate
-from bmcli.evaluation.paired import Difference
-from bmcli.evaluation.run import evaluate_run
+from bmcli.evaluation.measure import evaluate_run
+from bmcli.metrics.paired import Difference
 from bmcli.runs import layout
 from bmcli.runs.store import RunStore
 from tests.cli.test_evaluate import _runs  # noqa: F401 (fixture)

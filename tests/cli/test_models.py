@@ -9,12 +9,12 @@ from typing import Any, get_args
 
 import pytest
 
-from bmcli.config.catalogue import KINDS, kind_of, names
-from bmcli.config.json_schema import options
+from bmcli.config.parsing.messages import choices
+from bmcli.config.reference.catalogue import KINDS, kind_of, names
+from bmcli.config.reference.json_schema import options
 from bmcli.config.schema import DataConfig, ExperimentConfig, TextConfig
-from bmcli.config.words import choices
+from bmcli.core.registry import HOMES
 from bmcli.export.engines import Format
-from bmcli.registry import HOMES
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from bmcli.errors import UsageError
-from bmcli.evaluation.run import evaluate_run
+from bmcli.core.errors import UsageError
+from bmcli.evaluation.measure import evaluate_run
 from bmcli.runs import outputs
 from bmcli.runs.store import RunStore
 from tests.conftest import Done

@@ -175,9 +175,9 @@ def text_run(store):  # noqa: F811
     """Says 'good' where the word is, by the mean of one number per token."""
     from onnx import TensorProto, helper, numpy_helper
 
-    from bmcli import preprocessing
     from bmcli.config.schema import PreprocessingConfig, TextConfig
     from bmcli.data.bundle import DataBundle, Split, Texts
+    from bmcli.modalities import preprocessing
 
     train = Split(Texts(("good good", "bad bad")), np.array([1, 0]), ("0", "1"))
     bundle = DataBundle("text", "binary", ("[bad]", "=good()"), train, None, None, "")

@@ -18,7 +18,7 @@ from tests.conftest import Done
 Invoke = Callable[..., Done]
 
 OWN_METRIC = """
-from bmcli.evaluation.metrics import METRICS, Metric
+from bmcli.metrics.metric import METRICS, Metric
 
 @METRICS.register("{name}")
 class Own(Metric):

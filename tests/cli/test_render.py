@@ -17,7 +17,7 @@ import pytest
 from bmcli.cli import render
 from bmcli.cli.command import Session
 from bmcli.cli.screen import Screen
-from bmcli.errors import Place, Problem, UsageError
+from bmcli.core.errors import Place, Problem, UsageError
 
 
 @pytest.fixture

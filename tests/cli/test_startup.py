@@ -11,7 +11,7 @@ imports what. Usually it helps to
 
 - move an import into the function that needs it, or under `if TYPE_CHECKING`;
 - make no validator: pydantic builds one when a class is first called or asked for its JSON Schema
-  (`model_construct` and `bmcli.config.field_schema` need none);
+  (`model_construct` and `bmcli.config.reference.field_schema` need none);
 - make no needless class: a frozen dataclass costs as much as importing a small module.
 """
 
@@ -144,7 +144,7 @@ def test_importing_bmcli_is_as_cheap_as_help(tmp_path: Path) -> None:
 
 
 def test_tensorflow_says_nothing_when_it_is_imported() -> None:
-    script = "from bmcli import quiet; quiet.prepare(); import tensorflow as tf; tf.constant(1) + 1"
+    script = "from bmcli.core import quiet; quiet.prepare(); import tensorflow as tf; tf.constant(1) + 1"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=120, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")
 
@@ -153,7 +153,7 @@ def test_a_failing_import_of_tensorflow_shows_what_was_held_back(tmp_path: Path)
     (tmp_path / "tensorflow.py").write_text(
         "import os\nos.write(2, b'the C++ reason\\n')\nraise ImportError('broken')\n"
     )
-    script = "from bmcli import quiet; quiet.prepare(); import tensorflow"
+    script = "from bmcli.core import quiet; quiet.prepare(); import tensorflow"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60
     )

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmcli import data, pipeline
+from bmcli import data
 from bmcli.config import resolve
+from bmcli.experiments import train
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
 from tests.conftest import Done
@@ -59,7 +60,7 @@ def record(run: Path) -> dict:
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A digits run of two epochs, trained once for all tests that only look at it."""
     store = RunStore(tmp_path_factory.mktemp("trained") / "runs")
-    return pipeline.train(resolve.load("digits_cnn", QUICK), store).path
+    return train.train(resolve.load("digits_cnn", QUICK), store).path
 
 
 QUICKLY_BUILT = ("digits", "diabetes", "mnist_mlp", "texts")
@@ -141,7 +142,7 @@ def test_a_model_that_answers_differently_is_found(
 
 
 def test_the_kept_config_repeats_the_run_bit_for_bit(digits: Path, tmp_path: Path) -> None:
-    again = pipeline.train(resolve.load(digits / "config.yaml"), RunStore(tmp_path)).path
+    again = train.train(resolve.load(digits / "config.yaml"), RunStore(tmp_path)).path
     assert record(again)["weights_sha256"] == record(digits)["weights_sha256"]
     assert figures(again) == figures(digits)
     assert record(again)["metrics"] == record(digits)["metrics"]
@@ -149,7 +150,7 @@ def test_the_kept_config_repeats_the_run_bit_for_bit(digits: Path, tmp_path: Pat
 
 
 def test_another_seed_gives_other_weights_and_the_same_examples(digits: Path, tmp_path: Path) -> None:
-    other = pipeline.train(resolve.load("digits_cnn", [*QUICK, "seed=1"]), RunStore(tmp_path)).path
+    other = train.train(resolve.load("digits_cnn", [*QUICK, "seed=1"]), RunStore(tmp_path)).path
     assert record(other)["weights_sha256"] != record(digits)["weights_sha256"]
     assert record(other)["data_fingerprint"] == record(digits)["data_fingerprint"]
 
@@ -207,7 +208,7 @@ def test_a_moved_run_still_works(digits: Path, tmp_path: Path, bm: Callable[...,
 def test_predicting_the_test_pictures_gives_the_kept_predictions(digits: Path) -> None:
     import bmcli
 
-    bundle = data.load(pipeline.config_of(Run(digits)).data)
+    bundle = data.load(train.config_of(Run(digits)).data)
     assert bundle.test is not None
     pictures = bundle.test.examples.arrays  # type: ignore[union-attr]
     predicted = bmcli.load(digits).predict(pictures)
@@ -240,7 +241,7 @@ def test_resume_takes_no_config(invoke: Callable[..., Done]) -> None:
 
 def test_starting_from_another_run(digits: Path, tmp_path: Path) -> None:
     changes = [*QUICK, f"init_from.run={digits}", "init_from.freeze=[conv*]", "seed=5"]
-    run = pipeline.train(resolve.load("digits_cnn", changes), RunStore(tmp_path))
+    run = train.train(resolve.load("digits_cnn", changes), RunStore(tmp_path))
     from bmcli.inference.weights import from_bytes
 
     old, new = (from_bytes((p / "checkpoints/best.safetensors").read_bytes()) for p in (digits, run.path))
@@ -291,7 +292,7 @@ LONG = [
 
 
 def test_stopped_and_killed_it_ends_as_if_it_never_was(tmp_path: Path, invoke: Callable[..., Done]) -> None:
-    whole = pipeline.train(resolve.load(LONG[0], LONG[1:]), RunStore(tmp_path / "whole")).path
+    whole = train.train(resolve.load(LONG[0], LONG[1:]), RunStore(tmp_path / "whole")).path
     run = tmp_path / "runs/digits-cnn-v1"
 
     stopped = start(tmp_path, "train", *LONG)
@@ -319,7 +320,7 @@ def test_stopped_and_killed_it_ends_as_if_it_never_was(tmp_path: Path, invoke: C
 def test_stopped_after_the_last_epoch_it_can_be_finished(
     number: signal.Signals, tmp_path: Path, invoke: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bmcli.evaluation import run as evaluation
+    from bmcli.evaluation import measure as evaluation
 
     with monkeypatch.context() as patch:
         patch.setattr(evaluation, "measure", lambda *_, **__: signal.raise_signal(number))
@@ -333,7 +334,7 @@ def test_stopped_after_the_last_epoch_it_can_be_finished(
 
 
 def test_a_profile_tells_where_all_the_time_went(invoke: Callable[..., Done], tmp_path: Path) -> None:
-    from bmcli import stopwatch
+    from bmcli.core import stopwatch
 
     before = stopwatch.age()
     done = invoke("train", "digits_cnn", *QUICK, "--profile", "--json")

@@ -9,15 +9,7 @@ from pathlib import Path
 import pytest
 
 from bmcli.config.resolve import dump, load
-from bmcli.errors import ConfigError
-from bmcli.models import MODELS
-
-
-@pytest.fixture(autouse=True)
-def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is forgotten after it."""
-    monkeypatch.setattr(MODELS, "_classes", dict(MODELS._classes))
-
+from bmcli.core.errors import ConfigError
 
 OWN_MODEL = '''
 from pydantic import Field

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, create_model, field_validator
 
-from bmcli.config import field_schema
-from bmcli.registry import HOMES, Component, registry_of
+from bmcli.config.reference import field_schema
+from bmcli.core.registry import HOMES, Component, registry_of
 
 BUILT_IN = [(kind, name) for kind in HOMES for name in registry_of(kind)]
 

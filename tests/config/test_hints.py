@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmcli.config import meant, typed
-from bmcli.config.json_schema import sections
+from bmcli.config.parsing import corrections as meant
+from bmcli.config.parsing import foreign_names
+from bmcli.config.parsing.validate import _places
+from bmcli.config.parsing.yaml import Node, plain_scalar
+from bmcli.config.reference.json_schema import sections
 from bmcli.config.resolve import load
 from bmcli.config.schema import ExperimentConfig
-from bmcli.config.validate import _places
-from bmcli.config.yaml import Node, plain_scalar
-from bmcli.errors import ConfigError, Place, Problem
-from bmcli.registry import registry_of
+from bmcli.core.errors import ConfigError, Place, Problem
+from bmcli.core.registry import registry_of
 
 
 def problem(source: str | Path, *overrides: str, cwd: Path | None = None) -> Problem:
@@ -313,9 +314,9 @@ def test_words_from_elsewhere(override: str, hint: str, tmp_path: Path) -> None:
 
 def test_every_word_from_elsewhere_leads_somewhere() -> None:
     places = {*_places(ExperimentConfig), "training.schedule.warmup_epochs", "extends"}
-    for word, place in typed.words():
+    for word, place in foreign_names.words():
         assert place in places, word
-    for kind, names in typed.NAMES.items():
+    for kind, names in foreign_names.NAMES.items():
         for other, name in names.items():
             assert name in registry_of(kind).names(), other
             assert other not in registry_of(kind).names()
@@ -328,7 +329,7 @@ def test_every_key_with_one_place_is_known_as_an_option() -> None:
         every.setdefault(place.split(".")[-1], []).append(place)
     for key, places in every.items():
         if len(places) == 1:
-            assert typed.key_of(key) == places[0]
+            assert foreign_names.key_of(key) == places[0]
 
 
 KEYS = [

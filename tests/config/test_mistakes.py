@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bmcli.config.resolve import load
-from bmcli.errors import ConfigError, Problem
+from bmcli.core.errors import ConfigError, Problem
 
 HEAD = "data: digits\nmodel: mlp\n"  # two good lines; what follows begins at line 3
 TABLE = "data:\n  path: t.csv\n  target: y\n"  # three good lines

@@ -11,8 +11,8 @@ import pytest
 
 from bmcli.config.code import load_code
 from bmcli.config.resolve import load
-from bmcli.errors import ConfigError
-from bmcli.registry import HOMES, registry_of
+from bmcli.core.errors import ConfigError
+from bmcli.core.registry import HOMES, registry_of
 
 TEXT = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
 

@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic_core import PydanticUndefined
 
-from bmcli.config import shipped, write
-from bmcli.config.json_schema import sections
+from bmcli.config import dump as write
+from bmcli.config import shipped
+from bmcli.config.reference.json_schema import sections
 from bmcli.config.resolve import dump, load
 from bmcli.config.schema import ExperimentConfig
-from bmcli.errors import ConfigError
-from bmcli.registry import HOMES, registry_of
+from bmcli.core.errors import ConfigError
+from bmcli.core.registry import HOMES, registry_of
 
 BASE = {"name": "x", "data": "digits", "model": "mlp"}
 

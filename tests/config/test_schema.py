@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from bmcli.config import shipped, tables, yaml
-from bmcli.config.json_schema import json_schema
+from bmcli.config import shipped
+from bmcli.config.parsing import yaml
+from bmcli.config.reference import markdown
+from bmcli.config.reference.json_schema import json_schema
 
 GOLDEN = Path(__file__).parent / "golden" / "schema.json"
 UPDATE = bool(os.environ.get("BM_UPDATE_GOLDEN"))  # read here: tests run without BM_ variables
@@ -30,7 +32,9 @@ def validator() -> Draft202012Validator:
 
 def test_golden() -> None:
     # In a process of its own: other tests register components.
-    code = "import json; from bmcli.config.json_schema import json_schema; print(json.dumps(json_schema()))"
+    code = (
+        "import json; from bmcli.config.reference import json_schema as s; print(json.dumps(s.json_schema()))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     text = json.dumps(json.loads(done.stdout), indent=1, ensure_ascii=False) + "\n"
     if UPDATE:
@@ -105,7 +109,7 @@ DOCUMENTED = [
 @pytest.mark.parametrize(("document", "plural"), DOCUMENTED, ids=[plural for _, plural in DOCUMENTED])
 def test_the_documentation_has_every_component(document: Path, plural: str) -> None:
     # In a process of its own: other tests register components.
-    code = f"from bmcli.config.tables import components; print(components('{plural}'))"
+    code = f"from bmcli.config.reference.markdown import components; print(components('{plural}'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     begin, end = f"<!-- list {plural} -->\n\n", f"\n<!-- end {plural} -->"
     head, _, rest = document.read_text(encoding="utf-8").partition(begin)
@@ -121,6 +125,6 @@ def test_the_documentation_has_every_key() -> None:
     head, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition("<!-- keys -->\n\n")
     held, end, tail = rest.partition("\n\n<!-- end -->")
     if UPDATE:
-        DOCUMENT.write_text(head + begin + tables.markdown() + end + tail, encoding="utf-8")
+        DOCUMENT.write_text(head + begin + markdown.markdown() + end + tail, encoding="utf-8")
     else:
-        assert held == tables.markdown(), MEND
+        assert held == markdown.markdown(), MEND

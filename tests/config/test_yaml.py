@@ -12,8 +12,9 @@ import yaml as pyyaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bmcli.config import write, yaml
-from bmcli.errors import ConfigError
+from bmcli.config import dump
+from bmcli.config.parsing import yaml
+from bmcli.core.errors import ConfigError
 
 
 def parse(text: str | bytes) -> yaml.Node:
@@ -151,7 +152,7 @@ def test_hostile_text_ends_quickly(name: str) -> None:
 def test_hostile_text_takes_little_memory() -> None:
     code = (
         "import re, resource; from pathlib import Path\n"
-        "from bmcli.config import yaml; from bmcli.errors import ConfigError\n"
+        "from bmcli.config.parsing import yaml; from bmcli.core.errors import ConfigError\n"
         "from tests.config.test_yaml import HOSTILE\n"
         "for text in HOSTILE.values():\n"
         "    try: yaml.parse(text, 'c', '/')\n"
@@ -177,12 +178,12 @@ data = st.recursive(
 
 @given(data)
 def test_what_bm_writes_it_reads(value: object) -> None:
-    assert parse(write.dump({"value": value})).plain() == {"value": value}
+    assert parse(dump.dump({"value": value})).plain() == {"value": value}
 
 
 @given(data)
 def test_what_bm_writes_other_readers_read_alike(value: object) -> None:
-    assert pyyaml.safe_load(write.dump({"value": value})) == {"value": value}
+    assert pyyaml.safe_load(dump.dump({"value": value})) == {"value": value}
 
 
 @given(data)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bmcli.data.readers import ahead
-from bmcli.data.readers._processes import under_way
-from bmcli.data.readers._shared import SharedArray
-from bmcli.data.readers.images import decode
+from bmcli.modalities.image import prefetch
+from bmcli.modalities.image._processes import under_way
+from bmcli.modalities.image._shared_memory import SharedArray
+from bmcli.modalities.image.decode import decode
 from tests.data.test_shared import Unreachable
 
 
@@ -18,7 +18,7 @@ from tests.data.test_shared import Unreachable
 def test_batches_come_in_order_however_often_places_are_used_again(
     memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ahead, "lent", memory)
+    monkeypatch.setattr(prefetch, "lent", memory)
     paths = []
     for number in range(3 * under_way() * 2 + 1):
         paths.append(str(tmp_path / f"{number}.png"))
@@ -26,7 +26,7 @@ def test_batches_come_in_order_however_often_places_are_used_again(
     broken = str(tmp_path / "broken.png")
     Path(broken).write_bytes(b"nothing")
     batches = [*(paths[i : i + 2] for i in range(0, len(paths), 2)), [broken, paths[0]], []]
-    found = list(ahead.decoded_ahead(batches, (4, 4, 3)))
+    found = list(prefetch.decoded_ahead(batches, (4, 4, 3)))
     assert len(found) == len(batches)
     for batch, (pictures, problems) in zip(batches, found, strict=True):
         assert list(problems) == ([0] if broken in batch else [])
@@ -41,11 +41,11 @@ def test_what_is_left_unfinished_does_not_hinder_what_comes_next(tmp_path: Path)
     Image.new("RGB", (6, 5), "red").save(path)
     batches = [[path] * 20] * (2 * under_way())
     for _ in range(3):
-        unfinished = ahead.decoded_ahead(batches, (4, 4, 3))
+        unfinished = prefetch.decoded_ahead(batches, (4, 4, 3))
         next(unfinished)
         unfinished.close()
-    assert len(list(ahead.decoded_ahead(batches, (4, 4, 3)))) == len(batches)
+    assert len(list(prefetch.decoded_ahead(batches, (4, 4, 3)))) == len(batches)
 
 
 def test_no_batches() -> None:
-    assert list(ahead.decoded_ahead([], (4, 4, 3))) == []
+    assert list(prefetch.decoded_ahead([], (4, 4, 3))) == []

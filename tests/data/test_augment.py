@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from bmcli.data.augment import AUGMENTATIONS, Color, Crop, Cutout, Flip, Mixup, Rotation
+from bmcli.modalities.image.augment import AUGMENTATIONS, Color, Crop, Cutout, Flip, Mixup, Rotation
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (6, 5, 7, 3), dtype=np.uint8)
 TARGETS = np.eye(6, dtype=np.float32)
@@ -177,7 +177,7 @@ def test_mixup_blends_pictures_and_targets_alike():
 def test_mixup_draws_from_the_beta_distribution(alpha):
     from scipy.stats import beta
 
-    from bmcli.data.augment import _symmetric_beta_quantile
+    from bmcli.modalities.image.augment import _symmetric_beta_quantile
 
     u = np.linspace(0.001, 0.999, 999)
     np.testing.assert_allclose(_symmetric_beta_quantile(u, alpha), beta.ppf(u, alpha, alpha), atol=2e-5)
@@ -200,6 +200,7 @@ def test_color_against_plain_arithmetic():
 
 
 def test_looking_options_up_needs_no_numpy():
-    code = "import sys, bmcli.data.augment as a; list(a.AUGMENTATIONS); print('numpy' in sys.modules)"
+    module = "bmcli.modalities.image.augment"
+    code = f"import sys, {module} as a; list(a.AUGMENTATIONS); print('numpy' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"

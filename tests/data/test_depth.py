@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bmcli.data.readers import depth, probing
-from bmcli.data.readers.images import Manner, decode
-from bmcli.errors import DataError
+from bmcli.core.errors import DataError
+from bmcli.modalities.image import depth, probe
+from bmcli.modalities.image.decode import Manner, decode
 from tests.data.conftest import encoded
 
 RAMP = (np.arange(12).reshape(3, 4) * 90).astype(np.uint16)
@@ -79,7 +79,7 @@ RAMPED = [round(255 * i / 11) for i in range(12)]
 )
 def test_every_kind_of_wide_file_gives_its_values(data: bytes) -> None:
     assert windowed(data) == RAMPED
-    look = probing._look(data)
+    look = probe._look(data)
     assert (look.grey, look.extent[:2], look.size) == (True, (0, 990), (3, 4))
     assert depth.glance(data) == (look.bits, True) and look.bits in (16, 32)
 
@@ -88,7 +88,7 @@ def test_every_kind_of_wide_file_gives_its_values(data: bytes) -> None:
 def test_all_that_a_picture_uses_of_its_bits_is_kept(bits: int) -> None:
     top = 2**bits - 1
     data = encoded(Image.fromarray(np.linspace(0, top, 256).reshape(16, 16).astype(np.uint16)), "PNG")
-    low, high = probing._look(data).extent[:2]
+    low, high = probe._look(data).extent[:2]
     assert (low, high) == (0, top)
     assert len(set(windowed(data, low, high))) == 256
     assert len(set(decode(data).flatten().tolist())) <= top / 257 + 2, "what it was without a window"
@@ -126,7 +126,7 @@ def test_floats_that_are_none_are_unusable(tmp_path: Path, odd: float) -> None:
     numbers[1, 1] = odd
     path = tmp_path / "odd.tif"
     path.write_bytes(encoded(Image.fromarray(numbers), "TIFF"))
-    assert probing.probe([str(path)]).problems == {0: "holds NaN or infinite values"}
+    assert probe.probe([str(path)]).problems == {0: "holds NaN or infinite values"}
     with pytest.raises(DataError, match=r"odd\.tif: holds NaN"):
         decode(str(path), manner=Manner(window=(0, 1)))
 
@@ -140,7 +140,7 @@ def test_colour_of_16_bits_is_read_in_its_upper_half() -> None:
     colour = np.stack([np.full((3, 4), value, np.uint16) for value in (0x1234, 0xABCD, 0xFF00)], axis=2)
     for order in "<>":
         data = tiff(colour, form=1, photometric=2, order=order)
-        look = probing._look(data)
+        look = probe._look(data)
         assert look.reduced and look.bits == 16 and np.isnan(look.extent[0])
         assert decode(data)[0, 0].tolist() == [0x12, 0xAB, 0xFF]
 
@@ -161,7 +161,7 @@ def test_kinds_that_would_be_misread_are_named(data: bytes, what: str) -> None:
 
 def test_orientation_of_a_tiff_counts_once() -> None:
     data = tiff(RAMP, form=1, t274=6)
-    assert probing._look(data).size == (4, 3)
+    assert probe._look(data).size == (4, 3)
     upright = np.array(windowed(tiff(RAMP, form=1))).reshape(3, 4)
     assert windowed(data) == np.rot90(upright, -1).flatten().tolist()
 

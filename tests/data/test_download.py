@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bmcli.data import download
-from bmcli.data.download import File, fetch
-from bmcli.errors import DataError, IntegrityError, ResourceError
+from bmcli.core.errors import DataError, IntegrityError, ResourceError
+from bmcli.files import download
+from bmcli.files.download import File, fetch
 from tests.data.conftest import Server
 
 CONTENT = bytes(range(256)) * 4096

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bmcli.config.schema import DataConfig
+from bmcli.core.errors import DataError, MissingExtraError
 from bmcli.data import load
-from bmcli.data.readers.images import decode
-from bmcli.errors import DataError, MissingExtraError
 from bmcli.files.suffixes import IMAGE_SUFFIXES
+from bmcli.modalities.image.decode import decode
 from tests.data.conftest import encoded
 from tests.data.test_depth import tiff
 
@@ -156,7 +156,7 @@ def test_any_damaged_file_is_a_picture_or_is_named(
 
 NOISY = """
 import sys
-from bmcli.data.readers import _processes, probing
+from bmcli.modalities.image import _processes, probing
 paths = sys.argv[2:]
 if sys.argv[1] == "processes":
     probing.MANY = 1

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from bmcli.data.readers import images
-from bmcli.data.readers.images import MAX_PIXELS, Manner, decode
-from bmcli.errors import DataError
+from bmcli.core.errors import DataError
+from bmcli.modalities.image import decode as images
+from bmcli.modalities.image.decode import MAX_PIXELS, Manner, decode
 from tests.data.conftest import broken_files, encoded
 
 

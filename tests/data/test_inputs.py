@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from bmcli.data.inputs import LONGEST_LINE, PIECE, Reading, kinds_of, read
-from bmcli.errors import UsageError
+from bmcli.core.errors import UsageError
+from bmcli.inference.inputs import LONGEST_LINE, PIECE, Reading, kinds_of, read
 
 HOSTILE = ["[red].png", "img[b].png", "=cmd().png", "\x1b[31m.png"]
 

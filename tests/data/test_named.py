@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bmcli.core.errors import DataError
 from bmcli.data.bundle import DataBundle
 from bmcli.data.named import DATASETS, Dataset, _cifar, _idx
 from bmcli.data.named._idx_files import NAMES
-from bmcli.errors import DataError
 
 Load = Callable[..., DataBundle]
 RANDOM = np.random.default_rng(0)

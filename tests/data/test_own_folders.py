@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from bmcli.config.schema import DataConfig
+from bmcli.core.errors import ConfigError, DataError
 from bmcli.data import read_labelled
 from bmcli.data.bundle import DataBundle, DataSpec
-from bmcli.errors import ConfigError, DataError
 from tests.data.conftest import picture
 
 Load = Callable[..., DataBundle]

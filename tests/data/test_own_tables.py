@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bmcli.config.schema import DataConfig
+from bmcli.core.errors import ConfigError, DataError
 from bmcli.data import read_labelled
 from bmcli.data.bundle import DataBundle, DataSpec
-from bmcli.errors import ConfigError, DataError
 from bmcli.files import tables
 from bmcli.files.dialect import Options
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bmcli.data.readers import probing
-from bmcli.data.readers._shared import SharedArray
-from bmcli.data.readers.images import decode
-from bmcli.data.readers.probing import Wish, probe
+from bmcli.modalities.image import probe as probing
+from bmcli.modalities.image._shared_memory import SharedArray
+from bmcli.modalities.image.decode import decode
+from bmcli.modalities.image.probe import Wish, probe
 from tests.data.conftest import broken_files, picture
 from tests.data.test_shared import Unreachable
 

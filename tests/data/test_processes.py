@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bmcli.data.readers._processes import in_order
+from bmcli.modalities.image._processes import in_order
 
 
 def _half(number: int, marker: str) -> float:
@@ -42,7 +42,7 @@ def slowly(number: int) -> int:
 ENDLESS = """
 import itertools
 from tests.data.test_processes import slowly
-from bmcli.data.readers._processes import in_order
+from bmcli.modalities.image._processes import in_order
 for number in in_order(slowly, ((number,) for number in itertools.count())):
     print(number, flush=True)
 """

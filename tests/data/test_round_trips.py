@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 import bmcli
 from bmcli import data
 from bmcli.config.schema import DataConfig
-from bmcli.data import inputs
 from bmcli.data.bundle import Table
-from bmcli.data.inputs import Reading
 from bmcli.files import tables
 from bmcli.files.columns import facts_of
-from bmcli.inference.predict import Predictor, open_predictor, reading_of
+from bmcli.inference import inputs
+from bmcli.inference.inputs import Reading
+from bmcli.inference.predictor import Predictor, open_predictor, reading_of
 from bmcli.runs.store import RunStore
 
 Row = dict[str, Any]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bmcli.data.readers._processes import in_order
-from bmcli.data.readers._shared import SharedArray, lent
+from bmcli.modalities.image._processes import in_order
+from bmcli.modalities.image._shared_memory import SharedArray, lent
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="no such memory here")
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bmcli.core.errors import DataError
 from bmcli.data import splits
 from bmcli.data.bundle import Parts, Split, Task, Texts
-from bmcli.errors import DataError
 
 
 def parts(targets: Any, task: Task = "multiclass", groups: Any = None, names: Any = None) -> Parts:

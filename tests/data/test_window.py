@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bmcli.data.readers._window import windowed
+from bmcli.modalities.image._window import windowed
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 10])

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from bmcli.doctor.overlay import DETAIL, SIDE, same_pictures
-from bmcli.doctor.pictures import blank
-from bmcli.doctor.texts import same_texts
+from bmcli.doctor.duplicate_images import DETAIL, SIDE, same_pictures
+from bmcli.doctor.image import blank
+from bmcli.doctor.text import same_texts
 
 
 def scenes(count: int, seed: int = 0) -> np.ndarray:

@@ -15,8 +15,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_
 from bmcli.cli.app import run as bm
 from bmcli.data.bundle import Table
 from bmcli.doctor.findings import TOLERANCE, Pair
-from bmcli.doctor.nearly import AROUND, _candidates, near_rows
-from bmcli.doctor.rows import same_rows
+from bmcli.doctor.near_rows import AROUND, _candidates, near_rows
+from bmcli.doctor.table import same_rows
 
 Columns = dict[str, np.ndarray]
 

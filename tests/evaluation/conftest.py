@@ -70,8 +70,9 @@ def finished_run(
     store: RunStore, config: dict[str, Any], name: str = "trial", noise: float = 0.0, **record: Any
 ) -> Run:
     """A completed run in that store. noise: added to its weights."""
-    from bmcli import data, preprocessing
+    from bmcli import data
     from bmcli.config import resolve
+    from bmcli.modalities import preprocessing
 
     code = config.get("code", [])
     resolved = resolve.load({"name": name, "model": "mlp", **config}, cwd=store.root.parent, run_code=True)

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bmcli.core.errors import IntegrityError, UsageError
 from bmcli.data.bundle import Images
-from bmcli.errors import IntegrityError, UsageError
-from bmcli.evaluation import calibration as ours
-from bmcli.evaluation.evaluate import evaluate
-from bmcli.evaluation.run import evaluate_run
-from bmcli.inference.predict import open_predictor
+from bmcli.evaluation.figures import evaluate
+from bmcli.evaluation.measure import evaluate_run
+from bmcli.inference.predictor import open_predictor
+from bmcli.metrics import calibration as ours
 from tests.evaluation.conftest import MakeRun
 
 
@@ -135,7 +135,7 @@ def test_fitted_on_validation_and_told_of_test(make_run: MakeRun) -> None:
     assert after.calibration.ece_with_temperature < after.calibration.ece
     assert (run.path / "plots" / "calibration-test.png").read_bytes().startswith(b"\x89PNG")
 
-    from bmcli.data.inputs import Inputs
+    from bmcli.inference.inputs import Inputs
 
     pictures = np.random.default_rng(0).integers(0, 255, (4, 8, 8, 1)).astype(np.uint8)
     inputs = Inputs(Images(arrays=pictures), tuple("abcd"))

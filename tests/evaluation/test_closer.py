@@ -9,11 +9,11 @@ import pytest
 from bmcli import data
 from bmcli.cli.app import run as bm
 from bmcli.config.schema import DataConfig
+from bmcli.core.errors import UsageError
 from bmcli.data.bundle import Split, Table, Texts
-from bmcli.errors import UsageError
 from bmcli.evaluation import corruptions
-from bmcli.evaluation.closer import by_corruptions
-from bmcli.evaluation.run import prepare
+from bmcli.evaluation.measure import prepare
+from bmcli.evaluation.robustness import by_corruptions
 from bmcli.evaluation.slices import sliceable, slices
 from tests.evaluation.conftest import MakeRun
 

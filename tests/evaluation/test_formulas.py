@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from bmcli.evaluation import formulas
+from bmcli.metrics import formulas
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 TOLERANCE = 1e-12

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from bmcli.evaluation import bounds
-from bmcli.evaluation import intervals as ours
-from bmcli.evaluation.metrics import epoch_metrics
+from bmcli.metrics import interval_methods
+from bmcli.metrics import intervals as ours
+from bmcli.metrics.metric import epoch_metrics
 
 SOME = settings(max_examples=60, deadline=None)
 
@@ -55,11 +55,11 @@ def answers(
 @given(st.integers(1, 5_000), st.floats(0, 1))
 def test_a_share_has_the_exact_interval(count: int, share: float) -> None:
     hits = round(share * count)
-    low, high = bounds.share(hits, count)
+    low, high = interval_methods.share(hits, count)
     expected = stats.binomtest(hits, count).proportion_ci(0.95, method="exact")
     assert low == pytest.approx(expected.low, abs=1e-9) and high == pytest.approx(expected.high, abs=1e-9)
     assert low <= hits / count <= high
-    assert bounds.share(0, 0) is None
+    assert interval_methods.share(0, 0) is None
 
 
 @pytest.mark.parametrize("count", [30, 100, 1_000])
@@ -68,7 +68,9 @@ def test_the_interval_of_accuracy_holds_the_truth_95_times_in_100(count: int, ac
     """Exactly: over all numbers of right answers there can be, weighted by how likely each is."""
     hits = np.arange(count + 1)
     likely = stats.binom.pmf(hits, count, accuracy)
-    held = [low <= accuracy <= high for low, high in (bounds.share(h, count) for h in hits.tolist())]
+    held = [
+        low <= accuracy <= high for low, high in (interval_methods.share(h, count) for h in hits.tolist())
+    ]
     assert likely[held].sum() >= 0.95
 
 
@@ -77,8 +79,8 @@ def test_the_interval_of_accuracy_holds_the_truth_95_times_in_100(count: int, ac
 def test_a_weighted_share_of_equal_weights_is_about_the_exact_one(count: int, hits: float) -> None:
     right = round(hits * count)
     value = right / count
-    found = bounds.bounded(value, value * (1 - value) / count, 1 / count)
-    (low, high), (exact_low, exact_high) = found, bounds.share(right, count)
+    found = interval_methods.bounded(value, value * (1 - value) / count, 1 / count)
+    (low, high), (exact_low, exact_high) = found, interval_methods.share(right, count)
     assert exact_low - 0.3 / count <= low <= exact_low + 1e-9
     assert exact_high - 1e-9 <= high <= exact_high + 0.3 / count
 
@@ -87,7 +89,7 @@ def test_a_weighted_share_of_equal_weights_is_about_the_exact_one(count: int, hi
 def test_rare_equal_losses_have_the_interval_of_their_number(events: int) -> None:
     losses = np.zeros(100_000)
     losses[:events] = 7.0
-    low, high = bounds.mean(losses, 7.0)
+    low, high = interval_methods.mean(losses, 7.0)
     expected = [stats.gamma.ppf(0.025, events) if events else 0, stats.gamma.ppf(0.975, events + 1)]
     np.testing.assert_allclose(np.array([low, high]) * 100_000 / 7, expected, rtol=0.02, atol=0.02)
 
@@ -238,8 +240,10 @@ def test_the_resamples_are_the_same_for_all_runs_of_as_many_examples() -> None:
 
 def test_a_class_has_intervals_of_all_its_figures() -> None:
     of_class = ours.class_intervals(8, 10, 9)
-    assert of_class["precision"] == bounds.share(8, 10) and of_class["recall"] == bounds.share(8, 9)
-    low, high = bounds.share(8, 11)
+    assert of_class["precision"] == interval_methods.share(8, 10) and of_class[
+        "recall"
+    ] == interval_methods.share(8, 9)
+    low, high = interval_methods.share(8, 11)
     assert of_class["f1"] == pytest.approx((2 * low / (1 + low), 2 * high / (1 + high)))
     assert ours.class_intervals(0, 0, 0) == {"precision": None, "recall": None, "f1": None}
 

@@ -7,15 +7,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from bmcli.errors import UsageError
-from bmcli.evaluation.metrics import (
-    METRICS,
-    Metric,
-    epoch_metrics,
-    greater_is_better,
-    headline_of,
-    monitorable,
-)
+from bmcli.core.errors import UsageError
+from bmcli.metrics.metric import METRICS, Metric, epoch_metrics, greater_is_better, headline_of, monitorable
 
 TASKS = ("binary", "multiclass", "multilabel", "regression")
 
@@ -113,7 +106,7 @@ def test_a_users_nan_is_undefined(share: type[Metric]) -> None:
 
 def test_names_are_known_without_numpy() -> None:
     code = (
-        "import sys; from bmcli.evaluation.metrics import METRICS, monitorable; "
+        "import sys; from bmcli.metrics.metric import METRICS, monitorable; "
         "monitorable('binary'); METRICS.names(); "
         "assert not {'numpy', 'sklearn', 'keras', 'matplotlib'} & set(sys.modules)"
     )

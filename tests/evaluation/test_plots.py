@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from bmcli.data.bundle import Images, Table, Texts
-from bmcli.evaluation import plots
-from bmcli.evaluation._figure import cut
-from bmcli.evaluation.evaluate import evaluate
-from bmcli.evaluation.samples import _pixels, sample_predictions
+from bmcli.evaluation.figures import evaluate
+from bmcli.plots import evaluation
+from bmcli.plots.samples import _pixels, sample_predictions
+from bmcli.plots.style import cut
 
 HOSTILE = ("$x^2$", "\\frac{", "two\nlines", "\x1b[31mred", "long " * 40, "日本", "_under_", "", " ")
 
@@ -45,10 +45,10 @@ def measured(classes: tuple[str, ...], n: int, seed: int = 0) -> tuple[np.ndarra
 def test_confusion_matrices_are_readable_and_repeat(classes: tuple[str, ...]) -> None:
     y, p = measured(classes, 300)
     found = evaluate("multiclass", classes, y, p, split="test")
-    png = plots.confusion_matrix(found)
+    png = evaluation.confusion_matrix(found)
     width, height = size_of(png)
     assert 500 < width < 2500 and 500 < height < 2500
-    assert plots.confusion_matrix(found) == png
+    assert evaluation.confusion_matrix(found) == png
 
 
 def test_a_users_matplotlibrc_changes_nothing() -> None:
@@ -56,9 +56,9 @@ def test_a_users_matplotlibrc_changes_nothing() -> None:
 
     y, p = measured(("a", "b"), 30)
     found = evaluate("binary", ("a", "b"), y, p, split="test")
-    png = plots.confusion_matrix(found)
+    png = evaluation.confusion_matrix(found)
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "savefig.dpi": 10}):
-        assert plots.confusion_matrix(found) == png
+        assert evaluation.confusion_matrix(found) == png
         assert matplotlib.rcParams["font.size"] == 30
 
 
@@ -68,20 +68,20 @@ def test_learning_curves_of_any_length(epochs: int, validation: bool) -> None:
     records = [{"epoch": e, "loss": 2.0 ** -(e / 5), "accuracy": None} for e in range(1, epochs + 1)]
     if validation:
         records = [r | {"val_loss": r["loss"] + 0.1, "val_accuracy": 0.5} for r in records]
-    png = plots.learning_curves(records, "accuracy", best_epoch=epochs)
+    png = evaluation.learning_curves(records, "accuracy", best_epoch=epochs)
     size_of(png)
-    assert plots.learning_curves(records, "accuracy", best_epoch=epochs) == png
+    assert evaluation.learning_curves(records, "accuracy", best_epoch=epochs) == png
 
 
 def test_learning_curves_of_nothing_are_an_empty_picture() -> None:
-    size_of(plots.learning_curves([{"epoch": 1, "loss": None}], "accuracy"))
+    size_of(evaluation.learning_curves([{"epoch": 1, "loss": None}], "accuracy"))
 
 
 @pytest.mark.parametrize("n", [1, 300, 30_000])
 def test_regression(n: int) -> None:
     y = np.random.default_rng(0).normal(size=n)
     found = evaluate("regression", (), y, y[:, None] * 0.9, split="test")
-    size_of(plots.regression(found, y, y[:, None] * 0.9, "$price$ " * 9))
+    size_of(evaluation.regression(found, y, y[:, None] * 0.9, "$price$ " * 9))
 
 
 @pytest.mark.parametrize("labels", [1, 60])
@@ -90,7 +90,7 @@ def test_figures_of_labels(labels: int) -> None:
     y = (random.random((80, labels)) < 0.3).astype(np.float32)
     p = random.random((80, labels)).astype(np.float32)
     names = tuple(f"$l_{i}$" for i in range(labels))
-    size_of(plots.class_figures(evaluate("multilabel", names, y, p, split="test")))
+    size_of(evaluation.class_figures(evaluate("multilabel", names, y, p, split="test")))
 
 
 @pytest.mark.parametrize("kind", ["grey", "colour", "files", "texts", "rows"])

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from bmcli.errors import IntegrityError
-from bmcli.evaluation.metrics import epoch_metrics
+from bmcli.core.errors import IntegrityError
+from bmcli.core.sanitize import safe, safe_cell
 from bmcli.evaluation.predictions import read, to_csv
+from bmcli.metrics.metric import epoch_metrics
 from bmcli.runs.store import RunStore
-from bmcli.untrusted import safe, safe_cell
 
 
 def rows_of(text: str) -> list[dict[str, str]]:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from bmcli.errors import DataError, DivergedError, IntegrityError, UsageError
-from bmcli.evaluation.evaluate import evaluate, summarize
-from bmcli.evaluation.run import Prepared, evaluate_run, measure
-from bmcli.evaluation.training_plots import draw_learning_curves
+from bmcli.core.errors import DataError, DivergedError, IntegrityError, UsageError
+from bmcli.evaluation.figures import evaluate, summarize
+from bmcli.evaluation.measure import Prepared, evaluate_run, measure
+from bmcli.plots.learning_curves import draw_learning_curves
 from bmcli.runs.store import RunStore, open_path
 from tests.evaluation.conftest import MakeRun
 
@@ -145,7 +145,7 @@ def test_multilabel_goes_all_the_way(make_run: MakeRun, tmp_path: Path) -> None:
 
 
 METRIC = """
-from bmcli.evaluation.metrics import METRICS, Metric
+from bmcli.metrics.metric import METRICS, Metric
 from pathlib import Path
 
 Path({witness!r}).write_text("ran")
@@ -198,9 +198,10 @@ def test_a_missing_split_is_named(make_run: MakeRun) -> None:
 
 
 def test_after_training_and_later_are_the_same(make_run: MakeRun) -> None:
-    from bmcli import data, preprocessing
+    from bmcli import data
     from bmcli.config import resolve
     from bmcli.inference.session import open_session
+    from bmcli.modalities import preprocessing
 
     run = make_run(DIGITS)
     config = resolve.load(run.path / "config.yaml")

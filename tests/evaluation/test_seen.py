@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bmcli import api, preprocessing
+from bmcli import api
 from bmcli.cli.app import run as bm
 from bmcli.config import resolve
+from bmcli.core.errors import DataError, IntegrityError, UsageError
 from bmcli.data import load as load_data
-from bmcli.errors import DataError, IntegrityError, UsageError
-from bmcli.evaluation import seen
-from bmcli.evaluation.run import evaluate_run, prepare
+from bmcli.evaluation import overlap
+from bmcli.evaluation.measure import evaluate_run, prepare
+from bmcli.modalities import preprocessing
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
 from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
@@ -43,7 +44,7 @@ def keep(run: Run, config: dict[str, Any]) -> None:
     resolved = resolve.load({"name": "trial", "model": "mlp", **config}, cwd=run.path.parent.parent)
     bundle = load_data(resolved.data)
     prepared, _ = preprocessing.fit(bundle, resolved.preprocessing)
-    seen.keep(run, seen.known_of(bundle, prepared))
+    overlap.keep(run, overlap.known_of(bundle, prepared))
 
 
 def test_a_folder_that_holds_training_images_is_noticed(make_run: MakeRun, capsys) -> None:  # noqa: F811

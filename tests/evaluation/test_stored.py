@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bmcli.cli.app import run as bm
-from bmcli.errors import IntegrityError
-from bmcli.evaluation.run import evaluate_run
-from bmcli.evaluation.stored import read_closer, read_evaluation
+from bmcli.core.errors import IntegrityError
+from bmcli.evaluation.measure import evaluate_run
+from bmcli.evaluation.stored_evaluations import read_closer, read_evaluation
 from bmcli.runs import layout
 from bmcli.runs.run import Run
 from tests.cli.test_evaluate import _runs  # noqa: F401 (fixture)

@@ -14,16 +14,17 @@ from PIL import Image
 
 from bmcli import api
 from bmcli.cli.app import run as bm
-from bmcli.data import inputs as readers
+from bmcli.core.errors import Problem
+from bmcli.core.number_format import quantity
 from bmcli.data.bundle import Images, Table, Texts
-from bmcli.data.inputs import Inputs
-from bmcli.errors import Problem
-from bmcli.explain import attributions, shown
+from bmcli.explain import attributions
 from bmcli.explain.explain import Explainer, Explanation
-from bmcli.explain.shown import signed, steps
-from bmcli.figures import quantity
-from bmcli.inference.predict import load_preprocessing, reading_of
-from bmcli.preprocessing.table import Cell
+from bmcli.inference import inputs as readers
+from bmcli.inference.inputs import Inputs
+from bmcli.inference.predictor import load_preprocessing, reading_of
+from bmcli.modalities.table.encoder import Cell
+from bmcli.report import explanations
+from bmcli.report.explanations import signed, steps
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
 
@@ -162,7 +163,7 @@ def test_words_that_decide_weigh_most(texts: Run) -> None:
         assert one.error <= 0.01 and one.deletion[0] > one.deletion[1]
     (against,) = explained(Explainer(texts, label="neg"), Texts(given[:1]), given[:1])
     assert against.tokens[int(np.argmin(against.weights))] == "splendid"
-    page = shown.page([good, bad])
+    page = explanations.page([good, bad])
     assert page.count('class="for"') + page.count('class="against"') == 10 + 2 and "<script" not in page
 
 
@@ -175,7 +176,7 @@ def test_of_a_table(folder: Path) -> None:
         assert [name for name, _ in one.features] == ["reason", "noise", "other"]
         assert int(np.argmax(np.abs(one.weights))) == 0 and one.error <= 0.01
         assert dict(one.features)["reason"].value == (2.0 if one.input == "a" else -2.0)
-        assert [row[0] for row in shown.bars(one)][:2] == ["base", "reason"]
+        assert [row[0] for row in explanations.bars(one)][:2] == ["base", "reason"]
     runs = ["--runs-dir", str(folder / "runs")]
     assert bm(["explain", str(folder / "table.csv"), "--run", "table", "--importance", *runs]) == 0
     assert bm(["explain", "a", "b", "--run", "table", "--importance", *runs]) == 2
@@ -197,8 +198,8 @@ def test_of_a_category(folder: Path, tmp_path: Path) -> None:
     assert [cell.value for _, cell in known.features] == ["Oslo", 3.0]
     assert unknown.features[0] == ("city", Cell("Paris", "unseen"))
     assert "training has no 'Paris'" in unknown.unfamiliar[0]
-    assert ("city", "Oslo") in [row[:2] for row in shown.bars(known)]
-    assert ("city", "Paris (not in training)") in [row[:2] for row in shown.bars(unknown)]
+    assert ("city", "Oslo") in [row[:2] for row in explanations.bars(known)]
+    assert ("city", "Paris (not in training)") in [row[:2] for row in explanations.bars(unknown)]
     assert known.to_json()["features"][0] | {"weight": 0} == {
         "name": "city",
         "value": "Oslo",

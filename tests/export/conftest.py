@@ -21,12 +21,13 @@ CONFIG = {
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from bmcli import pipeline, quiet
     from bmcli.config import resolve
+    from bmcli.core import quiet
+    from bmcli.experiments import train
 
     quiet.prepare()
     store = RunStore(tmp_path_factory.mktemp("trained") / "runs")
-    return pipeline.train(resolve.load(CONFIG), store, device="cpu").path
+    return train.train(resolve.load(CONFIG), store, device="cpu").path
 
 
 @pytest.fixture

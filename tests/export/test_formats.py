@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from bmcli.errors import IntegrityError, MissingExtraError, UsageError
+from bmcli.core.errors import IntegrityError, MissingExtraError, UsageError
 from bmcli.export import engines, formats
 from bmcli.export.samples import Samples
 from bmcli.export.verify import compare, verify
@@ -26,8 +26,8 @@ def test_the_readme_prepares_inputs_as_bm_does(run, tmp_path, monkeypatch):
     from PIL import Image
 
     from bmcli.data.bundle import Images
-    from bmcli.data.inputs import Inputs
-    from bmcli.inference.predict import open_predictor
+    from bmcli.inference.inputs import Inputs
+    from bmcli.inference.predictor import open_predictor
 
     exported = formats.export(run, "onnx", tmp_path / "out")
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(exported.path / "photo.jpg")

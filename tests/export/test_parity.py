@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bmcli import quiet
+from bmcli.core import quiet
 from bmcli.data.bundle import DataSpec, Task
 from bmcli.export.onnx import to_onnx
 from bmcli.export.samples import with_edge_cases

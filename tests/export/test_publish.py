@@ -6,7 +6,7 @@ import pytest
 
 from bmcli.export import publish as publishing
 from bmcli.export.samples import Samples
-from bmcli.inference.keras_model import rebuild, spec_of
+from bmcli.inference.rebuild import rebuild, spec_of
 from bmcli.inference.session import OnnxSession, open_session
 from bmcli.runs import layout
 

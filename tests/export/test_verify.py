@@ -72,7 +72,7 @@ def test_texts_bring_their_edge_cases():
 def test_samples_are_spread_over_the_split_and_stay_small():
     from bmcli.config.schema import PreprocessingConfig
     from bmcli.data.bundle import DataBundle, Images, Split
-    from bmcli.preprocessing import fit
+    from bmcli.modalities.preprocessing import fit
 
     def split(size: int, count: int) -> Split:
         arrays = np.zeros((count, size, size, 3), np.uint8)

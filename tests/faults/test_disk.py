@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from bmcli.errors import ResourceError
-from bmcli.evaluation.run import evaluate_run
+from bmcli.core.errors import ResourceError
+from bmcli.evaluation.measure import evaluate_run
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
 from tests.data.conftest import Server, server  # noqa: F401 (fixture)
@@ -351,7 +351,7 @@ def test_removing_a_file_leaves_no_damage_whichever_call_fails(tmp_path: Path) -
 
 
 def test_a_training_on_a_full_disk_names_what_was_being_written(tmp_path: Path) -> None:
-    from bmcli.settling import settling
+    from bmcli.experiments.outcome import settling
 
     run = RunStore(tmp_path / "runs").create("digits")
     with (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bmcli.errors import DataError
+from bmcli.core.errors import DataError
 from bmcli.files import tables
 from bmcli.files.columns import facts_of
 from bmcli.files.dialect import Options

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bmcli.errors import ConfigError, DataError
+from bmcli.core.errors import ConfigError, DataError
 from bmcli.files import folders, patterns
 from bmcli.files.folders import Rules, Scan
 

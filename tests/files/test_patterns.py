@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bmcli.errors import ConfigError
+from bmcli.core.errors import ConfigError
 from bmcli.files.patterns import NamePattern
 
 

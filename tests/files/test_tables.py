@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from bmcli.errors import DataError
+from bmcli.core.errors import DataError
 from bmcli.files import tables
 from bmcli.files.columns import facts_of
 from bmcli.files.tables import Frame

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from bmcli import preprocessing as preprocessings
+from bmcli.core.errors import DataError, IntegrityError, UsageError
 from bmcli.data.bundle import DataSpec, Images, Table, Texts
-from bmcli.data.inputs import Inputs
-from bmcli.errors import DataError, IntegrityError, UsageError
-from bmcli.inference.predict import Predictor, choose_run, load_preprocessing, open_predictor, predict
-from bmcli.preprocessing.image import ImagePreprocessing
+from bmcli.inference.inputs import Inputs
+from bmcli.inference.predictor import Predictor, choose_run, load_preprocessing, open_predictor, predict
+from bmcli.modalities import preprocessing as preprocessings
+from bmcli.modalities.image.encoder import ImagePreprocessing
 from tests.evaluation.conftest import make_run, store  # noqa: F401 (fixtures)
 
 CLASSES = ("[red]", "=cmd()", "\x1b[31m")

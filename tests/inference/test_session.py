@@ -13,8 +13,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from bmcli.cores import available_cores
-from bmcli.errors import IntegrityError
+from bmcli.core.cores import available_cores
+from bmcli.core.errors import IntegrityError
 from bmcli.inference.session import OnnxSession
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bmcli.core.errors import IntegrityError
 from bmcli.data.bundle import DataSpec
-from bmcli.errors import IntegrityError
 from bmcli.inference import weights as w
 from bmcli.models import MODELS
 

@@ -13,14 +13,14 @@ from sklearn.datasets import load_digits
 from bmcli import api
 from bmcli.cli.app import run as bm
 from bmcli.config.schema import ImageConfig, TableConfig, TextConfig
+from bmcli.core.errors import IntegrityError
 from bmcli.data.bundle import Images, Table, Texts
-from bmcli.errors import IntegrityError
-from bmcli.preprocessing import familiarity
-from bmcli.preprocessing.image import ImagePreprocessing
-from bmcli.preprocessing.remark import joined
-from bmcli.preprocessing.surprise import Surprise
-from bmcli.preprocessing.table import TablePreprocessing
-from bmcli.preprocessing.text import TextPreprocessing
+from bmcli.modalities import familiarity
+from bmcli.modalities.image.encoder import ImagePreprocessing
+from bmcli.modalities.novelty import Surprise
+from bmcli.modalities.remark import joined
+from bmcli.modalities.table.encoder import TablePreprocessing
+from bmcli.modalities.text.encoder import TextPreprocessing
 from bmcli.runs.store import RunStore
 
 

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from bmcli import preprocessing
 from bmcli.config.schema import PreprocessingConfig, TextConfig
+from bmcli.core.errors import IntegrityError
 from bmcli.data.bundle import DataBundle, Images, Split, Table, Texts
-from bmcli.errors import IntegrityError
+from bmcli.modalities import preprocessing
 
 IDS = tuple("abcd")
 

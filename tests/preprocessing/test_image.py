@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bmcli import preprocessing
 from bmcli.config.schema import DataConfig, ImageConfig, PreprocessingConfig
+from bmcli.core.errors import DataError
 from bmcli.data import load
 from bmcli.data.bundle import Images
-from bmcli.data.readers import images as reader
-from bmcli.errors import DataError
-from bmcli.preprocessing.image import ImagePreprocessing
+from bmcli.modalities import preprocessing
+from bmcli.modalities.image import decode as reader
+from bmcli.modalities.image.encoder import ImagePreprocessing
 
 RANDOM = np.random.default_rng(0)
 COLOUR = RANDOM.integers(0, 256, (20, 6, 9, 3), dtype=np.uint8)
@@ -229,8 +229,10 @@ def test_many_files_are_decoded_ahead_in_processes_to_the_same_pixels(
     order = RANDOM.permutation(len(COLOUR))
     batches = np.array_split(order, 3)
     expected = [source[batch] for batch in batches]
-    monkeypatch.setattr("bmcli.preprocessing.image.MANY", 1)
-    monkeypatch.setattr("bmcli.preprocessing.image.decode_into", lambda *_: pytest.fail("in this process"))
+    monkeypatch.setattr("bmcli.modalities.image.encoder.MANY", 1)
+    monkeypatch.setattr(
+        "bmcli.modalities.image.encoder.decode_into", lambda *_: pytest.fail("in this process")
+    )
     for mine, theirs in zip(preprocessing.in_batches(source, batches), expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     absent = next(i for i in order[::-1] if source.rows[i] < 0)
@@ -409,7 +411,7 @@ def test_wide_pictures_are_decoded_ahead_in_processes_too(tmp_path: Path, monkey
     source = prepared.encode(images)
     batches = np.array_split(np.arange(20), 3)
     expected = [source[batch] for batch in batches]
-    monkeypatch.setattr("bmcli.preprocessing.image.MANY", 1)
+    monkeypatch.setattr("bmcli.modalities.image.encoder.MANY", 1)
     for mine, theirs in zip(preprocessing.in_batches(source, batches), expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 

@@ -9,7 +9,7 @@ import pytest
 
 from bmcli.config.schema import PreprocessingConfig, TextConfig
 from bmcli.data.bundle import DataBundle, Split, Texts
-from bmcli.preprocessing import fit
+from bmcli.modalities.preprocessing import fit
 
 WORDS = ("film", "actor", "story", "music", "ending", "scene", "was", "good", "bad", "long", "short", "very")
 

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from bmcli.config.schema import TextConfig
 from bmcli.data.bundle import Texts
 from bmcli.files import scripts
-from bmcli.preprocessing.text import LONGEST_PIECE, UNKNOWN_ID, TextPreprocessing, _find_pieces, _plain
+from bmcli.modalities.text.encoder import LONGEST_PIECE, UNKNOWN_ID, TextPreprocessing, _find_pieces, _plain
 
 # Script -> words of either class, and words of both.
 LANGUAGES = {

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bmcli.config.schema import TableConfig
+from bmcli.core.errors import DataError
 from bmcli.data.bundle import Table
-from bmcli.errors import DataError
-from bmcli.preprocessing.table import TablePreprocessing
+from bmcli.modalities.table.encoder import TablePreprocessing
 
 ALL = np.arange(1000)
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from bmcli.config.schema import TextConfig
+from bmcli.core.errors import IntegrityError
 from bmcli.data.bundle import Texts
-from bmcli.errors import IntegrityError
-from bmcli.preprocessing.text import TextPreprocessing
+from bmcli.modalities.text.encoder import TextPreprocessing
 
 KINDS = ["word", "pieces", "bpe", "wordpiece"]
 CORPUS = (
@@ -110,7 +110,7 @@ TRAIN = """
 import hashlib, random, sys
 from bmcli.config.schema import TextConfig
 from bmcli.data.bundle import Texts
-from bmcli.preprocessing.text import TextPreprocessing
+from bmcli.modalities.text.encoder import TextPreprocessing
 letters = random.Random(0)
 word = lambda: "".join(letters.choices("abcdefgh", k=letters.randint(1, 6)))
 texts = tuple(" ".join(word() for _ in range(50)) for _ in range(60))
@@ -205,7 +205,7 @@ def test_words_need_no_tokenizer_library():
 import sys
 from dataclasses import replace
 from bmcli.data.bundle import Texts
-from bmcli.preprocessing.text import TextPreprocessing
+from bmcli.modalities.text.encoder import TextPreprocessing
 prepared = TextPreprocessing.from_json({PREPARED["word"].to_json()!r}, {PREPARED["word"].tokenizer_json()!r})
 prepared.encode(Texts(("the dog",)))
 print("tokenizers" in sys.modules)

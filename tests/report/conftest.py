@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bmcli.evaluation.run import evaluate_run
+from bmcli.evaluation.measure import evaluate_run
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
 from tests.evaluation.conftest import finished_run, make_run, store  # noqa: F401 (fixtures)

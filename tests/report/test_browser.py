@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bmcli.evaluation.closer import by_corruptions
 from bmcli.evaluation.compare import compare
-from bmcli.evaluation.run import evaluate_run, prepare
+from bmcli.evaluation.measure import evaluate_run, prepare
+from bmcli.evaluation.robustness import by_corruptions
 from bmcli.report.page import comparison_report, report
 from bmcli.runs.store import RunStore
 from tests.evaluation.conftest import finished_run

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from bmcli.cli.app import run as bm
-from bmcli.evaluation.closer import by_corruptions
-from bmcli.evaluation.run import evaluate_run, prepare
+from bmcli.evaluation.measure import evaluate_run, prepare
+from bmcli.evaluation.robustness import by_corruptions
 from bmcli.report.charts import Line, chart
 from bmcli.report.page import model_card, refresh, report, write_report
 from bmcli.runs.run import Run

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bmcli.errors import IntegrityError
-from bmcli.runs import atomic, inside
+from bmcli.core.errors import IntegrityError
+from bmcli.runs import atomic, safe_paths
 from bmcli.runs.lock import TrainingLock, exclusive
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
@@ -197,7 +197,7 @@ def test_a_socket_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     (run.path / "a.json").unlink()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("a.json")
-        assert inside.odd(run.path) == {"a.json": "a socket"}
+        assert safe_paths.odd(run.path) == {"a.json": "a socket"}
         with pytest.raises(IntegrityError, match="a socket"):
             run.read_bytes("a.json")
         with pytest.raises(IntegrityError, match="a socket"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bmcli.errors import ResourceError, UsageError
+from bmcli.core.errors import ResourceError, UsageError
 from bmcli.runs import layout, lock
 from bmcli.runs.lock import TrainingLock
 from bmcli.runs.run import Run

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bmcli.errors import IntegrityError, ResourceError
+from bmcli.core.errors import IntegrityError, ResourceError
 from bmcli.runs import atomic, layout
 from bmcli.runs import manifest as manifests
 from bmcli.runs.run import Run

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmcli.errors import IntegrityError, ResourceError, UsageError
+from bmcli.core.errors import IntegrityError, ResourceError, UsageError
 from bmcli.runs import layout
 from bmcli.runs import record as records
 from bmcli.runs.run import Run

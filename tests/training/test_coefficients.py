@@ -10,15 +10,16 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
-from bmcli import data, pipeline
+from bmcli import data
 from bmcli.config import resolve
+from bmcli.experiments import train
 from bmcli.runs import layout
 from bmcli.runs.store import RunStore
 
 
 def test_diabetes_is_linear_regression(tmp_path: Path) -> None:
-    run = pipeline.train(resolve.load("diabetes_linear"), RunStore(tmp_path))
-    bundle = data.load(pipeline.config_of(run).data)
+    run = train.train(resolve.load("diabetes_linear"), RunStore(tmp_path))
+    bundle = data.load(train.config_of(run).data)
     assert bundle.test is not None
     found = json.loads(run.read_text(layout.COEFFICIENTS))
     columns = [entry["column"] for entry in found["coefficients"]]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bmcli.preprocessing.text import used_tokens
+from bmcli.modalities.text.encoder import used_tokens
 from bmcli.training.feed import Feed, Group, padded_length
 
 N, BATCH = 23, 5

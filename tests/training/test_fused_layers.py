@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bmcli.training.fused_layers import fuse
+from bmcli.training.steps.fused_layers import fuse
 
 PICTURES = np.random.default_rng(0).normal(2.0, 3.0, (8, 5, 4, 6)).astype(np.float32)
 

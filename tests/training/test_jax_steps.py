@@ -42,7 +42,7 @@ def test_the_loop(tmp_path: Path) -> None:
         + """
 import keras, numpy as np
 from bmcli.training.feed import Group
-from bmcli.training.jax_steps import StepLoop, forward
+from bmcli.training.steps.jax import StepLoop, forward
 
 rng = np.random.default_rng(0)
 inputs = rng.normal(size=(6, 8, 5)).astype(np.float32)
@@ -116,7 +116,7 @@ def test_killed_and_resumed_it_ends_as_if_it_never_was(tmp_path: Path) -> None:
     # Stopped after the third step of the second epoch, its state kept; then killed with no warning.
     dying = """
 import os, signal
-from bmcli import pipeline, saving
+from bmcli.experiments import train as pipeline, saving
 from bmcli.training.events import StepsDone
 from bmcli.training.trainer import Trainer
 real = Trainer.run

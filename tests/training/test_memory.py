@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bmcli.config import resolve
-from bmcli.display import Silent
-from bmcli.experiment import build, prepare
+from bmcli.experiments.display import Silent
+from bmcli.experiments.prepare import build, prepare
 from bmcli.runs import environment
 from bmcli.training import memory
 from bmcli.training.memory import Forecast, forecast

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bmcli.core.errors import ConfigError
 from bmcli.data.bundle import DataSpec
-from bmcli.errors import ConfigError
 from bmcli.training.targets import dense_targets, example_weights
 
 CLASSES = ("a", "b", "c")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bmcli.training.tensorboard import EventWriter, crc32c
+from bmcli.experiments.tensorboard import EventWriter, crc32c
 
 
 def test_the_checksum_is_castagnolis() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bmcli import api
-from bmcli.errors import MissingExtraError
+from bmcli.core.errors import MissingExtraError
+from bmcli.experiments import trackers
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
-from bmcli.training import trackers
 
 QUICK = ["training.epochs=2", "training.schedule=constant", "data.limit=300", "model={name: linear}"]
 

@@ -14,7 +14,7 @@ from bmcli.cli.trust import asking
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.measuring import Cost
+    from bmcli.experiments.forecast import Cost
 
 
 @command
@@ -53,7 +53,7 @@ def check(
     cost = _measure(experiment, session) if measure else None
     examples: int | None = None
     if build or cost is not None:
-        from bmcli.experiment import described
+        from bmcli.experiments.prepare import described
 
         built = (
             _build(experiment, session)
@@ -71,8 +71,8 @@ def check(
 
 def _shown(lines: list[str]) -> str:
     """'ok', and what is known; the head of the table of columns as other tables have it."""
-    from bmcli import streams
     from bmcli.cli import render
+    from bmcli.core import streams
 
     safe = [render.safe(line) for line in lines]
     if "" in safe:
@@ -84,7 +84,7 @@ def _refuse(config: ExperimentConfig, session: Session) -> None:
     """Raise what training refuses at once, where it can be known from names: an extra or a run that is
     missing."""
     if set(config.trackers) - {"tensorboard"}:
-        from bmcli.training.trackers import require
+        from bmcli.experiments.trackers import require
 
         require(config.trackers)
     if config.init_from is not None:
@@ -105,7 +105,7 @@ def summary(config: ExperimentConfig, examples: int | None = None) -> list[str]:
 
 
 def _data(config: ExperimentConfig) -> str:
-    from bmcli.config.guess import facts_of
+    from bmcli.config.data_facts import facts_of
 
     data = config.data
     parts = [_component(data.name.to_config()) if data.name is not None else str(data.path)]
@@ -192,7 +192,7 @@ def _training(config: ExperimentConfig, examples: int | None) -> str:
 
 
 def _component(config: dict[str, object], most: int = 12) -> str:
-    from bmcli.config.words import as_written
+    from bmcli.config.parsing.messages import as_written
 
     options = [
         f"{key} {as_written(value)}" for key, value in config.items() if key != "name" and value is not None
@@ -202,12 +202,13 @@ def _component(config: dict[str, object], most: int = 12) -> str:
 
 def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
     """All that training does before its first step; what came out, as plain data."""
-    from bmcli import pipeline, stopwatch
     from bmcli.cli.progress import NotesOnly
-    from bmcli.experiment import described
+    from bmcli.core import stopwatch
+    from bmcli.experiments import train
+    from bmcli.experiments.prepare import described
 
     with stopwatch.running() as watch, phases(session, watch):
-        begun = pipeline.begin(config, session.store, display=NotesOnly(session))
+        begun = train.begin(config, session.store, display=NotesOnly(session))
     return described(begun.experiment.bundle, begun.experiment.spec, begun.known["parameters"])
 
 
@@ -245,12 +246,12 @@ def _measure(config: ExperimentConfig, session: Session) -> Cost:
     import tempfile
     from pathlib import Path
 
-    from bmcli import stopwatch
+    from bmcli.core import stopwatch
 
     with tempfile.TemporaryDirectory(prefix="bm-measure-") as folder, stopwatch.running() as watch:
         watch.add("starting bm", stopwatch.age())
         with phases(session, watch):
-            from bmcli.measuring import measure
+            from bmcli.experiments.forecast import measure
 
             return measure(config, Path(folder), runs=session.store, watch=watch, note=session.note)
 
@@ -268,7 +269,7 @@ def _measured(cost: Cost) -> dict[str, Any]:
 
 def _measured_lines(cost: Cost) -> list[str]:
     from bmcli.cli.summary import RATES
-    from bmcli.figures import duration, size
+    from bmcli.core.number_format import duration, size
 
     largest = sorted(cost.parts.items(), key=lambda part: -part[1])[:5]
     time = f"about {duration(cost.seconds)}" + (" at most, early stopping may end it" * cost.upper_bound)

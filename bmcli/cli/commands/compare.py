@@ -44,7 +44,7 @@ def compare(
     The others are compared with the first: paired, on the same test examples, with 95 % intervals. The best
     metrics are marked ★.
     """
-    from bmcli.errors import UsageError
+    from bmcli.core.errors import UsageError
     from bmcli.evaluation.compare import compare as compare_runs
 
     first = session.store.find(baseline) if baseline is not None else None
@@ -69,8 +69,8 @@ def _tables(comparison: Comparison, every: bool) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
+    from bmcli.core.sanitize import one_line
     from bmcli.report.comparison import cells, folded, shown_values
-    from bmcli.untrusted import one_line
 
     parts: list[RenderableType] = []
     if comparison.metrics:
@@ -98,9 +98,9 @@ def _tables(comparison: Comparison, every: bool) -> RenderableType:
 def _paired(comparison: Comparison, paired: Paired) -> list[RenderableType]:
     from rich.text import Text
 
-    from bmcli.figures import INTERVAL
+    from bmcli.core.number_format import INTERVAL
+    from bmcli.core.sanitize import one_line
     from bmcli.report.comparison import paired_lines, paired_rows
-    from bmcli.untrusted import one_line
 
     first, second = (comparison.groups[i].label for i in (paired.first, paired.second))
     several = len(comparison.paired)
@@ -119,7 +119,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: bool = Fal
     from rich.text import Text
 
     from bmcli.cli.render import cell_width, table
-    from bmcli.untrusted import one_line
+    from bmcli.core.sanitize import one_line
 
     safe = [[one_line(cell) for cell in row] for row in (head, *rows)]
     widths = [max(cell_width(row[i]) for row in safe) for i in range(len(head))]

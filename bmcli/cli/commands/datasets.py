@@ -32,8 +32,8 @@ def datasets(
     ] = None,
 ) -> None:
     """List the named datasets, or show one in detail."""
-    from bmcli.data.download import data_home
     from bmcli.data.named import DATASETS
+    from bmcli.files.download import data_home
 
     home = data_home()
     if name is not None:
@@ -48,8 +48,8 @@ def datasets(
 @command
 def get(session: Session, name: NameArgument) -> None:
     """Download a dataset into the data home."""
-    from bmcli.data.download import data_home, fetch
     from bmcli.data.named import DATASETS
+    from bmcli.files.download import data_home, fetch
 
     dataset, home = DATASETS.get(name)(), data_home()
     there = dataset.available(home)
@@ -88,7 +88,7 @@ def _summary(dataset: Dataset, home: Path) -> dict[str, Any]:
 
 
 def _details(dataset: Dataset, home: Path) -> dict[str, Any]:
-    from bmcli.data.download import address
+    from bmcli.files.download import address
 
     return {
         **_summary(dataset, home),
@@ -106,7 +106,7 @@ def _details(dataset: Dataset, home: Path) -> dict[str, Any]:
 
 
 def _options(dataset: Dataset) -> list[dict[str, Any]]:
-    from bmcli.config.field_schema import properties
+    from bmcli.config.reference.field_schema import properties
 
     return [
         {
@@ -120,8 +120,8 @@ def _options(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def _table(listed: list[dict[str, Any]]) -> str:
-    from bmcli import streams
     from bmcli.cli.render import heading, narrowed
+    from bmcli.core import streams
 
     rows = [("name", "kind", "task", "classes", "examples", "licence", "here")]
     for each in listed:

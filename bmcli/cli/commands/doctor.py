@@ -53,7 +53,7 @@ def doctor(
     models trained on parts of it do, each judging what it has not seen. Without CONFIG: is this machine fit
     for training?
     """
-    from bmcli.errors import UsageError
+    from bmcli.core.errors import UsageError
     from bmcli.runs import outputs
 
     if run and folds:
@@ -80,9 +80,9 @@ def doctor(
 
 
 def _lines(examined: Examined) -> str:
-    from bmcli import streams
     from bmcli.cli.render import painted_marks
-    from bmcli.untrusted import one_line
+    from bmcli.core import streams
+    from bmcli.core.sanitize import one_line
 
     lines = []
     for one in examined.findings:
@@ -98,7 +98,7 @@ def _lines(examined: Examined) -> str:
 
 def _clean(examined: Examined) -> list[str]:
     """What was looked for and not found, by what was looked at."""
-    from bmcli.doctor.clean import clean
+    from bmcli.doctor.all_clear import clean
 
     return [f"✓ {line}" for line in clean(examined)]
 
@@ -106,10 +106,10 @@ def _clean(examined: Examined) -> list[str]:
 def _machine(session: Session) -> None:
     from dataclasses import asdict
 
-    from bmcli import streams
     from bmcli.cli.render import columns, painted_marks
-    from bmcli.data.download import data_home
+    from bmcli.core import streams
     from bmcli.doctor.machine import examine
+    from bmcli.files.download import data_home
 
     found = examine(session.runs_dir, data_home())
 

@@ -13,9 +13,9 @@ from bmcli.cli.trust import ask_to_run_code_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bmcli.evaluation.closer import Corrupted
-    from bmcli.evaluation.evaluate import Evaluation
-    from bmcli.evaluation.run import Prepared
+    from bmcli.evaluation.figures import Evaluation
+    from bmcli.evaluation.measure import Prepared
+    from bmcli.evaluation.robustness import Corrupted
     from bmcli.evaluation.slices import Slice
 
 
@@ -56,8 +56,8 @@ def evaluate(
     Writes the metrics, every prediction and plots into the run.
     """
     from bmcli.cli.spinner import Spinner
-    from bmcli.evaluation.closer import by_corruptions, by_slices, check_corruptible
-    from bmcli.evaluation.run import measure, prepare
+    from bmcli.evaluation.measure import measure, prepare
+    from bmcli.evaluation.robustness import by_corruptions, by_slices, check_corruptible
     from bmcli.evaluation.slices import check_sliceable
     from bmcli.report.page import refresh
 
@@ -98,8 +98,8 @@ def evaluate(
 
 def _shown(blocks: Sequence[str]) -> str:
     """The tables below each other, each with its head in bold."""
-    from bmcli import streams
     from bmcli.cli.render import Painted, heading
+    from bmcli.core import streams
 
     tables = [table.split("\n") for table in "\n".join(blocks).split("\n\n")]
     return Painted("\n\n".join(heading(lines, streams.out()) for lines in tables))
@@ -116,8 +116,8 @@ def say_seen(session: Session, ready: Prepared) -> None:
 def figures(evaluation: Evaluation) -> str:
     """The compact table of an evaluation: the headline beside the trivial answer, then the other figures,
     then where it fails."""
-    from bmcli.figures import INTERVAL, figure, interval, named
-    from bmcli.untrusted import one_line
+    from bmcli.core.number_format import INTERVAL, figure, interval, named
+    from bmcli.core.sanitize import one_line
 
     what = "examples" if evaluation.examples != 1 else "example"
     names = {name: named(name, evaluation.task) for name in evaluation.metrics}
@@ -149,7 +149,7 @@ def figures(evaluation: Evaluation) -> str:
 
 def _slices(found: list[Slice]) -> list[str]:
     from bmcli.cli.render import columns
-    from bmcli.figures import figure, interval
+    from bmcli.core.number_format import figure, interval
 
     if not found:
         return []
@@ -169,7 +169,7 @@ def _slices(found: list[Slice]) -> list[str]:
 
 def _corruptions(found: list[Corrupted]) -> list[str]:
     from bmcli.cli.render import columns
-    from bmcli.figures import figure, interval
+    from bmcli.core.number_format import figure, interval
 
     if not found:
         return []

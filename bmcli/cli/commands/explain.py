@@ -57,11 +57,11 @@ def explain(
     from bmcli.cli import render
     from bmcli.cli.commands.predict import error_line, newest
     from bmcli.cli.spinner import Spinner, watched
-    from bmcli.data import inputs as readers
-    from bmcli.errors import DataError, Problem, UsageError
+    from bmcli.core.errors import DataError, Problem, UsageError
     from bmcli.explain.explain import Explainer
-    from bmcli.inference import predict as inference
-    from bmcli.preprocessing.remark import Unfamiliar
+    from bmcli.inference import inputs as readers
+    from bmcli.inference import predictor as inference
+    from bmcli.modalities.remark import Unfamiliar
     from bmcli.runs import outputs
 
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
@@ -109,14 +109,14 @@ def explain(
 def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool, trust_code: bool) -> None:
     from dataclasses import asdict
 
-    from bmcli import streams
     from bmcli.cli.commands.evaluate import say_seen
     from bmcli.cli.render import columns, heading
     from bmcli.cli.spinner import Spinner
-    from bmcli.errors import UsageError
-    from bmcli.evaluation.run import prepare
+    from bmcli.core import streams
+    from bmcli.core.errors import UsageError
+    from bmcli.core.number_format import figure
+    from bmcli.evaluation.measure import prepare
     from bmcli.explain.importance import permutation_importance
-    from bmcli.figures import figure
 
     if len(inputs) != 1 or inputs[0] == "-":
         raise UsageError("--importance takes one labelled table: a file")
@@ -165,7 +165,7 @@ class _Shown:
         self.texts: list[Explanation] = []
 
     def show(self, one: Explanation) -> None:
-        from bmcli.explain import shown
+        from bmcli.report import explanations as shown
 
         self.count += 1
         document = one.to_json()
@@ -183,7 +183,7 @@ class _Shown:
         self._print(one, document.get("picture"))
 
     def close(self) -> None:
-        from bmcli.explain import shown
+        from bmcli.report import explanations as shown
 
         if self.odd > MOST_WARNINGS:
             more = self.odd - MOST_WARNINGS
@@ -193,8 +193,8 @@ class _Shown:
             self.session.note(f"{path}: {len(self.texts)} text{'s' if len(self.texts) > 1 else ''}")
 
     def _warn(self, one: Explanation) -> None:
-        from bmcli.preprocessing.remark import joined
-        from bmcli.untrusted import one_line
+        from bmcli.core.sanitize import one_line
+        from bmcli.modalities.remark import joined
 
         self.odd += 1
         if self.odd <= MOST_WARNINGS:
@@ -214,9 +214,9 @@ class _Shown:
         from rich.text import Text
 
         from bmcli.cli.render import columns
-        from bmcli.explain import shown
-        from bmcli.figures import figure, quantity
-        from bmcli.untrusted import one_line
+        from bmcli.core.number_format import figure, quantity
+        from bmcli.core.sanitize import one_line
+        from bmcli.report import explanations as shown
 
         name = one_line(_short(one.input))
         out = self.session.out

@@ -36,7 +36,7 @@ def export(
     from bmcli.cli.spinner import Spinner
     from bmcli.cli.trust import ask_to_run_code_of
     from bmcli.export.formats import export as export_run
-    from bmcli.inference.keras_model import needs_code
+    from bmcli.inference.rebuild import needs_code
     from bmcli.runs.layout import MODEL_ONNX
 
     found = session.store.find(run)
@@ -61,7 +61,7 @@ def export(
 
 
 def _summary(exported: Exported) -> str:
-    from bmcli.figures import agreement, size
+    from bmcli.core.number_format import agreement, size
 
     return (
         f"{exported.model.name} · {size(exported.bytes)} · reloaded in a new process: matches Keras on "

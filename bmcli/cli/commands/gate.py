@@ -60,7 +60,7 @@ def gate(
     FIGURE is any of an evaluation's, or per_class.CLASS.recall (precision, f1, support). A missing figure
     counts as a failure.
     """
-    from bmcli.errors import ExitCode, UsageError
+    from bmcli.core.errors import ExitCode, UsageError
     from bmcli.evaluation.gate import judge, parse
     from bmcli.runs import outputs
     from bmcli.runs.store import validate_tag
@@ -99,8 +99,8 @@ def gate(
 
 
 def _table(verdict: Verdict) -> str:
-    from bmcli import streams
     from bmcli.cli.render import columns, painted_marks
+    from bmcli.core import streams
 
     rows = [
         ("✓" if check.holds else "✗", check.asked, check.shown, check.reason or "")

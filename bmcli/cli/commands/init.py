@@ -26,7 +26,7 @@ def init(
     """
     from pathlib import Path
 
-    from bmcli.config import starting
+    from bmcli.config.drafting import init as starting
 
     if source is None:
         listed = starting.templates()

@@ -36,8 +36,8 @@ def list(
     Each with its options, their defaults and a line about each. `bm optimizers` is short for
     `bm list optimizers`, and so on.
     """
-    from bmcli.cli import catalogue as shown
-    from bmcli.config import catalogue
+    from bmcli.cli import component_tables as shown
+    from bmcli.config.reference import catalogue
 
     if code is not None:
         from bmcli.config.code import load_code
@@ -71,8 +71,8 @@ def list(
 
 
 def _table(kinds: Any) -> str:
-    from bmcli import streams
     from bmcli.cli.render import columns, heading
+    from bmcli.core import streams
 
     rows = [("kind", "taken by", "there are")]
     for one in kinds:

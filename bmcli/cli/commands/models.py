@@ -39,7 +39,7 @@ def models(
 
         load_code(code)
     if name is not None:
-        from bmcli.config import catalogue
+        from bmcli.config.reference import catalogue
 
         catalogue.one(catalogue.kind_of("model"), name)  # a name from elsewhere gets the one here
         found = _details(MODELS.get(name))
@@ -59,14 +59,14 @@ def _summary(model: type[Model]) -> dict[str, Any]:
 
 
 def _details(model: type[Model]) -> dict[str, Any]:
-    from bmcli.config.catalogue import options_of
+    from bmcli.config.reference.catalogue import options_of
 
     return {**_summary(model), "options": options_of(model), "source": model.source}
 
 
 def _table(listed: list[dict[str, Any]]) -> str:
-    from bmcli import streams
     from bmcli.cli.render import columns, heading
+    from bmcli.core import streams
 
     rows = [("model", "data", "tasks", "")]
     rows += [(each["name"], ", ".join(each["kinds"]), _tasks(each), each["summary"]) for each in listed]
@@ -80,7 +80,7 @@ def _tasks(model: dict[str, Any]) -> str:
 
 
 def _page(model: dict[str, Any]) -> str:
-    from bmcli.cli.catalogue import option_lines
+    from bmcli.cli.component_tables import option_lines
     from bmcli.cli.render import columns
 
     head = [(model["name"], model["summary"]), ("data", ", ".join(model["kinds"])), ("tasks", _tasks(model))]

@@ -15,8 +15,8 @@ import typer
 from bmcli.cli.command import RunOption, Session, TrustCodeOption, command
 
 if TYPE_CHECKING:
-    from bmcli.errors import Problem
-    from bmcli.inference.predict import Choice, Prediction, Predictor
+    from bmcli.core.errors import Problem
+    from bmcli.inference.predictor import Choice, Prediction, Predictor
     from bmcli.runs.run import Run
 
 BAR = 30
@@ -78,8 +78,8 @@ def predict(
 
     Without --run: with the newest completed run that takes such inputs.
     """
-    from bmcli.data import inputs as readers
-    from bmcli.inference import predict as inference
+    from bmcli.inference import inputs as readers
+    from bmcli.inference import predictor as inference
 
     if output is not None:
         from bmcli.inference import prediction_files
@@ -93,19 +93,19 @@ def predict(
         chosen, trust_code=trust_code, calibrated=calibrated, threshold=_threshold(threshold)
     )
     if strict and predictor.familiarity is None:
-        from bmcli.errors import UsageError
+        from bmcli.core.errors import UsageError
 
         raise UsageError(
             f"{chosen.id} has no input statistics, which --strict needs",
             hint="runs of an older bm did not keep them",
         )
     if keep and output is None and not session.json:
-        from bmcli.errors import UsageError
+        from bmcli.core.errors import UsageError
 
         raise UsageError("--keep copies columns to a file: it needs --output or --json")
     reading = inference.reading_of(chosen, predictor.preprocessing, texts=text, lines=lines, keep=bool(keep))
     if output is not None and readers.reads(output, inputs, reading):
-        from bmcli.errors import UsageError
+        from bmcli.core.errors import UsageError
 
         raise UsageError(f"--output {output} is one of the inputs", hint="choose another file")
     shown = _Shown(session, predictor, quiet=output is not None, strict=strict, keep=keep or ())
@@ -165,8 +165,8 @@ def _write(
 @contextmanager
 def _stoppable(session: Session, shown: _Shown, output: Path | None) -> Iterator[None]:
     """Ctrl-C and SIGTERM say how far it came, and leave no half of anything."""
-    from bmcli.errors import InterruptedRunError
-    from bmcli.training.interrupt import Stopped, stops_at_once
+    from bmcli.core.errors import InterruptedRunError
+    from bmcli.experiments.signals import Stopped, stops_at_once
 
     try:
         with stops_at_once():
@@ -185,7 +185,7 @@ def _stoppable(session: Session, shown: _Shown, output: Path | None) -> Iterator
 
 
 def _threshold(text: str | None) -> float | Literal["best"] | None:
-    from bmcli.errors import UsageError
+    from bmcli.core.errors import UsageError
 
     if text is None:
         return None
@@ -202,9 +202,9 @@ def _threshold(text: str | None) -> float | Literal["best"] | None:
 
 def newest(session: Session, inputs: Sequence[str], *, text: bool, lines: bool) -> Run:
     """The newest run that takes these inputs; says which."""
-    from bmcli.data.inputs import kinds_of
-    from bmcli.errors import UsageError
-    from bmcli.inference.predict import choose_run
+    from bmcli.core.errors import UsageError
+    from bmcli.inference.inputs import kinds_of
+    from bmcli.inference.predictor import choose_run
 
     found, names = choose_run(session.store, kinds_of(inputs, texts=text, lines=lines))
     if len(names) > 1 and session.json:
@@ -267,7 +267,7 @@ class _Shown:
         if self._held:
             self._print(_card(self._held[0], self.run, self.target_name))
         if self.unfamiliar > MOST_WARNINGS:
-            from bmcli.preprocessing.remark import Unfamiliar
+            from bmcli.modalities.remark import Unfamiliar
 
             more = self.unfamiliar - MOST_WARNINGS
             self.session.warn(f"{more:,} more inputs do not look like the training data, in all:")
@@ -276,7 +276,7 @@ class _Shown:
 
     def say_taken(self) -> None:
         """What was read as something that training has."""
-        from bmcli.preprocessing.remark import Unfamiliar
+        from bmcli.modalities.remark import Unfamiliar
 
         for note in Unfamiliar(taken=self.predictor.taken).notes("inputs"):
             self.session.note(note)
@@ -287,7 +287,7 @@ class _Shown:
             return predictions
         from dataclasses import replace
 
-        from bmcli.errors import UsageError, did_you_mean
+        from bmcli.core.errors import UsageError, did_you_mean
 
         known = list(predictions[0].kept or ())
         every = "all" in self.keep and "all" not in known
@@ -315,8 +315,8 @@ class _Shown:
         self, predictions: list[Prediction], problems: list[Problem]
     ) -> tuple[list[Prediction], list[Problem]]:
         """With --strict, inputs that look odd become problems; else they are warned of."""
-        from bmcli.inference.predict import refused as _refused
-        from bmcli.preprocessing.remark import joined
+        from bmcli.inference.predictor import refused as _refused
+        from bmcli.modalities.remark import joined
 
         odd = [one for one in predictions if one.unfamiliar]
         if not odd:
@@ -343,8 +343,8 @@ class _Shown:
         predictions, self._held = self._held + predictions, []
         if not predictions:
             return
-        from bmcli import streams
         from bmcli.cli.render import heading, terminal_width, width_of
+        from bmcli.core import streams
 
         columns = width_of(streams.out()) or terminal_width(streams.out())
         most = max(SHORTEST_NAME, min(NAME_WIDTH, columns // 2 - 2))
@@ -356,8 +356,8 @@ class _Shown:
         self._print("\n".join(_row(*row, self._width) for row in rows))
 
     def _print(self, text: str) -> None:
-        from bmcli import streams
         from bmcli.cli.render import print_plain
+        from bmcli.core import streams
 
         print_plain(text, streams.out())
 
@@ -375,7 +375,7 @@ def _row(name: str, answer: str, more: str, width: int) -> str:
 
 def _name(name: str, most: int = NAME_WIDTH) -> str:
     """On one line; of a long one the end where it is a path, else the beginning."""
-    from bmcli.untrusted import one_line
+    from bmcli.core.sanitize import one_line
 
     name = one_line(name)
     if len(name) <= most:
@@ -385,7 +385,7 @@ def _name(name: str, most: int = NAME_WIDTH) -> str:
 
 def _answer(prediction: Prediction) -> tuple[str, str]:
     """The answer, and how sure."""
-    from bmcli.figures import quantity
+    from bmcli.core.number_format import quantity
 
     if prediction.value is not None:
         return quantity(prediction.value), ""
@@ -396,23 +396,23 @@ def _answer(prediction: Prediction) -> tuple[str, str]:
 
 
 def _listed(choices: Sequence[Choice]) -> str:
-    from bmcli.untrusted import one_line
+    from bmcli.core.sanitize import one_line
 
     return ", ".join(f"{one_line(c.label)} {_probability(c.probability)}" for c in choices)
 
 
 def _probability(p: float) -> str:
-    from bmcli.figures import probability
+    from bmcli.core.number_format import probability
 
     return probability(p)
 
 
 def _card(prediction: Prediction, run: str, target_name: str) -> str:
     """A single answer, with a bar for each class."""
-    from bmcli import streams
     from bmcli.cli.render import cell_width, terminal_width, width_of
-    from bmcli.figures import quantity
-    from bmcli.untrusted import one_line
+    from bmcli.core import streams
+    from bmcli.core.number_format import quantity
+    from bmcli.core.sanitize import one_line
 
     head = f"{_name(prediction.input)} · {run}"
     if prediction.value is not None:

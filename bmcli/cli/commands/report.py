@@ -50,9 +50,9 @@ def report(
     """
     import os
 
+    from bmcli.core.errors import UsageError
     from bmcli.data.bundle import SPLITS
-    from bmcli.errors import UsageError
-    from bmcli.evaluation.stored import read_evaluation
+    from bmcli.evaluation.stored_evaluations import read_evaluation
     from bmcli.report import page
     from bmcli.runs import layout, outputs
     from bmcli.runs.store import reference_to
@@ -104,9 +104,9 @@ def _open(session: Session, page: Path) -> None:
 def _explain(session: Session, run: Run, split: str | None, trust_code: bool) -> None:
     from bmcli.cli.spinner import Spinner
     from bmcli.cli.trust import ask_to_run_code_of
-    from bmcli.evaluation.run import prepare
+    from bmcli.evaluation.measure import prepare
     from bmcli.explain.explain import Explainer
-    from bmcli.explain.kept import explain_worst
+    from bmcli.explain.worst import explain_worst
 
     trust_code = trust_code or ask_to_run_code_of(session, run)
     with Spinner(session, "explaining the worst answers"):
@@ -115,7 +115,7 @@ def _explain(session: Session, run: Run, split: str | None, trust_code: bool) ->
 
 
 def _comparison(session: Session, references: list[str], unpaired: bool) -> str:
-    from bmcli.errors import UsageError
+    from bmcli.core.errors import UsageError
     from bmcli.evaluation.compare import compare
     from bmcli.report.page import comparison_report
 

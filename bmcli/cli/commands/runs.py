@@ -60,7 +60,7 @@ def runs(
 
 def _row(run: Run) -> dict[str, Any]:
     """What the table and `--json` say of a run."""
-    from bmcli.errors import IntegrityError
+    from bmcli.core.errors import IntegrityError
 
     row = {"run": run.path.name, "path": str(run.path), "name": run.name, "version": run.version}
     try:
@@ -99,7 +99,7 @@ def _row(run: Run) -> dict[str, Any]:
 
 def _sorted(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
     """Rows by that key; those without a value last."""
-    from bmcli.errors import UsageError, did_you_mean
+    from bmcli.core.errors import UsageError, did_you_mean
 
     if key == "created":
         return rows
@@ -123,14 +123,14 @@ def _sorted(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
 
 
 def _greater_is_better(task: str | None, metric: str) -> bool:
-    from bmcli.evaluation.metrics import monitorable
+    from bmcli.metrics.metric import monitorable
 
     return bool(task) and monitorable(task).get(metric, True)  # type: ignore[arg-type]
 
 
 def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
-    from bmcli import streams
     from bmcli.cli import render
+    from bmcli.core import streams
 
     if not rows:
         session.note(f"no runs in {session.runs_dir}; bm train CONFIG makes one")
@@ -143,8 +143,8 @@ def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
 
 def _painted(lines: list[str], rows: list[dict[str, Any]]) -> list[str]:
     """The head bold, and each state in its colour."""
-    from bmcli import streams
     from bmcli.cli import render
+    from bmcli.core import streams
 
     head, *others = lines
     painted = [render.paint(head, render.STRONG, streams.out())]
@@ -165,7 +165,7 @@ def _style(status: str) -> str:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    from bmcli.figures import duration, figure, moment
+    from bmcli.core.number_format import duration, figure, moment
 
     best = f"{row['monitor']} {figure(row['best_value'])}" if row["best_value"] is not None else "–"
     headline = row["headline"]
@@ -200,9 +200,9 @@ def show(session: Session, run: RunArgument) -> None:
 
 
 def _details(run: Run) -> str:
-    from bmcli import streams
     from bmcli.cli import render
-    from bmcli.figures import count, duration, figure, moment, size
+    from bmcli.core import streams
+    from bmcli.core.number_format import count, duration, figure, moment, size
 
     record = run.record
     took = f", took {duration(record.seconds)}" if record.seconds is not None else ""
@@ -263,10 +263,10 @@ def verify(
     import os
     from pathlib import Path
 
-    from bmcli import streams
     from bmcli.cli import render
-    from bmcli.errors import IntegrityError
-    from bmcli.figures import agreement
+    from bmcli.core import streams
+    from bmcli.core.errors import IntegrityError
+    from bmcli.core.number_format import agreement
     from bmcli.runs.record import ID
     from bmcli.runs.store import open_path
 
@@ -301,9 +301,9 @@ def verify(
 def _repeat(session: Session, run: Run, trust_code: bool) -> list[dict[str, Any]]:
     """What each form of the model answered, all as they should; IntegrityError where one did not."""
     from bmcli.cli.spinner import Spinner
-    from bmcli.errors import IntegrityError, Problem
-    from bmcli.export.repeat import has_samples, repeat_samples
-    from bmcli.inference.keras_model import needs_code
+    from bmcli.core.errors import IntegrityError, Problem
+    from bmcli.export.recheck import has_samples, repeat_samples
+    from bmcli.inference.rebuild import needs_code
 
     if not has_samples(run):
         session.note(f"{run.id} keeps no samples: there is no finished model to load")
@@ -391,9 +391,9 @@ def slim(
 
     The best weights, the model files, figures and plots stay.
     """
-    from bmcli.errors import UsageError
-    from bmcli.figures import size
-    from bmcli.saving import discard_states
+    from bmcli.core.errors import UsageError
+    from bmcli.core.number_format import size
+    from bmcli.experiments.checkpointing import discard_states
 
     found = [session.store.find(session.store.exact(one).path.name) for one in dict.fromkeys(runs)]
     for run in found:
@@ -406,7 +406,7 @@ def slim(
 
 
 def _remove(session: Session, going: list[Run], kept: list[Run], *, yes: bool, dry_run: bool) -> None:
-    from bmcli.figures import size
+    from bmcli.core.number_format import size
 
     ids = [run.path.name for run in going]
     document = {"removed": ids, "kept": [run.path.name for run in kept], "dry_run": dry_run}

@@ -15,7 +15,7 @@ def schema(session: Session) -> None:
     """
     import json
 
-    from bmcli.config.json_schema import json_schema
+    from bmcli.config.reference.json_schema import json_schema
 
     document = json_schema()
     session.result({"schema": document}, Verbatim(json.dumps(document, indent=2, ensure_ascii=False)))

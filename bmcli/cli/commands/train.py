@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.errors import UsageError
+    from bmcli.core.errors import UsageError
+    from bmcli.core.stopwatch import Stopwatch
     from bmcli.runs.run import Run
-    from bmcli.stopwatch import Stopwatch
 
 
 _SEEDS = re.compile(r"seed=\d+(,\d+)+")
@@ -74,7 +74,7 @@ def train(
 
     Progress goes to stderr; the run id alone to stdout: RUN=$(bm train config.yaml)
     """
-    from bmcli.errors import UsageError
+    from bmcli.core.errors import UsageError
     from bmcli.runs.store import validate_label
 
     for label in tag or ():
@@ -138,8 +138,8 @@ def _changed(session: Session, reference: str, changes: Sequence[str]) -> UsageE
     """A run that is resumed stays as it is: the command that trains on from it with these changes."""
     import shlex
 
-    from bmcli.errors import UsageError
-    from bmcli.resume import new_run_from
+    from bmcli.core.errors import UsageError
+    from bmcli.experiments.resume_checks import new_run_from
     from bmcli.runs import layout
 
     run = session.store.find(reference, purpose="resume")
@@ -153,7 +153,7 @@ def _changed(session: Session, reference: str, changes: Sequence[str]) -> UsageE
 @contextmanager
 def _timed(wanted: bool) -> Iterator[Stopwatch | None]:
     """A stopwatch that runs within, and has run since the process began."""
-    from bmcli import stopwatch
+    from bmcli.core import stopwatch
 
     if not wanted:
         yield None
@@ -164,16 +164,16 @@ def _timed(wanted: bool) -> Iterator[Stopwatch | None]:
 
 
 def _train(session: Session, config: ExperimentConfig, tags: Sequence[str], device: str) -> Run:
-    from bmcli import pipeline
     from bmcli.cli.progress import TrainingDisplay
+    from bmcli.experiments import train as pipeline
 
     with TrainingDisplay(session) as display:
         return pipeline.train(config, session.store, tags=tags, device=device, display=display, alone=True)
 
 
 def _resume(session: Session, reference: str, device: str, trust_code: bool, force: bool) -> Run:
-    from bmcli import pipeline
     from bmcli.cli.progress import TrainingDisplay
+    from bmcli.experiments import train as pipeline
 
     run = session.store.find(reference, purpose="resume")
     trust_code = trust_code or ask_to_run_code_of(session, run)
@@ -188,8 +188,8 @@ def _continued(session: Session, config: ExperimentConfig, device: str, force: b
 
     A scheduler repeats the same line for ever: a damaged run is left to people, and the next one taken.
     """
-    from bmcli.errors import IntegrityError
-    from bmcli.resume import has_checkpoint, unfinished
+    from bmcli.core.errors import IntegrityError
+    from bmcli.experiments.resume_checks import has_checkpoint, unfinished
 
     for run in unfinished(session.store, config):
         if has_checkpoint(run):
@@ -206,7 +206,7 @@ def _continued(session: Session, config: ExperimentConfig, device: str, force: b
 
 
 def _numbers(seeds: str) -> list[int]:
-    from bmcli.errors import UsageError
+    from bmcli.core.errors import UsageError
 
     numbers = [text.strip() for text in seeds.split(",")]
     if len(numbers) < 2 or not all(text.isascii() and text.isdecimal() for text in numbers):
@@ -230,7 +230,7 @@ def _train_seeds(
     """One run after the other, that differ in `seed` alone, and what they have in common."""
     from bmcli.cli.seeds import across, lines
     from bmcli.config import resolve
-    from bmcli.errors import BmError
+    from bmcli.core.errors import BmError
 
     before_code = asking(session, trust_code)
     configs = [
@@ -273,8 +273,8 @@ def _profile(session: Session, run: Run, watch: Stopwatch) -> dict[str, Any]:
     import json
 
     from bmcli.cli.summary import profile
+    from bmcli.core.stopwatch import REST
     from bmcli.runs import layout
-    from bmcli.stopwatch import REST
 
     parts = watch.seconds()
     for name in [name for name, seconds in parts.items() if seconds < _SHORT and name != REST]:
@@ -292,7 +292,7 @@ def _smoke(session: Session, config: ExperimentConfig, device: str) -> None:
     import tempfile
     from pathlib import Path
 
-    from bmcli.smoke import smoke
+    from bmcli.experiments.smoke import smoke
 
     folder = Path(tempfile.mkdtemp(prefix="bm-smoke-"))
     try:

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bmcli.data.download import File
-from bmcli.plugins import Check, kind_of
-from bmcli.registry import Component, Registry
+from bmcli.core.plugin_calls import Check, kind_of
+from bmcli.core.registry import Component, Registry
+from bmcli.files.download import File
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import Kind, Parts, Task

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from bmcli.data.download import File, fetch
 from bmcli.data.named import DATASETS, Dataset, Progress
+from bmcli.files.download import File, fetch
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import Kind, Parts, Task

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bmcli.data.download import File, fetch
 from bmcli.data.named import DATASETS, Dataset, Progress
+from bmcli.files.download import File, fetch
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import Kind, Parts, Task

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from bmcli.data.download import File, fetch
 from bmcli.data.named import DATASETS, Dataset, Progress
+from bmcli.files.download import File, fetch
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import Kind, Parts, Split, Task
@@ -68,8 +68,8 @@ class Imdb(Dataset):
     def _split(self, name: str, reviews: dict[str, bytes], place: Path) -> Split:
         import numpy as np
 
+        from bmcli.core.errors import DataError
         from bmcli.data.bundle import Split, Texts
-        from bmcli.errors import DataError
 
         ids = tuple(sorted(reviews))
         try:
@@ -109,7 +109,7 @@ def _from_archive(path: Path) -> dict[str, dict[str, bytes]]:
     """Straight from the .tar.gz into memory: nothing is unpacked on disk."""
     import tarfile
 
-    from bmcli.errors import DataError
+    from bmcli.core.errors import DataError
 
     found: dict[str, dict[str, bytes]] = {"train": {}, "test": {}}
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bmcli.data.download import File, fetch
 from bmcli.data.named import DATASETS, Dataset, Progress
+from bmcli.files.download import File, fetch
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import Kind, Parts, Task
@@ -68,10 +68,10 @@ def _find(home: Path) -> dict[str, Path] | None:
 
 
 def _from_npz(path: Path, classes: tuple[str, ...]) -> Parts:
+    from bmcli.data.arrays import open_npz
     from bmcli.data.bundle import Parts
-    from bmcli.data.download import sha256_of
     from bmcli.data.named import _idx
-    from bmcli.data.readers.arrays import open_npz
+    from bmcli.files.download import sha256_of
 
     arrays = open_npz(path, ("x_train", "y_train", "x_test", "y_test"))
     train = _idx.image_split(arrays["x_train"], arrays["y_train"], "train", len(classes), path)

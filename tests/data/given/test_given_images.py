@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bmcli.data import given
-from bmcli.data.given.images import Wanted
-from bmcli.data.inputs import Reading
-from bmcli.data.inputs import read as read_files
-from bmcli.errors import UsageError
-from bmcli.preprocessing.image import ImagePreprocessing
+from bmcli.core.errors import UsageError
+from bmcli.inference.inputs import Reading
+from bmcli.inference.inputs import read as read_files
+from bmcli.modalities import python_inputs
+from bmcli.modalities.image.encoder import ImagePreprocessing
+from bmcli.modalities.image.python_inputs import Wanted
 
 COLOUR, GREY = Wanted(16, 12, 3), Wanted(8, 8, 1)
 RNG = np.random.default_rng(0)
@@ -24,7 +24,7 @@ PHOTO = RNG.integers(0, 256, (40, 30, 3), np.uint8)
 
 def pieces(inputs: Any, wanted: Wanted = COLOUR, notes: list[str] | None = None, **more: Any) -> list[Any]:
     note = None if notes is None else notes.append
-    return list(given.read(inputs, Reading("image"), wanted=wanted, note=note, **more))
+    return list(python_inputs.read(inputs, Reading("image"), wanted=wanted, note=note, **more))
 
 
 def seen(inputs: Any, wanted: Wanted = COLOUR) -> np.ndarray:
@@ -254,7 +254,7 @@ def test_how_many_there_are_is_known_at_once(tmp_path: Path) -> None:
 def test_a_piece_of_large_files_holds_few_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(5):
         (tmp_path / f"{i}.png").write_bytes(b"x" * 100)
-    monkeypatch.setattr("bmcli.data.inputs.PIECE_BYTES", 250)
-    monkeypatch.setattr("bmcli.data.given.images.PIECE_BYTES", 250)
+    monkeypatch.setattr("bmcli.inference.inputs.PIECE_BYTES", 250)
+    monkeypatch.setattr("bmcli.modalities.image.python_inputs.PIECE_BYTES", 250)
     for found in (pieces(tmp_path), list(read_files([str(tmp_path)], Reading("image")))):
         assert [len(piece.names) for piece in found] in ([2, 2, 1], [2, 2, 1, 0])

@@ -14,11 +14,11 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from bmcli.data import given
+from bmcli.core.errors import DataError, UsageError
 from bmcli.data.bundle import Table
-from bmcli.data.inputs import Reading
-from bmcli.data.inputs import read as read_files
-from bmcli.errors import DataError, UsageError
+from bmcli.inference.inputs import Reading
+from bmcli.inference.inputs import read as read_files
+from bmcli.modalities import python_inputs
 
 COLUMNS = ("area", "rooms", "city", "garden", "sold")
 READING = Reading("table", columns=COLUMNS)
@@ -36,7 +36,7 @@ ROWS = pl.DataFrame(
 
 def table(inputs: Any, reading: Reading = READING, notes: list[str] | None = None) -> Table:
     note = None if notes is None else notes.append
-    found = list(given.read(inputs, reading, note=note))
+    found = list(python_inputs.read(inputs, reading, note=note))
     assert not [problem for piece in found for problem in piece.problems]
     (piece,) = [one for one in found if one.names]
     assert piece.names[0] == "0" or "." in piece.names[0]
@@ -184,12 +184,12 @@ def test_an_index_that_says_something_is_not_used_and_that_is_said() -> None:
 
 
 def test_rows_are_called_by_their_place_or_the_runs_own_ids() -> None:
-    found = list(given.read(RECORDS, READING))
+    found = list(python_inputs.read(RECORDS, READING))
     assert found[0].names == ("0", "1", "2")
-    found = list(given.read(RECORDS, Reading("table", columns=COLUMNS, id="note")))
+    found = list(python_inputs.read(RECORDS, Reading("table", columns=COLUMNS, id="note")))
     assert found[0].names == ("x", "y", "z")
 
 
 def test_nothing_is_no_error() -> None:
     for nothing in ([], PANDAS[:0], ROWS[:0], {name: [] for name in COLUMNS}):
-        assert not [piece for piece in given.read(nothing, READING) if piece.names]
+        assert not [piece for piece in python_inputs.read(nothing, READING) if piece.names]

@@ -10,16 +10,16 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from bmcli.data import given
-from bmcli.data.inputs import Reading
-from bmcli.errors import DataError, UsageError
+from bmcli.core.errors import DataError, UsageError
+from bmcli.inference.inputs import Reading
+from bmcli.modalities import python_inputs
 
 READING = Reading("text", text_column="body")
 TEXTS = ["a fine film", "dull, dull", "so so"]
 
 
 def texts(inputs: Any, reading: Reading = READING) -> list[str]:
-    found = list(given.read(inputs, reading))
+    found = list(python_inputs.read(inputs, reading))
     assert not [problem for piece in found for problem in piece.problems]
     return [text for piece in found for text in piece.examples.texts]  # type: ignore[union-attr]
 
@@ -92,7 +92,7 @@ def test_what_is_no_text(inputs: Any, said: str, hint: str) -> None:
 
 
 def test_missing_and_empty_texts_are_problems_of_their_own() -> None:
-    found = list(given.read([TEXTS[0], None, float("nan"), pd.NA, " "], READING))
+    found = list(python_inputs.read([TEXTS[0], None, float("nan"), pd.NA, " "], READING))
     assert [problem.message for piece in found for problem in piece.problems] == [
         *["the text is missing"] * 3,
         "the text is empty",

@@ -1,0 +1,59 @@
+"""What `bm list`, `bm models` and their like show of components and options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bmcli.cli.render import columns
+
+
+def option_lines(options: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A heading, and two lines of each option: name, default and type; then what it is."""
+    from bmcli.config.parsing.messages import as_written
+
+    rows = [("option", "default", "type")]
+    for option in options:
+        default = "(required)" if option["required"] else as_written(option["default"])
+        rows.append((option["name"], default, option["type"]))
+    heading, *described = columns(rows)
+    lines = [heading]
+    for option, line in zip(options, described, strict=True):
+        lines += [line, *columns([("", option["description"])])]
+    return lines
+
+
+def entry_lines(entry: Mapping[str, Any]) -> list[str]:
+    """One entry in full."""
+    rows = [(entry["name"], entry["summary"])]
+    for key in ("kinds", "kind", "tasks", "task", "licence", "source", "defined_in", "error"):
+        if value := entry.get(key):
+            rows.append((key.replace("_", " "), ", ".join(value) if isinstance(value, list) else value))
+    if "greater_is_better" in entry:
+        rows.append(("better", "greater" if entry["greater_is_better"] else "less"))
+    lines = columns(rows)
+    if "options" not in entry:
+        return lines
+    return [*lines, "", *(option_lines(entry["options"]) if entry["options"] else ["no options"])]
+
+
+def list_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """All entries: name and summary of each, and below them its options, a line each."""
+    from bmcli.config.parsing.messages import as_written
+
+    width = max((len(entry["name"]) for entry in entries), default=0)
+    lines: list[str] = []
+    for entry in entries:
+        notes = []
+        if "error" in entry:
+            notes.append(entry["error"])
+        if entry.get("tasks") and len(entry["tasks"]) < 4:
+            notes.append(f"[{', '.join(entry['tasks'])}]")
+        summary = " ".join([entry["summary"], *notes]).strip()
+        lines += columns([(entry["name"].ljust(width), summary)])
+        rows = []
+        for option in entry.get("options", ()):
+            default = "(required)" if option["required"] else as_written(option["default"])
+            rows.append((f"  {option['name']}", default, option["description"]))
+        lines += columns(rows) if rows else []
+    return lines

@@ -1,0 +1,91 @@
+"""What a config says about its data before the data is read: by dataset, keys and file names."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bmcli.config.schema import DataConfig
+from bmcli.core.errors import ConfigError, DataError
+from bmcli.files.suffixes import TABLE_SUFFIXES
+
+if TYPE_CHECKING:
+    from bmcli.files.folders import Layout, Rules
+
+
+@dataclass(frozen=True)
+class Facts:
+    """None or empty where it cannot be told without reading the data.
+
+    kind, task, classes; dataset_task: a named dataset's own; shape: of its images; brings_test,
+    brings_validation: whether it has such a split; read: whether all this was seen in the data; then also
+    input_shape: of a model's inputs; text: the column of the texts.
+    """
+
+    kind: str | None = None
+    task: str | None = None
+    dataset_task: str | None = None
+    classes: tuple[str, ...] = ()
+    shape: tuple[int, int, int] | None = None
+    brings_test: bool = False
+    brings_validation: bool = False
+    read: bool = False
+    input_shape: tuple[int | None, ...] | None = None
+    text: str | None = None
+
+
+def facts_of(data: DataConfig) -> Facts:
+    """What is known of the data; cheap: at most a few folder listings."""
+    if data.name is not None:
+        dataset: Any = data.name
+        return Facts(
+            kind=dataset.kind,
+            task=dataset.task,
+            dataset_task=dataset.task,
+            classes=tuple(dataset.class_names()),
+            shape=dataset.shape,
+            brings_test="test" in dataset.sizes,
+            brings_validation="validation" in dataset.sizes,
+        )
+    if data.path is None:
+        return Facts(kind=data.kind, task=data.task)
+    path = Path(data.path)
+    task = data.task
+    if task is None and (isinstance(data.target, list) or data.label_delimiter is not None):
+        task = "multilabel"
+    if os.path.isdir(path):  # noqa: PTH112 (False also for a name that is too long)
+        from bmcli.files.folders import Rules  # most configs name no folder
+
+        found = _folder(path, Rules.of(data))
+        if found is None:
+            return Facts(kind=data.kind, task=task)
+        return Facts(
+            kind=data.kind or found.kind,
+            task=task,
+            classes=found.classes,
+            brings_test="test" in found.splits,
+            brings_validation="validation" in found.splits,
+        )
+    kind = data.kind
+    if kind is None and path.suffix.lower() in TABLE_SUFFIXES:
+        kind = "text" if data.text is not None else "table"
+    return Facts(kind=kind, task=task)
+
+
+def forget() -> None:
+    """Look at folders again: they may have changed since an earlier config."""
+    _folder.cache_clear()
+
+
+@lru_cache(maxsize=8)  # a dozen checks ask
+def _folder(path: Path, rules: Rules) -> Layout | None:
+    """None where it is not data; whoever reads it says why."""
+    from bmcli.files.folders import layout
+
+    try:
+        return layout(path, rules)
+    except (DataError, ConfigError):
+        return None

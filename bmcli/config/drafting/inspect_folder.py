@@ -1,0 +1,173 @@
+"""A look at a folder of images or texts, enough to draft a config that reads it.
+
+What it is, `bmcli.files.folders` decides, as in training. Files are counted by name up to a bound, and some
+of them are opened, so that a draft that would meet unusable files says what becomes of them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bmcli.config.drafting.inspect import Look, classes_seen
+from bmcli.core.errors import DataError, Problem
+from bmcli.files import folders
+
+MOST_FILES = 200_000
+"""Files that are counted."""
+_MOST_OPENED, _MOST_BYTES = 1_000, 200 * 2**20
+"""Files that are opened, and their size in all."""
+_FEW = 1_000
+"""Fewer images than this are few to train on from the start."""
+_SIZES = 40
+_CUTS = ("test", "validation")
+
+
+def look_at_folder(path: Path) -> Look:
+    """Look at it. DataError, the one training would end with, where bm cannot train on it."""
+    said: list[tuple[str, Any, str]] = []
+    rules = folders.Rules(cuts=_CUTS)
+    try:
+        found = folders.layout(path, rules)
+    except folders.NoClassFoldersError as error:
+        if error.suggested is None:
+            raise
+        rules = folders.Rules(class_pattern=error.suggested, cuts=_CUTS)
+        found = folders.layout(path, rules)
+        said.append(("class_pattern", error.suggested, "the class, in the names of the files"))
+    scan = folders.scan(found, MOST_FILES)
+    train = scan.files["train"]
+    counts = Counter(file.label for file in train)
+    brings = tuple(split for split in _CUTS if split in scan.files)
+    _require_classes(path, counts, scan.problems, len(_CUTS) - len(brings))
+    noun = "images" if found.kind == "image" else "texts"
+    seen = [f"{len(train):,} {noun} of {classes_seen(counts)}"]
+    if not scan.complete:
+        seen.append(f"counting stopped at {MOST_FILES:,} files: there are more")
+    if brings:
+        rest = ", ".join(f"{scan.folders[split]}/ {len(scan.files[split]):,}" for split in brings)
+        seen.append(f"that is {scan.folders['train']}/; beside it {rest}: these splits are kept")
+    every = [file.path for files in scan.files.values() for file in files]
+    sizes: tuple[tuple[int, int], ...] = ()
+    if found.kind == "image":
+        sizes, bad = _opened(_spread(every))
+        sizes = sizes[:: max(1, len(sizes) // _SIZES)][:_SIZES]
+    else:
+        bad = _texts(_spread(every))
+    if found.kind == "image" and len(train) < _FEW:
+        seen.append("few images: expect little; no pretrained models are available")
+    if sizes:
+        low, high = min(sizes), max(sizes)
+        both = f"{low[0]}×{low[1]}" + ("" if low == high else f" to {high[0]}×{high[1]}")
+        seen.append(f"{both} pixels (height × width) in {len(sizes)} images looked at")
+    mixed = _kinds_besides(scan.suffixes, found.kind)
+    if mixed:
+        said.append(("kind", found.kind, f"there are {mixed} too"))
+    unusable = _unusable(scan, bad)
+    if bad and len(bad) == len(_spread(every)):
+        problems = [Problem(f"cannot be read: {folders.shown(name)}") for name in bad]
+        raise DataError(f"{path}: none of {len(bad):,} {noun} looked at can be read", problems=problems)
+    if unusable:
+        seen.append(f"left out: {unusable}")
+        said.append(("skip_unusable", True, "files that cannot be used are left out, and listed in the run"))
+    seen += scan.notes
+    task = "binary" if len(counts) == 2 else "multiclass"
+    return Look(path, found.kind, tuple(seen), task, len(train), sizes=sizes, brings=brings, said=tuple(said))
+
+
+def _require_classes(path: Path, counts: Counter[str], problems: Sequence[Problem], cuts: int) -> None:
+    """Two classes, and enough examples for the splits that are cut."""
+    if len(counts) < 2:
+        only = f" ('{next(iter(counts))}')" if counts else ""
+        message = f"there is only one class{only}: nothing to tell apart"
+        if not counts:
+            message = f"{path}: no file can be used"
+        raise DataError(message, problems=problems, hint="FOLDER/<class>/<file>, at least 2 classes")
+    if counts.total() - len(counts) < cuts:
+        raise DataError(
+            f"{path}: {counts.total()} examples of {len(counts)} classes leave none to test with",
+            hint="give every class several examples",
+        )
+
+
+def _kinds_besides(suffixes: Counter[str], kind: str) -> str:
+    """Files of the other kind that bm reads."""
+    other = {
+        suffix: n for suffix, n in suffixes.items() if any(suffix in s for s in folders.SUFFIXES.values())
+    }
+    return folders.left_out(other)
+
+
+def _unusable(scan: folders.Scan, bad: Sequence[str]) -> str:
+    """'12 .svg, 3 .psd; 2: a link that leaves the folder', of all that is left out."""
+    parts = [folders.left_out(scan.suffixes)] if scan.suffixes else []
+    reasons = Counter(p.message for p in scan.problems if not p.message.startswith("not one of"))
+    first = {p.message: p.place.file for p in reversed(scan.problems) if p.place is not None}
+    for reason, count in reasons.most_common(5):
+        which = first.get(reason, "")
+        parts.append(f"{which} ({reason})" if count == 1 else f"{count:,} such as {which} ({reason})")
+    if folders.LEAVES in reasons:
+        parts.append(folders.FOLLOW)
+    if bad:
+        parts.append(f"{len(bad):,} of those looked at cannot be read, such as {folders.shown(bad[0])}")
+    return "; ".join(parts)
+
+
+def _spread(paths: Sequence[str]) -> list[str]:
+    count = min(len(paths), _MOST_OPENED)
+    return [paths[i * len(paths) // count] for i in range(count)]
+
+
+def _opened(paths: Sequence[str]) -> tuple[tuple[tuple[int, int], ...], list[str]]:
+    """Height and width of those that can be decoded, and the paths of the others."""
+    import warnings
+
+    from PIL import Image
+
+    sizes: list[tuple[int, int]] = []
+    bad: list[str] = []
+    left = _MOST_BYTES
+    for path in paths:
+        left -= _bytes(path)
+        if left < 0 and sizes:
+            break
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                with Image.open(path) as image:
+                    size = (image.height, image.width)
+                    image.draft(image.mode, (64, 64))  # a JPEG is decoded small, and whole all the same
+                    image.load()
+            sizes.append(size)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, MemoryError, EOFError):
+            bad.append(path)
+    return tuple(sizes), bad
+
+
+def _texts(paths: Sequence[str]) -> list[str]:
+    """The paths of those that are empty or not UTF-8."""
+    bad = []
+    left = _MOST_BYTES
+    for path in paths:
+        left -= _bytes(path)
+        if left < 0:
+            break
+        try:
+            if not Path(path).read_bytes().decode("utf-8-sig").strip():
+                bad.append(path)
+        except (OSError, UnicodeDecodeError):
+            bad.append(path)
+    return bad
+
+
+def _bytes(path: str) -> int:
+    """Of a regular file; nothing else is opened."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - once for every file
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0

@@ -1,0 +1,329 @@
+"""A look at a table file, enough to draft a config that reads it.
+
+What the file is and what its columns mean, `bmcli.files` decides, over the whole file and as in training.
+What is guessed here is what a user wants of it: which column is to be predicted, and from what.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bmcli.config.drafting.inspect import Look, classes_seen
+from bmcli.core.errors import DataError
+from bmcli.files import tables
+from bmcli.files.cells import parse_cells
+from bmcli.files.columns import facts_of
+from bmcli.files.facts import SPLIT_WORDS, ColumnFacts, Said, shortened
+from bmcli.files.numbers import NumberFormat
+from bmcli.files.tables import Frame
+
+TARGETS = (
+    *("target", "label", "labels", "class", "category", "y", "outcome", "sentiment", "species", "queue"),
+    *("rating", "score", "price", "value", "diagnosis", "survived", "churn", "topic", "intent", "quality"),
+)
+TEXTS = ("text", "body", "review", "comment", "message", "sentence", "content", "description", "question")
+_GROUP = re.compile(r"^(group|(user|customer|patient|subject|person|client|session|author|device)(_?id)?)$")
+_ID = re.compile(r"(^|[\W_])(id|uuid|guid)$|(?<=[a-z])(Id|ID)$", re.ASCII)
+_MISSING = frozenset({"na", "n/a", "#n/a", "#na", "<na>", "nan", "null"})
+FEW = 20
+"""Up to this many different whole numbers are classes, as in training."""
+MOST_CLASSES = 100
+MANY_FEATURES = 5
+"""Columns that say something, from which on a table is meant and not the texts in it."""
+ODD_WORDS = 3
+"""Up to this many different words in a column of numbers stand for missing values."""
+MOST_LISTED = 30
+"""Features that are listed one by one."""
+
+
+def look_at_table(path: Path) -> Look:
+    """Look at it. DataError where it is nothing bm can train on."""
+    frame = tables.read(path)
+    if frame.data.width < 2:
+        raise DataError(f"{path} has only one column", hint="a target needs a column of its own")
+    facts = facts_of(frame.data)
+    guesses = {f.name: guess for f in facts.values() if (guess := _guess(f)) is not None}
+    missing = _odd_words(frame, facts)
+    if guesses or missing:
+        facts = facts_of(frame.data, guesses, missing)
+    named = frame.dialect is None or frame.dialect.header
+
+    def name(column: str) -> str | int:
+        return column if named else int(column)
+
+    split = next((f.name for f in facts.values() if f.split), None)
+    group = next((f.name for f in facts.values() if _GROUP.match(f.name.lower()) and _repeats(f)), None)
+    usable = [f for f in facts.values() if f.name not in (split, group) and _says_something(f)]
+    texts = _texts(frame, usable)
+    target = facts[_target(frame, [f for f in usable if f.name not in texts], facts, labelled=bool(texts))]
+    features = [f for f in usable if f.type != "text" and f.name != target.name]
+    if texts and (len(features) >= MANY_FEATURES or (_is_quantity(frame, target) and features)):
+        left_texts, texts = texts, []
+    else:
+        left_texts = []
+    if not texts and not features:
+        raise DataError(
+            f"{path} has no column to predict '{target.name}' from",
+            hint=f"the columns are {', '.join(map(repr, frame.data.columns[:10]))}",
+        )
+    counts = _counts(frame, target)
+    task, labels = _task(frame, target, counts)
+    seen = [f"{frame.data.height + len(frame.problems):,} rows, {frame.data.width} columns"]
+    seen += [_said_of_target(target, counts, task, labels)]
+    if not named:
+        seen.append("the first row names no columns: they are numbered from 0")
+    else:
+        seen += frame.notes
+    seen += [
+        f"'{shortened(one)}' holds texts, which are not read: data.text: {one} reads them"
+        for one in left_texts
+    ]
+    used = [target, *(features if not texts else [])]
+    said: list[tuple[str, Any, str]] = []
+    answers = {f.name: _answer(guesses[f.name]) for f in used if f.name in guesses}
+    if answers:
+        said.append(
+            ("columns", answers, "a guess at what these mean, which could be something else: look at them")
+        )
+    if missing:
+        where = [f"'{shortened(f.name)}'" for f in used if set(f.marks) & set(missing)]
+        said.append(("missing", list(missing), f"what stands for a missing value in {', '.join(where[:3])}"))
+    seen += [f.warning for f in used if f.warning]
+    bad = _unusable(frame, target, used, several=labels is not None)
+    if bad:
+        said.append(("skip_unusable", True, f"{bad[0]:,} rows cannot be used, such as {bad[1]}"))
+    if split is not None:
+        said.append(("split", name(split), "the column that says train, validation or test"))
+    own_id = next((f.name for f in facts.values() if _names_rows(f)), None)
+    if own_id is not None and own_id != target.name:
+        said.append(("id", name(own_id), "names the examples, in predictions and everywhere"))
+    dropped = [
+        c
+        for c in frame.data.columns
+        if c not in {target.name, split, group, own_id, *(f.name for f in features)}
+    ]
+    listed: tuple[str | int, ...] = ()
+    if not texts and (dropped or group is not None) and len(features) <= MOST_LISTED:
+        listed = tuple(name(f.name) for f in features)
+    brings = _brings(frame, split)
+    dialect = frame.dialect
+    return Look(
+        path,
+        "text" if texts else "table",
+        tuple(seen),
+        task,
+        frame.data.height,
+        features=listed,
+        text=None if not texts else name(texts[0]) if len(texts) == 1 else [name(text) for text in texts],
+        target=name(target.name),
+        group=None if group is None else name(group),
+        left_out=tuple(name(column) for column in dropped),
+        label_delimiter=labels,
+        delimiter=dialect.delimiter if dialect is not None and not dialect.usual else None,
+        header=named,
+        brings=brings,
+        said=tuple(said),
+    )
+
+
+def _repeats(facts: ColumnFacts) -> bool:
+    return 1 < facts.different < facts.filled
+
+
+def _says_something(facts: ColumnFacts) -> bool:
+    return facts.type not in ("empty", "nested", "identifier") and not facts.constant
+
+
+def _names_rows(facts: ColumnFacts) -> bool:
+    """Whether it is an id by name, and complete."""
+    alone = facts.type == "identifier" and facts.different == facts.filled and not facts.missing
+    return alone and bool(_ID.search(facts.name)) and not facts.name.startswith("unnamed")
+
+
+def _texts(frame: Frame, usable: Sequence[ColumnFacts]) -> list[str]:
+    """The columns of texts: those named like one, else all."""
+    found = [f.name for f in usable if f.type == "text"]
+    named = [name for name in found if name.lower() in TEXTS]
+    return found if len(found) <= 3 else named[:1] or found[:1]
+
+
+def _target(
+    frame: Frame, usable: Sequence[ColumnFacts], facts: Mapping[str, ColumnFacts], *, labelled: bool
+) -> str:
+    """By its name, else the last column that can be one; beside texts the one with the fewest values."""
+    import polars as pl
+
+    height = frame.data.height
+    fit = [
+        f
+        for f in usable
+        if f.type not in ("date", "text") and not (f.type == "category" and _too_many(f, height))
+    ]
+    by_name = {f.name.lower(): f.name for f in reversed(fit)}
+    lists = [n for n, dtype in frame.data.schema.items() if dtype == pl.List(pl.String)]
+    by_name |= {name.lower(): name for name in lists}
+    for wanted in TARGETS:
+        if wanted in by_name:
+            return by_name[wanted]
+    if lists:
+        return lists[-1]
+    if not fit:
+        raise DataError(
+            f"{frame.path} has no column that could be predicted",
+            hint="classes repeat and quantities are numbers; "
+            + "; ".join(f"'{shortened(f.name)}': {f.type}" for f in list(facts.values())[:5]),
+        )
+    if labelled:
+        return min(fit, key=lambda f: f.different).name
+    learnable = [f for f in fit if f.type == "number" or 2 * f.different <= f.filled]
+    return (learnable or fit)[-1].name
+
+
+def _too_many(facts: ColumnFacts, height: int) -> bool:
+    return facts.different > max(MOST_CLASSES, height / 2)
+
+
+def _is_quantity(frame: Frame, facts: ColumnFacts) -> bool:
+    """Whether training takes it for one (see `bmcli.data.targets`), or should."""
+    import polars as pl
+
+    if facts.type != "number" or not isinstance(facts.format, NumberFormat):
+        return False
+    values, _ = parse_cells(frame.data[facts.name], facts.format)
+    known = pl.Series(values).drop_nans()
+    return facts.different > 1 and (
+        facts.different > FEW or bool((known % 1 != 0).any()) or _hardly_repeats(facts)
+    )
+
+
+def _hardly_repeats(facts: ColumnFacts) -> bool:
+    """Whether whole numbers in a short table are no classes, though they are few."""
+    return facts.different > 2 and 2 * facts.different > facts.filled
+
+
+def _counts(frame: Frame, facts: ColumnFacts) -> Counter[str]:
+    import polars as pl
+
+    series = frame.data[facts.name]
+    if series.dtype == pl.List(pl.String):
+        return Counter({"|".join(labels): 1 for labels in series.drop_nulls().to_list()})
+    cells = series.drop_nulls().cast(pl.String).str.strip_chars()
+    found = Counter(cells.to_list())
+    return Counter({cell: n for cell, n in found.items() if cell and cell.lower() not in _MISSING})
+
+
+def _task(frame: Frame, target: ColumnFacts, counts: Counter[str]) -> tuple[str, str | None]:
+    """The task, and what separates several labels in a cell."""
+    import polars as pl
+
+    if frame.data[target.name].dtype == pl.List(pl.String):
+        return "multilabel", None
+    if _is_quantity(frame, target):
+        return "regression", None
+    labels = None if target.type == "number" else _label_delimiter(counts)
+    if labels is not None:
+        return "multilabel", labels
+    return ("binary" if len(counts) == 2 else "multiclass"), None
+
+
+def _label_delimiter(counts: Counter[str]) -> str | None:
+    """What separates labels in the target's cells: where it cuts them into fewer different pieces."""
+    for candidate in ("|", ";", ","):
+        pieces = {label for cell in counts for label in labels_of(cell, candidate)}
+        if len(pieces) < len(counts) and any(candidate in cell for cell in counts):
+            return candidate
+    return None
+
+
+def labels_of(cell: str, delimiter: str) -> list[str]:
+    """The labels in a cell."""
+    return [label for piece in cell.split(delimiter) if (label := piece.strip())]
+
+
+def _said_of_target(target: ColumnFacts, counts: Counter[str], task: str, labels: str | None) -> str:
+    name = shortened(target.name)
+    if task == "regression":
+        return f"'{name}' is a number: a regression"
+    if labels is not None:
+        each = Counter(label for cell, n in counts.items() for label in labels_of(cell, labels) * n)
+        return f"'{name}' holds several labels, '{labels}' between them, of {classes_seen(each)}"
+    return f"'{name}' has {classes_seen(counts)}"
+
+
+def _guess(facts: ColumnFacts) -> Said | None:
+    """At the answer to the question about a column: thousands; the day first; a number with a unit."""
+    if facts.question is not None:
+        return Said("date", day_first=True) if facts.type == "date" else Said("number", decimal=".")
+    return Said("number", unit=facts.unit) if facts.unit else None
+
+
+def _answer(said: Said) -> dict[str, Any]:
+    """As `data.columns` has it."""
+    given = {"type": said.type, "decimal": said.decimal, "unit": said.unit, "day_first": said.day_first}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _odd_words(frame: Frame, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...]:
+    """A few words in columns of numbers or dates, such as 'refused', that stand in no other column: more
+    likely missing values than mistakes."""
+    import polars as pl
+
+    found: dict[str, None] = {}
+    for about in facts.values():
+        if not about.unfit or about.format is None or frame.data[about.name].dtype != pl.String:
+            continue
+        _, bad = parse_cells(frame.data[about.name], about.format)
+        words = frame.data[about.name].gather(list(bad)).str.strip_chars().unique(maintain_order=True)
+        if len(words) <= ODD_WORDS and not words.str.contains(r"\d|(?i)^[-+]?inf(inity)?$").any():
+            found |= dict.fromkeys(words.to_list())
+    elsewhere = {
+        word
+        for about in facts.values()
+        if about.type in ("category", "boolean") and about.different <= MOST_CLASSES
+        for word in frame.data[about.name].unique().cast(pl.String).drop_nulls().str.strip_chars().to_list()
+    }
+    return tuple(word for word in found if word not in elsewhere)
+
+
+def _unusable(
+    frame: Frame, target: ColumnFacts, used: Sequence[ColumnFacts], *, several: bool
+) -> tuple[int, str] | None:
+    """How many rows training would refuse, at least, and an example.
+
+    several: the target's cells hold labels between delimiters, so an empty one means that none applies.
+    """
+    import polars as pl
+
+    examples = [problem.message for problem in frame.problems[:1]]
+    count = len(frame.problems)
+    if several:
+        gone = 0
+    elif target.type == "category":
+        series = frame.data[target.name].cast(pl.String).str.strip_chars().str.to_lowercase()
+        gone = int((series.is_null() | series.is_in(list(_MISSING))).sum())
+    else:
+        gone = target.missing
+    if gone:
+        count += gone
+        examples.append(f"those without '{shortened(target.name)}'")
+    for facts in used:
+        if facts.unfit:
+            count += facts.unfit
+            examples.append(f"those where '{shortened(facts.name)}' says {facts.examples[0]!r}")
+    return (count, ", ".join(examples[:3])) if count else None
+
+
+def _brings(frame: Frame, split: str | None) -> tuple[str, ...]:
+    import polars as pl
+
+    if split is None:
+        return ()
+    words = (
+        frame.data[split].drop_nulls().cast(pl.String).str.strip_chars().str.to_lowercase().unique().to_list()
+    )
+    said = {SPLIT_WORDS.get(word) for word in words}
+    return tuple(name for name in ("test", "validation") if name in said)

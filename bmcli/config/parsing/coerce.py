@@ -1,0 +1,76 @@
+"""From YAML's few types to those a field declares."""
+
+from __future__ import annotations
+
+import os.path
+from enum import Enum
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from bmcli.config.parsing.yaml import Node
+from bmcli.config.schema import FilePath, RunReference
+
+
+def as_declared(cls: type[BaseModel], key: str, node: Node) -> Any:
+    """The node's value in the Python types the field declares, where YAML has no such type.
+
+    A list for a tuple or set, text for an Enum or a path (made absolute, from the node's own folder). Nothing
+    else is converted; what does not fit stays, for validation to report.
+    """
+    field = cls.model_fields.get(key)
+    if field is None:
+        return node.plain()
+    return _converted(field.annotation, tuple(field.metadata), node)
+
+
+def _converted(annotation: Any, metadata: tuple[Any, ...], node: Node) -> Any:
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _converted(args[0], (*metadata, *annotation.__metadata__), node)
+    if origin in (Union, UnionType):
+        for option in args:
+            value = _converted(option, metadata, node)
+            if value != (plain := node.plain()) or type(value) is not type(plain):
+                return value
+        return node.plain()
+    if node.is_list:
+        if origin in (list, tuple, set, frozenset):
+            inner = [args[min(i, len(args) - 1)] if args else Any for i in range(len(node.value))]
+            if len(args) == 2 and args[1] is Ellipsis:
+                inner = [args[0]] * len(node.value)
+            items = [_converted(kind, (), item) for kind, item in zip(inner, node.value, strict=True)]
+            return items if origin is list else origin(items)
+        return node.plain()
+    if node.is_map:
+        inner_value = args[1] if origin is dict and len(args) == 2 else Any
+        text_keys = origin is dict and args and args[0] is str
+        return {
+            node.keys[key].text if text_keys else key: _converted(inner_value, (), child)
+            for key, child in node.value.items()
+        }
+    if isinstance(node.value, str):
+        return _text_as(annotation, metadata, node)
+    return node.value
+
+
+def _text_as(annotation: Any, metadata: tuple[Any, ...], node: Node) -> Any:
+    if annotation is Path:
+        return Path(absolute(node))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return next((member for member in annotation if member.value == node.value), node.value)
+    is_path = any(isinstance(item, FilePath) for item in metadata)
+    is_run = any(isinstance(item, RunReference) for item in metadata) and "/" in node.value.replace("\\", "/")
+    return absolute(node) if node.value and (is_path or is_run) else node.value
+
+
+def absolute(node: Node) -> str:
+    """The path a node names, from the folder of the file it stands in; `~` is the home directory."""
+    try:
+        path = Path(node.value).expanduser()
+    except RuntimeError:  # no such home
+        path = Path(node.value)
+    # Not resolve(): a link in the path is part of the user's wording.
+    return os.path.normpath(Path(node.folder) / path)

@@ -1,0 +1,175 @@
+"""What is written in the place of a map, a component or a list, and how it is written in full."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bmcli.config import dump
+from bmcli.config.parsing import corrections, foreign_names, messages
+from bmcli.config.parsing.merge import Shape, shape_of
+from bmcli.config.parsing.yaml import Node
+from bmcli.config.schema import Chosen, Section
+from bmcli.core.errors import did_you_mean
+from bmcli.core.registry import registry_of
+from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
+
+_MOST = 3
+"""Ways to write it that are worth naming."""
+
+
+def of_map(cls: type[Section], node: Node) -> str | None:
+    """For a section: `{patience: 3}` in place of 3."""
+    example = f"for example {corrections.quoted(dump.inline(cls.usual), node)}"
+    value = node.plain()
+    if value is True or value is False or value is None:
+        return example
+    found = _keys_for(cls, node, value)
+    if not found:
+        return example
+    return corrections.write([dump.inline(one) for one in found[:_MOST]], node)
+
+
+def _keys_for(cls: type[Section], node: Node, value: object) -> list[dict[str, Any]]:
+    """The maps of one key that hold the value, the usual one alone where it can."""
+    from bmcli.config.reference.json_schema import options
+
+    schemas = options(cls)[0]
+    values = [value] if node.is_list else [value, [value]]
+    by_choice: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for key, schema in schemas.items():
+        chosen = shape_of(cls, key).chosen
+        if chosen is not None:
+            if isinstance(value, str) and value in registry_of(chosen.kind):
+                by_choice.append({key: [value] if shape_of(cls, key).many else value})
+            continue
+        one = next((one for one in values if corrections.accepts(schema, one)), None)
+        if one is None:
+            continue
+        if messages.choices(schema) or (isinstance(one, list) and _has_choice(schema)):
+            by_choice.append({key: one})
+        elif not isinstance(value, str):  # any text is taken by a key that takes text
+            others.append({key: one})
+    usual = [one for one in others if set(one) == set(cls.usual)]
+    return [*(usual or ([] if by_choice else others)), *by_choice]
+
+
+def _has_choice(schema: Mapping[str, Any]) -> bool:
+    inner = [option.get("items") for option in messages.alternatives(schema)]
+    return any(isinstance(one, Mapping) and messages.choices(one) for one in inner)
+
+
+def named_elsewhere(chosen: Chosen, node: Node) -> str | None:
+    """For a component not named by `name`, such as `{adam: {learning_rate: 0.1}}` or `{type: adam}`."""
+    named = node.value.get("name") is not None
+    registry = registry_of(chosen.kind)
+    own = registry.get(chosen.default).model_fields if chosen.default is not None else {}
+    for key, child in node.value.items():
+        if key in own or not isinstance(key, str):
+            continue
+        rest = {name: one.plain() for name, one in node.value.items() if name not in (key, "name")}
+        if key in registry and (child.is_map or child.value in (None, True)):
+            inner = child.plain() if child.is_map else {}
+            return corrections.write([dump.inline({"name": key, **inner, **rest})], node)
+        if not named and isinstance(child.value, str) and child.value in registry and key in _NAMES_OF_NAME:
+            return corrections.write([dump.inline({"name": child.value, **rest})], node)
+    return None
+
+
+_NAMES_OF_NAME = (
+    "type",
+    "kind",
+    "class",
+    "id",
+    "_target_",
+    "class_name",
+    "optimizer",
+    "model",
+    "schedule",
+    "method",
+)
+"""Under these keys other programs expect what is `name` here."""
+
+
+def of_component(chosen: Chosen, node: Node) -> str:
+    """For a component: `adam` in place of [adam]; else the names there are."""
+    registry = registry_of(chosen.kind)
+    if node.is_list and len(node.value) == 1 and node.value[0].value in registry.names():
+        return corrections.write([node.value[0].text], node, ", without brackets")
+    return f"known: {', '.join(registry.names())}"
+
+
+def of_list(shape: Shape, node: Node) -> str:
+    """For a list of components: `[flip]` in place of flip."""
+    assert shape.chosen is not None
+    names = registry_of(shape.chosen.kind).names()
+    items: list[Any] = []
+    if node.is_map:
+        if "name" in node.value:
+            items = [node.plain()]
+        elif all(
+            key in names and (one.is_map or one.value in (None, True)) for key, one in node.value.items()
+        ):
+            items = [{"name": key, **one.plain()} if one.is_map else key for key, one in node.value.items()]
+    elif isinstance(node.value, str):
+        parts = [part.strip() for part in node.value.split(",")]
+        if node.value.strip().lower() in ("none", "off", "no"):
+            return corrections.write(["[]"], node)
+        if all(part in names for part in parts):
+            items = parts
+        elif (hint := of_name(shape.chosen.kind, node)) or (hint := did_you_mean(node.value, names)):
+            return hint
+    if items:
+        return corrections.write([dump.inline(items)], node)
+    if not names:
+        return _ONLY_YOUR_OWN
+    return f"for example [{names[0]}]; known: {', '.join(names)}"
+
+
+def of_name(kind: str, name: Node) -> str | None:
+    """For the name of a component: what other programs call it; a path where a dataset's name is wanted."""
+    text = str(name.value)
+    other = foreign_names.NAMES.get(kind, {}).get(text.lower())
+    if other is not None and other in registry_of(kind):
+        return f"did you mean {other}?"
+    if kind == "metric":
+        return _of_metric(text)
+    if kind == "dataset" and _is_path(text):
+        return corrections.write([dump.inline({"path": text})], name)
+    return None
+
+
+def _of_metric(name: str) -> str | None:
+    """`evaluation.metrics` lists the user's own; every task has its figures without that."""
+    import importlib
+
+    from bmcli.core.registry import HOMES
+
+    module: Any = importlib.import_module(HOMES["metric"].partition(":")[0])
+    tasks = ("binary", "multiclass", "multilabel", "regression")
+    if any(name in module.monitorable(task) for task in tasks):
+        return f"'{name}' is measured without being named"
+    return None if registry_of("metric").names() else _ONLY_YOUR_OWN
+
+
+_ONLY_YOUR_OWN = "only metrics of your own are listed here (code: FILE.py)"
+
+
+def _is_path(text: str) -> bool:
+    import os.path
+
+    suffixes = (*TABLE_SUFFIXES, *IMAGE_SUFFIXES, ".npz")
+    return "/" in text or "\\" in text or text.lower().endswith(suffixes) or os.path.exists(text)  # noqa: PTH110
+
+
+def decimal_comma(parent: Node, key: Any) -> str | None:
+    """For `{label_smoothing: 0,1}`, which YAML reads as two keys: 'write label_smoothing: 0.1'."""
+    if not str(key).isdecimal() or parent.value[key].value is not None or parent.value[key].text:
+        return None
+    keys = list(parent.value)
+    before = keys[keys.index(key) - 1] if keys.index(key) else None
+    whole = parent.value.get(before)
+    if whole is None or type(whole.value) is not int:
+        return None
+    return f"write {before}: {whole.text}.{parent.keys[key].text}, with a point"

@@ -1,0 +1,391 @@
+"""From a tree of located values to typed ones: every mistake in plain words, at its place.
+
+Sections and components are validated one by one, from the inside out, because each has its own class; the
+outer one then receives finished instances. Nothing is converted silently: "10" is no number, 1.0 no whole
+number, true no 1.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from bmcli.config.parsing import corrections, foreign_names, messages, shorthand
+from bmcli.config.parsing.coerce import as_declared
+from bmcli.config.parsing.merge import Shape, as_map, shape_of
+from bmcli.config.parsing.yaml import Node
+from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
+from bmcli.core.errors import Place, Problem, UsageError, did_you_mean
+from bmcli.core.registry import Component, registry_of
+
+KeyPath = tuple[str | int, ...]
+MOST_MISTAKES = 100
+FIRST_KEYS = ("extends",)
+"""Keys of the outermost map that are consumed before validation; known for 'did you mean'."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A problem and the path of the key it is about."""
+
+    path: KeyPath
+    problem: Problem
+
+
+class _Invalid:
+    """Stands where a nested value could not be made; errors about it are already reported."""
+
+
+_INVALID = _Invalid()
+
+
+class Validator:
+    """Makes instances from nodes and collects what is wrong.
+
+    unloaded_code: files under `code` that were named but not run, for the hint at an unknown name.
+    """
+
+    def __init__(self, unloaded_code: tuple[str, ...] = ()) -> None:
+        self.mistakes: list[Mistake] = []
+        self.unloaded_code = unloaded_code
+        self.picked: dict[str, type[Component]] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether enough is known to be wrong: time is bounded for a hostile config too."""
+        return len(self.mistakes) >= MOST_MISTAKES
+
+    def section(self, cls: type[Section], node: Node, path: KeyPath, place: Place) -> Any:
+        """An instance of that section, or a stand-in where it is wrong.
+
+        place: where to report a missing key.
+        """
+        if cls.bare is not None:
+            node = as_map(node, cls.bare)
+        if not node.is_map:
+            what = f"the {cls.bare}, or keys and values" if cls.bare is not None else "keys and values"
+            self._add(
+                path,
+                f"expected {what}, found {messages.found(node)}",
+                node.place,
+                shorthand.of_map(cls, node),
+            )
+            return _INVALID
+        values: dict[str, Any] = {}
+        nodes = dict(node.value)
+        if cls is DataConfig and "name" in nodes:
+            nodes = self._take_dataset(node, nodes, path, values)
+        for key, child in nodes.items():
+            values[key] = self._field(cls, key, child, (*path, key), node.key_place(key))
+        for key in cls.model_fields:
+            if key not in values:
+                self._fill(cls, key, values, (*path, key), place)
+        return self._instance(cls, values, replace(node, value=nodes), path, place)
+
+    def component(self, chosen: Chosen, node: Node, path: KeyPath) -> Any:
+        """The component picked by name, with its options."""
+        if self.full:
+            return _INVALID
+        node = as_map(node)
+        if not node.is_map or (name_elsewhere := shorthand.named_elsewhere(chosen, node)) is not None:
+            noun = messages.with_article(chosen.kind)
+            what = f"expected the name of {noun}, or its name and options"
+            hint = name_elsewhere if node.is_map else shorthand.of_component(chosen, node)
+            self._add(path, f"{what}, found {messages.found(node)}", node.place, hint)
+            return _INVALID
+        options = replace(node, value={k: v for k, v in node.value.items() if k != "name"})
+        name = node.value.get("name")
+        if name is None and chosen.default is not None:
+            name = Node(chosen.default, node.place, node.folder)
+        cls = self._class(chosen.kind, name, node.place, (*path, "name"))
+        if cls is None:
+            return _INVALID
+        self.picked[".".join(map(str, path))] = cls
+        return self._options(cls, options, path, name.place if name is not None else node.place)
+
+    def _options(self, cls: type[Component], node: Node, path: KeyPath, place: Place) -> Any:
+        # `null` restores the default; under an unknown key it is a mistake like any other.
+        given = {
+            key: child
+            for key, child in node.value.items()
+            if child.value is not None or key not in cls.model_fields
+        }
+        values = {
+            key: as_declared(cls, key, child) if isinstance(key, str) else child.plain()
+            for key, child in given.items()
+        }
+        return self._instance(cls, values, replace(node, value=given), path, place)
+
+    def _class(self, kind: str, name: Node | None, place: Place, path: KeyPath) -> type[Component] | None:
+        registry = registry_of(kind)
+        if name is None:
+            self._add(
+                path, f"which {kind}? 'name' is missing", place, f"known: {', '.join(registry.names())}"
+            )
+            return None
+        if not isinstance(name.value, str):
+            self._add(
+                path,
+                f"expected the name of {messages.with_article(kind)}, found {messages.found(name)}",
+                name.place,
+            )
+            return None
+        try:
+            return registry.get(name.value)
+        except UsageError as error:
+            hint = shorthand.of_name(kind, name) or error.hint
+            if self.unloaded_code:
+                files = ", ".join(Path(file).name for file in self.unloaded_code)
+                hint = f"it may be defined in {files} (code:), which was not run"
+            self._add(path, error.message, name.place, hint)
+            return None
+
+    def _take_dataset(
+        self, node: Node, nodes: dict[Any, Node], path: KeyPath, values: dict[str, Any]
+    ) -> dict[Any, Node]:
+        """Make `data.name` with the options that stand beside it; what is left for `DataConfig` itself."""
+        own = set(DataConfig.model_fields)
+        name = nodes.pop("name")
+        if name.is_map:
+            self._add(
+                (*path, "name"), "expected the name of a dataset; its options stand beside it", name.place
+            )
+            values["name"] = _INVALID
+            return nodes
+        cls = self._class("dataset", name, name.place, (*path, "name"))
+        if cls is None:
+            values["name"] = _INVALID
+            # Options of a dataset nobody knows: nothing can be said of them.
+            return {key: child for key, child in nodes.items() if key in own}
+        for clash in own & set(cls.model_fields):
+            message = f"dataset '{name.value}' has an option '{clash}', which data has itself"
+            self._add((*path, "name"), message, name.place, "the option must be renamed")
+        mine = {key: child for key, child in nodes.items() if key in cls.model_fields and key not in own}
+        options = replace(node, value=mine)
+        values["name"] = self._options(cls, options, path, name.place)
+        known = [*own, *cls.model_fields]
+        for key in [key for key in nodes if key not in own and key not in mine]:
+            if not self.full:
+                self._unknown((*path, key), key, node, known)
+            del nodes[key]
+        return {key: child for key, child in nodes.items() if key not in mine}
+
+    def _field(self, cls: type[Section], key: Any, node: Node, path: KeyPath, place: Place) -> Any:
+        shape = shape_of(cls, key) if isinstance(key, str) else Shape()
+        if shape.many:
+            if not node.is_list:
+                hint = shorthand.of_list(shape, node)
+                self._add(path, f"expected a list, found {messages.found(node)}", node.place, hint)
+                return _INVALID
+            return [self._shaped(shape, item, (*path, i), item.place) for i, item in enumerate(node.value)]
+        if shape.section is None and shape.chosen is None:
+            return as_declared(cls, key, node) if isinstance(key, str) else node.plain()
+        return self._shaped(shape, node, path, place)
+
+    def _shaped(self, shape: Shape, node: Node, path: KeyPath, place: Place) -> Any:
+        if shape.chosen is not None:
+            return self.component(shape.chosen, node, path)
+        if shape.section is not None:
+            return self.section(shape.section, node, path, place)
+        return node.plain()
+
+    def _fill(
+        self, cls: type[Section], key: str, values: dict[str, Any], path: KeyPath, place: Place
+    ) -> None:
+        """Defaults that pydantic cannot hold: components by name, sections made of defaults."""
+        shape = shape_of(cls, key)
+        if shape.many or not cls.model_fields[key].is_required():
+            return
+        empty = Node({}, place, "")
+        if shape.chosen is not None and shape.chosen.default is not None:
+            values[key] = self.component(shape.chosen, empty, path)
+        elif shape.section is not None and shape.section is not DataConfig:
+            values[key] = self.section(shape.section, empty, path, place)
+
+    def _instance(
+        self, cls: type[BaseModel], values: dict[Any, Any], node: Node, path: KeyPath, place: Place
+    ) -> Any:
+        try:
+            return cls.model_validate({str(key): value for key, value in values.items()}, strict=True)
+        except ValidationError as error:
+            self._explain(cls, error, node, path, place)
+            return _INVALID
+
+    def _explain(
+        self, cls: type[BaseModel], error: ValidationError, node: Node, path: KeyPath, place: Place
+    ) -> None:
+        details: dict[KeyPath, list[Mapping[str, Any]]] = {}
+        for detail in error.errors(include_url=False, include_context=False)[: 4 * MOST_MISTAKES]:
+            if detail["input"] is not _INVALID:
+                details.setdefault(_along(node, detail["loc"], detail["type"]), []).append(detail)
+        for at, found in list(details.items())[:MOST_MISTAKES]:
+            # Of a union, every branch complains; the branch that got furthest is the one that was meant.
+            if any(other != at and other[: len(at)] == at for other in details) and at:
+                continue
+            missing = (one for one in found if one["type"] == "missing" and len(one["loc"]) > len(at) > 0)
+            first = next(missing, found[0])
+            self._explain_one(cls, at, first, node, path, place, len(found) > 1)
+
+    def _explain_one(
+        self,
+        cls: type[BaseModel],
+        at: KeyPath,
+        detail: Mapping[str, Any],
+        node: Node,
+        path: KeyPath,
+        place: Place,
+        is_union: bool,
+    ) -> None:
+        kind = detail["type"]
+        here = (*path, *at)
+        if kind == "missing" and len(detail["loc"]) == 1:
+            self._missing(cls, here, place)
+        elif kind == "missing" and _step(node, at).is_map:
+            self._add(here, f"'{detail['loc'][-1]}' is missing", _step(node, at).place)
+        elif kind == "extra_forbidden":
+            parent = _step(node, at[:-1])
+            key = at[-1]
+            known = list(cls.model_fields) if len(at) == 1 else _keys_at(cls, at[:-1])
+            self._unknown(here, key, parent, known)
+        elif kind in ("value_error", "assertion_error") and not is_union:
+            target = _step(node, at)
+            message = str(detail["msg"]).partition(", ")[2] or str(detail["msg"])
+            self._add(here, message, target.place if at else place)
+        else:
+            schema = _schema_at(cls, at)
+            target = _step(node, at)
+            key = "type" if at[:1] == ("columns",) else str(at[-1]) if at else ""
+            what = messages.expected(schema)
+            message = f"expected {what}, found {messages.found(target)}"
+            if what == "a value":
+                message = f"{detail['msg']}, found {messages.found(target)}"
+            self._add(here, message, target.place, corrections.hint(schema, target, key))
+
+    def _missing(self, cls: type[BaseModel], path: KeyPath, place: Place) -> None:
+        key = str(path[-1])
+        field = cls.model_fields[key]
+        what = f": {field.description}" if field.description else ""
+        self._add(path, f"'{key}' is missing{what}", place)
+
+    def _unknown(self, path: KeyPath, key: Any, parent: Node, known: list[str]) -> None:
+        every = [*known, *FIRST_KEYS] if len(path) == 1 else known
+        listed = f"known: {', '.join(sorted(every))}" if every else "it takes no options"
+        hint = (
+            shorthand.decimal_comma(parent, key)
+            or self._elsewhere(str(key), parent.value[key], every)
+            or did_you_mean(str(key), every)
+            or listed
+        )
+        self._add(path, f"unknown key '{_key_text(parent, key)}'", parent.key_place(key), hint)
+
+    def _elsewhere(self, key: str, node: Node, known: list[str]) -> str | None:
+        """'did you mean data.task?' for a key that has its place elsewhere, or two; else None."""
+        places = _places_of(key) or [
+            f"{path}.{key}" for path, cls in self.picked.items() if key in cls.model_fields
+        ]
+        if (
+            not places
+            and did_you_mean(key, known) is None
+            and (place := foreign_names.key_of(key)) is not None
+        ):
+            places = [place]
+        if not 1 <= len(places) <= 2:
+            return None
+        if type(node.value) in (int, float):  # early_stopping=3 is its patience
+            from bmcli.config.reference.json_schema import sections
+
+            found = dict(sections())
+            usual = {place: next(iter(found[place].usual)) for place in places if place in found}
+            places = [f"{place}.{usual[place]}" if place in usual else place for place in places]
+        if corrections.on_command_line(node) and "=" in node.place.file:
+            value = node.place.file.partition("=")[2]
+            if not value.endswith("..."):  # shortened for the message
+                return f"write {messages.either([shlex.quote(f'{place}={value}') for place in places])}"
+        told = [place if "." in place else f"{place} at the top level" for place in places]
+        return f"did you mean {messages.either(told)}?"
+
+    def _add(self, path: KeyPath, message: str, place: Place, hint: str | None = None) -> None:
+        self.mistakes.append(Mistake(path, Problem(message, place, hint)))
+
+
+@cache
+def _places_of(key: str) -> list[str]:
+    """Every path in the config that ends in that key."""
+    return [place for place in _places(ExperimentConfig) if place.split(".")[-1] == key]
+
+
+def _places(section: type[Section], before: str = "") -> Iterator[str]:
+    """The paths of all keys, with the options of the components that are there by default."""
+    for key in section.model_fields:
+        yield f"{before}{key}"
+        shape = shape_of(section, key)
+        if shape.many:
+            continue
+        if shape.section is not None:
+            yield from _places(shape.section, f"{before}{key}.")
+        elif shape.chosen is not None and shape.chosen.default is not None:
+            options = registry_of(shape.chosen.kind).get(shape.chosen.default).model_fields
+            yield from (f"{before}{key}.{option}" for option in options)
+
+
+def _along(node: Node, location: tuple[str | int, ...], kind: str) -> KeyPath:
+    """The part of a pydantic location that leads through the tree; names of union branches are left out."""
+    path: list[str | int] = []
+    for step in location:
+        if node.is_map:
+            key = next((key for key in node.value if str(key) == step or _key_text(node, key) == step), None)
+            if key is not None:
+                path.append(key)
+                node = node.value[key]
+            elif kind in ("missing", "extra_forbidden") and len(location) == 1:
+                path.append(step)
+        elif node.is_list and isinstance(step, int) and step < len(node.value):
+            path.append(step)
+            node = node.value[step]
+    return tuple(path)
+
+
+def _key_text(node: Node, key: Any) -> str:
+    return node.keys[key].text if key in node.keys else str(key)
+
+
+def _step(node: Node, path: KeyPath) -> Node:
+    for key in path:
+        node = node.value[key]
+    return node
+
+
+def _keys_at(cls: type[BaseModel], path: KeyPath) -> list[str]:
+    """The keys of a map below the class; none where it takes any, or is no map."""
+    options = messages.alternatives(_schema_at(cls, path))
+    definitions = cls.model_json_schema().get("$defs", {})
+    every = [definitions.get(str(one.get("$ref", "")).rpartition("/")[2], one) for one in options]
+    return [key for one in every for key in one.get("properties", {})]
+
+
+def _schema_at(cls: type[BaseModel], path: KeyPath) -> Mapping[str, Any]:
+    """The JSON Schema of what stands at that path below the class."""
+    whole = cls.model_json_schema()
+    definitions = whole.get("$defs", {})
+    schema: Mapping[str, Any] = whole
+    for key in path:
+        found: list[Mapping[str, Any]] = []
+        for option in messages.alternatives(schema):
+            option = definitions.get(str(option.get("$ref", "")).rpartition("/")[2], option)
+            if isinstance(key, int) and option.get("type") == "array":
+                prefix = option.get("prefixItems", [])
+                inner = prefix[key] if key < len(prefix) else option.get("items")
+            else:
+                inner = option.get("properties", {}).get(str(key), option.get("additionalProperties"))
+            if isinstance(inner, Mapping):
+                found.append(inner)
+        schema = {"anyOf": found} if len(found) != 1 else found[0]
+    if "$ref" in schema:
+        return definitions.get(str(schema["$ref"]).rpartition("/")[2], schema)
+    return schema

@@ -1,0 +1,199 @@
+"""All that a config, or a command, chooses by name: what there is of each kind, with every option.
+
+Components come from their registries, the user's own and installed plugins included; the other kinds are
+fixed lists. Nothing that computes is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from bmcli.config.parsing.messages import expected
+from bmcli.core.errors import BmError, UsageError, did_you_mean
+from bmcli.core.registry import HOMES, Component, registry_of
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Something that is chosen by name.
+
+    name: singular; plural: as it is typed; place: the key of the config, or the option, that takes it.
+    """
+
+    name: str
+    plural: str
+    place: str
+    summary: str
+
+    @property
+    def is_registry(self) -> bool:
+        """Whether `code:` and plugins can add to it, and entries have options."""
+        return self.name in HOMES
+
+
+KINDS = (
+    Kind("model", "models", "model", "the networks"),
+    Kind("dataset", "datasets", "data.name", "the named datasets"),
+    Kind("optimizer", "optimizers", "training.optimizer", "the rules that change the weights"),
+    Kind("schedule", "schedules", "training.schedule", "how the learning rate changes over the steps"),
+    Kind("augmentation", "augmentations", "data.augment", "random changes to training images"),
+    Kind("metric", "metrics", "training.monitor", "what is measured, and can be monitored as val_METRIC"),
+    Kind("task", "tasks", "data.task", "what is predicted, with its loss and headline metric"),
+    Kind("tokenizer", "tokenizers", "preprocessing.text.tokenizer", "how texts are split"),
+    Kind("tracker", "trackers", "trackers", "where training can be followed"),
+    Kind("format", "formats", "bm export --format", "formats of exported models"),
+)
+
+_FIXED: dict[str, dict[str, str]] = {
+    "task": {
+        "binary": "One of two classes: sigmoid, binary cross-entropy; headline accuracy.",
+        "multiclass": "One of several classes: softmax, cross-entropy; headline accuracy.",
+        "multilabel": "Any number of labels: sigmoid, mean binary cross-entropy; headline f1_macro.",
+        "regression": "A number: mean squared error; headline r2.",
+    },
+    "tokenizer": {
+        "auto": "pieces where a tenth of the texts or more are in a script without spaces, else word.",
+        "word": "Whole words, the most frequent ones of the training split.",
+        "pieces": "Pieces of at most 6 characters, for scripts without spaces between words.",
+        "bpe": "Byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909).",
+        "wordpiece": "WordPiece (Schuster and Nakajima 2012).",
+    },
+    "tracker": {
+        "tensorboard": "Event files in the run directory.",
+        "mlflow": "MLflow; needs the extra 'mlflow'.",
+        "wandb": "Weights & Biases; needs the extra 'wandb'.",
+    },
+    "format": {
+        "onnx": "ONNX, for ONNX Runtime and most other engines.",
+        "saved_model": "TensorFlow SavedModel, for TensorFlow Serving.",
+        "litert": "LiteRT (TensorFlow Lite), for phones and small devices; needs the extra 'litert'.",
+    },
+}
+"""Name and one line of each; tests hold the names against what takes them."""
+
+
+def kind_of(word: str) -> Kind:
+    """The kind of that name, singular or plural. UsageError for another."""
+    found = next((kind for kind in KINDS if word in (kind.name, kind.plural)), None)
+    if found is None:
+        plurals = [kind.plural for kind in KINDS]
+        hint = did_you_mean(word, plurals) or f"known: {', '.join(plurals)}"
+        raise UsageError(f"there is no list of '{word}'", hint=hint)
+    return found
+
+
+def entries(kind: Kind) -> list[dict[str, Any]]:
+    """Every one of that kind, by name. A plugin that cannot be imported has an `error` and nothing else."""
+    if kind.name in _FIXED:
+        return [{"name": name, "summary": summary} for name, summary in _FIXED[kind.name].items()]
+    found = [] if kind.name != "metric" else _built_in_metrics()
+    registry = registry_of(kind.name)
+    for name in registry.names():
+        try:
+            cls = registry.get(name)
+        except Exception as error:  # somebody else's package must not hide all others
+            why = error.message if isinstance(error, BmError) else f"{type(error).__name__}: {error}"
+            found.append({"name": name, "summary": "", "error": why})
+        else:
+            found.append(entry(kind, cls))
+    return found
+
+
+def names(kind: Kind) -> list[str]:
+    """The names alone, without importing what they name."""
+    if kind.name in _FIXED:
+        return list(_FIXED[kind.name])
+    built_in = _metric_names() if kind.name == "metric" else []
+    return [*built_in, *registry_of(kind.name).names()]
+
+
+def one(kind: Kind, name: str) -> dict[str, Any]:
+    """The entry of that name. UsageError where there is none; whatever a plugin raises."""
+    if kind.is_registry and (kind.name != "metric" or name in registry_of("metric")):
+        from bmcli.config.parsing import foreign_names
+
+        registry = registry_of(kind.name)
+        other = foreign_names.NAMES.get(kind.name, {}).get(name.lower())
+        if name not in registry and other is not None:
+            raise UsageError(f"unknown {kind.name} '{name}'", hint=f"did you mean {other}?")
+        return entry(kind, registry.get(name))
+    every = {each["name"]: each for each in entries(kind)}
+    if name not in every:
+        hint = did_you_mean(name, every) or f"known: {', '.join(every)}"
+        raise UsageError(f"unknown {kind.name} '{name}'", hint=hint)
+    return every[name]
+
+
+def entry(kind: Kind, cls: type[Component]) -> dict[str, Any]:
+    """A component: its summary, what it is for, its options, its source."""
+    described: dict[str, Any] = {"name": cls.registry_name, "summary": cls.summary()}
+    about: Any = cls
+    if kind.name == "model":
+        described |= {"kinds": list(about.kinds), "tasks": list(about.tasks)}
+    elif kind.name == "dataset":
+        described |= {"kind": about.kind, "task": about.task, "licence": about.licence}
+    elif kind.name == "metric":
+        described |= {"tasks": list(about.tasks), "greater_is_better": about.greater_is_better}
+    built_in = cls.__module__.startswith("bmcli.")
+    return {
+        **described,
+        "options": options_of(cls),
+        "source": cls.source,
+        "defined_in": None if built_in else _file_of(cls),
+    }
+
+
+def options_of(cls: type[Component]) -> list[dict[str, Any]]:
+    """Name, type in words, default and description of every option."""
+    from bmcli.config.reference.field_schema import properties
+
+    return [
+        {
+            "name": option,
+            "type": expected(schema),
+            "required": "default" not in schema,
+            "default": schema.get("default"),
+            "description": schema.get("description", ""),
+        }
+        for option, schema in properties(cls)[0].items()
+    ]
+
+
+def _file_of(cls: type[Component]) -> str:
+    """Where a user's or a plugin's component is written."""
+    import inspect
+
+    try:
+        return inspect.getfile(cls)
+    except (TypeError, OSError):  # made in an interactive session
+        return cls.__module__
+
+
+def _metrics_module() -> Any:
+    return importlib.import_module(HOMES["metric"].partition(":")[0])
+
+
+def _metric_names() -> list[str]:
+    return [each["name"] for each in _built_in_metrics()]
+
+
+def _built_in_metrics() -> list[dict[str, Any]]:
+    """The figures that every task has without being asked."""
+    module = _metrics_module()
+    tasks = list(_FIXED["task"])
+    found: dict[str, dict[str, Any]] = {}
+    for task in tasks:
+        for name, greater in module.monitorable(task).items():
+            known = found.setdefault(
+                name,
+                {
+                    "name": name,
+                    "summary": module.DESCRIPTIONS[name],
+                    "tasks": [],
+                    "greater_is_better": greater,
+                },
+            )
+            known["tasks"].append(task)
+    return list(found.values())

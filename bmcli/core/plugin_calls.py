@@ -1,0 +1,342 @@
+"""The user's own components, called.
+
+Whatever goes wrong in them is said as theirs: kind and name, file and line, exception; never as a fault of
+bm. What they change of the process and bm relies on (working directory, NumPy's error state, warning filters,
+locale) is put back after each call.
+
+A registry guards the methods of every class that does not come with bm, so that this holds wherever and
+whenever one is called. What runs outside of such a call (a layer of the user's within Keras, the validation
+of an option) is found by the traceback: `fault_of`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FunctionType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from bmcli.core.errors import BmError, Place, PluginError, is_out_of_memory
+from bmcli.core.sanitize import one_line
+
+if TYPE_CHECKING:
+    from bmcli.core.registry import Component
+
+CODE_PREFIX = "_bmcli_code_"
+"""How the modules begin that files named under `code` become."""
+
+Check = Callable[[Any, tuple[Any, ...]], "str | None"]
+"""Takes what a method gave and its arguments; says what is wrong with it, or None."""
+
+_LONGEST = 300
+"""Characters of an exception's message."""
+
+_classes: dict[str, list[type[Component]]] = {}
+"""Module -> the components it registered, of those that do not come with bm."""
+
+_packages: set[str] = set()
+"""Installed packages that bring components, by the name that is imported."""
+
+_IN_TEXT = re.compile(r'File "([^"\n]+)", line (\d+)')
+_WRAPPING = re.compile(
+    "Exception encountered when|^in user code:|^Could not automatically infer the output shape"
+)
+"""Lines that Keras and TensorFlow put before what a layer raised."""
+_ESCAPES = re.compile("\x1b\\[[0-9;]*m")
+
+
+def comes_with_bm(cls: type) -> bool:
+    """Whether a class is bm's own."""
+    return cls.__module__.partition(".")[0] == "bmcli"
+
+
+def expect(module: str) -> None:
+    """A module of an installed package is going to be imported for what it registers."""
+    _packages.add(module.partition(".")[0])
+
+
+def take_in(cls: type[Component]) -> None:
+    """Guard a class that was registered: its methods that bm calls, and its properties."""
+    for owner in cls.__mro__:
+        if owner is object or comes_with_bm(owner) or owner.__module__.partition(".")[0] == "pydantic":
+            continue
+        _classes.setdefault(owner.__module__, [])
+        for name, value in list(vars(owner).items()):
+            known = next((getattr(base, name) for base in cls.__mro__ if _bms(base, name)), None)
+            if known is None or getattr(value, "__bm_guarded__", False):
+                continue
+            if isinstance(value, FunctionType):
+                setattr(owner, name, _guarded(value, cls.results.get(name)))
+            elif isinstance(value, property) and not getattr(
+                value.fget, "__bm_guarded__", value.fget is None
+            ):
+                getter: Any = value.fget
+                setattr(owner, name, property(_guarded(getter), doc=value.__doc__))
+    registered = _classes.setdefault(cls.__module__, [])
+    if cls not in registered:
+        registered.append(cls)
+
+
+def _bms(base: type, name: str) -> bool:
+    return comes_with_bm(base) and name in vars(base)
+
+
+def _guarded(method: Callable[..., Any], check: Check | None = None) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        with visiting():
+            result = method(self, *args, **options)
+            if check is not None and (wrong := check(result, args)):
+                raise _fault(self, method, wrong)
+        return result
+
+    call.__bm_guarded__ = True  # type: ignore[attr-defined]
+    return call
+
+
+@contextmanager
+def visiting() -> Iterator[None]:
+    """Around code of the user's: its faults become PluginErrors, and bm's surroundings stay as they were."""
+    try:
+        with same_surroundings():
+            yield
+    except BaseException as error:
+        fault = fault_of(error)
+        if fault is None or fault is error:
+            raise
+        raise fault from error
+
+
+@contextmanager
+def same_surroundings() -> Iterator[None]:
+    """What code of the user's changes of the process within, and bm relies on, is put back."""
+    before = _Surroundings()
+    try:
+        yield
+    finally:
+        before.restore()
+
+
+class _Surroundings:
+    """What a library's user may change for the whole process, and bm relies on."""
+
+    def __init__(self) -> None:
+        self._main = _in_main_thread()
+        if self._main:  # other threads visit at the same time
+            self._folder = _working_directory()
+            self._filters = warnings.filters[:]
+            self._locale = _locale()
+        numpy: Any = sys.modules.get("numpy")
+        self._errors = numpy.geterr() if numpy is not None and hasattr(numpy, "geterr") else None
+
+    def restore(self) -> None:
+        numpy: Any = sys.modules.get("numpy")
+        if numpy is not None and hasattr(numpy, "geterr"):
+            # Imported by the code itself: then the state is to be NumPy's own.
+            usual = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+            before = self._errors or usual
+            if numpy.geterr() != before:
+                numpy.seterr(**before)
+        if not self._main:
+            return
+        if self._folder is not None and _working_directory() != self._folder:
+            with suppress(OSError):
+                os.chdir(self._folder)
+        if warnings.filters != self._filters:
+            # Importing a library may add some of its own kind, which ignore: those stay.
+            added = [one for one in warnings.filters if one not in self._filters and one[0] == "ignore"]
+            warnings.filters[:] = [*added, *self._filters]  # type: ignore[index]
+            warnings._filters_mutated()  # type: ignore[attr-defined]
+        if self._locale is not None and _locale() != self._locale:
+            import locale
+
+            with suppress(locale.Error):
+                locale.setlocale(locale.LC_ALL, self._locale)
+
+
+def _in_main_thread() -> bool:
+    threading: Any = sys.modules.get("threading")  # not imported: there is one
+    return threading is None or threading.current_thread() is threading.main_thread()
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()  # noqa: PTH109 (a text is compared)
+    except OSError:  # it was removed
+        return None
+
+
+def _locale() -> str | None:
+    """None where nothing has imported what changes it."""
+    module: Any = sys.modules.get("_locale")
+    return module.setlocale(module.LC_ALL) if module is not None else None
+
+
+# === Faults ===
+
+
+def fault_of(error: BaseException | None) -> PluginError | None:
+    """The error as one of the user's code, where it was raised there; else None, and for what bm raises."""
+    if isinstance(error, PluginError):
+        return error
+    if error is None or isinstance(error, BmError) or is_out_of_memory(error):
+        return None
+    if isinstance(error, GeneratorExit) and not _raised_in_own(error):  # a generator of bm's is closed
+        return None
+    error = _first(error)
+    frames = _own_frames(error.__traceback__)
+    if isinstance(error, KeyboardInterrupt) and not raised_by_code(error):
+        return None
+    if frames:
+        place = Place(frames[-1].tb_frame.f_code.co_filename, frames[-1].tb_lineno)
+        component = next((c for f in reversed(frames) if (c := _component_in(f)) is not None), None)
+        who = component if component is not None else _only_one(frames[-1].tb_frame.f_globals["__name__"])
+        return _error(who, place, _said(error))
+    named = _named_in(str(error))
+    if named is not None:  # TensorFlow raises an error of its own, which quotes the user's lines
+        return _error(_only_one(named[1]), named[0], _said(error))
+    return None
+
+
+def _first(error: BaseException) -> BaseException:
+    """The exception that began it: Keras and TensorFlow catch what a layer raises, and raise another.
+
+    Where the code itself did so, the later one is what it wants to say.
+    """
+    seen = {id(error)}
+    while not _raised_in_own(error):
+        earlier = error.__cause__ or error.__context__  # also where a library says `from None`
+        if earlier is None or id(earlier) in seen or not _own_frames(earlier.__traceback__):
+            return error
+        seen.add(id(earlier))
+        error = earlier
+    return error
+
+
+def _raised_in_own(error: BaseException) -> bool:
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and _is_own(str(last.tb_frame.f_globals.get("__name__", "")))
+
+
+def _own_frames(traceback: TracebackType | None) -> list[TracebackType]:
+    found = []
+    while traceback is not None:
+        if _is_own(str(traceback.tb_frame.f_globals.get("__name__", ""))):
+            found.append(traceback)
+        traceback = traceback.tb_next
+    return found
+
+
+def _is_own(module: str) -> bool:
+    if module.startswith(CODE_PREFIX) or module in _classes:
+        return True
+    return module.partition(".")[0] in _packages
+
+
+def raised_by_code(error: BaseException) -> bool:
+    """Whether a KeyboardInterrupt was raised by the code itself, and by no signal.
+
+    Where Python's own handler takes Ctrl-C, it raises in whatever is running; then nobody can tell.
+    """
+    import signal
+
+    if not _raised_in_own(error):
+        return False
+    return not _in_main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+
+
+def _component_in(frame: TracebackType) -> Component | type[Component] | None:
+    from bmcli.core.registry import Component
+
+    here = frame.tb_frame.f_locals
+    if isinstance(found := here.get("self"), Component):
+        return found
+    found = here.get("cls")
+    return found if isinstance(found, type) and issubclass(found, Component) else None
+
+
+def _only_one(module: str) -> type[Component] | None:
+    """The component of a module that registers no other."""
+    found = _classes.get(module, [])
+    return found[0] if len(found) == 1 else None
+
+
+def _named_in(text: str) -> tuple[Place, str] | None:
+    """The last line of the user's files that a message quotes, and the file's module."""
+    files = {
+        file: name
+        for name in list(sys.modules)
+        if _is_own(name) and (file := getattr(sys.modules[name], "__file__", None))
+    }
+    quoted = [(file, int(line)) for file, line in _IN_TEXT.findall(text) if file in files]
+    return (Place(*quoted[-1]), files[quoted[-1][0]]) if quoted else None
+
+
+def _said(error: BaseException) -> str:
+    """The exception on one line: its kind, and the line of its message that says most."""
+    kind = type(error).__name__
+    quotes = isinstance(error, KeyError) and len(error.args) == 1 and isinstance(error.args[0], str)
+    text = error.args[0] if quotes else str(error)
+    # A message within a message is written with escapes.
+    text = _ESCAPES.sub("", text.replace("\\n", "\n").replace("\\x1b", "\x1b"))
+    quoted = re.split(r"\n+\s*(?:Arguments received by|Call arguments received|Detected at node)", text)[0]
+    lines = [line.strip() for line in quoted.splitlines() if line.strip()]
+    lines = [line for line in lines if not _WRAPPING.search(line)] or lines
+    message = ""
+    if lines:
+        message = lines[-1] if _IN_TEXT.search(text) else lines[0]
+    message = one_line(repr(message) if quotes else message)
+    if message.startswith(f"{kind}: "):
+        message = message.removeprefix(f"{kind}: ")
+    message = message if len(message) <= _LONGEST else message[:_LONGEST] + "…"
+    return f"{kind}: {message}" if message else kind
+
+
+def _fault(component: Component, method: Callable[..., Any], wrong: str) -> PluginError:
+    code = method.__code__
+    return _error(component, Place(code.co_filename, code.co_firstlineno), f"{method.__name__} {wrong}")
+
+
+def _error(component: Component | type[Component] | None, place: Place, what: str) -> PluginError:
+    import linecache
+
+    file = one_line(Path(place.file).name)
+    who = "the code" if component is None else described(component)
+    text = linecache.getline(place.file, place.line or 0).strip() or None
+    hint = None
+    if "read-only" in what:
+        hint = "the arrays that bm hands out are not to be changed: change a copy"
+    return PluginError(
+        f"{who} ({file}:{place.line}): {what}",
+        place=Place(place.file, place.line, None, text),
+        hint=hint,
+    )
+
+
+def described(component: Component | type[Component]) -> str:
+    """ "model 'tiny'"."""
+    return f"{component.registry_kind or 'component'} '{one_line(component.registry_name)}'"
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, for a message that something else was wanted."""
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def not_a_number(result: Any, _: tuple[Any, ...]) -> str | None:
+    """The check of a method that gives a number."""
+    try:
+        float(result)
+    except (TypeError, ValueError):
+        return f"gives {kind_of(result)}, not a number"
+    except OverflowError:
+        return "gives a number that is too large"
+    return None

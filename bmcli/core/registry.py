@@ -1,0 +1,213 @@
+"""Components and registries: everything a config chooses by name.
+
+A component is one small pydantic class: its fields are the options (type, default, range, a line of
+documentation each), its docstring's first line is its summary, and a method does the work, importing what
+computes inside. So every option is known without Keras, and a user's own class looks and behaves like a
+built-in one:
+
+    @MODELS.register("tiny")
+    class Tiny(Model):
+        \"\"\"A single hidden layer.\"\"\"
+
+        units: PositiveInt = Field(32, description="Width of the hidden layer.")
+
+        def build(self, spec): ...
+
+Names are found without importing what they name: a registry looks at the file names of its package, and at
+entry points; a module is imported when one of its names is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from bmcli.core import plugin_calls
+from bmcli.core.errors import PluginError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+
+class Component(BaseModel):
+    """Base of everything chosen by name. Frozen: an instance is a value, its fields the options."""
+
+    # defer_build: a validator is only made for what a config picks; the others cost start-up time.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, defer_build=True
+    )
+
+    registry_name: ClassVar[str] = ""
+    registry_kind: ClassVar[str] = ""
+    package: ClassVar[tuple[str, str] | None] = None
+    """Name and version of the installed package whose entry point brought it."""
+    results: ClassVar[dict[str, plugin_calls.Check]] = {}
+    """Method -> what tells whether a user's class gives the right thing there."""
+    source: ClassVar[str] = ""
+    """Where the method comes from: paper or reference."""
+
+    @classmethod
+    def summary(cls) -> str:
+        """The docstring's first line."""
+        return (cls.__doc__ or "").strip().split("\n")[0]
+
+    def to_config(self) -> dict[str, object]:
+        """`{name: ..., option: value, ...}` with every default filled in, as plain YAML data."""
+        return {"name": self.registry_name, **self.model_dump(mode="json")}
+
+
+HOMES = {
+    "model": "bmcli.models:MODELS",
+    "dataset": "bmcli.data.named:DATASETS",
+    "augmentation": "bmcli.modalities.image.augment:AUGMENTATIONS",
+    "optimizer": "bmcli.training.optimizers:OPTIMIZERS",
+    "schedule": "bmcli.training.schedules:SCHEDULES",
+    "metric": "bmcli.metrics.metric:METRICS",
+}
+"""Where each kind's registry lives. Named by text, so that `config` can look a component up without importing
+the rooms above it."""
+
+
+def registry_of(kind: str) -> Registry[Component]:
+    """The registry of that kind, imported now."""
+    module, _, attribute = HOMES[kind].partition(":")
+    registry: Registry[Component] = getattr(importlib.import_module(module), attribute)
+    return registry
+
+
+C = TypeVar("C", bound=Component)
+
+
+class Registry(Generic[C]):
+    """Named components of one kind.
+
+    kind: singular noun for messages ('model').
+    base: the class every entry derives from.
+    package: a package whose modules each register the component named like the file (files beginning with
+        '_' are helpers), or a plain module that registers several.
+    needs: the method that every entry has to define.
+    """
+
+    def __init__(self, kind: str, base: type[C], package: str, needs: str) -> None:
+        self.kind = kind
+        self.needs = needs
+        self.base = base
+        self.package = package
+        self.entry_point_group = f"bmcli.{kind}s"
+        self._classes: dict[str, type[C]] = {}
+
+    def register(self, name: str) -> Callable[[type[C]], type[C]]:
+        """Class decorator: make `cls` known as `name`. A later registration replaces an earlier one."""
+
+        def add(cls: type[C]) -> type[C]:
+            if not (isinstance(cls, type) and issubclass(cls, self.base)):
+                raise TypeError(f"{self.kind} {name!r} must derive from {self.base.__name__}")
+            if getattr(cls, self.needs) is getattr(self.base, self.needs):
+                raise TypeError(f"{self.kind} {name!r} has no method `{self.needs}`")
+            cls.registry_name, cls.registry_kind = name, self.kind
+            if not plugin_calls.comes_with_bm(cls):
+                plugin_calls.take_in(cls)
+            self._classes[name] = cls
+            return cls
+
+        return add
+
+    def names(self) -> list[str]:
+        """Every known name, sorted; imports no module of a package registry."""
+        return sorted({*self._module_names(), *self._entry_points(), *self._classes})
+
+    def get(self, name: str) -> type[C]:
+        """The class registered as `name`; UsageError with a hint where there is none."""
+        if name not in self._classes:
+            self._import(name)
+        try:
+            return self._classes[name]
+        except KeyError:
+            known = self.names()
+            raise UsageError(
+                f"unknown {self.kind} '{name}'",
+                hint=did_you_mean(name, known) or f"known: {', '.join(known)}",
+            ) from None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def _import(self, name: str) -> None:
+        if name in self._module_names():
+            importlib.import_module(f"{self.package}.{name}")
+        elif (entry := self._entry_points().get(name)) is not None:
+            self._load(name, entry)
+
+    def _load(self, name: str, entry: EntryPoint) -> None:
+        """PluginError that names the package, where it cannot be imported or is no such component."""
+        plugin_calls.expect(entry.module)
+        try:
+            with plugin_calls.visiting():
+                loaded = entry.load()
+            self.register(name)(loaded)
+            if entry.dist is not None:
+                loaded.package = (entry.dist.name, entry.dist.version)
+        except (Exception, SystemExit) as error:
+            package = entry.dist.name if entry.dist is not None else entry.module
+            what = error.message if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+            raise PluginError(
+                f"{self.kind} '{name}' of the package {package} cannot be loaded ({entry.value}): {what}",
+                place=error.place if isinstance(error, PluginError) else None,
+            ) from error
+
+    def _module_names(self) -> list[str]:
+        package = importlib.import_module(self.package)
+        paths = getattr(package, "__path__", None)
+        if paths is None:  # a plain module: importing it has registered all it holds
+            return []
+        return [m.name for m in pkgutil.iter_modules(paths) if not m.name.startswith("_")]
+
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        group = self.entry_point_group
+        # What comes first on the path wins, as in an import.
+        return {entry.name: entry for entry in reversed(_installed()) if entry.group == group}
+
+
+@cache
+def _installed() -> tuple[EntryPoint, ...]:
+    """The entry points of all installed packages that name bm, in the order of the path; read once.
+
+    importlib.metadata takes longer to import than the whole search, and is imported where one is found.
+    """
+    return tuple(
+        entry
+        for folder in sys.path
+        for package in _packages(folder or os.curdir)
+        for entry in _entry_points_for_bm(package)
+    )
+
+
+def _packages(folder: str) -> list[str]:
+    """Where the packages installed in that folder of the path describe themselves."""
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208 (Path costs more here than the reading)
+    except OSError:  # not there, or no folder
+        return []
+    return [f"{folder}/{name}" for name in names if name.endswith((".dist-info", ".egg-info"))]
+
+
+def _entry_points_for_bm(package: str) -> tuple[EntryPoint, ...]:
+    try:
+        with open(f"{package}/entry_points.txt", "rb") as file:  # noqa: PTH123
+            if b"[bmcli." not in file.read():
+                return ()
+    except OSError:  # most have none
+        return ()
+    from importlib.metadata import Distribution
+
+    return tuple(Distribution.at(package).entry_points)

@@ -1,0 +1,38 @@
+"""Rows of a table that are the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bmcli.data.bundle import Table
+from bmcli.doctor.findings import Finding, Gathered, Pair, of_pairs
+from bmcli.doctor.near_rows import near_rows
+
+
+def of_rows(every: Gathered) -> list[Finding]:
+    """Equal rows, and those that are the same but for spelling or rounding."""
+    pairs = same_rows([e for e in every.examples if isinstance(e, Table)])
+    hint = "rows that belong together (of one person, one place) data.group keeps in one split"
+    return of_pairs(every, pairs, "rows", neighbours=hint)
+
+
+def same_rows(tables: list[Table]) -> list[Pair]:
+    """Pairs of equal rows of tables with the same columns, positions counted through.
+
+    Of n equal rows n - 1 pairs; of rows that are nearly equal all, each by the first row that equals it.
+    """
+    columns = [np.concatenate([table.columns[name] for table in tables]) for name in tables[0].columns]
+    seen: dict[tuple[Any, ...], int] = {}
+    pairs = []
+    equal: list[int] = []
+    for i, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        key = tuple(None if value != value else value for value in row)  # NaN equals nothing
+        equal.append(seen.setdefault(key, i))
+        if equal[i] != i:
+            pairs.append(Pair(equal[i], i, True, "same"))
+    kept, copies = np.unique(np.array(equal, np.int64), return_counts=True)
+    near = near_rows([column[kept] for column in columns], copies)
+    pairs += [Pair(int(kept[one.first]), int(kept[one.second]), False, one.how) for one in near]
+    return pairs

@@ -1,0 +1,347 @@
+"""Measure a run: the one way, after training and at any time later, so that the figures are equal.
+
+Everything comes from the run directory but the data itself, so a run can be moved or copied.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bmcli.core.errors import DataError, Place, Problem, UsageError
+from bmcli.core.stopwatch import phase
+from bmcli.data.bundle import SPLITS
+from bmcli.evaluation.figures import Evaluation, TargetSummary, evaluate, summarize, to_text
+from bmcli.runs import layout
+from bmcli.runs.store import reference_to
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bmcli.config.schema import EvaluationConfig, ExperimentConfig
+    from bmcli.data.bundle import DataBundle, DataSpec, Examples, Split, SplitName
+    from bmcli.evaluation.overlap import Seen
+    from bmcli.inference.session import Session
+    from bmcli.modalities.preprocessing import Preprocessing
+    from bmcli.runs.run import Run
+
+AHEAD = 4
+"""Batches that are decoded together."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run and labelled examples, ready to be measured.
+
+    name: 'train', 'validation' or 'test', or the stem under which figures of other data are kept. session:
+    the run's published model. training: of the training split's targets, for the trivial answer. data, seen:
+    of other data where it is, and what of it the run was trained on.
+    """
+
+    run: Run
+    name: str
+    split: Split
+    spec: DataSpec
+    preprocessing: Preprocessing
+    session: Session
+    options: EvaluationConfig
+    training: TargetSummary | None
+    data: Path | None = None
+    seen: Seen | None = None
+
+    def predict(self, examples: Examples) -> np.ndarray:
+        """See `predict_all`."""
+        return predict_all(self.session, self.preprocessing, examples, self.options.batch_size)
+
+    @cached_property
+    def outputs(self) -> np.ndarray:
+        """Of the split itself, predicted once."""
+        return self.predict(self.split.examples)
+
+
+def evaluate_run(
+    run: Run,
+    split: SplitName | None = None,
+    *,
+    data: Path | None = None,
+    unseen_only: bool = False,
+    trust_code: bool = False,
+) -> Evaluation:
+    """Measure a run on one of its own splits (default test), or on labelled files of the user's.
+
+    For what is meant and raised see `prepare` and `measure`.
+    """
+    return measure(prepare(run, split, data=data, unseen_only=unseen_only, trust_code=trust_code))
+
+
+def prepare(
+    run: Run,
+    split: SplitName | None = None,
+    *,
+    data: Path | None = None,
+    unseen_only: bool = False,
+    trust_code: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> Prepared:
+    """A run with one of its splits (default test) or with data of the user's.
+
+    split: needs the data as it was in training. data: a file or folder in the form of the run's data; its
+    figures go to evaluation/<file stem>-<hash8>.json. unseen_only: without those of `data` that training or
+    validation had. trust_code: whether the Python files kept in the run may run. note: told what is worth a
+    line.
+
+    Raises UsageError for both or a split the data does not have, or code that is not trusted; DataError for
+    data that is missing, unusable or no longer what the run was trained on, or of which nothing is unseen or
+    that cannot be known; IntegrityError for a damaged run.
+    """
+    from bmcli import data as datasets
+    from bmcli.evaluation import overlap as seen
+
+    if split is not None and data is not None:
+        raise UsageError("--split and --data exclude each other", hint="--data scores the whole file")
+    if unseen_only and data is None:
+        raise UsageError("--unseen-only is for --data")
+    found: Seen | None = None
+    config, preprocessing, spec, session = _opened(run, trust_code, note)
+    if data is None:
+        name: str = split or "test"
+        bundle = _same_data(run, config, name, progress)
+        chosen = bundle.split(name)  # type: ignore[arg-type]
+        assert chosen is not None
+        training: TargetSummary | None = summarize(spec.task, spec.classes, bundle.train.targets)
+    else:
+        if not data.exists():
+            raise DataError(f"{data} does not exist")
+        # Numbers that a window scales are not to be taken for bytes, be they ever so small.
+        windowed = getattr(getattr(preprocessing, "manner", None), "window", None) is not None
+        chosen = datasets.read_labelled(data, config.data, spec, note, unscaled=windowed)
+        if spec.kind == "table":
+            chosen = _usable(chosen, preprocessing, data, config.data.skip_unusable, note)
+        found, was_seen = seen.look(run, config, preprocessing, chosen, data, progress)
+        if unseen_only:
+            chosen, found = _unseen(chosen, found, was_seen, data)
+        for text in _unfamiliar(run, preprocessing, chosen.examples, data.name):
+            note(text)
+        name = f"{data.resolve().stem}-{_examples_sha256(chosen, spec)[:8]}"
+        training = _recorded_targets(run)
+    return Prepared(run, name, chosen, spec, preprocessing, session, config.evaluation, training, data, found)
+
+
+def _unseen(split: Split, seen: Seen, which: np.ndarray, path: Path) -> tuple[Split, Seen]:
+    """Without the examples that the run has seen."""
+    import numpy as np
+
+    if seen.unknown is not None:
+        raise DataError(f"which examples of {path} are unseen cannot be known: {seen.unknown}")
+    if which.all():
+        raise DataError(f"all {len(split):,} examples in {path} were seen in training or validation")
+    return split.take(np.flatnonzero(~which)), replace(seen, left_out=int(which.sum()))
+
+
+def _unfamiliar(run: Run, preprocessing: Preprocessing, examples: Examples, name: str) -> list[str]:
+    """What is not as in the run's training data, in sentences."""
+    from bmcli.modalities import familiarity
+
+    known = familiarity.load(run, preprocessing)
+    if known is None:
+        return preprocessing.unfamiliar(examples).notes(name)
+    return known.notes(preprocessing, examples, name)
+
+
+def _usable(
+    split: Split, preprocessing: Preprocessing, path: Path, skip: bool, note: Callable[[str], None]
+) -> Split:
+    """The rows whose cells can be read as in training; DataError with the others, unless they are skipped."""
+    import numpy as np
+
+    _, bad = preprocessing.encode_usable(split.examples)
+    if not bad:
+        return split
+    if not skip or len(bad) == len(split):
+        problems = [Problem(what, Place(split.ids[i])) for i, what in bad.items()]
+        count = f"{len(bad):,} row{'s' if len(bad) > 1 else ''}"
+        raise DataError(f"{count} cannot be used in {path}", hint="fix or remove them", problems=problems)
+    note(f"{len(bad):,} rows left out as unusable in {path.name}: {next(iter(bad.values()))}")
+    return split.take(np.array([i for i in range(len(split)) if i not in bad], np.int64))
+
+
+def measure(ready: Prepared) -> Evaluation:
+    """Measure, and write all of it into the run: figures, predictions, plots; those of a split of its own
+    also into its record.
+
+    Raises DataError for an empty split or an example that cannot be read, DivergedError for outputs that are
+    not finite, UsageError where a user's metric fails.
+    """
+    from bmcli.metrics import calibration
+
+    run, name, split, spec, options = ready.run, ready.name, ready.split, ready.spec, ready.options
+    if not len(split):
+        raise DataError(f"{name} holds no examples")
+    digest = _examples_sha256(split, spec)
+    fitted = calibration.load(run) if name != calibration.FITTED_ON else None
+    evaluation = evaluate(
+        spec.task,
+        spec.classes,
+        split.targets,
+        ready.outputs,
+        split=name,
+        top_k=options.top_k,
+        extra_metrics=options.metrics,  # type: ignore[arg-type]  # the schema looks no further than Component
+        training_targets=ready.training,
+        examples_sha256=digest,
+        temperature=fitted.temperature if fitted is not None and fitted.examples_sha256 != digest else None,
+    )
+    if name == calibration.FITTED_ON:
+        found = calibration.fit(spec.task, split.targets, ready.outputs, examples_sha256=digest)
+        if found is not None:
+            run.write_text(layout.CALIBRATION, to_text(found.to_json()))
+    evaluation = replace(evaluation, seen=ready.seen)
+    _write(run, evaluation, split, ready.outputs, spec, ready.preprocessing)
+    if name in SPLITS:
+        metrics = {**run.reload().record.metrics, name: dict(evaluation.metrics)}
+        run.update(metrics=metrics, headline=evaluation.headline)
+    return evaluation
+
+
+def _opened(
+    run: Run, trust_code: bool, note: Callable[[str], None]
+) -> tuple[ExperimentConfig, Preprocessing, DataSpec, Session]:
+    from bmcli.inference.rebuild import kept_config
+    from bmcli.inference.session import open_session
+    from bmcli.modalities import preprocessing as preprocessings
+
+    if has_code(run) and not trust_code:
+        raise UsageError(
+            f"{run.id} keeps Python files of its own, which evaluating it would run",
+            hint="--trust-code runs them",
+        )
+    config = kept_config(run, run_code=trust_code, paths_exist=False)
+    names = (layout.PREPROCESSING, layout.TOKENIZER)
+    preprocessing, spec = preprocessings.load({n: run.read_text(n) for n in names if run.exists(n)})
+    session = open_session(run, spec)
+    if session.engine == "keras":
+        note("predictions go through Keras: the run has no model.onnx")
+    return config, preprocessing, spec, session
+
+
+def predict_all(
+    session: Session, preprocessing: Preprocessing, examples: Examples, batch_size: int
+) -> np.ndarray:
+    """The finished model's outputs for all examples, float32 [N, C]; decodes a few batches at a time."""
+    import numpy as np
+
+    source = preprocessing.encode(examples)
+    order = np.arange(len(source))
+    if preprocessing.kind == "text":  # the model then sees hardly any padding
+        from bmcli.modalities.text.encoder import used_tokens
+
+        order = np.argsort(used_tokens(np.asarray(source)), kind="stable")
+    step = batch_size * AHEAD
+    found = np.concatenate(
+        [
+            session.predict(preprocessing.finish(source[order[start : start + step]]), batch_size)
+            for start in range(0, len(order), step)
+        ]
+    )
+    outputs = np.empty_like(found)
+    outputs[order] = found
+    return outputs
+
+
+def has_code(run: Run) -> bool:
+    """Whether using the run's config would run Python files: kept in its code/, or named in its config."""
+    from bmcli.config.parsing import yaml
+
+    config = yaml.parse(run.read_bytes(layout.CONFIG), layout.CONFIG, str(run.path))
+    return bool(config.plain().get("code")) or (run.path / layout.CODE).is_dir()
+
+
+def _same_data(
+    run: Run,
+    config: ExperimentConfig,
+    name: str,
+    progress: Callable[[str, int, int], None] | None,
+) -> DataBundle:
+    """The run's data, if it still is what the run was trained on."""
+    from bmcli import data as datasets
+
+    bundle = datasets.load(config.data, progress=progress)
+    recorded = run.record.data_fingerprint
+    if recorded and bundle.fingerprint != recorded:
+        # Cut anew, examples of training could now stand in the test split: the figure would flatter.
+        raise DataError(
+            f"the data of {run.id} has changed since training "
+            f"(fingerprint {bundle.fingerprint[:8]}, was {recorded[:8]})",
+            hint=f"bm evaluate {reference_to(run)} --data PATH scores labelled files as they are now",
+        )
+    if bundle.split(name) is None:  # type: ignore[arg-type]
+        there = [split for split in SPLITS if bundle.split(split) is not None]
+        raise UsageError(f"{run.id} has no {name} split", hint=f"it has: {', '.join(there)}")
+    return bundle
+
+
+def _examples_sha256(split: Split, spec: DataSpec) -> str:
+    """Over ids, targets, contents and class names: equal figures' examples are equal."""
+    from bmcli.data.fingerprint import fingerprint
+
+    return fingerprint({"examples": split}, spec.classes)
+
+
+def _recorded_targets(run: Run) -> TargetSummary | None:
+    """What an earlier evaluation noted of the training targets: the data need not be there any more."""
+    for name in reversed(SPLITS):
+        path = layout.evaluation_of(name)
+        if run.exists(path) and (noted := json.loads(run.read_text(path)).get("training_targets")):
+            return TargetSummary(noted["examples"], noted["counts"] and tuple(noted["counts"]), noted["mean"])
+    return None
+
+
+def _write(
+    run: Run,
+    evaluation: Evaluation,
+    split: Split,
+    outputs: np.ndarray,
+    spec: DataSpec,
+    preprocessing: Preprocessing,
+) -> None:
+    """Predictions and plots first, the figures last: who finds the figures finds the rest too."""
+    from bmcli.evaluation.predictions import to_csv
+    from bmcli.plots.samples import worst_contents
+
+    stem = evaluation.split
+    text, arrays = to_csv(spec.task, spec.classes, split.ids, split.targets, outputs)
+    run.write_text(layout.predictions_of(stem), text)
+    if arrays is not None:
+        run.write_bytes(layout.predictions_of(stem).removesuffix(".csv") + ".npz", arrays)
+    if contents := worst_contents(spec.task, split, outputs):
+        run.write_text(layout.worst_of(stem), to_text({"format": 1, "examples": contents}))
+    window = getattr(getattr(preprocessing, "manner", None), "window", None)
+    for name, picture in _pictures(evaluation, split, outputs, spec, window).items():
+        run.write_bytes(layout.plot_of(f"{name}-{stem}"), picture)
+    run.write_text(layout.evaluation_of(stem), to_text(evaluation.to_json()))
+
+
+@phase("plots")
+def _pictures(
+    evaluation: Evaluation,
+    split: Split,
+    outputs: np.ndarray,
+    spec: DataSpec,
+    window: tuple[float, float] | None,
+) -> dict[str, bytes]:
+    from bmcli.plots import evaluation as plots
+    from bmcli.plots.samples import sample_predictions
+
+    if spec.task == "regression":
+        return {"regression": plots.regression(evaluation, split.targets, outputs, spec.target_name)}
+    draw = plots.class_figures if spec.task == "multilabel" else plots.confusion_matrix
+    drawn = {draw.__name__: draw(evaluation), "calibration": plots.calibration(evaluation)}
+    drawn["sample_predictions"] = sample_predictions(
+        spec.task, spec.classes, split.examples, split.targets, outputs, split.ids, evaluation.split, window
+    )
+    return drawn

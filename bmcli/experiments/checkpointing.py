@@ -1,0 +1,114 @@
+"""The state of a training put into its run, and taken out again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bmcli.core.errors import IntegrityError
+from bmcli.core.stopwatch import phase
+from bmcli.experiments.resume_checks import as_a_new_run
+from bmcli.runs import layout
+
+if TYPE_CHECKING:
+    from bmcli.experiments.display import Display
+    from bmcli.runs.run import Run
+    from bmcli.training.checkpoints import TrainingState
+    from bmcli.training.trainer import Trainer
+
+
+@phase("checkpoints")
+def save(run: Run, trainer: Trainer, *, best: bool = False) -> None:
+    """Replace `last`, keeping its predecessor: a damaged newest one never leaves a run with none.
+
+    best: the weights are the best so far; they are in place before a state says so.
+    """
+    from bmcli.inference.weights import to_bytes
+    from bmcli.training import checkpoints
+
+    files: dict[str, Callable[[Path], object]] = {}
+    if run.exists(layout.LAST):
+        files[layout.PREVIOUS] = lambda path: _link(run.path_of(layout.LAST), path)
+    if best:
+        weights = to_bytes(trainer.weights())
+        files[layout.BEST] = lambda path: path.write_bytes(weights)
+    state = checkpoints.to_bytes(trainer.state())
+    files[layout.LAST] = lambda path: path.write_bytes(state)
+    run.write_together(files)
+
+
+def rewrite_metrics(run: Run, trainer: Trainer) -> None:
+    """A kill may have come between the log of an epoch and its checkpoint: the checkpoint counts."""
+    run.remove_file(layout.METRICS)
+    for record in trainer.records:
+        run.append_line(layout.METRICS, json.dumps(record, allow_nan=False))
+
+
+def newest_state(run: Run, display: Display) -> tuple[TrainingState, str]:
+    """The newest complete state and the file it is from: the predecessor, with a warning, where `last` is
+    damaged. IntegrityError where both are."""
+    from bmcli.training.checkpoints import from_bytes
+
+    reasons = []
+    for name in (layout.LAST, layout.PREVIOUS):
+        try:
+            state = from_bytes(run.read_bytes(name), name=str(run.path / name))
+        except IntegrityError as error:
+            reasons.append(error)
+            continue
+        if reasons:
+            display.warn(f"{reasons[0].message}; going on from {name}, epoch {state.epoch}")
+        return state, name
+    raise IntegrityError(
+        f"{run.id} has no undamaged checkpoint: {'; '.join(error.message for error in reasons)}",
+        hint=as_a_new_run(run),
+    )
+
+
+def restore(trainer: Trainer, state: TrainingState, origin: str) -> None:
+    """Put the state into the trainer. IntegrityError where it is not that of such a training, however whole
+    the file is. origin: the file it is from."""
+    try:
+        records = state.progress["records"]
+        if not all(type(v) in (int, float, type(None)) for record in records for v in record.values()):
+            raise ValueError("the record of an epoch holds what is not a number")
+        if state.epoch < 1 or state.step < 0:
+            raise ValueError(f"epoch {state.epoch}, step {state.step}")
+        trainer.restore(state)
+    except (KeyError, IndexError) as error:
+        raise IntegrityError(f"{origin} is damaged: {error} is missing") from error
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise IntegrityError(f"{origin} is damaged: {error}") from error
+
+
+def keep_only(run: Run, origin: str) -> None:
+    """Put the state that a training goes on from in the place of a damaged `last`: the next save would make
+    that the predecessor."""
+    if origin != layout.LAST:
+        run.write_with(layout.LAST, lambda path: _link(run.path_of(origin), path))
+
+
+def discard_states(run: Run) -> int:
+    """Remove the states of a completed run, which has nothing left to resume; bytes that became free.
+
+    The best weights stay: `bm` rebuilds the model from them, and `init_from` starts from them.
+    """
+    states = [name for name in (layout.LAST, layout.PREVIOUS) if run.exists(name)]
+    sizes = {}
+    for name in states:
+        about = run.path_of(name).stat()
+        sizes[about.st_ino] = about.st_size  # of one that has two names, once
+    run.remove_files(states)
+    return sum(sizes.values())
+
+
+def _link(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)

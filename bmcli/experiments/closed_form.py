@@ -1,0 +1,58 @@
+"""A model solved in closed form, in the place of training it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from bmcli.core.stopwatch import phase
+from bmcli.experiments import checkpointing
+from bmcli.runs import layout
+
+if TYPE_CHECKING:
+    from bmcli.experiments.display import Display
+    from bmcli.experiments.prepare import Experiment
+    from bmcli.experiments.trackers import Trackers
+    from bmcli.runs.run import Run
+    from bmcli.training.trainer import Trainer
+
+
+@phase("solving in closed form")
+def solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display, trackers: Trackers) -> bool:
+    """Set the weights where the model has a closed form for them; whether it has one.
+
+    The one 'epoch' is recorded and saved like any other: a run that was stopped after it is solved already.
+    """
+    if not getattr(experiment.config.model, "closed_form", False):
+        return False
+    if not trainer.records:
+        _solve(run, experiment, trainer, display, trackers)
+    run.update(stopped="solved in closed form", epochs=1, best_epoch=1, best_value=trainer.watch.best)
+    return True
+
+
+def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display, trackers: Trackers) -> None:
+    import numpy as np
+
+    from bmcli.experiments.coefficients import raw_coefficients
+
+    feed, model = trainer.feed, experiment.config.model
+    began = time.perf_counter()
+    spec, train = experiment.spec, experiment.bundle.train
+    preprocessing: Any = experiment.preprocessing
+    if spec.kind == "table":
+        inputs = preprocessing.encode_exact(train.examples)
+    else:
+        inputs = preprocessing.finish(feed.source[np.arange(len(feed.source))])
+    # Not the feed's targets, which are rounded to float32.
+    targets = ((train.targets - spec.target_offset) / spec.target_scale).reshape(-1, 1)
+    solution = model.solve(trainer.model, spec, inputs, targets)  # type: ignore[attr-defined]
+    if spec.kind == "table":
+        found = raw_coefficients(solution, spec, preprocessing.features)
+        run.write_text(layout.COEFFICIENTS, json.dumps(found, indent=1, allow_nan=False) + "\n")
+    done = trainer.measure(time.perf_counter() - began)
+    display.handle(done)
+    run.append_line(layout.METRICS, json.dumps(done.record, allow_nan=False))
+    trackers.epoch(done.record)
+    checkpointing.save(run, trainer, best=True)

@@ -1,0 +1,302 @@
+"""A config with everything it names at hand: data, preprocessing, the network, a trainer at step 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bmcli.config.problems import config_error
+from bmcli.core import backend
+from bmcli.core.cores import available_cores
+from bmcli.core.errors import ConfigError, DataError, Problem
+from bmcli.core.stopwatch import phase
+from bmcli.data.bundle import SPLITS
+from bmcli.runs import layout
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.config.schema import ExperimentConfig
+    from bmcli.data.bundle import DataBundle, DataSpec, Split
+    from bmcli.evaluation.measure import Prepared
+    from bmcli.experiments.display import Display
+    from bmcli.inference.session import Session
+    from bmcli.modalities.preprocessing import Preprocessing
+    from bmcli.runs.run import Run
+    from bmcli.training.trainer import Trainer
+
+SMOKE_BATCHES = 3
+"""`--smoke` uses so many batches per split."""
+SAMPLE = 5_000
+"""So many training examples, spread over the split, are shown to a model before its first step."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A config with everything it names at hand, ready to be built and trained.
+
+    notes: what is worth a line in the run's record, of the data and of how it was prepared.
+    """
+
+    config: ExperimentConfig
+    bundle: DataBundle
+    preprocessing: Preprocessing
+    spec: DataSpec
+    gpu: bool
+    precision: str
+    notes: tuple[str, ...] = ()
+
+
+def smoke_config(config: ExperimentConfig) -> ExperimentConfig:
+    """The same config, one epoch long, in batches that any machine takes quickly: the smallest that the cores
+    share as they share larger ones."""
+    from bmcli.training.steps.threads import LEAST_PART, MOST_PARTS
+
+    batch = LEAST_PART * min(available_cores(), MOST_PARTS)
+    less = {"epochs": 1, "early_stopping": None, "batch_size": min(config.training.batch_size, batch)}
+    training = config.training.model_copy(update=less)
+    schedule: Any = training.schedule
+    training = training.model_copy(update={"schedule": schedule.model_copy(update={"warmup_epochs": 0.0})})
+    return config.model_copy(update={"training": training})
+
+
+def measurable(experiment: Experiment, run: Run, session: Session, name: str, split: Split) -> Prepared:
+    """One of its splits, or a part of it, ready to be measured with the run's published model."""
+    from bmcli.evaluation.figures import summarize
+    from bmcli.evaluation.measure import Prepared
+
+    spec, config = experiment.spec, experiment.config
+    training = summarize(spec.task, spec.classes, experiment.bundle.train.targets)
+    return Prepared(run, name, split, spec, experiment.preprocessing, session, config.evaluation, training)
+
+
+def prepare(
+    config: ExperimentConfig,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    files: dict[str, str] | None = None,
+    smoke: bool = False,
+    display: Display,
+) -> Experiment:
+    """Load the data, fit the preprocessing, choose device and precision.
+
+    threads: that an operation of TensorFlow gets on a CPU; None: as it is.
+    files: preprocessing to reuse instead of fitting one (a resumed run's, or the run's of `init_from`), as
+        `bmcli.modalities.preprocessing.load` takes them.
+    smoke: a few examples of each split, made up where the data is missing.
+    Raises DataError, ConfigError (a model that does not fit the data), ResourceError.
+    """
+    from bmcli import data
+    from bmcli.modalities import preprocessing
+
+    examples = SMOKE_BATCHES * config.training.batch_size if smoke else None
+    with phase("reading data"):
+        bundle = data.load(
+            config.data,
+            progress=display.progress,
+            synthesize=smoke,
+            examples=examples,
+            pictures=config.preprocessing.image,
+        )
+    for note in bundle.notes:
+        display.note(note)
+    if files is None:
+        with phase("preprocessing"):
+            fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
+    else:
+        fitted, kept = preprocessing.load(files)
+        if kept.kind != bundle.kind:
+            raise ConfigError(f"the other run's data is {kept.kind}, this config's is {bundle.kind}")
+        fitted = preprocessing.with_cache(fitted, bundle, config.data.cache_gib)
+        spec = preprocessing.spec_of(bundle, fitted)
+    _require_computable(bundle)
+    remarks: tuple[preprocessing.Remark, ...] = ()
+    if not smoke:  # a few examples, perhaps made up, say nothing
+        with phase("preprocessing"):
+            remarks = fitted.remarks(bundle, config.preprocessing)
+    for remark in remarks:
+        (display.warn if remark.warning else display.note)(remark.text)
+    _check_config(config, bundle, spec, display)
+
+    from bmcli.training import device as devices
+    from bmcli.training import precision
+
+    display.stage(f"loading {backend.title()}")
+    with phase(f"importing {backend.title()}"):
+        gpu = devices.select(device, threads)
+    xla = config.training.xla
+    chosen = precision.resolve(config.training.precision, gpu=gpu, xla=xla)
+    notes = (*bundle.notes, *(remark.text for remark in remarks))
+    return Experiment(config, bundle, fitted, spec, gpu, chosen, notes)
+
+
+def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, Any]:
+    """What training begins with, as plain JSON data: docs/json.md has it under `bm check`."""
+    splits = {name: bundle.split(name) for name in SPLITS}
+    return {
+        "kind": bundle.kind,
+        "task": bundle.task,
+        "classes": list(bundle.classes),
+        "examples": {name: len(split) for name, split in splits.items() if split is not None},
+        "input_shape": list(spec.input_shape),
+        "parameters": parameters,
+        **({"columns": [one.to_json() for one in bundle.columns]} if bundle.columns else {}),
+    }
+
+
+LARGEST_TARGET = 1e18
+"""Of a regression: squared errors beyond do not fit into float32, whose largest number is 3.4e38."""
+
+
+def _require_computable(bundle: DataBundle) -> None:
+    """DataError for targets that no loss can be computed from: training would seem to diverge."""
+    if bundle.task != "regression":
+        return
+    import numpy as np
+
+    for split in (bundle.train, bundle.validation, bundle.test):
+        largest = float(np.abs(split.targets).max()) if split is not None and len(split) else 0.0
+        if largest > LARGEST_TARGET:
+            raise DataError(
+                f"the target '{bundle.target_name}' has values up to {largest:.0e}, too large to compute "
+                "squared errors with",
+                hint="write it in a larger unit, or as its logarithm",
+            )
+
+
+def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, display: Display) -> None:
+    """What is known only with the data at hand; the rest `config` has checked."""
+    from bmcli.config import checks
+    from bmcli.config.data_facts import Facts
+
+    facts = Facts(
+        kind=spec.kind,
+        task=spec.task,
+        classes=spec.classes,
+        read=True,
+        input_shape=tuple(spec.input_shape),
+        text=bundle.text_column,
+    )
+    if found := checks.against(config, facts):
+        problems = [Problem(f"{'.'.join(map(str, one.path))}: {one.message}", hint=one.hint) for one in found]
+        raise config_error(problems)
+    weights = config.training.class_weights
+    if isinstance(weights, dict) and (others := [name for name in spec.classes if name not in weights]):
+        listed = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
+        display.note(f"training.class_weights: classes that are not named weigh 1: {listed}")
+
+
+@phase("building the model")
+def build(
+    experiment: Experiment, *, precision: str | None = None, views: str = "none"
+) -> tuple[keras.Model, keras.Model]:
+    """The network (raw outputs) and the finished model on the same weights, freshly initialised.
+
+    Everything random about it comes from the config's seed. views: as `bmcli.models._head.finished` takes it.
+    """
+    import keras
+
+    from bmcli.models._head import finished
+    from bmcli.training.precision import policy
+
+    keras.utils.set_random_seed(experiment.config.seed)
+    with policy(precision or experiment.precision):
+        network = experiment.config.model.build(experiment.spec)  # type: ignore[attr-defined]
+    return network, finished(network, experiment.spec, views)
+
+
+def initialise(experiment: Experiment, network: keras.Model) -> None:
+    """What the model takes from the training data before the first step."""
+    import numpy as np
+
+    from bmcli.models import Model
+
+    model: Any = experiment.config.model
+    if type(model).initialise is Model.initialise:
+        return
+    source = experiment.preprocessing.encode(experiment.bundle.train.examples)
+    spread = np.linspace(0, len(source) - 1, min(len(source), SAMPLE)).astype(np.int64)
+    model.initialise(network, experiment.preprocessing.finish(source[spread]))
+
+
+@phase("preprocessing")
+def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
+    """A trainer at step 0."""
+    import numpy as np
+
+    from bmcli.metrics.metric import epoch_metrics, greater_is_better
+    from bmcli.modalities.text.encoder import used_tokens
+    from bmcli.training.feed import Feed
+    from bmcli.training.steps import threads
+    from bmcli.training.targets import dense_targets, example_weights
+    from bmcli.training.trainer import Trainer, Validation
+    from bmcli.training.watch import Watch
+
+    config, bundle, spec = experiment.config, experiment.bundle, experiment.spec
+    training = config.training
+    preprocessing = experiment.preprocessing
+    source = preprocessing.encode(bundle.train.examples)
+    by_length = training.batch_by_length and spec.kind == "text"
+    feed = Feed(
+        source=source,
+        targets=dense_targets(spec, bundle.train.targets, label_smoothing=training.label_smoothing),
+        weights=example_weights(spec, bundle.train.targets, training.class_weights),
+        augmentations=config.data.augment,  # type: ignore[arg-type]
+        batch_size=training.batch_size,
+        seed=config.seed,
+        lengths=used_tokens(np.asarray(source)) if by_length else None,
+    )
+    validation = None
+    extra: Any = config.evaluation.metrics
+    if (held_out := bundle.validation) is not None:
+        source = preprocessing.encode(held_out.examples)
+        validation = Validation(
+            source=source,
+            metrics=lambda outputs: epoch_metrics(spec.task, held_out.targets, outputs, spec.classes, extra),
+            batch_size=config.evaluation.batch_size,
+            lengths=used_tokens(np.asarray(source)) if spec.kind == "text" else None,
+        )
+    stopping = training.early_stopping
+    figure = training.monitor.removeprefix("val_")
+    watch = Watch(
+        training.monitor if validation is not None else "loss",
+        greater_is_better=validation is not None and greater_is_better(spec.task, figure, extra),
+        patience=stopping.patience if stopping else None,
+        min_delta=stopping.min_delta if stopping else 0.0,
+        keep_last=validation is None,
+    )
+    finish = preprocessing.finish_tensor
+    with phase("building the model"):
+        parts = threads.parts(config.model, training, gpu=experiment.gpu)  # type: ignore[arg-type]
+        return Trainer(network, complete, spec, training, feed, finish, validation, watch, parts)
+
+
+def initialise_from(experiment: Experiment, network: keras.Model, other: Run, display: Display) -> None:
+    """Take over the other run's best weights and freeze what `init_from.freeze` names."""
+    from bmcli.inference.weights import from_bytes
+    from bmcli.training.initialise import initialise
+
+    assert experiment.config.init_from is not None
+    spec = experiment.spec
+    alike = other.record.task == spec.task and tuple(other.record.classes) == spec.classes
+    taken = initialise(
+        network,
+        from_bytes(other.read_bytes(layout.BEST), origin=f"{other.id}/{layout.BEST}"),
+        same_targets=alike and spec.task != "regression",
+        frozen=experiment.config.init_from.freeze,
+    )
+    text = f"{taken.taken} weights from {other.id}"
+    if taken.new:
+        text += ", a new head"
+    if taken.frozen:
+        text += f", frozen: {', '.join(taken.frozen)}"
+    display.note(text)
+
+
+def freeze_again(experiment: Experiment, network: keras.Model) -> None:
+    """The same freezing for a run that is resumed: its weights come from the checkpoint."""
+    from bmcli.training.initialise import freeze
+
+    assert experiment.config.init_from is not None
+    freeze(network, experiment.config.init_from.freeze)

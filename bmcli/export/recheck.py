@@ -1,0 +1,50 @@
+"""Does a run's model still say what it said when it was finished?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bmcli.export.samples import Samples
+from bmcli.export.verify import Agreement, verify
+from bmcli.inference.session import KerasSession, OnnxSession
+from bmcli.runs.layout import MODEL_ONNX, SAMPLES
+
+if TYPE_CHECKING:
+    from bmcli.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """One form of the model, loaded anew and asked for the stored samples again.
+
+    form: 'onnx' or 'keras' (rebuilt from the registry and the best weights).
+    """
+
+    form: str
+    agreement: Agreement
+
+
+def has_samples(run: Run) -> bool:
+    """Whether there is anything to repeat: a run that was not finished has none."""
+    return SAMPLES in run.manifest()
+
+
+def repeat_samples(run: Run, *, trust_code: bool = False) -> list[Repeated]:
+    """What each form of the model answers now, beside what Keras answered then.
+
+    IntegrityError where a file is damaged; UsageError where the model needs Python code of the run's own and
+    trust_code is False.
+    """
+    from bmcli.inference.rebuild import rebuild
+    from bmcli.inference.weights import weights_sha256
+
+    samples = Samples.from_bytes(run.read_bytes(SAMPLES), origin=str(run.path / SAMPLES))
+    found = []
+    if MODEL_ONNX in run.manifest():
+        found.append(Repeated("onnx", verify(OnnxSession(run.read_bytes(MODEL_ONNX)), samples)))
+    model = rebuild(run, trust_code=trust_code)
+    agreement = verify(KerasSession(model), samples)
+    if agreement.agrees and weights_sha256(model) != run.record.weights_sha256:
+        agreement = replace(agreement, reason="its weights are not the record's")
+    return [*found, Repeated("keras", agreement)]

@@ -1,0 +1,212 @@
+"""Fetch a file into the data home: whole and verified, or not at all.
+
+The bytes go to `<name>.part` beside the final place. A download that broke off goes on where it stopped (HTTP
+Range), and is moved into place only when it is complete and its SHA-256 is the pinned one. A file lock keeps
+two processes from fetching the same thing twice.
+
+Environment: BM_DATA_HOME (default ~/.keras/datasets); BM_DATA_MIRROR, a URL that replaces the origin: a file
+is then fetched from MIRROR/<its path below the data home>, in the form that is downloaded;
+BM_OFFLINE=1 forbids downloads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from bmcli.core.errors import DataError, IntegrityError, ResourceError
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+ATTEMPTS = 4
+TIMEOUT = 30.0
+"""Seconds without a byte after which a connection counts as broken."""
+CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True)
+class File:
+    """Something to download. path: below the data home, with '/'; size in bytes."""
+
+    path: str
+    url: str
+    sha256: str
+    size: int
+
+
+def data_home() -> Path:
+    """Where named datasets live on this machine."""
+    home = os.environ.get("BM_DATA_HOME")
+    return Path(home).expanduser() if home else Path.home() / ".keras" / "datasets"
+
+
+def offline() -> bool:
+    """Whether downloads are forbidden."""
+    return os.environ.get("BM_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")
+
+
+def address(file: File) -> str:
+    """Where `file` is fetched from: its origin, or the mirror."""
+    mirror = os.environ.get("BM_DATA_MIRROR")
+    return f"{mirror.rstrip('/')}/{quote(file.path)}" if mirror else file.url
+
+
+def fetch(file: File, home: Path, progress: Callable[[str, int, int], None] | None = None) -> Path:
+    """The path of `file` in the data home, downloaded if it is not there. A file that is there is not read.
+
+    progress: called with (name, bytes done, bytes in all).
+
+    Raises DataError when offline or unreachable, IntegrityError when the bytes are not the pinned ones,
+    ResourceError where the data home cannot be written.
+    """
+    target = home / file.path
+    if target.exists():
+        return target
+    if offline():
+        raise DataError(
+            f"{file.path} is not in the data home, and BM_OFFLINE forbids downloading it",
+            hint=f"put {address(file)} at {target} (SHA-256 {file.sha256})",
+        )
+    from filelock import FileLock
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{target}.lock"):
+            if not target.exists():  # another process may have been quicker
+                _download(file, target, progress)
+    except OSError as error:
+        raise ResourceError(
+            f"cannot write {target}: {error.strerror or error}",
+            hint="make room or set BM_DATA_HOME to a folder that can be written",
+        ) from error
+    return target
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    import hashlib
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Broken(Exception):
+    """The connection or the server failed; another attempt may do better."""
+
+
+class _Refused(Exception):
+    """The server does not have the file, or does not give it: another attempt does no better."""
+
+
+_MAY_PASS = (408, 416, 425, 429)
+"""Client errors of HTTP that another attempt may not meet: timeouts, a wrong range, too many requests."""
+
+
+def _download(file: File, target: Path, progress: Callable[[str, int, int], None] | None) -> None:
+    part = target.with_name(target.name + ".part")
+    resumed = part.exists()
+    reason = ""
+    for _ in range(ATTEMPTS):
+        try:
+            _receive(file, part, progress)
+        except _Broken as error:
+            reason = str(error)
+            continue
+        except _Refused as error:
+            by_hand = f"put the file at {target}"
+            if mirror := os.environ.get("BM_DATA_MIRROR"):
+                by_hand = f"the mirror {mirror} must hold it as {file.path}; or {by_hand}"
+            raise DataError(f"cannot download {address(file)}: {error}", hint=by_hand) from error
+        found = sha256_of(part)
+        if found == file.sha256:
+            _into_place(part, target)
+            return
+        part.unlink()
+        if not resumed:
+            raise IntegrityError(
+                f"{address(file)} is not the expected file: its SHA-256 is {found}, not {file.sha256}",
+                hint="nothing was kept; try again, or fetch it by hand and put it at " + str(target),
+            )
+        resumed = False  # an old beginning may have spoilt it: once more from the first byte
+    raise DataError(
+        f"cannot download {address(file)}: {reason}",
+        hint=f"run the same command again to go on where it stopped, or put the file at {target}",
+    )
+
+
+def _receive(file: File, part: Path, progress: Callable[[str, int, int], None] | None) -> None:
+    """Append what is missing to `part`; raises _Broken when the stream ends early."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, urlopen
+
+    done = part.stat().st_size if part.exists() else 0
+    if done == file.size:
+        return
+    if done > file.size:
+        part.unlink()
+        done = 0
+    headers = {"User-Agent": "bm", "Accept-Encoding": "identity"}
+    if done:
+        headers["Range"] = f"bytes={done}-"
+    url = address(file)
+    try:
+        with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as response:
+            if done and not _continues(response, done):
+                done = 0
+            with part.open("ab" if done else "wb") as out:
+                _copy(response, out.write, done, file, progress)
+                out.flush()
+                os.fsync(out.fileno())
+    except HTTPError as error:
+        if error.code == 416:  # the beginning we hold does not fit the server's file
+            part.unlink(missing_ok=True)
+        if 400 <= error.code < 500 and error.code not in _MAY_PASS:
+            raise _Refused(f"HTTP {error.code} {error.reason}") from error
+        raise _Broken(f"HTTP {error.code} {error.reason}") from error
+    except URLError as error:
+        raise _Broken(str(error.reason)) from error
+    except ValueError as error:
+        raise DataError(f"cannot download {url}: {error}", hint="BM_DATA_MIRROR must be a URL") from error
+    except (HTTPException, TimeoutError, ConnectionError) as error:
+        raise _Broken(str(error) or type(error).__name__) from error
+    if part.stat().st_size < file.size:
+        raise _Broken(f"the connection ended after {part.stat().st_size:,} of {file.size:,} bytes")
+
+
+def _continues(response: HTTPResponse, done: int) -> bool:
+    """Whether the answer goes on at byte `done`; a server without Range starts from the beginning."""
+    return response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
+
+
+def _copy(
+    response: HTTPResponse,
+    write: Callable[[bytes], object],
+    done: int,
+    file: File,
+    progress: Callable[[str, int, int], None] | None,
+) -> None:
+    """At most as many bytes as the file has, and one more, so that a longer one fails its checksum."""
+    while done <= file.size:
+        chunk = response.read(min(CHUNK, file.size + 1 - done))
+        if not chunk:
+            return
+        write(chunk)
+        done += len(chunk)
+        if progress is not None:
+            progress(file.path, min(done, file.size), file.size)
+
+
+def _into_place(part: Path, target: Path) -> None:
+    part.replace(target)
+    if os.name == "posix":
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,389 @@
+"""From raw examples to answers: the run's preprocessing, its model, and the classes' names put together.
+
+Through ONNX Runtime; neither TensorFlow nor Keras is imported unless the run has no model.onnx.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from bmcli.core.errors import DataError, IntegrityError, Place, Problem, UsageError
+from bmcli.metrics import calibration
+from bmcli.metrics.calibration import temper
+from bmcli.modalities import familiarity
+from bmcli.modalities import preprocessing as preprocessings
+from bmcli.modalities.remark import joined
+from bmcli.runs import layout
+
+if TYPE_CHECKING:
+    from bmcli.data.bundle import DataSpec, Examples, Kind
+    from bmcli.inference.inputs import Inputs, Reading
+    from bmcli.inference.session import Session
+    from bmcli.modalities.familiarity import Familiarity
+    from bmcli.modalities.image.python_inputs import Wanted
+    from bmcli.modalities.preprocessing import Preprocessing
+    from bmcli.runs.run import Run
+    from bmcli.runs.store import RunStore
+
+TOP_K = 5
+THRESHOLD = 0.5
+"""From this probability on, a label of a multilabel model holds."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A class or label with its probability."""
+
+    label: str
+    index: int
+    probability: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in a prediction's `top`."""
+        return {"label": self.label, "index": self.index, "probability": self.probability}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a run says of one input. `label`, `index` and `probability` are those of the predicted class.
+
+    top: the most probable classes or labels, best first; empty for regression.
+    labels: those that hold, for multilabel; None for other tasks.
+    value: in the target's own unit, for regression; None for other tasks.
+    unfamiliar: in what the input does not look like the training data. kept: columns of the input's row that
+    are carried along.
+    """
+
+    input: str
+    run: str
+    top: tuple[Choice, ...] = ()
+    labels: tuple[Choice, ...] | None = None
+    value: float | None = None
+    unfamiliar: tuple[str, ...] = ()
+    kept: Mapping[str, Any] | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The predicted class; None for regression and multilabel."""
+        return None if self.labels is not None or not self.top else self.top[0].label
+
+    @property
+    def index(self) -> int | None:
+        """The predicted class's index; None for regression and multilabel."""
+        return None if self.labels is not None or not self.top else self.top[0].index
+
+    @property
+    def probability(self) -> float | None:
+        """Of the predicted class; None for regression and multilabel."""
+        return None if self.labels is not None or not self.top else self.top[0].probability
+
+    def to_json(self) -> dict[str, Any]:
+        """Strict JSON data, without `format`; see docs/predict.md."""
+        head: dict[str, Any] = {"input": self.input, "run": self.run}
+        if self.unfamiliar:
+            head["unfamiliar"] = list(self.unfamiliar)
+        if self.kept is not None:
+            head["columns"] = dict(self.kept)
+        if self.value is not None:
+            return {**head, "value": self.value}
+        if self.labels is not None:
+            head["labels"] = [choice.to_json() for choice in self.labels]
+        else:
+            head |= self.top[0].to_json()
+        return {**head, "top": [choice.to_json() for choice in self.top]}
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """Compact arrays of the usable inputs, their names, and the problems of the others.
+
+    odd, taken: as in Unfamiliar, of the usable inputs; beside: the rows that are carried along.
+    """
+
+    compact: np.ndarray
+    names: list[str]
+    problems: list[Problem]
+    odd: list[tuple[str, ...]]
+    taken: Mapping[str, int]
+    beside: list[dict[str, Any]] | None
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A run, ready to predict.
+
+    run: its id. temperature: what all logits are divided by. threshold: from which probability on the second
+    of two classes is predicted, and a label of a multilabel model holds; None: the most probable one, and
+    THRESHOLD. familiarity: what the training data were like, to tell odd inputs. taken: what was read
+    as something that training has, so far, as in Unfamiliar.
+    """
+
+    run: str
+    preprocessing: Preprocessing
+    spec: DataSpec
+    session: Session
+    temperature: float = 1.0
+    threshold: float | None = None
+    familiarity: Familiarity | None = None
+    taken: Counter[str] = field(default_factory=Counter)
+
+    def predict(
+        self, inputs: Inputs, *, top_k: int | None = None, batch_size: int = 256
+    ) -> tuple[list[Prediction], list[Problem]]:
+        """The predictions of those inputs that can be used, in order, and what is wrong with the others.
+
+        top_k: how many classes `top` holds; default TOP_K, for multilabel all labels.
+        """
+        encoded = self._encoded(inputs)
+        return self._answers(encoded, top_k, batch_size), encoded.problems
+
+    def stream(
+        self, pieces: Iterable[Inputs], *, top_k: int | None = None, batch_size: int = 256
+    ) -> Iterator[tuple[list[Prediction], list[Problem]]]:
+        """The same for many pieces; the next one is read and decoded while the model looks at this one."""
+        pieces = iter(pieces)
+        wanted: SimpleQueue[bool] = SimpleQueue()
+        made: SimpleQueue[_Encoded | BaseException | None] = SimpleQueue()
+
+        def prepare() -> None:
+            while wanted.get():
+                try:
+                    piece = next(pieces, None)
+                    made.put(None if piece is None else self._encoded(piece))
+                except BaseException as error:  # for whoever waits for the piece
+                    made.put(error)
+
+        # Nobody waits for this thread at the end, as an executor's: Ctrl-C would not end what reads from
+        # stdin, or decodes large files.
+        Thread(target=prepare, name="bm-inputs", daemon=True).start()
+        wanted.put(True)
+        try:
+            while (prepared := made.get()) is not None:
+                if isinstance(prepared, BaseException):
+                    raise prepared
+                wanted.put(True)
+                yield self._answers(prepared, top_k, batch_size), prepared.problems
+        finally:
+            wanted.put(False)
+
+    def _encoded(self, inputs: Inputs) -> _Encoded:
+        if not inputs.names:
+            return _Encoded(np.zeros(0), [], list(inputs.problems), [], {}, None)
+        compact, unusable = self.preprocessing.encode_usable(inputs.examples)
+        problems = [Problem(message, Place(inputs.names[i])) for i, message in unusable.items()]
+        good = [i for i in range(len(inputs.names)) if i not in unusable]
+        if self.familiarity is None:
+            said = self.preprocessing.unfamiliar(inputs.examples)
+        else:
+            said = self.familiarity.look(self.preprocessing, inputs.examples, compact, unusable)
+        odd = [said.odd.get(i, ()) for i in good]
+        beside = None if inputs.beside is None else inputs.beside[good].rows(named=True)
+        names = [inputs.names[i] for i in good]
+        return _Encoded(compact, names, [*inputs.problems, *problems], odd, said.taken, beside)
+
+    def _answers(self, encoded: _Encoded, top_k: int | None, batch_size: int) -> list[Prediction]:
+        """The predictions; inputs without a finite answer join the problems."""
+        compact, names, problems = encoded.compact, encoded.names, encoded.problems
+        self.taken.update(encoded.taken)
+        predictions = []
+        for start in range(0, len(names), batch_size):
+            some = compact[start : start + batch_size]
+            odd = encoded.odd[start : start + batch_size]
+            batch = self.preprocessing.finish(some)
+            outputs = temper(self.spec.task, self.session.predict(batch, batch_size), self.temperature)
+            ranked = np.argsort(-outputs, axis=1, kind="stable")
+            if self.threshold is not None and self.spec.task == "binary":
+                second = (outputs[:, 1] >= self.threshold).astype(ranked.dtype)
+                ranked = np.stack([second, 1 - second], axis=1)
+            finite = np.isfinite(outputs).all(axis=1)
+            for i, name in enumerate(names[start : start + batch_size]):
+                if finite[i]:
+                    prediction = self._prediction(name, outputs[i], ranked[i], top_k)
+                    if odd[i] or encoded.beside is not None:
+                        kept = None if encoded.beside is None else encoded.beside[start + i]
+                        prediction = replace(prediction, unfamiliar=odd[i], kept=kept)
+                    predictions.append(prediction)
+                else:
+                    problems.append(Problem("the model's answer is not a finite number", Place(name)))
+        return predictions
+
+    def _prediction(self, name: str, output: np.ndarray, best: np.ndarray, top_k: int | None) -> Prediction:
+        if self.spec.task == "regression":
+            return Prediction(name, self.run, value=_shortest(output[0]))
+        several = self.spec.task == "multilabel"
+        wanted = best if several and top_k is None else best[: top_k or TOP_K]
+        top = tuple(self._choice(output, i) for i in wanted.tolist())
+        if not several:
+            return Prediction(name, self.run, top)
+        holding = tuple(
+            self._choice(output, i)
+            for i in best.tolist()
+            if output[i] >= (THRESHOLD if self.threshold is None else self.threshold)
+        )
+        return Prediction(name, self.run, top, labels=holding)
+
+    def _choice(self, output: np.ndarray, index: int) -> Choice:
+        return Choice(self.spec.classes[index], index, _shortest(output[index]))
+
+
+def _shortest(value: np.float32) -> float:
+    """The number with the fewest digits that is this float32: 0.9, not 0.8999999761581421."""
+    return float(str(np.float32(value)))
+
+
+def open_predictor(
+    run: Run,
+    *,
+    trust_code: bool = False,
+    calibrated: bool = False,
+    threshold: float | Literal["best"] | None = None,
+) -> Predictor:
+    """The run's preprocessing and model.
+
+    calibrated: with the temperature that was fitted on validation; threshold: see Predictor, 'best' for what
+    was chosen there, which is of uncalibrated probabilities.
+    trust_code: whether Python files kept in the run may run, which a run without model.onnx may need.
+    Raises IntegrityError where a file is missing or damaged, UsageError where code is not trusted.
+    """
+    from bmcli.inference.session import open_session
+
+    preprocessing, spec = load_preprocessing(run)
+    temperature = calibration.required(run).temperature if calibrated else 1.0
+    if threshold is not None and spec.task not in ("binary", "multilabel"):
+        raise UsageError(f"--threshold is for two classes, and for labels: {run.id} is {spec.task}")
+    if threshold == "best":
+        chosen = calibration.required(run).threshold
+        if chosen is None:
+            why = "validation holds one class" if spec.task == "binary" else "that is for two classes"
+            raise UsageError(f"{run.id} has no chosen threshold: {why}", hint="--threshold 0.4")
+        # A temperature moves a probability, and the threshold with it.
+        half = np.array([[1 - chosen.value, chosen.value]], np.float32)
+        threshold = float(temper("binary", half, temperature)[0, 1])
+    session = open_session(run, spec, trust_code=trust_code)
+    known = familiarity.load(run, preprocessing)
+    return Predictor(run.id, preprocessing, spec, session, temperature, threshold, known)
+
+
+def needs_keras(run: Run) -> bool:
+    """Whether predicting goes through Keras: the run never had a model.onnx (a lost one is damage)."""
+    return not (run.record.onnx or {}).get("published", False) and not run.exists(layout.MODEL_ONNX)
+
+
+def load_preprocessing(run: Run) -> tuple[Preprocessing, DataSpec]:
+    """The preprocessing a run was trained with, its files verified."""
+    names = [layout.PREPROCESSING]
+    if run.exists(layout.TOKENIZER):
+        names.append(layout.TOKENIZER)
+    return preprocessings.load({name: run.read_text(name) for name in names})
+
+
+def predict(run: Run, examples: Examples, top_k: int | None = None) -> list[Prediction]:
+    """The predictions of raw examples, in order; `input` is the position as text.
+
+    Raises DataError listing all examples that cannot be used.
+    """
+    from bmcli.inference.inputs import Inputs
+
+    names = tuple(str(i) for i in range(len(examples)))
+    predictions, problems = open_predictor(run).predict(Inputs(examples, names), top_k=top_k)
+    if problems:
+        raise unreadable(problems, len(examples))
+    return predictions
+
+
+def refused(predictions: Sequence[Prediction]) -> tuple[list[Prediction], list[Problem]]:
+    """Those of inputs that look like the training data, and why the others do not."""
+    problems = [
+        Problem(f"does not look like the training data: {joined(one.unfamiliar)}", Place(one.input))
+        for one in predictions
+        if one.unfamiliar
+    ]
+    return [one for one in predictions if not one.unfamiliar], problems
+
+
+def unreadable(problems: Sequence[Problem], count: int) -> DataError:
+    """The error that lists inputs that cannot be used. count: of all inputs."""
+    of_all = f"{len(problems):,} of {count:,}" if count > len(problems) else f"{len(problems):,}"
+    return DataError(f"{of_all} input{'s' if count != 1 else ''} cannot be used", problems=problems)
+
+
+def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, ...]]:
+    """The newest completed run that takes one of these kinds, and the names all such runs bear.
+
+    UsageError where there is none.
+    """
+    candidates = [
+        run
+        for run in store.all()
+        if _readable(run) and run.record.kind in kinds and run.record.status == "completed"
+    ]
+    if not candidates:
+        what = " or ".join({"image": "images", "text": "texts", "table": "tables"}[kind] for kind in kinds)
+        raise UsageError(
+            f"no completed run in {store.root} takes {what}",
+            hint="bm runs lists all runs; --run names one, --runs-dir looks elsewhere",
+        )
+    return candidates[0], tuple(dict.fromkeys(run.name for run in candidates))
+
+
+def _readable(run: Run) -> bool:
+    """Whether its record is; a damaged run is none to choose by itself, and `bm runs` shows it."""
+    try:
+        return run.record is not None
+    except IntegrityError:
+        return False
+
+
+def wanted_of(preprocessing: Preprocessing) -> Wanted | None:
+    """Of a run of images, what an array is to be taken for; None for other kinds."""
+    from bmcli.modalities.image.encoder import ImagePreprocessing
+
+    if not isinstance(preprocessing, ImagePreprocessing):
+        return None
+    from bmcli.modalities.image.python_inputs import Wanted
+
+    wide = preprocessing.manner.window is not None
+    return Wanted(preprocessing.height, preprocessing.width, preprocessing.channels, wide)
+
+
+def reading_of(
+    run: Run, preprocessing: Preprocessing, *, texts: bool, lines: bool, keep: bool = False
+) -> Reading:
+    """How inputs for this run are to be read: its kind, its columns, and how its own tables were written."""
+    from bmcli.inference.inputs import Reading
+
+    if preprocessing.kind == "image":
+        return Reading("image", texts, lines)
+    from bmcli.config.parsing import yaml
+
+    config = yaml.parse(run.read_bytes(layout.CONFIG), layout.CONFIG, str(run.path)).plain()
+    data = config.get("data") or {}
+    columns: tuple[str, ...] = ()
+    decimals: dict[str, str] = {}
+    if preprocessing.kind == "table":
+        from bmcli.files.numbers import NumberFormat
+
+        known = preprocessing.columns  # type: ignore[attr-defined]
+        columns = tuple(column.name for column in known)
+        formats = {column.name: getattr(column, "format", None) for column in known}
+        decimals = {name: form.decimal for name, form in formats.items() if isinstance(form, NumberFormat)}
+    return Reading(
+        preprocessing.kind,
+        texts,
+        lines,
+        text_column=data.get("text"),
+        delimiter=data.get("delimiter"),
+        header=data.get("header"),
+        quoting=data.get("quoting"),
+        id=data.get("id"),
+        columns=columns,
+        keep=keep,
+        decimals=decimals,
+    )

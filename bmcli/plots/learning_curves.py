@@ -1,0 +1,24 @@
+"""The pictures of a run's training, from what it wrote down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bmcli.core.stopwatch import phase
+from bmcli.runs import layout
+from bmcli.runs.documents import epochs
+
+if TYPE_CHECKING:
+    from bmcli.runs.run import Run
+
+
+@phase("plots")
+def draw_learning_curves(run: Run) -> None:
+    """Draw plots/learning_curves.png from metrics.jsonl; nothing where no epoch was finished."""
+    from bmcli.plots.evaluation import learning_curves
+    from bmcli.training.losses import RUNNING_METRIC
+
+    task = run.record.task
+    if task is not None and (records := epochs(run)):
+        picture = learning_curves(records, RUNNING_METRIC[task], run.record.best_epoch)
+        run.write_bytes(layout.plot_of("learning_curves"), picture)

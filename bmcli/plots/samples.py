@@ -1,0 +1,270 @@
+"""What the predictions look like: some right ones, and the mistakes the model was surest of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bmcli.core.number_format import cell, probability
+from bmcli.core.sanitize import safe_cell
+from bmcli.data.bundle import Images, Table, Texts
+from bmcli.plots.style import BLUE, GREY, INK, ORANGE, cut, figure, style, to_png
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+
+    from bmcli.data.bundle import Split, Task
+    from bmcli.files.facts import ColumnFacts
+
+COLUMNS = 6
+RIGHT_PICTURES, WRONG_PICTURES = 6, 12
+RIGHT_ROWS, WRONG_ROWS = 4, 10
+WORST, EXCERPT = 20, 300
+"""Of so many of the worst answers, so many characters are kept."""
+THUMBNAIL = 192
+"""Pictures are drawn at most this many pixels wide and high."""
+
+
+@dataclass(frozen=True)
+class _Sample:
+    position: int
+    right: bool
+    true: str
+    predicted: str
+    probability: float
+
+
+def sample_predictions(
+    task: Task,
+    classes: tuple[str, ...],
+    examples: Images | Texts | Table,
+    targets: np.ndarray,
+    outputs: np.ndarray,
+    ids: Sequence[str],
+    split: str = "",
+    window: tuple[float, float] | None = None,
+) -> bytes:
+    """A picture of right predictions, evenly taken, and of the most confident wrong ones; classification.
+
+    Pictures become a grid; texts and rows of a table a list. window: of the run, for images of more than 8
+    bits. PNG bytes.
+    """
+    pictures = isinstance(examples, Images)
+    right, wrong = (RIGHT_PICTURES, WRONG_PICTURES) if pictures else (RIGHT_ROWS, WRONG_ROWS)
+    chosen = _choose(task, classes, targets, outputs, right, wrong)
+    mistakes = sum(not one.right for one in chosen)
+    total = int((~_right(task, targets, outputs)).sum())
+    blocks = [
+        (
+            f"{cut(split, 24)}: the {mistakes} most confident of {total:,} mistakes",
+            [s for s in chosen if not s.right],
+        ),
+        ("right", [s for s in chosen if s.right]),
+    ]
+    shown = [(title, samples) for title, samples in blocks if samples]
+    with style():
+        if isinstance(examples, Images):
+            return _grid(shown, examples, window)
+        return _list(shown, examples, ids)
+
+
+def _right(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    if task == "multilabel":
+        return ((targets > 0.5) == (outputs >= 0.5)).all(axis=1)
+    return outputs.argmax(axis=1) == targets
+
+
+def worst_contents(task: Task, split: Split, outputs: np.ndarray) -> dict[str, str]:
+    """Of the worst answers (see `worst_first`), id as in the CSV -> how the text or row begins; nothing of
+    pictures."""
+    if isinstance(split.examples, Images):
+        return {}
+    chosen = worst_first(task, split.targets, outputs)[:WORST]
+    return {safe_cell(split.ids[i]): cut(_content(split.examples, i), EXCERPT) for i in chosen.tolist()}
+
+
+def _sureness(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Of each answer, [N]. A multilabel answer is as sure as its worst label is wrong, or as its least sure
+    label where all are right."""
+    import numpy as np
+
+    if task != "multilabel":
+        return np.asarray(outputs.max(axis=1))
+    error = np.abs(targets - outputs).max(axis=1)
+    return np.where(_right(task, targets, outputs), 1 - error, error)
+
+
+def worst_first(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Positions of all answers, int64 [N]: mistakes first, from the surest on, then right ones from the
+    least sure on; of numbers, the furthest off first."""
+    import numpy as np
+
+    if task == "regression":
+        return np.argsort(-np.abs(outputs[:, 0] - targets), kind="stable")
+    hits, sure = _right(task, targets, outputs), _sureness(task, targets, outputs)
+    return np.argsort(np.where(hits, 1 + sure, 1 - sure), kind="stable")
+
+
+def _choose(
+    task: Task, classes: tuple[str, ...], targets: np.ndarray, outputs: np.ndarray, right: int, wrong: int
+) -> list[_Sample]:
+    """The surest mistakes, surest first, then right ones evenly over the split."""
+    import numpy as np
+
+    hits, sure = _right(task, targets, outputs), _sureness(task, targets, outputs)
+    misses = np.flatnonzero(~hits)
+    worst = misses[np.argsort(-sure[misses], kind="stable")][:wrong]
+    good = np.flatnonzero(hits)
+    good = good[np.unique(np.linspace(0, len(good) - 1, right).astype(int))] if len(good) else good
+
+    def names(row: np.ndarray) -> str:
+        return ", ".join(classes[i] for i in np.flatnonzero(row)) or "none"
+
+    samples = []
+    for position in (*worst.tolist(), *good.tolist()):
+        if task == "multilabel":
+            true, predicted = names(targets[position] > 0.5), names(outputs[position] >= 0.5)
+        else:
+            true, predicted = (
+                classes[int(targets[position])],
+                classes[int(outputs[position].argmax())],
+            )
+        samples.append(_Sample(position, bool(hits[position]), true, predicted, float(sure[position])))
+    return samples
+
+
+def _grid(
+    blocks: list[tuple[str, list[_Sample]]], images: Images, window: tuple[float, float] | None
+) -> bytes:
+    """COLUMNS pictures side by side, under a heading per block. Places are computed: laying out this many
+    axes by constraints takes seconds."""
+    side, gap, heading = 1.72, 0.2, 0.55
+    rows = [-(-len(samples) // COLUMNS) for _, samples in blocks]
+    captions = [0.52 if not samples[0].right else 0.3 for _, samples in blocks]
+    width = COLUMNS * (side + gap) + gap
+    height = (
+        sum(heading + n * (side + caption + gap) for n, caption in zip(rows, captions, strict=True)) + gap
+    )
+    made = figure(width, height)
+    made.set_layout_engine("none")
+    top = height
+    for (title, samples), lines, caption in zip(blocks, rows, captions, strict=True):
+        y = (top - 0.3) / height
+        made.text(gap / width, y, title, fontsize=14, fontweight="bold", va="center")
+        top -= heading
+        for at, sample in enumerate(samples):
+            row, column = divmod(at, COLUMNS)
+            left = gap + column * (side + gap)
+            bottom = top - row * (side + caption + gap) - caption - side
+            place = (left / width, bottom / height, side / width, side / height)
+            _picture(made.add_axes(place), _pixels(images, sample.position, window), sample)
+        top -= lines * (side + caption + gap)
+    return to_png(made)
+
+
+def _picture(axes: Axes, pixels: np.ndarray, sample: _Sample) -> None:
+    small = max(pixels.shape[:2]) < 64
+    axes.axis("off")
+    axes.set_anchor("N")
+    axes.imshow(
+        pixels,
+        cmap="gray" if pixels.ndim == 2 else None,
+        vmin=0,
+        vmax=255,
+        interpolation="nearest" if small else "antialiased",
+    )
+    colour = BLUE if sample.right else ORANGE
+    axes.set_title(
+        f"{cut(sample.predicted, 12)} · {probability(sample.probability)}",
+        color=colour,
+        fontsize=12,
+        loc="center",
+        pad=17 if not sample.right else 4,
+    )
+    if not sample.right:
+        axes.text(
+            0.5, 1.02, f"is {cut(sample.true, 15)}", transform=axes.transAxes, ha="center", va="bottom",
+            fontsize=11, color=INK,
+        )  # fmt: skip
+
+
+def _pixels(images: Images, position: int, window: tuple[float, float] | None = None) -> np.ndarray:
+    """uint8 [h, w] or [h, w, 3], upright, at most THUMBNAIL on a side."""
+    import numpy as np
+    from PIL import Image
+
+    from bmcli.modalities.image.decode import read, upright
+    from bmcli.modalities.image.depth import narrowed
+    from bmcli.modalities.image.formats import by_pillow
+
+    if images.arrays is not None:
+        array = images.arrays[position]
+        if array.dtype != np.uint8:
+            array = narrowed(array, window)
+        picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+    else:
+        assert images.paths is not None
+        with by_pillow(read(images.paths[position])) as opened:
+            opened.draft(opened.mode, (2 * THUMBNAIL, 2 * THUMBNAIL))
+            picture = upright(opened, window)
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    return np.asarray(picture)
+
+
+def _list(blocks: list[tuple[str, list[_Sample]]], examples: Texts | Table, ids: Sequence[str]) -> bytes:
+    """One example under the other: predicted, true, how sure, and the beginning of what was read."""
+    line, head = 0.31, 0.75
+    height = sum(head + line * len(samples) for _, samples in blocks) + 0.2
+    width, content = 13.5, 88
+    made = figure(width, height)
+    made.set_layout_engine("none")
+    places = ((0.015, "predicted"), (0.165, "p"), (0.215, "true"), (0.35, _content_name(examples)))
+    y = height
+    for title, samples in blocks:
+        made.text(places[0][0], (y - 0.3) / height, title, fontsize=13.5, fontweight="bold", va="center")
+        for x, name in places:
+            made.text(x, (y - 0.6) / height, name, fontsize=11, color=GREY, va="center")
+        y -= head
+        for sample in samples:
+            at = (y - line / 2) / height
+            colour = BLUE if sample.right else ORANGE
+            name = "" if isinstance(examples, Texts) else f"{ids[sample.position]}: "
+            cells = (
+                (cut(sample.predicted, 18), colour),
+                (probability(sample.probability), colour),
+                (cut(sample.true, 17), INK),
+                (cut(name + _content(examples, sample.position), content), INK),
+            )
+            for (x, _), (text, ink) in zip(places, cells, strict=True):
+                made.text(x, at, text, fontsize=11.5, color=ink, va="center")
+            y -= line
+    return to_png(made)
+
+
+def _content_name(examples: Texts | Table) -> str:
+    return "text" if isinstance(examples, Texts) else "row"
+
+
+def _content(examples: Texts | Table, position: int) -> str:
+    if isinstance(examples, Texts):
+        return examples.texts[position]
+    return ", ".join(
+        f"{name} {_cell(column[position], examples.facts.get(name))}"
+        for name, column in examples.columns.items()
+    )
+
+
+def _cell(value: object, facts: ColumnFacts | None) -> str:
+    """A cell for people: a date as one, a number as it stands in a table."""
+    from bmcli.files.dates import DateFormat, written
+
+    if not isinstance(value, float):
+        return "missing" if value is None else str(value)
+    if math.isnan(value):
+        return "missing"
+    if facts is not None and isinstance(facts.format, DateFormat):
+        return written(value, facts.format)
+    return cell(value)

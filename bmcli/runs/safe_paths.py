@@ -1,0 +1,86 @@
+"""The gate to what lies in a run directory: nothing there leads anywhere else.
+
+A run may come from a stranger. Its files are regular files and its folders are folders; a symbolic link, a
+pipe, a socket or a device in their place is refused before anything is opened, made, replaced or removed
+through it. The run directory itself may be reached through links, as the folders above it may.
+
+`Run` asks `locate` about every name before it touches it; libraries that open files themselves (Keras,
+TensorBoard's readers, experiment trackers) get a path only after that.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from bmcli.core.errors import IntegrityError
+
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFREG: "a file",
+}
+
+_HINT = "bm follows no links inside a run and opens only files; bm runs verify names everything of this kind"
+
+
+def kind_of(mode: int) -> str:
+    """What something is, in words, from its mode: 'a symbolic link'."""
+    return _KINDS.get(stat.S_IFMT(mode), "something unknown")
+
+
+def refusal(path: Path, kind: str) -> IntegrityError:
+    """That something inside a run is of a kind that has no place there."""
+    return IntegrityError(f"{path} is {kind}, which has no place in a run", hint=_HINT)
+
+
+def locate(root: Path, name: str) -> Path:
+    """The path of a file or folder of a run, whether it exists yet or not.
+
+    root: the run directory; name: relative, with '/'. ValueError for a name that leaves the run,
+    IntegrityError where it, or a folder on the way to it, is neither a file nor a folder.
+    """
+    parts = PurePosixPath(name)
+    if not name or parts.is_absolute() or ".." in parts.parts:
+        raise ValueError(f"not a path within a run: {name!r}")
+    path = str(root)
+    last = len(parts.parts) - 1
+    for place, part in enumerate(parts.parts):
+        path = f"{path}/{part}"
+        try:
+            mode = os.lstat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            break
+        if not stat.S_ISDIR(mode) and (place < last or not stat.S_ISREG(mode)):
+            raise refusal(Path(path), kind_of(mode))
+    return root / parts
+
+
+def entries(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Everything in a run directory but folders: relative path with '/', and the entry. Follows no link."""
+    pending = [("", str(root))]
+    while pending:
+        inside, folder = pending.pop()
+        with os.scandir(folder) as found:
+            for entry in found:
+                name = f"{inside}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append((f"{name}/", entry.path))
+                else:
+                    yield name, entry
+
+
+def odd(root: Path) -> dict[str, str]:
+    """Relative path -> kind of everything in a run directory that is neither a file nor a folder, sorted."""
+    found = {
+        name: kind_of(entry.stat(follow_symlinks=False).st_mode)
+        for name, entry in entries(root)
+        if not entry.is_file(follow_symlinks=False)
+    }
+    return dict(sorted(found.items()))

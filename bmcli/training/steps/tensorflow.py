@@ -1,0 +1,159 @@
+"""The step loop on TensorFlow: a group of steps is one call of a compiled function; see `steps`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bmcli.training.losses import example_losses, example_metrics
+from bmcli.training.steps.base import GroupResult, Loop
+from bmcli.training.steps.fused_layers import fuse
+from bmcli.training.steps.threads import divided
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.training.feed import Group
+    from bmcli.training.steps.base import Finish
+
+
+class StepLoop(Loop):
+    """A `steps.Loop`."""
+
+    def __init__(
+        self, model: keras.Model, *arguments: Any, xla: bool = False, ema: float | None, parts: int = 1
+    ) -> None:
+        import tensorflow as tf
+
+        super().__init__(model, *arguments, ema=ema)
+        self.parts = parts
+        if not xla:  # which would only be kept from fusing them itself
+            fuse(model)
+        self.xla = xla
+        self._one_part = tf.function(self._part)  # traced once for all of them
+        self._one = tf.function(self._step, jit_compile=True) if xla else self._step
+        # The number of steps is dynamic, so that a group may grow without being compiled anew.
+        self._compiled = tf.function(self._group, reduce_retracing=False)
+        self._signatures: dict[tuple[int | None, ...], Any] = {}
+
+    def run(self, group: Group, rates: np.ndarray) -> GroupResult:
+        """Take the steps of `group` with the learning rates `rates` (float32 [steps])."""
+        import tensorflow as tf
+
+        taken, finite, losses, metrics = self._concrete(group)(
+            tf.constant(group.inputs),
+            tf.constant(group.targets),
+            tf.constant(group.weights),
+            tf.constant(rates),
+        )
+        count = int(taken)
+        return GroupResult(losses.numpy()[:count], metrics.numpy()[:count], bool(finite))
+
+    def _concrete(self, group: Group) -> Any:
+        import tensorflow as tf
+
+        # XLA compiles each length of texts by itself.
+        shape = group.inputs.shape[1:] if self.xla else group.signature
+        if shape not in self._signatures:
+            self._signatures[shape] = self._compiled.get_concrete_function(
+                tf.TensorSpec([None, *shape], group.inputs.dtype),
+                tf.TensorSpec([None, *group.targets.shape[1:]], tf.float32),
+                tf.TensorSpec([None, *group.weights.shape[1:]], tf.float32),
+                tf.TensorSpec([None], tf.float32),
+            )
+        return self._signatures[shape]
+
+    def _group(self, inputs: Any, targets: Any, weights: Any, rates: Any) -> Any:
+        import tensorflow as tf
+
+        steps = tf.shape(inputs)[0]
+        losses = tf.TensorArray(tf.float32, size=steps)
+        metrics = tf.TensorArray(tf.float32, size=steps)
+
+        def unfinished(step: Any, finite: Any, *_: Any) -> Any:
+            return tf.logical_and(step < steps, finite)
+
+        def body(step: Any, _finite: Any, losses: Any, metrics: Any) -> Any:
+            finite, loss, metric = self._one(inputs[step], targets[step], weights[step], rates[step])
+            return step + 1, finite, losses.write(step, loss), metrics.write(step, metric)
+
+        taken, finite, losses, metrics = tf.while_loop(
+            unfinished, body, (tf.constant(0), tf.constant(True), losses, metrics), parallel_iterations=1
+        )
+        return taken, finite, losses.stack(), metrics.stack()
+
+    def _step(self, inputs: Any, targets: Any, weights: Any, rate: Any) -> Any:
+        import tensorflow as tf
+
+        variables = self.model.trainable_variables
+        count = divided(inputs, self.parts)
+        split = zip(*(tf.split(whole, count) for whole in (inputs, targets, weights)), strict=True)
+        # One after the other in this program, at the same time on the cores: they do not need each other.
+        parts = [self._one_part(*part, count=count) for part in split]
+        gradients = [_sum(each) for each in zip(*(part[0] for part in parts), strict=True)]
+        loss, total, metric = (_sum(each) for each in list(zip(*parts, strict=True))[1:])
+        # The loss alone tells too late: a ReLU that turns NaN into 0 leaves it finite, and the gradient not.
+        sums = [
+            tf.reduce_sum(g.values if isinstance(g, tf.IndexedSlices) else g)
+            for g in gradients
+            if g is not None
+        ]
+        finite = tf.math.is_finite(total + tf.add_n([tf.cast(s, tf.float32) for s in sums]))
+
+        def update() -> Any:
+            self.optimizer.learning_rate.assign(rate)
+            self.optimizer.apply(gradients, variables)
+            if self.ema is not None:
+                for average, variable in zip(self.average, variables, strict=True):
+                    average.assign(average * self.ema + variable * (1 - self.ema))
+            return tf.constant(0)
+
+        tf.cond(finite, update, lambda: tf.constant(0))
+        return finite, loss, metric
+
+    def _part(self, inputs: Any, targets: Any, weights: Any, *, count: int) -> Any:
+        """Gradients, loss, loss with the penalties on weights, and metric that one of `count` equal parts of
+        a batch adds to the batch's."""
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            raw = self.model(self.finish(inputs), training=True)
+            loss = tf.reduce_mean(example_losses(self.task, raw, targets) * weights) / count
+            total = loss + tf.add_n(self.model.losses) / count if self.model.losses else loss
+        gradients = tape.gradient(total, [v.value for v in self.model.trainable_variables])
+        return gradients, loss, total, tf.reduce_sum(example_metrics(self.task, raw, targets))
+
+
+def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+    """See `steps.forward`."""
+    import tensorflow as tf
+
+    def outputs(batch: Any) -> Any:
+        split = tf.split(batch, divided(batch, parts))
+        return tf.concat([model(finish(part), training=False) for part in split], axis=0)
+
+    # After a second length of texts it is compiled for any.
+    compiled = tf.function(outputs, reduce_retracing=True)
+
+    def call(batch: np.ndarray) -> np.ndarray:
+        outputs: np.ndarray = compiled(tf.constant(batch)).numpy()
+        return outputs
+
+    return call
+
+
+def _sum(parts: tuple[Any, ...]) -> Any:
+    """Of what each part has: tensors, or the gradients of one variable; None where no part has one."""
+    import tensorflow as tf
+
+    present = [part for part in parts if part is not None]
+    if len(present) < 2:
+        return present[0] if present else None
+    if not all(isinstance(part, tf.IndexedSlices) for part in present):
+        return tf.add_n([tf.convert_to_tensor(part) for part in present])
+    values, indices = (
+        tf.concat([getattr(part, name) for part in present], 0) for name in ("values", "indices")
+    )
+    return tf.IndexedSlices(values, indices, present[0].dense_shape)
