@@ -156,11 +156,11 @@ def test_any_damaged_file_is_a_picture_or_is_named(
 
 NOISY = """
 import sys
-from bmcli.modalities.image import _processes, probing
+from bmcli.modalities.image import _processes, probe
 paths = sys.argv[2:]
 if sys.argv[1] == "processes":
-    probing.MANY = 1
-found = probing.probe(paths)
+    probe.MANY = 1
+found = probe.probe(paths)
 print(len(found.problems))
 """
 
