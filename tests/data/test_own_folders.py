@@ -11,7 +11,7 @@ from bmcli.config.schema import DataConfig
 from bmcli.core.errors import ConfigError, DataError
 from bmcli.data import read_labelled
 from bmcli.data.bundle import DataBundle, DataSpec
-from tests.data.conftest import picture
+from tests.images import picture
 
 Load = Callable[..., DataBundle]
 
