@@ -9,15 +9,16 @@ from bmcli.config.problems import config_error
 from bmcli.core import backend
 from bmcli.core.cores import available_cores
 from bmcli.core.errors import ConfigError, DataError, Problem
+from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
-from bmcli.data.bundle import SPLITS
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
     import keras
 
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.data.bundle import DataBundle, DataSpec, Split
+    from bmcli.core.spec import DataSpec
+    from bmcli.data.bundle import DataBundle, Split
     from bmcli.evaluation.measure import Prepared
     from bmcli.experiments.display import Display
     from bmcli.inference.session import Session
