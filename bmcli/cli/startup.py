@@ -110,8 +110,9 @@ class _Plain:
 def without_pydantic(parameter: Parameter) -> Parameter:
     """The parameter, made to coerce what needs it only; as it is where Typer has other ways."""
     descriptor = getattr(parameter, "type_descriptor", None)
-    known = hasattr(descriptor, "annotation") and hasattr(descriptor, "parameter_info")
-    if not (known and hasattr(parameter, "get_runtime_param")):
+    if descriptor is None or not hasattr(parameter, "get_runtime_param"):
+        return parameter
+    if not (hasattr(descriptor, "annotation") and hasattr(descriptor, "parameter_info")):
         return parameter
     if getattr(descriptor.parameter_info, "parser", None) is None:
         plain = _Plain(parameter)  # type: ignore[arg-type]
