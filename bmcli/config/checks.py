@@ -363,7 +363,7 @@ def _metrics(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     for index, metric in enumerate(config.evaluation.metrics):
         tasks = getattr(metric, "tasks", None)
         if task is not None and metric.registry_name in module.monitorable(task, []):
-            message = f"metric '{metric.registry_name}' has the name of a built-in figure"
+            message = f"metric '{metric.registry_name}' has the name of a built-in metric"
             yield Finding(("evaluation", "metrics", index), message, "choose another name")
         if task is not None and tasks is not None and task not in tasks:
             message = f"metric {metric.registry_name} is for {', '.join(tasks)} tasks, and this is {task}"

@@ -157,7 +157,7 @@ AT_ONCE: dict[str, tuple[str, tuple[str, ...]]] = {
         config("{path: rows.npz}", "mlp", "training: {batch_by_length: true}\n"),
         ("only texts have lengths",),
     ),
-    "small pictures": (
+    "small images": (
         config("{path: pictures.npz}", "{name: cnn, filters: [4, 4, 4, 4], padding: valid}"),
         ("model",),
     ),
@@ -168,7 +168,7 @@ AT_ONCE: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "a metric with a name that is taken": (
         config("{path: bits.csv, target: bit}", "mlp", "code: taken.py\nevaluation: {metrics: [accuracy]}\n"),
-        ("has the name of a built-in figure",),
+        ("has the name of a built-in metric",),
     ),
     "nothing is frozen by it": (
         config(TABLE, "mlp", "init_from: {run: base, freeze: [conv*]}\n"),

@@ -1,4 +1,4 @@
-"""bm gate: the pass/fail question for CI."""
+"""bm gate: pass or fail a run, for CI."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ def gate(
     run: RunArgument,
     min: Annotated[
         list[str] | None,
-        typer.Option("--min", metavar="FIGURE=VALUE", help="At least this: accuracy=0.97; may be repeated."),
+        typer.Option(
+            "--min", metavar="FIGURE=VALUE", help="Lower bound of a metric: accuracy=0.97; repeatable."
+        ),
     ] = None,
     max: Annotated[
         list[str] | None,
-        typer.Option("--max", metavar="FIGURE=VALUE", help="At most this: loss=0.3; may be repeated."),
+        typer.Option("--max", metavar="FIGURE=VALUE", help="Upper bound of a metric: loss=0.3; repeatable."),
     ] = None,
     baseline: Annotated[
         str | None,
@@ -35,7 +37,8 @@ def gate(
         typer.Option(
             "--max-drop",
             metavar="[FIGURE=]VALUE",
-            help="How much worse than the baseline it may be, on the same examples [default: the headline].",
+            help="How much worse than the baseline the run may be, on the same examples [default metric: the "
+            "headline].",
         ),
     ] = None,
     lower_bound: Annotated[
@@ -43,7 +46,7 @@ def gate(
         typer.Option("--lower-bound", help="Compare the worse end of the 95 % interval with the bound."),
     ] = False,
     split: Annotated[
-        str, typer.Option("--split", metavar="SPLIT", help="Whose figures: test, or what was evaluated.")
+        str, typer.Option("--split", metavar="SPLIT", help="The evaluation to use: test, or any stored one.")
     ] = "test",
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report for CI.")
@@ -51,13 +54,15 @@ def gate(
     tag: Annotated[
         str | None,
         typer.Option(
-            "--tag", metavar="TAG", help="If all checks pass, move this label to the run: @TAG then means it."
+            "--tag",
+            metavar="TAG",
+            help="If all checks pass, move this tag to the run; @TAG then refers to it.",
         ),
     ] = None,
 ) -> None:
     """Pass or fail a run; exits with 7 if it fails.
 
-    FIGURE is any of an evaluation's, or per_class.CLASS.recall (precision, f1, support). A missing figure
+    FIGURE is any metric of the evaluation, or per_class.CLASS.recall (precision, f1, support). A missing one
     counts as a failure.
     """
     from bmcli.core.errors import ExitCode, UsageError
@@ -73,7 +78,7 @@ def gate(
     if not bounds:
         raise UsageError("give at least one check, such as --min accuracy=0.97")
     if bool(max_drop) != (baseline is not None):
-        raise UsageError("--baseline and --max-drop belong together")
+        raise UsageError("--baseline and --max-drop need each other")
     if tag is not None:
         validate_tag(tag)
     session = session.writing(junit, "--junit")
