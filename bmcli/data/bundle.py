@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from bmcli.files.facts import ColumnFacts
 
 Kind = Literal["image", "text", "table"]
-Task = Literal["binary", "multiclass", "multilabel", "regression"]
+Task = str
+"""The name of one of `bmcli.tasks.TASKS`."""
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
