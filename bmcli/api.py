@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bmcli.cli.screen import Counting
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.data.bundle import Kind
+    from bmcli.core.spec import Kind
     from bmcli.doctor.examine import Examined
     from bmcli.doctor.machine import Finding
     from bmcli.evaluation.compare import Comparison
@@ -151,7 +151,7 @@ class Run:
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """What was measured -> its whole document: figures, intervals, per class, confusion matrix, as in
         evaluation/<split>.json. The run's own splits first, then files of `evaluate(data=...)`."""
-        from bmcli.data.bundle import SPLITS
+        from bmcli.core.spec import SPLITS
         from bmcli.evaluation.compare import read_evaluation
         from bmcli.runs import layout
 
@@ -763,7 +763,7 @@ def _require_device(device: str) -> None:
 
 
 def _require_split(split: str | None) -> None:
-    from bmcli.data.bundle import SPLITS
+    from bmcli.core.spec import SPLITS
 
     if split is not None and split not in SPLITS:
         hint = did_you_mean(split, SPLITS) or f"known: {', '.join(SPLITS)}"

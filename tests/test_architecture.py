@@ -23,7 +23,6 @@ ARROWS: dict[str, set[str]] = {
         "cli",
         "config",
         "core",
-        "data",
         "doctor",
         "evaluation",
         "experiments",
@@ -52,11 +51,12 @@ ARROWS: dict[str, set[str]] = {
         "models",
         "report",
         "runs",
+        "tasks",
         "training",
     },
     "config": {"core", "files", "runs"},
     "core": set(),
-    "data": {"config", "core", "files", "modalities"},
+    "data": {"config", "core", "files", "modalities", "tasks"},
     "doctor": {
         "_version",
         "config",
@@ -70,6 +70,7 @@ ARROWS: dict[str, set[str]] = {
         "modalities",
         "report",
         "runs",
+        "tasks",
         "training",
     },
     "evaluation": {"config", "core", "data", "files", "inference", "metrics", "modalities", "plots", "runs"},
@@ -86,6 +87,7 @@ ARROWS: dict[str, set[str]] = {
         "plots",
         "report",
         "runs",
+        "tasks",
         "training",
     },
     "explain": {
@@ -100,16 +102,17 @@ ARROWS: dict[str, set[str]] = {
         "report",
         "runs",
     },
-    "export": {"_version", "core", "data", "inference", "modalities", "runs"},
+    "export": {"_version", "core", "data", "inference", "modalities", "runs", "tasks"},
     "files": {"config", "core"},
-    "inference": {"config", "core", "data", "files", "metrics", "modalities", "models", "runs"},
-    "metrics": {"core", "data", "evaluation", "runs"},
-    "modalities": {"config", "core", "data", "files", "inference", "runs"},
-    "models": {"core", "data"},
-    "plots": {"core", "data", "evaluation", "files", "modalities", "runs", "training"},
+    "inference": {"config", "core", "data", "files", "metrics", "modalities", "models", "runs", "tasks"},
+    "metrics": {"core", "evaluation", "runs"},
+    "modalities": {"config", "core", "data", "files", "inference", "runs", "tasks"},
+    "models": {"core", "tasks"},
+    "plots": {"core", "data", "evaluation", "files", "modalities", "runs", "tasks"},
     "report": {"_version", "core", "evaluation", "explain", "files", "plots", "runs"},
     "runs": {"_version", "core"},
-    "training": {"config", "core", "data", "inference", "modalities", "models", "runs"},
+    "tasks": {"core"},
+    "training": {"config", "core", "inference", "modalities", "models", "runs", "tasks"},
 }
 """Which room may import which; '' is `bmcli/__init__.py`. Imports for types count."""
 
@@ -125,7 +128,7 @@ HEAVY = {
     "onnxruntime",
     "onnx",
 }
-COLD = ("cli", "config", "runs", "core", "__init__.py")
+COLD = ("cli", "config", "runs", "core", "tasks", "__init__.py")
 """Rooms on the way to `bm --help` and to a config error: there, heavy imports stand inside functions."""
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from bmcli import tasks
 from bmcli.config.schema import DataConfig, ImageConfig
 from bmcli.core.errors import ConfigError, DataError, MissingExtraError, Place, Problem
+from bmcli.core.spec import SPLITS, DataSpec
 from bmcli.data import splits
-from bmcli.data.bundle import SPLITS, DataBundle, DataSpec, Images, Parts, Split
+from bmcli.data.bundle import DataBundle, Images, Parts, Split
 from bmcli.data.fingerprint import fingerprint
 from bmcli.files.download import data_home
 

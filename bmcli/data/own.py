@@ -18,8 +18,9 @@ import numpy as np
 from bmcli import tasks
 from bmcli.config.schema import DataConfig
 from bmcli.core.errors import ConfigError, DataError, Place, Problem
+from bmcli.core.spec import SPLITS, DataSpec, Kind
 from bmcli.data import column_roles
-from bmcli.data.bundle import SPLITS, DataSpec, Examples, Images, Kind, Parts, Split, Table, Texts
+from bmcli.data.bundle import Examples, Images, Parts, Split, Table, Texts
 from bmcli.data.column_roles import shortened
 from bmcli.data.targets import (
     Truth,

@@ -21,7 +21,8 @@ import numpy as np
 
 from bmcli import tasks
 from bmcli.core.errors import DataError
-from bmcli.data.bundle import Parts, Split, SplitName, Task
+from bmcli.core.spec import SplitName, Task
+from bmcli.data.bundle import Parts, Split
 
 
 def cut(

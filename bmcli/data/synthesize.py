@@ -12,7 +12,8 @@ import numpy as np
 
 from bmcli import tasks
 from bmcli.config.schema import DataConfig
-from bmcli.data.bundle import Examples, Images, Kind, Parts, Split, Table, Task, Texts
+from bmcli.core.spec import Kind, Task
+from bmcli.data.bundle import Examples, Images, Parts, Split, Table, Texts
 from bmcli.data.named import Dataset
 
 EXAMPLES = 200

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from bmcli import tasks
 from bmcli.core.errors import DataError
+from bmcli.core.spec import Task
 from bmcli.tasks._truth import Truth, as_number, natural
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from bmcli.data.bundle import Task
 
 
 def infer_task(truth: Truth, said: Task | None) -> Task:

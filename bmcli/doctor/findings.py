@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli import tasks
-from bmcli.data.bundle import SPLITS
+from bmcli.core.spec import SPLITS
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import DataBundle

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bmcli.core.errors import DataError, Place, Problem, UsageError
+from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
-from bmcli.data.bundle import SPLITS
 from bmcli.evaluation.figures import Evaluation, TargetSummary, evaluate, summarize, to_text
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.config.schema import EvaluationConfig, ExperimentConfig
-    from bmcli.data.bundle import DataBundle, DataSpec, Examples, Split, SplitName
+    from bmcli.core.spec import DataSpec, SplitName
+    from bmcli.data.bundle import DataBundle, Examples, Split
     from bmcli.evaluation.overlap import Seen
     from bmcli.inference.session import Session
     from bmcli.modalities.preprocessing import Preprocessing

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli.core.errors import IntegrityError
-from bmcli.data.bundle import SPLITS, Images, Table, Texts
+from bmcli.core.spec import SPLITS
+from bmcli.data.bundle import Images, Table, Texts
 from bmcli.evaluation.training_data import training_data
 from bmcli.inference.weights import from_bytes, to_bytes
 from bmcli.runs import layout

@@ -19,7 +19,8 @@ from bmcli.inference.predictor import load_preprocessing
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec, Examples
+    from bmcli.core.spec import DataSpec
+    from bmcli.data.bundle import Examples
     from bmcli.inference.inputs import Inputs
     from bmcli.inference.session import Session
     from bmcli.modalities.preprocessing import Preprocessing

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bmcli import tasks
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
     from bmcli.export.engines import Format
 
 CALLS: dict[Format, str] = {

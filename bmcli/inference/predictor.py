@@ -23,7 +23,8 @@ from bmcli.modalities.remark import joined
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import DataSpec, Examples, Kind
+    from bmcli.core.spec import DataSpec, Kind
+    from bmcli.data.bundle import Examples
     from bmcli.inference.inputs import Inputs, Reading
     from bmcli.inference.session import Session
     from bmcli.modalities.familiarity import Familiarity

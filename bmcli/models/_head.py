@@ -9,7 +9,7 @@ from bmcli import tasks
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
 
 
 def finished(model: keras.Model, spec: DataSpec, views: str = "none") -> keras.Model:
@@ -23,7 +23,7 @@ def finished(model: keras.Model, spec: DataSpec, views: str = "none") -> keras.M
     import keras
 
     raw = model.output if views == "none" else _averaged(model, views)
-    output = tasks.of(spec.task).head(raw, tasks.target_of(spec))
+    output = tasks.of(spec.task).head(raw, spec.target)
     return keras.Model(model.input, output, name=model.name)
 
 

@@ -21,7 +21,6 @@ the finished model, [N, width].
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,22 +29,8 @@ from bmcli.core.registry import Component, Registry
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.core.spec import Target
     from bmcli.tasks._truth import Truth
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is predicted, once the data is known.
-
-    classes: class or label names in index order; empty where there are none.
-    name: of the predicted quantity.
-    offset, scale: targets are standardised in training where the task does so; the finished model undoes it.
-    """
-
-    classes: tuple[str, ...] = ()
-    name: str = "target"
-    offset: float = 0.0
-    scale: float = 1.0
 
 
 class Task(Component):
@@ -181,11 +166,6 @@ def of(name: str) -> Task:
 def known() -> list[Task]:
     """Every task that needs no plugin to be loaded: bm's own, and those that were asked for by name."""
     return [of(name) for name in TASKS.local_names()]
-
-
-def target_of(spec: Any) -> Target:
-    """What a spec says of the target."""
-    return Target(spec.classes, spec.target_name, spec.target_offset, spec.target_scale)
 
 
 def infer(truth: Truth) -> str:

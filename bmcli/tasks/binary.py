@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bmcli.tasks import TASKS, Target
+from bmcli.tasks import TASKS
 from bmcli.tasks._classification import OneClass, dense_of_flags, loss_of_flags, right_of_flags
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.core.spec import Target
     from bmcli.tasks._truth import Truth
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bmcli.tasks import TASKS, Target
+from bmcli.tasks import TASKS
 from bmcli.tasks._classification import Classification, dense_of_flags, loss_of_flags, right_of_flags
 from bmcli.tasks._truth import unknown
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.core.spec import Target
     from bmcli.tasks._truth import Truth
 
 

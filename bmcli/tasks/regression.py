@@ -6,12 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bmcli.core.errors import DataError
-from bmcli.tasks import TASKS, Target, Task
+from bmcli.tasks import TASKS, Task
 from bmcli.tasks._truth import as_number, shortened
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.core.spec import Target
     from bmcli.tasks._truth import Truth
 
 LARGEST = 1e18

@@ -10,12 +10,12 @@ from bmcli import tasks
 from bmcli.core.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
 
 
 def dense_targets(spec: DataSpec, targets: np.ndarray, *, label_smoothing: float = 0.0) -> np.ndarray:
     """float32 [N, units]; see `Task.dense`."""
-    return tasks.of(spec.task).dense(targets, tasks.target_of(spec), label_smoothing)
+    return tasks.of(spec.task).dense(targets, spec.target, label_smoothing)
 
 
 def example_weights(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import keras
 
     from bmcli.config.schema import TrainingConfig
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
     from bmcli.modalities.preprocessing import Source
     from bmcli.training.feed import Feed, Group
 
@@ -224,7 +224,7 @@ class Trainer:
         """Loss and running metric of the epoch under way, in the target's unit for regression."""
         examples = max(self._now.examples, 1)
         loss, metric = self._now.loss / examples, self._now.metric / examples
-        return self.task.in_units(loss, metric, tasks.target_of(self.spec))
+        return self.task.in_units(loss, metric, self.spec.target)
 
     def _steps_done(self, rate: float) -> StepsDone:
         loss, metric = self._means()

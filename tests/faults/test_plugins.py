@@ -74,6 +74,13 @@ from bmcli.training.schedules import SCHEDULES, Schedule
 class Oops(Schedule):
     \"\"\"Mine.\"\"\"
 """,
+    "task": """
+from bmcli.tasks import TASKS, Task
+
+@TASKS.register("oops")
+class Oops(Task):
+    \"\"\"Mine.\"\"\"
+""",
 }
 USED = {
     "model": "model=oops",
@@ -82,6 +89,7 @@ USED = {
     "augmentation": "data.augment=[oops]",
     "optimizer": "training.optimizer=oops",
     "schedule": "training.schedule=oops",
+    "task": "data.task=oops",
 }
 
 BUILD = """
@@ -494,4 +502,4 @@ def test_bm_s_own_classes_are_not_guarded() -> None:
     from bmcli.models import MODELS
 
     assert not hasattr(MODELS.get("mlp").build, "__bm_guarded__")
-    assert os.path.basename(plugin_calls.__file__) == "plugins.py"  # noqa: PTH119
+    assert os.path.basename(plugin_calls.__file__) == "plugin_calls.py"  # noqa: PTH119
