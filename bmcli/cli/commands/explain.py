@@ -17,39 +17,43 @@ MOST_WARNINGS = 5
 """Largest number of inputs unlike the training data that are named."""
 
 
+_InputsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin; with --text, texts."
+    ),
+]
+_LabelOption = Annotated[
+    str | None,
+    typer.Option("--class", metavar="CLASS", help="Explain this class [default: the predicted one]."),
+]
+_OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="Folder for images and pages [default: explain-RUN]."),
+]
+_ImportanceOption = Annotated[
+    bool,
+    typer.Option(
+        "--importance", help="Show how much each column of a labelled table matters, over all rows."
+    ),
+]
+_UnseenOnlyOption = Annotated[
+    bool,
+    typer.Option(
+        "--unseen-only", help="With --importance: leave out rows that the run was trained or validated on."
+    ),
+]
+
+
 @command
 def explain(
     session: Session,
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin; with --text, texts."
-        ),
-    ],
+    inputs: _InputsArgument,
     run: RunOption = None,
-    label: Annotated[
-        str | None,
-        typer.Option("--class", metavar="CLASS", help="Explain this class [default: the predicted one]."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder for images and pages [default: explain-RUN]."
-        ),
-    ] = None,
-    importance: Annotated[
-        bool,
-        typer.Option(
-            "--importance", help="Show how much each column of a labelled table matters, over all rows."
-        ),
-    ] = False,
-    unseen_only: Annotated[
-        bool,
-        typer.Option(
-            "--unseen-only",
-            help="With --importance: leave out rows that the run was trained or validated on.",
-        ),
-    ] = False,
+    label: _LabelOption = None,
+    output: _OutputOption = None,
+    importance: _ImportanceOption = False,
+    unseen_only: _UnseenOnlyOption = False,
     text: Annotated[bool, typer.Option("--text", help="Take the arguments as texts.")] = False,
     lines: Annotated[bool, typer.Option("--lines", help="Read one text per line.")] = False,
     trust_code: TrustCodeOption = False,

@@ -27,55 +27,63 @@ MOST_WARNINGS = 5
 """Largest number of inputs unlike the training data that are named."""
 
 
+_InputsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin; with --text, texts."
+    ),
+]
+_TopKOption = Annotated[
+    int | None,
+    typer.Option("--top-k", min=1, metavar="N", help="Number of classes shown per input [default: 5]."),
+]
+_OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="FILE", help="Write predictions to a .csv, .jsonl or .parquet file."),
+]
+_KeepOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="COLUMN",
+        help="Copy this column of the input tables to the output; all: every column. Repeatable.",
+    ),
+]
+_BatchSizeOption = Annotated[
+    int, typer.Option("--batch-size", min=1, metavar="N", help="Number of inputs per model call.")
+]
+_StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Refuse inputs that do not look like the training data.")
+]
+_CalibratedOption = Annotated[
+    bool,
+    typer.Option("--calibrated", help="Use calibrated probabilities (temperature scaling)."),
+]
+_ThresholdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--threshold",
+        metavar="P",
+        help="Probability from which the positive class (or a label) is predicted; best: the threshold with "
+        "the best F1 on validation.",
+    ),
+]
+
+
 @command
 def predict(
     session: Session,
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin; with --text, texts."
-        ),
-    ],
+    inputs: _InputsArgument,
     run: RunOption = None,
-    top_k: Annotated[
-        int | None,
-        typer.Option("--top-k", min=1, metavar="N", help="Number of classes shown per input [default: 5]."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", metavar="FILE", help="Write predictions to a .csv, .jsonl or .parquet file."
-        ),
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--keep",
-            metavar="COLUMN",
-            help="Copy this column of the input tables to the output; all: every column. Repeatable.",
-        ),
-    ] = None,
+    top_k: _TopKOption = None,
+    output: _OutputOption = None,
+    keep: _KeepOption = None,
     text: Annotated[bool, typer.Option("--text", help="Take the arguments as texts.")] = False,
     lines: Annotated[bool, typer.Option("--lines", help="Read one text per line.")] = False,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, metavar="N", help="Number of inputs per model call.")
-    ] = 256,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse inputs that do not look like the training data.")
-    ] = False,
-    calibrated: Annotated[
-        bool,
-        typer.Option("--calibrated", help="Use calibrated probabilities (temperature scaling)."),
-    ] = False,
-    threshold: Annotated[
-        str | None,
-        typer.Option(
-            "--threshold",
-            metavar="P",
-            help="Probability from which the positive class (or a label) is predicted; best: the threshold "
-            "with the best F1 on validation.",
-        ),
-    ] = None,
+    batch_size: _BatchSizeOption = 256,
+    strict: _StrictOption = False,
+    calibrated: _CalibratedOption = False,
+    threshold: _ThresholdOption = None,
     trust_code: TrustCodeOption = False,
 ) -> None:
     """Predict images, texts or rows of tables with a run.

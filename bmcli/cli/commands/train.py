@@ -27,51 +27,60 @@ _SHORT = 0.005
 """Phases shorter than this many seconds are counted under 'the rest'."""
 
 
+_ConfigArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config that ships with bm."),
+]
+_OverridesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config: training.epochs=3."),
+]
+_SeedsOption = Annotated[
+    str | None,
+    typer.Option(metavar="N,N,...", help="Train one run per seed, and summarise them: --seeds 0,1,2"),
+]
+_ResumeOption = Annotated[
+    str | None,
+    typer.Option(metavar="RUN", help="Resume an interrupted run.", autocompletion=complete_run),
+]
+_AutoResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--auto-resume", help="Resume the newest unfinished run of the same config, or else start a new one."
+    ),
+]
+_DeviceOption = Annotated[
+    Literal["auto", "cpu", "gpu"], typer.Option(help="Where to compute; auto: a GPU if there is one.")
+]
+_ForceOption = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Resume even if data, code or versions changed; the run is then marked as not exact.",
+    ),
+]
+_ProfileOption = Annotated[
+    bool, typer.Option("--profile", help="Show where the time went, and store it in profile.json.")
+]
+
+
 @command
 def train(
     session: Session,
-    config: Annotated[
-        str | None,
-        typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config that ships with bm."),
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config: training.epochs=3."),
-    ] = None,
+    config: _ConfigArgument = None,
+    overrides: _OverridesArgument = None,
     name: Annotated[str | None, typer.Option(help="The run's name [default: the config's].")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="A tag of your choice; repeatable.")] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(metavar="N,N,...", help="Train one run per seed, and summarise them: --seeds 0,1,2"),
-    ] = None,
+    seeds: _SeedsOption = None,
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Run every stage on a few batches, to check the config.")
     ] = False,
-    resume: Annotated[
-        str | None,
-        typer.Option(metavar="RUN", help="Resume an interrupted run.", autocompletion=complete_run),
-    ] = None,
-    auto_resume: Annotated[
-        bool,
-        typer.Option(
-            "--auto-resume",
-            help="Resume the newest unfinished run of the same config, or else start a new one.",
-        ),
-    ] = False,
-    device: Annotated[
-        Literal["auto", "cpu", "gpu"], typer.Option(help="Where to compute; auto: a GPU if there is one.")
-    ] = "auto",
+    resume: _ResumeOption = None,
+    auto_resume: _AutoResumeOption = False,
+    device: _DeviceOption = "auto",
     trust_code: TrustCodeOption = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Resume even if data, code or versions changed; the run is then marked as not exact.",
-        ),
-    ] = False,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="Show where the time went, and store it in profile.json.")
-    ] = False,
+    force: _ForceOption = False,
+    profile: _ProfileOption = False,
 ) -> None:
     """Train, then evaluate; prints the run id.
 
@@ -196,7 +205,7 @@ def _continued(session: Session, config: ExperimentConfig, device: str, force: b
 
     for run in unfinished(session.store, config):
         if has_checkpoint(run):
-            session.note(f"continuing {run.id}")
+            session.note(f"resuming {run.id}")
         before = run.record.resumed
         try:
             # Its code is the config's, byte for byte.
