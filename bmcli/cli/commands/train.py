@@ -205,7 +205,7 @@ def _continued(session: Session, config: ExperimentConfig, device: str, force: b
 
     for run in unfinished(session.store, config):
         if has_checkpoint(run):
-            session.note(f"resuming {run.id}")
+            session.note(f"continuing {run.id}")
         before = run.record.resumed
         try:
             # Its code is the config's, byte for byte.
