@@ -15,6 +15,7 @@ from bmcli.evaluation import corruptions
 from bmcli.evaluation.measure import prepare
 from bmcli.evaluation.robustness import by_corruptions
 from bmcli.evaluation.slices import sliceable, slices
+from bmcli.inference.opened import OpenedRun
 from tests.evaluation.conftest import MakeRun
 
 RNG = np.random.default_rng(0)
@@ -64,7 +65,7 @@ def test_a_run_on_corrupted_copies(make_run: MakeRun, capsys: pytest.CaptureFixt
     assert "accuracy of corrupted copies" in capsys.readouterr().out
     table = make_run({"data": {"name": "diabetes"}}, name="table")
     with pytest.raises(UsageError, match="rows of tables"):
-        by_corruptions(prepare(table))
+        by_corruptions(prepare(OpenedRun(table)))
     assert bm(["evaluate", "table", "--corruptions", *runs]) == 2
     assert not table.exists("evaluation/test.json"), "refused before anything is measured"
 
