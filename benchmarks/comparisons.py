@@ -24,12 +24,12 @@ import numpy as np
 from _sides import begin, new_parser, show
 from scipy.special import stdtr
 
-from bmcli.evaluation.predictions import Predictions
 from bmcli.metrics import intervals, paired
 from bmcli.metrics.metric import epoch_metrics
+from bmcli.metrics.predictions import Predictions
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Task
+    from bmcli.core.spec import Task
 
 METRICS = {"accuracy": "accuracy", "loss": "log loss", "roc_auc": "AUC"}
 DESIGNS = ((1, 2), (1, 3), (1, 5), (2, 2), (2, 3), (3, 3), (3, 5), (5, 5))

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
     from bmcli.cli.screen import Counting
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.data.bundle import Kind
+    from bmcli.core.spec import Kind
     from bmcli.doctor.examine import Examined
     from bmcli.doctor.machine import Finding
     from bmcli.evaluation.compare import Comparison
-    from bmcli.evaluation.figures import Evaluation
     from bmcli.evaluation.gate import Verdict
-    from bmcli.evaluation.predictions import Predictions
     from bmcli.experiments.display import Display
     from bmcli.explain.explain import Explanation
     from bmcli.export.formats import Exported
     from bmcli.inference.inputs import Inputs
     from bmcli.inference.opened import OpenedRun
     from bmcli.inference.predictor import Prediction, Predictor
+    from bmcli.metrics.predictions import Predictions
+    from bmcli.metrics.results import Evaluation
     from bmcli.runs.run import Run as StoredRun
     from bmcli.runs.store import RunStore
     from bmcli.runs.trust import Trust
@@ -151,7 +151,7 @@ class Run:
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """What was measured -> its whole document: figures, intervals, per class, confusion matrix, as in
         evaluation/<split>.json. The run's own splits first, then files of `evaluate(data=...)`."""
-        from bmcli.data.bundle import SPLITS
+        from bmcli.core.spec import SPLITS
         from bmcli.evaluation.compare import read_evaluation
         from bmcli.runs import layout
 
@@ -758,7 +758,7 @@ def _require_device(device: str) -> None:
 
 
 def _require_split(split: str | None) -> None:
-    from bmcli.data.bundle import SPLITS
+    from bmcli.core.spec import SPLITS
 
     if split is not None and split not in SPLITS:
         hint = did_you_mean(split, SPLITS) or f"known: {', '.join(SPLITS)}"

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bmcli.config.schema import DataConfig, ImageConfig
-    from bmcli.data.bundle import DataBundle, DataSpec, Split
+    from bmcli.core.spec import DataSpec
+    from bmcli.data.bundle import DataBundle, Split
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, how much of it, of how much): bytes of a download, files looked at."""

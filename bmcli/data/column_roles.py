@@ -14,7 +14,8 @@ import polars as pl
 
 from bmcli.config.schema import Column, DataConfig
 from bmcli.core.errors import DataError, Place, Problem, did_you_mean
-from bmcli.data.bundle import Kind, Table, Texts
+from bmcli.core.spec import Kind
+from bmcli.data.bundle import Table, Texts
 from bmcli.data.targets import Truth
 from bmcli.files.cells import parse_cells
 from bmcli.files.columns import facts_of

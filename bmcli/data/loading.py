@@ -10,8 +10,9 @@ import numpy as np
 
 from bmcli.config.schema import DataConfig, ImageConfig
 from bmcli.core.errors import ConfigError, DataError, MissingExtraError, Place, Problem
+from bmcli.core.spec import SPLITS, DataSpec, Task
 from bmcli.data import splits
-from bmcli.data.bundle import SPLITS, DataBundle, DataSpec, Images, Parts, Split, Task
+from bmcli.data.bundle import DataBundle, Images, Parts, Split
 from bmcli.data.fingerprint import fingerprint
 from bmcli.files.download import data_home
 

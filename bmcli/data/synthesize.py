@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from bmcli.config.schema import DataConfig
-from bmcli.data.bundle import Examples, Images, Kind, Parts, Split, Table, Task, Texts
+from bmcli.core.spec import Kind, Task
+from bmcli.data.bundle import Examples, Images, Parts, Split, Table, Texts
 from bmcli.data.named import Dataset
 
 EXAMPLES = 200

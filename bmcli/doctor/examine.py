@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli.core.errors import DataError
-from bmcli.data.bundle import SPLITS, Images, Table, Texts
+from bmcli.core.spec import SPLITS
+from bmcli.data.bundle import Images, Table, Texts
 from bmcli.doctor.balance import of_balance
 from bmcli.doctor.columns import of_columns
 from bmcli.doctor.findings import MOST_EXAMPLES, Check, Example, Finding, Gathered

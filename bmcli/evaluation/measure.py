@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bmcli.core.errors import DataError, Place, Problem, UsageError
+from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
-from bmcli.data.bundle import SPLITS
-from bmcli.evaluation.figures import Evaluation, TargetSummary, evaluate, summarize, to_text
+from bmcli.evaluation.figures import evaluate, summarize, to_text
 from bmcli.inference.opened import UNTRUSTED, OpenedRun
+from bmcli.metrics.results import Evaluation, TargetSummary
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.config.schema import EvaluationConfig, ExperimentConfig
-    from bmcli.data.bundle import DataBundle, DataSpec, Examples, Split, SplitName
-    from bmcli.evaluation.overlap import Seen
+    from bmcli.core.spec import DataSpec, SplitName
+    from bmcli.data.bundle import DataBundle, Examples, Split
     from bmcli.inference.session import Session
+    from bmcli.metrics.results import Seen
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run
     from bmcli.runs.trust import Trust

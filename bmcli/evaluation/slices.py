@@ -18,7 +18,8 @@ from bmcli.metrics.intervals import intervals_of
 from bmcli.metrics.metric import epoch_metrics, headline_of
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Split, Task
+    from bmcli.core.spec import Task
+    from bmcli.data.bundle import Split
 
 FEW = 30
 """A slice of fewer examples is marked: what it shows may be chance."""

@@ -18,7 +18,8 @@ from bmcli.files import dates
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec, Examples
+    from bmcli.core.spec import DataSpec
+    from bmcli.data.bundle import Examples
     from bmcli.inference.inputs import Inputs
     from bmcli.inference.opened import OpenedRun
     from bmcli.inference.session import Session

@@ -15,7 +15,8 @@ from bmcli.evaluation.measure import predict_all
 from bmcli.metrics.metric import epoch_metrics, greater_is_better, headline_of
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import DataSpec, Split
+    from bmcli.core.spec import DataSpec
+    from bmcli.data.bundle import Split
     from bmcli.inference.session import Session
     from bmcli.modalities.preprocessing import Preprocessing
 

@@ -24,7 +24,7 @@ from bmcli.runs import atomic, layout, outputs
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
     from bmcli.inference.opened import OpenedRun
     from bmcli.runs.run import Run
 

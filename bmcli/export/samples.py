@@ -12,7 +12,8 @@ from bmcli.core.errors import IntegrityError
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec, Split
+    from bmcli.core.spec import DataSpec
+    from bmcli.data.bundle import Split
     from bmcli.modalities.preprocessing import Preprocessing
 
 COUNT = 64

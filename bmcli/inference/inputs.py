@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bmcli.core.errors import DataError, Place, Problem, UsageError, did_you_mean
-from bmcli.data.bundle import Examples, Images, Kind, Table, Texts
+from bmcli.core.spec import Kind
+from bmcli.data.bundle import Examples, Images, Table, Texts
 from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import keras
 
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
     from bmcli.inference.inputs import Reading
     from bmcli.inference.session import Session
     from bmcli.modalities.familiarity import Familiarity

@@ -20,7 +20,8 @@ from bmcli.metrics.calibration import temper
 from bmcli.modalities.remark import joined
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import DataSpec, Examples, Kind
+    from bmcli.core.spec import DataSpec, Kind
+    from bmcli.data.bundle import Examples
     from bmcli.inference.inputs import Inputs
     from bmcli.inference.opened import OpenedRun
     from bmcli.inference.session import Session

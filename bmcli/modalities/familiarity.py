@@ -33,7 +33,8 @@ from bmcli.runs import layout
 from bmcli.runs.documents import strict
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Examples, Kind
+    from bmcli.core.spec import Kind
+    from bmcli.data.bundle import Examples
     from bmcli.modalities.preprocessing import Preprocessing, Source
     from bmcli.runs.run import Run
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.config.schema import PreprocessingConfig
-    from bmcli.data.bundle import DataBundle, DataSpec, Examples, Images, Kind
+    from bmcli.core.spec import DataSpec, Kind
+    from bmcli.data.bundle import DataBundle, Examples, Images
 
 FORMAT = 1
 TASKS = ("binary", "multiclass", "multilabel", "regression")
@@ -134,7 +135,7 @@ def _pictures(bundle: DataBundle) -> list[Images]:
 
 def spec_of(bundle: DataBundle, preprocessing: Preprocessing) -> DataSpec:
     """What a model needs to know of this data, prepared in this way (fitted on it, or on another run's)."""
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
 
     offset, scale = _target_scaling(bundle)
     return DataSpec(
@@ -225,7 +226,7 @@ def _preprocessing(kind: str, part: dict[str, Any], files: Mapping[str, str]) ->
 
 def _spec(document: dict[str, Any]) -> DataSpec:
     """The spec, each value checked; KeyError or ValueError where one is not what `dump` writes."""
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
 
     if document["kind"] not in ("image", "text", "table"):
         raise ValueError(f"kind {document['kind']!r}")

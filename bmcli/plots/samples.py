@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from bmcli.data.bundle import Split, Task
+    from bmcli.core.spec import Task
+    from bmcli.data.bundle import Split
     from bmcli.files.facts import ColumnFacts
 
 COLUMNS = 6

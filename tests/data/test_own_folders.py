@@ -9,9 +9,10 @@ import pytest
 
 from bmcli.config.schema import DataConfig
 from bmcli.core.errors import ConfigError, DataError
+from bmcli.core.spec import DataSpec
 from bmcli.data import read_labelled
-from bmcli.data.bundle import DataBundle, DataSpec
-from tests.data.conftest import picture
+from bmcli.data.bundle import DataBundle
+from tests.images import picture
 
 Load = Callable[..., DataBundle]
 

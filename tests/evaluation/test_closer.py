@@ -16,7 +16,7 @@ from bmcli.evaluation.measure import prepare
 from bmcli.evaluation.robustness import by_corruptions
 from bmcli.evaluation.slices import sliceable, slices
 from bmcli.inference.opened import OpenedRun
-from tests.evaluation.conftest import MakeRun
+from tests.linear_run import MakeRun
 
 RNG = np.random.default_rng(0)
 

@@ -13,10 +13,10 @@ from bmcli.cli.trust import open_asking
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bmcli.evaluation.figures import Evaluation
     from bmcli.evaluation.measure import Prepared
     from bmcli.evaluation.robustness import Corrupted
     from bmcli.evaluation.slices import Slice
+    from bmcli.metrics.results import Evaluation
 
 
 @command

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from bmcli.data.named import DATASETS, Dataset, Progress
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Kind, Parts, Task
+    from bmcli.core.spec import Kind, Task
+    from bmcli.data.bundle import Parts
 
 
 @DATASETS.register("diabetes")

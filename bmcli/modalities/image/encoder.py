@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from bmcli.core.errors import DataError, Place, Problem
-from bmcli.data.bundle import Depths, Examples, Images, Kind
+from bmcli.core.spec import Kind
+from bmcli.data.bundle import Depths, Examples, Images
 from bmcli.modalities.image._processes import MANY
 from bmcli.modalities.image.decode import AS_IT_IS, Manner, decode_into, pool, resized, spread, without_colour
 from bmcli.modalities.image.depth import Window, extent, glance

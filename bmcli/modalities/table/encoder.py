@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from bmcli.core.errors import DataError, Place, Problem, did_you_mean
-from bmcli.data.bundle import SPLITS, Examples, Kind, Table
+from bmcli.core.spec import SPLITS, Kind
+from bmcli.data.bundle import Examples, Table
 from bmcli.files import dates
 from bmcli.files.cells import parse_cells
 from bmcli.files.dates import DateFormat, Part

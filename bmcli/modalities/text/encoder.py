@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from bmcli.core.errors import DataError, IntegrityError
-from bmcli.data.bundle import Examples, Kind, Texts
+from bmcli.core.spec import Kind
+from bmcli.data.bundle import Examples, Texts
 from bmcli.files import scripts
 from bmcli.modalities.remark import Remark, Unfamiliar
 from bmcli.runs.layout import TOKENIZER
