@@ -29,7 +29,7 @@ from bmcli.metrics import intervals, paired
 from bmcli.metrics.metric import epoch_metrics
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Task
+    from bmcli.core.spec import Task
 
 METRICS = {"accuracy": "accuracy", "loss": "log loss", "roc_auc": "AUC"}
 DESIGNS = ((1, 2), (1, 3), (1, 5), (2, 2), (2, 3), (3, 3), (3, 5), (5, 5))

@@ -88,7 +88,7 @@ def bm_loop(precision: str, inputs: Any, labels: Any, batch_size: int) -> Epoch:
     import numpy as np
 
     from bmcli.config.schema import TrainingConfig
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
     from bmcli.models import MODELS
     from bmcli.models._head import finished
     from bmcli.training import device

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bmcli.cli.screen import Counting
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.data.bundle import Kind
+    from bmcli.core.spec import Kind
     from bmcli.doctor.examine import Examined
     from bmcli.doctor.machine import Finding
     from bmcli.evaluation.compare import Comparison
@@ -151,7 +151,7 @@ class Run:
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """What was measured -> its whole document: figures, intervals, per class, confusion matrix, as in
         evaluation/<split>.json. The run's own splits first, then files of `evaluate(data=...)`."""
-        from bmcli.data.bundle import SPLITS
+        from bmcli.core.spec import SPLITS
         from bmcli.evaluation.compare import read_evaluation
         from bmcli.runs import layout
 
@@ -763,7 +763,7 @@ def _require_device(device: str) -> None:
 
 
 def _require_split(split: str | None) -> None:
-    from bmcli.data.bundle import SPLITS
+    from bmcli.core.spec import SPLITS
 
     if split is not None and split not in SPLITS:
         hint = did_you_mean(split, SPLITS) or f"known: {', '.join(SPLITS)}"
@@ -791,16 +791,19 @@ def _given(
     expect: Callable[[int], object],
 ) -> Iterator[Inputs]:
     """Inputs as Python has them, read for a run."""
-    from bmcli.inference.predictor import reading_of, wanted_of
-    from bmcli.modalities import python_inputs
+    from bmcli.inference.predictor import reading_of
+    from bmcli.modalities import modality_of, python_inputs
 
-    if (text or lines) and preprocessing.kind != "text":
+    modality = modality_of(preprocessing.kind)
+    if (text or lines) and not modality.takes_texts:
         option = "text=True" if text else "lines=True"
         raise UsageError(f"{option} is for runs of texts; {run.id} is one of {preprocessing.kind}s")
     if text and lines:
         raise UsageError("text=True and lines=True exclude each other")
     reading = reading_of(run, preprocessing, texts=text, lines=lines)
-    return python_inputs.read(inputs, reading, wanted=wanted_of(preprocessing), note=note, expect=expect)
+    return python_inputs.read(
+        inputs, reading, wanted=modality.wanted(preprocessing), note=note, expect=expect
+    )
 
 
 @contextmanager

@@ -23,7 +23,6 @@ ARROWS: dict[str, set[str]] = {
         "cli",
         "config",
         "core",
-        "data",
         "doctor",
         "evaluation",
         "experiments",
@@ -103,13 +102,13 @@ ARROWS: dict[str, set[str]] = {
     "export": {"_version", "core", "data", "inference", "modalities", "runs"},
     "files": {"config", "core"},
     "inference": {"config", "core", "data", "files", "metrics", "modalities", "models", "runs"},
-    "metrics": {"core", "data", "evaluation", "runs"},
+    "metrics": {"core", "evaluation", "runs"},
     "modalities": {"config", "core", "data", "files", "inference", "runs"},
-    "models": {"core", "data"},
+    "models": {"core"},
     "plots": {"core", "data", "evaluation", "files", "modalities", "runs", "training"},
     "report": {"_version", "core", "evaluation", "explain", "files", "plots", "runs"},
     "runs": {"_version", "core"},
-    "training": {"config", "core", "data", "inference", "modalities", "models", "runs"},
+    "training": {"config", "core", "inference", "modalities", "models", "runs"},
 }
 """Which room may import which; '' is `bmcli/__init__.py`. Imports for types count."""
 

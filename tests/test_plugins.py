@@ -494,4 +494,4 @@ def test_bm_s_own_classes_are_not_guarded() -> None:
     from bmcli.models import MODELS
 
     assert not hasattr(MODELS.get("mlp").build, "__bm_guarded__")
-    assert os.path.basename(plugin_calls.__file__) == "plugins.py"  # noqa: PTH119
+    assert os.path.basename(plugin_calls.__file__) == "plugin_calls.py"  # noqa: PTH119

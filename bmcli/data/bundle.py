@@ -6,9 +6,9 @@ a model takes; nothing here knows how.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,30 +21,20 @@ from bmcli.modalities.text.examples import Texts
 if TYPE_CHECKING:
     import polars as pl
 
+    from bmcli.core.spec import Kind, SplitName, Task
     from bmcli.files.facts import ColumnFacts
 
-Kind = str
-"""The name of a modality."""
 __all__ = [
-    "SPLITS",
     "DataBundle",
-    "DataSpec",
     "Decoded",
     "Depths",
     "Examples",
     "Images",
-    "Kind",
     "Parts",
     "Split",
-    "SplitName",
     "Table",
-    "Task",
     "Texts",
 ]
-
-Task = Literal["binary", "multiclass", "multilabel", "regression"]
-SplitName = Literal["train", "validation", "test"]
-SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -145,36 +135,3 @@ class DataBundle:
     def split(self, name: SplitName) -> Split | None:
         """The split of that name, or None where there is none."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
-
-
-@dataclass(frozen=True)
-class DataSpec:
-    """All a model builder may know: what goes in and what must come out.
-
-    input_shape: of one example as the model takes it, without the batch axis: (height, width, channels)
-        float32 for images; (None,) int32 token ids for texts, 0 is padding; (features,) float32 for tables.
-    vocabulary_size: number of token ids, padding included; texts only.
-    max_length: the longest token sequence the preprocessing makes; texts only.
-    target_offset, target_scale: regression targets are standardised in training; the finished model undoes
-        it, so that it answers in the data's own unit.
-    """
-
-    kind: Kind
-    task: Task
-    input_shape: tuple[int | None, ...]
-    classes: tuple[str, ...] = ()
-    target_name: str = "target"
-    vocabulary_size: int | None = None
-    max_length: int | None = None
-    target_offset: float = 0.0
-    target_scale: float = 1.0
-
-    @property
-    def units(self) -> int:
-        """Width of the model's last layer: 1 for binary and regression, else one per class or label."""
-        return 1 if self.task in ("binary", "regression") else len(self.classes)
-
-    @property
-    def input_dtype(self) -> str:
-        """'int32' for token ids, else 'float32'."""
-        return "int32" if self.kind == "text" else "float32"

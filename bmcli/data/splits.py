@@ -20,7 +20,8 @@ from hashlib import blake2b
 import numpy as np
 
 from bmcli.core.errors import DataError
-from bmcli.data.bundle import Parts, Split, SplitName, Task
+from bmcli.core.spec import SplitName, Task
+from bmcli.data.bundle import Parts, Split
 
 
 def cut(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bmcli.core.errors import DataError
-from bmcli.data.bundle import Task
+from bmcli.core.spec import Task
 
 FEW = 20
 """Up to so many distinct whole numbers are taken as classes, more as a quantity."""

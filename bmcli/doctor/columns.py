@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmcli.data.bundle import Table
 from bmcli.doctor.findings import Finding
+from bmcli.modalities.table.examples import Table
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import DataBundle, Task
+    from bmcli.core.spec import Task
+    from bmcli.data.bundle import DataBundle
 
 SUSPICIOUS = 0.995
 """A column that alone predicts the target so well (accuracy, or R²) is probably made from it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmcli.data.bundle import SPLITS
+from bmcli.core.spec import SPLITS
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import DataBundle

@@ -14,7 +14,7 @@ from bmcli.metrics.metric import Metric, epoch_metrics, headline_of, monitorable
 if TYPE_CHECKING:
     import numpy as np
 
-    from bmcli.data.bundle import Task
+    from bmcli.core.spec import Task
     from bmcli.evaluation.overlap import Seen
     from bmcli.metrics.calibration import Reliability
 

@@ -16,7 +16,7 @@ from bmcli.runs import layout
 if TYPE_CHECKING:
     import numpy as np
 
-    from bmcli.data.bundle import Task
+    from bmcli.core.spec import Task
     from bmcli.runs.run import Run
 
 MOST_COLUMNS = 50

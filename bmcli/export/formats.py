@@ -25,7 +25,7 @@ from bmcli.runs import atomic, layout, outputs
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
     from bmcli.runs.run import Run
 
 MODEL_NAMES: dict[Format, str] = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import keras
     from onnx import ModelProto
 
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
 
 OPSET = 18
 """Of the ONNX operators: the newest tf2onnx writes, fixed so that its updates change no exports."""

@@ -16,7 +16,8 @@ from bmcli.runs.layout import MODEL_ONNX, SAMPLES
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec, Split
+    from bmcli.core.spec import DataSpec
+    from bmcli.data.bundle import Split
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import keras
 
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
     from bmcli.runs.run import Run
 
 

@@ -23,7 +23,7 @@ from bmcli.runs.layout import MODEL_ONNX, PREPROCESSING
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
     from bmcli.runs.run import Run
 
 

@@ -20,7 +20,7 @@ from bmcli.runs.documents import strict
 from bmcli.runs.store import reference_to
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Task
+    from bmcli.core.spec import Task
     from bmcli.runs.run import Run
 
 FORMAT = 1

@@ -32,7 +32,7 @@ from bmcli.metrics import formulas, interval_methods
 from bmcli.metrics.interval_methods import LEVEL, Interval
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Task
+    from bmcli.core.spec import Task
 
 RESAMPLES = 1_000
 SEED = 0

@@ -24,7 +24,7 @@ from bmcli.core.registry import Component, Registry
 if TYPE_CHECKING:
     import numpy as np
 
-    from bmcli.data.bundle import Task
+    from bmcli.core.spec import Task
 
 
 class Metric(Component):

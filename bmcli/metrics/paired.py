@@ -28,7 +28,7 @@ import numpy as np
 from bmcli.metrics import intervals
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Task
+    from bmcli.core.spec import Task
     from bmcli.evaluation.predictions import Predictions
 
 MOST_SHOWN = 20

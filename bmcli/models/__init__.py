@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from bmcli.data.bundle import DataSpec, Kind, Task
+    from bmcli.core.spec import DataSpec, Kind, Task
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
 
 
 def network_input(spec: DataSpec) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
 
 
 def finished(model: keras.Model, spec: DataSpec, views: str = "none") -> keras.Model:

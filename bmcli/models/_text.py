@@ -10,7 +10,7 @@ from bmcli.models import Model
 from bmcli.models._frame import masked_pooling, token_mask
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import DataSpec, Kind
+    from bmcli.core.spec import DataSpec, Kind
 
 
 class TextModel(Model):

@@ -13,7 +13,7 @@ from bmcli.models._text import TextModel
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
 
 
 @MODELS.register("gru")

@@ -12,7 +12,7 @@ from bmcli.models._frame import network, network_input
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec, Task
+    from bmcli.core.spec import DataSpec, Task
 
 
 @MODELS.register("linear")

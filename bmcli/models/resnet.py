@@ -12,7 +12,7 @@ from bmcli.models._frame import dropout, network, network_input
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
 
 
 @MODELS.register("resnet")

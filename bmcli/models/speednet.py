@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
 
 PATCHES = 2
 """Height and width of the whitened patches."""

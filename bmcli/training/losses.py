@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Task
+    from bmcli.core.spec import Task
 
 RUNNING_METRIC: dict[str, str] = {
     "binary": "accuracy",

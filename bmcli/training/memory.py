@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import keras
 
     from bmcli.config.schema import TrainingConfig
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
 
 FULL = 0.9
 """Above this share of the available memory a training is warned about."""

@@ -9,7 +9,7 @@ import numpy as np
 from bmcli.core.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
 
 
 def dense_targets(spec: DataSpec, targets: np.ndarray, *, label_smoothing: float = 0.0) -> np.ndarray:

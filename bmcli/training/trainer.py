@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import keras
 
     from bmcli.config.schema import TrainingConfig
-    from bmcli.data.bundle import DataSpec
+    from bmcli.core.spec import DataSpec
     from bmcli.modalities.preprocessing import Source
     from bmcli.training.feed import Feed, Group
 

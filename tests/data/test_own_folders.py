@@ -9,8 +9,9 @@ import pytest
 
 from bmcli.config.schema import DataConfig
 from bmcli.core.errors import ConfigError, DataError
+from bmcli.core.spec import DataSpec
 from bmcli.data import read_labelled
-from bmcli.data.bundle import DataBundle, DataSpec
+from bmcli.data.bundle import DataBundle
 from tests.data.conftest import picture
 
 Load = Callable[..., DataBundle]

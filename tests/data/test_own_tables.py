@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from bmcli.config.schema import DataConfig
 from bmcli.core.errors import ConfigError, DataError
+from bmcli.core.spec import DataSpec
 from bmcli.data import read_labelled
-from bmcli.data.bundle import DataBundle, DataSpec
+from bmcli.data.bundle import DataBundle
 from bmcli.files import tables
 from bmcli.files.dialect import Options
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bmcli.core.errors import DataError
+from bmcli.core.spec import Task
 from bmcli.data import splits
-from bmcli.data.bundle import Parts, Split, Task, Texts
+from bmcli.data.bundle import Parts, Split, Texts
 
 
 def parts(targets: Any, task: Task = "multiclass", groups: Any = None, names: Any = None) -> Parts:

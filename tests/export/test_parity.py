@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bmcli.core import quiet
-from bmcli.data.bundle import DataSpec, Task
+from bmcli.core.spec import DataSpec, Task
 from bmcli.export.onnx import to_onnx
 from bmcli.export.samples import with_edge_cases
 from bmcli.export.verify import compare

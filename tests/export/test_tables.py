@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from bmcli.data.bundle import DataSpec
+from bmcli.core.spec import DataSpec
 from bmcli.export import onnx as export
 from bmcli.export import tables
 from bmcli.models import MODELS

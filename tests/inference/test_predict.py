@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bmcli.core.errors import DataError, IntegrityError, UsageError
-from bmcli.data.bundle import DataSpec, Images, Table, Texts
+from bmcli.core.spec import DataSpec
+from bmcli.data.bundle import Images, Table, Texts
 from bmcli.inference.inputs import Inputs
 from bmcli.inference.predictor import Predictor, choose_run, load_preprocessing, open_predictor, predict
 from bmcli.modalities import preprocessing as preprocessings

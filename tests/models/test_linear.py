@@ -8,7 +8,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import r2_score
 
-from bmcli.data.bundle import DataSpec
+from bmcli.core.spec import DataSpec
 from bmcli.models import MODELS
 from bmcli.models._head import finished
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from bmcli.data.bundle import DataSpec, Task
+from bmcli.core.spec import DataSpec, Task
 from bmcli.inference.weights import weights_of, weights_sha256
 from bmcli.models import MODELS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bmcli.data.bundle import DataSpec
+from bmcli.core.spec import DataSpec
 from bmcli.models import MODELS
 
 SPEC = DataSpec("image", "multiclass", input_shape=(16, 16, 3), classes=("a", "b"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bmcli.core.errors import ConfigError
-from bmcli.data.bundle import DataSpec
+from bmcli.core.spec import DataSpec
 from bmcli.training.targets import dense_targets, example_weights
 
 CLASSES = ("a", "b", "c")

@@ -9,7 +9,7 @@ import pytest
 
 from bmcli.config.schema import CheckpointConfig, TrainingConfig
 from bmcli.core.errors import DivergedError, IntegrityError
-from bmcli.data.bundle import DataSpec
+from bmcli.core.spec import DataSpec
 from bmcli.training.checkpoints import TrainingState, from_bytes, to_bytes
 from bmcli.training.events import EpochDone, StepsDone, TrainingDone
 from bmcli.training.feed import Feed

@@ -51,7 +51,7 @@ def report(
     import os
 
     from bmcli.core.errors import UsageError
-    from bmcli.data.bundle import SPLITS
+    from bmcli.core.spec import SPLITS
     from bmcli.evaluation.stored_evaluations import read_evaluation
     from bmcli.report import page
     from bmcli.runs import layout, outputs

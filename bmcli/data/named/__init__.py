@@ -22,14 +22,16 @@ from bmcli.core.registry import Component, Registry
 from bmcli.files.download import File
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Kind, Parts, Task
+    from bmcli.core.spec import Kind, Task
+    from bmcli.data.bundle import Parts
 
 Progress = Callable[[str, int, int], None]
 """Called with (file name, bytes done, bytes in all) while something is downloaded."""
 
 
 def _parts(result: Any, _: tuple[Any, ...]) -> str | None:
-    from bmcli.data.bundle import SPLITS, Parts
+    from bmcli.core.spec import SPLITS
+    from bmcli.data.bundle import Parts
 
     if not isinstance(result, Parts):
         return f"gives {kind_of(result)}, not Parts"

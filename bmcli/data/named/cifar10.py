@@ -9,7 +9,8 @@ from bmcli.data.named import DATASETS, Dataset, Progress
 from bmcli.files.download import File, fetch
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Kind, Parts, Task
+    from bmcli.core.spec import Kind, Task
+    from bmcli.data.bundle import Parts
 
 FOLDER = "cifar-10-batches-py"
 ARCHIVE = File(

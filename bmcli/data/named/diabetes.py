@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from bmcli.data.named import DATASETS, Dataset, Progress
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Kind, Parts, Task
+    from bmcli.core.spec import Kind, Task
+    from bmcli.data.bundle import Parts
 
 
 @DATASETS.register("diabetes")
@@ -29,7 +30,8 @@ class Diabetes(Dataset):
         import numpy as np
         from sklearn.datasets import load_diabetes
 
-        from bmcli.data.bundle import Parts, Split, Table
+        from bmcli.data.bundle import Parts, Split
+        from bmcli.modalities.table.examples import Table
 
         data = load_diabetes(scaled=False)
         table = Table({name: data.data[:, i].astype(np.float64) for i, name in enumerate(self.columns)})

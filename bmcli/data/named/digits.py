@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from bmcli.data.named import DATASETS, Dataset, Progress
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Kind, Parts, Task
+    from bmcli.core.spec import Kind, Task
+    from bmcli.data.bundle import Parts
 
 
 @DATASETS.register("digits")
@@ -33,7 +34,8 @@ class Digits(Dataset):
         import numpy as np
         from sklearn.datasets import load_digits
 
-        from bmcli.data.bundle import Images, Parts, Split
+        from bmcli.data.bundle import Parts, Split
+        from bmcli.modalities.image.examples import Images
 
         data = load_digits()
         pixels = np.rint(data.images * (255 / 16)).astype(np.uint8)[..., None]

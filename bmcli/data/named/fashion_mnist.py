@@ -9,7 +9,8 @@ from bmcli.data.named import DATASETS, Dataset, Progress
 from bmcli.files.download import File, fetch
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Kind, Parts, Task
+    from bmcli.core.spec import Kind, Task
+    from bmcli.data.bundle import Parts
 
 MD5 = {  # of the unzipped files
     "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",

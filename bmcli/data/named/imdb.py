@@ -11,7 +11,8 @@ from bmcli.data.named import DATASETS, Dataset, Progress
 from bmcli.files.download import File, fetch
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Kind, Parts, Split, Task
+    from bmcli.core.spec import Kind, Task
+    from bmcli.data.bundle import Parts, Split
 
 FOLDER = "aclImdb"
 ARCHIVE = File(
@@ -69,7 +70,8 @@ class Imdb(Dataset):
         import numpy as np
 
         from bmcli.core.errors import DataError
-        from bmcli.data.bundle import Split, Texts
+        from bmcli.data.bundle import Split
+        from bmcli.modalities.text.examples import Texts
 
         ids = tuple(sorted(reviews))
         try:

@@ -9,7 +9,8 @@ from bmcli.data.named import DATASETS, Dataset, Progress
 from bmcli.files.download import File, fetch
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Kind, Parts, Task
+    from bmcli.core.spec import Kind, Task
+    from bmcli.data.bundle import Parts
 
 MD5 = {  # of the unzipped files, as published with the original release
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",

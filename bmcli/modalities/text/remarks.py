@@ -14,7 +14,7 @@ from bmcli.modalities.remark import Remark
 
 if TYPE_CHECKING:
     from bmcli.config.schema import TextConfig
-    from bmcli.data.bundle import DataBundle, Examples
+    from bmcli.core.examples import Data, Examples
     from bmcli.modalities.text.encoder import TextPreprocessing
 
 SAMPLE = 1_000
@@ -28,7 +28,7 @@ CUT_NOTED, SPACELESS_NOTED = 0.1, 0.01
 """Shares of texts that are cut, or in scripts without spaces, from which on it is worth a note."""
 
 
-def of_texts(preprocessing: TextPreprocessing, bundle: DataBundle, options: TextConfig) -> tuple[Remark, ...]:
+def of_texts(preprocessing: TextPreprocessing, bundle: Data, options: TextConfig) -> tuple[Remark, ...]:
     """How texts were split into words, where that was inferred or is doubtful, and what is left of them."""
     texts = _some(bundle.train.examples)
     found = list(_spaceless(preprocessing, texts, options))

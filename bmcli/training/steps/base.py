@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from bmcli.data.bundle import Task
+    from bmcli.core.spec import Task
     from bmcli.training.feed import Group
 
 Finish = Callable[[Any], Any]
