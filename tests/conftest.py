@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ import pytest
 
 from bmcli.core.plugin_calls import comes_with_bm
 from bmcli.core.registry import HOMES, registry_of
+from bmcli.runs.store import RunStore
+from tests.linear_run import MakeRun, finished_run
+from tests.server import Server
 
 # TensorFlow takes a number of threads once per process: the same here, where tests follow one another, and in
 # the processes they start. One, so that steps are divided among the cores where they can be.
@@ -114,3 +118,25 @@ def invoke(
         return Done(int(code), out, err)
 
     return run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path / "runs")
+
+
+@pytest.fixture
+def make_run(store: RunStore) -> MakeRun:
+    """make_run(config: dict, name=...) -> a completed run of it, made by hand: see linear_run.py."""
+    return partial(finished_run, store)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A running server, set as the mirror."""
+    running = Server()
+    monkeypatch.setenv("BM_DATA_MIRROR", running.url)
+    monkeypatch.setenv("BM_OFFLINE", "0")
+    yield running
+    running.http.shutdown()
+    running.http.server_close()

@@ -20,20 +20,19 @@ from PIL import Image
 import bmcli
 from bmcli.cli.render import error_text
 from bmcli.core.errors import BmError, ConfigError, DataError, IntegrityError, Place, Problem, UsageError
-from tests.evaluation.conftest import make_run, store  # noqa: F401 (fixtures)
 
 ROW = {name: [1.0, 2.0] for name in ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")}
 DIGITS = {"data": {"name": "digits", "limit": 150}}
 
 
 @pytest.fixture
-def digits(make_run: Any) -> bmcli.Run:  # noqa: F811
+def digits(make_run: Any) -> bmcli.Run:
     """A run of grey images of 8 × 8."""
     return bmcli.Run(make_run(DIGITS, name="digits"))
 
 
 @pytest.fixture
-def diabetes(make_run: Any) -> bmcli.Run:  # noqa: F811
+def diabetes(make_run: Any) -> bmcli.Run:
     return bmcli.Run(make_run({"data": {"name": "diabetes"}}, name="sugar"))
 
 
@@ -173,7 +172,7 @@ def test_runs_are_listed_and_a_damaged_one_hides_none(digits: bmcli.Run, diabete
     assert [run.id for run in bmcli.runs("digits", runs_dir=folder)] == ["digits-v1"]
 
 
-def test_runs_are_compared_and_reported(digits: bmcli.Run, make_run: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_runs_are_compared_and_reported(digits: bmcli.Run, make_run: Any, tmp_path: Path) -> None:
     other = bmcli.Run(make_run(DIGITS, name="other", noise=0.05))
     for run in (digits, other):
         run.evaluate()

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bmcli.data.bundle import DataBundle
-    from bmcli.evaluation.figures import Evaluation
     from bmcli.experiments.display import Finished
     from bmcli.experiments.prepare import Experiment
+    from bmcli.metrics.results import Evaluation
     from bmcli.runs.run import Run
 
 THINGS = {"image": "images", "text": "texts", "table": "rows"}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli.config.data_facts import folder_rules
 from bmcli.config.schema import DataConfig
 from bmcli.core.errors import ConfigError, DataError, Place, Problem
 from bmcli.core.examples import Examples
@@ -294,7 +295,7 @@ def _read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Ite
             f"{root} is a folder, and a {kind} is a file",
             hint=f"name the file: data.path: {root / tables[0]}" if tables else f"data is {FORMATS}",
         )
-    rules = folders.Rules.of(config, kind, classes or ())
+    rules = folder_rules(config, kind, classes or ())
     layout = folders.layout(root, rules if classes is None else replace(rules, cuts=()))
     scan = folders.scan(layout)
     problems = scan.problems

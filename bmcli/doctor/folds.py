@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bmcli.core.errors import UsageError
 from bmcli.evaluation.measure import predict_all
-from bmcli.experiments.prepare import build, initialise, make_trainer
+from bmcli.experiments.prepare import build, initialise, make_trainer, refitted
 from bmcli.inference.session import KerasSession
 from bmcli.training.events import StepsDone
 
@@ -35,8 +34,9 @@ def out_of_fold(
 ) -> list[np.ndarray]:
     """Outputs float32 [n, C] of the train, validation and test splits there are, in that order.
 
-    Each training example's are of a model trained on the other folds; those of the other splits are the mean
-    over all `count` models. Trains `count` times, to the config's last epoch.
+    Each training example's are of a model trained on the other folds, with preprocessing fitted on these;
+    those of the other splits are the mean over all `count` models. Trains `count` times, to the config's last
+    epoch.
     """
     bundle, batch_size = experiment.bundle, experiment.config.evaluation.batch_size
     others = [split for split in (bundle.validation, bundle.test) if split is not None]
@@ -48,10 +48,12 @@ def out_of_fold(
     of_others = [np.zeros((len(split), width), np.float64) for split in others]
     for fold in range(count):
         held_out, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        session = _trained(experiment, bundle.train.take(rest), fold, count, progress)
+        # Not the experiment's preprocessing: its words and scales know the examples held out.
+        part = refitted(experiment, bundle.train.take(rest))
+        session = _trained(part, fold, count, progress)
 
-        def answers(split: Split, session: KerasSession = session) -> np.ndarray:
-            return predict_all(session, experiment.preprocessing, split.examples, batch_size)
+        def answers(split: Split, session: KerasSession = session, part: Experiment = part) -> np.ndarray:
+            return predict_all(session, part.preprocessing, split.examples, batch_size)
 
         if len(held_out):  # of few examples some folds have none
             of_train[held_out] = answers(bundle.train.take(held_out))
@@ -61,14 +63,12 @@ def out_of_fold(
 
 
 def _trained(
-    experiment: Experiment,
-    train: Split,
+    part: Experiment,
     fold: int,
     count: int,
     progress: Callable[[str, int, int], None] | None,
 ) -> KerasSession:
-    """A model of the config, trained on these examples alone."""
-    part = replace(experiment, bundle=replace(experiment.bundle, train=train, validation=None))
+    """A model of the config, trained on this part of the data."""
     network, complete = build(part)
     initialise(part, network)
     trainer = make_trainer(part, network, complete)

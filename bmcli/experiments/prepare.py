@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bmcli.config.problems import config_error
@@ -130,6 +130,20 @@ def prepare(
     chosen = precision.resolve(config.training.precision, gpu=gpu, xla=xla)
     notes = (*bundle.notes, *(remark.text for remark in remarks))
     return Experiment(config, bundle, fitted, spec, gpu, chosen, notes)
+
+
+def refitted(experiment: Experiment, train: Split) -> Experiment:
+    """The same experiment with these training examples alone: no validation split, and preprocessing and spec
+    fitted on them, so that nothing is known of any other example.
+
+    Raises DataError listing all training examples that cannot be used.
+    """
+    from bmcli.modalities import preprocessing
+
+    config, bundle = experiment.config, replace(experiment.bundle, train=train, validation=None)
+    with phase("preprocessing"):
+        fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
+    return replace(experiment, bundle=bundle, preprocessing=fitted, spec=spec)
 
 
 def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from bmcli.core.errors import DataError, Place, Problem
 from bmcli.files.names import (
@@ -35,9 +35,6 @@ from bmcli.files.names import (
 )
 from bmcli.files.patterns import NamePattern
 from bmcli.files.suffixes import IMAGE_SUFFIXES, SPLIT_FOLDERS, TABLE_SUFFIXES, TEXT_SUFFIXES
-
-if TYPE_CHECKING:
-    from bmcli.config.schema import DataConfig
 
 FolderKind = Literal["image", "text"]
 SUFFIXES: dict[FolderKind, frozenset[str]] = {"image": IMAGE_SUFFIXES, "text": TEXT_SUFFIXES}
@@ -92,19 +89,6 @@ class Rules:
     follow_links: bool = False
     classes: tuple[str, ...] = ()
     cuts: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, config: DataConfig, kind: str | None = None, classes: Iterable[str] = ()) -> Rules:
-        """Those of a config; kind: in the place of the config's."""
-        kind = kind or config.kind
-        return cls(
-            kind if kind in ("image", "text") else None,  # type: ignore[arg-type]
-            config.split_folders,
-            config.class_pattern,
-            config.follow_links,
-            tuple(classes),
-            tuple(n for n in ("test", "validation") if isinstance(v := getattr(config, n), float) and v),
-        )
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from bmcli.evaluation.measure import evaluate_run
 from bmcli.report.comparison import shown_value
 from bmcli.runs.store import RunStore
 from tests.cli.test_evaluate import _runs, check_golden, plain  # noqa: F401 (fixture)
-from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
+from tests.linear_run import MakeRun
 
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 150}}
 
 
 @pytest.fixture
-def two(make_run: MakeRun) -> None:  # noqa: F811
+def two(make_run: MakeRun) -> None:
     """A good run and one spoiled by noise, of the same data; the first name has a second run too."""
     evaluate_run(make_run(DIGITS, name="good"))
     worse = {**DIGITS, "seed": 1, "training": {"epochs": 3}}
@@ -50,7 +50,7 @@ def test_the_table_marks_the_best_and_is_plain(two: None, capsys: pytest.Capture
 
 
 def test_other_examples_do_not_compare(
-    make_run: MakeRun,  # noqa: F811
+    make_run: MakeRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     evaluate_run(make_run(DIGITS, name="one"))
@@ -68,7 +68,7 @@ def test_other_examples_do_not_compare(
 def test_the_difference_is_paired_and_says_what_it_covers(
     two: None,
     capsys: pytest.CaptureFixture[str],
-    store: RunStore,  # noqa: F811
+    store: RunStore,
 ) -> None:
     assert bm(["compare", "good", "noisy", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -103,7 +103,7 @@ def test_the_difference_is_paired_and_says_what_it_covers(
 
 
 def test_seeds_form_one_column_and_count_as_training_noise(
-    make_run: MakeRun,  # noqa: F811
+    make_run: MakeRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for seed in (0, 1, 2):
@@ -127,7 +127,7 @@ def test_seeds_form_one_column_and_count_as_training_noise(
 
 
 def test_a_name_means_all_its_completed_runs(
-    make_run: MakeRun,  # noqa: F811
+    make_run: MakeRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     make_run(DIGITS)
@@ -139,7 +139,7 @@ def test_a_name_means_all_its_completed_runs(
 
 
 def test_runs_that_differ_in_nothing_are_named(
-    make_run: MakeRun,  # noqa: F811
+    make_run: MakeRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for _ in range(2):
@@ -150,7 +150,7 @@ def test_runs_that_differ_in_nothing_are_named(
 
 def test_a_lost_evaluation_is_reported(
     two: None,
-    store: RunStore,  # noqa: F811
+    store: RunStore,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (store.root / "good-v1" / "evaluation" / "test.json").unlink()
@@ -167,7 +167,7 @@ def test_compare_is_light(two: None) -> None:
 
 
 def test_a_name_is_read_oldest_first_and_a_baseline_can_be_named(
-    make_run: MakeRun,  # noqa: F811
+    make_run: MakeRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for epochs in (2, 3, 4):
@@ -198,7 +198,7 @@ def test_a_name_is_read_oldest_first_and_a_baseline_can_be_named(
 
 
 def test_threads_and_the_kernels_share_of_the_memory_are_not_hardware(
-    make_run: MakeRun,  # noqa: F811
+    make_run: MakeRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     hardware = {"cpu": "X", "cores": 2, "threads": 1, "memory": 16 * 2**30, "gpus": []}
@@ -225,7 +225,7 @@ def test_threads_and_the_kernels_share_of_the_memory_are_not_hardware(
 
 
 def test_options_of_one_model_alone_are_counted_and_shown_on_demand(
-    make_run: MakeRun,  # noqa: F811
+    make_run: MakeRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     make_run({**DIGITS, "model": "mlp"}).update(seconds=61.0)
@@ -267,7 +267,7 @@ def test_no_key_and_no_figure_is_broken_in_two(
 
 
 def test_other_questions_of_the_same_examples_do_not_compare(
-    make_run: MakeRun,  # noqa: F811
+    make_run: MakeRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Class names that differ, or examples that are not known."""

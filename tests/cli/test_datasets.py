@@ -13,7 +13,7 @@ from bmcli.cli.app import run as bm
 from bmcli.data.named import DATASETS
 from bmcli.files.download import File
 from tests.cli.test_evaluate import check_golden, plain
-from tests.data.conftest import Server
+from tests.server import Server
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bmcli.cli.app import run as bm
-from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
+from tests.linear_run import MakeRun
 
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = bool(os.environ.get("BM_UPDATE_GOLDEN"))  # read here: tests run without BM_ variables
@@ -40,13 +40,13 @@ def plain(text: str) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _runs(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def _runs(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BM_RUNS_DIR", str(store.root))
 
 
 @pytest.mark.parametrize("name", ["digits", "diabetes"])
 def test_json_is_one_strict_document(
-    make_run: MakeRun,  # noqa: F811
+    make_run: MakeRun,
     capsys: pytest.CaptureFixture[str],
     name: str,
 ) -> None:
@@ -58,7 +58,7 @@ def test_json_is_one_strict_document(
     check_golden(f"evaluate_{name}", document)
 
 
-def test_the_table_is_plain_in_a_pipe(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_the_table_is_plain_in_a_pipe(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
     make_run(DIGITS)
     assert bm(["evaluate", "trial", "--split", "validation"]) == 0
     captured = capsys.readouterr()
@@ -71,7 +71,7 @@ def test_the_table_is_plain_in_a_pipe(make_run: MakeRun, capsys: pytest.CaptureF
 
 
 def test_hostile_class_names_stay_text(
-    make_run: MakeRun,  # noqa: F811
+    make_run: MakeRun,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -87,7 +87,7 @@ def test_hostile_class_names_stay_text(
     assert plain(captured.out + captured.err)
 
 
-def test_errors_have_their_exit_codes(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_errors_have_their_exit_codes(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(DIGITS)
     assert bm(["evaluate", "nobody"]) == 2
     assert bm(["evaluate", "trial", "--split", "holdout"]) == 2
@@ -100,7 +100,7 @@ def test_errors_have_their_exit_codes(make_run: MakeRun, capsys: pytest.CaptureF
 
 
 def test_untrusted_code_is_asked_about(
-    make_run: MakeRun,  # noqa: F811
+    make_run: MakeRun,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -111,7 +111,7 @@ def test_untrusted_code_is_asked_about(
     assert bm(["evaluate", "trial", "--trust-code"]) == 0
 
 
-def test_evaluating_through_onnx_imports_no_tensorflow(make_run: MakeRun) -> None:  # noqa: F811
+def test_evaluating_through_onnx_imports_no_tensorflow(make_run: MakeRun) -> None:
     make_run(DIGITS)
     code = (
         "import sys; from bmcli.cli.app import run; assert run(['evaluate', 'trial', '--json']) == 0; "

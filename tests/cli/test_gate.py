@@ -18,7 +18,7 @@ from bmcli.metrics.paired import Difference
 from bmcli.runs import layout
 from bmcli.runs.store import RunStore
 from tests.cli.test_evaluate import _runs  # noqa: F401 (fixture)
-from tests.evaluation.conftest import MakeRun, finished_run, make_run, store  # noqa: F401 (fixtures)
+from tests.linear_run import MakeRun, finished_run
 
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 150}}
 
@@ -33,16 +33,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def two(made: Path, store: RunStore) -> None:  # noqa: F811
+def two(made: Path, store: RunStore) -> None:
     """A copy of them, to do with what one likes."""
     shutil.copytree(made, store.root)
 
 
-def figures(store: RunStore, run: str = "good") -> dict[str, Any]:  # noqa: F811
+def figures(store: RunStore, run: str = "good") -> dict[str, Any]:
     return json.loads((store.root / f"{run}-v1" / "evaluation" / "test.json").read_text())
 
 
-def test_bounds_hold_or_do_not(two: None, store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_bounds_hold_or_do_not(two: None, store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
     accuracy = figures(store)["metrics"]["accuracy"]
     assert bm(["gate", "good", "--min", f"accuracy={accuracy}", "--max", "log_loss=9"]) == 0
     assert capsys.readouterr().out.count("✓") == 2
@@ -157,7 +157,7 @@ def test_a_figure_close_to_its_bound_has_all_its_digits() -> None:
 
 def test_bounds_that_cannot_fail_are_said(
     two: None,
-    store: RunStore,  # noqa: F811
+    store: RunStore,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     drop = ["--baseline", "good", "--max-drop", "1"]
@@ -178,7 +178,7 @@ def test_json_is_the_same_document_whatever_comes_out(two: None, capsys: pytest.
         assert (check["reason"] is None) == (code == 0) and check["figure"] == "accuracy"
 
 
-def test_a_class_has_figures_of_its_own(two: None, store: RunStore) -> None:  # noqa: F811
+def test_a_class_has_figures_of_its_own(two: None, store: RunStore) -> None:
     for one in figures(store)["per_class"][:3]:
         bound = f"per_class.{one['name']}.recall={one['recall']}"
         assert bm(["gate", "good", "--min", bound]) == 0
@@ -229,15 +229,15 @@ def test_what_is_missing_does_not_hold(
         ["--min", "accuracy=0", "--baseline", "nobody", "--max-drop", "1"],
     ],
 )
-def test_a_question_that_makes_no_sense_is_a_usage_error(two: None, store: RunStore, arguments) -> None:  # noqa: F811
+def test_a_question_that_makes_no_sense_is_a_usage_error(two: None, store: RunStore, arguments) -> None:
     assert bm(["gate", "good", *arguments, *(["--tag", "x"] if "--tag" not in arguments else [])]) == 2
     assert store.find("good").record.tags == ()
 
 
 def test_a_drop_is_measured_on_the_same_examples(
     two: None,
-    make_run: MakeRun,  # noqa: F811
-    store: RunStore,  # noqa: F811
+    make_run: MakeRun,
+    store: RunStore,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     drop = figures(store)["metrics"]["accuracy"] - figures(store, "noisy")["metrics"]["accuracy"]
@@ -268,7 +268,7 @@ def test_the_junit_report(two: None, tmp_path: Path) -> None:
 
 def test_the_tag_moves_and_means_the_run(
     two: None,
-    store: RunStore,  # noqa: F811
+    store: RunStore,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert bm(["gate", "good", "--min", "accuracy=0", "--tag", "production"]) == 0
@@ -305,7 +305,7 @@ for _ in range(int(sys.argv[4])):
 """
 
 
-def mover(store: RunStore, name: str, *, dies: int = -1, times: int = 1) -> subprocess.Popen[str]:  # noqa: F811
+def mover(store: RunStore, name: str, *, dies: int = -1, times: int = 1) -> subprocess.Popen[str]:
     """A process that moves the tag to that run, once it is told to. dies: before its n-th change."""
     command = [sys.executable, "-c", _MOVE, str(store.root), name, str(dies), str(times)]
     made = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -313,17 +313,17 @@ def mover(store: RunStore, name: str, *, dies: int = -1, times: int = 1) -> subp
     return made
 
 
-def tagged(store: RunStore) -> list[str]:  # noqa: F811
+def tagged(store: RunStore) -> list[str]:
     """The runs whose run.json has the tag, as any reader finds them."""
     return sorted(run.id for run in RunStore(store.root).all() if "production" in run.record.tags)
 
 
-def bare(store: RunStore, *names: str) -> None:  # noqa: F811
+def bare(store: RunStore, *names: str) -> None:
     for name in names:
         store.create(name, seed=0).seal("completed")
 
 
-def test_gates_that_move_one_tag_at_once_leave_one_holder(store: RunStore) -> None:  # noqa: F811
+def test_gates_that_move_one_tag_at_once_leave_one_holder(store: RunStore) -> None:
     bare(store, "one", "two", "three")
     store.move_tag("production", store.find("one"))
     movers = [mover(store, name, times=8) for name in ("one", "two", "three")]
@@ -339,7 +339,7 @@ def test_gates_that_move_one_tag_at_once_leave_one_holder(store: RunStore) -> No
 
 
 @pytest.mark.parametrize("dies", [0, 1])
-def test_a_gate_that_is_killed_in_between_leaves_one_holder(store: RunStore, dies: int) -> None:  # noqa: F811
+def test_a_gate_that_is_killed_in_between_leaves_one_holder(store: RunStore, dies: int) -> None:
     """Before the tag is given, and between giving it and taking it from the other."""
     bare(store, "old", "new")
     store.move_tag("production", store.find("new"))
@@ -355,7 +355,7 @@ def test_a_gate_that_is_killed_in_between_leaves_one_holder(store: RunStore, die
     assert tagged(store) == ["new-v1"]
 
 
-def test_a_move_that_was_cut_off_is_finished_by_the_next(store: RunStore) -> None:  # noqa: F811
+def test_a_move_that_was_cut_off_is_finished_by_the_next(store: RunStore) -> None:
     bare(store, "old", "new", "gone")
     store.move_tag("production", store.find("new"))
     moves = {"production": "old-v1", "staging": "gone-v1", "lost": "nobody-v1"}
@@ -369,7 +369,7 @@ def test_a_move_that_was_cut_off_is_finished_by_the_next(store: RunStore) -> Non
 
 
 def test_only_a_completed_run_of_the_folder_can_hold_a_moving_tag(
-    store: RunStore,  # noqa: F811
+    store: RunStore,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -19,7 +19,7 @@ from bmcli.evaluation.measure import evaluate_run
 from bmcli.runs import outputs
 from bmcli.runs.store import RunStore
 from tests.conftest import Done
-from tests.evaluation.conftest import finished_run
+from tests.linear_run import finished_run
 
 Invoke = Callable[..., Done]
 

@@ -17,7 +17,6 @@ from PIL import Image
 
 import bmcli
 from tests.cli.test_evaluate import shape
-from tests.evaluation.conftest import make_run, store  # noqa: F401 (fixtures)
 
 GOLDEN = Path(__file__).parent / "golden"
 HOSTILE = ["[red].png", "img[/b].png", "=cmd().png", "\x1b[31m.png"]
@@ -37,7 +36,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def image_run(make_run, photos):  # noqa: F811
+def image_run(make_run, photos):
     return make_run({"data": {"path": str(photos), "validation": 0}}, name="photos")
 
 
@@ -75,7 +74,7 @@ def test_one_object_per_input_and_line(invoke, image_run, tmp_path):
     assert [len(d["top"]) for d in lines(invoke("predict", *names, "--json", "--top-k", "1").out)] == [1] * 4
 
 
-def test_regression_gives_a_value(invoke, make_run, tmp_path):  # noqa: F811
+def test_regression_gives_a_value(invoke, make_run, tmp_path):
     make_run({"data": {"name": "diabetes"}})
     columns = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]
     with (tmp_path / "rows.csv").open("w") as file:
@@ -155,7 +154,7 @@ def test_output_is_whole_or_not_there(invoke, image_run, tmp_path):
     assert sorted(p.name for p in tmp_path.glob("*out*")) == ["out.csv"]
 
 
-def test_without_run_it_says_which_and_json_insists(invoke, image_run, make_run, tmp_path):  # noqa: F811
+def test_without_run_it_says_which_and_json_insists(invoke, image_run, make_run, tmp_path):
     (name, *_) = inputs_of(tmp_path)
     done = invoke("predict", name)
     assert done.code == 0
@@ -171,7 +170,7 @@ def test_without_run_it_says_which_and_json_insists(invoke, image_run, make_run,
 
 
 @pytest.fixture
-def text_run(store):  # noqa: F811
+def text_run(store):
     """Says 'good' where the word is, by the mean of one number per token."""
     from onnx import TensorProto, helper, numpy_helper
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 
-from tests.preprocessing.test_spaceless import sentences
+from tests.modalities.text.test_spaceless import sentences
 
 QUICK = ["training.epochs=8", "training.batch_size=16", "trackers=[]"]
 

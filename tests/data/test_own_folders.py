@@ -12,7 +12,7 @@ from bmcli.core.errors import ConfigError, DataError
 from bmcli.core.spec import DataSpec
 from bmcli.data import read_labelled
 from bmcli.data.bundle import DataBundle
-from tests.data.conftest import picture
+from tests.images import picture
 
 Load = Callable[..., DataBundle]
 

@@ -17,7 +17,7 @@ from bmcli.doctor.columns import odd_columns
 from bmcli.doctor.folds import assigned
 from bmcli.doctor.labels import doubtful
 from tests.doctor.test_copies import review, scenes
-from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
+from tests.linear_run import MakeRun
 from tests.report.test_page import HOSTILE, check
 
 
@@ -143,7 +143,7 @@ def test_planted_label_errors_come_first() -> None:
     assert doubtful(np.zeros(0, int), np.zeros((0, 3))) == []
 
 
-def test_doubtful_labels_by_a_run(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_doubtful_labels_by_a_run(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run({"data": {"name": "digits", "limit": 600}})
     runs = ["--runs-dir", str(run.path.parent)]
     found = findings(examined(capsys, "digits_cnn", "data.limit=600", "--run", "trial", *runs))
@@ -187,7 +187,7 @@ def test_folds_hold_every_class_evenly() -> None:
     assert (assigned(targets, 3, seed=0) == folds).all()
 
 
-def test_what_makes_no_sense_is_refused(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_what_makes_no_sense_is_refused(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run({"data": {"name": "digits", "limit": 150}})
     runs = ["--runs-dir", str(run.path.parent)]
     assert bm(["doctor", "diabetes_linear", "--run", "trial", *runs]) == 2
@@ -226,7 +226,7 @@ def test_wide_pictures_are_looked_at_in_the_window_of_training(
     assert "much of them will be cut off" in findings(examined(capsys, "x.yaml"))["proportions"]["message"]
 
 
-def test_a_good_judge_says_how_good_it_is(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_a_good_judge_says_how_good_it_is(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run({"data": {"name": "digits", "limit": 300}})
     runs = ["--runs-dir", str(run.path.parent)]
     document = examined(capsys, "digits_cnn", "data.limit=300", "--run", "trial", *runs)
@@ -248,7 +248,7 @@ def test_a_good_judge_says_how_good_it_is(make_run: MakeRun, capsys: pytest.Capt
     }
 
 
-def test_a_judge_that_knows_nothing_judges_nothing(make_run: MakeRun, capsys) -> None:  # noqa: F811
+def test_a_judge_that_knows_nothing_judges_nothing(make_run: MakeRun, capsys) -> None:
     run = make_run({"data": {"name": "digits", "limit": 300}}, noise=50.0)
     runs = ["--runs-dir", str(run.path.parent)]
     document = examined(capsys, "digits_cnn", "data.limit=300", "--run", "trial", *runs)
@@ -258,7 +258,7 @@ def test_a_judge_that_knows_nothing_judges_nothing(make_run: MakeRun, capsys) ->
     assert "labels" not in {one["check"] for one in document["checks"]}
 
 
-def test_of_other_splits_the_run_is_judged_by_its_own_evaluation(make_run: MakeRun, capsys) -> None:  # noqa: F811
+def test_of_other_splits_the_run_is_judged_by_its_own_evaluation(make_run: MakeRun, capsys) -> None:
     run = make_run({"data": {"name": "digits", "limit": 300}})
     runs = ["--runs-dir", str(run.path.parent)]
     arguments = ["digits_cnn", "data.limit=200", "--run", "trial", *runs]

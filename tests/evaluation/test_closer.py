@@ -15,7 +15,7 @@ from bmcli.evaluation import corruptions
 from bmcli.evaluation.measure import prepare
 from bmcli.evaluation.robustness import by_corruptions
 from bmcli.evaluation.slices import sliceable, slices
-from tests.evaluation.conftest import MakeRun
+from tests.linear_run import MakeRun
 
 RNG = np.random.default_rng(0)
 

@@ -23,9 +23,9 @@ from bmcli.core.errors import ResourceError
 from bmcli.evaluation.measure import evaluate_run
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
-from tests.data.conftest import Server, server  # noqa: F401 (fixture)
-from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
 from tests.faults.conftest import PACKAGE_ROOT, TINY
+from tests.linear_run import MakeRun
+from tests.server import Server
 
 Case = dict[str, Any]
 """As small_disk.py takes them, and what it tells of them."""
@@ -255,7 +255,7 @@ def test_a_disk_that_fills_up_at_every_kind_of_write(tmp_path: Path) -> None:
     check_both(tmp_path, list(WRITES_OF_A_TRAINING), list(OTHER_WRITES))
 
 
-def test_a_download_onto_a_full_disk(tmp_path: Path, server: Server) -> None:  # noqa: F811
+def test_a_download_onto_a_full_disk(tmp_path: Path, server: Server) -> None:
     server.files["mnist.npz"] = bytes(11_490_434)
     home = tmp_path / "disk/a/home"
     get = ["datasets", "get", "mnist"]
@@ -330,7 +330,7 @@ def test_a_run_is_whole_whichever_call_fails(tmp_path: Path, calls: str) -> None
         run.seal("completed")
 
     def check(root: Path, completed: bool) -> None:
-        store = RunStore(root)  # noqa: F811
+        store = RunStore(root)
         for run in store.all():
             assert run.verify().problems == ()
             assert run.record.status == ("completed" if completed else run.record.status)
@@ -383,7 +383,7 @@ def test_a_run_is_complete_only_when_it_is_sealed(tmp_path: Path) -> None:
     check_each(tmp_path / "runs", "rename", use, check)
 
 
-def evaluated_whatever_fails(make_run: MakeRun, calls: str, step: int) -> None:  # noqa: F811
+def evaluated_whatever_fails(make_run: MakeRun, calls: str, step: int) -> None:
     run = make_run({"data": {"name": "digits", "limit": 100}})
     evaluate_run(run)
     figures = run.read_text("evaluation/test.json")
@@ -399,11 +399,11 @@ def evaluated_whatever_fails(make_run: MakeRun, calls: str, step: int) -> None: 
 
 
 @pytest.mark.parametrize("calls", ["sync", "rename", "write"])
-def test_an_evaluation_on_a_full_disk(make_run: MakeRun, calls: str) -> None:  # noqa: F811
+def test_an_evaluation_on_a_full_disk(make_run: MakeRun, calls: str) -> None:
     evaluated_whatever_fails(make_run, calls, step=25)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("calls", ["sync", "rename", "write"])
-def test_an_evaluation_whichever_call_fails(make_run: MakeRun, calls: str) -> None:  # noqa: F811
+def test_an_evaluation_whichever_call_fails(make_run: MakeRun, calls: str) -> None:
     evaluated_whatever_fails(make_run, calls, step=1)

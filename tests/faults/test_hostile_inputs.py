@@ -17,7 +17,6 @@ import pytest
 
 from bmcli.core.sanitize import UNSAFE
 from tests.cli.test_predict import text_run  # noqa: F401 (fixture)
-from tests.evaluation.conftest import make_run, store  # noqa: F401 (fixtures)
 from tests.faults.hostile import CASES, Case, Place
 
 MOST_BYTES = 2 * 2**30

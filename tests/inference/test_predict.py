@@ -12,7 +12,6 @@ from bmcli.inference.inputs import Inputs
 from bmcli.inference.predictor import Predictor, choose_run, load_preprocessing, open_predictor, predict
 from bmcli.modalities import preprocessing as preprocessings
 from bmcli.modalities.image.encoder import ImagePreprocessing
-from tests.evaluation.conftest import make_run, store  # noqa: F401 (fixtures)
 
 CLASSES = ("[red]", "=cmd()", "\x1b[31m")
 
@@ -116,7 +115,7 @@ def test_a_failing_reader_fails_the_stream():
         next(stream)
 
 
-def test_a_run_is_asked_through_its_files_alone(make_run):  # noqa: F811
+def test_a_run_is_asked_through_its_files_alone(make_run):
     run = make_run({"data": {"name": "digits", "limit": 150}})
     from bmcli import data
     from bmcli.config import resolve
@@ -129,7 +128,7 @@ def test_a_run_is_asked_through_its_files_alone(make_run):  # noqa: F811
     assert open_predictor(run).session.engine == "onnx"
 
 
-def test_rows_that_cannot_be_used_are_listed(make_run):  # noqa: F811
+def test_rows_that_cannot_be_used_are_listed(make_run):
     run = make_run({"data": {"name": "diabetes"}})
     columns = {c.name: np.array([0.0, np.inf, 1.0]) for c in load_preprocessing(run)[0].columns}
     with pytest.raises(DataError) as caught:
@@ -138,20 +137,20 @@ def test_rows_that_cannot_be_used_are_listed(make_run):  # noqa: F811
     assert caught.value.message == "1 of 3 inputs cannot be used"
 
 
-def test_the_wrong_kind_of_example(make_run):  # noqa: F811
+def test_the_wrong_kind_of_example(make_run):
     run = make_run({"data": {"name": "diabetes"}})
     with pytest.raises(DataError, match="table"):
         predict(run, Texts(("x",)))
 
 
-def test_damaged_preprocessing_is_an_integrity_error(make_run):  # noqa: F811
+def test_damaged_preprocessing_is_an_integrity_error(make_run):
     run = make_run({"data": {"name": "diabetes"}})
     (run.path / "preprocessing.json").write_text("{}")
     with pytest.raises(IntegrityError):
         open_predictor(run)
 
 
-def test_code_in_a_run_without_onnx_is_not_run_unasked(make_run):  # noqa: F811
+def test_code_in_a_run_without_onnx_is_not_run_unasked(make_run):
     run = make_run({"data": {"name": "diabetes"}})
     run.write_text("code/mine.py", "raise SystemExit('ran')")
     assert open_predictor(run).run == "trial-v1"  # through model.onnx nothing of it is needed
@@ -163,7 +162,7 @@ def test_code_in_a_run_without_onnx_is_not_run_unasked(make_run):  # noqa: F811
     assert "--trust-code" in (caught.value.hint or "")
 
 
-def test_the_newest_run_that_takes_such_inputs(make_run, store):  # noqa: F811
+def test_the_newest_run_that_takes_such_inputs(make_run, store):
     with pytest.raises(UsageError, match="no completed run"):
         choose_run(store, ("image",))
     make_run({"data": {"name": "digits", "limit": 60}}, name="old")
@@ -178,7 +177,7 @@ def test_the_newest_run_that_takes_such_inputs(make_run, store):  # noqa: F811
     assert choose_run(store, ("image",))[0].id == "old-v1"
 
 
-def test_preprocessing_of_a_run_is_what_training_used(make_run):  # noqa: F811
+def test_preprocessing_of_a_run_is_what_training_used(make_run):
     run = make_run({"data": {"name": "diabetes"}})
     prepared, spec = load_preprocessing(run)
     files = preprocessings.dump(prepared, spec)

@@ -8,18 +8,18 @@ import pytest
 from bmcli.evaluation.measure import evaluate_run
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
-from tests.evaluation.conftest import finished_run, make_run, store  # noqa: F401 (fixtures)
+from tests.linear_run import finished_run
 
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 150}}
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}\x1b[31m"
 
 
 @pytest.fixture
-def digits(store: RunStore) -> Run:  # noqa: F811
+def digits(store: RunStore) -> Run:
     return measured_digits(store)
 
 
-def measured_digits(store: RunStore) -> Run:  # noqa: F811
+def measured_digits(store: RunStore) -> Run:
     """A run with learning curves, measured on two splits."""
     run = finished_run(store, DIGITS, name="good", parameters=650)
     lines = [{"epoch": i, "loss": 1 / i, "val_loss": 1.1 / i, "accuracy": 0.5 + i / 10} for i in (1, 2, 3)]

@@ -16,7 +16,7 @@ from bmcli.evaluation.measure import evaluate_run, prepare
 from bmcli.evaluation.robustness import by_corruptions
 from bmcli.report.page import comparison_report, report
 from bmcli.runs.store import RunStore
-from tests.evaluation.conftest import finished_run
+from tests.linear_run import finished_run
 from tests.report.conftest import DIGITS, HOSTILE, measured_digits, with_slices
 
 playwright = pytest.importorskip("playwright.sync_api")

@@ -16,7 +16,7 @@ from bmcli.evaluation.robustness import by_corruptions
 from bmcli.report.charts import Line, chart
 from bmcli.report.page import model_card, refresh, report, write_report
 from bmcli.runs.run import Run
-from tests.evaluation.conftest import MakeRun
+from tests.linear_run import MakeRun
 from tests.report.conftest import DIGITS, HOSTILE, with_slices
 
 

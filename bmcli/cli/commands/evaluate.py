@@ -13,10 +13,10 @@ from bmcli.cli.trust import ask_to_run_code_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bmcli.evaluation.figures import Evaluation
     from bmcli.evaluation.measure import Prepared
     from bmcli.evaluation.robustness import Corrupted
     from bmcli.evaluation.slices import Slice
+    from bmcli.metrics.results import Evaluation
 
 
 @command

@@ -165,14 +165,12 @@ class _Shown:
         self.texts: list[Explanation] = []
 
     def show(self, one: Explanation) -> None:
-        from bmcli.report import explanations as shown
-
         self.count += 1
         document = one.to_json()
         if one.picture is not None:
-            document["picture"] = str(
-                self._written(f"{_stem(one.input)}-{self.count}.png", shown.overlay(one))
-            )
+            from bmcli.explain.overlay import overlay
+
+            document["picture"] = str(self._written(f"{_stem(one.input)}-{self.count}.png", overlay(one)))
         if one.tokens:
             self.texts.append(one)
         if one.unfamiliar:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from bmcli.files.suffixes import IMAGE_SUFFIXES
 from bmcli.modalities.base import (
@@ -207,7 +207,7 @@ class Image(Modality):
 
         return statistics(compact)
 
-    range_words = {
+    range_words: ClassVar[Mapping[str, tuple[str, str]]] = {
         "brightness": (f"darker {THAN}", f"brighter {THAN} (inverted?)"),
         "contrast": (f"lower contrast {THAN} (blank?)", f"higher contrast {THAN}"),
         "border": ("darker border", "brighter border"),

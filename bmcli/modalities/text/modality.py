@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.files.suffixes import TEXT_SUFFIXES as FILES
@@ -188,7 +188,7 @@ class Text(Modality):
 
         return statistics(compact)
 
-    range_words = {
+    range_words: ClassVar[Mapping[str, tuple[str, str]]] = {
         "unknown words": ("", "mostly words that the training texts do not have"),
         "words": ("no word that could be read", ""),
     }

@@ -11,7 +11,7 @@ from bmcli.modalities.image import prefetch
 from bmcli.modalities.image._processes import under_way
 from bmcli.modalities.image._shared_memory import SharedArray
 from bmcli.modalities.image.decode import decode
-from tests.data.test_shared import Unreachable
+from tests.modalities.image.test_shared_memory import Unreachable
 
 
 @pytest.mark.parametrize("memory", [SharedArray, Unreachable, lambda _shape: None])

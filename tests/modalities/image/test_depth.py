@@ -12,7 +12,7 @@ from PIL import Image
 from bmcli.core.errors import DataError
 from bmcli.modalities.image import depth, probe
 from bmcli.modalities.image.decode import Manner, decode
-from tests.data.conftest import encoded
+from tests.images import encoded
 
 RAMP = (np.arange(12).reshape(3, 4) * 90).astype(np.uint16)
 

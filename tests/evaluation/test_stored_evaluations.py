@@ -15,7 +15,7 @@ from bmcli.evaluation.stored_evaluations import read_closer, read_evaluation
 from bmcli.runs import layout
 from bmcli.runs.run import Run
 from tests.cli.test_evaluate import _runs  # noqa: F401 (fixture)
-from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
+from tests.linear_run import MakeRun
 
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 150}}
 
@@ -60,7 +60,7 @@ def damage(run: Run, path: str, value: Any) -> None:
 
 
 @pytest.fixture
-def run(make_run: MakeRun) -> Run:  # noqa: F811
+def run(make_run: MakeRun) -> Run:
     found = make_run(DIGITS, name="good")
     evaluate_run(found)
     return found
@@ -84,7 +84,7 @@ def test_what_is_damaged_is_named(run: Run) -> None:
 
 def test_every_command_that_reads_it_ends_with_4(
     run: Run,
-    make_run: MakeRun,  # noqa: F811
+    make_run: MakeRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     evaluate_run(make_run({**DIGITS, "training": {"epochs": 3}}, name="other"))
@@ -107,7 +107,7 @@ def test_every_command_that_reads_it_ends_with_4(
 
 def test_predictions_that_fit_no_evaluation_are_damage(
     run: Run,
-    make_run: MakeRun,  # noqa: F811
+    make_run: MakeRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     evaluate_run(make_run({**DIGITS, "training": {"epochs": 3}}, name="other"))

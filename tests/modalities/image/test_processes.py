@@ -41,7 +41,7 @@ def slowly(number: int) -> int:
 
 ENDLESS = """
 import itertools
-from tests.data.test_processes import slowly
+from tests.modalities.image.test_processes import slowly
 from bmcli.modalities.image._processes import in_order
 for number in in_order(slowly, ((number,) for number in itertools.count())):
     print(number, flush=True)

@@ -13,7 +13,7 @@ from bmcli.evaluation.figures import evaluate
 from bmcli.evaluation.measure import evaluate_run
 from bmcli.inference.predictor import open_predictor
 from bmcli.metrics import calibration as ours
-from tests.evaluation.conftest import MakeRun
+from tests.linear_run import MakeRun
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

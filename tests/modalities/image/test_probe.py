@@ -13,8 +13,8 @@ from bmcli.modalities.image import probe as probing
 from bmcli.modalities.image._shared_memory import SharedArray
 from bmcli.modalities.image.decode import decode
 from bmcli.modalities.image.probe import Wish, probe
-from tests.data.conftest import broken_files, picture
-from tests.data.test_shared import Unreachable
+from tests.images import broken_files, picture
+from tests.modalities.image.test_shared_memory import Unreachable
 
 
 def test_probe_finds_all_of_them_and_measures_the_rest(tmp_path: Path) -> None:

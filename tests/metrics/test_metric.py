@@ -87,7 +87,7 @@ def test_a_users_metric_that_cannot_be_is_the_users_error(share: type[Metric]) -
     with pytest.raises(UsageError, match="built-in"):
         epoch_metrics("binary", *data_of("binary"), [Own()])
     METRICS.register("broken")(Own)
-    with pytest.raises(UsageError, match=r"metric 'broken' \(test_metrics.py:\d+\): ZeroDivisionError"):
+    with pytest.raises(UsageError, match=r"metric 'broken' \(test_metric.py:\d+\): ZeroDivisionError"):
         epoch_metrics("binary", *data_of("binary"), [Own()])
     for name in ("accuracy", "broken"):
         del METRICS._classes[name]

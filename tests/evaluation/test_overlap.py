@@ -21,11 +21,11 @@ from bmcli.evaluation.measure import evaluate_run, prepare
 from bmcli.modalities import preprocessing
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
-from tests.evaluation.conftest import MakeRun, make_run, store  # noqa: F401 (fixtures)
+from tests.linear_run import MakeRun
 
 
 @pytest.fixture(autouse=True)
-def _here(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def _here(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BM_RUNS_DIR", str(store.root))
 
@@ -47,7 +47,7 @@ def keep(run: Run, config: dict[str, Any]) -> None:
     overlap.keep(run, overlap.known_of(bundle, prepared))
 
 
-def test_a_folder_that_holds_training_images_is_noticed(make_run: MakeRun, capsys) -> None:  # noqa: F811
+def test_a_folder_that_holds_training_images_is_noticed(make_run: MakeRun, capsys) -> None:
     photos(Path("photos"))
     config = {"data": {"path": "photos", "test": 0.25, "validation": 0.25}}
     run = make_run(config)
@@ -78,7 +78,7 @@ def test_a_folder_that_holds_training_images_is_noticed(make_run: MakeRun, capsy
     assert not run.verify().problems
 
 
-def test_the_same_place_is_the_same_image_though_encoded_again(make_run: MakeRun) -> None:  # noqa: F811
+def test_the_same_place_is_the_same_image_though_encoded_again(make_run: MakeRun) -> None:
     photos(Path("photos"))
     config = {"data": {"path": "photos", "test": 0.25, "validation": 0}}
     run = make_run(config)
@@ -96,7 +96,7 @@ def test_the_same_place_is_the_same_image_though_encoded_again(make_run: MakeRun
     assert found is not None and found.training == 0, "elsewhere and encoded again: docs say so"
 
 
-def test_files_are_known_by_the_pixels_of_arrays(make_run: MakeRun) -> None:  # noqa: F811
+def test_files_are_known_by_the_pixels_of_arrays(make_run: MakeRun) -> None:
     rng = np.random.default_rng(0)
     for channels in (1, 3):
         x = rng.integers(0, 255, (60, 10, 10, channels), dtype=np.uint8)
@@ -114,7 +114,7 @@ def test_files_are_known_by_the_pixels_of_arrays(make_run: MakeRun) -> None:  # 
         assert found is not None and found.training == 0
 
 
-def test_rows_are_known_by_what_the_model_takes_and_the_target(make_run: MakeRun) -> None:  # noqa: F811
+def test_rows_are_known_by_what_the_model_takes_and_the_target(make_run: MakeRun) -> None:
     rng = np.random.default_rng(0)
     rows = [(f"{rng.normal():.4f}", "ab"[i % 2], f"{rng.normal():.4f}") for i in range(80)]
 
@@ -134,7 +134,7 @@ def test_rows_are_known_by_what_the_model_takes_and_the_target(make_run: MakeRun
     assert found is not None and found.training == 0
 
 
-def test_rows_of_few_values_are_equal_by_nature(make_run: MakeRun) -> None:  # noqa: F811
+def test_rows_of_few_values_are_equal_by_nature(make_run: MakeRun) -> None:
     lines = [f"{i % 3},{'ab'[i % 2]},{('no', 'yes')[i % 2]}" for i in range(90)]
     Path("t.csv").write_text("\n".join(["x,kind,y", *lines]) + "\n")
     run = make_run({"data": {"path": "t.csv", "target": "y", "test": 0.25, "validation": 0}})
@@ -163,7 +163,7 @@ def test_texts_are_the_same_but_for_white_space(tmp_path: Path) -> None:
     assert found is not None and found.training == 45 and found.validation == 0
 
 
-def test_what_cannot_be_known_is_said(make_run: MakeRun, capsys) -> None:  # noqa: F811
+def test_what_cannot_be_known_is_said(make_run: MakeRun, capsys) -> None:
     photos(Path("photos"))
     run = make_run({"data": {"path": "photos", "test": 0.25, "validation": 0}})
     Path("photos").rename("elsewhere")
@@ -178,7 +178,7 @@ def test_what_cannot_be_known_is_said(make_run: MakeRun, capsys) -> None:  # noq
         prepare(run, unseen_only=True)
 
 
-def test_where_nothing_is_unseen_nothing_is_measured(make_run: MakeRun) -> None:  # noqa: F811
+def test_where_nothing_is_unseen_nothing_is_measured(make_run: MakeRun) -> None:
     photos(Path("photos"))
     run = make_run({"data": {"path": "photos", "test": 0, "validation": 0}})
     with pytest.raises(DataError, match="all 40 examples in photos were seen"):
@@ -186,7 +186,7 @@ def test_where_nothing_is_unseen_nothing_is_measured(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"nothing at all", b"\x08" + bytes(7) + b"{}      "])
-def test_damaged_hashes_are_an_integrity_error(make_run: MakeRun, damage: bytes) -> None:  # noqa: F811
+def test_damaged_hashes_are_an_integrity_error(make_run: MakeRun, damage: bytes) -> None:
     photos(Path("photos"))
     run = make_run({"data": {"path": "photos", "test": 0.25, "validation": 0}})
     run.write_bytes("examples.safetensors", damage)

@@ -9,7 +9,7 @@ import pytest
 from bmcli.core.errors import DataError, IntegrityError, ResourceError
 from bmcli.files import download
 from bmcli.files.download import File, fetch
-from tests.data.conftest import Server
+from tests.server import Server
 
 CONTENT = bytes(range(256)) * 4096
 FILE = File(

@@ -4,12 +4,10 @@ ONNX. So nothing here needs TensorFlow."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
@@ -53,17 +51,6 @@ def fitted(inputs: np.ndarray, targets: np.ndarray, task: str, units: int) -> tu
     }["multiclass" if task == "binary" else task]()
     solution = np.linalg.lstsq(flat, wanted, rcond=1e-6)[0]
     return solution[:-1], solution[-1]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> RunStore:
-    return RunStore(tmp_path / "runs")
-
-
-@pytest.fixture
-def make_run(store: RunStore) -> MakeRun:
-    """make_run(config: dict, name=...) -> a completed run of it."""
-    return partial(finished_run, store)
 
 
 def finished_run(

@@ -15,8 +15,8 @@ from bmcli.core.errors import DataError, MissingExtraError
 from bmcli.data import load
 from bmcli.files.suffixes import IMAGE_SUFFIXES
 from bmcli.modalities.image.decode import decode
-from tests.data.conftest import encoded
-from tests.data.test_depth import tiff
+from tests.images import encoded
+from tests.modalities.image.test_depth import tiff
 
 RED = Image.new("RGB", (12, 8), (200, 30, 60))
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 60_000, (48, 48)).astype(np.uint16))

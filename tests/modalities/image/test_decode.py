@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from bmcli.core.errors import DataError
 from bmcli.modalities.image import decode as images
 from bmcli.modalities.image.decode import MAX_PIXELS, Manner, decode
-from tests.data.conftest import broken_files, encoded
+from tests.images import broken_files, encoded
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])

@@ -17,7 +17,7 @@ from bmcli.evaluation.figures import evaluate, summarize
 from bmcli.evaluation.measure import Prepared, evaluate_run, measure
 from bmcli.plots.learning_curves import draw_learning_curves
 from bmcli.runs.store import RunStore, open_path
-from tests.evaluation.conftest import MakeRun
+from tests.linear_run import MakeRun
 
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 200}}
 
