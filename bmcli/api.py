@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bmcli.cli.screen import Counting
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.core.spec import Kind
+    from bmcli.core.spec import DataSpec, Kind
     from bmcli.doctor.examine import Examined
     from bmcli.doctor.machine import Finding
     from bmcli.evaluation.compare import Comparison
@@ -440,6 +440,16 @@ def runs(
     if tag is not None:
         kept = [run for run in kept if status_of(run) != "damaged" and tag in run.record.tags]
     return [Run(run) for run in kept]
+
+
+def load_preprocessing(folder: str | Path) -> tuple[Preprocessing, DataSpec]:
+    """What prepares inputs, as a run or an export keeps it, and what its model takes; see docs/export.md.
+
+    folder: holds preprocessing.json, and of texts tokenizer.json. IntegrityError where they are damaged.
+    """
+    from bmcli.modalities.preprocessing import load
+
+    return load(Path(folder))
 
 
 def predict(run: Run | str | Path, inputs: Any, **options: Any) -> list[Prediction]:

@@ -1,4 +1,4 @@
-"""Arrays in .npz files, in one piece (x, y) or with splits (x_train, ...): what they hold, their modality says."""
+"""Arrays in .npz files, in one piece (x, y) or with splits (x_train, ...); what they hold, modalities say."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from bmcli.config.schema import DataConfig, PreprocessingConfig
 from bmcli.core.errors import ConfigError, DataError, Place, Problem
+from bmcli.core.examples import Examples
 from bmcli.core.spec import SPLITS, DataSpec, Task
 from bmcli.data import splits
 from bmcli.data.bundle import DataBundle, Parts, Split
@@ -213,7 +214,9 @@ def _said_missing(parts: Parts) -> str:
 
 def _of_all(parts: Parts) -> tuple[str, ...]:
     """What is to be said of all splits together."""
-    splits = {name: split.examples for name in SPLITS if (split := parts.split(name)) is not None}
+    splits: dict[str, Examples] = {
+        name: split.examples for name in SPLITS if (split := parts.split(name)) is not None
+    }
     return modality_of(parts.kind).data_notes(splits)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from bmcli.files import scripts
 from bmcli.modalities.remark import Remark
+from bmcli.modalities.text.examples import Texts
 
 if TYPE_CHECKING:
     from bmcli.config.schema import TextConfig
@@ -50,7 +51,9 @@ def of_texts(preprocessing: TextPreprocessing, bundle: Data, options: TextConfig
 def _some(examples: Examples) -> tuple[str, ...]:
     count = min(len(examples), SAMPLE)
     spread = np.arange(count) * len(examples) // max(1, count)
-    return examples.take(spread).texts  # type: ignore[union-attr]
+    some = examples.take(spread)
+    assert isinstance(some, Texts)
+    return some.texts
 
 
 def _spaceless(
