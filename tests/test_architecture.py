@@ -54,11 +54,12 @@ ARROWS: dict[str, set[str]] = {
         "models",
         "report",
         "runs",
+        "tasks",
         "training",
     },
     "config": {"core", "files", "runs"},
     "core": set(),
-    "data": {"config", "core", "files", "modalities"},
+    "data": {"config", "core", "files", "modalities", "tasks"},
     "doctor": {
         "_version",
         "config",
@@ -72,6 +73,7 @@ ARROWS: dict[str, set[str]] = {
         "modalities",
         "report",
         "runs",
+        "tasks",
         "training",
     },
     "evaluation": {"config", "core", "data", "files", "inference", "metrics", "modalities", "plots", "runs"},
@@ -88,19 +90,21 @@ ARROWS: dict[str, set[str]] = {
         "plots",
         "report",
         "runs",
+        "tasks",
         "training",
     },
     "explain": {"core", "data", "evaluation", "files", "inference", "metrics", "modalities", "plots", "runs"},
-    "export": {"_version", "core", "data", "inference", "modalities", "runs"},
+    "export": {"_version", "core", "data", "inference", "modalities", "runs", "tasks"},
     "files": {"core"},
-    "inference": {"config", "core", "files", "metrics", "modalities", "models", "runs"},
+    "inference": {"config", "core", "files", "metrics", "modalities", "models", "runs", "tasks"},
     "metrics": {"core", "runs"},
-    "modalities": {"config", "core", "files", "runs"},
-    "models": {"core"},
-    "plots": {"core", "data", "metrics", "modalities", "runs", "training"},
+    "modalities": {"config", "core", "files", "runs", "tasks"},
+    "models": {"core", "tasks"},
+    "plots": {"core", "data", "metrics", "modalities", "runs", "tasks"},
     "report": {"_version", "core", "evaluation", "explain", "files", "plots", "runs"},
     "runs": {"_version", "core"},
-    "training": {"config", "core", "inference", "modalities", "models", "runs"},
+    "tasks": {"core"},
+    "training": {"config", "core", "inference", "modalities", "models", "runs", "tasks"},
 }
 """Which room may import which; '' is `bmcli/__init__.py`. Imports for types count."""
 
@@ -119,7 +123,7 @@ HEAVY = {
     "onnxruntime",
     "onnx",
 }
-COLD = ("cli", "config", "runs", "core", "__init__.py")
+COLD = ("cli", "config", "runs", "core", "tasks", "__init__.py")
 """Rooms on the way to `bm --help` and to a config error: there, heavy imports stand inside functions."""
 
 

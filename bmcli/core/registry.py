@@ -70,6 +70,7 @@ HOMES = {
     "optimizer": "bmcli.training.optimizers:OPTIMIZERS",
     "schedule": "bmcli.training.schedules:SCHEDULES",
     "metric": "bmcli.metrics.metric:METRICS",
+    "task": "bmcli.tasks:TASKS",
     "modality": "bmcli.modalities:MODALITIES",
 }
 """Where each kind's registry lives. Named by text, so that `config` can look a component up without importing
@@ -137,10 +138,9 @@ class Registry(Generic[C]):
         """Every known name, sorted; imports no module of a package registry."""
         return sorted({*self._module_names(), *self._entry_points(), *self._classes})
 
-    def at_hand(self) -> list[str]:
-        """The names of built-in components and of those registered so far, without a look at what else is
-        installed."""
-        return [*(built_in := self._module_names()), *sorted(set(self._classes) - set(built_in))]
+    def local_names(self) -> list[str]:
+        """Those that need no package's entry point to be loaded, sorted; imports nothing either."""
+        return sorted({*self._module_names(), *self._classes})
 
     def get(self, name: str) -> type[C]:
         """The class registered as `name`; UsageError with a hint where there is none."""

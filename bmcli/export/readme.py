@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bmcli import tasks
 from bmcli.modalities.base import modality_of
 
 if TYPE_CHECKING:
@@ -25,26 +26,19 @@ run = Interpreter(model_path="model.tflite").get_signature_runner()
 output = run(input=inputs)["output_0"]""",
 }
 
-OUTPUTS = {
-    "binary": "the probabilities of the two classes, in the order of labels.txt",
-    "multiclass": "one probability per class, in the order of labels.txt",
-    "multilabel": "one independent probability per label, in the order of labels.txt",
-    "regression": "the predicted value, in the unit of the data",
-}
-
 
 def readme(run_id: str, format: Format, spec: DataSpec) -> str:
     """Markdown. Names out of the data do not appear in it."""
     about = modality_of(spec.kind).readme()
     made = f"from bmcli.data.bundle import {about.imported}\n" if about.imported else ""
     shape = ", ".join(["batch", *("length" if size is None else str(size) for size in spec.input_shape)])
-    outputs = 2 if spec.task == "binary" else spec.units
+    task = tasks.of(spec.task)
     return f"""# {run_id}
 
 Exported by bm, reloaded in a process of its own, and compared with Keras on stored samples: see export.json.
 
 - Input: {spec.input_dtype} [{shape}]: {about.inputs}.
-- Output: float32 [batch, {outputs}]: {OUTPUTS[spec.task]}.
+- Output: float32 [batch, {task.width(len(spec.classes))}]: {task.outputs_are}.
 
 ```python
 {CALLS[format]}

@@ -415,9 +415,9 @@ def modality_of(kind: str) -> Modality:
 
 def is_known(kind: object) -> bool:
     """Whether there is a modality of that name."""
-    return isinstance(kind, str) and (kind in MODALITIES.at_hand() or kind in MODALITIES)
+    return isinstance(kind, str) and (kind in MODALITIES.local_names() or kind in MODALITIES)
 
 
 def at_hand() -> list[Modality]:
     """Those that come with bm, and those registered so far."""
-    return sorted((modality_of(name) for name in MODALITIES.at_hand()), key=lambda one: one.place)
+    return sorted((modality_of(name) for name in MODALITIES.local_names()), key=lambda one: one.place)

@@ -81,6 +81,13 @@ from bmcli.modalities import MODALITIES, Modality
 class Oops(Modality):
     \"\"\"Mine.\"\"\"
 """,
+    "task": """
+from bmcli.tasks import TASKS, Task
+
+@TASKS.register("oops")
+class Oops(Task):
+    \"\"\"Mine.\"\"\"
+""",
 }
 USED = {
     "model": "model=oops",
@@ -90,6 +97,7 @@ USED = {
     "optimizer": "training.optimizer=oops",
     "schedule": "training.schedule=oops",
     "modality": "data.kind=oops",
+    "task": "data.task=oops",
 }
 
 BUILD = """
