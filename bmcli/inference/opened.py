@@ -10,6 +10,7 @@ from bmcli.core.errors import ConfigError, UsageError
 from bmcli.inference import session as sessions
 from bmcli.modalities import familiarity as familiarities
 from bmcli.modalities import preprocessing as preprocessings
+from bmcli.modalities.base import modality_of
 from bmcli.runs import layout
 from bmcli.runs.trust import Trust
 
@@ -167,19 +168,11 @@ class OpenedRun:
         from bmcli.inference.inputs import Reading
 
         kind = self.preprocessing.kind
-        if kind == "image":
-            return Reading("image", texts, lines)
+        modality = modality_of(kind)
+        if not modality.of_tables:
+            return Reading(kind, texts, lines)
         data = self._plain_config().get("data") or {}
-        columns: tuple[str, ...] = ()
-        decimals: dict[str, str] = {}
-        if kind == "table":
-            from bmcli.files.numbers import NumberFormat
-
-            known = self.preprocessing.columns  # type: ignore[attr-defined]
-            columns = tuple(column.name for column in known)
-            formats = {column.name: getattr(column, "format", None) for column in known}
-            numeric = {name: form for name, form in formats.items() if isinstance(form, NumberFormat)}
-            decimals = {name: form.decimal for name, form in numeric.items()}
+        columns, decimals = modality.reading_columns(self.preprocessing)
         return Reading(
             kind,
             texts,

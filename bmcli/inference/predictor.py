@@ -17,16 +17,16 @@ import numpy as np
 from bmcli.core.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.metrics import calibration
 from bmcli.metrics.calibration import temper
+from bmcli.modalities.base import modality_of
 from bmcli.modalities.remark import joined
 
 if TYPE_CHECKING:
+    from bmcli.core.examples import Examples
     from bmcli.core.spec import DataSpec, Kind
-    from bmcli.data.bundle import Examples
     from bmcli.inference.inputs import Inputs
     from bmcli.inference.opened import OpenedRun
     from bmcli.inference.session import Session
     from bmcli.modalities.familiarity import Familiarity
-    from bmcli.modalities.image.python_inputs import Wanted
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run
     from bmcli.runs.store import RunStore
@@ -304,7 +304,7 @@ def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, 
         if _readable(run) and run.record.kind in kinds and run.record.status == "completed"
     ]
     if not candidates:
-        what = " or ".join({"image": "images", "text": "texts", "table": "tables"}[kind] for kind in kinds)
+        what = " or ".join(modality_of(kind).words.runs for kind in kinds)
         raise UsageError(
             f"no completed run in {store.root} takes {what}",
             hint="bm runs lists all runs; --run names one, --runs-dir looks elsewhere",
@@ -318,15 +318,3 @@ def _readable(run: Run) -> bool:
         return run.record is not None
     except IntegrityError:
         return False
-
-
-def wanted_of(preprocessing: Preprocessing) -> Wanted | None:
-    """Of a run of images, what an array is to be taken for; None for other kinds."""
-    from bmcli.modalities.image.encoder import ImagePreprocessing
-
-    if not isinstance(preprocessing, ImagePreprocessing):
-        return None
-    from bmcli.modalities.image.python_inputs import Wanted
-
-    wide = preprocessing.manner.window is not None
-    return Wanted(preprocessing.height, preprocessing.width, preprocessing.channels, wide)
