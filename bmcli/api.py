@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bmcli.inference.predictor import Prediction, Predictor
     from bmcli.metrics.predictions import Predictions
     from bmcli.metrics.results import Evaluation
+    from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run as StoredRun
     from bmcli.runs.store import RunStore
     from bmcli.runs.trust import Trust
