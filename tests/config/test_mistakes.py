@@ -86,7 +86,12 @@ MISTAKES = {
     "no data": ("model: cnn\n", None, None, "'data' is missing"),
     "no model": ("data: digits\n", None, None, "'model' is missing"),
     "empty data": ("model: cnn\ndata: {}\n", 2, 7, "which data?"),
-    "no component name": ("data: digits\nmodel: {filters: [3]}\n", 2, 8, "'name' is missing: the model to use"),
+    "no component name": (
+        "data: digits\nmodel: {filters: [3]}\n",
+        2,
+        8,
+        "'name' is missing: the model to use",
+    ),
     # combinations
     "name and path": ("model: mlp\ndata:\n  name: digits\n  path: photos\n", 4, 9, "both given"),
     "text model on images": ("data: digits\nmodel: gru\n", 2, 8, "gru takes texts"),
