@@ -15,6 +15,7 @@ from typing import Any
 from bmcli.config import checks
 from bmcli.config import dump as write
 from bmcli.config.code import load_code
+from bmcli.config.finding import Finding
 from bmcli.config.parsing import merge
 from bmcli.config.parsing.coerce import absolute
 from bmcli.config.parsing.validate import KeyPath, Mistake, Validator
@@ -133,7 +134,7 @@ def _touches(path: KeyPath, other: KeyPath) -> bool:
     return path[:shorter] == other[:shorter]
 
 
-def _place_of(tree: Node, finding: checks.Finding) -> Place:
+def _place_of(tree: Node, finding: Finding) -> Place:
     """Where that path stands, or the nearest thing above it that was written down."""
     place = above = Place(tree.place.file)
     node = tree

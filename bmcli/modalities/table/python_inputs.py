@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from bmcli.core.errors import DataError, Problem, UsageError, did_you_mean
-from bmcli.files.delimited import blanks_to_null
+from bmcli.files.delimited_rows import blanks_to_null
 from bmcli.files.tables import Frame
 from bmcli.inference import inputs as files
 from bmcli.inference.inputs import Inputs, Reading
