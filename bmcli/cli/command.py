@@ -119,7 +119,7 @@ class Session:
 
     def result(
         self,
-        document: Mapping[str, Any],
+        document: Mapping[str, object],
         shown: RenderableType | Callable[[], RenderableType | None] | None = None,
     ) -> None:
         """The command's answer: under --json the document with `format: 1`, else `shown`.
@@ -138,7 +138,7 @@ class Session:
         elif shown is not None:
             (self.err if self.aside else self.out).print(shown)
 
-    def result_line(self, document: Mapping[str, Any]) -> None:
+    def result_line(self, document: Mapping[str, object]) -> None:
         """One answer of many: the document with `format: 1` on one line of stdout (JSONL)."""
         render.write_json({"format": 1, **document}, streams.out(), indent=None)
 
@@ -184,7 +184,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-_COMMON: dict[str, tuple[Any, Any]] = {
+_COMMON: dict[str, tuple[object, object]] = {
     "runs_dir": (
         Annotated[
             str | None,
@@ -221,7 +221,7 @@ def common_parameters() -> list[inspect.Parameter]:
     ]
 
 
-def open_session(*given: Mapping[str, Any]) -> Session:
+def open_session(*given: Mapping[str, object]) -> Session:
     """A session of the common options given after `bm` and after the command; the later one counts."""
     import os
 
@@ -232,7 +232,7 @@ def open_session(*given: Mapping[str, Any]) -> Session:
     return Session(**{**values, "runs_dir": Path(values["runs_dir"])})
 
 
-_COMPLETED: dict[str, Callable[..., Any]] = {
+_COMPLETED: dict[str, Callable[..., object]] = {
     "CONFIG": completion.complete_config,
     "[CONFIG]": completion.complete_config,
     "[KEY=VALUE]...": completion.complete_change,
@@ -269,7 +269,7 @@ def adapt(function: Callable[..., None], enter: Callable[[Session], None]) -> Ca
     for parameter in own:
         _complete(parameter)
 
-    def run(ctx: typer.Context, **values: Any) -> None:
+    def run(ctx: typer.Context, **values: object) -> None:
         session = open_session(ctx.find_root().params, values)
         enter(session)
         function(session, **{name: value for name, value in values.items() if name not in COMMON_NAMES})

@@ -30,12 +30,12 @@ UNBOUNDED = 10_000
 """The width of what goes into a pipe or a file: lines there are not folded."""
 
 
-def to_json(document: Any, *, indent: int | None = 2) -> str:
+def to_json(document: object, *, indent: int | None = 2) -> str:
     """Strict JSON: NaN and infinity raise ValueError, as they are a mistake of whoever made the document."""
     return json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
 
 
-def write_json(document: Any, stream: IO[str], *, indent: int | None = 2) -> None:
+def write_json(document: object, stream: IO[str], *, indent: int | None = 2) -> None:
     """One document and a newline, in UTF-8 whatever the locale."""
     text = to_json(document, indent=indent) + "\n"
     # An undecodable byte of a file name is a lone surrogate, which UTF-8 cannot hold; backslashreplace writes
@@ -284,7 +284,7 @@ def error_text(error: BmError) -> str:
     return errors.error_text(error, width=room)
 
 
-def error_document(error: BmError) -> dict[str, Any]:
+def error_document(error: BmError) -> dict[str, object]:
     """The error as `--json` shows it: the first in full, and all of them."""
     problems = error.problems
     first = problems[0] if problems else None

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 
-def across(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
+def across(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, object]]]:
     """Split -> metric -> {mean, deviation, values}, of what every run has a value of.
 
     deviation: the standard deviation of one run, with n - 1: what another seed would change; not that of the
     mean.
     """
     metrics = [run.record.metrics for run in runs]
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: dict[str, dict[str, dict[str, object]]] = {}
     for split, first in metrics[0].items():
         for name in first:
             values = [value for one in metrics if (value := one.get(split, {}).get(name)) is not None]

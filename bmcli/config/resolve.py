@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bmcli.config import checks
 from bmcli.config import dump as write
@@ -116,7 +115,7 @@ def _without(node: Node, paths: list[KeyPath]) -> Node:
     if not node.is_map:
         return node
     gone = {path[0] for path in paths if len(path) == 1}
-    deeper: dict[Any, list[KeyPath]] = {}
+    deeper: dict[object, list[KeyPath]] = {}
     for path in paths:
         if len(path) > 1:
             deeper.setdefault(path[0], []).append(path[1:])
@@ -149,7 +148,7 @@ def _place_of(tree: Node, finding: Finding) -> Place:
     return place
 
 
-def _child(node: Node, step: str | int) -> tuple[Any, Node | None]:
+def _child(node: Node, step: str | int) -> tuple[object, Node | None]:
     """The key as the tree has it (12 for '12') and what stands there."""
     if node.is_map:
         keys = (key for key in node.value if key == step or node.keys[key].text == step)

@@ -145,7 +145,7 @@ class DateFormat:
                 found = found.scatter(at, _dates(some, form, day_first=self.day_first is not False))
         return found
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As preprocessing.json keeps it."""
         document = {"day_first": self.day_first, "clock": self.clock, "compact": self.compact}
         return document | ({"epoch": self.epoch} if self.epoch else {})

@@ -61,7 +61,7 @@ def _bounded(digits: str) -> int:
     return value
 
 
-def _deeper(value: Any, levels: int) -> bool:
+def _deeper(value: object, levels: int) -> bool:
     """Whether maps and lists stand in one another more than so many levels deep."""
     row = [value]
     for _ in range(levels + 1):

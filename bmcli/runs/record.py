@@ -67,7 +67,7 @@ class RunRecord:
     command: tuple[str, ...] = ()
     seed: int | None = None
     versions: dict[str, str] = field(default_factory=dict)
-    git: dict[str, Any] | None = None
+    git: dict[str, object] | None = None
     hardware: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     init_from: dict[str, Any] | None = None
@@ -93,14 +93,14 @@ class RunRecord:
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     headline: str | None = None
     error: str | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, object] = field(default_factory=dict)
 
-    def changed(self, **changes: Any) -> RunRecord:
+    def changed(self, **changes: object) -> RunRecord:
         """The same with these fields changed; TypeError for a field there is none of."""
         frozen: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in changes.items()}
         return replace(self, **frozen)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As strict JSON data."""
         data = asdict(self)
         extra = data.pop("extra")
@@ -179,7 +179,7 @@ _INSIDE: dict[str, dict[str, frozenset[type]]] = {
 }
 """What maps of mixed values hold."""
 
-_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(RunRecord) if f.default is not MISSING}
+_DEFAULTS: dict[str, object] = {f.name: f.default for f in fields(RunRecord) if f.default is not MISSING}
 _MAPS = [f.name for f in fields(RunRecord) if f.default_factory is dict and f.name != "extra"]
 _FIELDS = {f.name: _expected(str(f.type)) for f in fields(RunRecord) if f.name != "extra"}
 _HELD = {f.name: _held(str(f.type)) for f in fields(RunRecord)}
@@ -236,8 +236,8 @@ def from_text(text: str | bytes, origin: str) -> RunRecord:
     if missing:
         raise IntegrityError(f"{origin} is damaged: it lacks {', '.join(missing)}")
     # One pass: a table of a thousand runs waits for this.
-    known: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
+    known: dict[str, object] = {}
+    extra: dict[str, object] = {}
     for name, value in data.items():
         expected = _FIELDS.get(name)
         if expected is None:

@@ -48,7 +48,7 @@ def check(
 
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
     _refuse(experiment, session)
-    document: dict[str, Any] = {"ok": True, "config": experiment.to_dict()}
+    document: dict[str, object] = {"ok": True, "config": experiment.to_dict()}
     more = _folder(experiment, session, quiet=build or measure)
     cost = _measure(experiment, session) if measure else None
     examples: int | None = None
@@ -258,7 +258,7 @@ def _measure(config: ExperimentConfig, session: Session) -> Cost:
             return measure(config, Path(folder), runs=session.store, watch=watch, note=session.note)
 
 
-def _measured(cost: Cost) -> dict[str, Any]:
+def _measured(cost: Cost) -> dict[str, object]:
     return {
         "seconds": round(cost.seconds, 3),
         "upper_bound": cost.upper_bound,

@@ -73,7 +73,7 @@ def get(session: Session, name: NameArgument) -> None:
     )
 
 
-def _summary(dataset: Dataset, home: Path) -> dict[str, Any]:
+def _summary(dataset: Dataset, home: Path) -> dict[str, object]:
     return {
         "name": dataset.registry_name,
         "summary": dataset.summary(),
@@ -87,7 +87,7 @@ def _summary(dataset: Dataset, home: Path) -> dict[str, Any]:
     }
 
 
-def _details(dataset: Dataset, home: Path) -> dict[str, Any]:
+def _details(dataset: Dataset, home: Path) -> dict[str, object]:
     from bmcli.files.download import address
 
     return {
@@ -105,7 +105,7 @@ def _details(dataset: Dataset, home: Path) -> dict[str, Any]:
     }
 
 
-def _options(dataset: Dataset) -> list[dict[str, Any]]:
+def _options(dataset: Dataset) -> list[dict[str, object]]:
     from bmcli.config.reference.field_schema import properties
 
     return [
@@ -184,7 +184,7 @@ class _Bar:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.shown: Any = None
-        self.tasks: dict[str, Any] = {}
+        self.tasks: dict[str, object] = {}
 
     def __enter__(self) -> Progress | None:
         import sys

@@ -49,7 +49,7 @@ def models(
     session.result({"models": listed}, lambda: _table(listed))
 
 
-def _summary(model: type[Model]) -> dict[str, Any]:
+def _summary(model: type[Model]) -> dict[str, object]:
     return {
         "name": model.registry_name,
         "summary": model.summary(),
@@ -58,7 +58,7 @@ def _summary(model: type[Model]) -> dict[str, Any]:
     }
 
 
-def _details(model: type[Model]) -> dict[str, Any]:
+def _details(model: type[Model]) -> dict[str, object]:
     from bmcli.config.reference.catalogue import options_of
 
     return {**_summary(model), "options": options_of(model), "source": model.source}

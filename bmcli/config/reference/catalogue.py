@@ -103,7 +103,7 @@ def names(kind: Kind) -> list[str]:
     return [*built_in, *registry_of(kind.name).names()]
 
 
-def one(kind: Kind, name: str) -> dict[str, Any]:
+def one(kind: Kind, name: str) -> dict[str, object]:
     """The entry of that name. UsageError where there is none; whatever a plugin raises."""
     if kind.is_registry and (kind.name != "metric" or name in registry_of("metric")):
         from bmcli.config.parsing import foreign_names
@@ -120,9 +120,9 @@ def one(kind: Kind, name: str) -> dict[str, Any]:
     return every[name]
 
 
-def entry(kind: Kind, cls: type[Component]) -> dict[str, Any]:
+def entry(kind: Kind, cls: type[Component]) -> dict[str, object]:
     """A component: its summary, what it is for, its options, its source."""
-    described: dict[str, Any] = {"name": cls.registry_name, "summary": cls.summary()}
+    described: dict[str, object] = {"name": cls.registry_name, "summary": cls.summary()}
     about: Any = cls
     if kind.name == "task":  # a config names it alone
         return described
@@ -141,7 +141,7 @@ def entry(kind: Kind, cls: type[Component]) -> dict[str, Any]:
     }
 
 
-def options_of(cls: type[Component]) -> list[dict[str, Any]]:
+def options_of(cls: type[Component]) -> list[dict[str, object]]:
     """Name, type in words, default and description of every option."""
     from bmcli.config.reference.field_schema import properties
 
