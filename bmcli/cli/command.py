@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from typer.models import OptionInfo
@@ -34,6 +34,7 @@ from bmcli.cli import completion, render
 from bmcli.cli.completion import complete_run
 from bmcli.core import streams
 from bmcli.core.errors import UsageError
+from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -225,7 +226,7 @@ def open_session(*given: Mapping[str, object]) -> Session:
     """A session of the common options given after `bm` and after the command; the later one counts."""
     import os
 
-    values: dict[str, Any] = {"runs_dir": os.environ.get("BM_RUNS_DIR") or "runs"}
+    values: Document = {"runs_dir": os.environ.get("BM_RUNS_DIR") or "runs"}
     for options in given:
         values |= {name: value for name, value in options.items() if name in COMMON_NAMES and value}
     values.pop("version", None)

@@ -16,6 +16,7 @@ import sys
 from typing import IO, TYPE_CHECKING, Any
 
 from bmcli.core import errors
+from bmcli.core.plain import Document
 from bmcli.core.sanitize import one_line, safe
 
 if TYPE_CHECKING:
@@ -295,7 +296,7 @@ def error_document(error: BmError) -> dict[str, object]:
     return {"format": 1, "error": head, "errors": every or [head]}
 
 
-def _located(message: str, place: Any, hint: str | None) -> dict[str, Any]:
+def _located(message: str, place: Any, hint: str | None) -> Document:
     return {
         "message": message,
         "file": place.file if place else None,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core.number_format import figure
+from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +31,7 @@ def across(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, object]]]:
     return found
 
 
-def lines(
-    runs: Sequence[Run], seeds: Sequence[int], summary: dict[str, dict[str, dict[str, Any]]]
-) -> list[str]:
+def lines(runs: Sequence[Run], seeds: Sequence[int], summary: dict[str, dict[str, Document]]) -> list[str]:
     """The runs with their headline figure, and its mean."""
     headline = runs[0].record.headline
     split = "test" if "test" in summary else next(iter(summary), None)

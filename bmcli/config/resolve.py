@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bmcli.config import checks
 from bmcli.config import dump as write
@@ -23,10 +22,11 @@ from bmcli.config.parsing.yaml import Node
 from bmcli.config.problems import config_error
 from bmcli.config.schema import ExperimentConfig
 from bmcli.core.errors import Place, Problem
+from bmcli.core.plain import Document
 
 
 def load(
-    source: str | Path | dict[str, Any],
+    source: str | Path | Document,
     overrides: Sequence[str] = (),
     *,
     cwd: Path | None = None,

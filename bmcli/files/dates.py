@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
+from bmcli.core.plain import Document
 from bmcli.files.numbers import normal
 
 Part = Literal["weekday", "month", "day", "hour"]
@@ -151,7 +152,7 @@ class DateFormat:
         return document | ({"epoch": self.epoch} if self.epoch else {})
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> DateFormat:
+    def from_json(cls, document: Document) -> DateFormat:
         """The inverse; ValueError where it is damaged."""
         epoch = document.get("epoch", "")
         if epoch and epoch not in EPOCHS:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bmcli.cli.command import Session, TrustCodeOption, command
 from bmcli.cli.spinner import phases
 from bmcli.cli.trust import asking
+from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
@@ -202,7 +203,7 @@ def _component(config: dict[str, object], most: int = 12) -> str:
     return f"{config['name']} ({', '.join(options[:most])})" if options[:most] else str(config["name"])
 
 
-def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
+def _build(config: ExperimentConfig, session: Session) -> Document:
     """All that training does before its first step; what came out, as plain data."""
     from bmcli.cli.progress import NotesOnly
     from bmcli.core import stopwatch
@@ -214,7 +215,7 @@ def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
     return described(begun.experiment.bundle, begun.experiment.spec, begun.known["parameters"])
 
 
-def _built_lines(built: dict[str, Any]) -> list[str]:
+def _built_lines(built: Document) -> list[str]:
     examples = " · ".join(f"{name} {count:,}" for name, count in built["examples"].items())
     shape = " × ".join("any" if size is None else str(size) for size in built["input_shape"])
     inputs = "text, any length" if built["kind"] == "text" and shape == "any" else f"{built['kind']} {shape}"
@@ -226,7 +227,7 @@ def _built_lines(built: dict[str, Any]) -> list[str]:
     return lines + _column_lines(built.get("columns", []))
 
 
-def _column_lines(columns: Sequence[dict[str, Any]]) -> list[str]:
+def _column_lines(columns: Sequence[Document]) -> list[str]:
     """What each column of a table means, and what it is used for."""
     from bmcli.cli.render import columns as aligned
 

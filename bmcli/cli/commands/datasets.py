@@ -9,6 +9,7 @@ import typer
 
 from bmcli.cli.command import Session, command
 from bmcli.cli.render import Verbatim
+from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
     from bmcli.data.named import Dataset, Progress
@@ -119,7 +120,7 @@ def _options(dataset: Dataset) -> list[dict[str, object]]:
     ]
 
 
-def _table(listed: list[dict[str, Any]]) -> str:
+def _table(listed: list[Document]) -> str:
     from bmcli.cli.render import heading, narrowed
     from bmcli.core import streams
 
@@ -142,7 +143,7 @@ def _table(listed: list[dict[str, Any]]) -> str:
     return heading(lines, streams.out())
 
 
-def _page(found: dict[str, Any], home: Path) -> str:
+def _page(found: Document, home: Path) -> str:
     from bmcli.cli.render import columns
 
     shape = "" if found["shape"] is None else " × ".join(map(str, found["shape"]))

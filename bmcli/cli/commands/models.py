@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bmcli.cli.command import Session, command
+from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
     from bmcli.models import Model
@@ -64,7 +65,7 @@ def _details(model: type[Model]) -> dict[str, object]:
     return {**_summary(model), "options": options_of(model), "source": model.source}
 
 
-def _table(listed: list[dict[str, Any]]) -> str:
+def _table(listed: list[Document]) -> str:
     from bmcli.cli.render import columns, heading
     from bmcli.core import streams
 
@@ -73,13 +74,13 @@ def _table(listed: list[dict[str, Any]]) -> str:
     return heading([*columns(rows), "", "bm models NAME shows the options of one."], streams.out())
 
 
-def _tasks(model: dict[str, Any]) -> str:
+def _tasks(model: Document) -> str:
     from bmcli.models import Model
 
     return "all" if set(model["tasks"]) >= set(Model.tasks) else ", ".join(model["tasks"])
 
 
-def _page(model: dict[str, Any]) -> str:
+def _page(model: Document) -> str:
     from bmcli.cli.component_tables import option_lines
     from bmcli.cli.render import columns
 

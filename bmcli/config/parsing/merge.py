@@ -21,6 +21,7 @@ from bmcli.config.parsing.yaml import Node
 from bmcli.config.problems import COMMAND_LINE, config_error
 from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
 from bmcli.core.errors import ConfigError, Place, Problem, did_you_mean
+from bmcli.core.plain import Document
 from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
 
 _MAX_FILES = 50
@@ -71,7 +72,7 @@ def _shape(annotation: Any) -> Shape:
     return PLAIN
 
 
-def merged(source: str | Path | dict[str, Any], overrides: Sequence[str], cwd: Path) -> tuple[Node, str]:
+def merged(source: str | Path | Document, overrides: Sequence[str], cwd: Path) -> tuple[Node, str]:
     """The tree of all layers without nulls, and the name a run gets where none is given.
 
     ConfigError for what cannot be read; values are not looked at yet.

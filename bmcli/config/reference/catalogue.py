@@ -12,6 +12,7 @@ from typing import Any
 
 from bmcli.config.parsing.messages import expected
 from bmcli.core.errors import BmError, UsageError, did_you_mean
+from bmcli.core.plain import Document
 from bmcli.core.registry import HOMES, Component, registry_of
 
 
@@ -78,7 +79,7 @@ def kind_of(word: str) -> Kind:
     return found
 
 
-def entries(kind: Kind) -> list[dict[str, Any]]:
+def entries(kind: Kind) -> list[Document]:
     """Every one of that kind, by name. A plugin that cannot be imported has an `error` and nothing else."""
     if kind.name in _FIXED:
         return [{"name": name, "summary": summary} for name, summary in _FIXED[kind.name].items()]
@@ -175,11 +176,11 @@ def _metric_names() -> list[str]:
     return [each["name"] for each in _built_in_metrics()]
 
 
-def _built_in_metrics() -> list[dict[str, Any]]:
+def _built_in_metrics() -> list[Document]:
     """The figures that every task has without being asked."""
     module = _metrics_module()
     tasks = registry_of("task").names()
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Document] = {}
     for task in tasks:
         for name, greater in module.monitorable(task).items():
             known = found.setdefault(
