@@ -11,10 +11,10 @@ import typer
 from bmcli.cli.command import Session, TrustCodeOption, command
 from bmcli.cli.spinner import phases
 from bmcli.cli.trust import asking
-from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
+    from bmcli.core.plain import Document
     from bmcli.experiments.forecast import Cost
 
 

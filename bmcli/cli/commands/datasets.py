@@ -9,9 +9,9 @@ import typer
 
 from bmcli.cli.command import Session, command
 from bmcli.cli.render import Verbatim
-from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
+    from bmcli.core.plain import Document
     from bmcli.data.named import Dataset, Progress
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bmcli.cli.command import Session, command
-from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
+    from bmcli.core.plain import Document
     from bmcli.models import Model
 
 
