@@ -1,8 +1,7 @@
-"""Mistakes no single key can have: combinations that cannot work, found before anything heavy is imported.
+"""Impossible combinations of keys, found before anything heavy is imported.
 
-Each check looks at the finished config and yields findings: the path of the key to blame, in words what is
-wrong, and the other keys that took part in it (`also`). What is only known once the data is read is left to
-the rooms that read it.
+Each check gets the finished config and yields findings: the path of the wrong key, a message, and the other
+keys involved (`also`). Whatever depends on the data is left to the rooms that read it.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ _MOST_FINDINGS = 100
 def check(
     config: ExperimentConfig, *, paths_exist: bool = True, resuming: bool = False
 ) -> tuple[ExperimentConfig, list[Finding]]:
-    """The config, with what follows from combinations filled in, and all that cannot work.
+    """The config, completed where one key determines another, and all impossible combinations.
 
-    paths_exist: whether missing data is a mistake; not so for the config of a finished run.
-    resuming: whether a missing run of `init_from` is none.
+    paths_exist: whether missing data is an error; not for the config of a finished run. resuming: whether a
+        missing run of `init_from` is accepted.
     """
-    forget()  # what was seen of folders for an earlier config
+    forget()  # forget the folders seen for an earlier config
     facts = facts_of(config.data)
     findings = [finding for one in _CHECKS for finding in islice(one(config, facts), _MOST_FINDINGS)]
     if paths_exist:
@@ -44,7 +43,7 @@ def check(
 
 
 def against(config: ExperimentConfig, facts: Facts) -> list[Finding]:
-    """What cannot work, now that the data was read and these facts of it are known.
+    """Impossible combinations, given these facts about the data, which has been read.
 
     facts: with kind, task, classes and the shape of the inputs.
     """
@@ -52,7 +51,7 @@ def against(config: ExperimentConfig, facts: Facts) -> list[Finding]:
 
 
 def _has_validation(data: DataConfig, facts: Facts) -> bool:
-    """Whether there will be a validation split, as far as can be told without reading the data."""
+    """Whether there will be a validation split, as far as is known without reading the data."""
     return data.validation != 0 or facts.brings_validation
 
 
@@ -60,12 +59,10 @@ def _shares(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     data = config.data
     if facts.brings_test or isinstance(data.test, str) or isinstance(data.validation, str):
         return
-    # Validation is a share of what the test split leaves, so this could be done; whoever writes it thinks
-    # of shares of the whole.
+    # Validation is a share of what the test split leaves, so this would work, but whoever writes it probably
+    # means shares of the whole.
     if data.test + data.validation >= 1:
-        message = (
-            f"test ({data.test:g}) and validation ({data.validation:g}) together make up all of the data"
-        )
+        message = f"test ({data.test:g}) and validation ({data.validation:g}) together use all of the data"
         key = "validation" if "validation" in data.model_fields_set else "test"
         yield Finding(("data", key), message, also=(("data", "test"), ("data", "validation")))
 
@@ -77,10 +74,10 @@ def _validation(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     also: tuple[KeyPath, ...] = (("data", "validation"),)
     if training.early_stopping is not None:
         message = "early stopping needs a validation split, and data.validation is 0"
-        yield Finding(("training", "early_stopping"), message, "give data.validation a share", also)
+        yield Finding(("training", "early_stopping"), message, "set data.validation to a share", also)
     if training.monitor.startswith("val_") and "monitor" in training.model_fields_set:
         message = f"'{training.monitor}' needs a validation split, and data.validation is 0"
-        yield Finding(("training", "monitor"), message, "write loss, or give data.validation a share", also)
+        yield Finding(("training", "monitor"), message, "write loss, or set data.validation to a share", also)
 
 
 def _monitor(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
@@ -96,7 +93,7 @@ def _monitor(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     for_task = f" for a {task} task" if task else ""
     hint = did_you_mean(monitor, known) or f"known: {', '.join(sorted(set(known)))}"
     also = (("data", "task"), ("data", "name"), ("evaluation", "metrics"))
-    yield Finding(("training", "monitor"), f"there is no figure '{monitor}'{for_task}", hint, also)
+    yield Finding(("training", "monitor"), f"there is no metric '{monitor}'{for_task}", hint, also)
 
 
 def _model(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
@@ -104,11 +101,11 @@ def _model(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     about_data: tuple[KeyPath, ...] = (("data", "name"), ("data", "path"), ("data", "kind"), ("data", "text"))
     name = model.registry_name
     if facts.kind is not None and facts.kind not in model.kinds:
-        message = f"{name} takes {_listed(model.kinds)}, and the data is {_MANY[facts.kind]}"
+        message = f"{name} takes {_listed(model.kinds)}, but the data consists of {_MANY[facts.kind]}"
         yield Finding(("model",), message, _for_model(config, facts), about_data)
         return
     if facts.task is not None and facts.task not in model.tasks:
-        message = f"{name} cannot do a {facts.task} task"
+        message = f"{name} does not support {facts.task} tasks"
         yield Finding(("model",), message, "bm models shows the tasks of each model", about_data)
     elif facts.task is not None:
         for option, message in model.check_task(facts.task):
@@ -121,16 +118,16 @@ def _model(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
 
 
 _MODELS = {"image": "cnn", "text": "transformer", "table": "mlp"}
-"""For each kind of data a model that takes it, to be named in a hint."""
+"""For each kind of data, a model that takes it, for hints."""
 
 
 def _for_model(config: ExperimentConfig, facts: Facts) -> str:
-    """What to write where the model does not take the data."""
+    """What to write if the model does not take the data."""
     model: Any = config.model
-    named = "bm models shows what each one takes"
+    named = "bm models shows the kinds that each model takes"
     if facts.kind == "table" and "text" in model.kinds and not facts.read:
-        # A file of a table holds texts where the config names their column.
-        return f"name the column that holds the texts: data.text; {named}"
+        # A table file contains texts if the config names their column.
+        return f"name the column with the texts: data.text; {named}"
     assert facts.kind is not None
     fitting = f"model: {_MODELS[facts.kind]}"
     if facts.text is not None and config.data.text is None:
@@ -160,25 +157,25 @@ def _augment(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     if not config.data.augment:
         return
     if facts.kind not in (None, "image"):
-        message = f"augmentation is for images, and the data is {_MANY[facts.kind or 'image']}"
+        message = f"augmentation is for images, but the data consists of {_MANY[facts.kind or 'image']}"
         also = (("data", "name"), ("data", "path"), ("data", "text"))
         yield Finding(("data", "augment"), message, also=also)
         return
     for index, one in enumerate(config.data.augment):
         tasks = getattr(one, "tasks", None)
         if tasks is not None and facts.task is not None and facts.task not in tasks:
-            message = f"{one.registry_name} cannot be used in a {facts.task} task"
+            message = f"{one.registry_name} cannot be used in {facts.task} tasks"
             yield Finding(("data", "augment", index), message, also=(("data", "name"), ("data", "task")))
 
 
 def _kinds(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     kind = facts.kind
     if config.training.batch_by_length and kind not in (None, "text"):
-        message = f"only texts have lengths, and the data is {_MANY[kind]}"
+        message = f"only texts have lengths, but the data consists of {_MANY[kind]}"
         also = (("data", "name"), ("data", "path"), ("data", "text"))
         yield Finding(("training", "batch_by_length"), message, also=also)
     if config.evaluation.views != "none" and kind not in (None, "image"):
-        message = f"views are for images, and the data is {_MANY[kind]}"
+        message = f"views are for images, but the data consists of {_MANY[kind]}"
         also = (("data", "name"), ("data", "path"), ("data", "text"))
         yield Finding(("evaluation", "views"), message, also=also)
 
@@ -217,10 +214,12 @@ def _metrics(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     for index, metric in enumerate(config.evaluation.metrics):
         tasks = getattr(metric, "tasks", None)
         if task is not None and metric.registry_name in module.monitorable(task, []):
-            message = f"metric '{metric.registry_name}' has the name of a built-in figure"
-            yield Finding(("evaluation", "metrics", index), message, "choose another name")
+            message = f"metric '{metric.registry_name}' has the name of a built-in metric"
+            yield Finding(("evaluation", "metrics", index), message, "choose a different name")
         if task is not None and tasks is not None and task not in tasks:
-            message = f"metric {metric.registry_name} is for {', '.join(tasks)} tasks, and this is {task}"
+            message = (
+                f"metric {metric.registry_name} is for {', '.join(tasks)} tasks, but this task is {task}"
+            )
             also = (("data", "name"), ("data", "task"))
             yield Finding(("evaluation", "metrics", index), message, also=also)
 
@@ -229,7 +228,7 @@ def _paths(config: ExperimentConfig) -> Iterator[Finding]:
     data = config.data
     for key in ("path", "test", "validation"):
         value = getattr(data, key)
-        # os.path, unlike Path, takes a name too long for the file system for one that is not there.
+        # Unlike Path, os.path treats a name that is too long for the file system as missing.
         if isinstance(value, str) and not os.path.exists(value):  # noqa: PTH110
             yield Finding(("data", key), f"there is no file or folder {value}", _share(Path(value).name, key))
     start = config.init_from
@@ -238,7 +237,7 @@ def _paths(config: ExperimentConfig) -> Iterator[Finding]:
 
 
 def _share(text: str, key: str) -> str | None:
-    """What to write where a share was meant: '0.1' in quotes, 0,1 or 10 %."""
+    """What to write if a share was meant: '0.1' in quotes, 0,1 or 10 %."""
     if key == "path":
         return None
     from bmcli.config.parsing import corrections
@@ -252,5 +251,5 @@ def _share(text: str, key: str) -> str | None:
 
 _Check = Callable[[ExperimentConfig, Facts], Iterator[Finding]]
 _OF_DATA: tuple[_Check, ...] = (_monitor, _model, _augment, _kinds, _classes, _metrics)
-"""Checks that find more when the data is known."""
+"""Checks that find more once the data is known."""
 _CHECKS: tuple[_Check, ...] = (source, columns, _shares, _validation, *_OF_DATA, _schedule)

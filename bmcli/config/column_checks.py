@@ -27,13 +27,15 @@ def source(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
             ("data",), "which data? give name (a named dataset) or path (your own)", "bm datasets lists names"
         )
     if data.name is not None and data.path is not None:
-        message = f"'name' ({data.name.registry_name}) and 'path' are both given; only one can be the data"
+        message = (
+            f"'name' ({data.name.registry_name}) and 'path' are both given, but only one can be the data"
+        )
         yield Finding(("data", "path"), message, also=(("data", "name"),))
     elif data.name is not None:
         for key in _OWN_FILES_KEYS:
             by_default = key == "header" and data.header is True  # older versions wrote it into every run
             if getattr(data, key) not in (None, [], {}) and not by_default:
-                message = f"'{key}' describes files of your own; {data.name.registry_name} is a named dataset"
+                message = f"'{key}' is for your own files, but {data.name.registry_name} is a named dataset"
                 yield Finding(("data", key), message, also=(("data", "name"),))
         task = facts.dataset_task
         if data.task is not None and task is not None and data.task != task:
@@ -51,7 +53,7 @@ def columns(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
         for key in _FOLDER_KEYS:
             if getattr(data, key) != DataConfig.model_fields[key].default:
                 yield Finding(
-                    ("data", key), "this is for folders, and the data is a file", also=(("data", "path"),)
+                    ("data", key), "this key is for folders, but the data is a file", also=(("data", "path"),)
                 )
     if suffix not in TABLE_SUFFIXES:
         if not (is_folder or suffix == ".npz"):
@@ -74,7 +76,7 @@ def columns(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
                     yield Finding(("data", key), error.message)
         return
     if data.target is None:
-        message = "which column is to be predicted? 'target' is missing"
+        message = "'target' is missing: the column to predict"
         yield Finding(("data", "path"), message, at_key=True)
     if data.delimiter is not None and data.delimiter in '\r\n"':
         yield Finding(("data", "delimiter"), "a line break or a quotation mark cannot separate cells")
@@ -82,12 +84,12 @@ def columns(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
         if data.delimiter is not None:
             yield Finding(("data", "delimiter"), f"{suffix} has no delimiter", also=(("data", "path"),))
         if data.quoting is not None:
-            yield Finding(("data", "quoting"), f"{suffix} has no such marks", also=(("data", "path"),))
+            yield Finding(("data", "quoting"), f"{suffix} has no quotation marks", also=(("data", "path"),))
         if data.header is False:
             yield Finding(("data", "header"), f"{suffix} always names its columns", also=(("data", "path"),))
     if data.kind is not None and data.kind != (implied := "text" if data.text is not None else "table"):
         because = "because 'text' is given" if implied == "text" else "unless 'text' names a column"
-        message = f"a {suffix} file holds {implied} examples {because}, not {data.kind}"
+        message = f"a {suffix} file contains {implied} examples {because}, not {data.kind}"
         yield Finding(("data", "kind"), message, also=(("data", "path"), ("data", "text")))
     if data.header is False and suffix in (".csv", ".tsv"):
         for key, columns in _named_columns(data):
@@ -109,7 +111,7 @@ def _twice(data: DataConfig) -> Iterator[Finding]:
     targets = data.target if isinstance(data.target, list) else [data.target]
     for index, column in enumerate(data.features or []):
         if column in targets:
-            message = f"column '{column}' is the target; a model that sees it learns nothing else"
+            message = f"column '{column}' is the target, which must not be a feature"
             yield Finding(("data", "features", index), message, also=(("data", "target"),))
     texts = data.text if isinstance(data.text, list) else [] if data.text is None else [data.text]
     for key in ("split", "id", "group"):
@@ -120,7 +122,7 @@ def _twice(data: DataConfig) -> Iterator[Finding]:
     if data.split is not None:
         for key in ("test", "validation"):
             if isinstance(getattr(data, key), str):
-                message = f"data.split and a {key} file are both given; only one can be the split"
+                message = f"data.split and a {key} file are both given, but only one can define the split"
                 yield Finding(("data", key), message, also=(("data", "split"),))
     for name, about in data.columns.items():
         type_ = about if isinstance(about, str) else about.type
@@ -130,7 +132,7 @@ def _twice(data: DataConfig) -> Iterator[Finding]:
         if not isinstance(about, str):
             for key, wanted in _OPTIONS_OF.items():
                 if getattr(about, key) not in (None, [], False) and type_ != wanted:
-                    message = f"'{key}' is for columns of {wanted}s, and '{name}' is said to be {type_}"
+                    message = f"'{key}' is for {wanted} columns, but '{name}' is set to {type_}"
                     yield Finding(("data", "columns", name, key), message)
     for index, text in enumerate(texts):
         path: KeyPath = ("data", "text", index) if isinstance(data.text, list) else ("data", "text")
@@ -140,7 +142,7 @@ def _twice(data: DataConfig) -> Iterator[Finding]:
             yield Finding(path, f"column '{text}' is given twice")
     if isinstance(data.target, list) and data.task not in (None, "multilabel"):
         yield Finding(
-            ("data", "task"), "several target columns make a multilabel task", also=(("data", "target"),)
+            ("data", "task"), "several target columns mean a multilabel task", also=(("data", "target"),)
         )
 
 
