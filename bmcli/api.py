@@ -207,6 +207,7 @@ class Run:
         UsageError for what is no input of this run, or could mean two things; DataError listing all inputs
         that cannot be used.
         """
+        from bmcli.experiments.display import Progress, Warned
         from bmcli.inference import predictor as inference
         from bmcli.modalities.remark import Unfamiliar
 
@@ -218,27 +219,28 @@ class Run:
             if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
                 raise UsageError(f"top_k={top_k!r}: expected a number of classes from 1 on")
             watching = _watching(display, self._said)
+            note = _noting(watching)
             predictions: list[Prediction] = []
             problems: list[Any] = []
             kind = predictor.preprocessing.kind
             with _counting(display, kind) as counting:
                 pieces = _given(
-                    self._stored, predictor.preprocessing, inputs, text, lines, watching.note, counting.expect
+                    self._stored, predictor.preprocessing, inputs, text, lines, note, counting.expect
                 )
                 for some, unusable in predictor.stream(pieces, top_k=top_k, batch_size=batch_size):
                     predictions += some
                     problems += unusable
                     counting.advance(len(some) + len(unusable))
-                    watching.progress("predicting", counting.done, max(counting.total, counting.done))
+                    total = max(counting.total, counting.done)
+                    watching.handle(Progress("predicting", counting.done, total))
             if strict:
                 predictions, refused = inference.refused(predictions)
                 problems += refused
             odd = {i: one.unfamiliar for i, one in enumerate(predictions) if one.unfamiliar}
-            said = Unfamiliar(taken=predictor.taken).notes("inputs")
-            for note in said:
-                watching.note(note)
+            for said in Unfamiliar(taken=predictor.taken).notes("inputs"):
+                note(said)
             for warning in Unfamiliar(odd).notes("inputs"):
-                watching.warn(warning)
+                watching.handle(Warned(warning))
             if problems:
                 raise inference.unreadable(problems, len(predictions) + len(problems))
             return predictions
@@ -259,17 +261,19 @@ class Run:
         predicted one. DataError listing all inputs that cannot be used.
         """
         from bmcli.core.errors import Problem
+        from bmcli.experiments.display import Progress
         from bmcli.explain.explain import Explainer
         from bmcli.inference.predictor import unreadable
 
         with _in_python():
             watching = _watching(display, self._said)
+            note = _noting(watching)
             explainer = Explainer(self._stored, label=label, trust_code=trust_code)
             explained: list[Explanation] = []
             problems: list[Problem] = []
             with _counting(display, explainer.preprocessing.kind, "explaining") as counting:
                 pieces = _given(
-                    self._stored, explainer.preprocessing, inputs, text, lines, watching.note, counting.expect
+                    self._stored, explainer.preprocessing, inputs, text, lines, note, counting.expect
                 )
                 for piece in pieces:
                     for found in explainer.explain(piece):
@@ -278,7 +282,8 @@ class Run:
                         else:
                             explained.append(found)
                         counting.advance(1)
-                        watching.progress("explaining", counting.done, max(counting.total, counting.done))
+                        total = max(counting.total, counting.done)
+                        watching.handle(Progress("explaining", counting.done, total))
             if problems:
                 raise unreadable(problems, len(explained) + len(problems))
             return explained
@@ -306,7 +311,7 @@ class Run:
                 split,
                 data=Path(data) if data is not None else None,
                 trust_code=trust_code,
-                note=watching.note,
+                note=_noting(watching),
             )
             evaluation = measure(ready)
             refresh(self._stored)
@@ -325,11 +330,11 @@ class Run:
         device, display, trust_code: as `train` takes them. force: also where data, code or versions changed;
         the run is then marked as not exact. UsageError where that is refused, or nothing is left to do.
         """
-        from bmcli.experiments import train as pipeline
+        from bmcli.experiments.resume import resume
 
         _require_device(device)
         with _in_python(), _shown(display) as watching:
-            pipeline.resume(self._stored, device=device, display=watching, trust_code=trust_code, force=force)
+            resume(self._stored, device=device, display=watching, trust_code=trust_code, force=force)
         return self
 
     def report(
@@ -400,7 +405,7 @@ def train(
     ConfigError with all mistakes; DataError; DivergedError; ResourceError. Ctrl-C raises InterruptedRunError:
     the state is saved, and `Run.resume` goes on with it.
     """
-    from bmcli.experiments import train as pipeline
+    from bmcli.experiments.train import train
     from bmcli.runs.store import validate_label
 
     _require_device(device)
@@ -411,7 +416,7 @@ def train(
         validate_label(tag)
     with _in_python(), _shown(display) as watching:
         resolved = _resolved(config, overrides, name=name, trust_code=trust_code)
-        stored = pipeline.train(resolved, _store(runs_dir), tags=tags, device=device, display=watching)
+        stored = train(resolved, _store(runs_dir), tags=tags, device=device, display=watching)
     return Run(stored)
 
 
@@ -616,12 +621,12 @@ def check(
         resolved = _resolved(config, overrides, trust_code=trust_code)
         if not build:
             return Checked(resolved.to_dict())
-        from bmcli.experiments import train as pipeline
         from bmcli.experiments.prepare import described
+        from bmcli.experiments.start import start
 
-        begun = pipeline.begin(resolved, _store(runs_dir), display=watching)
-        experiment = begun.experiment
-        built = described(experiment.bundle, experiment.spec, begun.known["parameters"])
+        started = start(resolved, _store(runs_dir), display=watching)
+        experiment = started.experiment
+        built = described(experiment.bundle, experiment.spec, started.record["parameters"])
         return Checked(resolved.to_dict(), built)
 
 
@@ -863,6 +868,13 @@ def _watching(display: Display | Literal["auto"] | None, said: set[str]) -> Disp
     if isinstance(display, str):
         raise UsageError(f"display={display!r}: expected 'auto', None or a bmcli.experiments.display.Display")
     return display or Silent()
+
+
+def _noting(display: Display) -> Callable[[str], None]:
+    """Hands a note to a display."""
+    from bmcli.experiments.display import Note
+
+    return lambda text: display.handle(Note(text))
 
 
 def _counting(display: Display | Literal["auto"] | None, kind: Kind, what: str = "predicting") -> Counting:

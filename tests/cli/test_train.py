@@ -19,6 +19,7 @@ import pytest
 from bmcli import data
 from bmcli.config import resolve
 from bmcli.experiments import train
+from bmcli.experiments.resume import config_of
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
 from tests.conftest import Done
@@ -208,7 +209,7 @@ def test_a_moved_run_still_works(digits: Path, tmp_path: Path, bm: Callable[...,
 def test_predicting_the_test_pictures_gives_the_kept_predictions(digits: Path) -> None:
     import bmcli
 
-    bundle = data.load(train.config_of(Run(digits)).data)
+    bundle = data.load(config_of(Run(digits)).data)
     assert bundle.test is not None
     pictures = bundle.test.examples.arrays  # type: ignore[union-attr]
     predicted = bmcli.load(digits).predict(pictures)
