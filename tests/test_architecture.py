@@ -54,11 +54,12 @@ ARROWS: dict[str, set[str]] = {
         "models",
         "report",
         "runs",
+        "tasks",
         "training",
     },
     "config": {"core", "files", "runs"},
     "core": set(),
-    "data": {"config", "core", "files", "modalities"},
+    "data": {"config", "core", "files", "modalities", "tasks"},
     "doctor": {
         "_version",
         "config",
@@ -72,6 +73,7 @@ ARROWS: dict[str, set[str]] = {
         "modalities",
         "report",
         "runs",
+        "tasks",
         "training",
     },
     "evaluation": {"config", "core", "data", "files", "inference", "metrics", "modalities", "plots", "runs"},
@@ -88,19 +90,21 @@ ARROWS: dict[str, set[str]] = {
         "plots",
         "report",
         "runs",
+        "tasks",
         "training",
     },
     "explain": {"core", "data", "evaluation", "files", "inference", "metrics", "modalities", "plots", "runs"},
-    "export": {"_version", "core", "data", "inference", "modalities", "runs"},
+    "export": {"_version", "core", "data", "inference", "modalities", "runs", "tasks"},
     "files": {"core"},
-    "inference": {"config", "core", "data", "files", "metrics", "modalities", "models", "runs"},
+    "inference": {"config", "core", "data", "files", "metrics", "modalities", "models", "runs", "tasks"},
     "metrics": {"core", "runs"},
-    "modalities": {"config", "core", "data", "files", "inference", "runs"},
-    "models": {"core"},
-    "plots": {"core", "data", "files", "metrics", "modalities", "runs", "training"},
+    "modalities": {"config", "core", "data", "files", "inference", "runs", "tasks"},
+    "models": {"core", "tasks"},
+    "plots": {"core", "data", "files", "metrics", "modalities", "runs", "tasks"},
     "report": {"_version", "core", "evaluation", "explain", "files", "plots", "runs"},
     "runs": {"_version", "core"},
-    "training": {"config", "core", "inference", "modalities", "models", "runs"},
+    "tasks": {"core"},
+    "training": {"config", "core", "inference", "modalities", "models", "runs", "tasks"},
 }
 """Which room may import which; '' is `bmcli/__init__.py`. Imports for types count."""
 
@@ -119,7 +123,7 @@ HEAVY = {
     "onnxruntime",
     "onnx",
 }
-COLD = ("cli", "config", "runs", "core", "__init__.py")
+COLD = ("cli", "config", "runs", "core", "tasks", "__init__.py")
 """Rooms on the way to `bm --help` and to a config error: there, heavy imports stand inside functions."""
 
 
@@ -335,3 +339,16 @@ def test_only_layout_names_the_files_of_a_run() -> None:
 def test_nobody_imports_click() -> None:
     """Typer brings its own."""
     assert not [path for path in MODULES for _, module in imports(path) if module.split(".")[0] == "click"]
+
+
+def test_step_loops_are_chosen_in_one_place() -> None:
+    steps = PACKAGE / "training" / "steps"
+    loops = {f"bmcli.training.steps.{name}" for name in ("tensorflow", "jax")}
+    drawn = {
+        dotted(path)
+        for path in MODULES
+        for _, name in imports(path)
+        if name in loops or name.rpartition(".")[0] in loops
+    }
+    assert drawn == {"bmcli.training.steps.select"}
+    assert not [m for _, m in imports(steps / "base.py") if m.split(".")[0] in {"tensorflow", "jax"}]

@@ -49,13 +49,15 @@ def header(began: Began) -> list[tuple[str, str]]:
 
 
 def _data(began: Began) -> str:
+    from bmcli import tasks
+
+    task = tasks.of(began.task)
     sizes = {_SPLITS.get(name, name): number for name, number in began.splits.items()}
     text = f"{sum(sizes.values()):,} {THINGS[began.kind]}"
-    if began.task == "regression":
+    if not task.has_classes:
         text += f", predicting {one_line(began.target_name)}"
     else:
-        what = "labels" if began.task == "multilabel" else "classes"
-        text += f", {began.classes} {what}{_spread(began.class_sizes)}"
+        text += f", {began.classes} {task.plural}{_spread(began.class_sizes)}"
     return text + " · " + " ".join(f"{name} {number:,}" for name, number in sizes.items())
 
 

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from bmcli.core.registry import registry_of
 
 Kind = Literal["image", "text", "table"]
-Task = Literal["binary", "multiclass", "multilabel", "regression"]
+Task = str
+"""The name of one of `bmcli.tasks.TASKS`."""
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted, once the data is known.
+
+    task: its name in `bmcli.tasks.TASKS`.
+    classes: class or label names in index order; empty where there are none.
+    name: of the predicted quantity.
+    offset, scale: targets are standardised in training where the task does so; the finished model undoes it.
+    """
+
+    task: Task
+    classes: tuple[str, ...] = ()
+    name: str = "target"
+    offset: float = 0.0
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +56,13 @@ class DataSpec:
     @property
     def units(self) -> int:
         """Width of the model's last layer: 1 for binary and regression, else one per class or label."""
-        return 1 if self.task in ("binary", "regression") else len(self.classes)
+        task: Any = registry_of("task").get(self.task)()
+        return int(task.units(len(self.classes)))
+
+    @property
+    def target(self) -> Target:
+        """What is predicted."""
+        return Target(self.task, self.classes, self.target_name, self.target_offset, self.target_scale)
 
     @property
     def input_dtype(self) -> str:

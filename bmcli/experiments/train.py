@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bmcli import tasks
 from bmcli.core.errors import InterruptedRunError
 from bmcli.core.spec import SPLITS
 from bmcli.experiments.display import Began, Display, Finished, Silent, Warned
@@ -144,7 +145,7 @@ def _began(run: Run, experiment: Experiment, trainer: Trainer) -> Began:
 
 
 def _class_sizes(bundle: DataBundle) -> tuple[int, int] | None:
-    if not bundle.classes or bundle.train.targets.ndim > 1:
+    if not tasks.of(bundle.task).exclusive:
         return None
     import numpy as np
 

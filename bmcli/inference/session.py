@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.cores import available_cores
 from bmcli.core.errors import IntegrityError, ResourceError
 from bmcli.inference.onnx_safety import RefusedError, vet
@@ -57,7 +58,7 @@ def open_session(
     published = (run.record.onnx or {}).get("published", False)
     if published or run.exists(MODEL_ONNX):
         session = OnnxSession(run.read_bytes(MODEL_ONNX), origin=str(run.path / MODEL_ONNX))
-        wanted = max(len(spec.classes), 1) if spec is not None else session.width
+        wanted = tasks.of(spec.task).width(len(spec.classes)) if spec is not None else session.width
         if session.width != wanted:
             raise IntegrityError(
                 f"{run.path / MODEL_ONNX} answers with {session.width} numbers, the run's {PREPROCESSING} "

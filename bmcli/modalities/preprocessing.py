@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from bmcli import tasks
 from bmcli.core.errors import IntegrityError
 from bmcli.modalities.remark import Remark, Unfamiliar
 from bmcli.runs.documents import strict
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from bmcli.data.bundle import DataBundle, Examples, Images
 
 FORMAT = 1
-TASKS = ("binary", "multiclass", "multilabel", "regression")
 
 
 class Source(Protocol):
@@ -137,7 +137,7 @@ def spec_of(bundle: DataBundle, preprocessing: Preprocessing) -> DataSpec:
     """What a model needs to know of this data, prepared in this way (fitted on it, or on another run's)."""
     from bmcli.core.spec import DataSpec
 
-    offset, scale = _target_scaling(bundle)
+    offset, scale = tasks.of(bundle.task).scaling(bundle.train.targets)
     return DataSpec(
         kind=bundle.kind,
         task=bundle.task,
@@ -149,15 +149,6 @@ def spec_of(bundle: DataBundle, preprocessing: Preprocessing) -> DataSpec:
         target_offset=offset,
         target_scale=scale,
     )
-
-
-def _target_scaling(bundle: DataBundle) -> tuple[float, float]:
-    """Mean and standard deviation of regression's training targets; a constant's deviation counts as 1."""
-    if bundle.task != "regression":
-        return 0.0, 1.0
-    targets = bundle.train.targets
-    scale = float(targets.std()) if targets.min() < targets.max() else 1.0
-    return float(targets.mean()), scale if scale > 0 and math.isfinite(scale) else 1.0
 
 
 def dump(preprocessing: Preprocessing, spec: DataSpec) -> dict[str, str]:
@@ -230,7 +221,7 @@ def _spec(document: dict[str, Any]) -> DataSpec:
 
     if document["kind"] not in ("image", "text", "table"):
         raise ValueError(f"kind {document['kind']!r}")
-    if document["task"] not in TASKS:
+    if document["task"] not in tasks.TASKS:
         raise ValueError(f"task {document['task']!r}")
     spec = DataSpec(
         kind=document["kind"],
@@ -245,7 +236,7 @@ def _spec(document: dict[str, Any]) -> DataSpec:
     )
     if not all(isinstance(name, str) for name in (*spec.classes, spec.target_name)):
         raise ValueError("a class's name is no text")
-    if bool(spec.classes) == (spec.task == "regression"):
+    if bool(spec.classes) != tasks.of(spec.task).has_classes:
         raise ValueError("its classes do not fit its task")
     if not (math.isfinite(spec.target_offset) and math.isfinite(spec.target_scale) and spec.target_scale > 0):
         raise ValueError("target_offset or target_scale")
