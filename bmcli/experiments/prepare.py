@@ -61,15 +61,14 @@ def prepare(
     *,
     device: str = "auto",
     threads: int | None = None,
-    files: dict[str, str] | None = None,
+    reused: Preprocessing | None = None,
     examples: int | None = None,
     display: Display,
 ) -> Experiment:
     """Load the data, fit the preprocessing, choose device and precision.
 
     threads: that an operation of TensorFlow gets on a CPU; None: as it is.
-    files: preprocessing to reuse instead of fitting one (a resumed run's, or the run's of `init_from`), as
-        `bmcli.modalities.preprocessing.load` takes them.
+    reused: preprocessing to take instead of fitting one: a resumed run's, or that of the run in `init_from`.
     examples: only so many of each split, made up where the data is missing; None: all there are.
     Raises DataError, ConfigError (a model that does not fit the data), ResourceError.
     """
@@ -82,18 +81,17 @@ def prepare(
             progress=lambda what, done, total: display.handle(Progress(what, done, total)),
             synthesize=examples is not None,
             examples=examples,
-            pictures=config.preprocessing.image,
+            preprocessing=config.preprocessing,
         )
     for note in bundle.notes:
         display.handle(Note(note))
-    if files is None:
+    if reused is None:
         with phase("preprocessing"):
             fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
     else:
-        fitted, kept = preprocessing.load(files)
-        if kept.kind != bundle.kind:
-            raise ConfigError(f"the other run's data is {kept.kind}, this config's is {bundle.kind}")
-        fitted = preprocessing.with_cache(fitted, bundle, config.data.cache_gib)
+        if reused.kind != bundle.kind:
+            raise ConfigError(f"the other run's data is {reused.kind}, this config's is {bundle.kind}")
+        fitted = preprocessing.with_cache(reused, bundle, config.data.cache_gib)
         spec = preprocessing.spec_of(bundle, fitted)
     _require_computable(bundle)
     remarks: tuple[preprocessing.Remark, ...] = ()
@@ -210,10 +208,9 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
 @phase("preprocessing")
 def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
     """A trainer at step 0."""
-    import numpy as np
 
     from bmcli.metrics.metric import epoch_metrics, greater_is_better
-    from bmcli.modalities.text.encoder import used_tokens
+    from bmcli.modalities.base import modality_of
     from bmcli.training.feed import Feed
     from bmcli.training.steps import select
     from bmcli.training.targets import dense_targets, example_weights
@@ -224,7 +221,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     training = config.training
     preprocessing = experiment.preprocessing
     source = preprocessing.encode(bundle.train.examples)
-    by_length = training.batch_by_length and spec.kind == "text"
+    modality = modality_of(spec.kind)
     feed = Feed(
         source=source,
         targets=dense_targets(spec, bundle.train.targets, label_smoothing=training.label_smoothing),
@@ -232,7 +229,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         augmentations=config.data.augment,  # type: ignore[arg-type]
         batch_size=training.batch_size,
         seed=config.seed,
-        lengths=used_tokens(np.asarray(source)) if by_length else None,
+        lengths=modality.lengths(source) if training.batch_by_length else None,
     )
     validation = None
     extra: Any = config.evaluation.metrics
@@ -242,7 +239,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
             source=source,
             metrics=lambda outputs: epoch_metrics(spec.task, held_out.targets, outputs, spec.classes, extra),
             batch_size=config.evaluation.batch_size,
-            lengths=used_tokens(np.asarray(source)) if spec.kind == "text" else None,
+            lengths=modality.lengths(source),
         )
     stopping = training.early_stopping
     figure = training.monitor.removeprefix("val_")

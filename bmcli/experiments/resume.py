@@ -10,9 +10,10 @@ from bmcli.experiments import checkpointing, resume_checks
 from bmcli.experiments.display import Display, Note, Silent, Warned
 from bmcli.experiments.outcome import settling
 from bmcli.experiments.prepare import Experiment, build, freeze_again, make_trainer, prepare
-from bmcli.experiments.start import foresee_memory, keep_start, packages, preprocessing_files, start
+from bmcli.experiments.start import foresee_memory, keep_start, packages, start
 from bmcli.experiments.trackers import require
 from bmcli.experiments.train import fit_and_finish
+from bmcli.inference.opened import UNTRUSTED, OpenedRun
 from bmcli.runs import environment, layout
 from bmcli.runs.store import RunStore, started_by
 from bmcli.training.steps.threads import given
@@ -20,6 +21,7 @@ from bmcli.training.steps.threads import given
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
     from bmcli.runs.run import Run
+    from bmcli.runs.trust import Trust
     from bmcli.training.trainer import Trainer
 
 
@@ -29,7 +31,7 @@ def resume(
     device: str = "auto",
     display: Display | None = None,
     alone: bool = False,
-    trust_code: bool = False,
+    trust: Trust = UNTRUSTED,
     force: bool = False,
 ) -> Run:
     """Go on with an interrupted run, bit for bit as if it had never stopped.
@@ -37,8 +39,8 @@ def resume(
     One that was stopped before its first checkpoint begins again, in its own directory, as it would today.
     UsageError where it is complete, is being trained, or where data, code, versions or device are not what
     they were, IntegrityError where its checkpoints are damaged; the run is then left as it was. force: go on
-    all the same; the run's record then says `exact: false`. trust_code: run the Python files kept in the run
-    directory. alone: as `start` takes it.
+    all the same; the run's record then says `exact: false`. trust: whether the Python files kept in the run
+    directory may be executed. alone: as `start` takes it.
     """
     began = time.monotonic()
     display = display or Silent()
@@ -52,13 +54,14 @@ def resume(
         changed = resume_checks.changed_code(run)
         if changed and not force:
             raise resume_checks.refuse(run, changed)
-        config = config_of(run, trust_code=trust_code)
+        opened = OpenedRun(run, trust)
+        config = opened.config_to_resume()
         require(config.trackers)
         if again:
             _begin_again(run, config, changed, device=device, alone=alone, display=display, began=began)
             return run
         changed += resume_checks.changed_versions(run)
-        experiment = _prepared_again(run, config, device, display)
+        experiment = _prepared_again(opened, config, device, display)
         changed += resume_checks.changed_experiment(run, experiment)
         if changed and not force:
             raise resume_checks.refuse(run, changed)
@@ -73,12 +76,13 @@ def resume(
     return run
 
 
-def _prepared_again(run: Run, config: ExperimentConfig, device: str, display: Display) -> Experiment:
+def _prepared_again(opened: OpenedRun, config: ExperimentConfig, device: str, display: Display) -> Experiment:
     """With the preprocessing and the threads that the run was begun with."""
-    threads, files = resume_checks.threads_of(run), preprocessing_files(run)
-    experiment = prepare(config, device=device, threads=threads, files=files, display=display)
+    run, threads, reused = opened.run, resume_checks.threads_of(opened.run), opened.preprocessing
+    experiment = prepare(config, device=device, threads=threads, reused=reused, display=display)
     if experiment.spec.classes != run.record.classes:
-        raise DataError(f"the data of {run.id} has other classes now", hint=resume_checks.as_a_new_run(run))
+        hint = resume_checks.as_a_new_run(run)
+        raise DataError(f"the data of {run.id} has other classes now", hint=hint)
     return experiment
 
 
@@ -164,18 +168,3 @@ def _is_there(store: RunStore, reference: str) -> bool:
     except UsageError:
         return False
     return True
-
-
-def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
-    """The resolved config of a run; Python files it names are run only if trusted (UsageError otherwise)."""
-    from bmcli.evaluation.measure import has_code
-    from bmcli.inference.rebuild import kept_config
-
-    if has_code(run) and not trust_code:
-        raise UsageError(
-            f"{run.id} brings its own Python code, which would be run",
-            hint=f"look at {run.path / layout.CODE}, then say --trust-code",
-        )
-    if trust_code:
-        run.refuse_odd(layout.CODE)
-    return kept_config(run, run_code=trust_code, resuming=True)

@@ -22,6 +22,7 @@ from bmcli.experiments.prepare import (
     prepare,
 )
 from bmcli.experiments.trackers import require
+from bmcli.inference.opened import OpenedRun
 from bmcli.runs import environment, layout
 from bmcli.training.steps.threads import given, suiting
 
@@ -68,11 +69,11 @@ def start(
     display = display or Silent()
     require(config.trackers)
     other = _other_run(config, store, begun_with)
-    files = preprocessing_files(other) if other is not None else None
+    reused = OpenedRun(other).preprocessing if other is not None else None
     model: Any = config.model
     threads = suiting(model, config.training) if alone else None
     experiment = prepare(
-        config, device=device, threads=threads, files=files, examples=examples, display=display
+        config, device=device, threads=threads, reused=reused, examples=examples, display=display
     )
     network, complete = build(experiment)
     initialise(experiment, network)
@@ -108,12 +109,6 @@ def foresee_memory(experiment: Experiment, network: keras.Model, display: Displa
     return foresee(
         forecast(network, experiment.spec, training), batch_size, lambda text: display.handle(Warned(text))
     )
-
-
-def preprocessing_files(run: Run) -> dict[str, str]:
-    """A run's preprocessing, as `bmcli.modalities.preprocessing.load` takes it."""
-    names = [layout.PREPROCESSING, layout.TOKENIZER]
-    return {name: run.read_text(name) for name in names if run.exists(name)}
 
 
 def packages(config: ExperimentConfig) -> dict[str, str]:
