@@ -209,12 +209,12 @@ def _build(config: ExperimentConfig, session: Session) -> Document:
     """Do everything that training does before its first step; returns the result as plain data."""
     from bmcli.cli.progress import NotesOnly
     from bmcli.core import stopwatch
-    from bmcli.experiments import train
     from bmcli.experiments.prepare import described
+    from bmcli.experiments.start import start
 
     with stopwatch.running() as watch, phases(session, watch):
-        begun = train.begin(config, session.store, display=NotesOnly(session))
-    return described(begun.experiment.bundle, begun.experiment.spec, begun.known["parameters"])
+        started = start(config, session.store, display=NotesOnly(session))
+    return described(started.experiment.bundle, started.experiment.spec, started.record["parameters"])
 
 
 def _built_lines(built: Document) -> list[str]:

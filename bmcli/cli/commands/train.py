@@ -177,20 +177,20 @@ def _timed(wanted: bool) -> Iterator[Stopwatch | None]:
 
 def _train(session: Session, config: ExperimentConfig, tags: Sequence[str], device: str) -> Run:
     from bmcli.cli.progress import TrainingDisplay
-    from bmcli.experiments import train as pipeline
+    from bmcli.experiments.train import train
 
     with TrainingDisplay(session) as display:
-        return pipeline.train(config, session.store, tags=tags, device=device, display=display, alone=True)
+        return train(config, session.store, tags=tags, device=device, display=display, alone=True)
 
 
 def _resume(session: Session, reference: str, device: str, trust_code: bool, force: bool) -> Run:
     from bmcli.cli.progress import TrainingDisplay
-    from bmcli.experiments import train as pipeline
+    from bmcli.experiments.resume import resume
 
     run = session.store.find(reference, purpose="resume")
     trust = open_asking(session, run, trust_code).trust
     with TrainingDisplay(session) as display:
-        return pipeline.resume(run, device=device, display=display, alone=True, trust=trust, force=force)
+        return resume(run, device=device, display=display, alone=True, trust=trust, force=force)
 
 
 def _continued(session: Session, config: ExperimentConfig, device: str, force: bool) -> Run | None:
