@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bmcli.core.errors import BmError, IntegrityError, ResourceError, UsageError, did_you_mean
+from bmcli.core.plain import Document
 from bmcli.runs import atomic, environment, layout
 from bmcli.runs import manifest as manifests
 from bmcli.runs import record as records
@@ -73,7 +74,7 @@ def _escaped(surrogate: re.Match[str]) -> str:
     return f"\\x{ord(surrogate[0]) & 0xFF:02x}"
 
 
-def started_by() -> dict[str, Any]:
+def started_by() -> Document:
     """The fields of a record about the current environment: command line, versions, git, machine."""
     return {
         # Bytes of a file name that are not UTF-8 are escaped, because a record is UTF-8.
@@ -485,7 +486,7 @@ class RunStore:
             raise UsageError(f"{run.path.name} is being trained", hint="stop it first")
 
     def remove(self, run: Run) -> None:
-        """Delete a run; its number is never reused. UsageError while it is being trained."""
+        """Delete a run; its number is never used again. UsageError while it is being trained."""
         self.check_removable(run)
         with exclusive(self.root / layout.NUMBERS_LOCK), atomic.resources(f"remove {run.path}"):
             numbers = self._numbers()
