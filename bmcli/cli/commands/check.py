@@ -74,8 +74,8 @@ def check(
 
 def _shown(lines: list[str]) -> str:
     """'ok' and the details; the column table gets the same header as other tables."""
-    from bmcli.cli import render
     from bmcli.core import streams
+    from bmcli.terminal import render
 
     safe = [render.safe(line) for line in lines]
     if "" in safe:
@@ -206,10 +206,10 @@ def _component(config: dict[str, object], most: int = 12) -> str:
 
 def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
     """Do everything that training does before its first step; returns the result as plain data."""
-    from bmcli.cli.progress import NotesOnly
     from bmcli.core import stopwatch
     from bmcli.experiments.prepare import described
     from bmcli.experiments.start import start
+    from bmcli.terminal.progress import NotesOnly
 
     with stopwatch.running() as watch, phases(session, watch):
         started = start(config, session.store, display=NotesOnly(session))
@@ -230,7 +230,7 @@ def _built_lines(built: dict[str, Any]) -> list[str]:
 
 def _column_lines(columns: Sequence[dict[str, Any]]) -> list[str]:
     """The type and use of each column of a table."""
-    from bmcli.cli.render import columns as aligned
+    from bmcli.terminal.render import columns as aligned
 
     if not columns:
         return []
@@ -272,8 +272,8 @@ def _measured(cost: Cost) -> dict[str, Any]:
 
 
 def _measured_lines(cost: Cost) -> list[str]:
-    from bmcli.cli.summary import RATES
     from bmcli.core.number_format import duration, size
+    from bmcli.terminal.summary import RATES
 
     largest = sorted(cost.parts.items(), key=lambda part: -part[1])[:5]
     time = f"about {duration(cost.seconds)}" + (" at most (early stopping may shorten it)" * cost.upper_bound)
