@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args, overload
 
 from bmcli.core.errors import BmError, ConfigError, IntegrityError, UsageError, did_you_mean
+from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
     import keras
@@ -96,9 +97,9 @@ class Run:
         return status_of(self._stored.reload())
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Document:
         """All of run.json, as it is now."""
-        document: dict[str, Any] = json.loads(self._stored.reload().record.to_text())
+        document: Document = json.loads(self._stored.reload().record.to_text())
         return document
 
     @property
@@ -112,23 +113,23 @@ class Run:
         return self._stored.reload().record.classes
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Document:
         """The resolved config, every default filled in, as plain data; `bmcli.train(run.config)` trains it
         again where it names no Python files."""
         from bmcli.config.parsing import yaml
         from bmcli.runs import layout
 
         text = self._stored.read_bytes(layout.CONFIG)
-        document: dict[str, Any] = yaml.parse(text, layout.CONFIG, str(self.path)).plain()
+        document: Document = yaml.parse(text, layout.CONFIG, str(self.path)).plain()
         return document
 
     @property
-    def metrics(self) -> dict[str, dict[str, Any]]:
+    def metrics(self) -> dict[str, Document]:
         """Split -> metric -> value, of every split that was evaluated."""
         return self._stored.reload().record.metrics
 
     @property
-    def history(self) -> list[dict[str, Any]]:
+    def history(self) -> list[Document]:
         """One dict per finished epoch: losses, metrics, learning rate, seconds, examples per second.
 
         `pandas.DataFrame(run.history)` is a table of it. Empty before the first epoch is over. IntegrityError
@@ -149,7 +150,7 @@ class Run:
         return records
 
     @property
-    def evaluations(self) -> dict[str, dict[str, Any]]:
+    def evaluations(self) -> dict[str, Document]:
         """What was measured -> its whole document: figures, intervals, per class, confusion matrix, as in
         evaluation/<split>.json. The run's own splits first, then files of `evaluate(data=...)`."""
         from bmcli.core.spec import SPLITS
@@ -368,12 +369,12 @@ class Checked:
     """What `check` found. config: resolved, every default filled in, as plain data; built: with `build`, what
     training begins with: kind, task, classes, examples by split, input_shape, parameters, columns."""
 
-    config: dict[str, Any]
-    built: dict[str, Any] | None = None
+    config: Document
+    built: Document | None = None
 
 
 def train(
-    config: str | Path | dict[str, Any],
+    config: str | Path | Document,
     overrides: str | Sequence[str] | Mapping[str, Any] = (),
     *,
     name: str | None = None,
@@ -606,7 +607,7 @@ def export(
 
 
 def check(
-    config: str | Path | dict[str, Any],
+    config: str | Path | Document,
     overrides: str | Sequence[str] | Mapping[str, Any] = (),
     *,
     build: bool = False,
@@ -646,7 +647,7 @@ def doctor(
 
 @overload
 def doctor(
-    config: str | Path | dict[str, Any],
+    config: str | Path | Document,
     overrides: str | Sequence[str] | Mapping[str, Any] = (),
     *,
     run: Run | str | Path | None = None,
@@ -657,7 +658,7 @@ def doctor(
 
 
 def doctor(
-    config: str | Path | dict[str, Any] | None = None,
+    config: str | Path | Document | None = None,
     overrides: str | Sequence[str] | Mapping[str, Any] = (),
     *,
     run: Run | str | Path | None = None,
@@ -731,7 +732,7 @@ def _several(references: Sequence[Any], runs_dir: str | Path | None, *, least: i
 
 
 def _resolved(
-    config: str | Path | dict[str, Any],
+    config: str | Path | Document,
     overrides: str | Sequence[str] | Mapping[str, Any],
     *,
     name: str | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -266,7 +266,7 @@ def _train_seeds(
     session.note("\n".join(lines(runs, seeds, summary)))
 
 
-def _about(run: Run) -> dict[str, Any]:
+def _about(run: Run) -> dict[str, object]:
     record = run.record
     return {"run": run.id, "path": str(run.path), "status": record.status, "metrics": record.metrics}
 
@@ -278,7 +278,7 @@ def _answer(session: Session, run: Run, watch: Stopwatch | None) -> None:
     session.result(document, run.id)
 
 
-def _profile(session: Session, run: Run, watch: Stopwatch) -> dict[str, Any]:
+def _profile(session: Session, run: Run, watch: Stopwatch) -> dict[str, object]:
     """Show where the time went, and store it in the run."""
     import json
 
