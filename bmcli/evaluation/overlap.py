@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.core.batch import first
 from bmcli.core.errors import IntegrityError
 from bmcli.core.spec import SPLITS
 from bmcli.data.bundle import Images, Table, Texts
@@ -250,7 +251,8 @@ def _rows(split: Split, table: Table, preprocessing: Preprocessing) -> Iterator[
     """What the model takes of each row, and its target. A row that cannot be used is like no other."""
     for start in range(0, len(split), PIECE):
         places = np.arange(start, min(start + PIECE, len(split)))
-        rows, unusable = preprocessing.encode_usable(table.take(places))
+        batch, unusable = preprocessing.usable(table.take(places))
+        rows = first(batch)
         targets = np.ascontiguousarray(split.targets[places].astype("<f8"))
         encoded = iter(np.ascontiguousarray(rows.astype("<f4") + np.float32(0)))  # -0 is 0
         for i in range(len(places)):

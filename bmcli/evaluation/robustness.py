@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.core.batch import first
 from bmcli.core.errors import UsageError
+from bmcli.core.spec import INPUT
 from bmcli.data.bundle import Images, Texts
 from bmcli.evaluation import corruptions
 from bmcli.evaluation.figures import to_text
@@ -85,12 +87,12 @@ def _corrupted(ready: Prepared, examples: Examples, name: str, strength: int) ->
     if isinstance(examples, Texts):
         spoiled = Texts(tuple(corruptions.TEXTS[name](examples.texts, strength, rng)))
         return ready.predict(spoiled)
-    source = ready.preprocessing.encode(examples)
+    source = ready.preprocessing.source(examples)
     outputs = []
     for start in range(0, len(examples), PIECE):
-        pictures = np.asarray(source[np.arange(start, min(start + PIECE, len(examples)))])
+        pictures = first(source[np.arange(start, min(start + PIECE, len(examples)))])
         spoiled_pictures = corruptions.PICTURES[name](pictures, strength, rng)
-        spoiled_inputs = ready.preprocessing.finish(spoiled_pictures)
+        spoiled_inputs = ready.preprocessing.finish_batch({INPUT: spoiled_pictures})
         outputs.append(ready.session.predict(spoiled_inputs, ready.options.batch_size))
     return np.concatenate(outputs)
 

@@ -24,10 +24,11 @@ from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
+    from bmcli.core.batch import Batch
     from bmcli.core.stopwatch import Stopwatch
     from bmcli.data.bundle import Split
     from bmcli.experiments.prepare import Experiment
-    from bmcli.modalities.preprocessing import Source
+    from bmcli.modalities.source import BatchSource
     from bmcli.runs.run import Run
     from bmcli.training.trainer import Trainer
 
@@ -147,7 +148,7 @@ class _Piece:
             if count > part:
                 self._beyond = count / part - 1
                 source = _First(validation.source, part)
-                lengths = None if validation.lengths is None else validation.lengths[:part]
+                lengths = {name: all_[:part] for name, all_ in validation.lengths.items()}
                 trainer.validation = replace(validation, source=source, metrics=metrics, lengths=lengths)
         return replace(experiment, bundle=replace(experiment.bundle, **shorter)), cast("Trainer", self)
 
@@ -294,13 +295,13 @@ class _Telling(Silent):
 class _First:
     """The first `count` examples of a source."""
 
-    def __init__(self, source: Source, count: int) -> None:
+    def __init__(self, source: BatchSource, count: int) -> None:
         self._source, self._count = source, count
 
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray:
+    def __getitem__(self, indices: np.ndarray, /) -> Batch:
         return self._source[indices]
 
 
@@ -317,7 +318,7 @@ def _seconds_per_example(
     from bmcli.experiments.prepare import measurable
     from bmcli.inference.session import open_session
 
-    session = open_session(run, trust_code=True)
+    session = open_session(run, experiment.spec, trust_code=True)
     seconds = []
     for count in (PART // 8, PART):
         before = watch.seconds().get("again", 0.0)

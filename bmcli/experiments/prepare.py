@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bmcli.config.problems import config_error
 from bmcli.core import backend
+from bmcli.core.batch import first
 from bmcli.core.cores import available_cores
 from bmcli.core.errors import ConfigError, DataError, Problem
 from bmcli.core.spec import SPLITS
@@ -149,12 +150,14 @@ def refitted(experiment: Experiment, train: Split) -> Experiment:
 def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, Any]:
     """What training begins with, as plain JSON data: docs/json.md has it under `bm check`."""
     splits = {name: bundle.split(name) for name in SPLITS}
+    by_name = {one.name: list(one.shape) for one in spec.inputs}
+    shapes: Any = list(spec.input_shape) if len(by_name) == 1 else by_name
     return {
         "kind": bundle.kind,
         "task": bundle.task,
         "classes": list(bundle.classes),
         "examples": {name: len(split) for name, split in splits.items() if split is not None},
-        "input_shape": list(spec.input_shape),
+        "input_shape": shapes,
         "parameters": parameters,
         **({"columns": [one.to_json() for one in bundle.columns]} if bundle.columns else {}),
     }
@@ -190,7 +193,7 @@ def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, 
         task=spec.task,
         classes=spec.classes,
         read=True,
-        input_shape=tuple(spec.input_shape),
+        input_shape=spec.input_shape if len(spec.inputs) == 1 else None,
         text=bundle.text_column,
     )
     if found := checks.against(config, facts):
@@ -230,18 +233,16 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
     model: Any = experiment.config.model
     if type(model).initialise is Model.initialise:
         return
-    source = experiment.preprocessing.encode(experiment.bundle.train.examples)
+    source = experiment.preprocessing.source(experiment.bundle.train.examples)
     spread = np.linspace(0, len(source) - 1, min(len(source), SAMPLE)).astype(np.int64)
-    model.initialise(network, experiment.preprocessing.finish(source[spread]))
+    sample = experiment.preprocessing.finish_batch(source[spread])
+    model.initialise(network, first(sample) if len(sample) == 1 else sample)
 
 
 @phase("preprocessing")
 def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
     """A trainer at step 0."""
-    import numpy as np
-
     from bmcli.metrics.metric import epoch_metrics, greater_is_better
-    from bmcli.modalities.text.encoder import used_tokens
     from bmcli.training.feed import Feed
     from bmcli.training.steps import threads
     from bmcli.training.targets import dense_targets, example_weights
@@ -251,8 +252,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     config, bundle, spec = experiment.config, experiment.bundle, experiment.spec
     training = config.training
     preprocessing = experiment.preprocessing
-    source = preprocessing.encode(bundle.train.examples)
-    by_length = training.batch_by_length and spec.kind == "text"
+    source = preprocessing.source(bundle.train.examples)
     feed = Feed(
         source=source,
         targets=dense_targets(spec, bundle.train.targets, label_smoothing=training.label_smoothing),
@@ -260,17 +260,18 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         augmentations=config.data.augment,  # type: ignore[arg-type]
         batch_size=training.batch_size,
         seed=config.seed,
-        lengths=used_tokens(np.asarray(source)) if by_length else None,
+        lengths=source.used_lengths(spec.inputs) if training.batch_by_length else {},
+        padded=frozenset(one.name for one in spec.inputs if one.padding is not None),
     )
     validation = None
     extra: Any = config.evaluation.metrics
     if (held_out := bundle.validation) is not None:
-        source = preprocessing.encode(held_out.examples)
+        source = preprocessing.source(held_out.examples)
         validation = Validation(
             source=source,
             metrics=lambda outputs: epoch_metrics(spec.task, held_out.targets, outputs, spec.classes, extra),
             batch_size=config.evaluation.batch_size,
-            lengths=used_tokens(np.asarray(source)) if spec.kind == "text" else None,
+            lengths=source.used_lengths(spec.inputs),
         )
     stopping = training.early_stopping
     figure = training.monitor.removeprefix("val_")
@@ -281,7 +282,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         min_delta=stopping.min_delta if stopping else 0.0,
         keep_last=validation is None,
     )
-    finish = preprocessing.finish_tensor
+    finish = preprocessing.finish_tensors
     with phase("building the model"):
         parts = threads.parts(config.model, training, gpu=experiment.gpu)  # type: ignore[arg-type]
         return Trainer(network, complete, spec, training, feed, finish, validation, watch, parts)

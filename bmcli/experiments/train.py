@@ -370,7 +370,7 @@ def finish(
         display.warn(f"no {layout.MODEL_ONNX}: {status.reason}; predictions will go through Keras")
 
     evaluations = []
-    session = open_session(run, model=model)
+    session = open_session(run, experiment.spec, model=model)
     for name in experiment.config.evaluation.splits:
         split = experiment.bundle.split(name)
         if split is None:

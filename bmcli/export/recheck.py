@@ -42,7 +42,11 @@ def repeat_samples(run: Run, *, trust_code: bool = False) -> list[Repeated]:
     samples = Samples.from_bytes(run.read_bytes(SAMPLES), origin=str(run.path / SAMPLES))
     found = []
     if MODEL_ONNX in run.manifest():
-        found.append(Repeated("onnx", verify(OnnxSession(run.read_bytes(MODEL_ONNX)), samples)))
+        found.append(
+            Repeated(
+                "onnx", verify(OnnxSession(run.read_bytes(MODEL_ONNX), inputs=tuple(samples.inputs)), samples)
+            )
+        )
     model = rebuild(run, trust_code=trust_code)
     agreement = verify(KerasSession(model), samples)
     if agreement.agrees and weights_sha256(model) != run.record.weights_sha256:

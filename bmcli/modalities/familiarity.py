@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.core.batch import first
 from bmcli.core.errors import IntegrityError
 from bmcli.data.bundle import Images, Table, Texts
 from bmcli.modalities.novelty import ALPHA, ENOUGH, FAR, Odd, Surprise
@@ -35,7 +36,8 @@ from bmcli.runs.documents import strict
 if TYPE_CHECKING:
     from bmcli.core.spec import Kind
     from bmcli.data.bundle import Examples
-    from bmcli.modalities.preprocessing import Preprocessing, Source
+    from bmcli.modalities.preprocessing import Preprocessing
+    from bmcli.modalities.source import Source
     from bmcli.runs.run import Run
 
 FORMAT = 1
@@ -116,7 +118,8 @@ class Familiarity:
         some = examples
         if len(examples) > COMPARED:
             some = examples.take(_spread(len(examples), COMPARED))
-        compact, unusable = preprocessing.encode_usable(some)
+        batch, unusable = preprocessing.usable(some)
+        compact = first(batch)
         if some is examples:
             return self.look(preprocessing, examples, compact, unusable).notes(where)
         good = [i for i in range(len(some)) if i not in unusable]
@@ -271,14 +274,14 @@ def fit(preprocessing: Preprocessing, examples: Examples) -> Familiarity:
         return Familiarity(preprocessing.kind, count, {})
     # Images are in memory, or many of them; texts and rows would be encoded again.
     if isinstance(examples, Images):
-        source = preprocessing.encode(examples)
+        source = next(iter(preprocessing.source(examples).sources.values()))
         compact = np.asarray(source[_images_to_measure(source)])
     else:
         chosen = _spread(count, LOOKED_AT)
         if isinstance(examples, Table):
             chosen = _spread(count, min(len(chosen), max(FEWEST, MOST_CELLS // len(examples.columns))))
         some = examples.take(chosen)
-        compact = np.asarray(preprocessing.encode(some))
+        compact = np.asarray(next(iter(preprocessing.source(some).sources.values())))
     columns = _columns(preprocessing)
     ranges = _ranges(preprocessing.kind, compact, columns)
     margin = BEYOND if len(compact) >= ENOUGH else MARGIN
@@ -363,7 +366,7 @@ def load(run: Run, preprocessing: Preprocessing | None = None) -> Familiarity | 
             usual = RowTraits.from_json(document["usual"], preprocessing)  # type: ignore[arg-type]
             traits = len(usual.traits(preprocessing))  # type: ignore[arg-type]
         else:
-            traits = len(image_traits(preprocessing.input_shape[2] or 0))
+            traits = len(image_traits(preprocessing.inputs[0].shape[2] or 0))
         surprise = Surprise.from_json(document["surprise"], traits)
         return Familiarity(kind, examples, ranges, columns, surprise, usual)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

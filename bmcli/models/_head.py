@@ -40,7 +40,8 @@ def finished(model: keras.Model, spec: DataSpec, views: str = "none") -> keras.M
         output = layers.Rescaling(
             spec.target_scale, offset=spec.target_offset, dtype="float32", name="output"
         )(raw)
-    return keras.Model(model.input, output, name=model.name)
+    inputs = {one.name: one for one in model.inputs} if len(model.inputs) > 1 else model.input
+    return keras.Model(inputs, output, name=model.name)
 
 
 def _averaged(model: keras.Model, views: str) -> Any:

@@ -29,10 +29,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from bmcli.core.errors import DataError, IntegrityError
-from bmcli.core.spec import Kind
+from bmcli.core.spec import INPUT, InputSpec, Kind
 from bmcli.data.bundle import Examples, Texts
 from bmcli.files import scripts
 from bmcli.modalities.remark import Remark, Unfamiliar
+from bmcli.modalities.source import SingleInput
 from bmcli.runs.layout import TOKENIZER
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from bmcli.config.schema import PreprocessingConfig, TextConfig
     from bmcli.data.bundle import DataBundle
-    from bmcli.modalities.preprocessing import Source
+    from bmcli.modalities.source import Source
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 PAD_ID, UNKNOWN_ID = 0, 1
@@ -86,7 +87,7 @@ _beyond_ascii = re.compile(r"[^\x00-\x7f]+")
 
 
 @dataclass(frozen=True)
-class TextPreprocessing:
+class TextPreprocessing(SingleInput):
     """Texts as int32 [n, max_length] token ids, padded with 0 at the end.
 
     tokenizer: 'word', 'pieces', 'bpe' or 'wordpiece'; truncate: which side of a longer text is cut off;
@@ -158,6 +159,14 @@ class TextPreprocessing:
     def input_shape(self) -> tuple[int | None, ...]:
         """(None,): a model takes any length."""
         return (None,)
+
+    @property
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """Token ids."""
+        tokens = InputSpec(
+            self.input_shape, "int32", INPUT, PAD_ID, UNKNOWN_ID, self.vocabulary_size, self.max_length
+        )
+        return (tokens,)
 
     @cached_property
     def ids(self) -> dict[str, int]:

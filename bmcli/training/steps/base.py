@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from bmcli.core.batch import Batch
     from bmcli.core.spec import Task
     from bmcli.training.feed import Group
 
-Finish = Callable[[Any], Any]
-"""From a tensor of compact arrays to the model's input, in keras.ops: `Preprocessing.finish_tensor`."""
+Finish = Callable[[dict[str, Any]], dict[str, Any]]
+"""From tensors of compact arrays, by name, to the model's inputs, in keras.ops:
+`Preprocessing.finish_tensors`."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def make_loop(
     return _steps().StepLoop(model, optimizer, task, finish, ema=ema, xla=xla, parts=parts)
 
 
-def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[Batch], np.ndarray]:
     """A compiled way from compact arrays to the model's outputs, without training behaviour; parts: as in
     `make_loop`."""
     return _steps().forward(model, finish, parts=parts)
