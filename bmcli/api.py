@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from bmcli.doctor.examine import Examined
     from bmcli.doctor.machine import Finding
     from bmcli.evaluation.compare import Comparison
-    from bmcli.evaluation.figures import Evaluation
     from bmcli.evaluation.gate import Verdict
-    from bmcli.evaluation.predictions import Predictions
     from bmcli.experiments.display import Display
     from bmcli.explain.explain import Explanation
     from bmcli.export.formats import Exported
     from bmcli.inference.inputs import Inputs
     from bmcli.inference.predictor import Prediction, Predictor
+    from bmcli.metrics.predictions import Predictions
+    from bmcli.metrics.results import Evaluation
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run as StoredRun
     from bmcli.runs.store import RunStore

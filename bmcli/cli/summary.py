@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bmcli.data.bundle import DataBundle
-    from bmcli.evaluation.figures import Evaluation
     from bmcli.experiments.display import Finished
     from bmcli.experiments.prepare import Experiment
+    from bmcli.metrics.results import Evaluation
     from bmcli.runs.run import Run
 
 THINGS = {"image": "images", "text": "texts", "table": "rows"}
@@ -57,18 +57,18 @@ def _data(bundle: DataBundle) -> str:
     splits = {"train": bundle.train, "val": bundle.validation, "test": bundle.test}
     sizes = {name: len(split) for name, split in splits.items() if split is not None}
     text = f"{sum(sizes.values()):,} {THINGS[bundle.kind]}"
-    if bundle.task == "regression":
+    from bmcli import tasks
+
+    task = tasks.of(bundle.task)
+    if not task.has_classes:
         text += f", predicting {one_line(bundle.target_name)}"
     else:
-        what = "labels" if bundle.task == "multilabel" else "classes"
-        text += f", {len(bundle.classes)} {what}{_spread(bundle)}"
+        text += f", {len(bundle.classes)} {task.plural}{_spread(bundle) if task.exclusive else ''}"
     return text + " · " + " ".join(f"{name} {number:,}" for name, number in sizes.items())
 
 
 def _spread(bundle: DataBundle) -> str:
     """The smallest and the largest class, ' (61–488)', or ' (500 each)'."""
-    if bundle.task == "multilabel":
-        return ""
     import numpy as np
 
     targets = [s.targets for s in (bundle.train, bundle.validation, bundle.test) if s is not None]

@@ -13,6 +13,8 @@ from bmcli.core.errors import ConfigError, DataError
 from bmcli.files.suffixes import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bmcli.files.folders import Layout, Rules
 
 
@@ -57,9 +59,7 @@ def facts_of(data: DataConfig) -> Facts:
     if task is None and (isinstance(data.target, list) or data.label_delimiter is not None):
         task = "multilabel"
     if os.path.isdir(path):  # noqa: PTH112 (False also for a name that is too long)
-        from bmcli.files.folders import Rules  # most configs name no folder
-
-        found = _folder(path, Rules.of(data))
+        found = _folder(path, folder_rules(data))
         if found is None:
             return Facts(kind=data.kind, task=task)
         return Facts(
@@ -75,6 +75,21 @@ def facts_of(data: DataConfig) -> Facts:
     return Facts(kind=kind, task=task)
 
 
+def folder_rules(data: DataConfig, kind: str | None = None, classes: Iterable[str] = ()) -> Rules:
+    """What the config says of its folder. kind: instead of the config's; classes: as in `Rules`."""
+    from bmcli.files.folders import Rules  # most configs name no folder
+
+    kind = kind or data.kind
+    return Rules(
+        kind if kind in ("image", "text") else None,  # type: ignore[arg-type]
+        data.split_folders,
+        data.class_pattern,
+        data.follow_links,
+        tuple(classes),
+        tuple(n for n in ("test", "validation") if isinstance(v := getattr(data, n), float) and v),
+    )
+
+
 def forget() -> None:
     """Look at folders again: they may have changed since an earlier config."""
     _folder.cache_clear()
@@ -83,7 +98,7 @@ def forget() -> None:
 @lru_cache(maxsize=8)  # a dozen checks ask
 def _folder(path: Path, rules: Rules) -> Layout | None:
     """None where it is not data; whoever reads it says why."""
-    from bmcli.files.folders import layout
+    from bmcli.files.folder_layout import layout
 
     try:
         return layout(path, rules)

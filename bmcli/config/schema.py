@@ -12,9 +12,21 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, SerializeAsAny
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    InstanceOf,
+    SerializeAsAny,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_after_validator_function
 
-from bmcli.core.registry import Component
+from bmcli.core.registry import Component, registry_of
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,32 @@ class Chosen:
 
     kind: str
     default: str | None = None
+
+
+@dataclass(frozen=True)
+class Named:
+    """Marks text that names a component of the registry of that kind, which has no options of its own."""
+
+    kind: str
+
+    def names(self) -> list[str]:
+        """What may be named: bm's own, the user's and installed plugins'."""
+        return registry_of(self.kind).names()
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._known, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "enum": self.names()}
+
+    def _known(self, name: str) -> str:
+        names = self.names()
+        if name not in names:  # the type that pydantic gives to what is not one of a fixed list
+            expected = " or ".join(filter(None, (", ".join(f"'{n}'" for n in names[:-1]), f"'{names[-1]}'")))
+            raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+        return name
 
 
 @dataclass(frozen=True)
@@ -118,7 +156,7 @@ class DataConfig(Section):
     kind: Literal["image", "text", "table"] | None = Field(
         None, description="What the examples are; inferred from the files and the keys below."
     )
-    task: Literal["binary", "multiclass", "multilabel", "regression"] | None = Field(
+    task: Annotated[str, Named("task")] | None = Field(
         None, description="What is predicted; inferred from the target."
     )
     text: Column | Annotated[list[Column], Field(min_length=1)] | None = Field(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import keras
     import numpy as np
 
 Batch = dict[str, "np.ndarray"]
@@ -37,3 +38,15 @@ def stacked(batches: Sequence[Batch]) -> Batch:
     import numpy as np
 
     return {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def fed(model: keras.Model, batch: Mapping[str, Any]) -> Any:
+    """What `model` is called with: the only array of a batch, or each at the place of the input of its name.
+
+    batch: arrays or tensors [n, ...] by the names of the model's input layers.
+    """
+    import keras
+
+    if len(batch) == 1:
+        return next(iter(batch.values()))
+    return keras.tree.map_structure(lambda tensor: batch[tensor.name], model.input)

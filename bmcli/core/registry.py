@@ -70,6 +70,7 @@ HOMES = {
     "optimizer": "bmcli.training.optimizers:OPTIMIZERS",
     "schedule": "bmcli.training.schedules:SCHEDULES",
     "metric": "bmcli.metrics.metric:METRICS",
+    "task": "bmcli.tasks:TASKS",
 }
 """Where each kind's registry lives. Named by text, so that `config` can look a component up without importing
 the rooms above it."""
@@ -122,6 +123,10 @@ class Registry(Generic[C]):
     def names(self) -> list[str]:
         """Every known name, sorted; imports no module of a package registry."""
         return sorted({*self._module_names(), *self._entry_points(), *self._classes})
+
+    def local_names(self) -> list[str]:
+        """Those that need no package's entry point to be loaded, sorted; imports nothing either."""
+        return sorted({*self._module_names(), *self._classes})
 
     def get(self, name: str) -> type[C]:
         """The class registered as `name`; UsageError with a hint where there is none."""

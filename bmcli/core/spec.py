@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from bmcli.core.registry import registry_of
 
 Kind = Literal["image", "text", "table"]
-Task = Literal["binary", "multiclass", "multilabel", "regression"]
+Task = str
+"""The name of one of `bmcli.tasks.TASKS`."""
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
@@ -42,13 +45,13 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
-class TargetSpec:
-    """What a model must answer.
+class Target:
+    """What is predicted, once the data is known.
 
-    classes: class (or label) names in index order; empty for regression.
-    name: the predicted quantity.
-    offset, scale: regression targets are standardised in training; the finished model undoes it, so that it
-        answers in the data's own unit.
+    task: its name in `bmcli.tasks.TASKS`.
+    classes: class or label names in index order; empty where there are none.
+    name: of the predicted quantity.
+    offset, scale: targets are standardised in training where the task does so; the finished model undoes it.
     """
 
     task: Task
@@ -67,7 +70,7 @@ class DataSpec:
 
     kind: Kind
     inputs: tuple[InputSpec, ...]
-    target: TargetSpec
+    target: Target
 
     @classmethod
     def single(
@@ -92,7 +95,7 @@ class DataSpec:
             vocabulary_size=vocabulary_size,
             max_length=max_length,
         )
-        return cls(kind, (one,), TargetSpec(task, classes, target_name, target_offset, target_scale))
+        return cls(kind, (one,), Target(task, classes, target_name, target_offset, target_scale))
 
     @property
     def input(self) -> InputSpec:
@@ -124,30 +127,31 @@ class DataSpec:
 
     @property
     def task(self) -> Task:
-        """See TargetSpec."""
+        """See Target."""
         return self.target.task
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """See TargetSpec."""
+        """See Target."""
         return self.target.classes
 
     @property
     def target_name(self) -> str:
-        """See TargetSpec."""
+        """See Target."""
         return self.target.name
 
     @property
     def target_offset(self) -> float:
-        """See TargetSpec."""
+        """See Target."""
         return self.target.offset
 
     @property
     def target_scale(self) -> float:
-        """See TargetSpec."""
+        """See Target."""
         return self.target.scale
 
     @property
     def units(self) -> int:
         """Width of the model's last layer: 1 for binary and regression, else one per class or label."""
-        return 1 if self.task in ("binary", "regression") else len(self.classes)
+        task: Any = registry_of("task").get(self.task)()
+        return int(task.units(len(self.classes)))

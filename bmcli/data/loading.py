@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.config.schema import DataConfig, ImageConfig
 from bmcli.core.errors import ConfigError, DataError, MissingExtraError, Place, Problem
-from bmcli.core.spec import SPLITS, DataSpec, Task
+from bmcli.core.spec import SPLITS, DataSpec
 from bmcli.data import splits
 from bmcli.data.bundle import DataBundle, Images, Parts, Split
 from bmcli.data.fingerprint import fingerprint
@@ -255,32 +256,25 @@ def _of_depths(parts: Parts) -> tuple[str, ...]:
 def _require_sense(parts: Parts) -> None:
     if not len(parts.train):
         raise DataError("there are no usable training examples")
-    if parts.task in ("binary", "multiclass") and len(parts.classes) < 2:
-        only = f" ('{parts.classes[0]}')" if parts.classes else ""
-        raise DataError(f"there is only one class{only}: nothing to tell apart")
+    if why := tasks.of(parts.task).too_few_classes(parts.classes):
+        raise DataError(why)
 
 
 def _require_two_classes(parts: Parts) -> None:
-    if parts.task == "binary" and len(parts.classes) != 2:
-        raise DataError(f"task binary needs 2 classes, the data has {len(parts.classes)}")
+    if why := tasks.of(parts.task).other_number_of_classes(parts.classes):
+        raise DataError(why)
 
 
 def _require_training_examples(parts: Parts) -> None:
     """Every class must have been seen in training, before a limit makes an exception of quick trials."""
-    if parts.task == "regression":
+    task = tasks.of(parts.task)
+    seen = task.counts(parts.train.targets, len(parts.classes))
+    if seen is None:
         return
-    seen = _seen(parts.train.targets, parts.task, len(parts.classes))
-    missing = [name for name, there in zip(parts.classes, seen, strict=True) if not there]
+    missing = [name for name, count in zip(parts.classes, seen, strict=True) if not count]
     if missing:
-        what = "label" if parts.task == "multilabel" else "class"
         shown = ", ".join(f"'{name}'" for name in missing[:10]) + (", ..." if len(missing) > 10 else "")
         raise DataError(
-            f"no training example has the {what} {shown}",
+            f"no training example has the {task.what} {shown}",
             hint="give it examples outside of validation and test, or leave it out of the data",
         )
-
-
-def _seen(targets: np.ndarray, task: Task, classes: int) -> np.ndarray:
-    if task == "multilabel":
-        return np.asarray(targets.any(axis=0))
-    return np.bincount(targets, minlength=classes) > 0

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli import tasks
+from bmcli.config.data_facts import folder_rules
 from bmcli.config.schema import DataConfig
 from bmcli.core.errors import ConfigError, DataError, Place, Problem
 from bmcli.core.spec import SPLITS, DataSpec, Kind
@@ -28,10 +30,9 @@ from bmcli.data.targets import (
     infer_task,
     one_word_each,
     same_value,
-    variant_of,
-    variants,
 )
 from bmcli.files.suffixes import TABLE_SUFFIXES
+from bmcli.tasks._truth import variant_of, variants
 
 if TYPE_CHECKING:
     from bmcli.files.facts import ColumnFacts
@@ -130,7 +131,7 @@ def read_split(path: Path, config: DataConfig, spec: DataSpec, *, unscaled: bool
     found = _read(path, config, spec=spec, unscaled=unscaled)
     raw = _only(found, str(path))
     notes = list(found.notes)
-    if found.unit == "row" and spec.task != "regression":
+    if found.unit == "row" and tasks.of(spec.task).has_classes:
         truth, taken = same_value(raw.truth, spec.classes)
         raw = replace(raw, truth=truth)
         notes += _taken(f"{path.name}: ", found.target_name, taken)
@@ -165,10 +166,11 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
         found = replace(found, splits={**found.splits, "train": train})
     task = infer_task(train.truth, config.task)
     classes: tuple[str, ...] = ()
-    if task != "regression" and found.unit == "row":
+    asked = tasks.of(task)
+    if asked.has_classes and found.unit == "row":
         found, classes, more = _classes_of_rows(found)
         said_of_classes += more
-    elif task != "regression":
+    elif asked.has_classes:
         classes = classes_of([raw.truth for raw in found.splits.values()])
     if len(classes) > max(100, len(train.ids) / 2):
         raise DataError(
@@ -187,8 +189,7 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
             groups = tuple(groups[i] for i in _others(len(raw.ids), bad))
     notes = (*found.notes, *said_of_classes)
     if config.task is None:
-        said = {"binary": ": two classes", "multiclass": f": {len(classes)} classes"}.get(task, "")
-        notes += (f"task: {task} (inferred{said})",)
+        notes += (f"task: {task} (inferred{asked.inferred(classes)})",)
     return Parts(
         kind=train.kind,
         task=task,
@@ -283,7 +284,7 @@ def _read(
 
 def _read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Iterable[str] | None) -> Found:
     """classes: those of the data that this is a part of; None for data that stands alone."""
-    from bmcli.files import folders
+    from bmcli.files import folder_layout, folder_scan
     from bmcli.modalities.text import files as texts
 
     if kind == "table":
@@ -292,9 +293,9 @@ def _read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Ite
             f"{root} is a folder, and a table is a file",
             hint=f"name the file: data.path: {root / tables[0]}" if tables else f"data is {FORMATS}",
         )
-    rules = folders.Rules.of(config, kind, classes or ())
-    layout = folders.layout(root, rules if classes is None else replace(rules, cuts=()))
-    scan = folders.scan(layout)
+    rules = folder_rules(config, kind, classes or ())
+    layout = folder_layout.layout(root, rules if classes is None else replace(rules, cuts=()))
+    scan = folder_scan.scan(layout)
     problems = scan.problems
     notes = list(scan.notes)
     splits: dict[str, Raw] = {}

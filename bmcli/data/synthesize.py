@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.config.schema import DataConfig
 from bmcli.core.spec import Kind, Task
 from bmcli.data.bundle import Examples, Images, Parts, Split, Table, Texts
@@ -55,13 +56,7 @@ def like_own(config: DataConfig, examples: int | None) -> Parts:
     about = config.columns.get(str(config.target))
     if config.task is None and (about if isinstance(about, str) or about is None else about.type) == "number":
         task = "regression"
-    classes: tuple[str, ...] = ("a", "b", "c")
-    if task == "multilabel" and isinstance(config.target, list):
-        classes = tuple(str(name) for name in config.target)
-    elif task == "binary":
-        classes = ("a", "b")
-    elif task == "regression":
-        classes = ()
+    classes = tasks.of(task).synthetic_classes(config.target)
     columns = None if config.features is None else [str(name) for name in config.features]
     split = _split(kind, task, classes, "train", examples, PICTURE, columns)
     return Parts(
@@ -90,14 +85,7 @@ def _split(
     random = np.random.Generator(np.random.PCG64([len(name), size]))
     level = np.arange(size) % max(2, len(classes))
     share = level / (max(2, len(classes)) - 1)
-    targets: np.ndarray
-    if task == "regression":
-        targets = share + random.normal(0, 0.1, size)
-    elif task == "multilabel":
-        targets = (random.random((size, len(classes))) < 0.5).astype(np.float32)
-        targets[np.arange(size), level] = 1
-    else:
-        targets = level.astype(np.int64)
+    targets = tasks.of(task).synthesise(level, len(classes), random)
     ids = tuple(f"synthesised/{name}/{i}" for i in range(size))
     return Split(_examples(kind, share, random, shape, columns), targets, ids)
 

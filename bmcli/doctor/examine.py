@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.errors import DataError
 from bmcli.core.spec import SPLITS
 from bmcli.data.bundle import Images, Table, Texts
@@ -135,7 +136,7 @@ def _checks(every: Gathered, findings: list[Finding], *, labels: bool) -> tuple[
     else:
         assert isinstance(bundle.train.examples, Table)
         made += [(name, "columns", len(bundle.train.examples.columns)) for name in OF_COLUMNS]
-    if bundle.task != "regression":
+    if tasks.of(bundle.task).has_classes:
         made += [("balance", "classes", len(bundle.classes)), ("few", "classes", len(bundle.classes))]
     if labels and not any(one.judge is not None and not one.judge["judged"] for one in findings):
         made.append(("labels", unit, count))

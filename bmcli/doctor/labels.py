@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.errors import UsageError
 from bmcli.core.number_format import figure, interval
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered
@@ -180,7 +181,7 @@ def by_run(every: Gathered, run: Run, progress: Callable[[str, int, int], None] 
 
 def require_classes(bundle: DataBundle) -> None:
     """Raises UsageError where examples have not one class each."""
-    if bundle.task not in ("binary", "multiclass"):
+    if not tasks.of(bundle.task).exclusive:
         raise UsageError(f"doubtful labels are found where each example has one class, not in {bundle.task}")
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from bmcli.core.errors import DataError, Place, Problem, UsageError
 from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
-from bmcli.evaluation.figures import Evaluation, TargetSummary, evaluate, summarize, to_text
+from bmcli.evaluation.figures import evaluate, summarize, to_text
+from bmcli.metrics.results import Evaluation, TargetSummary
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from bmcli.config.schema import EvaluationConfig, ExperimentConfig
     from bmcli.core.spec import DataSpec, SplitName
     from bmcli.data.bundle import DataBundle, Examples, Split
-    from bmcli.evaluation.overlap import Seen
     from bmcli.inference.session import Session
+    from bmcli.metrics.results import Seen
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run
 

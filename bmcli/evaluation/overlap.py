@@ -23,6 +23,7 @@ from bmcli.core.spec import SPLITS
 from bmcli.data.bundle import Images, Table, Texts
 from bmcli.evaluation.training_data import training_data
 from bmcli.inference.weights import from_bytes, to_bytes
+from bmcli.metrics.results import Seen
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -37,46 +38,6 @@ NAMED = 10
 """Examples that are named in an evaluation."""
 PIECE = 16_384
 """Rows that are encoded at once."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """training, validation: examples that were trained on, and others that the best epoch was chosen by; None
-    where that cannot be known, and `unknown` says why. examples: the names of the first. left_out: examples
-    that are not measured for that. usual: of rows, the share of the run's own test examples that equal one of
-    training or validation; None where there is no such split, and for images and texts."""
-
-    training: int | None
-    validation: int | None
-    examples: tuple[str, ...] = ()
-    left_out: int = 0
-    unknown: str | None = None
-    usual: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Strict JSON data, as it stands in an evaluation."""
-        return {
-            "seen_in_training": self.training,
-            "seen_in_validation": self.validation,
-            "seen_examples": list(self.examples),
-            "seen_unknown": self.unknown,
-            "left_out": self.left_out,
-        }
-
-    def warning(self, where: str, count: int) -> str | None:
-        """In a sentence; None where nothing was seen. count: of all examples there; where: their name."""
-        if self.unknown is not None:
-            return f"whether {where} holds training examples cannot be known: {self.unknown}"
-        both = (self.training or 0) + (self.validation or 0)
-        if not both:
-            return None
-        named = ", ".join(self.examples[:3]) + (", …" if both > 3 else "")
-        parts = f"training {self.training or 0:,}, validation {self.validation or 0:,}"
-        text = f"{both:,} of the {count:,} examples in {where} were used to make this run ({parts}): {named}"
-        if self.left_out:
-            return f"{text}; they are left out"
-        usual = f"; of its own test rows {self.usual:.1%} equal such a row by nature" if self.usual else ""
-        return f"{text}{usual}; metrics will look too good (--unseen-only leaves them out)"
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from bmcli.training.events import Event
 
 if TYPE_CHECKING:
-    from bmcli.evaluation.figures import Evaluation
     from bmcli.experiments.prepare import Experiment
+    from bmcli.metrics.results import Evaluation
     from bmcli.runs.run import Run
 
 

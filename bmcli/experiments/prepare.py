@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from bmcli import tasks
 from bmcli.config.problems import config_error
 from bmcli.core import backend
 from bmcli.core.batch import first
 from bmcli.core.cores import available_cores
-from bmcli.core.errors import ConfigError, DataError, Problem
+from bmcli.core.errors import ConfigError, Problem
 from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
 from bmcli.runs import layout
@@ -163,24 +164,12 @@ def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, 
     }
 
 
-LARGEST_TARGET = 1e18
-"""Of a regression: squared errors beyond do not fit into float32, whose largest number is 3.4e38."""
-
-
 def _require_computable(bundle: DataBundle) -> None:
     """DataError for targets that no loss can be computed from: training would seem to diverge."""
-    if bundle.task != "regression":
-        return
-    import numpy as np
-
+    task = tasks.of(bundle.task)
     for split in (bundle.train, bundle.validation, bundle.test):
-        largest = float(np.abs(split.targets).max()) if split is not None and len(split) else 0.0
-        if largest > LARGEST_TARGET:
-            raise DataError(
-                f"the target '{bundle.target_name}' has values up to {largest:.0e}, too large to compute "
-                "squared errors with",
-                hint="write it in a larger unit, or as its logarithm",
-            )
+        if split is not None:
+            task.check_range(split.targets, bundle.target_name)
 
 
 def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, display: Display) -> None:
@@ -299,7 +288,7 @@ def initialise_from(experiment: Experiment, network: keras.Model, other: Run, di
     taken = initialise(
         network,
         from_bytes(other.read_bytes(layout.BEST), origin=f"{other.id}/{layout.BEST}"),
-        same_targets=alike and spec.task != "regression",
+        same_targets=alike and tasks.of(spec.task).has_classes,
         frozen=experiment.config.init_from.freeze,
     )
     text = f"{taken.taken} weights from {other.id}"

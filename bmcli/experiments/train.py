@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from bmcli.config.schema import ExperimentConfig
     from bmcli.data.bundle import DataBundle, Split
-    from bmcli.evaluation.figures import Evaluation
     from bmcli.experiments.signals import StopRequest
+    from bmcli.metrics.results import Evaluation
     from bmcli.runs.run import Run
     from bmcli.training.trainer import Trainer
 from bmcli.experiments import checkpointing

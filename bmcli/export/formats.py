@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmcli.core import backend
-from bmcli.core.batch import rows
+from bmcli.core.batch import fed, rows
 from bmcli.core.errors import IntegrityError, ResourceError, UsageError
 from bmcli.export.engines import Format, require_litert
 from bmcli.export.publish import publish_verified, told
@@ -141,7 +141,6 @@ def _write_model(
         path.write_bytes(_onnx(run, spec, samples, trust_code, note))
         return
     from bmcli.export.onnx import quiet_converter
-    from bmcli.models._frame import fed
 
     _require_tensorflow(format)
     model = rebuild(run, trust_code=trust_code)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bmcli.core import backend
+from bmcli.core.batch import fed
 from bmcli.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
 def _converted(model: keras.Model, spec: DataSpec) -> ModelProto:
     import numpy as np
     import onnx
-
-    from bmcli.models._frame import fed
 
     # Keras exports only a model that has been called.
     model(fed(model, {one.name: np.zeros((1, *one.sized(1)), one.dtype) for one in spec.inputs}))

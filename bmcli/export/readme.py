@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bmcli import tasks
+
 if TYPE_CHECKING:
     from bmcli.core.spec import DataSpec
     from bmcli.export.engines import Format
@@ -57,24 +59,17 @@ EXAMPLES = {
     ),
 }
 
-OUTPUTS = {
-    "binary": "the probabilities of the two classes, in the order of labels.txt",
-    "multiclass": "one probability per class, in the order of labels.txt",
-    "multilabel": "one independent probability per label, in the order of labels.txt",
-    "regression": "the predicted value, in the unit of the data",
-}
-
 
 def readme(run_id: str, format: Format, spec: DataSpec) -> str:
     """Markdown. Names out of the data do not appear in it."""
     shape = ", ".join(["batch", *("length" if size is None else str(size) for size in spec.input_shape)])
-    outputs = 2 if spec.task == "binary" else spec.units
+    task = tasks.of(spec.task)
     return f"""# {run_id}
 
 Exported by bm, reloaded in a process of its own, and compared with Keras on stored samples: see export.json.
 
 - Input: {spec.input_dtype} [{shape}]: {INPUTS[spec.kind]}.
-- Output: float32 [batch, {outputs}]: {OUTPUTS[spec.task]}.
+- Output: float32 [batch, {task.width(len(spec.classes))}]: {task.outputs_are}.
 
 ```python
 {CALLS[format]}
@@ -90,6 +85,7 @@ With bm installed, its own code does that, exactly as in training:
 from pathlib import Path
 
 import numpy as np
+from bmcli import tasks
 from bmcli.data.bundle import {EXAMPLES[spec.kind][0]}
 from bmcli.modalities.preprocessing import load
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
-from bmcli.core.batch import Batch, count, in_parts, rows
+from bmcli import tasks
+from bmcli.core.batch import Batch, count, fed, in_parts, rows
 from bmcli.core.cores import available_cores
 from bmcli.core.errors import IntegrityError, ResourceError
 from bmcli.core.spec import INPUT
@@ -60,7 +61,7 @@ def open_session(
     if published or run.exists(MODEL_ONNX):
         names = tuple(one.name for one in spec.inputs) if spec is not None else (INPUT,)
         session = OnnxSession(run.read_bytes(MODEL_ONNX), origin=str(run.path / MODEL_ONNX), inputs=names)
-        wanted = max(len(spec.classes), 1) if spec is not None else session.width
+        wanted = tasks.of(spec.task).width(len(spec.classes)) if spec is not None else session.width
         if session.width != wanted:
             raise IntegrityError(
                 f"{run.path / MODEL_ONNX} answers with {session.width} numbers, the run's {PREPROCESSING} "
@@ -238,8 +239,6 @@ class KerasSession:
         if count(inputs) == 0:
             return np.zeros((0, self._model.output_shape[-1]), np.float32)
         # Not cut to the tokens used, as ONNX Runtime's batches are: TensorFlow would trace every length anew.
-        from bmcli.models._frame import fed
-
         outputs = self._model.predict(fed(self._model, inputs), batch_size=batch_size, verbose=0)
         return np.asarray(outputs, dtype=np.float32)
 

@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from bmcli import tasks
 from bmcli.core.errors import IntegrityError
-from bmcli.core.spec import DataSpec, TargetSpec
+from bmcli.core.spec import DataSpec, Target
 from bmcli.modalities.remark import Remark, Unfamiliar
 from bmcli.runs.documents import strict
 from bmcli.runs.layout import PREPROCESSING, TOKENIZER
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from bmcli.modalities.source import NamedSources
 
 FORMAT = 1
-TASKS = ("binary", "multiclass", "multilabel", "regression")
 
 
 class Preprocessing(Protocol):
@@ -116,18 +116,9 @@ def _pictures(bundle: DataBundle) -> list[Images]:
 
 def spec_of(bundle: DataBundle, preprocessing: Preprocessing) -> DataSpec:
     """What a model needs to know of this data, prepared in this way (fitted on it, or on another run's)."""
-    offset, scale = _target_scaling(bundle)
-    target = TargetSpec(bundle.task, bundle.classes, bundle.target_name, offset, scale)
+    offset, scale = tasks.of(bundle.task).scaling(bundle.train.targets)
+    target = Target(bundle.task, bundle.classes, bundle.target_name, offset, scale)
     return DataSpec(bundle.kind, preprocessing.inputs, target)
-
-
-def _target_scaling(bundle: DataBundle) -> tuple[float, float]:
-    """Mean and standard deviation of regression's training targets; a constant's deviation counts as 1."""
-    if bundle.task != "regression":
-        return 0.0, 1.0
-    targets = bundle.train.targets
-    scale = float(targets.std()) if targets.min() < targets.max() else 1.0
-    return float(targets.mean()), scale if scale > 0 and math.isfinite(scale) else 1.0
 
 
 def dump(preprocessing: Preprocessing, spec: DataSpec) -> dict[str, str]:
@@ -204,11 +195,11 @@ def _kind(document: dict[str, Any]) -> Kind:
     return kind
 
 
-def _target(document: dict[str, Any]) -> TargetSpec:
+def _target(document: dict[str, Any]) -> Target:
     """What is answered, each value checked; KeyError or ValueError where one is not what `dump` writes."""
-    if document["task"] not in TASKS:
+    if document["task"] not in tasks.TASKS:
         raise ValueError(f"task {document['task']!r}")
-    target = TargetSpec(
+    target = Target(
         document["task"],
         tuple(document["classes"]),
         document["target_name"],
@@ -217,7 +208,7 @@ def _target(document: dict[str, Any]) -> TargetSpec:
     )
     if not all(isinstance(name, str) for name in (*target.classes, target.name)):
         raise ValueError("a class's name is no text")
-    if bool(target.classes) == (target.task == "regression"):
+    if bool(target.classes) != tasks.of(target.task).has_classes:
         raise ValueError("its classes do not fit its task")
     if not (math.isfinite(target.offset) and math.isfinite(target.scale) and target.scale > 0):
         raise ValueError("target_offset or target_scale")

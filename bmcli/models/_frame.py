@@ -3,7 +3,6 @@ them, and the layer called 'head'."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -17,18 +16,6 @@ def network_input(spec: DataSpec) -> Any:
     import keras
 
     return keras.Input(spec.input.shape, dtype=spec.input.dtype, name=spec.input.name)
-
-
-def fed(model: keras.Model, batch: Mapping[str, Any]) -> Any:
-    """What `model` is called with: the only array of a batch, or each at the place of the input of its name.
-
-    batch: arrays or tensors [n, ...] by the names of the model's input layers.
-    """
-    import keras
-
-    if len(batch) == 1:
-        return next(iter(batch.values()))
-    return keras.tree.map_structure(lambda tensor: batch[tensor.name], model.input)
 
 
 def network(name: str, inputs: Any, features: Any, spec: DataSpec, *, l2: float = 0.0) -> keras.Model:

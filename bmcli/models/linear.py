@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from bmcli import tasks
 from bmcli.models import MODELS, Model, Solution
 from bmcli.models._frame import network, network_input
 
@@ -43,7 +44,7 @@ class Linear(Model):
 
     def check_task(self, task: Task) -> list[tuple[tuple[str | int, ...], str]]:
         """Only squared error has a closed form."""
-        if self.closed_form and task != "regression":
+        if self.closed_form and not tasks.of(task).squared_error:
             return [
                 (("solver",), f"closed_form is for regression, and the task is {task}: use solver: gradient")
             ]

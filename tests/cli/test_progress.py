@@ -16,8 +16,8 @@ import pytest
 from bmcli.cli.command import Session
 from bmcli.cli.progress import NotebookScreen, TrainingDisplay, python_screen
 from bmcli.cli.screen import Counting, Screen, bar_of
-from bmcli.evaluation.figures import Baseline, Confusion, Evaluation, WeakestClass
 from bmcli.experiments.display import Finished
+from bmcli.metrics.results import Baseline, Confusion, Evaluation, WeakestClass
 from bmcli.runs import layout
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore

@@ -74,6 +74,13 @@ from bmcli.training.schedules import SCHEDULES, Schedule
 class Oops(Schedule):
     \"\"\"Mine.\"\"\"
 """,
+    "task": """
+from bmcli.tasks import TASKS, Task
+
+@TASKS.register("oops")
+class Oops(Task):
+    \"\"\"Mine.\"\"\"
+""",
 }
 USED = {
     "model": "model=oops",
@@ -82,6 +89,7 @@ USED = {
     "augmentation": "data.augment=[oops]",
     "optimizer": "training.optimizer=oops",
     "schedule": "training.schedule=oops",
+    "task": "data.task=oops",
 }
 
 BUILD = """

@@ -145,9 +145,11 @@ def _folder(config: ExperimentConfig, session: Session, *, quiet: bool) -> list[
         return []
     from pathlib import Path
 
-    from bmcli.files.folders import Rules, layout, scan
+    from bmcli.config.data_facts import folder_rules
+    from bmcli.files.folder_layout import layout
+    from bmcli.files.folder_scan import scan
 
-    found = layout(Path(data.path), Rules.of(data))
+    found = layout(Path(data.path), folder_rules(data))
     seen = scan(found, _MOST_NAMES)
     for note in () if quiet else seen.notes:
         session.note(note)

@@ -47,12 +47,6 @@ KINDS = (
 )
 
 _FIXED: dict[str, dict[str, str]] = {
-    "task": {
-        "binary": "One of two classes: sigmoid, binary cross-entropy; headline accuracy.",
-        "multiclass": "One of several classes: softmax, cross-entropy; headline accuracy.",
-        "multilabel": "Any number of labels: sigmoid, mean binary cross-entropy; headline f1_macro.",
-        "regression": "A number: mean squared error; headline r2.",
-    },
     "tokenizer": {
         "auto": "pieces where a tenth of the texts or more are in a script without spaces, else word.",
         "word": "Whole words, the most frequent ones of the training split.",
@@ -130,6 +124,8 @@ def entry(kind: Kind, cls: type[Component]) -> dict[str, Any]:
     """A component: its summary, what it is for, its options, its source."""
     described: dict[str, Any] = {"name": cls.registry_name, "summary": cls.summary()}
     about: Any = cls
+    if kind.name == "task":  # a config names it alone
+        return described
     if kind.name == "model":
         described |= {"kinds": list(about.kinds), "tasks": list(about.tasks)}
     elif kind.name == "dataset":
@@ -182,7 +178,7 @@ def _metric_names() -> list[str]:
 def _built_in_metrics() -> list[dict[str, Any]]:
     """The figures that every task has without being asked."""
     module = _metrics_module()
-    tasks = list(_FIXED["task"])
+    tasks = registry_of("task").names()
     found: dict[str, dict[str, Any]] = {}
     for task in tasks:
         for name, greater in module.monitorable(task).items():

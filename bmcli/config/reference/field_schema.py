@@ -14,6 +14,8 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
+from bmcli.config.schema import Named
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -116,6 +118,9 @@ def _literal(values: tuple[Any, ...]) -> Schema:
 def _constrained(schema: Schema, metadata: Iterable[Any]) -> Schema:
     kind = schema.get("type")
     for item in metadata:
+        if isinstance(item, Named):
+            schema["enum"] = item.names()
+            continue
         if isinstance(item, AfterValidator) or type(item).__module__.startswith("bmcli."):
             continue  # it says nothing of the type; or a mark of ours, such as FilePath
         if type(item) in _BOUNDS and kind in ("integer", "number"):

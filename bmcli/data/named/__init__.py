@@ -30,6 +30,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def _parts(result: Any, _: tuple[Any, ...]) -> str | None:
+    from bmcli import tasks
     from bmcli.core.spec import SPLITS
     from bmcli.data.bundle import Parts
 
@@ -43,13 +44,8 @@ def _parts(result: Any, _: tuple[Any, ...]) -> str | None:
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{count:,} {what}" for what, count in counts.items())
             return f"gives a {name} split of {listed}"
-        if result.task in ("binary", "multiclass") and len(split.targets):
-            if split.targets.dtype.kind not in "iu":
-                return f"gives targets of {split.targets.dtype}; a {result.task} task wants int64"
-            least, most = int(split.targets.min()), int(split.targets.max())
-            if least < 0 or most >= len(result.classes):
-                odd = least if least < 0 else most
-                return f"gives the target {odd}, which is not an index of its {len(result.classes)} classes"
+        if wrong := tasks.of(result.task).check_targets(split.targets, result.classes):
+            return wrong
     return None
 
 

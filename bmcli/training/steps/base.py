@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bmcli import tasks
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -58,7 +60,7 @@ class Loop(ABC):
 
         self.model = model
         self.optimizer = optimizer
-        self.task = task
+        self.task = tasks.of(task)
         self.finish = finish
         self.ema = ema
         self.average = [

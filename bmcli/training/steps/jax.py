@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmcli.models._frame import fed
-from bmcli.training.losses import example_losses, example_metrics
+from bmcli.core.batch import fed
 from bmcli.training.steps.base import GroupResult, Loop
 
 if TYPE_CHECKING:
@@ -83,8 +82,8 @@ class StepLoop(Loop):
             raw, changed, extra = self.model.stateless_call(
                 trainable, others, fed(self.model, self.finish(inputs)), training=True, return_losses=True
             )
-            loss = jnp.mean(example_losses(self.task, raw, targets) * weights)
-            return sum(extra, loss), (loss, jnp.sum(example_metrics(self.task, raw, targets)), changed)
+            loss = jnp.mean(self.task.loss(raw, targets) * weights)
+            return sum(extra, loss), (loss, jnp.sum(self.task.running(raw, targets)), changed)
 
         (whole, (loss, metric, changed)), gradients = jax.value_and_grad(total, has_aux=True)(trainable)
         # The loss alone tells too late: a ReLU that turns NaN into 0 leaves it finite, and the gradient not.

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmcli.models._frame import fed
-from bmcli.training.losses import example_losses, example_metrics
+from bmcli.core.batch import fed
 from bmcli.training.steps.base import GroupResult, Loop
 from bmcli.training.steps.fused_layers import fuse
 from bmcli.training.steps.threads import divided
@@ -125,10 +124,10 @@ class StepLoop(Loop):
 
         with tf.GradientTape() as tape:
             raw = self.model(fed(self.model, self.finish(inputs)), training=True)
-            loss = tf.reduce_mean(example_losses(self.task, raw, targets) * weights) / count
+            loss = tf.reduce_mean(self.task.loss(raw, targets) * weights) / count
             total = loss + tf.add_n(self.model.losses) / count if self.model.losses else loss
         gradients = tape.gradient(total, [v.value for v in self.model.trainable_variables])
-        return gradients, loss, total, tf.reduce_sum(example_metrics(self.task, raw, targets))
+        return gradients, loss, total, tf.reduce_sum(self.task.running(raw, targets))
 
 
 def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[Batch], np.ndarray]:
