@@ -96,11 +96,11 @@ ARROWS: dict[str, set[str]] = {
     "explain": {"core", "data", "evaluation", "files", "inference", "metrics", "modalities", "plots", "runs"},
     "export": {"_version", "core", "data", "inference", "modalities", "runs", "tasks"},
     "files": {"core"},
-    "inference": {"config", "core", "data", "files", "metrics", "modalities", "models", "runs", "tasks"},
+    "inference": {"config", "core", "files", "metrics", "modalities", "models", "runs", "tasks"},
     "metrics": {"core", "runs"},
-    "modalities": {"config", "core", "data", "files", "inference", "runs", "tasks"},
+    "modalities": {"config", "core", "files", "runs", "tasks"},
     "models": {"core", "tasks"},
-    "plots": {"core", "data", "files", "metrics", "modalities", "runs", "tasks"},
+    "plots": {"core", "data", "metrics", "modalities", "runs", "tasks"},
     "report": {"_version", "core", "evaluation", "explain", "files", "plots", "runs"},
     "runs": {"_version", "core"},
     "tasks": {"core"},
@@ -108,7 +108,7 @@ ARROWS: dict[str, set[str]] = {
 }
 """Which room may import which; '' is `bmcli/__init__.py`. Imports for types count."""
 
-BACK: set[tuple[str, str]] = {("modalities", "data"), ("modalities", "inference")}
+BACK: set[tuple[str, str]] = set()
 """Listed arrows that close circles still, and are to be turned round: none may be added."""
 
 HEAVY = {

@@ -100,7 +100,7 @@ def prepare(
             progress=display.progress,
             synthesize=smoke,
             examples=examples,
-            pictures=config.preprocessing.image,
+            preprocessing=config.preprocessing,
         )
     for note in bundle.notes:
         display.note(note)

@@ -13,16 +13,17 @@ import numpy as np
 from bmcli.core.batch import first
 from bmcli.core.errors import Place, Problem
 from bmcli.core.spec import INPUT
-from bmcli.data.bundle import Table, Texts
 from bmcli.explain import attributions
 from bmcli.files import dates
 from bmcli.inference.predictor import load_preprocessing
+from bmcli.modalities.table.examples import Table
+from bmcli.modalities.text.examples import Texts
 
 if TYPE_CHECKING:
     import keras
 
+    from bmcli.core.examples import Examples
     from bmcli.core.spec import DataSpec
-    from bmcli.data.bundle import Examples
     from bmcli.inference.inputs import Inputs
     from bmcli.inference.session import Session
     from bmcli.modalities.preprocessing import Preprocessing

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.batch import Batch
-    from bmcli.data.bundle import Examples
+    from bmcli.core.examples import Examples
 
 
 class Source(Protocol):
@@ -74,30 +74,51 @@ class NamedSources:
 
 
 class SingleInput:
-    """What an encoder of one array has by it: the model's input called 'input'.
+    """Base of encoders of one array, which is the model's input called 'input'.
 
-    The encoder itself brings `input_shape`, and `encode`, `encode_usable`, `finish` and `finish_tensor` for
-    that array.
+    A subclass brings the array: `input_shape`, `encode`, `encode_usable`, `finish` and `finish_tensor`. What
+    every encoder has is made of them: see `preprocessing.Preprocessing`.
     """
 
     @property
-    def inputs(self: Any) -> tuple[InputSpec, ...]:
+    def input_shape(self) -> tuple[int | None, ...]:
+        """See InputSpec.shape."""
+        raise NotImplementedError
+
+    @property
+    def inputs(self) -> tuple[InputSpec, ...]:
         """What the model takes."""
         return (InputSpec(self.input_shape),)
 
-    def source(self: Any, examples: Examples) -> NamedSources:
+    def encode(self, examples: Any) -> Source:
+        """Compact arrays of raw examples. DataError listing all that cannot be read."""
+        raise NotImplementedError
+
+    def encode_usable(self, examples: Any) -> tuple[np.ndarray, dict[int, str]]:
+        """Compact arrays of those that can be used, and position -> what is wrong with each of the others."""
+        raise NotImplementedError
+
+    def finish(self, batch: np.ndarray) -> np.ndarray:
+        """The model's input from a batch of compact arrays: the batch itself, where nothing is left to do."""
+        return batch
+
+    def finish_tensor(self, batch: Any) -> Any:
+        """The same in keras.ops, for a tensor within a compiled step."""
+        return batch
+
+    def source(self, examples: Examples) -> NamedSources:
         """`encode`, to be drawn from in batches."""
         return NamedSources({INPUT: self.encode(examples)})
 
-    def usable(self: Any, examples: Examples) -> tuple[Batch, dict[int, str]]:
+    def usable(self, examples: Examples) -> tuple[Batch, dict[int, str]]:
         """`encode_usable`, as a batch."""
         array, problems = self.encode_usable(examples)
         return {INPUT: array}, problems
 
-    def finish_batch(self: Any, batch: Batch) -> Batch:
+    def finish_batch(self, batch: Batch) -> Batch:
         """`finish`, of a batch."""
         return {INPUT: self.finish(batch[INPUT])}
 
-    def finish_tensors(self: Any, batch: dict[str, Any]) -> dict[str, Any]:
+    def finish_tensors(self, batch: dict[str, Any]) -> dict[str, Any]:
         """`finish_tensor`, of a batch."""
         return {INPUT: self.finish_tensor(batch[INPUT])}

@@ -29,18 +29,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from bmcli.core.errors import DataError, IntegrityError
+from bmcli.core.examples import Examples
 from bmcli.core.spec import INPUT, InputSpec, Kind
-from bmcli.data.bundle import Examples, Texts
 from bmcli.files import scripts
 from bmcli.modalities.remark import Remark, Unfamiliar
 from bmcli.modalities.source import SingleInput
+from bmcli.modalities.text.examples import Texts
 from bmcli.runs.layout import TOKENIZER
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from bmcli.config.schema import PreprocessingConfig, TextConfig
-    from bmcli.data.bundle import DataBundle
+    from bmcli.core.examples import Data
     from bmcli.modalities.source import Source
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
@@ -264,7 +265,7 @@ class TextPreprocessing(SingleInput):
         """See Preprocessing; of texts all is seen in their tokens."""
         return Unfamiliar()
 
-    def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
+    def remarks(self, bundle: Data, options: PreprocessingConfig) -> tuple[Remark, ...]:
         """See Preprocessing."""
         from bmcli.modalities.text.remarks import of_texts
 
@@ -409,8 +410,3 @@ def _alphabet(word_counts: dict[str, int], most: int) -> list[str]:
             counts[character] += count
     ranked = sorted(counts, key=lambda character: (-counts[character], character))
     return ranked[:most]
-
-
-def used_tokens(tokens: np.ndarray) -> np.ndarray:
-    """How many of each row's tokens are no padding, which is 0 and stands at the end: int64 [N]."""
-    return np.count_nonzero(tokens, axis=1)
