@@ -66,12 +66,14 @@ def doctor(
     from bmcli.config.resolve import load
     from bmcli.doctor.examine import examine
     from bmcli.doctor.page import page
+    from bmcli.inference.opened import OpenedRun
+    from bmcli.runs.trust import Trust
 
     session = session.writing(output)
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
-    chosen = session.store.find(run) if run else None
+    chosen = OpenedRun(session.store.find(run), Trust(trust_code)) if run else None
     with Spinner(session) as progress:
-        examined = examine(experiment, run=chosen, folds=folds, progress=progress, alone=True)
+        examined = examine(experiment, opened=chosen, folds=folds, progress=progress, alone=True)
     if output is not None:
         outputs.write_bytes(output, page(examined, experiment.name).encode("utf-8", "backslashreplace"))
     session.result({"config": experiment.name, **examined.to_json()}, lambda: _lines(examined))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bmcli.cli.command import RunArgument, Session, TrustCodeOption, command
-from bmcli.cli.trust import ask_to_run_code_of
+from bmcli.cli.trust import open_asking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,17 +67,11 @@ def evaluate(
     from bmcli.report.page import refresh
 
     found = session.store.find(run)
-    trust_code = trust_code or ask_to_run_code_of(session, found)
+    opened = open_asking(session, found, trust_code)
     notes: list[str] = []
     with Spinner(session) as progress:
         ready = prepare(
-            found,
-            split,
-            data=data,
-            unseen_only=unseen_only,
-            trust_code=trust_code,
-            progress=progress,
-            note=notes.append,
+            opened, split, data=data, unseen_only=unseen_only, progress=progress, note=notes.append
         )
     for text in notes:
         session.note(text)

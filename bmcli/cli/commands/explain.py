@@ -11,7 +11,7 @@ from bmcli.cli.command import RunOption, Session, TrustCodeOption, command
 
 if TYPE_CHECKING:
     from bmcli.explain.explain import Explanation
-    from bmcli.runs.run import Run
+    from bmcli.inference.opened import OpenedRun
 
 MOST_WARNINGS = 5
 """Inputs that do not look like the training data are named up to this number."""
@@ -66,14 +66,17 @@ def explain(
     from bmcli.explain.explain import Explainer
     from bmcli.inference import inputs as readers
     from bmcli.inference import predictor as inference
+    from bmcli.inference.opened import OpenedRun
     from bmcli.modalities.remark import Unfamiliar
     from bmcli.runs import outputs
+    from bmcli.runs.trust import Trust
 
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
+    opened = OpenedRun(chosen, Trust(trust_code))
     if importance:
         if label is not None:
             raise UsageError("--class is for single inputs, not for --importance")
-        _importance(session, chosen, inputs, unseen_only, trust_code)
+        _importance(session, opened, inputs, unseen_only)
         return
     if unseen_only:
         raise UsageError("--unseen-only is for --importance")
@@ -84,8 +87,8 @@ def explain(
     folder = output or Path(f"explain-{chosen.id}")
     outputs.check_folder(folder)
     with Spinner(session, "loading the model"):
-        explainer = Explainer(chosen, label=label, trust_code=trust_code)
-    reading = inference.reading_of(chosen, explainer.preprocessing, texts=text, lines=lines)
+        explainer = Explainer(opened, label=label)
+    reading = opened.reading(texts=text, lines=lines)
     shown = _Shown(session, folder)
     if explainer.note:
         session.warn(explainer.note)
@@ -111,7 +114,7 @@ def explain(
         raise typer.Exit(error.exit_code)
 
 
-def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool, trust_code: bool) -> None:
+def _importance(session: Session, opened: OpenedRun, inputs: list[str], unseen_only: bool) -> None:
     from dataclasses import asdict
 
     from bmcli.cli.commands.evaluate import say_seen
@@ -127,12 +130,7 @@ def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool
         raise UsageError("--importance takes one labelled table: a file")
     with Spinner(session) as progress:
         ready = prepare(
-            run,
-            data=Path(inputs[0]),
-            unseen_only=unseen_only,
-            trust_code=trust_code,
-            note=session.note,
-            progress=progress,
+            opened, data=Path(inputs[0]), unseen_only=unseen_only, note=session.note, progress=progress
         )
     say_seen(session, ready)
     with Spinner(session, "shuffling columns") as progress:
@@ -140,10 +138,11 @@ def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool
             ready.session, ready.preprocessing, ready.spec, ready.split, progress=progress
         )
     seen = ready.seen.to_json() if ready.seen is not None else {}
+    run = opened.run.id
 
     def shown() -> str:
         rows_told = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
-        head = f"{run.id}: {found.metric} {figure(found.value)} over {rows_told}; how much worse without"
+        head = f"{run}: {found.metric} {figure(found.value)} over {rows_told}; how much worse without"
         top = max((one.drop for one in found.columns), default=0.0) or 1.0
         rows = [
             (
@@ -156,7 +155,7 @@ def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool
         ]
         return heading([head, *columns(rows, right=(1, 2))], streams.out())
 
-    session.result({"run": run.id, **asdict(found), **seen}, shown)
+    session.result({"run": run, **asdict(found), **seen}, shown)
 
 
 class _Shown:

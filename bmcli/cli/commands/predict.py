@@ -90,6 +90,8 @@ def predict(
     """
     from bmcli.inference import inputs as readers
     from bmcli.inference import predictor as inference
+    from bmcli.inference.opened import OpenedRun
+    from bmcli.runs.trust import Trust
 
     if output is not None:
         from bmcli.inference import prediction_files
@@ -97,11 +99,10 @@ def predict(
         prediction_files.check_suffix(output)
         session = session.writing(output)
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
-    if inference.needs_keras(chosen):
+    opened = OpenedRun(chosen, Trust(trust_code))
+    if opened.needs_keras:
         session.note(f"{chosen.id} has no model.onnx: predicting through Keras, which takes longer to start")
-    predictor = inference.open_predictor(
-        chosen, trust_code=trust_code, calibrated=calibrated, threshold=_threshold(threshold)
-    )
+    predictor = inference.open_predictor(opened, calibrated=calibrated, threshold=_threshold(threshold))
     if strict and predictor.familiarity is None:
         from bmcli.core.errors import UsageError
 
@@ -113,7 +114,7 @@ def predict(
         from bmcli.core.errors import UsageError
 
         raise UsageError("--keep copies columns to a file: it needs --output or --json")
-    reading = inference.reading_of(chosen, predictor.preprocessing, texts=text, lines=lines, keep=bool(keep))
+    reading = opened.reading(texts=text, lines=lines, keep=bool(keep))
     if output is not None and readers.reads(output, inputs, reading):
         from bmcli.core.errors import UsageError
 

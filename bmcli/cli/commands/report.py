@@ -108,15 +108,15 @@ def _open(session: Session, page: Path) -> None:
 
 def _explain(session: Session, run: Run, split: str | None, trust_code: bool) -> None:
     from bmcli.cli.spinner import Spinner
-    from bmcli.cli.trust import ask_to_run_code_of
+    from bmcli.cli.trust import open_asking
     from bmcli.evaluation.measure import prepare
     from bmcli.explain.explain import Explainer
     from bmcli.explain.worst import explain_worst
 
-    trust_code = trust_code or ask_to_run_code_of(session, run)
+    opened = open_asking(session, run, trust_code)
     with Spinner(session, "explaining the worst answers"):
-        ready = prepare(run, split, trust_code=trust_code, note=session.note)  # type: ignore[arg-type]
-        explain_worst(ready, Explainer(run, trust_code=trust_code))
+        ready = prepare(opened, split, note=session.note)  # type: ignore[arg-type]
+        explain_worst(ready, Explainer(opened))
 
 
 def _comparison(session: Session, references: list[str], unpaired: bool) -> str:

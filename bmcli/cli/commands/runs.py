@@ -10,6 +10,7 @@ from bmcli.cli.command import RunArgument, Session, TrustCodeOption, YesOption, 
 from bmcli.cli.completion import complete_run
 
 if TYPE_CHECKING:
+    from bmcli.inference.opened import OpenedRun
     from bmcli.runs.run import Run
 
 Status = Literal["running", "completed", "interrupted", "failed", "diverged", "damaged"]
@@ -282,7 +283,10 @@ def verify(
     lines = [f"✓ {found.id}: {result.checked:,} files checked, all intact"]
     repeated: list[dict[str, Any]] = []
     if not files_only:
-        repeated = _repeat(session, found, trust_code)
+        from bmcli.inference.opened import OpenedRun
+        from bmcli.runs.trust import Trust
+
+        repeated = _repeat(session, OpenedRun(found, Trust(trust_code)))
         for row in repeated:
             how = agreement(row["max_difference"], row["relative"])
             lines.append(f"  {row['form']}: {row['samples']} stored samples repeated: {how}")
@@ -298,21 +302,21 @@ def verify(
     session.result(document, lambda: render.painted_marks(lines, streams.out()))
 
 
-def _repeat(session: Session, run: Run, trust_code: bool) -> list[dict[str, Any]]:
+def _repeat(session: Session, opened: OpenedRun) -> list[dict[str, Any]]:
     """What each form of the model answered, all as they should; IntegrityError where one did not."""
     from bmcli.cli.spinner import Spinner
     from bmcli.core.errors import IntegrityError, Problem
     from bmcli.export.recheck import has_samples, repeat_samples
-    from bmcli.inference.rebuild import needs_code
 
+    run = opened.run
     if not has_samples(run):
         session.note(f"{run.id} keeps no samples: there is no finished model to load")
         return []
-    if not trust_code and needs_code(run):
+    if not opened.trust.code and opened.needs_code:
         session.note(f"{run.id} brings its own code: the model was not loaded; --trust-code does")
         return []
     with Spinner(session, "repeating the stored samples"):
-        repeated = repeat_samples(run, trust_code=trust_code)
+        repeated = repeat_samples(opened)
     if wrong := [Problem(f"{r.form}: {r.agreement.reason}") for r in repeated if not r.agreement.agrees]:
         raise IntegrityError(f"{run.path}: the model does not answer as it did", problems=wrong)
     return [

@@ -11,7 +11,7 @@ import typer
 
 from bmcli.cli.command import Session, TrustCodeOption, command
 from bmcli.cli.completion import complete_run
-from bmcli.cli.trust import ask_to_run_code_of, asking
+from bmcli.cli.trust import asking, open_asking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,11 +186,9 @@ def _resume(session: Session, reference: str, device: str, trust_code: bool, for
     from bmcli.experiments import train as pipeline
 
     run = session.store.find(reference, purpose="resume")
-    trust_code = trust_code or ask_to_run_code_of(session, run)
+    trust = open_asking(session, run, trust_code).trust
     with TrainingDisplay(session) as display:
-        return pipeline.resume(
-            run, device=device, display=display, alone=True, trust_code=trust_code, force=force
-        )
+        return pipeline.resume(run, device=device, display=display, alone=True, trust=trust, force=force)
 
 
 def _continued(session: Session, config: ExperimentConfig, device: str, force: bool) -> Run | None:
