@@ -64,7 +64,7 @@ class Target:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """All a model builder may know: what goes in and what must come out.
+    """Everything a model builder may know: the inputs and the target.
 
     inputs: in the order in which a model's inputs are listed; most data has one, called 'input'.
     """

@@ -1,4 +1,4 @@
-"""bm explain: what a model looked at."""
+"""bm explain: show what predictions depend on."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from bmcli.inference.opened import OpenedRun
 
 MOST_WARNINGS = 5
-"""Inputs that do not look like the training data are named up to this number."""
+"""Largest number of inputs unlike the training data that are named."""
 
 
 _InputsArgument = Annotated[
     list[str],
-    typer.Argument(metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin, or texts."),
+    typer.Argument(
+        metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin; with --text, texts."
+    ),
 ]
 _LabelOption = Annotated[
     str | None,
@@ -31,12 +33,14 @@ _OutputOption = Annotated[
 ]
 _ImportanceOption = Annotated[
     bool,
-    typer.Option("--importance", help="How much each column of a labelled table matters, over all rows."),
+    typer.Option(
+        "--importance", help="Show how much each column of a labelled table matters, over all rows."
+    ),
 ]
 _UnseenOnlyOption = Annotated[
     bool,
     typer.Option(
-        "--unseen-only", help="With --importance: leave out rows the run was trained or validated on."
+        "--unseen-only", help="With --importance: leave out rows that the run was trained or validated on."
     ),
 ]
 
@@ -50,14 +54,14 @@ def explain(
     output: _OutputOption = None,
     importance: _ImportanceOption = False,
     unseen_only: _UnseenOnlyOption = False,
-    text: Annotated[bool, typer.Option("--text", help="The inputs are the texts themselves.")] = False,
-    lines: Annotated[bool, typer.Option("--lines", help="Each line of a file is a text.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="Take the arguments as texts.")] = False,
+    lines: Annotated[bool, typer.Option("--lines", help="Read one text per line.")] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
-    """Show what a run looked at in images, texts or rows of tables.
+    """Show which parts of images, texts or rows a prediction depends on.
 
-    Integrated gradients, and Grad-CAM for image networks. Each comes with a check of how far it can be
-    trusted. Without --run: the newest completed run that takes such inputs.
+    Uses integrated gradients, and Grad-CAM for image networks, each with a check of its reliability. Without
+    --run, uses the newest completed run that takes such inputs.
     """
     from bmcli.cli import render
     from bmcli.cli.commands.predict import error_line, newest
@@ -75,11 +79,11 @@ def explain(
     opened = OpenedRun(chosen, Trust(trust_code))
     if importance:
         if label is not None:
-            raise UsageError("--class is for single inputs, not for --importance")
+            raise UsageError("--class does not go with --importance")
         _importance(session, opened, inputs, unseen_only)
         return
     if unseen_only:
-        raise UsageError("--unseen-only is for --importance")
+        raise UsageError("--unseen-only needs --importance")
     if output is not None and chosen.record.kind == "table":
         raise UsageError(
             "--output is for images and texts: rows are printed", hint="--json > FILE keeps them"
@@ -103,12 +107,12 @@ def explain(
     for line in Unfamiliar(taken=explainer.taken).notes("inputs"):
         session.note(line)
     if not shown.count and not problems:
-        raise DataError("there is nothing to explain in what was given")
+        raise DataError("the inputs contain nothing to explain")
     if problems:
         error = inference.unreadable(problems, shown.count + len(problems))
         if not session.json:
             raise error
-        for problem in problems:  # as for predictions: an object per input, whatever became of it
+        for problem in problems:  # as for predictions: one object per input, also for unusable ones
             session.result_line(error_line(problem))
         render.print_error(error)
         raise typer.Exit(error.exit_code)
@@ -127,7 +131,7 @@ def _importance(session: Session, opened: OpenedRun, inputs: list[str], unseen_o
     from bmcli.explain.importance import permutation_importance
 
     if len(inputs) != 1 or inputs[0] == "-":
-        raise UsageError("--importance takes one labelled table: a file")
+        raise UsageError("--importance takes one labelled table file")
     with Spinner(session) as progress:
         ready = prepare(
             opened, data=Path(inputs[0]), unseen_only=unseen_only, note=session.note, progress=progress
@@ -159,7 +163,7 @@ def _importance(session: Session, opened: OpenedRun, inputs: list[str], unseen_o
 
 
 class _Shown:
-    """Explanations on their way: on the terminal, and as files in a folder."""
+    """Writes explanations to the terminal, and as files to a folder."""
 
     def __init__(self, session: Session, folder: Path) -> None:
         self.session = session
@@ -238,6 +242,6 @@ def _short(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    """A file name for whatever the input is called."""
+    """A file name for any input name."""
     kept = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(name).stem)
     return kept[:60] or "input"

@@ -1,4 +1,4 @@
-"""bm export: a run's model for other programs."""
+"""bm export: export a run's model for other programs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def export(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="The folder to make [default: in the run]."),
+        typer.Option("--output", "-o", metavar="DIR", help="Folder to create [default: in the run]."),
     ] = None,
     trust_code: TrustCodeOption = False,
 ) -> None:
     """Export a run's model for other programs.
 
-    Makes a folder with the model, its preprocessing, tokenizer and labels. The model is reloaded in a new
-    process and must reproduce what Keras said on stored samples, or nothing is exported.
+    Creates a folder with the model, its preprocessing, tokenizer and labels. The model is reloaded in a new
+    process and must reproduce Keras's predictions on stored samples; otherwise nothing is exported.
     """
     from bmcli.cli.spinner import Spinner
     from bmcli.cli.trust import open_asking
