@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 UNKNOWN_TOKEN = 1
 TOLERANCE_OF_ROWS = 0.002
 """Of completeness: their sums are shown beside the answer, and steps cost little."""
-ANSWER_NOT_FINITE = "the model's answer is not a finite number"
+ANSWER_NOT_FINITE = "the model's output is not a finite number"
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,10 @@ class Explainer:
         self.preprocessing: Preprocessing = opened.preprocessing
         self.spec: DataSpec = opened.spec
         if label is not None and not self.spec.classes:
-            raise UsageError(f"{run.id} predicts numbers: it has no classes to explain")
+            raise UsageError(f"{run.id} is a regression: it has no classes to explain")
         if label is not None and label not in self.spec.classes:
             known = did_you_mean(label, self.spec.classes) or f"known: {', '.join(self.spec.classes[:20])}"
-            raise UsageError(f"{run.id} knows no class '{label}'", hint=known)
+            raise UsageError(f"{run.id} has no class '{label}'", hint=known)
         self.wanted = None if label is None else self.spec.classes.index(label)
         self.network: keras.Model = opened.network
         self.session: Session = opened.session
@@ -309,8 +309,8 @@ def _average_row(opened: OpenedRun) -> tuple[np.ndarray, str, str | None]:
     bundle = training_data(run, opened.config)
     if isinstance(bundle, str):
         note = (
-            f"{run.id} was trained by an older bm and keeps no shares of categories, and its training data "
-            f"cannot be used ({bundle}): every category counts as equally frequent"
+            f"{run.id} was trained by an older version of bm without category shares, and its training data "
+            f"cannot be used ({bundle}): all categories count as equally frequent"
         )
         return _assumed(preprocessing), "a row in which every category is equally frequent", note
     assert isinstance(bundle.train.examples, Table)

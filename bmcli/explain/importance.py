@@ -56,7 +56,7 @@ def permutation_importance(
     """Of labelled rows. UsageError where they are not a table, or the figure is undefined on them, DataError
     where an answer is not finite."""
     if not isinstance(split.examples, Table):
-        raise UsageError("importance is measured of the columns of a table")
+        raise UsageError("importance is only defined for the columns of a table")
     metric = headline_of(spec.task)
     sign = 1.0 if greater_is_better(spec.task, metric) else -1.0
     rng = np.random.default_rng(seed)
@@ -65,7 +65,7 @@ def permutation_importance(
         outputs = predict_all(session, preprocessing, table, 256)
         bad = int((~np.isfinite(outputs)).any(axis=1).sum())
         if bad:
-            raise DataError(f"the model's answer is not a finite number for {bad:,} of {len(outputs):,} rows")
+            raise DataError(f"the model's output is not a finite number for {bad:,} of {len(outputs):,} rows")
         value = epoch_metrics(spec.task, split.targets, outputs, spec.classes)[metric]
         if value is None:
             raise UsageError(f"{metric} is undefined on these {len(split.targets):,} rows")

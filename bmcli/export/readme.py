@@ -35,7 +35,7 @@ def readme(run_id: str, format: Format, spec: DataSpec) -> str:
     task = tasks.of(spec.task)
     return f"""# {run_id}
 
-Exported by bm, reloaded in a process of its own, and compared with Keras on stored samples: see export.json.
+Exported by bm, reloaded in a new process, and compared with Keras on stored samples: see export.json.
 
 - Input: {spec.input_dtype} [{shape}]: {about.inputs}.
 - Output: float32 [batch, {task.width(len(spec.classes))}]: {task.outputs_are}.
@@ -48,7 +48,7 @@ Exported by bm, reloaded in a process of its own, and compared with Keras on sto
 
 {about.steps}
 
-With bm installed, its own code does that, exactly as in training:
+If bm is installed, it can do this exactly as in training:
 
 ```python
 from pathlib import Path
@@ -56,7 +56,7 @@ from pathlib import Path
 import bmcli
 import numpy as np
 {made}
-preprocessing, spec = bmcli.load_preprocessing(Path("."))  # the folder that this page lies in
+preprocessing, spec = bmcli.load_preprocessing(Path("."))  # the folder of this page
 encoded = preprocessing.encode({about.example})
 inputs = preprocessing.finish(encoded[np.arange(len(encoded))])
 ```

@@ -211,7 +211,7 @@ class Predictor:
                         prediction = replace(prediction, unfamiliar=odd[i], kept=kept)
                     predictions.append(prediction)
                 else:
-                    problems.append(Problem("the model's answer is not a finite number", Place(name)))
+                    problems.append(Problem("the model's output is not a finite number", Place(name)))
         return predictions
 
     def _prediction(self, name: str, output: np.ndarray, best: np.ndarray, top_k: int | None) -> Prediction:
@@ -251,12 +251,12 @@ def open_predictor(
     run, spec = opened.run, opened.spec
     temperature = calibration.required(run).temperature if calibrated else 1.0
     if threshold is not None and spec.task not in ("binary", "multilabel"):
-        raise UsageError(f"--threshold is for two classes, and for labels: {run.id} is {spec.task}")
+        raise UsageError(f"--threshold is for two classes or for labels, but {run.id} is {spec.task}")
     if threshold == "best":
         chosen = calibration.required(run).threshold
         if chosen is None:
-            why = "validation holds one class" if spec.task == "binary" else "that is for two classes"
-            raise UsageError(f"{run.id} has no chosen threshold: {why}", hint="--threshold 0.4")
+            why = "validation has only one class" if spec.task == "binary" else "it needs two classes"
+            raise UsageError(f"{run.id} has no fitted threshold: {why}", hint="--threshold 0.4")
         # A temperature moves a probability, and the threshold with it.
         half = np.array([[1 - chosen.value, chosen.value]], np.float32)
         threshold = float(temper("binary", half, temperature)[0, 1])
@@ -308,7 +308,7 @@ def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, 
         what = " or ".join(modality_of(kind).words.runs for kind in kinds)
         raise UsageError(
             f"no completed run in {store.root} takes {what}",
-            hint="bm runs lists all runs; --run names one, --runs-dir looks elsewhere",
+            hint="bm runs lists all runs; choose one with --run, or another folder with --runs-dir",
         )
     return candidates[0], tuple(dict.fromkeys(run.name for run in candidates))
 

@@ -43,7 +43,7 @@ class Binary(OneClass):
 
     def other_number_of_classes(self, classes: Sequence[str]) -> str | None:
         """No more and no fewer than two."""
-        return f"task binary needs 2 classes, the data has {len(classes)}" if len(classes) != 2 else None
+        return f"task binary needs 2 classes, but the data has {len(classes)}" if len(classes) != 2 else None
 
     def synthetic_classes(self, target: object) -> tuple[str, ...]:
         """Two letters."""

@@ -233,7 +233,7 @@ def test_options_of_one_model_alone_are_counted_and_shown_on_demand(
     assert bm(["compare", "trial"]) == 0
     short = capsys.readouterr().out
     (line,) = [line for line in short.splitlines() if "--all" in line]
-    assert line.startswith("  model mlp → cnn (") and " options of their own; --all)" in line
+    assert line.startswith("  model mlp → cnn (") and " options that the others lack; --all)" in line
     assert bm(["compare", "trial", "--all"]) == 0
     long = capsys.readouterr().out
     left_out = [line.split()[1] for line in long.splitlines() if line.startswith("config: model.")]

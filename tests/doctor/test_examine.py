@@ -238,7 +238,7 @@ def test_a_good_judge_says_how_good_it_is(make_run: MakeRun, capsys: pytest.Capt
     total = sum(document["splits"].values())
     assert judge["expected"] == round((1 - judge["accuracy"]) * total)
     assert f"about {judge['expected']:,} suspects" in labels["message"]
-    assert ("a weak judge" in labels["message"]) == (judge["accuracy"] < 0.9)
+    assert ("a weak model" in labels["message"]) == (judge["accuracy"] < 0.9)
     check_of_labels = next(one for one in document["checks"] if one["check"] == "labels")
     assert check_of_labels == {
         "check": "labels",
@@ -263,7 +263,7 @@ def test_of_other_splits_the_run_is_judged_by_its_own_evaluation(make_run: MakeR
     runs = ["--runs-dir", str(run.path.parent)]
     arguments = ["digits_cnn", "data.limit=200", "--run", "trial", *runs]
     labels = findings(examined(capsys, *arguments))["labels"]
-    assert "judge" not in labels and "cannot be said" in labels["message"]
+    assert "judge" not in labels and "is unknown" in labels["message"]
     assert bm(["evaluate", "trial", *runs]) == 0
     capsys.readouterr()
     evaluation = json.loads(run.read_text("evaluation/test.json"))

@@ -1541,7 +1541,7 @@ simple(
 simple(
     "onnx: a function of its own",
     DAMAGED,
-    "functions of its own",
+    "its own functions",
     slow=True,
     make=lambda p: onnx(p, foreign(looping(1), "function")),
 )
