@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.errors import UsageError
 from bmcli.data.bundle import Images, Texts
 from bmcli.evaluation import corruptions
 from bmcli.evaluation.figures import to_text
 from bmcli.evaluation.slices import Slice, slices
-from bmcli.metrics.intervals import intervals_of
-from bmcli.metrics.metric import epoch_metrics, headline_of
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -96,8 +95,8 @@ def _corrupted(ready: Prepared, examples: Examples, name: str, strength: int) ->
 
 
 def _measured(ready: Prepared, name: str, strength: int, outputs: np.ndarray) -> Corrupted:
-    task, targets = ready.spec.task, ready.split.targets
-    metric = headline_of(task)
-    value = epoch_metrics(task, targets, outputs, ready.spec.classes)[metric]
-    found = intervals_of(task, targets, outputs, {metric: value})
+    task, targets = tasks.of(ready.spec.task), ready.split.targets
+    metric = task.headline
+    value = task.measure(targets, outputs, ready.spec.classes)[metric]
+    found = task.intervals(targets, outputs, {metric: value})
     return Corrupted(name, strength, metric, value, found.intervals[metric], found.reasons.get(metric))

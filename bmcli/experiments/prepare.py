@@ -229,7 +229,6 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     """A trainer at step 0."""
     import numpy as np
 
-    from bmcli.metrics.metric import epoch_metrics, greater_is_better
     from bmcli.modalities.text.encoder import used_tokens
     from bmcli.training.feed import Feed
     from bmcli.training.steps import threads
@@ -238,7 +237,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     from bmcli.training.watch import Watch
 
     config, bundle, spec = experiment.config, experiment.bundle, experiment.spec
-    training = config.training
+    task, training = tasks.of(spec.task), config.training
     preprocessing = experiment.preprocessing
     source = preprocessing.encode(bundle.train.examples)
     by_length = training.batch_by_length and spec.kind == "text"
@@ -257,7 +256,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         source = preprocessing.encode(held_out.examples)
         validation = Validation(
             source=source,
-            metrics=lambda outputs: epoch_metrics(spec.task, held_out.targets, outputs, spec.classes, extra),
+            metrics=lambda outputs: task.measure(held_out.targets, outputs, spec.classes, extra),
             batch_size=config.evaluation.batch_size,
             lengths=used_tokens(np.asarray(source)) if spec.kind == "text" else None,
         )
@@ -265,7 +264,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     figure = training.monitor.removeprefix("val_")
     watch = Watch(
         training.monitor if validation is not None else "loss",
-        greater_is_better=validation is not None and greater_is_better(spec.task, figure, extra),
+        greater_is_better=validation is not None and task.monitorable(extra)[figure],
         patience=stopping.patience if stopping else None,
         min_delta=stopping.min_delta if stopping else 0.0,
         keep_last=validation is None,

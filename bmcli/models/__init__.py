@@ -87,7 +87,8 @@ class Model(Component):
 
     kinds: ClassVar[tuple[Kind, ...]] = ()
     """Kinds of data it takes."""
-    tasks: ClassVar[tuple[Task, ...]] = ("binary", "multiclass", "multilabel", "regression")
+    tasks: ClassVar[tuple[Task, ...] | None] = None
+    """Names of the tasks it is for; None: of all."""
 
     def check_input(self, input_shape: tuple[int | None, ...]) -> list[tuple[tuple[str | int, ...], str]]:
         """What cannot work for inputs of this shape, as (path of the option, message); no Keras.

@@ -50,11 +50,13 @@ def models(
 
 
 def _summary(model: type[Model]) -> dict[str, Any]:
+    from bmcli.config.reference.catalogue import tasks_of
+
     return {
         "name": model.registry_name,
         "summary": model.summary(),
         "kinds": list(model.kinds),
-        "tasks": list(model.tasks),
+        "tasks": tasks_of(model),
     }
 
 
@@ -74,9 +76,10 @@ def _table(listed: list[dict[str, Any]]) -> str:
 
 
 def _tasks(model: dict[str, Any]) -> str:
+    from bmcli.config.reference.catalogue import tasks_of
     from bmcli.models import Model
 
-    return "all" if set(model["tasks"]) >= set(Model.tasks) else ", ".join(model["tasks"])
+    return "all" if set(model["tasks"]) >= set(tasks_of(Model)) else ", ".join(model["tasks"])
 
 
 def _page(model: dict[str, Any]) -> str:

@@ -127,11 +127,11 @@ def entry(kind: Kind, cls: type[Component]) -> dict[str, Any]:
     if kind.name == "task":  # a config names it alone
         return described
     if kind.name == "model":
-        described |= {"kinds": list(about.kinds), "tasks": list(about.tasks)}
+        described |= {"kinds": list(about.kinds), "tasks": tasks_of(about)}
     elif kind.name == "dataset":
         described |= {"kind": about.kind, "task": about.task, "licence": about.licence}
     elif kind.name == "metric":
-        described |= {"tasks": list(about.tasks), "greater_is_better": about.greater_is_better}
+        described |= {"tasks": tasks_of(about), "greater_is_better": about.greater_is_better}
     built_in = cls.__module__.startswith("bmcli.")
     return {
         **described,
@@ -139,6 +139,11 @@ def entry(kind: Kind, cls: type[Component]) -> dict[str, Any]:
         "source": cls.source,
         "defined_in": None if built_in else _file_of(cls),
     }
+
+
+def tasks_of(about: Any) -> list[str]:
+    """The tasks that a model or metric is for."""
+    return registry_of("task").local_names() if about.tasks is None else list(about.tasks)
 
 
 def options_of(cls: type[Component]) -> list[dict[str, Any]]:
@@ -167,8 +172,10 @@ def _file_of(cls: type[Component]) -> str:
         return cls.__module__
 
 
-def _metrics_module() -> Any:
-    return importlib.import_module(HOMES["metric"].partition(":")[0])
+def _descriptions() -> dict[str, str]:
+    """A line about each of bm's figures."""
+    module: Any = importlib.import_module(HOMES["metric"].partition(":")[0])
+    return dict(module.DESCRIPTIONS)
 
 
 def _metric_names() -> list[str]:
@@ -177,16 +184,17 @@ def _metric_names() -> list[str]:
 
 def _built_in_metrics() -> list[dict[str, Any]]:
     """The figures that every task has without being asked."""
-    module = _metrics_module()
-    tasks = registry_of("task").names()
+    descriptions = _descriptions()
+    tasks: Any = registry_of("task")
     found: dict[str, dict[str, Any]] = {}
-    for task in tasks:
-        for name, greater in module.monitorable(task).items():
+    for task in tasks.local_names():
+        about = tasks.get(task)
+        for name, greater in about.figures.items():
             known = found.setdefault(
                 name,
                 {
                     "name": name,
-                    "summary": module.DESCRIPTIONS[name],
+                    "summary": (descriptions | about.descriptions)[name],
                     "tasks": [],
                     "greater_is_better": greater,
                 },
