@@ -98,7 +98,7 @@ def forget() -> None:
 @lru_cache(maxsize=8)  # a dozen checks ask
 def _folder(path: Path, rules: Rules) -> Layout | None:
     """None where it is not data; whoever reads it says why."""
-    from bmcli.files.folders import layout
+    from bmcli.files.folder_layout import layout
 
     try:
         return layout(path, rules)

@@ -284,7 +284,7 @@ def _read(
 
 def _read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Iterable[str] | None) -> Found:
     """classes: those of the data that this is a part of; None for data that stands alone."""
-    from bmcli.files import folders
+    from bmcli.files import folder_layout, folder_scan
     from bmcli.modalities.text import files as texts
 
     if kind == "table":
@@ -294,8 +294,8 @@ def _read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Ite
             hint=f"name the file: data.path: {root / tables[0]}" if tables else f"data is {FORMATS}",
         )
     rules = folder_rules(config, kind, classes or ())
-    layout = folders.layout(root, rules if classes is None else replace(rules, cuts=()))
-    scan = folders.scan(layout)
+    layout = folder_layout.layout(root, rules if classes is None else replace(rules, cuts=()))
+    scan = folder_scan.scan(layout)
     problems = scan.problems
     notes = list(scan.notes)
     splits: dict[str, Raw] = {}

@@ -146,7 +146,8 @@ def _folder(config: ExperimentConfig, session: Session, *, quiet: bool) -> list[
     from pathlib import Path
 
     from bmcli.config.data_facts import folder_rules
-    from bmcli.files.folders import layout, scan
+    from bmcli.files.folder_layout import layout
+    from bmcli.files.folder_scan import scan
 
     found = layout(Path(data.path), folder_rules(data))
     seen = scan(found, _MOST_NAMES)

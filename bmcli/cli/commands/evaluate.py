@@ -19,36 +19,41 @@ if TYPE_CHECKING:
     from bmcli.metrics.results import Evaluation
 
 
+_SplitOption = Annotated[
+    Literal["train", "validation", "test"] | None,
+    typer.Option("--split", help="One of the run's own splits [default: test]."),
+]
+_DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="PATH", help="Score these labelled files instead."),
+]
+_UnseenOnlyOption = Annotated[
+    bool,
+    typer.Option("--unseen-only", help="With --data: leave out what the run was trained or validated on."),
+]
+_ByOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slice",
+        metavar="COLUMN",
+        help="Also by this column, by length (texts) or by size (images); repeatable.",
+    ),
+]
+_CorruptionsOption = Annotated[
+    bool,
+    typer.Option("--corruptions", help="Also on noisy, blurred, ... images, or texts with typos."),
+]
+
+
 @command
 def evaluate(
     session: Session,
     run: RunArgument,
-    split: Annotated[
-        Literal["train", "validation", "test"] | None,
-        typer.Option("--split", help="One of the run's own splits [default: test]."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", metavar="PATH", help="Score these labelled files instead."),
-    ] = None,
-    unseen_only: Annotated[
-        bool,
-        typer.Option(
-            "--unseen-only", help="With --data: leave out what the run was trained or validated on."
-        ),
-    ] = False,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--slice",
-            metavar="COLUMN",
-            help="Also by this column, by length (texts) or by size (images); repeatable.",
-        ),
-    ] = None,
-    corruptions: Annotated[
-        bool,
-        typer.Option("--corruptions", help="Also on noisy, blurred, ... images, or texts with typos."),
-    ] = False,
+    split: _SplitOption = None,
+    data: _DataOption = None,
+    unseen_only: _UnseenOnlyOption = False,
+    by: _ByOption = None,
+    corruptions: _CorruptionsOption = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
     """Evaluate a run on one of its splits, or on labelled files of yours.

@@ -17,34 +17,39 @@ MOST_WARNINGS = 5
 """Inputs that do not look like the training data are named up to this number."""
 
 
+_InputsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin, or texts."),
+]
+_LabelOption = Annotated[
+    str | None,
+    typer.Option("--class", metavar="CLASS", help="Explain this class [default: the predicted one]."),
+]
+_OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="Folder for images and pages [default: explain-RUN]."),
+]
+_ImportanceOption = Annotated[
+    bool,
+    typer.Option("--importance", help="How much each column of a labelled table matters, over all rows."),
+]
+_UnseenOnlyOption = Annotated[
+    bool,
+    typer.Option(
+        "--unseen-only", help="With --importance: leave out rows the run was trained or validated on."
+    ),
+]
+
+
 @command
 def explain(
     session: Session,
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin, or texts."),
-    ],
+    inputs: _InputsArgument,
     run: RunOption = None,
-    label: Annotated[
-        str | None,
-        typer.Option("--class", metavar="CLASS", help="Explain this class [default: the predicted one]."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder for images and pages [default: explain-RUN]."
-        ),
-    ] = None,
-    importance: Annotated[
-        bool,
-        typer.Option("--importance", help="How much each column of a labelled table matters, over all rows."),
-    ] = False,
-    unseen_only: Annotated[
-        bool,
-        typer.Option(
-            "--unseen-only", help="With --importance: leave out rows the run was trained or validated on."
-        ),
-    ] = False,
+    label: _LabelOption = None,
+    output: _OutputOption = None,
+    importance: _ImportanceOption = False,
+    unseen_only: _UnseenOnlyOption = False,
     text: Annotated[bool, typer.Option("--text", help="The inputs are the texts themselves.")] = False,
     lines: Annotated[bool, typer.Option("--lines", help="Each line of a file is a text.")] = False,
     trust_code: TrustCodeOption = False,

@@ -27,51 +27,61 @@ MOST_WARNINGS = 5
 """Of inputs that do not look like the training data."""
 
 
+_InputsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin, or texts."),
+]
+_TopKOption = Annotated[
+    int | None,
+    typer.Option("--top-k", min=1, metavar="N", help="Number of classes shown per input [default: 5]."),
+]
+_OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="FILE", help="Write to a .csv, .jsonl or .parquet file."),
+]
+_KeepOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="COLUMN",
+        help="Copy a column of the input tables to the output; all: every one. Repeatable.",
+    ),
+]
+_BatchSizeOption = Annotated[
+    int, typer.Option("--batch-size", min=1, metavar="N", help="Inputs given to the model at once.")
+]
+_StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Refuse inputs that do not look like the training data.")
+]
+_CalibratedOption = Annotated[
+    bool,
+    typer.Option("--calibrated", help="Use calibrated probabilities (temperature scaling)."),
+]
+_ThresholdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--threshold",
+        metavar="P",
+        help="Probability at or above which the positive class (or a label) is predicted; best: the one "
+        "with the best F1 on validation.",
+    ),
+]
+
+
 @command
 def predict(
     session: Session,
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin, or texts."),
-    ],
+    inputs: _InputsArgument,
     run: RunOption = None,
-    top_k: Annotated[
-        int | None,
-        typer.Option("--top-k", min=1, metavar="N", help="Number of classes shown per input [default: 5]."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FILE", help="Write to a .csv, .jsonl or .parquet file."),
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--keep",
-            metavar="COLUMN",
-            help="Copy a column of the input tables to the output; all: every one. Repeatable.",
-        ),
-    ] = None,
+    top_k: _TopKOption = None,
+    output: _OutputOption = None,
+    keep: _KeepOption = None,
     text: Annotated[bool, typer.Option("--text", help="The inputs are the texts themselves.")] = False,
     lines: Annotated[bool, typer.Option("--lines", help="Each line of a file is a text.")] = False,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, metavar="N", help="Inputs given to the model at once.")
-    ] = 256,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse inputs that do not look like the training data.")
-    ] = False,
-    calibrated: Annotated[
-        bool,
-        typer.Option("--calibrated", help="Use calibrated probabilities (temperature scaling)."),
-    ] = False,
-    threshold: Annotated[
-        str | None,
-        typer.Option(
-            "--threshold",
-            metavar="P",
-            help="Probability at or above which the positive class (or a label) is predicted; best: the one "
-            "with the best F1 on validation.",
-        ),
-    ] = None,
+    batch_size: _BatchSizeOption = 256,
+    strict: _StrictOption = False,
+    calibrated: _CalibratedOption = False,
+    threshold: _ThresholdOption = None,
     trust_code: TrustCodeOption = False,
 ) -> None:
     """Predict images, texts or rows of tables with a run.

@@ -14,32 +14,37 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 
+_OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Where to write it [default: in the run]."),
+]
+_CardOption = Annotated[
+    bool, typer.Option("--card", help="Write a model card in Markdown instead, for you to complete.")
+]
+_UnpairedOption = Annotated[
+    bool,
+    typer.Option("--unpaired", help="Of several runs: only side by side, whatever they were measured on."),
+]
+_SplitOption = Annotated[
+    str | None, typer.Option("--split", metavar="SPLIT", help="Split shown in detail [default: test].")
+]
+_ExplainOption = Annotated[
+    bool,
+    typer.Option(
+        "--explain", help="First look at what the run looked at in its worst answers; needs its data."
+    ),
+]
+
+
 @command
 def report(
     session: Session,
     runs: RunsArgument,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to write it [default: in the run]."),
-    ] = None,
-    card: Annotated[
-        bool, typer.Option("--card", help="Write a model card in Markdown instead, for you to complete.")
-    ] = False,
-    unpaired: Annotated[
-        bool,
-        typer.Option(
-            "--unpaired", help="Of several runs: only side by side, whatever they were measured on."
-        ),
-    ] = False,
-    split: Annotated[
-        str | None, typer.Option("--split", metavar="SPLIT", help="Split shown in detail [default: test].")
-    ] = None,
-    explain: Annotated[
-        bool,
-        typer.Option(
-            "--explain", help="First look at what the run looked at in its worst answers; needs its data."
-        ),
-    ] = False,
+    output: _OutputOption = None,
+    card: _CardOption = False,
+    unpaired: _UnpairedOption = False,
+    split: _SplitOption = None,
+    explain: _ExplainOption = False,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:

@@ -27,48 +27,58 @@ _SHORT = 0.005
 """A phase of fewer seconds counts as one of the rest."""
 
 
+_ConfigArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="CONFIG", help="A config file, or the name of one that comes with bm."),
+]
+_OverridesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, as training.epochs=3."),
+]
+_SeedsOption = Annotated[
+    str | None,
+    typer.Option(metavar="N,N,...", help="Train one run per seed, and sum them up: --seeds 0,1,2"),
+]
+_ResumeOption = Annotated[
+    str | None,
+    typer.Option(metavar="RUN", help="Resume an interrupted run.", autocompletion=complete_run),
+]
+_AutoResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--auto-resume", help="Resume the newest unfinished run of the same config, else start one."
+    ),
+]
+_DeviceOption = Annotated[
+    Literal["auto", "cpu", "gpu"], typer.Option(help="Where to compute; auto: a GPU if there is one.")
+]
+_ForceOption = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Resume even if data, code or versions changed (the run is marked not exact).",
+    ),
+]
+_ProfileOption = Annotated[
+    bool, typer.Option("--profile", help="Show where the time went, and keep it in profile.json.")
+]
+
+
 @command
 def train(
     session: Session,
-    config: Annotated[
-        str | None,
-        typer.Argument(metavar="CONFIG", help="A config file, or the name of one that comes with bm."),
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, as training.epochs=3."),
-    ] = None,
+    config: _ConfigArgument = None,
+    overrides: _OverridesArgument = None,
     name: Annotated[str | None, typer.Option(help="The run's name [default: the config's].")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="A label of your choice; repeatable.")] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(metavar="N,N,...", help="Train one run per seed, and sum them up: --seeds 0,1,2"),
-    ] = None,
+    seeds: _SeedsOption = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="Dry run: every stage on a few batches.")] = False,
-    resume: Annotated[
-        str | None,
-        typer.Option(metavar="RUN", help="Resume an interrupted run.", autocompletion=complete_run),
-    ] = None,
-    auto_resume: Annotated[
-        bool,
-        typer.Option(
-            "--auto-resume", help="Resume the newest unfinished run of the same config, else start one."
-        ),
-    ] = False,
-    device: Annotated[
-        Literal["auto", "cpu", "gpu"], typer.Option(help="Where to compute; auto: a GPU if there is one.")
-    ] = "auto",
+    resume: _ResumeOption = None,
+    auto_resume: _AutoResumeOption = False,
+    device: _DeviceOption = "auto",
     trust_code: TrustCodeOption = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Resume even if data, code or versions changed (the run is marked not exact).",
-        ),
-    ] = False,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="Show where the time went, and keep it in profile.json.")
-    ] = False,
+    force: _ForceOption = False,
+    profile: _ProfileOption = False,
 ) -> None:
     """Train, then evaluate; prints the run id.
 
