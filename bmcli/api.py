@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bmcli.cli.screen import Counting
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.core.spec import Kind
+    from bmcli.core.spec import DataSpec, Kind
     from bmcli.doctor.examine import Examined
     from bmcli.doctor.machine import Finding
     from bmcli.evaluation.compare import Comparison
@@ -442,6 +442,16 @@ def runs(
     return [Run(run) for run in kept]
 
 
+def load_preprocessing(folder: str | Path) -> tuple[Preprocessing, DataSpec]:
+    """What prepares inputs, as a run or an export keeps it, and what its model takes; see docs/export.md.
+
+    folder: holds preprocessing.json, and of texts tokenizer.json. IntegrityError where they are damaged.
+    """
+    from bmcli.modalities.preprocessing import load
+
+    return load(Path(folder))
+
+
 def predict(run: Run | str | Path, inputs: Any, **options: Any) -> list[Prediction]:
     """Predict with a run, given as `load` takes it; inputs and options as `Run.predict` takes them."""
     return (run if isinstance(run, Run) else load(run)).predict(inputs, **options)
@@ -791,16 +801,19 @@ def _given(
     expect: Callable[[int], object],
 ) -> Iterator[Inputs]:
     """Inputs as Python has them, read for a run."""
-    from bmcli.inference.predictor import reading_of, wanted_of
-    from bmcli.modalities import python_inputs
+    from bmcli.inference.predictor import reading_of
+    from bmcli.modalities import modality_of, python_inputs
 
-    if (text or lines) and preprocessing.kind != "text":
+    modality = modality_of(preprocessing.kind)
+    if (text or lines) and not modality.takes_texts:
         option = "text=True" if text else "lines=True"
         raise UsageError(f"{option} is for runs of texts; {run.id} is one of {preprocessing.kind}s")
     if text and lines:
         raise UsageError("text=True and lines=True exclude each other")
     reading = reading_of(run, preprocessing, texts=text, lines=lines)
-    return python_inputs.read(inputs, reading, wanted=wanted_of(preprocessing), note=note, expect=expect)
+    return python_inputs.read(
+        inputs, reading, wanted=modality.wanted(preprocessing), note=note, expect=expect
+    )
 
 
 @contextmanager

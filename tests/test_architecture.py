@@ -76,7 +76,18 @@ ARROWS: dict[str, set[str]] = {
         "tasks",
         "training",
     },
-    "evaluation": {"config", "core", "data", "files", "inference", "metrics", "modalities", "plots", "runs"},
+    "evaluation": {
+        "config",
+        "core",
+        "data",
+        "files",
+        "inference",
+        "metrics",
+        "modalities",
+        "plots",
+        "runs",
+        "tasks",
+    },
     "experiments": {
         "config",
         "core",
@@ -93,22 +104,22 @@ ARROWS: dict[str, set[str]] = {
         "tasks",
         "training",
     },
-    "explain": {"core", "data", "evaluation", "files", "inference", "metrics", "modalities", "plots", "runs"},
+    "explain": {"core", "data", "evaluation", "files", "inference", "modalities", "plots", "runs", "tasks"},
     "export": {"_version", "core", "data", "inference", "modalities", "runs", "tasks"},
     "files": {"core"},
-    "inference": {"config", "core", "data", "files", "metrics", "modalities", "models", "runs", "tasks"},
-    "metrics": {"core", "runs"},
-    "modalities": {"config", "core", "data", "files", "inference", "runs", "tasks"},
+    "inference": {"config", "core", "files", "metrics", "modalities", "models", "runs", "tasks"},
+    "metrics": {"core"},
+    "modalities": {"config", "core", "files", "runs", "tasks"},
     "models": {"core", "tasks"},
-    "plots": {"core", "data", "files", "metrics", "modalities", "runs", "tasks"},
+    "plots": {"core", "data", "metrics", "modalities", "runs", "tasks"},
     "report": {"_version", "core", "evaluation", "explain", "files", "plots", "runs"},
     "runs": {"_version", "core"},
-    "tasks": {"core"},
+    "tasks": {"core", "metrics"},
     "training": {"config", "core", "inference", "modalities", "models", "runs", "tasks"},
 }
 """Which room may import which; '' is `bmcli/__init__.py`. Imports for types count."""
 
-BACK: set[tuple[str, str]] = {("modalities", "data"), ("modalities", "inference")}
+BACK: set[tuple[str, str]] = set()
 """Listed arrows that close circles still, and are to be turned round: none may be added."""
 
 HEAVY = {

@@ -71,6 +71,7 @@ HOMES = {
     "schedule": "bmcli.training.schedules:SCHEDULES",
     "metric": "bmcli.metrics.metric:METRICS",
     "task": "bmcli.tasks:TASKS",
+    "modality": "bmcli.modalities:MODALITIES",
 }
 """Where each kind's registry lives. Named by text, so that `config` can look a component up without importing
 the rooms above it."""
@@ -94,14 +95,27 @@ class Registry(Generic[C]):
     package: a package whose modules each register the component named like the file (files beginning with
         '_' are helpers), or a plain module that registers several.
     needs: the method that every entry has to define.
+    module: where the components are folders of the package, the file in each that registers it; the
+        package's other files are then helpers.
+    plural: of `kind`, where an s does not make it.
     """
 
-    def __init__(self, kind: str, base: type[C], package: str, needs: str) -> None:
+    def __init__(
+        self,
+        kind: str,
+        base: type[C],
+        package: str,
+        needs: str,
+        *,
+        module: str | None = None,
+        plural: str | None = None,
+    ) -> None:
         self.kind = kind
         self.needs = needs
         self.base = base
         self.package = package
-        self.entry_point_group = f"bmcli.{kind}s"
+        self.module = module
+        self.entry_point_group = f"bmcli.{plural or f'{kind}s'}"
         self._classes: dict[str, type[C]] = {}
 
     def register(self, name: str) -> Callable[[type[C]], type[C]]:
@@ -149,7 +163,7 @@ class Registry(Generic[C]):
 
     def _import(self, name: str) -> None:
         if name in self._module_names():
-            importlib.import_module(f"{self.package}.{name}")
+            importlib.import_module(f"{self.package}.{name}" + (f".{self.module}" if self.module else ""))
         elif (entry := self._entry_points().get(name)) is not None:
             self._load(name, entry)
 
@@ -175,7 +189,8 @@ class Registry(Generic[C]):
         paths = getattr(package, "__path__", None)
         if paths is None:  # a plain module: importing it has registered all it holds
             return []
-        return [m.name for m in pkgutil.iter_modules(paths) if not m.name.startswith("_")]
+        found = [m for m in pkgutil.iter_modules(paths) if not m.name.startswith("_")]
+        return [m.name for m in found if m.ispkg or self.module is None]
 
     def _entry_points(self) -> dict[str, EntryPoint]:
         group = self.entry_point_group

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from bmcli.core.registry import registry_of
 
-Kind = Literal["image", "text", "table"]
+Kind = str
+"""The name of one of `bmcli.modalities.MODALITIES`."""
 Task = str
 """The name of one of `bmcli.tasks.TASKS`."""
 SplitName = Literal["train", "validation", "test"]

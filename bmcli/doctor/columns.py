@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmcli import tasks
-from bmcli.data.bundle import Table
 from bmcli.doctor.findings import Finding
+from bmcli.modalities.table.examples import Table
 
 if TYPE_CHECKING:
     from bmcli.core.spec import Task

@@ -11,7 +11,6 @@ import numpy as np
 from bmcli import tasks
 from bmcli.core.errors import DataError
 from bmcli.core.spec import SPLITS
-from bmcli.data.bundle import Images, Table, Texts
 from bmcli.doctor.balance import of_balance
 from bmcli.doctor.columns import of_columns
 from bmcli.doctor.findings import MOST_EXAMPLES, Check, Example, Finding, Gathered
@@ -20,6 +19,9 @@ from bmcli.doctor.labels import by_run, of_labels, require_classes
 from bmcli.doctor.table import of_rows
 from bmcli.doctor.text import of_texts
 from bmcli.modalities.image.encoder import scaling_notes
+from bmcli.modalities.image.examples import Images
+from bmcli.modalities.table.examples import Table
+from bmcli.modalities.text.examples import Texts
 
 if TYPE_CHECKING:
     from bmcli.config.schema import DataConfig, ExperimentConfig

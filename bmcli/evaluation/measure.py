@@ -17,6 +17,7 @@ from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
 from bmcli.evaluation.figures import evaluate, summarize, to_text
 from bmcli.metrics.results import Evaluation, TargetSummary
+from bmcli.modalities.base import modality_of
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.config.schema import EvaluationConfig, ExperimentConfig
+    from bmcli.core.examples import Examples
     from bmcli.core.spec import DataSpec, SplitName
-    from bmcli.data.bundle import DataBundle, Examples, Split
+    from bmcli.data.bundle import DataBundle, Split
     from bmcli.inference.session import Session
     from bmcli.metrics.results import Seen
     from bmcli.modalities.preprocessing import Preprocessing
@@ -122,7 +124,7 @@ def prepare(
         # Numbers that a window scales are not to be taken for bytes, be they ever so small.
         windowed = getattr(getattr(preprocessing, "manner", None), "window", None) is not None
         chosen = datasets.read_labelled(data, config.data, spec, note, unscaled=windowed)
-        if spec.kind == "table":
+        if modality_of(spec.kind).judged_when_encoded:
             chosen = _usable(chosen, preprocessing, data, config.data.skip_unusable, note)
         found, was_seen = seen.look(run, config, preprocessing, chosen, data, progress)
         if unseen_only:
@@ -239,10 +241,9 @@ def predict_all(
 
     source = preprocessing.encode(examples)
     order = np.arange(len(source))
-    if preprocessing.kind == "text":  # the model then sees hardly any padding
-        from bmcli.modalities.text.encoder import used_tokens
-
-        order = np.argsort(used_tokens(np.asarray(source)), kind="stable")
+    lengths = modality_of(preprocessing.kind).lengths(source)
+    if lengths is not None:  # the model then sees hardly any padding
+        order = np.argsort(lengths, kind="stable")
     step = batch_size * AHEAD
     found = np.concatenate(
         [

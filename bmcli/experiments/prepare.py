@@ -99,7 +99,7 @@ def prepare(
             progress=display.progress,
             synthesize=smoke,
             examples=examples,
-            pictures=config.preprocessing.image,
+            preprocessing=config.preprocessing,
         )
     for note in bundle.notes:
         display.note(note)
@@ -227,9 +227,8 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
 @phase("preprocessing")
 def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
     """A trainer at step 0."""
-    import numpy as np
 
-    from bmcli.modalities.text.encoder import used_tokens
+    from bmcli.modalities.base import modality_of
     from bmcli.training.feed import Feed
     from bmcli.training.steps import threads
     from bmcli.training.targets import dense_targets, example_weights
@@ -240,7 +239,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     task, training = tasks.of(spec.task), config.training
     preprocessing = experiment.preprocessing
     source = preprocessing.encode(bundle.train.examples)
-    by_length = training.batch_by_length and spec.kind == "text"
+    modality = modality_of(spec.kind)
     feed = Feed(
         source=source,
         targets=dense_targets(spec, bundle.train.targets, label_smoothing=training.label_smoothing),
@@ -248,7 +247,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         augmentations=config.data.augment,  # type: ignore[arg-type]
         batch_size=training.batch_size,
         seed=config.seed,
-        lengths=used_tokens(np.asarray(source)) if by_length else None,
+        lengths=modality.lengths(source) if training.batch_by_length else None,
     )
     validation = None
     extra: Any = config.evaluation.metrics
@@ -258,7 +257,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
             source=source,
             metrics=lambda outputs: task.measure(held_out.targets, outputs, spec.classes, extra),
             batch_size=config.evaluation.batch_size,
-            lengths=used_tokens(np.asarray(source)) if spec.kind == "text" else None,
+            lengths=modality.lengths(source),
         )
     stopping = training.early_stopping
     figure = training.monitor.removeprefix("val_")

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli.core.errors import Place, Problem
-from bmcli.data.bundle import Table, Texts
 from bmcli.explain import attributions
 from bmcli.files import dates
 from bmcli.inference.predictor import load_preprocessing
+from bmcli.modalities.table.examples import Table
+from bmcli.modalities.text.examples import Texts
 
 if TYPE_CHECKING:
     import keras
 
+    from bmcli.core.examples import Examples
     from bmcli.core.spec import DataSpec
-    from bmcli.data.bundle import Examples
     from bmcli.inference.inputs import Inputs
     from bmcli.inference.session import Session
     from bmcli.modalities.preprocessing import Preprocessing

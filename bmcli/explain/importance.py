@@ -11,8 +11,8 @@ import numpy as np
 
 from bmcli import tasks
 from bmcli.core.errors import DataError, UsageError
-from bmcli.data.bundle import Table
 from bmcli.evaluation.measure import predict_all
+from bmcli.modalities.table.examples import Table
 
 if TYPE_CHECKING:
     from bmcli.core.spec import DataSpec

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli.core.errors import Problem, UsageError
-from bmcli.data.bundle import Table
 from bmcli.evaluation.figures import to_text
 from bmcli.explain.overlay import overlay
+from bmcli.modalities.table.examples import Table
 from bmcli.plots.samples import worst_first
 from bmcli.runs import layout
 

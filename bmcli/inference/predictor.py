@@ -19,17 +19,17 @@ from bmcli.core.errors import DataError, IntegrityError, Place, Problem, UsageEr
 from bmcli.inference import calibration
 from bmcli.modalities import familiarity
 from bmcli.modalities import preprocessing as preprocessings
+from bmcli.modalities.base import modality_of
 from bmcli.modalities.remark import joined
 from bmcli.runs import layout
 from bmcli.tasks._answers import Classes, Labels, Value
 
 if TYPE_CHECKING:
+    from bmcli.core.examples import Examples
     from bmcli.core.spec import DataSpec, Kind
-    from bmcli.data.bundle import Examples
     from bmcli.inference.inputs import Inputs, Reading
     from bmcli.inference.session import Session
     from bmcli.modalities.familiarity import Familiarity
-    from bmcli.modalities.image.python_inputs import Wanted
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run
     from bmcli.runs.store import RunStore
@@ -290,7 +290,7 @@ def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, 
         if _readable(run) and run.record.kind in kinds and run.record.status == "completed"
     ]
     if not candidates:
-        what = " or ".join({"image": "images", "text": "texts", "table": "tables"}[kind] for kind in kinds)
+        what = " or ".join(modality_of(kind).words.runs for kind in kinds)
         raise UsageError(
             f"no completed run in {store.root} takes {what}",
             hint="bm runs lists all runs; --run names one, --runs-dir looks elsewhere",
@@ -306,39 +306,20 @@ def _readable(run: Run) -> bool:
         return False
 
 
-def wanted_of(preprocessing: Preprocessing) -> Wanted | None:
-    """Of a run of images, what an array is to be taken for; None for other kinds."""
-    from bmcli.modalities.image.encoder import ImagePreprocessing
-
-    if not isinstance(preprocessing, ImagePreprocessing):
-        return None
-    from bmcli.modalities.image.python_inputs import Wanted
-
-    wide = preprocessing.manner.window is not None
-    return Wanted(preprocessing.height, preprocessing.width, preprocessing.channels, wide)
-
-
 def reading_of(
     run: Run, preprocessing: Preprocessing, *, texts: bool, lines: bool, keep: bool = False
 ) -> Reading:
     """How inputs for this run are to be read: its kind, its columns, and how its own tables were written."""
     from bmcli.inference.inputs import Reading
 
-    if preprocessing.kind == "image":
-        return Reading("image", texts, lines)
+    modality = modality_of(preprocessing.kind)
+    if not modality.of_tables:
+        return Reading(preprocessing.kind, texts, lines)
     from bmcli.config.parsing import yaml
 
     config = yaml.parse(run.read_bytes(layout.CONFIG), layout.CONFIG, str(run.path)).plain()
     data = config.get("data") or {}
-    columns: tuple[str, ...] = ()
-    decimals: dict[str, str] = {}
-    if preprocessing.kind == "table":
-        from bmcli.files.numbers import NumberFormat
-
-        known = preprocessing.columns  # type: ignore[attr-defined]
-        columns = tuple(column.name for column in known)
-        formats = {column.name: getattr(column, "format", None) for column in known}
-        decimals = {name: form.decimal for name, form in formats.items() if isinstance(form, NumberFormat)}
+    columns, decimals = modality.reading_columns(preprocessing)
     return Reading(
         preprocessing.kind,
         texts,

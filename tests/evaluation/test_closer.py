@@ -11,10 +11,11 @@ from bmcli.cli.app import run as bm
 from bmcli.config.schema import DataConfig
 from bmcli.core.errors import UsageError
 from bmcli.data.bundle import Split, Table, Texts
-from bmcli.evaluation import corruptions
 from bmcli.evaluation.measure import prepare
-from bmcli.evaluation.robustness import by_corruptions
+from bmcli.evaluation.robustness import STRENGTHS, by_corruptions
 from bmcli.evaluation.slices import sliceable, slices
+from bmcli.modalities.image.corruptions import PICTURES
+from bmcli.modalities.text.corruptions import in_capitals, with_typos
 from tests.linear_run import MakeRun
 
 RNG = np.random.default_rng(0)
@@ -25,28 +26,28 @@ def split_of(examples: Table | Texts, targets: np.ndarray) -> Split:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", sorted(corruptions.PICTURES))
+@pytest.mark.parametrize("name", sorted(PICTURES))
 def test_pictures_are_changed_the_more_the_stronger(name: str, channels: int) -> None:
     smooth = np.linspace(40, 200, 32)[:, None] + 20 * np.sin(np.arange(32))[None]
     pictures = np.repeat(np.stack([smooth, smooth.T])[..., None], channels, axis=3).astype(np.uint8)
     change = []
-    for strength in corruptions.STRENGTHS:
-        made = corruptions.PICTURES[name](pictures, strength, np.random.default_rng(1))
+    for strength in STRENGTHS:
+        made = PICTURES[name](pictures, strength, np.random.default_rng(1))
         assert made.shape == pictures.shape and made.dtype == np.uint8
         change.append(float(np.abs(made.astype(int) - pictures).mean()))
-        again = corruptions.PICTURES[name](pictures, strength, np.random.default_rng(1))
+        again = PICTURES[name](pictures, strength, np.random.default_rng(1))
         assert (made == again).all()
     assert 0 < change[0] < change[1] < change[2] < 90
 
 
 def test_texts_keep_their_words() -> None:
     texts = ["the story of a long night in the city"] * 50
-    for strength in corruptions.STRENGTHS:
-        capitals = corruptions.in_capitals(texts, strength, np.random.default_rng(0))
+    for strength in STRENGTHS:
+        capitals = in_capitals(texts, strength, np.random.default_rng(0))
         assert [text.lower() for text in capitals] == texts and capitals != texts
-        typos = corruptions.with_typos(texts, strength, np.random.default_rng(0))
+        typos = with_typos(texts, strength, np.random.default_rng(0))
         assert all(len(text.split(" ")) == 9 for text in typos) and typos != texts
-    assert corruptions.in_capitals(texts[:1], 5, RNG) == [texts[0].upper()]
+    assert in_capitals(texts[:1], 5, RNG) == [texts[0].upper()]
 
 
 def test_a_run_on_corrupted_copies(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,6 +74,13 @@ from bmcli.training.schedules import SCHEDULES, Schedule
 class Oops(Schedule):
     \"\"\"Mine.\"\"\"
 """,
+    "modality": """
+from bmcli.modalities import MODALITIES, Modality
+
+@MODALITIES.register("oops")
+class Oops(Modality):
+    \"\"\"Mine.\"\"\"
+""",
     "task": """
 from bmcli.tasks import TASKS, Task
 
@@ -89,6 +96,7 @@ USED = {
     "augmentation": "data.augment=[oops]",
     "optimizer": "training.optimizer=oops",
     "schedule": "training.schedule=oops",
+    "modality": "data.kind=oops",
     "task": "data.task=oops",
 }
 

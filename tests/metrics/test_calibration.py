@@ -12,8 +12,8 @@ from bmcli.data.bundle import Images
 from bmcli.evaluation.figures import evaluate
 from bmcli.evaluation.measure import evaluate_run
 from bmcli.inference import calibration as ours
-from bmcli.metrics.calibration import choose_threshold
 from bmcli.inference.predictor import open_predictor
+from bmcli.metrics.calibration import choose_threshold
 from bmcli.tasks import of
 from tests.linear_run import MakeRun
 

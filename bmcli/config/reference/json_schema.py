@@ -24,7 +24,7 @@ def json_schema() -> Schema:
     definitions: dict[str, Schema] = {}
     root = _section(ExperimentConfig, definitions)
     for kind in HOMES:
-        if kind not in ("dataset", "task"):  # keys that the schema of `data` has
+        if kind not in ("dataset", "task", "modality"):  # keys that the schema of `data` has
             definitions[kind] = _component(kind, definitions)
     files = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
     description = "Config files this one builds on, relative to it; it changes what they say."

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from bmcli.core.errors import DataError
-from bmcli.data.bundle import Images, Split
+from bmcli.data.bundle import Split
+from bmcli.modalities.image.examples import Images
 
 MAX_BYTES = 512 * 2**20
 """Of one pickle; the official ones have up to 150 MiB."""

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from bmcli.core.errors import DataError
-from bmcli.data.bundle import Images, Parts, Split
+from bmcli.data.bundle import Parts, Split
 from bmcli.data.named._idx_files import NAMES
+from bmcli.modalities.image.examples import Images
 
 MAX_BYTES = 512 * 2**20
 """Of a file, and of what a .gz unpacks to."""

@@ -30,7 +30,8 @@ class Diabetes(Dataset):
         import numpy as np
         from sklearn.datasets import load_diabetes
 
-        from bmcli.data.bundle import Parts, Split, Table
+        from bmcli.data.bundle import Parts, Split
+        from bmcli.modalities.table.examples import Table
 
         data = load_diabetes(scaled=False)
         table = Table({name: data.data[:, i].astype(np.float64) for i, name in enumerate(self.columns)})

@@ -34,7 +34,8 @@ class Digits(Dataset):
         import numpy as np
         from sklearn.datasets import load_digits
 
-        from bmcli.data.bundle import Images, Parts, Split
+        from bmcli.data.bundle import Parts, Split
+        from bmcli.modalities.image.examples import Images
 
         data = load_digits()
         pixels = np.rint(data.images * (255 / 16)).astype(np.uint8)[..., None]

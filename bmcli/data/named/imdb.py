@@ -70,7 +70,8 @@ class Imdb(Dataset):
         import numpy as np
 
         from bmcli.core.errors import DataError
-        from bmcli.data.bundle import Split, Texts
+        from bmcli.data.bundle import Split
+        from bmcli.modalities.text.examples import Texts
 
         ids = tuple(sorted(reviews))
         try:
