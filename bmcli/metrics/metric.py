@@ -15,9 +15,10 @@ import math
 from collections.abc import Collection
 from typing import TYPE_CHECKING, ClassVar
 
+from bmcli.core.component import Component
 from bmcli.core.errors import UsageError
 from bmcli.core.plugin_calls import Check, not_a_number
-from bmcli.core.registry import Component, Registry
+from bmcli.core.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np

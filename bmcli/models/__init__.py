@@ -17,8 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bmcli.core.component import Component
 from bmcli.core.plugin_calls import Check, kind_of
-from bmcli.core.registry import Component, Registry
+from bmcli.core.registry import Registry
 
 if TYPE_CHECKING:
     import keras

@@ -22,10 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bmcli.core.registry import Component, Registry
+from bmcli.core.registry import Registered, Registry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from bmcli.tasks._truth import Truth
 
 
-class Task(Component):
+class Task(Registered):
     """Base of all tasks."""
 
     headline: ClassVar[str] = "loss"
@@ -338,14 +337,15 @@ class Task(Component):
 TASKS: Registry[Task] = Registry("task", Task, __name__, needs="loss")
 
 
-@cache
-def _made(cls: type[Task]) -> Task:
-    return cls()
+_made: dict[type[Task], Task] = {}
 
 
 def of(name: str) -> Task:
     """The task of that name. UsageError where there is none, PluginError where it cannot be loaded."""
-    return _made(TASKS.get(name))
+    cls = TASKS.get(name)
+    if cls not in _made:
+        _made[cls] = cls()
+    return _made[cls]
 
 
 def known() -> list[Task]:

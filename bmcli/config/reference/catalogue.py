@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bmcli.config.parsing.messages import expected
+from bmcli.core.component import Component
 from bmcli.core.errors import BmError, UsageError, did_you_mean
-from bmcli.core.registry import HOMES, Component, registry_of
+from bmcli.core.registry import HOMES, registry_of
 
 
 @dataclass(frozen=True)
