@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -30,12 +29,14 @@ if TYPE_CHECKING:
     from bmcli.explain.explain import Explanation
     from bmcli.export.formats import Exported
     from bmcli.inference.inputs import Inputs
+    from bmcli.inference.opened import OpenedRun
     from bmcli.inference.predictor import Prediction, Predictor
     from bmcli.metrics.predictions import Predictions
     from bmcli.metrics.results import Evaluation
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run as StoredRun
     from bmcli.runs.store import RunStore
+    from bmcli.runs.trust import Trust
 
 Split = Literal["train", "validation", "test"]
 _DEVICES = ("auto", "cpu", "gpu")
@@ -65,7 +66,7 @@ class Run:
 
     def __init__(self, stored: StoredRun) -> None:
         self._stored = stored
-        self._predictors: dict[tuple[object, ...], Predictor] = {}
+        self._kept: dict[Trust, OpenedRun] = {}
         self._said: set[str] = set()
 
     def __repr__(self) -> str:
@@ -211,8 +212,8 @@ class Run:
         from bmcli.modalities.remark import Unfamiliar
 
         with _in_python():
-            # What was taken for something known is counted for each call, whichever thread makes it.
-            predictor = replace(self._predictor(trust_code, calibrated, threshold), taken=Counter())
+            opened = self._opened(trust_code)
+            predictor = _predictor(opened, calibrated, threshold)
             if strict and predictor.familiarity is None:
                 raise UsageError(f"{self.id} has no input statistics, which strict=True needs")
             if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
@@ -222,9 +223,7 @@ class Run:
             problems: list[Any] = []
             kind = predictor.preprocessing.kind
             with _counting(display, kind) as counting:
-                pieces = _given(
-                    self._stored, predictor.preprocessing, inputs, text, lines, watching.note, counting.expect
-                )
+                pieces = _given(opened, inputs, text, lines, watching.note, counting.expect)
                 for some, unusable in predictor.stream(pieces, top_k=top_k, batch_size=batch_size):
                     predictions += some
                     problems += unusable
@@ -260,17 +259,18 @@ class Run:
         """
         from bmcli.core.errors import Problem
         from bmcli.explain.explain import Explainer
+        from bmcli.inference.opened import OpenedRun
         from bmcli.inference.predictor import unreadable
+        from bmcli.runs.trust import Trust
 
         with _in_python():
             watching = _watching(display, self._said)
-            explainer = Explainer(self._stored, label=label, trust_code=trust_code)
+            opened = OpenedRun(self._stored, Trust(trust_code))
+            explainer = Explainer(opened, label=label)
             explained: list[Explanation] = []
             problems: list[Problem] = []
             with _counting(display, explainer.preprocessing.kind, "explaining") as counting:
-                pieces = _given(
-                    self._stored, explainer.preprocessing, inputs, text, lines, watching.note, counting.expect
-                )
+                pieces = _given(opened, inputs, text, lines, watching.note, counting.expect)
                 for piece in pieces:
                     for found in explainer.explain(piece):
                         if isinstance(found, Problem):
@@ -296,18 +296,16 @@ class Run:
         UsageError for a split it does not have; DataError for data that is missing, unusable or changed.
         """
         from bmcli.evaluation.measure import measure, prepare
+        from bmcli.inference.opened import OpenedRun
         from bmcli.report.page import refresh
+        from bmcli.runs.trust import Trust
 
         _require_split(split)
         watching = _watching(display, self._said)
         with _in_python():
-            ready = prepare(
-                self._stored,
-                split,
-                data=Path(data) if data is not None else None,
-                trust_code=trust_code,
-                note=watching.note,
-            )
+            opened = OpenedRun(self._stored, Trust(trust_code))
+            path = Path(data) if data is not None else None
+            ready = prepare(opened, split, data=path, note=watching.note)
             evaluation = measure(ready)
             refresh(self._stored)
         return evaluation
@@ -326,10 +324,13 @@ class Run:
         the run is then marked as not exact. UsageError where that is refused, or nothing is left to do.
         """
         from bmcli.experiments import train as pipeline
+        from bmcli.runs.trust import Trust
 
         _require_device(device)
         with _in_python(), _shown(display) as watching:
-            pipeline.resume(self._stored, device=device, display=watching, trust_code=trust_code, force=force)
+            trust = Trust(trust_code)
+            pipeline.resume(self._stored, device=device, display=watching, trust=trust, force=force)
+            self._kept.clear()  # its weights are others now
         return self
 
     def report(
@@ -344,28 +345,18 @@ class Run:
 
     def keras_model(self, *, trust_code: bool = False) -> keras.Model:
         """The model with its best weights, in float32: preprocessed inputs to probabilities or values."""
-        from bmcli.inference.rebuild import rebuild
+        from bmcli.inference.opened import OpenedRun
+        from bmcli.runs.trust import Trust
 
-        with _in_python():
-            return rebuild(self._stored, trust_code=trust_code)
+        with _in_python():  # the caller's own: they may change it
+            return OpenedRun(self._stored, Trust(trust_code)).model
 
-    def _predictor(self, trust_code: bool, calibrated: bool, threshold: object) -> Predictor:
-        """Opened once for each manner of answering."""
-        from bmcli.inference.predictor import open_predictor
+    def _opened(self, trust_code: bool) -> OpenedRun:
+        """Opened once, for all predictions."""
+        from bmcli.inference.opened import OpenedRun
+        from bmcli.runs.trust import Trust
 
-        if threshold is not None and threshold != "best":
-            number = threshold if isinstance(threshold, int | float) else -1.0
-            if not 0 <= number <= 1:
-                raise UsageError(f"threshold={threshold!r}: expected a probability, or 'best'")
-        key = (trust_code, calibrated, threshold)
-        if key not in self._predictors:
-            self._predictors[key] = open_predictor(
-                self._stored,
-                trust_code=trust_code,
-                calibrated=calibrated,
-                threshold=cast("float | Literal['best'] | None", threshold),
-            )
-        return self._predictors[key]
+        return self._kept.setdefault(trust := Trust(trust_code), OpenedRun(self._stored, trust))
 
 
 @dataclass(frozen=True)
@@ -597,6 +588,8 @@ def export(
     """
     from bmcli.export.engines import Format
     from bmcli.export.formats import export as export_stored
+    from bmcli.inference.opened import OpenedRun
+    from bmcli.runs.trust import Trust
 
     formats = get_args(Format)
     if format not in formats:
@@ -604,8 +597,8 @@ def export(
         raise UsageError(f"unknown format '{format}'", hint=hint)
     target = Path(output) if output is not None else None
     with _in_python():
-        stored = _stored(run, runs_dir)
-        return export_stored(stored, format, target, trust_code=trust_code)  # type: ignore[arg-type]
+        opened = OpenedRun(_stored(run, runs_dir), Trust(trust_code))
+        return export_stored(opened, format, target)  # type: ignore[arg-type]
 
 
 def check(
@@ -683,10 +676,13 @@ def doctor(
 
         return machine.examine(_store(runs_dir).root, data_home())
     from bmcli.doctor.examine import examine
+    from bmcli.inference.opened import OpenedRun
+    from bmcli.runs.trust import Trust
 
     with _in_python():
         resolved = _resolved(config, overrides, trust_code=trust_code)
-        return examine(resolved, run=_stored(run, runs_dir) if run is not None else None, folds=folds)
+        opened = OpenedRun(_stored(run, runs_dir), Trust(trust_code)) if run is not None else None
+        return examine(resolved, opened=opened, folds=folds)
 
 
 # === parts ===
@@ -791,9 +787,20 @@ def _bound(kind: str, figure: str | None, value: object) -> float:
     )
 
 
+def _predictor(opened: OpenedRun, calibrated: bool, threshold: object) -> Predictor:
+    """A predictor of this call alone: what was taken for something known is counted for each."""
+    from bmcli.inference.predictor import open_predictor
+
+    if threshold is not None and threshold != "best":
+        number = threshold if isinstance(threshold, int | float) else -1.0
+        if not 0 <= number <= 1:
+            raise UsageError(f"threshold={threshold!r}: expected a probability, or 'best'")
+    chosen = cast("float | Literal['best'] | None", threshold)
+    return open_predictor(opened, calibrated=calibrated, threshold=chosen)
+
+
 def _given(
-    run: StoredRun,
-    preprocessing: Preprocessing,
+    opened: OpenedRun,
     inputs: Any,
     text: bool,
     lines: bool,
@@ -801,16 +808,16 @@ def _given(
     expect: Callable[[int], object],
 ) -> Iterator[Inputs]:
     """Inputs as Python has them, read for a run."""
-    from bmcli.inference.predictor import reading_of
     from bmcli.modalities import modality_of, python_inputs
 
+    preprocessing = opened.preprocessing
     modality = modality_of(preprocessing.kind)
     if (text or lines) and not modality.takes_texts:
         option = "text=True" if text else "lines=True"
-        raise UsageError(f"{option} is for runs of texts; {run.id} is one of {preprocessing.kind}s")
+        raise UsageError(f"{option} is for runs of texts; {opened.run.id} is one of {preprocessing.kind}s")
     if text and lines:
         raise UsageError("text=True and lines=True exclude each other")
-    reading = reading_of(run, preprocessing, texts=text, lines=lines)
+    reading = opened.reading(texts=text, lines=lines)
     return python_inputs.read(
         inputs, reading, wanted=modality.wanted(preprocessing), note=note, expect=expect
     )

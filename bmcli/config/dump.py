@@ -11,7 +11,8 @@ from bmcli.config.parsing.yaml import NUMBER
 
 
 class Dumper(yaml.SafeDumper):
-    """Writes what this module and any YAML 1.1 reader load alike: quotes whatever either could mistake."""
+    """Writes text that this module and any YAML 1.1 reader load alike: quotes whatever either could
+    misread."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

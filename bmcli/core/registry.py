@@ -31,9 +31,9 @@ class Registered:
     registry_name: ClassVar[str] = ""
     registry_kind: ClassVar[str] = ""
     package: ClassVar[tuple[str, str] | None] = None
-    """Name and version of the installed package whose entry point brought it."""
+    """Name and version of the installed package that provides it by an entry point."""
     results: ClassVar[dict[str, plugin_calls.Check]] = {}
-    """Method -> what tells whether a user's class gives the right thing there."""
+    """Method -> the check of its result, for users' classes."""
     source: ClassVar[str] = ""
     """Where the method comes from: paper or reference."""
 
@@ -53,8 +53,8 @@ HOMES = {
     "task": "bmcli.tasks:TASKS",
     "modality": "bmcli.modalities:MODALITIES",
 }
-"""Where each kind's registry lives. Named by text, so that `config` can look a component up without importing
-the rooms above it."""
+"""The module of each kind's registry, as text, so that `config` can look up a component without importing the
+rooms above it."""
 
 
 def registry_of(kind: str) -> Registry[Component]:
@@ -68,13 +68,13 @@ C = TypeVar("C", bound=Registered)
 
 
 class Registry(Generic[C]):
-    """Named classes of one kind.
+    """The named classes of one kind.
 
     kind: singular noun for messages ('model').
     base: the class every entry derives from.
     package: a package whose modules each register the component named like the file (files beginning with
         '_' are helpers), or a plain module that registers several.
-    needs: the method that every entry has to define.
+    needs: the method that every entry must define.
     module: where the components are folders of the package, the file in each that registers it; the
         package's other files are then helpers.
     plural: of `kind`, where an s does not make it.
@@ -119,11 +119,11 @@ class Registry(Generic[C]):
         return sorted({*self._module_names(), *self._entry_points(), *self._classes})
 
     def local_names(self) -> list[str]:
-        """Those that need no package's entry point to be loaded, sorted; imports nothing either."""
+        """The names that do not come from entry points, sorted; imports nothing either."""
         return sorted({*self._module_names(), *self._classes})
 
     def get(self, name: str) -> type[C]:
-        """The class registered as `name`; UsageError with a hint where there is none."""
+        """The class registered as `name`; UsageError with a hint if there is none."""
         if name not in self._classes:
             self._import(name)
         try:
@@ -148,7 +148,7 @@ class Registry(Generic[C]):
             self._load(name, entry)
 
     def _load(self, name: str, entry: EntryPoint) -> None:
-        """PluginError that names the package, where it cannot be imported or is no such component."""
+        """PluginError that names the package if it cannot be imported or is not such a component."""
         plugin_calls.expect(entry.module)
         try:
             with plugin_calls.visiting():
@@ -167,14 +167,14 @@ class Registry(Generic[C]):
     def _module_names(self) -> list[str]:
         package = importlib.import_module(self.package)
         paths = getattr(package, "__path__", None)
-        if paths is None:  # a plain module: importing it has registered all it holds
+        if paths is None:  # a plain module: importing it has registered everything
             return []
         found = [m for m in pkgutil.iter_modules(paths) if not m.name.startswith("_")]
         return [m.name for m in found if m.ispkg or self.module is None]
 
     def _entry_points(self) -> dict[str, EntryPoint]:
         group = self.entry_point_group
-        # What comes first on the path wins, as in an import.
+        # The first on the path wins, as for imports.
         return {entry.name: entry for entry in reversed(_installed()) if entry.group == group}
 
 
@@ -182,7 +182,7 @@ class Registry(Generic[C]):
 def _installed() -> tuple[EntryPoint, ...]:
     """The entry points of all installed packages that name bm, in the order of the path; read once.
 
-    importlib.metadata takes longer to import than the whole search, and is imported where one is found.
+    Importing importlib.metadata takes longer than the whole search, so it is imported only if one is found.
     """
     return tuple(
         entry
@@ -193,10 +193,10 @@ def _installed() -> tuple[EntryPoint, ...]:
 
 
 def _packages(folder: str) -> list[str]:
-    """Where the packages installed in that folder of the path describe themselves."""
+    """The metadata folders of the packages installed in this folder of the path."""
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 (Path costs more here than the reading)
-    except OSError:  # not there, or no folder
+    except OSError:  # missing, or not a folder
         return []
     return [f"{folder}/{name}" for name in names if name.endswith((".dist-info", ".egg-info"))]
 
@@ -206,7 +206,7 @@ def _entry_points_for_bm(package: str) -> tuple[EntryPoint, ...]:
         with open(f"{package}/entry_points.txt", "rb") as file:  # noqa: PTH123
             if b"[bmcli." not in file.read():
                 return ()
-    except OSError:  # most have none
+    except OSError:  # most packages have none
         return ()
     from importlib.metadata import Distribution
 

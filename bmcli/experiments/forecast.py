@@ -315,9 +315,10 @@ def _seconds_per_example(
     """What evaluation takes for each further example, pictures aside; most of the rest it takes but once."""
     from bmcli.evaluation.measure import measure
     from bmcli.experiments.prepare import measurable
-    from bmcli.inference.session import open_session
+    from bmcli.inference.opened import OpenedRun
+    from bmcli.runs.trust import Trust
 
-    session = open_session(run, trust_code=True)
+    session = OpenedRun(run, Trust(code=True)).session
     seconds = []
     for count in (PART // 8, PART):
         before = watch.seconds().get("again", 0.0)

@@ -77,15 +77,14 @@ def prepare(
     *,
     device: str = "auto",
     threads: int | None = None,
-    files: dict[str, str] | None = None,
+    reused: Preprocessing | None = None,
     smoke: bool = False,
     display: Display,
 ) -> Experiment:
     """Load the data, fit the preprocessing, choose device and precision.
 
     threads: that an operation of TensorFlow gets on a CPU; None: as it is.
-    files: preprocessing to reuse instead of fitting one (a resumed run's, or the run's of `init_from`), as
-        `bmcli.modalities.preprocessing.load` takes them.
+    reused: preprocessing to take instead of fitting one: a resumed run's, or that of the run in `init_from`.
     smoke: a few examples of each split, made up where the data is missing.
     Raises DataError, ConfigError (a model that does not fit the data), ResourceError.
     """
@@ -103,14 +102,13 @@ def prepare(
         )
     for note in bundle.notes:
         display.note(note)
-    if files is None:
+    if reused is None:
         with phase("preprocessing"):
             fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
     else:
-        fitted, kept = preprocessing.load(files)
-        if kept.kind != bundle.kind:
-            raise ConfigError(f"the other run's data is {kept.kind}, this config's is {bundle.kind}")
-        fitted = preprocessing.with_cache(fitted, bundle, config.data.cache_gib)
+        if reused.kind != bundle.kind:
+            raise ConfigError(f"the other run's data is {reused.kind}, this config's is {bundle.kind}")
+        fitted = preprocessing.with_cache(reused, bundle, config.data.cache_gib)
         spec = preprocessing.spec_of(bundle, fitted)
     _require_computable(bundle)
     remarks: tuple[preprocessing.Remark, ...] = ()

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from bmcli.core.errors import DataError, InterruptedRunError, UsageError
 from bmcli.core.stopwatch import phase
 from bmcli.experiments.trackers import Trackers, require
+from bmcli.inference.opened import UNTRUSTED, OpenedRun
 from bmcli.runs import environment, layout
 from bmcli.runs.store import RunStore, reference_to, started_by
 from bmcli.training.events import EpochDone, StepsDone, TrainingDone
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from bmcli.experiments.signals import StopRequest
     from bmcli.metrics.results import Evaluation
     from bmcli.runs.run import Run
+    from bmcli.runs.trust import Trust
     from bmcli.training.trainer import Trainer
 from bmcli.experiments import checkpointing
 from bmcli.experiments import resume_checks as going_on
@@ -82,10 +84,10 @@ def begin(
     display = display or Silent()
     require(config.trackers)
     other = _other_run(config, store, begun_with)
-    files = _preprocessing_files(other) if other is not None else None
+    reused = OpenedRun(other).preprocessing if other is not None else None
     model: Any = config.model
     threads = suiting(model, config.training) if alone else None
-    experiment = prepare(config, device=device, threads=threads, files=files, smoke=smoke, display=display)
+    experiment = prepare(config, device=device, threads=threads, reused=reused, smoke=smoke, display=display)
     network, complete = build(experiment)
     initialise(experiment, network)
     if other is not None:
@@ -138,7 +140,7 @@ def resume(
     device: str = "auto",
     display: Display | None = None,
     alone: bool = False,
-    trust_code: bool = False,
+    trust: Trust = UNTRUSTED,
     force: bool = False,
 ) -> Run:
     """Go on with an interrupted run, bit for bit as if it had never stopped.
@@ -146,8 +148,8 @@ def resume(
     One that was stopped before its first checkpoint begins again, in its own directory, as it would today.
     UsageError where it is complete, is being trained, or where data, code, versions or device are not what
     they were, IntegrityError where its checkpoints are damaged; the run is then left as it was. force: go on
-    all the same; the run's record then says `exact: false`. trust_code: run the Python files kept in the run
-    directory. alone: as `train` takes it.
+    all the same; the run's record then says `exact: false`. trust: whether the Python files kept in the run
+    directory may be executed. alone: as `train` takes it.
     """
     started = time.monotonic()
     display = display or Silent()
@@ -161,15 +163,16 @@ def resume(
         changed = going_on.changed_code(run)
         if changed and not force:
             raise going_on.refuse(run, changed)
-        config = config_of(run, trust_code=trust_code)
+        opened = OpenedRun(run, trust)
+        config = opened.config_to_resume()
         require(config.trackers)
         if again:
             _begin_again(run, config, changed, device=device, alone=alone, display=display, started=started)
             return run
         changed += going_on.changed_versions(run)
         threads = going_on.threads_of(run)
-        files = _preprocessing_files(run)
-        experiment = prepare(config, device=device, threads=threads, files=files, display=display)
+        reused = opened.preprocessing
+        experiment = prepare(config, device=device, threads=threads, reused=reused, display=display)
         if experiment.spec.classes != run.record.classes:
             raise DataError(f"the data of {run.id} has other classes now", hint=going_on.as_a_new_run(run))
         changed += going_on.changed_experiment(run, experiment)
@@ -265,21 +268,6 @@ def _is_there(store: RunStore, reference: str) -> bool:
     return True
 
 
-def config_of(run: Run, *, trust_code: bool = False) -> ExperimentConfig:
-    """The resolved config of a run; Python files it names are run only if trusted (UsageError otherwise)."""
-    from bmcli.evaluation.measure import has_code
-    from bmcli.inference.rebuild import kept_config
-
-    if has_code(run) and not trust_code:
-        raise UsageError(
-            f"{run.id} brings its own Python code, which would be run",
-            hint=f"look at {run.path / layout.CODE}, then say --trust-code",
-        )
-    if trust_code:
-        run.refuse_odd(layout.CODE)
-    return kept_config(run, run_code=trust_code, resuming=True)
-
-
 def _train_and_finish(
     run: Run, experiment: Experiment, trainer: Trainer, display: Display, started: float
 ) -> None:
@@ -370,7 +358,7 @@ def finish(
         display.warn(f"no {layout.MODEL_ONNX}: {status.reason}; predictions will go through Keras")
 
     evaluations = []
-    session = open_session(run, model=model)
+    session = open_session(run, lambda: model)
     for name in experiment.config.evaluation.splits:
         split = experiment.bundle.split(name)
         if split is None:
@@ -502,8 +490,3 @@ def _other_run(
             if found.record.uuid == begun_with["uuid"]:
                 return found
     return store.find(reference)
-
-
-def _preprocessing_files(run: Run) -> dict[str, str]:
-    names = [layout.PREPROCESSING, layout.TOKENIZER]
-    return {name: run.read_text(name) for name in names if run.exists(name)}

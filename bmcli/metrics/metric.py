@@ -1,12 +1,12 @@
 """The registry for a user's own figures, and a line about each of bm's, which the tasks name.
 
-The rules of all figures:
-  - An undefined figure is None (JSON null), never NaN: no examples, an ROC curve of one class only, R² of a
+Rules for all metrics:
+  - An undefined metric is None (JSON null), never NaN: no examples, an ROC curve of one class only, R² of a
     constant target, a model whose outputs are not finite.
-  - The predicted class is the one of the largest probability, the first of equals; a label of a multilabel
-    task is predicted from probability 0.5 on.
-  - Macro averages go over the classes that occur in the truth or in the predictions; there a precision or
-    recall of 0/0 counts as 0. Alone, it is None.
+  - The predicted class is the one with the highest probability, the first if several are equal; a label of a
+  multilabel task is predicted from probability 0.5 on.
+  - Macro averages cover the classes that occur in the targets or predictions; there a precision or recall of
+  0/0 counts as 0. By itself, it is None.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 class Metric(Component):
-    """Base of a user's own figure: the fields are the options, `compute` makes the number.
+    """Base of a user's own metric: the fields are the options, `compute` returns the value.
 
-    Registered by name in a Python file the config names under `code`:
+    It is registered by name in a Python file listed under `code`:
 
         @METRICS.register("cost")
         class Cost(Metric):
-            \"\"\"What the mistakes cost, in euros per example.\"\"\"
+            \"\"\"The cost of mistakes, in euros per example.\"\"\"
 
             tasks = ("binary",)
             greater_is_better = False
@@ -48,7 +48,7 @@ class Metric(Component):
     greater_is_better: ClassVar[bool] = True
 
     def compute(self, targets: np.ndarray, outputs: np.ndarray, classes: tuple[str, ...]) -> float:
-        """One number over a whole split; NaN where it is undefined.
+        """One number for a whole split; NaN if it is undefined.
 
         targets: classes int64 [N]; multilabel float32 [N, L] of 0 and 1; regression float64 [N].
         outputs: float32 of the finished model: probabilities [N, C] or [N, L], or values [N, 1].
@@ -60,11 +60,11 @@ class Metric(Component):
 METRICS: Registry[Metric] = Registry("metric", Metric, __name__, needs="compute")
 
 DESCRIPTIONS = {
-    "loss": "Mean cross-entropy in nats; of a regression the mean squared error.",
-    "accuracy": "Share of examples whose predicted class is right.",
+    "loss": "Mean cross-entropy in nats; for regression, the mean squared error.",
+    "accuracy": "Share of examples whose predicted class is correct.",
     "balanced_accuracy": "Mean recall over the classes.",
-    "precision": "Share of predictions of the second class that are right.",
-    "recall": "Share of the second class that is found.",
+    "precision": "Share of predictions of the second class that are correct.",
+    "recall": "Share of the second class that is predicted as such.",
     "f1": "Harmonic mean of precision and recall of the second class.",
     "f1_macro": "Mean F1 over classes or labels.",
     "f1_weighted": "Mean F1 over classes, weighted by their number of examples.",
@@ -73,14 +73,14 @@ DESCRIPTIONS = {
     "recall_macro": "Mean recall over classes.",
     "precision_micro": "Precision over all labels of all examples together.",
     "recall_micro": "Recall over all labels of all examples together.",
-    "roc_auc": "Area under the ROC curve: one against the rest, mean over classes or labels.",
-    "subset_accuracy": "Share of examples with every label right.",
-    "label_accuracy": "Share of labels that are right.",
+    "roc_auc": "Area under the ROC curve: one versus the rest, mean over classes or labels.",
+    "subset_accuracy": "Share of examples with all labels correct.",
+    "label_accuracy": "Share of labels that are correct.",
     "mae": "Mean absolute error.",
     "rmse": "Root of the mean squared error.",
     "r2": "Share of the target's variance that is explained.",
 }
-"""A line about each of them."""
+"""One line about each metric."""
 
 
 def value_of(
@@ -97,10 +97,10 @@ def value_of(
     """
     name = metric.registry_name
     if name in built_in:
-        raise UsageError(f"metric '{name}' has the name of a built-in figure", hint="choose another name")
+        raise UsageError(f"metric '{name}' has the name of a built-in metric", hint="choose a different name")
     if metric.tasks is not None and task not in metric.tasks:
         raise UsageError(f"metric '{name}' is for {', '.join(metric.tasks)}, not {task}")
-    # Views that cannot be written to: all figures of a split are computed from the same two arrays.
+    # Read-only views: all metrics of a split are computed from the same two arrays.
     value = float(metric.compute(_read_only(targets), _read_only(outputs), classes))
     return value if math.isfinite(value) else None
 

@@ -93,11 +93,11 @@ def test_common_options_stand_before_and_after_the_command(
         (["train", "c", "--gpu"], "bm train has no option --gpu", "write --device gpu"),
         (["train", "c", "--no-cuda"], "bm train has no option --no-cuda", "write --device cpu"),
         (["check", "c", "--gpu"], "bm check has no option --gpu", "bm train takes --device"),
-        (["train", "--config", "c"], "no option --config", "the config needs no option: bm train c"),
+        (["train", "--config", "c"], "no option --config", "give the config without an option: bm train c"),
         (
             ["predict", "--image", "a b.png"],
             "no option --image",
-            "inputs need no option: bm predict 'a b.png'",
+            "give inputs without an option: bm predict 'a b.png'",
         ),
         (["predict", "x", "--model", "y"], "no option --model", "did you mean --run?"),
         (["predict", "x", "--topk", "3"], "no option --topk", "did you mean --top-k?"),

@@ -1,4 +1,4 @@
-"""bm datasets: the named datasets, one in detail, and fetching one."""
+"""bm datasets: list named datasets, show one, download one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def datasets(
         found = _details(DATASETS.get(name).model_construct(), home)
         session.result(found, lambda: _page(found, home))
         return
-    # model_construct: with every default and unvalidated, which needs no validator to be made.
+    # model_construct takes every default without validation, so no validator has to be built.
     listed = [_summary(DATASETS.get(each).model_construct(), home) for each in DATASETS.names()]
     session.result({"home": str(home), "datasets": listed}, lambda: _table(listed))
 
@@ -179,7 +179,7 @@ def _yaml(value: Any) -> str:
 
 
 class _Bar:
-    """A progress bar on stderr while somebody looks, else nothing."""
+    """A progress bar on stderr, if it is a terminal."""
 
     def __init__(self, session: Session) -> None:
         self.session = session

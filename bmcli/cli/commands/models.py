@@ -1,4 +1,4 @@
-"""bm models: the networks a config can name, and every option of one."""
+"""bm models: list the models, and all options of one."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def models(
     session: Session,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="One model, with all its options.", autocompletion=_complete),
+        typer.Argument(metavar="[NAME]", help="Show all options of this model.", autocompletion=_complete),
     ] = None,
     code: Annotated[
         list[Path] | None,
-        typer.Option("--code", metavar="FILE", help="Also run this Python file, which registers models."),
+        typer.Option("--code", metavar="FILE", help="Also list models that this Python file registers."),
     ] = None,
 ) -> None:
     """List the models, or show the options of one."""
@@ -41,7 +41,7 @@ def models(
     if name is not None:
         from bmcli.config.reference import catalogue
 
-        catalogue.one(catalogue.kind_of("model"), name)  # a name from elsewhere gets the one here
+        catalogue.one(catalogue.kind_of("model"), name)  # a name from another library is answered with bm's
         found = _details(MODELS.get(name))
         session.result(found, lambda: _page(found))
         return

@@ -1,8 +1,8 @@
-"""From a tree of located values to typed ones: every mistake in plain words, at its place.
+"""Turns a tree of located values into typed ones, and reports every mistake at its place.
 
 Sections and components are validated one by one, from the inside out, because each has its own class; the
-outer one then receives finished instances. Nothing is converted silently: "10" is no number, 1.0 no whole
-number, true no 1.
+outer one then gets finished instances. Nothing is converted silently: "10" is not a number, 1.0 is not a
+whole number, true is not 1.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from bmcli.core.registry import registry_of
 KeyPath = tuple[str | int, ...]
 MOST_MISTAKES = 100
 FIRST_KEYS = ("extends",)
-"""Keys of the outermost map that are consumed before validation; known for 'did you mean'."""
+"""Top-level keys that are consumed before validation, for 'did you mean'."""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A problem and the path of the key it is about."""
+    """A problem and the path of its key."""
 
     path: KeyPath
     problem: Problem
 
 
 class _Invalid:
-    """Stands where a nested value could not be made; errors about it are already reported."""
+    """Placeholder for an invalid nested value, whose errors are already reported."""
 
 
 _INVALID = _Invalid()
 
 
 class Validator:
-    """Makes instances from nodes and collects what is wrong.
+    """Creates instances from nodes and collects problems.
 
-    unloaded_code: files under `code` that were named but not run, for the hint at an unknown name.
+    unloaded_code: files listed under `code` that were not run, for the hint at an unknown name.
     """
 
     def __init__(self, unloaded_code: tuple[str, ...] = ()) -> None:
@@ -59,11 +59,11 @@ class Validator:
 
     @property
     def full(self) -> bool:
-        """Whether enough is known to be wrong: time is bounded for a hostile config too."""
+        """Whether enough problems were found; bounds the time for a hostile config."""
         return len(self.mistakes) >= MOST_MISTAKES
 
     def section(self, cls: type[Section], node: Node, path: KeyPath, place: Place) -> Any:
-        """An instance of that section, or a stand-in where it is wrong.
+        """An instance of this section, or a placeholder if it is invalid.
 
         place: where to report a missing key.
         """
@@ -111,7 +111,7 @@ class Validator:
         return self._options(cls, options, path, name.place if name is not None else node.place)
 
     def _options(self, cls: type[Component], node: Node, path: KeyPath, place: Place) -> Any:
-        # `null` restores the default; under an unknown key it is a mistake like any other.
+        # `null` restores the default; under an unknown key it is an error like any other value.
         given = {
             key: child
             for key, child in node.value.items()
@@ -127,7 +127,7 @@ class Validator:
         registry = registry_of(kind)
         if name is None:
             self._add(
-                path, f"which {kind}? 'name' is missing", place, f"known: {', '.join(registry.names())}"
+                path, f"'name' is missing: the {kind} to use", place, f"known: {', '.join(registry.names())}"
             )
             return None
         if not isinstance(name.value, str):
@@ -150,23 +150,25 @@ class Validator:
     def _take_dataset(
         self, node: Node, nodes: dict[Any, Node], path: KeyPath, values: dict[str, Any]
     ) -> dict[Any, Node]:
-        """Make `data.name` with the options that stand beside it; what is left for `DataConfig` itself."""
+        """Create `data.name` with its options; returns the keys left for `DataConfig` itself."""
         own = set(DataConfig.model_fields)
         name = nodes.pop("name")
         if name.is_map:
             self._add(
-                (*path, "name"), "expected the name of a dataset; its options stand beside it", name.place
+                (*path, "name"),
+                "expected the name of a dataset; its options are other keys of data",
+                name.place,
             )
             values["name"] = _INVALID
             return nodes
         cls = self._class("dataset", name, name.place, (*path, "name"))
         if cls is None:
             values["name"] = _INVALID
-            # Options of a dataset nobody knows: nothing can be said of them.
+            # The options of an unknown dataset cannot be checked.
             return {key: child for key, child in nodes.items() if key in own}
         for clash in own & set(cls.model_fields):
-            message = f"dataset '{name.value}' has an option '{clash}', which data has itself"
-            self._add((*path, "name"), message, name.place, "the option must be renamed")
+            message = f"dataset '{name.value}' has an option '{clash}', which is already a key of data"
+            self._add((*path, "name"), message, name.place, "rename the option")
         mine = {key: child for key, child in nodes.items() if key in cls.model_fields and key not in own}
         options = replace(node, value=mine)
         values["name"] = self._options(cls, options, path, name.place)
@@ -199,7 +201,7 @@ class Validator:
     def _fill(
         self, cls: type[Section], key: str, values: dict[str, Any], path: KeyPath, place: Place
     ) -> None:
-        """Defaults that pydantic cannot hold: components by name, sections made of defaults."""
+        """Defaults that pydantic cannot express: components by name, sections of defaults."""
         shape = shape_of(cls, key)
         if shape.many or not cls.model_fields[key].is_required():
             return
@@ -226,7 +228,7 @@ class Validator:
             if detail["input"] is not _INVALID:
                 details.setdefault(_along(node, detail["loc"], detail["type"]), []).append(detail)
         for at, found in list(details.items())[:MOST_MISTAKES]:
-            # Of a union, every branch complains; the branch that got furthest is the one that was meant.
+            # For a union, every branch reports errors; the branch that got furthest was probably meant.
             if any(other != at and other[: len(at)] == at for other in details) and at:
                 continue
             missing = (one for one in found if one["type"] == "missing" and len(one["loc"]) > len(at) > 0)
@@ -286,7 +288,7 @@ class Validator:
         self._add(path, f"unknown key '{_key_text(parent, key)}'", parent.key_place(key), hint)
 
     def _elsewhere(self, key: str, node: Node, known: list[str]) -> str | None:
-        """'did you mean data.task?' for a key that has its place elsewhere, or two; else None."""
+        """'did you mean data.task?' for a key that belongs elsewhere, or in two places; else None."""
         places = _places_of(key) or [
             f"{path}.{key}" for path, cls in self.picked.items() if key in cls.model_fields
         ]
@@ -322,7 +324,7 @@ def _places_of(key: str) -> list[str]:
 
 
 def _places(section: type[Section], before: str = "") -> Iterator[str]:
-    """The paths of all keys, with the options of the components that are there by default."""
+    """The paths of all keys, including the options of default components."""
     for key in section.model_fields:
         yield f"{before}{key}"
         shape = shape_of(section, key)
@@ -336,7 +338,7 @@ def _places(section: type[Section], before: str = "") -> Iterator[str]:
 
 
 def _along(node: Node, location: tuple[str | int, ...], kind: str) -> KeyPath:
-    """The part of a pydantic location that leads through the tree; names of union branches are left out."""
+    """The part of a pydantic location that is a path in the tree, without union branches."""
     path: list[str | int] = []
     for step in location:
         if node.is_map:
@@ -363,7 +365,7 @@ def _step(node: Node, path: KeyPath) -> Node:
 
 
 def _keys_at(cls: type[BaseModel], path: KeyPath) -> list[str]:
-    """The keys of a map below the class; none where it takes any, or is no map."""
+    """The keys of a map below the class; none if it accepts any, or is not a map."""
     options = messages.alternatives(_schema_at(cls, path))
     definitions = cls.model_json_schema().get("$defs", {})
     every = [definitions.get(str(one.get("$ref", "")).rpartition("/")[2], one) for one in options]
@@ -371,7 +373,7 @@ def _keys_at(cls: type[BaseModel], path: KeyPath) -> list[str]:
 
 
 def _schema_at(cls: type[BaseModel], path: KeyPath) -> Mapping[str, Any]:
-    """The JSON Schema of what stands at that path below the class."""
+    """The JSON Schema at this path below the class."""
     whole = cls.model_json_schema()
     definitions = whole.get("$defs", {})
     schema: Mapping[str, Any] = whole
