@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args, overload
 
 from bmcli.core.errors import BmError, ConfigError, IntegrityError, UsageError, did_you_mean
+from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
     import keras
@@ -96,9 +97,9 @@ class Run:
         return status_of(self._stored.reload())
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Document:
         """All of run.json, as it is now."""
-        document: dict[str, Any] = json.loads(self._stored.reload().record.to_text())
+        document: Document = json.loads(self._stored.reload().record.to_text())
         return document
 
     @property
@@ -112,23 +113,23 @@ class Run:
         return self._stored.reload().record.classes
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Document:
         """The resolved config, every default filled in, as plain data; `bmcli.train(run.config)` trains it
         again where it names no Python files."""
         from bmcli.config.parsing import yaml
         from bmcli.runs import layout
 
         text = self._stored.read_bytes(layout.CONFIG)
-        document: dict[str, Any] = yaml.parse(text, layout.CONFIG, str(self.path)).plain()
+        document: Document = yaml.parse(text, layout.CONFIG, str(self.path)).plain()
         return document
 
     @property
-    def metrics(self) -> dict[str, dict[str, Any]]:
+    def metrics(self) -> dict[str, Document]:
         """Split -> metric -> value, of every split that was evaluated."""
         return self._stored.reload().record.metrics
 
     @property
-    def history(self) -> list[dict[str, Any]]:
+    def history(self) -> list[Document]:
         """One dict per finished epoch: losses, metrics, learning rate, seconds, examples per second.
 
         `pandas.DataFrame(run.history)` is a table of it. Empty before the first epoch is over. IntegrityError
@@ -149,7 +150,7 @@ class Run:
         return records
 
     @property
-    def evaluations(self) -> dict[str, dict[str, Any]]:
+    def evaluations(self) -> dict[str, Document]:
         """What was measured -> its whole document: figures, intervals, per class, confusion matrix, as in
         evaluation/<split>.json. The run's own splits first, then files of `evaluate(data=...)`."""
         from bmcli.core.spec import SPLITS
@@ -208,6 +209,7 @@ class Run:
         UsageError for what is no input of this run, or could mean two things; DataError listing all inputs
         that cannot be used.
         """
+        from bmcli.experiments.display import Progress, Warned
         from bmcli.inference import predictor as inference
         from bmcli.modalities.remark import Unfamiliar
 
@@ -219,25 +221,26 @@ class Run:
             if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
                 raise UsageError(f"top_k={top_k!r}: expected a number of classes from 1 on")
             watching = _watching(display, self._said)
+            note = _noting(watching)
             predictions: list[Prediction] = []
             problems: list[Any] = []
             kind = predictor.preprocessing.kind
             with _counting(display, kind) as counting:
-                pieces = _given(opened, inputs, text, lines, watching.note, counting.expect)
+                pieces = _given(opened, inputs, text, lines, note, counting.expect)
                 for some, unusable in predictor.stream(pieces, top_k=top_k, batch_size=batch_size):
                     predictions += some
                     problems += unusable
                     counting.advance(len(some) + len(unusable))
-                    watching.progress("predicting", counting.done, max(counting.total, counting.done))
+                    total = max(counting.total, counting.done)
+                    watching.handle(Progress("predicting", counting.done, total))
             if strict:
                 predictions, refused = inference.refused(predictions)
                 problems += refused
             odd = {i: one.unfamiliar for i, one in enumerate(predictions) if one.unfamiliar}
-            said = Unfamiliar(taken=predictor.taken).notes("inputs")
-            for note in said:
-                watching.note(note)
+            for said in Unfamiliar(taken=predictor.taken).notes("inputs"):
+                note(said)
             for warning in Unfamiliar(odd).notes("inputs"):
-                watching.warn(warning)
+                watching.handle(Warned(warning))
             if problems:
                 raise inference.unreadable(problems, len(predictions) + len(problems))
             return predictions
@@ -258,6 +261,7 @@ class Run:
         predicted one. DataError listing all inputs that cannot be used.
         """
         from bmcli.core.errors import Problem
+        from bmcli.experiments.display import Progress
         from bmcli.explain.explain import Explainer
         from bmcli.inference.opened import OpenedRun
         from bmcli.inference.predictor import unreadable
@@ -266,11 +270,12 @@ class Run:
         with _in_python():
             watching = _watching(display, self._said)
             opened = OpenedRun(self._stored, Trust(trust_code))
+            note = _noting(watching)
             explainer = Explainer(opened, label=label)
             explained: list[Explanation] = []
             problems: list[Problem] = []
             with _counting(display, explainer.preprocessing.kind, "explaining") as counting:
-                pieces = _given(opened, inputs, text, lines, watching.note, counting.expect)
+                pieces = _given(opened, inputs, text, lines, note, counting.expect)
                 for piece in pieces:
                     for found in explainer.explain(piece):
                         if isinstance(found, Problem):
@@ -278,7 +283,8 @@ class Run:
                         else:
                             explained.append(found)
                         counting.advance(1)
-                        watching.progress("explaining", counting.done, max(counting.total, counting.done))
+                        total = max(counting.total, counting.done)
+                        watching.handle(Progress("explaining", counting.done, total))
             if problems:
                 raise unreadable(problems, len(explained) + len(problems))
             return explained
@@ -305,7 +311,7 @@ class Run:
         with _in_python():
             opened = OpenedRun(self._stored, Trust(trust_code))
             path = Path(data) if data is not None else None
-            ready = prepare(opened, split, data=path, note=watching.note)
+            ready = prepare(opened, split, data=path, note=_noting(watching))
             evaluation = measure(ready)
             refresh(self._stored)
         return evaluation
@@ -323,13 +329,12 @@ class Run:
         device, display, trust_code: as `train` takes them. force: also where data, code or versions changed;
         the run is then marked as not exact. UsageError where that is refused, or nothing is left to do.
         """
-        from bmcli.experiments import train as pipeline
+        from bmcli.experiments.resume import resume
         from bmcli.runs.trust import Trust
 
         _require_device(device)
         with _in_python(), _shown(display) as watching:
-            trust = Trust(trust_code)
-            pipeline.resume(self._stored, device=device, display=watching, trust=trust, force=force)
+            resume(self._stored, device=device, display=watching, trust=Trust(trust_code), force=force)
             self._kept.clear()  # its weights are others now
         return self
 
@@ -364,12 +369,12 @@ class Checked:
     """What `check` found. config: resolved, every default filled in, as plain data; built: with `build`, what
     training begins with: kind, task, classes, examples by split, input_shape, parameters, columns."""
 
-    config: dict[str, Any]
-    built: dict[str, Any] | None = None
+    config: Document
+    built: Document | None = None
 
 
 def train(
-    config: str | Path | dict[str, Any],
+    config: str | Path | Document,
     overrides: str | Sequence[str] | Mapping[str, Any] = (),
     *,
     name: str | None = None,
@@ -391,7 +396,7 @@ def train(
     ConfigError with all mistakes; DataError; DivergedError; ResourceError. Ctrl-C raises InterruptedRunError:
     the state is saved, and `Run.resume` goes on with it.
     """
-    from bmcli.experiments import train as pipeline
+    from bmcli.experiments.train import train
     from bmcli.runs.store import validate_label
 
     _require_device(device)
@@ -402,7 +407,7 @@ def train(
         validate_label(tag)
     with _in_python(), _shown(display) as watching:
         resolved = _resolved(config, overrides, name=name, trust_code=trust_code)
-        stored = pipeline.train(resolved, _store(runs_dir), tags=tags, device=device, display=watching)
+        stored = train(resolved, _store(runs_dir), tags=tags, device=device, display=watching)
     return Run(stored)
 
 
@@ -602,7 +607,7 @@ def export(
 
 
 def check(
-    config: str | Path | dict[str, Any],
+    config: str | Path | Document,
     overrides: str | Sequence[str] | Mapping[str, Any] = (),
     *,
     build: bool = False,
@@ -619,12 +624,12 @@ def check(
         resolved = _resolved(config, overrides, trust_code=trust_code)
         if not build:
             return Checked(resolved.to_dict())
-        from bmcli.experiments import train as pipeline
         from bmcli.experiments.prepare import described
+        from bmcli.experiments.start import start
 
-        begun = pipeline.begin(resolved, _store(runs_dir), display=watching)
-        experiment = begun.experiment
-        built = described(experiment.bundle, experiment.spec, begun.known["parameters"])
+        started = start(resolved, _store(runs_dir), display=watching)
+        experiment = started.experiment
+        built = described(experiment.bundle, experiment.spec, started.record["parameters"])
         return Checked(resolved.to_dict(), built)
 
 
@@ -642,7 +647,7 @@ def doctor(
 
 @overload
 def doctor(
-    config: str | Path | dict[str, Any],
+    config: str | Path | Document,
     overrides: str | Sequence[str] | Mapping[str, Any] = (),
     *,
     run: Run | str | Path | None = None,
@@ -653,7 +658,7 @@ def doctor(
 
 
 def doctor(
-    config: str | Path | dict[str, Any] | None = None,
+    config: str | Path | Document | None = None,
     overrides: str | Sequence[str] | Mapping[str, Any] = (),
     *,
     run: Run | str | Path | None = None,
@@ -727,7 +732,7 @@ def _several(references: Sequence[Any], runs_dir: str | Path | None, *, least: i
 
 
 def _resolved(
-    config: str | Path | dict[str, Any],
+    config: str | Path | Document,
     overrides: str | Sequence[str] | Mapping[str, Any],
     *,
     name: str | None = None,
@@ -883,6 +888,13 @@ def _watching(display: Display | Literal["auto"] | None, said: set[str]) -> Disp
     if isinstance(display, str):
         raise UsageError(f"display={display!r}: expected 'auto', None or a bmcli.experiments.display.Display")
     return display or Silent()
+
+
+def _noting(display: Display) -> Callable[[str], None]:
+    """Hands a note to a display."""
+    from bmcli.experiments.display import Note
+
+    return lambda text: display.handle(Note(text))
 
 
 def _counting(display: Display | Literal["auto"] | None, kind: Kind, what: str = "predicting") -> Counting:

@@ -350,3 +350,16 @@ def test_only_layout_names_the_files_of_a_run() -> None:
 def test_nobody_imports_click() -> None:
     """Typer brings its own."""
     assert not [path for path in MODULES for _, module in imports(path) if module.split(".")[0] == "click"]
+
+
+def test_step_loops_are_chosen_in_one_place() -> None:
+    steps = PACKAGE / "training" / "steps"
+    loops = {f"bmcli.training.steps.{name}" for name in ("tensorflow", "jax")}
+    drawn = {
+        dotted(path)
+        for path in MODULES
+        for _, name in imports(path)
+        if name in loops or name.rpartition(".")[0] in loops
+    }
+    assert drawn == {"bmcli.training.steps.select"}
+    assert not [m for _, m in imports(steps / "base.py") if m.split(".")[0] in {"tensorflow", "jax"}]

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from typer.models import OptionInfo
@@ -34,6 +34,7 @@ from bmcli.cli import completion, render
 from bmcli.cli.completion import complete_run
 from bmcli.core import streams
 from bmcli.core.errors import UsageError
+from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -118,7 +119,7 @@ class Session:
 
     def result(
         self,
-        document: Mapping[str, Any],
+        document: Mapping[str, object],
         shown: RenderableType | Callable[[], RenderableType | None] | None = None,
     ) -> None:
         """The command's result: with --json, the document with `format: 1`, else `shown`.
@@ -137,7 +138,7 @@ class Session:
         elif shown is not None:
             (self.err if self.aside else self.out).print(shown)
 
-    def result_line(self, document: Mapping[str, Any]) -> None:
+    def result_line(self, document: Mapping[str, object]) -> None:
         """One result of many: the document with `format: 1` on one line of stdout (JSONL)."""
         render.write_json({"format": 1, **document}, streams.out(), indent=None)
 
@@ -183,7 +184,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-_COMMON: dict[str, tuple[Any, Any]] = {
+_COMMON: dict[str, tuple[object, object]] = {
     "runs_dir": (
         Annotated[
             str | None,
@@ -222,18 +223,18 @@ def common_parameters() -> list[inspect.Parameter]:
     ]
 
 
-def open_session(*given: Mapping[str, Any]) -> Session:
+def open_session(*given: Mapping[str, object]) -> Session:
     """A session of the common options given after `bm` and after the command; the later one counts."""
     import os
 
-    values: dict[str, Any] = {"runs_dir": os.environ.get("BM_RUNS_DIR") or "runs"}
+    values: Document = {"runs_dir": os.environ.get("BM_RUNS_DIR") or "runs"}
     for options in given:
         values |= {name: value for name, value in options.items() if name in COMMON_NAMES and value}
     values.pop("version", None)
     return Session(**{**values, "runs_dir": Path(values["runs_dir"])})
 
 
-_COMPLETED: dict[str, Callable[..., Any]] = {
+_COMPLETED: dict[str, Callable[..., object]] = {
     "CONFIG": completion.complete_config,
     "[CONFIG]": completion.complete_config,
     "[KEY=VALUE]...": completion.complete_change,
@@ -270,7 +271,7 @@ def adapt(function: Callable[..., None], enter: Callable[[Session], None]) -> Ca
     for parameter in own:
         _complete(parameter)
 
-    def run(ctx: typer.Context, **values: Any) -> None:
+    def run(ctx: typer.Context, **values: object) -> None:
         session = open_session(ctx.find_root().params, values)
         enter(session)
         function(session, **{name: value for name, value in values.items() if name not in COMMON_NAMES})

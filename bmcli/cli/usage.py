@@ -119,7 +119,7 @@ def _as_given(option: str, args: Sequence[str]) -> str:
     return option
 
 
-def _options(context: Any) -> dict[str, Any]:
+def _options(context: Any) -> dict[str, object]:
     """The command's options by parameter name."""
     return {
         parameter.name: parameter
@@ -135,7 +135,7 @@ def _called(parameter: Any) -> str:
     return str(max(parameter.opts, key=len))
 
 
-def _choices(parameter: Any) -> list[str]:
+def _choices(parameter: object) -> list[str]:
     described = getattr(parameter, "type_descriptor", None)
     return [str(one) for one in getattr(described, "choices", None) or ()]
 

@@ -10,11 +10,11 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bmcli.config import checks
 from bmcli.config import dump as write
 from bmcli.config.code import load_code
+from bmcli.config.finding import Finding
 from bmcli.config.parsing import merge
 from bmcli.config.parsing.coerce import absolute
 from bmcli.config.parsing.validate import KeyPath, Mistake, Validator
@@ -22,10 +22,11 @@ from bmcli.config.parsing.yaml import Node
 from bmcli.config.problems import config_error
 from bmcli.config.schema import ExperimentConfig
 from bmcli.core.errors import Place, Problem
+from bmcli.core.plain import Document
 
 
 def load(
-    source: str | Path | dict[str, Any],
+    source: str | Path | Document,
     overrides: Sequence[str] = (),
     *,
     cwd: Path | None = None,
@@ -114,7 +115,7 @@ def _without(node: Node, paths: list[KeyPath]) -> Node:
     if not node.is_map:
         return node
     gone = {path[0] for path in paths if len(path) == 1}
-    deeper: dict[Any, list[KeyPath]] = {}
+    deeper: dict[object, list[KeyPath]] = {}
     for path in paths:
         if len(path) > 1:
             deeper.setdefault(path[0], []).append(path[1:])
@@ -132,7 +133,7 @@ def _touches(path: KeyPath, other: KeyPath) -> bool:
     return path[:shorter] == other[:shorter]
 
 
-def _place_of(tree: Node, finding: checks.Finding) -> Place:
+def _place_of(tree: Node, finding: Finding) -> Place:
     """The place of this path, or of its nearest ancestor that was written down."""
     place = above = Place(tree.place.file)
     node = tree
@@ -147,7 +148,7 @@ def _place_of(tree: Node, finding: checks.Finding) -> Place:
     return place
 
 
-def _child(node: Node, step: str | int) -> tuple[Any, Node | None]:
+def _child(node: Node, step: str | int) -> tuple[object, Node | None]:
     """The key as in the tree (12 for '12') and its value."""
     if node.is_map:
         keys = (key for key in node.value if key == step or node.keys[key].text == step)

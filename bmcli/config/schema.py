@@ -27,6 +27,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from bmcli.core.component import Component
+from bmcli.core.plain import Document
 from bmcli.core.registry import registry_of
 
 
@@ -54,9 +55,7 @@ class Named:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_after_validator_function(self._known, handler(source))
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Document:
         return {**handler(schema), "enum": self.names()}
 
     def _known(self, name: str) -> str:
@@ -86,7 +85,7 @@ class Section(BaseModel):
 
     bare: ClassVar[str | None] = None
     """The key that a bare string in place of the map stands for: `data: digits` means `{name: digits}`."""
-    usual: ClassVar[dict[str, Any]] = {}
+    usual: ClassVar[Document] = {}
     """For hints: the key that a bare value in place of the map most likely stands for, with an example."""
 
 
@@ -484,12 +483,12 @@ class ExperimentConfig(Section):
         "mlflow, wandb (Weights & Biases); the last two are extras.",
     )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Plain YAML data with every default filled in; resolving it again gives an equal config."""
         return _plain(self)
 
 
-def _plain(section: Section) -> dict[str, Any]:
+def _plain(section: Section) -> Document:
     plain = section.model_dump(mode="json")
     for key, value in section:
         if isinstance(value, Section):

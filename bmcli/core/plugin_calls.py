@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CODE_PREFIX = "_bmcli_code_"
 """Prefix of the module names of files listed under `code`."""
 
-Check = Callable[[Any, tuple[Any, ...]], "str | None"]
+Check = Callable[[object, tuple[object, ...]], "str | None"]
 """Takes a method's result and arguments; returns what is wrong with the result, or None."""
 
 _LONGEST = 300
@@ -87,9 +87,9 @@ def _bms(base: type, name: str) -> bool:
     return comes_with_bm(base) and name in vars(base)
 
 
-def _guarded(method: Callable[..., Any], check: Check | None = None) -> Callable[..., Any]:
+def _guarded(method: Callable[..., object], check: Check | None = None) -> Callable[..., object]:
     @functools.wraps(method)
-    def call(self: Any, *args: Any, **options: Any) -> Any:
+    def call(self: Any, *args: object, **options: object) -> object:
         with visiting():
             result = method(self, *args, **options)
             if check is not None and (wrong := check(result, args)):
@@ -132,7 +132,7 @@ class _Surroundings:
             self._folder = _working_directory()
             self._filters = warnings.filters[:]
             self._locale = _locale()
-        numpy: Any = sys.modules.get("numpy")
+        numpy: object = sys.modules.get("numpy")
         self._errors = numpy.geterr() if numpy is not None and hasattr(numpy, "geterr") else None
 
     def restore(self) -> None:
@@ -301,7 +301,7 @@ def _said(error: BaseException) -> str:
     return f"{kind}: {message}" if message else kind
 
 
-def _fault(component: Registered, method: Callable[..., Any], wrong: str) -> PluginError:
+def _fault(component: Registered, method: Callable[..., object], wrong: str) -> PluginError:
     code = method.__code__
     return _error(component, Place(code.co_filename, code.co_firstlineno), f"{method.__name__} {wrong}")
 
@@ -327,12 +327,12 @@ def described(component: Registered | type[Registered]) -> str:
     return f"{component.registry_kind or 'component'} '{one_line(component.registry_name)}'"
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """Describes a value, for messages about unexpected types."""
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def not_a_number(result: Any, _: tuple[Any, ...]) -> str | None:
+def not_a_number(result: Any, _: tuple[object, ...]) -> str | None:
     """The check for a method that returns a number."""
     try:
         float(result)

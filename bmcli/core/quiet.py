@@ -127,7 +127,7 @@ class _Loader:
     def __init__(self, usual: Loader) -> None:
         self._usual = usual
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._usual, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:

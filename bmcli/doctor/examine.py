@@ -71,7 +71,7 @@ def examine(
     """Read the data and look at all of it.
 
     Doubtful labels are found by the run `opened`, which was trained on the data, or by `folds` trainings of
-    the config's own model on parts of it. alone: as `pipeline.train` takes it.
+    the config's own model on parts of it. alone: as `bmcli.experiments.start.start` takes it.
 
     Raises DataError where it cannot be read at all, UsageError where the run is of other classes.
     """
@@ -161,14 +161,14 @@ def _cannot_be_used(bundle: DataBundle, count: int) -> str:
 def _prepared(
     config: ExperimentConfig, data: DataConfig, progress: Progress | None, alone: bool
 ) -> Experiment:
-    from bmcli.experiments.display import Silent
+    from bmcli.experiments import display
     from bmcli.experiments.prepare import prepare
     from bmcli.training.steps.threads import suiting
 
-    class Watcher(Silent):
-        def progress(self, what: str, done: int, total: int) -> None:
-            if progress is not None:
-                progress(what, done, total)
+    class Watcher:
+        def handle(self, event: display.Event) -> None:
+            if progress is not None and isinstance(event, display.Progress):
+                progress(event.what, event.done, event.total)
 
     model: Any = config.model
     threads = suiting(model, config.training) if alone else None

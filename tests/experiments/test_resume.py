@@ -289,8 +289,8 @@ def fail_in(monkeypatch: pytest.MonkeyPatch, where: str, *, after: bool = False)
 
 
 BEFORE = {
-    "nothing but its config": ("bmcli.experiments.train._keep_preprocessing", False),
-    "its preprocessing": ("bmcli.experiments.train._keep_preprocessing", True),
+    "nothing but its config": ("bmcli.experiments.start._keep_preprocessing", False),
+    "its preprocessing": ("bmcli.experiments.start._keep_preprocessing", True),
     "a line of metrics": ("bmcli.experiments.checkpointing.save", False),
 }
 AFTER = {
@@ -395,7 +395,7 @@ def test_ctrl_c_before_the_first_checkpoint_shows_the_way(
     (tmp_path / "cells.csv").write_text(cells())
     (tmp_path / "c.yaml").write_text(CONFIG.format(code="[]"))
     monkeypatch.setattr(
-        "bmcli.experiments.train._keep_preprocessing", lambda *_: signal.raise_signal(signal.SIGTERM)
+        "bmcli.experiments.start._keep_preprocessing", lambda *_: signal.raise_signal(signal.SIGTERM)
     )
     done = invoke("train", "c.yaml")
     assert done.code == 143 and "stopped before its first checkpoint" in done.err
@@ -515,7 +515,7 @@ def tuned(
 def test_a_run_goes_on_without_the_one_whose_weights_it_began_with(
     line: tuple[str, ...], tuned: Callable[[str], Path], invoke: Invoke
 ) -> None:
-    run = tuned("bmcli.experiments.train.solve")  # before its first step
+    run = tuned("bmcli.experiments.fit.solve")  # before its first step
     assert invoke("runs", "remove", "base-v1", "--yes").code == 0
     done = invoke("train", *line)
     assert done.code == 0 and "begins again" not in done.err, done.err
@@ -527,7 +527,7 @@ def test_a_run_goes_on_without_the_one_whose_weights_it_began_with(
 def test_without_a_state_it_says_that_the_other_run_is_gone(
     tuned: Callable[[str], Path], invoke: Invoke
 ) -> None:
-    run = tuned("bmcli.experiments.train._keep_preprocessing")
+    run = tuned("bmcli.experiments.start._keep_preprocessing")
     shown = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert invoke("runs", "remove", "base-v1", "--yes").code == 0
     done = invoke("train", "--resume", "trial-v1")

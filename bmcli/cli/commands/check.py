@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from bmcli.cli.trust import asking
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
+    from bmcli.core.plain import Document
     from bmcli.experiments.forecast import Cost
 
 
@@ -51,7 +52,7 @@ def check(
 
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
     _refuse(experiment, session)
-    document: dict[str, Any] = {"ok": True, "config": experiment.to_dict()}
+    document: dict[str, object] = {"ok": True, "config": experiment.to_dict()}
     more = _folder(experiment, session, quiet=build or measure)
     cost = _measure(experiment, session) if measure else None
     examples: int | None = None
@@ -204,19 +205,19 @@ def _component(config: dict[str, object], most: int = 12) -> str:
     return f"{config['name']} ({', '.join(options[:most])})" if options[:most] else str(config["name"])
 
 
-def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
+def _build(config: ExperimentConfig, session: Session) -> Document:
     """Do everything that training does before its first step; returns the result as plain data."""
     from bmcli.cli.progress import NotesOnly
     from bmcli.core import stopwatch
-    from bmcli.experiments import train
     from bmcli.experiments.prepare import described
+    from bmcli.experiments.start import start
 
     with stopwatch.running() as watch, phases(session, watch):
-        begun = train.begin(config, session.store, display=NotesOnly(session))
-    return described(begun.experiment.bundle, begun.experiment.spec, begun.known["parameters"])
+        started = start(config, session.store, display=NotesOnly(session))
+    return described(started.experiment.bundle, started.experiment.spec, started.record["parameters"])
 
 
-def _built_lines(built: dict[str, Any]) -> list[str]:
+def _built_lines(built: Document) -> list[str]:
     examples = " · ".join(f"{name} {count:,}" for name, count in built["examples"].items())
     shape = " × ".join("any" if size is None else str(size) for size in built["input_shape"])
     inputs = "text, any length" if built["kind"] == "text" and shape == "any" else f"{built['kind']} {shape}"
@@ -228,7 +229,7 @@ def _built_lines(built: dict[str, Any]) -> list[str]:
     return lines + _column_lines(built.get("columns", []))
 
 
-def _column_lines(columns: Sequence[dict[str, Any]]) -> list[str]:
+def _column_lines(columns: Sequence[Document]) -> list[str]:
     """The type and use of each column of a table."""
     from bmcli.cli.render import columns as aligned
 
@@ -260,7 +261,7 @@ def _measure(config: ExperimentConfig, session: Session) -> Cost:
             return measure(config, Path(folder), runs=session.store, watch=watch, note=session.note)
 
 
-def _measured(cost: Cost) -> dict[str, Any]:
+def _measured(cost: Cost) -> dict[str, object]:
     return {
         "seconds": round(cost.seconds, 3),
         "upper_bound": cost.upper_bound,

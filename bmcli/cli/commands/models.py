@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bmcli.cli.command import Session, command
 
 if TYPE_CHECKING:
+    from bmcli.core.plain import Document
     from bmcli.models import Model
 
 
@@ -49,7 +50,7 @@ def models(
     session.result({"models": listed}, lambda: _table(listed))
 
 
-def _summary(model: type[Model]) -> dict[str, Any]:
+def _summary(model: type[Model]) -> dict[str, object]:
     from bmcli.config.reference.catalogue import tasks_of
 
     return {
@@ -60,13 +61,13 @@ def _summary(model: type[Model]) -> dict[str, Any]:
     }
 
 
-def _details(model: type[Model]) -> dict[str, Any]:
+def _details(model: type[Model]) -> dict[str, object]:
     from bmcli.config.reference.catalogue import options_of
 
     return {**_summary(model), "options": options_of(model), "source": model.source}
 
 
-def _table(listed: list[dict[str, Any]]) -> str:
+def _table(listed: list[Document]) -> str:
     from bmcli.cli.render import columns, heading
     from bmcli.core import streams
 
@@ -75,14 +76,14 @@ def _table(listed: list[dict[str, Any]]) -> str:
     return heading([*columns(rows), "", "bm models NAME shows the options of one."], streams.out())
 
 
-def _tasks(model: dict[str, Any]) -> str:
+def _tasks(model: Document) -> str:
     from bmcli.config.reference.catalogue import tasks_of
     from bmcli.models import Model
 
     return "all" if set(model["tasks"]) >= set(tasks_of(Model)) else ", ".join(model["tasks"])
 
 
-def _page(model: dict[str, Any]) -> str:
+def _page(model: Document) -> str:
     from bmcli.cli.component_tables import option_lines
     from bmcli.cli.render import columns
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -177,20 +177,20 @@ def _timed(wanted: bool) -> Iterator[Stopwatch | None]:
 
 def _train(session: Session, config: ExperimentConfig, tags: Sequence[str], device: str) -> Run:
     from bmcli.cli.progress import TrainingDisplay
-    from bmcli.experiments import train as pipeline
+    from bmcli.experiments.train import train
 
     with TrainingDisplay(session) as display:
-        return pipeline.train(config, session.store, tags=tags, device=device, display=display, alone=True)
+        return train(config, session.store, tags=tags, device=device, display=display, alone=True)
 
 
 def _resume(session: Session, reference: str, device: str, trust_code: bool, force: bool) -> Run:
     from bmcli.cli.progress import TrainingDisplay
-    from bmcli.experiments import train as pipeline
+    from bmcli.experiments.resume import resume
 
     run = session.store.find(reference, purpose="resume")
     trust = open_asking(session, run, trust_code).trust
     with TrainingDisplay(session) as display:
-        return pipeline.resume(run, device=device, display=display, alone=True, trust=trust, force=force)
+        return resume(run, device=device, display=display, alone=True, trust=trust, force=force)
 
 
 def _continued(session: Session, config: ExperimentConfig, device: str, force: bool) -> Run | None:
@@ -266,7 +266,7 @@ def _train_seeds(
     session.note("\n".join(lines(runs, seeds, summary)))
 
 
-def _about(run: Run) -> dict[str, Any]:
+def _about(run: Run) -> dict[str, object]:
     record = run.record
     return {"run": run.id, "path": str(run.path), "status": record.status, "metrics": record.metrics}
 
@@ -278,7 +278,7 @@ def _answer(session: Session, run: Run, watch: Stopwatch | None) -> None:
     session.result(document, run.id)
 
 
-def _profile(session: Session, run: Run, watch: Stopwatch) -> dict[str, Any]:
+def _profile(session: Session, run: Run, watch: Stopwatch) -> dict[str, object]:
     """Show where the time went, and store it in the run."""
     import json
 

@@ -14,7 +14,7 @@ from bmcli.config.parsing.yaml import Node
 from bmcli.config.schema import FilePath, RunReference
 
 
-def as_declared(cls: type[BaseModel], key: str, node: Node) -> Any:
+def as_declared(cls: type[BaseModel], key: str, node: Node) -> object:
     """The node's value in the Python types that the field declares, if YAML has no such type.
 
     A list for a tuple or set, text for an Enum or a path (made absolute, from the node's own folder). Nothing
@@ -26,7 +26,7 @@ def as_declared(cls: type[BaseModel], key: str, node: Node) -> Any:
     return _converted(field.annotation, tuple(field.metadata), node)
 
 
-def _converted(annotation: Any, metadata: tuple[Any, ...], node: Node) -> Any:
+def _converted(annotation: Any, metadata: tuple[object, ...], node: Node) -> object:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _converted(args[0], (*metadata, *annotation.__metadata__), node)
@@ -56,7 +56,7 @@ def _converted(annotation: Any, metadata: tuple[Any, ...], node: Node) -> Any:
     return node.value
 
 
-def _text_as(annotation: Any, metadata: tuple[Any, ...], node: Node) -> Any:
+def _text_as(annotation: object, metadata: tuple[object, ...], node: Node) -> object:
     if annotation is Path:
         return Path(absolute(node))
     if isinstance(annotation, type) and issubclass(annotation, Enum):

@@ -10,7 +10,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.config.parsing import foreign_names
 from bmcli.config.parsing.messages import JsonSchema, alternatives, as_written, choices, either
@@ -136,7 +136,7 @@ def _is_list(schema: JsonSchema, value: list[object]) -> bool:
     return all(accepts(inner, one) for inner, one in zip(every, value, strict=True))
 
 
-def _read(text: str) -> Any:
+def _read(text: str) -> object:
     """The value of this text in YAML, or the text itself if it is not valid YAML."""
     from bmcli.config.parsing.yaml import parse
     from bmcli.core.errors import ConfigError

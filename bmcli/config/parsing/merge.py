@@ -21,6 +21,7 @@ from bmcli.config.parsing.yaml import Node
 from bmcli.config.problems import COMMAND_LINE, config_error
 from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
 from bmcli.core.errors import ConfigError, Place, Problem, did_you_mean
+from bmcli.core.plain import Document
 from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
 
 _MAX_FILES = 50
@@ -71,7 +72,7 @@ def _shape(annotation: Any) -> Shape:
     return PLAIN
 
 
-def merged(source: str | Path | dict[str, Any], overrides: Sequence[str], cwd: Path) -> tuple[Node, str]:
+def merged(source: str | Path | Document, overrides: Sequence[str], cwd: Path) -> tuple[Node, str]:
     """The tree of all layers without nulls, and the run's default name.
 
     ConfigError for unreadable text; values are not checked yet.
@@ -278,7 +279,7 @@ def _without_old_source(low: Node, high: Node) -> Node:
     if not (low.is_map and high.is_map):
         return low
     own = set(DataConfig.model_fields)
-    drop: set[Any] = set()
+    drop: set[object] = set()
     new_name, new_path = high.value.get("name"), high.value.get("path")
     old_name = low.value.get("name")
     if new_name is not None and (old_name is None or old_name.value != new_name.value):
@@ -304,7 +305,7 @@ def without_nulls(node: Node, shape: Shape = ROOT) -> Node:
         return replace(node, value=[without_nulls(one, item) for one in node.value])
     if not node.is_map:
         return node
-    values: dict[Any, Node] = {}
+    values: dict[object, Node] = {}
     for key, child in node.value.items():
         inner = shape_of(shape.section, key) if shape.section and isinstance(key, str) else PLAIN
         if child.value is not None:
@@ -314,7 +315,7 @@ def without_nulls(node: Node, shape: Shape = ROOT) -> Node:
     return replace(node, value=values)
 
 
-def _goes(shape: Shape, key: Any) -> bool:
+def _goes(shape: Shape, key: object) -> bool:
     """Whether null only restores a default here; not for a key that may be unknown."""
     if shape.chosen is not None and not shape.many:
         return bool(key == "name")

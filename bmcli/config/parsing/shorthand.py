@@ -30,14 +30,14 @@ def of_map(cls: type[Section], node: Node) -> str | None:
     return corrections.write([dump.inline(one) for one in found[:_MOST]], node)
 
 
-def _keys_for(cls: type[Section], node: Node, value: object) -> list[dict[str, Any]]:
+def _keys_for(cls: type[Section], node: Node, value: object) -> list[dict[str, object]]:
     """The maps with one key that accept the value; only the usual key, if possible."""
     from bmcli.config.reference.json_schema import options
 
     schemas = options(cls)[0]
     values = [value] if node.is_list else [value, [value]]
-    by_choice: list[dict[str, Any]] = []
-    others: list[dict[str, Any]] = []
+    by_choice: list[dict[str, object]] = []
+    others: list[dict[str, object]] = []
     for key, schema in schemas.items():
         chosen = shape_of(cls, key).chosen
         if chosen is not None:
@@ -55,7 +55,7 @@ def _keys_for(cls: type[Section], node: Node, value: object) -> list[dict[str, A
     return [*(usual or ([] if by_choice else others)), *by_choice]
 
 
-def _has_choice(schema: Mapping[str, Any]) -> bool:
+def _has_choice(schema: Mapping[str, object]) -> bool:
     inner = [option.get("items") for option in messages.alternatives(schema)]
     return any(isinstance(one, Mapping) and messages.choices(one) for one in inner)
 
@@ -158,7 +158,7 @@ def _is_path(text: str) -> bool:
     return "/" in text or "\\" in text or text.lower().endswith(suffixes) or os.path.exists(text)  # noqa: PTH110
 
 
-def decimal_comma(parent: Node, key: Any) -> str | None:
+def decimal_comma(parent: Node, key: object) -> str | None:
     """For `{label_smoothing: 0,1}`, which YAML reads as two keys: 'write label_smoothing: 0.1'."""
     if not str(key).isdecimal() or parent.value[key].value is not None or parent.value[key].text:
         return None

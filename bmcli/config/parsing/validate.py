@@ -78,7 +78,7 @@ class Validator:
                 shorthand.of_map(cls, node),
             )
             return _INVALID
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         nodes = dict(node.value)
         if cls is DataConfig and "name" in nodes:
             nodes = self._take_dataset(node, nodes, path, values)
@@ -89,7 +89,7 @@ class Validator:
                 self._fill(cls, key, values, (*path, key), place)
         return self._instance(cls, values, replace(node, value=nodes), path, place)
 
-    def component(self, chosen: Chosen, node: Node, path: KeyPath) -> Any:
+    def component(self, chosen: Chosen, node: Node, path: KeyPath) -> object:
         """The component picked by name, with its options."""
         if self.full:
             return _INVALID
@@ -110,7 +110,7 @@ class Validator:
         self.picked[".".join(map(str, path))] = cls
         return self._options(cls, options, path, name.place if name is not None else node.place)
 
-    def _options(self, cls: type[Component], node: Node, path: KeyPath, place: Place) -> Any:
+    def _options(self, cls: type[Component], node: Node, path: KeyPath, place: Place) -> object:
         # `null` restores the default; under an unknown key it is an error like any other value.
         given = {
             key: child
@@ -148,8 +148,8 @@ class Validator:
             return None
 
     def _take_dataset(
-        self, node: Node, nodes: dict[Any, Node], path: KeyPath, values: dict[str, Any]
-    ) -> dict[Any, Node]:
+        self, node: Node, nodes: dict[Any, Node], path: KeyPath, values: dict[str, object]
+    ) -> dict[object, Node]:
         """Create `data.name` with its options; returns the keys left for `DataConfig` itself."""
         own = set(DataConfig.model_fields)
         name = nodes.pop("name")
@@ -179,7 +179,7 @@ class Validator:
             del nodes[key]
         return {key: child for key, child in nodes.items() if key not in mine}
 
-    def _field(self, cls: type[Section], key: Any, node: Node, path: KeyPath, place: Place) -> Any:
+    def _field(self, cls: type[Section], key: object, node: Node, path: KeyPath, place: Place) -> object:
         shape = shape_of(cls, key) if isinstance(key, str) else Shape()
         if shape.many:
             if not node.is_list:
@@ -191,7 +191,7 @@ class Validator:
             return as_declared(cls, key, node) if isinstance(key, str) else node.plain()
         return self._shaped(shape, node, path, place)
 
-    def _shaped(self, shape: Shape, node: Node, path: KeyPath, place: Place) -> Any:
+    def _shaped(self, shape: Shape, node: Node, path: KeyPath, place: Place) -> object:
         if shape.chosen is not None:
             return self.component(shape.chosen, node, path)
         if shape.section is not None:
@@ -199,7 +199,7 @@ class Validator:
         return node.plain()
 
     def _fill(
-        self, cls: type[Section], key: str, values: dict[str, Any], path: KeyPath, place: Place
+        self, cls: type[Section], key: str, values: dict[str, object], path: KeyPath, place: Place
     ) -> None:
         """Defaults that pydantic cannot express: components by name, sections of defaults."""
         shape = shape_of(cls, key)
@@ -212,8 +212,8 @@ class Validator:
             values[key] = self.section(shape.section, empty, path, place)
 
     def _instance(
-        self, cls: type[BaseModel], values: dict[Any, Any], node: Node, path: KeyPath, place: Place
-    ) -> Any:
+        self, cls: type[BaseModel], values: dict[Any, object], node: Node, path: KeyPath, place: Place
+    ) -> object:
         try:
             return cls.model_validate({str(key): value for key, value in values.items()}, strict=True)
         except ValidationError as error:
@@ -276,7 +276,7 @@ class Validator:
         what = f": {field.description}" if field.description else ""
         self._add(path, f"'{key}' is missing{what}", place)
 
-    def _unknown(self, path: KeyPath, key: Any, parent: Node, known: list[str]) -> None:
+    def _unknown(self, path: KeyPath, key: object, parent: Node, known: list[str]) -> None:
         every = [*known, *FIRST_KEYS] if len(path) == 1 else known
         listed = f"known: {', '.join(sorted(every))}" if every else "it takes no options"
         hint = (
@@ -354,7 +354,7 @@ def _along(node: Node, location: tuple[str | int, ...], kind: str) -> KeyPath:
     return tuple(path)
 
 
-def _key_text(node: Node, key: Any) -> str:
+def _key_text(node: Node, key: object) -> str:
     return node.keys[key].text if key in node.keys else str(key)
 
 
@@ -372,13 +372,13 @@ def _keys_at(cls: type[BaseModel], path: KeyPath) -> list[str]:
     return [key for one in every for key in one.get("properties", {})]
 
 
-def _schema_at(cls: type[BaseModel], path: KeyPath) -> Mapping[str, Any]:
+def _schema_at(cls: type[BaseModel], path: KeyPath) -> Mapping[str, object]:
     """The JSON Schema at this path below the class."""
     whole = cls.model_json_schema()
     definitions = whole.get("$defs", {})
-    schema: Mapping[str, Any] = whole
+    schema: Mapping[str, object] = whole
     for key in path:
-        found: list[Mapping[str, Any]] = []
+        found: list[Mapping[str, object]] = []
         for option in messages.alternatives(schema):
             option = definitions.get(str(option.get("$ref", "")).rpartition("/")[2], option)
             if isinstance(key, int) and option.get("type") == "array":

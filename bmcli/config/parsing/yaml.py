@@ -70,7 +70,7 @@ class Node:
     place: Place
     folder: str
     text: str = ""
-    keys: Mapping[Any, Node] = field(default_factory=dict)
+    keys: Mapping[object, Node] = field(default_factory=dict)
     size: int = 1
     depth: int = 1
 
@@ -121,11 +121,11 @@ def parse(data: bytes | str, name: str, folder: str, *, place: Place | None = No
     return _Document(data, name, folder, place).root()
 
 
-def from_plain(value: Any, prefix: str, folder: str) -> Node:
+def from_plain(value: object, prefix: str, folder: str) -> Node:
     """Nodes for data that comes from Python; places read 'config: training.epochs'."""
     budget = MAX_NODES
 
-    def convert(value: Any, path: tuple[str, ...]) -> Node:
+    def convert(value: object, path: tuple[str, ...]) -> Node:
         nonlocal budget
         budget -= 1
         place = Place(f"{prefix}: {'.'.join(path)}" if path else prefix)
@@ -172,7 +172,7 @@ class _Document:
             raise config_error(self.problems)
         return node
 
-    def _read(self, events: Iterator[Any]) -> Node:
+    def _read(self, events: Iterator[object]) -> Node:
         next(events)  # the stream's start
         first = next(events)
         if isinstance(first, StreamEndEvent):
@@ -184,7 +184,7 @@ class _Document:
             raise _error("a second document starts here; a config has only one", self._at(after))
         return node
 
-    def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+    def _node(self, event: Any, events: Iterator[object], depth: int) -> Node:
         if isinstance(event, AliasEvent):
             node = self._alias(event)
         else:
@@ -224,15 +224,15 @@ class _Document:
             raise _error(f"*{event.anchor} is inside its own value", self._at(event))
         return node
 
-    def _list(self, event: NodeEvent, events: Iterator[Any], depth: int) -> Node:
+    def _list(self, event: NodeEvent, events: Iterator[object], depth: int) -> Node:
         items: list[Node] = []
         while not isinstance(item := next(events), SequenceEndEvent):
             items.append(self._node(item, events, depth + 1))
         return self._collection(event, items, items, {})
 
-    def _map(self, event: NodeEvent, events: Iterator[Any], depth: int) -> Node:
-        values: dict[Any, Node] = {}
-        keys: dict[Any, Node] = {}
+    def _map(self, event: NodeEvent, events: Iterator[object], depth: int) -> Node:
+        values: dict[object, Node] = {}
+        keys: dict[object, Node] = {}
         written: dict[str, Node] = {}
         while isinstance(key_event := next(events), NodeEvent):
             key = self._node(key_event, events, depth + 1)
@@ -254,7 +254,9 @@ class _Document:
                 written[key.text] = key
         return self._collection(event, values, list(values.values()), keys)
 
-    def _collection(self, event: NodeEvent, value: Any, items: list[Node], keys: dict[Any, Node]) -> Node:
+    def _collection(
+        self, event: NodeEvent, value: object, items: list[Node], keys: dict[object, Node]
+    ) -> Node:
         return Node(
             value,
             self._at(event),

@@ -13,6 +13,7 @@ from typing import Any
 from bmcli.config.parsing.messages import expected
 from bmcli.core.component import Component
 from bmcli.core.errors import BmError, UsageError, did_you_mean
+from bmcli.core.plain import Document
 from bmcli.core.registry import HOMES, registry_of
 
 
@@ -79,7 +80,7 @@ def kind_of(word: str) -> Kind:
     return found
 
 
-def entries(kind: Kind) -> list[dict[str, Any]]:
+def entries(kind: Kind) -> list[Document]:
     """Every one of that kind, by name. A plugin that cannot be imported has an `error` and nothing else."""
     if kind.name in _FIXED:
         return [{"name": name, "summary": summary} for name, summary in _FIXED[kind.name].items()]
@@ -104,7 +105,7 @@ def names(kind: Kind) -> list[str]:
     return [*built_in, *registry_of(kind.name).names()]
 
 
-def one(kind: Kind, name: str) -> dict[str, Any]:
+def one(kind: Kind, name: str) -> dict[str, object]:
     """The entry of that name. UsageError where there is none; whatever a plugin raises."""
     if kind.is_registry and (kind.name != "metric" or name in registry_of("metric")):
         from bmcli.config.parsing import foreign_names
@@ -121,9 +122,9 @@ def one(kind: Kind, name: str) -> dict[str, Any]:
     return every[name]
 
 
-def entry(kind: Kind, cls: type[Component]) -> dict[str, Any]:
+def entry(kind: Kind, cls: type[Component]) -> dict[str, object]:
     """A component: its summary, what it is for, its options, its source."""
-    described: dict[str, Any] = {"name": cls.registry_name, "summary": cls.summary()}
+    described: dict[str, object] = {"name": cls.registry_name, "summary": cls.summary()}
     about: Any = cls
     if kind.name == "task":  # a config names it alone
         return described
@@ -147,7 +148,7 @@ def tasks_of(about: Any) -> list[str]:
     return registry_of("task").local_names() if about.tasks is None else list(about.tasks)
 
 
-def options_of(cls: type[Component]) -> list[dict[str, Any]]:
+def options_of(cls: type[Component]) -> list[dict[str, object]]:
     """Name, type in words, default and description of every option."""
     from bmcli.config.reference.field_schema import properties
 
@@ -183,11 +184,11 @@ def _metric_names() -> list[str]:
     return [each["name"] for each in _built_in_metrics()]
 
 
-def _built_in_metrics() -> list[dict[str, Any]]:
+def _built_in_metrics() -> list[Document]:
     """The figures that every task has without being asked."""
     descriptions = _descriptions()
     tasks: Any = registry_of("task")
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Document] = {}
     for task in tasks.local_names():
         about = tasks.get(task)
         for name, greater in about.figures.items():
