@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bmcli import tasks
+from bmcli.core.batch import Batch, first, rows
 from bmcli.core.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.inference import calibration
 from bmcli.modalities.base import modality_of
@@ -99,7 +100,7 @@ class _Encoded:
     odd, taken: as in Unfamiliar, of the usable inputs; beside: the rows that are carried along.
     """
 
-    compact: np.ndarray
+    compact: Batch
     names: list[str]
     problems: list[Problem]
     odd: list[tuple[str, ...]]
@@ -167,14 +168,14 @@ class Predictor:
 
     def _encoded(self, inputs: Inputs) -> _Encoded:
         if not inputs.names:
-            return _Encoded(np.zeros(0), [], list(inputs.problems), [], {}, None)
-        compact, unusable = self.preprocessing.encode_usable(inputs.examples)
+            return _Encoded({}, [], list(inputs.problems), [], {}, None)
+        compact, unusable = self.preprocessing.usable(inputs.examples)
         problems = [Problem(message, Place(inputs.names[i])) for i, message in unusable.items()]
         good = [i for i in range(len(inputs.names)) if i not in unusable]
         if self.familiarity is None:
             said = self.preprocessing.unfamiliar(inputs.examples)
         else:
-            said = self.familiarity.look(self.preprocessing, inputs.examples, compact, unusable)
+            said = self.familiarity.look(self.preprocessing, inputs.examples, first(compact), unusable)
         odd = [said.odd.get(i, ()) for i in good]
         beside = None if inputs.beside is None else inputs.beside[good].rows(named=True)
         names = [inputs.names[i] for i in good]
@@ -186,9 +187,9 @@ class Predictor:
         self.taken.update(encoded.taken)
         task, predictions = tasks.of(self.spec.task), []
         for start in range(0, len(names), batch_size):
-            some = compact[start : start + batch_size]
+            some = rows(compact, slice(start, start + batch_size))
             odd = encoded.odd[start : start + batch_size]
-            batch = self.preprocessing.finish(some)
+            batch = self.preprocessing.finish_batch(some)
             outputs = task.temper(self.session.predict(batch, batch_size), self.temperature)
             finite = np.isfinite(outputs).all(axis=1)
             answers = task.answer(self.spec.target, outputs, top_k, self.threshold)
