@@ -881,6 +881,6 @@ def _watching(display: Display | Literal["auto"] | None, said: set[str]) -> Disp
 def _counting(display: Display | Literal["auto"] | None, kind: Kind, what: str = "predicting") -> Counting:
     from bmcli.cli.progress import python_screen
     from bmcli.cli.screen import Counting
-    from bmcli.cli.summary import RATES
+    from bmcli.modalities import words_of
 
-    return Counting(python_screen() if display == "auto" else None, what, RATES[kind])
+    return Counting(python_screen() if display == "auto" else None, what, words_of(kind).rate)

@@ -16,9 +16,10 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from bmcli.cli import render
 from bmcli.cli.screen import Screen, fitting
-from bmcli.cli.summary import RATES, header, summary
+from bmcli.cli.summary import header, summary
 from bmcli.core.number_format import clock, duration, figure, setting
 from bmcli.experiments.display import Silent
+from bmcli.modalities.base import words_of
 from bmcli.runs import layout
 from bmcli.runs.record import now
 from bmcli.training.events import EpochDone, Event, Resumed, StepsDone, TrainingDone
@@ -171,7 +172,7 @@ class TrainingDisplay:
         for line in self._before:
             self._log(line)
         self._before.clear()
-        self._rate = RATES[experiment.bundle.kind]
+        self._rate = words_of(experiment.bundle.kind).rate
         self._monitor = experiment.config.training.monitor
         self.header(header(run, experiment, parameters, steps_per_epoch))
 

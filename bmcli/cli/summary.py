@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bmcli.core.number_format import INTERVAL, agreement, count, duration, figure, interval, setting, size
 from bmcli.core.sanitize import one_line
+from bmcli.modalities.base import words_of
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 
@@ -17,13 +18,6 @@ if TYPE_CHECKING:
     from bmcli.experiments.prepare import Experiment
     from bmcli.metrics.results import Evaluation
     from bmcli.runs.run import Run
-
-THINGS = {"image": "images", "text": "texts", "table": "rows"}
-"""What examples of each kind are called."""
-
-RATES = {"image": "img/s", "text": "texts/s", "table": "rows/s"}
-
-_EXAMPLE_INPUT = {"image": "IMAGE", "text": "--text 'SOME TEXT'", "table": "TABLE.csv"}
 
 
 def header(run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> list[tuple[str, str]]:
@@ -56,7 +50,7 @@ def header(run: Run, experiment: Experiment, parameters: int, steps_per_epoch: i
 def _data(bundle: DataBundle) -> str:
     splits = {"train": bundle.train, "val": bundle.validation, "test": bundle.test}
     sizes = {name: len(split) for name, split in splits.items() if split is not None}
-    text = f"{sum(sizes.values()):,} {THINGS[bundle.kind]}"
+    text = f"{sum(sizes.values()):,} {words_of(bundle.kind).many}"
     from bmcli import tasks
 
     task = tasks.of(bundle.task)
@@ -90,9 +84,7 @@ def summary(finished: Finished) -> list[str]:
     if finished.evaluations:
         lines += evaluation_lines(_shown(finished.evaluations), record.kind)
     lines.append(" · ".join(_files(run)))
-    lines.append(
-        f"next   bm predict {_EXAMPLE_INPUT.get(record.kind or '', 'INPUT')} --run {reference_to(run)}"
-    )
+    lines.append(f"next   bm predict {words_of(record.kind).argument} --run {reference_to(run)}")
     return lines
 
 
@@ -103,7 +95,7 @@ def _shown(evaluations: Sequence[Evaluation]) -> Evaluation:
 
 def evaluation_lines(evaluation: Evaluation, kind: str | None) -> list[str]:
     """One split's figures: the headline beside the trivial answer, what is weak, what is mixed up."""
-    head = f"{evaluation.split}, {evaluation.examples:,} {THINGS.get(kind or '', 'examples')}"
+    head = f"{evaluation.split}, {evaluation.examples:,} {words_of(kind).many}"
     baseline = evaluation.baseline
     beside = f"{one_line(baseline.name)}: {figure(baseline.value)}" if baseline is not None else ""
     known = evaluation.intervals.get(evaluation.headline)

@@ -251,11 +251,11 @@ class _Shown:
         self._columns: list[str] = []  # what --keep all means, by the first file
         self._differs = False
         from bmcli.cli.screen import Counting, Screen
-        from bmcli.cli.summary import RATES
+        from bmcli.modalities.base import words_of
 
         kind = predictor.preprocessing.kind
         screen = None if session.quiet else Screen(sys.stderr)
-        self.counting = Counting(screen, "predicting", RATES[kind])
+        self.counting = Counting(screen, "predicting", words_of(kind).rate)
 
     def note(self, text: str) -> None:
         """Something worth knowing, said while the work goes on."""

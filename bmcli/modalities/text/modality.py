@@ -59,6 +59,25 @@ class Text(Modality):
         """See Modality."""
         return "text, any length" if shape == "any" else super().described(shape)
 
+    def glance(self, paths: Sequence[str]) -> tuple[tuple[tuple[int, int], ...], list[str]]:
+        """See Modality."""
+        from bmcli.modalities.text.files import unreadable
+
+        return (), unreadable(paths)
+
+    def draft_model(self, look: Any) -> list[str]:
+        """See Modality."""
+        return [
+            "preprocessing:",
+            "  text: {vocabulary: 10000, max_length: 200}   # longer texts are cut",
+            "",
+            "model: transformer   # bm models lists others",
+        ]
+
+    def draft_epochs(self, count: int) -> int | str:
+        """See Modality."""
+        return 5 if count > 20_000 else "auto"
+
     def read_files(self, paths: Sequence[str], names: Sequence[str]) -> FilesRead:
         """See Modality."""
         from bmcli.modalities.text.examples import Texts
