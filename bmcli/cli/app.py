@@ -1,4 +1,4 @@
-"""`bm`: runs one command, and turns whatever happens into an exit code."""
+"""`bm`: runs one command, and turns its outcome into an exit code."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bmcli.core import plugin_calls, quiet, streams
 from bmcli.core.errors import ExitCode
 
 _own_process = False
-"""Whether this is the console script, and no program that calls `run`."""
+"""Whether this is the console script rather than a program that calls `run`."""
 
 
 def _enter(session: Session) -> None:
-    """What must be so before a command runs."""
+    """Preparations before a command runs."""
     quiet.prepare(verbose=session.verbose)
     if _own_process:
         quiet.alone()
@@ -29,14 +29,14 @@ def _enter(session: Session) -> None:
 
 
 def _wants(flag: str, args: Sequence[str]) -> bool:
-    """Whether the flag was given, known even where the command line could not be parsed."""
+    """Whether the flag was given, even if the command line could not be parsed."""
     return flag in (args[: args.index("--")] if "--" in args else args)
 
 
 def _program(args: Sequence[str]) -> str:
-    """What usage lines call the program: as it was started, so that they can be typed again.
+    """The program's name in usage lines: as it was started, so that they can be typed again.
 
-    What completes is `bm`, however the completion is asked for or installed.
+    For completion it is always `bm`.
     """
     about_completion = any("-completion" in arg for arg in args) or "_BM_COMPLETE" in os.environ
     if Path(sys.argv[0]).name == "__main__.py" and not about_completion:
@@ -45,7 +45,7 @@ def _program(args: Sequence[str]) -> str:
 
 
 def run(args: Sequence[str]) -> int:
-    """One invocation; the exit code. Raises nothing but what ends a process (SystemExit of completion)."""
+    """One invocation; returns the exit code. Raises only SystemExit, from shell completion."""
     as_json, debug = _wants("--json", args), _wants("--debug", args)
     try:
         code = build_app(_enter).main(list(args), prog_name=_program(args), standalone_mode=False)
@@ -67,10 +67,10 @@ def run(args: Sequence[str]) -> int:
 
 
 def _open_closed_streams() -> None:
-    """Started with stdout or stderr closed (`>&-`), write to nowhere.
+    """If started with stdout or stderr closed (`>&-`), redirect them to /dev/null.
 
-    Otherwise the next file opened, one of a run's, would get descriptor 1 or 2, and C++ code would write its
-    messages into it.
+    Otherwise the next file opened, such as one of a run, would get descriptor 1 or 2, and C++ code would
+    write its messages into it.
     """
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
@@ -83,8 +83,8 @@ def _open_closed_streams() -> None:
 
 
 def _take_ctrl_c() -> None:
-    """Ctrl-C raises as in any Python program, but from here: that is how a KeyboardInterrupt that a plugin
-    raises is told from it. Where it is ignored (as under nohup), it stays so."""
+    """Ctrl-C raises as in any Python program, but from here, which distinguishes it from a KeyboardInterrupt
+    raised by a plugin. If SIGINT is ignored (as under nohup), it stays ignored."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
 

@@ -1,4 +1,4 @@
-"""Whatever went wrong, reported once, as an exit code."""
+"""Reports an error once, and turns it into an exit code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import suppress
 
 import typer
 
-from bmcli.cli import render
 from bmcli.core import plugin_calls, streams
 from bmcli.core.errors import (
     BmError,
@@ -18,9 +17,10 @@ from bmcli.core.errors import (
     UsageError,
     is_out_of_memory,
 )
+from bmcli.terminal import render
 
 _CLOSED_PIPE = 141
-"""What a shell shows for a program that wrote to a reader who had gone (128 + SIGPIPE)."""
+"""The exit code that a shell shows for a program that wrote to a closed pipe (128 + SIGPIPE)."""
 
 _RESOURCE_ERRORS = {
     errno.ENOSPC,
@@ -37,14 +37,14 @@ _RESOURCE_ERRORS = {
 
 
 def _usage_error(error: typer.TyperException) -> UsageError:
-    """A mistake Typer's parser found, as ours."""
+    """An error found by Typer's parser, as one of bm's."""
     from bmcli.cli import usage
 
     return usage.explained(error, getattr(error, "given", ()))
 
 
 def _as_bm_error(error: BaseException) -> BmError | None:
-    """Whatever was raised, as one of our errors; None where it is a fault of bm itself."""
+    """Any exception as one of bm's errors; None if it is an internal error."""
     if isinstance(error, BmError):
         return error
     if (fault := plugin_calls.fault_of(error)) is not None:
@@ -55,7 +55,7 @@ def _as_bm_error(error: BaseException) -> BmError | None:
         return ResourceError("out of memory", hint="a smaller training.batch_size or model needs less")
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         name = str(error.filename or "")
-        return UsageError(f"too long for the name of a file: {name[:60]}{'…' * (len(name) > 60)}")
+        return UsageError(f"too long for a file name: {name[:60]}{'…' * (len(name) > 60)}")
     if isinstance(error, OSError) and error.errno in _RESOURCE_ERRORS:
         where = f": {error.filename}" if error.filename else ""
         return ResourceError(f"{error.strerror or 'cannot use the disk'}{where}")
@@ -63,7 +63,7 @@ def _as_bm_error(error: BaseException) -> BmError | None:
 
 
 def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
-    """Tell what went wrong, once; the exit code."""
+    """Report the error once; returns the exit code."""
     known = _as_bm_error(error)
     if debug:
         import traceback
@@ -73,7 +73,7 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     if known is None:
         known = BmError(
             f"internal error: {type(error).__name__}: {error}",
-            hint=None if debug else "the same command with --debug shows where",
+            hint=None if debug else "run it again with --debug to see where",
         )
     if as_json and not _tell_json(known):
         as_json = False
@@ -83,7 +83,7 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
 
 
 def _tell_json(error: BmError) -> bool:
-    """Write the error document to stdout; False where stdout itself is what fails (a full disk)."""
+    """Write the error document to stdout; False if stdout itself fails (a full disk)."""
     try:
         render.write_json(render.error_document(error), streams.out())
     except BrokenPipeError:
@@ -95,7 +95,7 @@ def _tell_json(error: BmError) -> bool:
 
 
 def interrupted(error: BaseException, *, as_json: bool, debug: bool) -> int:
-    """Say that it was stopped; the exit code."""
+    """Report the interruption; returns the exit code."""
     code = getattr(error, "exit_code", ExitCode.INTERRUPTED)
     if debug:
         import traceback
@@ -112,11 +112,11 @@ def interrupted(error: BaseException, *, as_json: bool, debug: bool) -> int:
 
 
 def leave_closed_pipe() -> int:
-    """Stop writing to stdout, whose reader has gone; the exit code."""
+    """Stop writing to stdout, which was closed; returns the exit code."""
     _abandon_stdout()
     return _CLOSED_PIPE
 
 
 def _abandon_stdout() -> None:
-    # The interpreter flushes stdout once more when it ends, and would complain: let it write to nowhere.
+    # The interpreter flushes stdout again at exit, and would print an error: redirect it to /dev/null.
     os.dup2(os.open(os.devnull, os.O_WRONLY), streams.out().fileno())

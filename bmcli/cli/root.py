@@ -1,4 +1,4 @@
-"""`bm` as a group of commands, found by their place; each is built when it is asked for.
+"""`bm` as a group of commands; each is built on demand.
 
 A command is a module of `bmcli.cli.commands`; it is imported when it is invoked. `bm --help` reads the first
 line of its docstring from the source, without importing it.
@@ -18,9 +18,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from bmcli.cli import commands as commands_package
-from bmcli.cli import render, startup
+from bmcli.cli import startup
 from bmcli.cli.command import COMMON_NAMES, Session, adapt, common_parameters, is_command
 from bmcli.core.errors import UsageError
+from bmcli.terminal import render
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
@@ -37,7 +38,7 @@ class _Settings(TypedDict, total=False):
 
 _SETTINGS: _Settings = {"help_option_names": ["-h", "--help"]}
 _NARROW = 52
-"""Columns below which click, left alone, writes help pages that are wider than the terminal."""
+"""Width below which click by itself writes help pages that are wider than the terminal."""
 
 _ORDER = (
     "init",
@@ -52,10 +53,10 @@ _ORDER = (
     "report",
     "export",
 )
-"""How `bm --help` sorts what it finds: the way of a first experiment. Others follow by name."""
+"""The order in `bm --help`: that of a first experiment. Other commands follow by name."""
 
 _LISTS = ("optimizers", "schedules", "augmentations", "metrics", "tasks", "tokenizers", "trackers", "formats")
-"""What `bm list` lists and is no command of its own."""
+"""Kinds that `bm list` lists and that are not commands themselves."""
 
 
 class ReaderGone(Exception):
@@ -68,7 +69,7 @@ class Interrupted(Exception):
 
 @contextmanager
 def _ours() -> Iterator[None]:
-    """Ends that are told here, and not by Typer."""
+    """Exceptions that are reported here and not by Typer."""
     try:
         yield
     except BrokenPipeError as error:
@@ -84,7 +85,7 @@ def command_names() -> list[str]:
 
 
 _TYPE = re.compile(r"<(?:list\[)?str\]?>")
-"""How Typer names the type of an option that takes any text."""
+"""Typer's name for the type of an option that takes any text."""
 
 
 def _shown(argument: Parameter, *, bare: bool = False) -> str:
@@ -96,7 +97,7 @@ def _shown(argument: Parameter, *, bare: bool = False) -> str:
 
 
 def _noted(error: typer.TyperException, ctx: Context, given: list[str]) -> typer.TyperException:
-    """The same, with the command line it is about, for `_usage_error`."""
+    """The same, with the command line it concerns, for `_usage_error`."""
     about = vars(error)
     if "given" not in about:
         about["given"] = given
@@ -106,7 +107,7 @@ def _noted(error: typer.TyperException, ctx: Context, given: list[str]) -> typer
 
 
 class BmCommand(TyperCommand):
-    """A command or subcommand; its help lists the common options apart, and its subcommands."""
+    """A command or subcommand; its help lists the common options separately, and its subcommands."""
 
     subcommands: dict[str, str]
     """Name -> summary."""
@@ -230,7 +231,7 @@ class _Root(TyperGroup):
         subcommands = {n.replace("_", "-") for n in startup.summaries(name) if n != name}
         position = _first_argument(rest)
         if name == "runs" and position is not None and rest[position] == "list":
-            rest.pop(position)  # what `bm runs` does is called so elsewhere
+            rest.pop(position)  # other programs' names for `bm runs`
             position = _first_argument(rest)
         if position is not None and rest[position] in subcommands:
             full = f"{name} {rest.pop(position)}"
@@ -253,7 +254,7 @@ class _Root(TyperGroup):
 
 
 def _first_argument(args: Sequence[str]) -> int | None:
-    """Where the first word stands that is not a common option (or the value of one)."""
+    """Position of the first word that is not a common option (or the value of one)."""
     skip = False
     for position, arg in enumerate(args):
         if skip:
@@ -266,7 +267,7 @@ def _first_argument(args: Sequence[str]) -> int | None:
 
 
 def build_app(enter: Callable[[Session], None]) -> TyperGroup:
-    """The command line as a Typer group; commands are built when asked for.
+    """The command line as a Typer group; commands are built on demand.
 
     enter: called with the session before a command runs.
     """

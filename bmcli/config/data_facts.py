@@ -1,4 +1,4 @@
-"""What a config says about its data before the data is read: by dataset, keys and file names."""
+"""What is known about the data before it is read: from dataset, keys and file names."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Facts:
-    """None or empty where it cannot be told without reading the data.
+    """Facts about the data; None or empty if unknown without reading it.
 
-    kind, task, classes; dataset_task: a named dataset's own; shape: of its images; brings_test,
-    brings_validation: whether it has such a split; read: whether all this was seen in the data; then also
-    input_shape: of a model's inputs; text: the column of the texts.
+    dataset_task: task of a named dataset.
+    shape: of its images.
+    brings_test, brings_validation: whether it has such a split.
+    read: whether all this comes from the data itself.
+    input_shape: of a model's inputs, if read.
+    text: the column with the texts.
     """
 
     kind: str | None = None
@@ -42,7 +45,7 @@ class Facts:
 
 
 def facts_of(data: DataConfig) -> Facts:
-    """What is known of the data; cheap: at most a few folder listings."""
+    """What is known about the data; cheap: at most a few folder listings."""
     if data.name is not None:
         dataset: Any = data.name
         return Facts(
@@ -83,7 +86,7 @@ def modality_of(kind: str) -> Any:
 
 
 def folder_rules(data: DataConfig, kind: str | None = None, classes: Iterable[str] = ()) -> Rules:
-    """What the config says of its folder. kind: instead of the config's; classes: as in `Rules`."""
+    """What the config says about its folder. kind: overrides the config's; classes: as in `Rules`."""
     from bmcli.files.folders import Rules  # most configs name no folder
 
     kind = kind or data.kind
@@ -98,13 +101,13 @@ def folder_rules(data: DataConfig, kind: str | None = None, classes: Iterable[st
 
 
 def forget() -> None:
-    """Look at folders again: they may have changed since an earlier config."""
+    """Forget cached folders: they may have changed since an earlier config."""
     _folder.cache_clear()
 
 
-@lru_cache(maxsize=8)  # a dozen checks ask
+@lru_cache(maxsize=8)  # used by a dozen checks
 def _folder(path: Path, rules: Rules) -> Layout | None:
-    """None where it is not data; whoever reads it says why."""
+    """None if it is not data; reading it will report why."""
     from bmcli.files.folder_layout import layout
 
     try:

@@ -34,14 +34,14 @@ class Target:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """All a model builder may know: what goes in and what must come out.
+    """Everything a model builder may know: the inputs and the target.
 
-    input_shape: of one example as the model takes it, without the batch axis: (height, width, channels)
+    input_shape: of one example as the model's input, without the batch axis: (height, width, channels)
         float32 for images; (None,) int32 token ids for texts, 0 is padding; (features,) float32 for tables.
     vocabulary_size: number of token ids, padding included; texts only.
     max_length: the longest token sequence the preprocessing makes; texts only.
     target_offset, target_scale: regression targets are standardised in training; the finished model undoes
-        it, so that it answers in the data's own unit.
+        it, so that it predicts in the data's unit.
     """
 
     kind: Kind

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bmcli.config.schema import DataConfig, ExperimentConfig
     from bmcli.data.bundle import DataBundle
     from bmcli.experiments.prepare import Experiment
-    from bmcli.runs.run import Run
+    from bmcli.inference.opened import OpenedRun
 
 Progress = Callable[[str, int, int], None]
 
@@ -54,15 +54,15 @@ class Examined:
 def examine(
     config: ExperimentConfig,
     *,
-    run: Run | None = None,
+    opened: OpenedRun | None = None,
     folds: int | None = None,
     progress: Progress | None = None,
     alone: bool = False,
 ) -> Examined:
     """Read the data and look at all of it.
 
-    Doubtful labels are found by `run`, which was trained on the data, or by `folds` trainings of the
-    config's own model on parts of it. alone: as `pipeline.train` takes it.
+    Doubtful labels are found by the run `opened`, which was trained on the data, or by `folds` trainings of
+    the config's own model on parts of it. alone: as `bmcli.experiments.start.start` takes it.
 
     Raises DataError where it cannot be read at all, UsageError where the run is of other classes.
     """
@@ -88,17 +88,17 @@ def examine(
     examiner = examiner_of(bundle.kind)
     shown = examiner.shown(every, config)
     findings += examiner.findings(every, config, shown, tell)
-    if run is not None or folds is not None:
+    if opened is not None or folds is not None:
         require_classes(bundle)
-    if run is not None:
-        findings += of_labels(every, by_run(every, run, progress), run)
+    if opened is not None:
+        findings += of_labels(every, by_run(every, opened, progress), opened.run)
     elif experiment is not None and folds is not None:
         from bmcli.doctor.folds import out_of_fold
 
         findings += of_labels(every, np.concatenate(out_of_fold(experiment, folds, progress)), None)
     order = {"problem": 0, "warning": 1, "note": 2}
     findings.sort(key=lambda one: order[one.severity])
-    checks = _checks(every, findings, labels=run is not None or folds is not None)
+    checks = _checks(every, findings, labels=opened is not None or folds is not None)
     return Examined(bundle, tuple(findings), checks, shown)
 
 
@@ -135,14 +135,14 @@ def _cannot_be_used(bundle: DataBundle, count: int) -> str:
 def _prepared(
     config: ExperimentConfig, data: DataConfig, progress: Progress | None, alone: bool
 ) -> Experiment:
-    from bmcli.experiments.display import Silent
+    from bmcli.experiments import display
     from bmcli.experiments.prepare import prepare
     from bmcli.training.steps.threads import suiting
 
-    class Watcher(Silent):
-        def progress(self, what: str, done: int, total: int) -> None:
-            if progress is not None:
-                progress(what, done, total)
+    class Watcher:
+        def handle(self, event: display.Event) -> None:
+            if progress is not None and isinstance(event, display.Progress):
+                progress(event.what, event.done, event.total)
 
     model: Any = config.model
     threads = suiting(model, config.training) if alone else None

@@ -12,18 +12,16 @@ import numpy as np
 from bmcli.core.errors import Place, Problem
 from bmcli.explain import attributions
 from bmcli.explain.base import Explanation, part_of
-from bmcli.inference.predictor import load_preprocessing
 
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.config.schema import ExperimentConfig
     from bmcli.core.examples import Examples
     from bmcli.core.spec import DataSpec
     from bmcli.inference.inputs import Inputs
+    from bmcli.inference.opened import OpenedRun
     from bmcli.inference.session import Session
     from bmcli.modalities.preprocessing import Preprocessing
-    from bmcli.runs.run import Run
 
 ANSWER_NOT_FINITE = "the model's answer is not a finite number"
 
@@ -34,32 +32,27 @@ class Explainer:
     label: the class to explain; None: the predicted one.
     taken: what was read as something that training has, in words -> number of inputs.
     note: worth a line before the first explanation.
-    trust_code: whether Python files kept in the run may run.
 
     Raises UsageError for a label that the run does not know, IntegrityError for a damaged run.
     """
 
-    def __init__(self, run: Run, *, label: str | None = None, trust_code: bool = False) -> None:
+    def __init__(self, opened: OpenedRun, *, label: str | None = None) -> None:
         from bmcli.core.errors import UsageError, did_you_mean
-        from bmcli.inference.rebuild import rebuild_network
-        from bmcli.inference.session import open_session
-        from bmcli.modalities import familiarity
 
+        run = opened.run
         self.run = run.id
-        self.stored = run
-        self._trust_code = trust_code
-        self.preprocessing: Preprocessing
-        self.spec: DataSpec
-        self.preprocessing, self.spec = load_preprocessing(run)
+        self.opened = opened
+        self.preprocessing: Preprocessing = opened.preprocessing
+        self.spec: DataSpec = opened.spec
         if label is not None and not self.spec.classes:
             raise UsageError(f"{run.id} predicts numbers: it has no classes to explain")
         if label is not None and label not in self.spec.classes:
             known = did_you_mean(label, self.spec.classes) or f"known: {', '.join(self.spec.classes[:20])}"
             raise UsageError(f"{run.id} knows no class '{label}'", hint=known)
         self.wanted = None if label is None else self.spec.classes.index(label)
-        self.network: keras.Model = rebuild_network(run, trust_code=trust_code)
-        self.session: Session = open_session(run, self.spec, trust_code=trust_code)
-        self.familiarity = familiarity.load(run, self.preprocessing)
+        self.network: keras.Model = opened.network
+        self.session: Session = opened.session
+        self.familiarity = opened.familiarity
         self.taken: Counter[str] = Counter()
         self._part = part_of(self.preprocessing.kind)(self)
         self.note = self._part.note
@@ -136,12 +129,6 @@ class Explainer:
         if self.spec.task == "regression":
             return None
         return attributions.deletion(self._probability(index), given, weights, replacement)
-
-    def config(self) -> ExperimentConfig:
-        """The run's config."""
-        from bmcli.inference.rebuild import config_of
-
-        return config_of(self.stored, trust_code=self._trust_code)
 
     def _probability(self, index: int) -> Callable[[np.ndarray], np.ndarray]:
         return lambda batch: self.session.predict(np.asarray(batch))[:, index]

@@ -52,12 +52,12 @@ class Part(base.Part):
 
 def _average_row(explainer: Explainer) -> tuple[np.ndarray, str, str | None]:
     """What contributions are counted from: float32 [features], in words, and what is to be said of it."""
-    preprocessing, run = explainer.preprocessing, explainer.stored
+    preprocessing, run = explainer.preprocessing, explainer.opened.run
     assert isinstance(preprocessing, TablePreprocessing)
     means, average = preprocessing.means, "the average training row: of a category its share"
     if means:
         return np.array(means, np.float32), average, None
-    bundle = training_data(run, explainer.config())
+    bundle = training_data(run, explainer.opened.config)
     if isinstance(bundle, str):
         note = (
             f"{run.id} was trained by an older bm and keeps no shares of categories, and its training data "

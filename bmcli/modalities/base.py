@@ -151,7 +151,7 @@ class Modality(Component):
     def model_hint(self, kinds: tuple[str, ...], config: Any, facts: Any) -> str:
         """What to write where the config's model, for `kinds` of data, does not take this data. facts: as
         `config.checks` has them."""
-        named = "bm models shows what each one takes"
+        named = "bm models shows the kinds that each model takes"
         return f"write model: {self.words.model}, for example; {named}" if self.words.model else named
 
     def described(self, shape: str) -> str:

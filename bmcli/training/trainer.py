@@ -20,7 +20,8 @@ from bmcli.core.stopwatch import phase, waiting
 from bmcli.training.checkpoints import TrainingState
 from bmcli.training.events import EpochDone, Event, Resumed, StepsDone, TrainingDone
 from bmcli.training.feed import padded_length
-from bmcli.training.steps.base import Finish, forward, make_loop
+from bmcli.training.steps.base import Finish
+from bmcli.training.steps.select import forward, make_loop
 from bmcli.training.watch import Watch
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Trainer:
 
     model: raw outputs, under the training precision; finished: the same weights with the task's activation;
     finish: what the preprocessing still does to a batch, on the device.
-    validation: None where there is nothing to choose by. parts: of a batch, as `steps.make_loop` takes it.
+    validation: None where there is nothing to choose by. parts: of a batch, as `select.make_loop` takes it.
     """
 
     def __init__(

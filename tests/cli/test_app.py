@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bmcli.cli import render, root, startup
+from bmcli.cli import root, startup
 from bmcli.cli.command import Session
 from bmcli.core.errors import (
     BmError,
@@ -24,6 +24,7 @@ from bmcli.core.errors import (
     Problem,
     ResourceError,
 )
+from bmcli.terminal import render
 from tests.conftest import Done
 
 BM = [sys.executable, "-c", "from bmcli.cli.app import main; main()"]
@@ -93,11 +94,11 @@ def test_common_options_stand_before_and_after_the_command(
         (["train", "c", "--gpu"], "bm train has no option --gpu", "write --device gpu"),
         (["train", "c", "--no-cuda"], "bm train has no option --no-cuda", "write --device cpu"),
         (["check", "c", "--gpu"], "bm check has no option --gpu", "bm train takes --device"),
-        (["train", "--config", "c"], "no option --config", "the config needs no option: bm train c"),
+        (["train", "--config", "c"], "no option --config", "give the config without an option: bm train c"),
         (
             ["predict", "--image", "a b.png"],
             "no option --image",
-            "inputs need no option: bm predict 'a b.png'",
+            "give inputs without an option: bm predict 'a b.png'",
         ),
         (["predict", "x", "--model", "y"], "no option --model", "did you mean --run?"),
         (["predict", "x", "--topk", "3"], "no option --topk", "did you mean --top-k?"),

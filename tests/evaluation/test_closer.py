@@ -14,6 +14,7 @@ from bmcli.data.bundle import Split, Table, Texts
 from bmcli.evaluation.measure import prepare
 from bmcli.evaluation.robustness import STRENGTHS, by_corruptions
 from bmcli.evaluation.slices import sliceable, slices
+from bmcli.inference.opened import OpenedRun
 from bmcli.modalities.image.corruptions import PICTURES
 from bmcli.modalities.text.corruptions import in_capitals, with_typos
 from tests.linear_run import MakeRun
@@ -65,7 +66,7 @@ def test_a_run_on_corrupted_copies(make_run: MakeRun, capsys: pytest.CaptureFixt
     assert "accuracy of corrupted copies" in capsys.readouterr().out
     table = make_run({"data": {"name": "diabetes"}}, name="table")
     with pytest.raises(UsageError, match="rows of tables"):
-        by_corruptions(prepare(table))
+        by_corruptions(prepare(OpenedRun(table)))
     assert bm(["evaluate", "table", "--corruptions", *runs]) == 2
     assert not table.exists("evaluation/test.json"), "refused before anything is measured"
 

@@ -1,4 +1,4 @@
-"""bm explain: what a model looked at."""
+"""bm explain: show what predictions depend on."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from bmcli.cli.command import RunOption, Session, TrustCodeOption, command
 
 if TYPE_CHECKING:
     from bmcli.explain.explain import Explanation
-    from bmcli.runs.run import Run
+    from bmcli.inference.opened import OpenedRun
 
 MOST_WARNINGS = 5
-"""Inputs that do not look like the training data are named up to this number."""
+"""Largest number of inputs unlike the training data that are named."""
 
 
 _InputsArgument = Annotated[
     list[str],
-    typer.Argument(metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin, or texts."),
+    typer.Argument(
+        metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin; with --text, texts."
+    ),
 ]
 _LabelOption = Annotated[
     str | None,
@@ -31,12 +33,14 @@ _OutputOption = Annotated[
 ]
 _ImportanceOption = Annotated[
     bool,
-    typer.Option("--importance", help="How much each column of a labelled table matters, over all rows."),
+    typer.Option(
+        "--importance", help="Show how much each column of a labelled table matters, over all rows."
+    ),
 ]
 _UnseenOnlyOption = Annotated[
     bool,
     typer.Option(
-        "--unseen-only", help="With --importance: leave out rows the run was trained or validated on."
+        "--unseen-only", help="With --importance: leave out rows that the run was trained or validated on."
     ),
 ]
 
@@ -50,34 +54,37 @@ def explain(
     output: _OutputOption = None,
     importance: _ImportanceOption = False,
     unseen_only: _UnseenOnlyOption = False,
-    text: Annotated[bool, typer.Option("--text", help="The inputs are the texts themselves.")] = False,
-    lines: Annotated[bool, typer.Option("--lines", help="Each line of a file is a text.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="Take the arguments as texts.")] = False,
+    lines: Annotated[bool, typer.Option("--lines", help="Read one text per line.")] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
-    """Show what a run looked at in images, texts or rows of tables.
+    """Show which parts of images, texts or rows a prediction depends on.
 
-    Integrated gradients, and Grad-CAM for image networks. Each comes with a check of how far it can be
-    trusted. Without --run: the newest completed run that takes such inputs.
+    Uses integrated gradients, and Grad-CAM for image networks, each with a check of its reliability. Without
+    --run, uses the newest completed run that takes such inputs.
     """
-    from bmcli.cli import render
     from bmcli.cli.commands.predict import error_line, newest
     from bmcli.cli.spinner import Spinner, watched
     from bmcli.core.errors import DataError, Problem, UsageError
     from bmcli.explain.explain import Explainer
     from bmcli.inference import inputs as readers
     from bmcli.inference import predictor as inference
+    from bmcli.inference.opened import OpenedRun
     from bmcli.modalities.base import modality_of
     from bmcli.modalities.remark import Unfamiliar
     from bmcli.runs import outputs
+    from bmcli.runs.trust import Trust
+    from bmcli.terminal import render
 
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
+    opened = OpenedRun(chosen, Trust(trust_code))
     if importance:
         if label is not None:
-            raise UsageError("--class is for single inputs, not for --importance")
-        _importance(session, chosen, inputs, unseen_only, trust_code)
+            raise UsageError("--class does not go with --importance")
+        _importance(session, opened, inputs, unseen_only)
         return
     if unseen_only:
-        raise UsageError("--unseen-only is for --importance")
+        raise UsageError("--unseen-only needs --importance")
     if output is not None and not modality_of(chosen.record.kind or "").explained_in_files:
         raise UsageError(
             "--output is for images and texts: rows are printed", hint="--json > FILE keeps them"
@@ -85,8 +92,8 @@ def explain(
     folder = output or Path(f"explain-{chosen.id}")
     outputs.check_folder(folder)
     with Spinner(session, "loading the model"):
-        explainer = Explainer(chosen, label=label, trust_code=trust_code)
-    reading = inference.reading_of(chosen, explainer.preprocessing, texts=text, lines=lines)
+        explainer = Explainer(opened, label=label)
+    reading = opened.reading(texts=text, lines=lines)
     shown = _Shown(session, folder)
     if explainer.note:
         session.warn(explainer.note)
@@ -101,39 +108,34 @@ def explain(
     for line in Unfamiliar(taken=explainer.taken).notes("inputs"):
         session.note(line)
     if not shown.count and not problems:
-        raise DataError("there is nothing to explain in what was given")
+        raise DataError("the inputs contain nothing to explain")
     if problems:
         error = inference.unreadable(problems, shown.count + len(problems))
         if not session.json:
             raise error
-        for problem in problems:  # as for predictions: an object per input, whatever became of it
+        for problem in problems:  # as for predictions: one object per input, also for unusable ones
             session.result_line(error_line(problem))
         render.print_error(error)
         raise typer.Exit(error.exit_code)
 
 
-def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool, trust_code: bool) -> None:
+def _importance(session: Session, opened: OpenedRun, inputs: list[str], unseen_only: bool) -> None:
     from dataclasses import asdict
 
     from bmcli.cli.commands.evaluate import say_seen
-    from bmcli.cli.render import columns, heading
     from bmcli.cli.spinner import Spinner
     from bmcli.core import streams
     from bmcli.core.errors import UsageError
     from bmcli.core.number_format import figure
     from bmcli.evaluation.measure import prepare
     from bmcli.explain.importance import permutation_importance
+    from bmcli.terminal.render import columns, heading
 
     if len(inputs) != 1 or inputs[0] == "-":
-        raise UsageError("--importance takes one labelled table: a file")
+        raise UsageError("--importance takes one labelled table file")
     with Spinner(session) as progress:
         ready = prepare(
-            run,
-            data=Path(inputs[0]),
-            unseen_only=unseen_only,
-            trust_code=trust_code,
-            note=session.note,
-            progress=progress,
+            opened, data=Path(inputs[0]), unseen_only=unseen_only, note=session.note, progress=progress
         )
     say_seen(session, ready)
     with Spinner(session, "shuffling columns") as progress:
@@ -141,10 +143,11 @@ def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool
             ready.session, ready.preprocessing, ready.spec, ready.split, progress=progress
         )
     seen = ready.seen.to_json() if ready.seen is not None else {}
+    run = opened.run.id
 
     def shown() -> str:
         rows_told = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
-        head = f"{run.id}: {found.metric} {figure(found.value)} over {rows_told}; how much worse without"
+        head = f"{run}: {found.metric} {figure(found.value)} over {rows_told}; how much worse without"
         top = max((one.drop for one in found.columns), default=0.0) or 1.0
         rows = [
             (
@@ -157,11 +160,11 @@ def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool
         ]
         return heading([head, *columns(rows, right=(1, 2))], streams.out())
 
-    session.result({"run": run.id, **asdict(found), **seen}, shown)
+    session.result({"run": run, **asdict(found), **seen}, shown)
 
 
 class _Shown:
-    """Explanations on their way: on the terminal, and as files in a folder."""
+    """Writes explanations to the terminal, and as files to a folder."""
 
     def __init__(self, session: Session, folder: Path) -> None:
         self.session = session
@@ -217,10 +220,10 @@ class _Shown:
     def _print(self, one: Explanation, picture: str | None) -> None:
         from rich.text import Text
 
-        from bmcli.cli.render import columns
         from bmcli.core.number_format import figure, quantity
         from bmcli.core.sanitize import one_line
         from bmcli.report import explanations as shown
+        from bmcli.terminal.render import columns
 
         name = one_line(_short(one.input))
         out = self.session.out
@@ -240,6 +243,6 @@ def _short(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    """A file name for whatever the input is called."""
+    """A file name for any input name."""
     kept = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(name).stem)
     return kept[:60] or "input"

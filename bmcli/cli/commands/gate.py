@@ -1,4 +1,4 @@
-"""bm gate: the pass/fail question for CI."""
+"""bm gate: pass or fail a run, for CI."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 _MinOption = Annotated[
     list[str] | None,
-    typer.Option("--min", metavar="FIGURE=VALUE", help="At least this: accuracy=0.97; may be repeated."),
+    typer.Option("--min", metavar="FIGURE=VALUE", help="Lower bound of a metric: accuracy=0.97; repeatable."),
 ]
 _MaxOption = Annotated[
     list[str] | None,
-    typer.Option("--max", metavar="FIGURE=VALUE", help="At most this: loss=0.3; may be repeated."),
+    typer.Option("--max", metavar="FIGURE=VALUE", help="Upper bound of a metric: loss=0.3; repeatable."),
 ]
 _BaselineOption = Annotated[
     str | None,
@@ -31,7 +31,8 @@ _MaxDropOption = Annotated[
     typer.Option(
         "--max-drop",
         metavar="[FIGURE=]VALUE",
-        help="How much worse than the baseline it may be, on the same examples [default: the headline].",
+        help="How much worse than the baseline the run may be, on the same examples [default metric: the "
+        "headline].",
     ),
 ]
 _LowerBoundOption = Annotated[
@@ -39,7 +40,7 @@ _LowerBoundOption = Annotated[
     typer.Option("--lower-bound", help="Compare the worse end of the 95 % interval with the bound."),
 ]
 _SplitOption = Annotated[
-    str, typer.Option("--split", metavar="SPLIT", help="Whose figures: test, or what was evaluated.")
+    str, typer.Option("--split", metavar="SPLIT", help="The evaluation to use: test, or any stored one.")
 ]
 _JunitOption = Annotated[
     Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report for CI.")
@@ -47,7 +48,7 @@ _JunitOption = Annotated[
 _TagOption = Annotated[
     str | None,
     typer.Option(
-        "--tag", metavar="TAG", help="If all checks pass, move this label to the run: @TAG then means it."
+        "--tag", metavar="TAG", help="If all checks pass, move this tag to the run; @TAG then refers to it."
     ),
 ]
 
@@ -67,7 +68,7 @@ def gate(
 ) -> None:
     """Pass or fail a run; exits with 7 if it fails.
 
-    FIGURE is any of an evaluation's, or per_class.CLASS.recall (precision, f1, support). A missing figure
+    FIGURE is any metric of the evaluation, or per_class.CLASS.recall (precision, f1, support). A missing one
     counts as a failure.
     """
     from bmcli.core.errors import ExitCode, UsageError
@@ -83,7 +84,7 @@ def gate(
     if not bounds:
         raise UsageError("give at least one check, such as --min accuracy=0.97")
     if bool(max_drop) != (baseline is not None):
-        raise UsageError("--baseline and --max-drop belong together")
+        raise UsageError("--baseline and --max-drop need each other")
     if tag is not None:
         validate_tag(tag)
     session = session.writing(junit, "--junit")
@@ -109,8 +110,8 @@ def gate(
 
 
 def _table(verdict: Verdict) -> str:
-    from bmcli.cli.render import columns, painted_marks
     from bmcli.core import streams
+    from bmcli.terminal.render import columns, painted_marks
 
     rows = [
         ("✓" if check.holds else "✗", check.asked, check.shown, check.reason or "")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bmcli.config.data_facts import modality_of
 from bmcli.config.drafting.inspect import Look, classes_seen
@@ -26,7 +25,7 @@ _CUTS = ("test", "validation")
 
 def look_at_folder(path: Path) -> Look:
     """Look at it. DataError, the one training would end with, where bm cannot train on it."""
-    said: list[tuple[str, Any, str]] = []
+    said: list[tuple[str, object, str]] = []
     rules = folders.Rules(cuts=_CUTS)
     try:
         found = folder_layout.layout(path, rules)

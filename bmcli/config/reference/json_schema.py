@@ -133,7 +133,7 @@ def _component(kind: str, definitions: dict[str, Schema]) -> Schema:
     return {"oneOf": [*bare, own, *maps, _map({"name": own}, ["name"]), nameless]}
 
 
-def _map(properties: Schema, required: list[str], **more: Any) -> Schema:
+def _map(properties: Schema, required: list[str], **more: object) -> Schema:
     return {"type": "object", "properties": properties, "required": required, **more}
 
 

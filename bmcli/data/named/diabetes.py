@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @DATASETS.register("diabetes")
 class Diabetes(Dataset):
-    """442 patients, 10 measurements, disease progression a year later; bundled with scikit-learn."""
+    """442 patients, 10 measurements, disease progression after a year; bundled with scikit-learn."""
 
     kind: ClassVar[Kind] = "table"
     task: ClassVar[Task] = "regression"

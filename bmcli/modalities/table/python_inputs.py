@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from bmcli.core.errors import DataError, Problem, UsageError, did_you_mean
-from bmcli.files.delimited import blanks_to_null
+from bmcli.files.delimited_rows import blanks_to_null
 from bmcli.files.tables import Frame
 from bmcli.modalities.inputs import Inputs, Reading
 from bmcli.modalities.python_types import (

@@ -51,7 +51,7 @@ class Text(Modality):
     def model_hint(self, kinds: tuple[str, ...], config: Any, facts: Any) -> str:
         """See Modality: a column of texts that was inferred is to be named."""
         if facts.text is not None and config.data.text is None:
-            named = "bm models shows what each one takes"
+            named = "bm models shows the kinds that each model takes"
             return f"write data.text: {facts.text} and model: {self.words.model}, for example; {named}"
         return super().model_hint(kinds, config, facts)
 

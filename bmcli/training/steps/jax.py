@@ -1,4 +1,4 @@
-"""The step loop on JAX: one compiled function per step, called for each step of a group; see `steps`.
+"""The step loop on JAX: one compiled function per step, called for each step of a group; see `base`.
 
 Not one compiled function per group: the number of steps would be part of its shape, so that every new size
 of group were compiled anew, and XLA does not speed up convolutions inside a loop on a CPU: a small network's
@@ -26,7 +26,7 @@ State = tuple[list[Any], list[Any], list[Any], list[Any]]
 
 
 class StepLoop(Loop):
-    """A `steps.Loop`."""
+    """A `base.Loop`."""
 
     def __init__(self, *arguments: Any, xla: bool = True, ema: float | None, parts: int = 1) -> None:
         import jax
@@ -99,7 +99,7 @@ class StepLoop(Loop):
 
 
 def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
-    """See `steps.forward`."""
+    """See `select.forward`."""
     import jax
 
     @jax.jit

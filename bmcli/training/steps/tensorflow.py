@@ -1,4 +1,4 @@
-"""The step loop on TensorFlow: a group of steps is one call of a compiled function; see `steps`."""
+"""The step loop on TensorFlow: a group of steps is one call of a compiled function; see `base`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class StepLoop(Loop):
-    """A `steps.Loop`."""
+    """A `base.Loop`."""
 
     def __init__(
         self, model: keras.Model, *arguments: Any, xla: bool = False, ema: float | None, parts: int = 1
@@ -126,7 +126,7 @@ class StepLoop(Loop):
 
 
 def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
-    """See `steps.forward`."""
+    """See `select.forward`."""
     import tensorflow as tf
 
     def outputs(batch: Any) -> Any:
