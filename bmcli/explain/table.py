@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from bmcli.evaluation.training_data import training_data
 from bmcli.explain import base
 from bmcli.files import dates
-from bmcli.modalities.table.encoder import CategoricalColumn, TablePreprocessing
-from bmcli.modalities.table.examples import Table
+from bmcli.modalities.table.encoder import CategoricalColumn
 
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples
     from bmcli.explain.explain import Explainer
+    from bmcli.modalities.table.encoder import TablePreprocessing
+    from bmcli.modalities.table.examples import Table
 
 TOLERANCE = 0.002
 """Of completeness: their sums are shown beside the answer, and steps cost little."""
@@ -31,8 +32,7 @@ class Part(base.Part):
         self, about: dict[str, Any], compact: np.ndarray, finished: np.ndarray, example: Examples
     ) -> base.Explanation:
         """See `base.Part`."""
-        encoder = self.explainer.preprocessing
-        assert isinstance(encoder, TablePreprocessing) and isinstance(example, Table)
+        encoder = cast("TablePreprocessing", self.explainer.preprocessing)
         given = finished[0].astype(np.float32)
         chosen = self.explainer.chosen(about["index"])
         found, known = self.explainer.integrated(self.gradient, [given], [self._means], [chosen], TOLERANCE)
@@ -40,7 +40,7 @@ class Part(base.Part):
         weights = np.zeros(len(columns))
         for feature, weight in zip(encoder.features, found.attributions[0].tolist(), strict=True):
             weights[columns.index(feature.column)] += weight
-        cells = encoder.cells(example)
+        cells = encoder.cells(cast("Table", example))
         return base.Explanation(
             **about,
             **known,
@@ -52,8 +52,7 @@ class Part(base.Part):
 
 def _average_row(explainer: Explainer) -> tuple[np.ndarray, str, str | None]:
     """What contributions are counted from: float32 [features], in words, and what is to be said of it."""
-    preprocessing, run = explainer.preprocessing, explainer.opened.run
-    assert isinstance(preprocessing, TablePreprocessing)
+    preprocessing, run = cast("TablePreprocessing", explainer.preprocessing), explainer.opened.run
     means, average = preprocessing.means, "the average training row: of a category its share"
     if means:
         return np.array(means, np.float32), average, None
@@ -64,8 +63,8 @@ def _average_row(explainer: Explainer) -> tuple[np.ndarray, str, str | None]:
             f"cannot be used ({bundle}): every category counts as equally frequent"
         )
         return _assumed(preprocessing), "a row in which every category is equally frequent", note
-    assert isinstance(bundle.train.examples, Table)
-    return np.array(preprocessing.means_of(bundle.train.examples), np.float32), average, None
+    rows = cast("Table", bundle.train.examples)
+    return np.array(preprocessing.means_of(rows), np.float32), average, None
 
 
 def _assumed(preprocessing: TablePreprocessing) -> np.ndarray:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from bmcli.explain import attributions, base
-from bmcli.modalities.text.encoder import UNKNOWN_ID, TextPreprocessing
-from bmcli.modalities.text.examples import Texts
+from bmcli.modalities.text.encoder import UNKNOWN_ID
 
 if TYPE_CHECKING:
     import keras
 
     from bmcli.core.examples import Examples
+    from bmcli.modalities.text.encoder import TextPreprocessing
+    from bmcli.modalities.text.examples import Texts
 
 
 class Part(base.Part):
@@ -26,9 +27,9 @@ class Part(base.Part):
         self, about: dict[str, Any], compact: np.ndarray, finished: np.ndarray, example: Examples
     ) -> base.Explanation:
         """See `base.Part`."""
-        encoder, explainer = self.explainer.preprocessing, self.explainer
-        assert isinstance(encoder, TextPreprocessing) and isinstance(example, Texts)
-        tokens = tuple(token for token, _ in encoder.tokens(example.texts[0]))
+        explainer, text = self.explainer, cast("Texts", example).texts[0]
+        encoder = cast("TextPreprocessing", explainer.preprocessing)
+        tokens = tuple(token for token, _ in encoder.tokens(text))
         ids = np.asarray(finished[0][: max(len(tokens), 1)])
         body, gradient = self._of_text
         states = body(ids[None], training=False)

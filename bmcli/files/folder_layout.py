@@ -10,7 +10,7 @@ from pathlib import Path
 from bmcli.core.errors import DataError, Place, Problem
 from bmcli.files.folder_finder import COUNTED, COUNTED_PER_FOLDER, DOCUMENTS, FOLDERS, Finder
 from bmcli.files.folder_listing import FOLLOW, LEAVES, Looker, shown, suffix_of
-from bmcli.files.folders import FileKind, Layout, Rules, file_kinds
+from bmcli.files.folders import Layout, Rules, file_kinds
 from bmcli.files.names import (
     SPLIT_WORDS,
 )
@@ -19,7 +19,7 @@ from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
 # === What lies where ===
 
 
-def kind_of(root: Path, *, follow_links: bool = False) -> FileKind | None:
+def kind_of(root: Path, *, follow_links: bool = False) -> str | None:
     """Images or texts, by the suffix that more files have; None where no file has one.
 
     Bounded: at most 200 files of each of the first 500 folders, and 2,000 in all, are counted.
@@ -27,7 +27,7 @@ def kind_of(root: Path, *, follow_links: bool = False) -> FileKind | None:
     counts = _kinds(Looker(root, follow_links))
     kinds = file_kinds()
     best = max(kinds, key=lambda kind: counts[kind])
-    return kinds[best] if counts[best] else None
+    return best if counts[best] else None
 
 
 def _kinds(look: Looker) -> Counter[str]:
@@ -62,12 +62,10 @@ def layout(root: Path, rules: Rules | None = None) -> Layout:
     """
     rules = rules or Rules()
     look = Looker(root, rules.follow_links)
-    if rules.kind is not None:
-        kind: FileKind | None = file_kinds()[rules.kind]
-    else:
-        kind = kind_of(root, follow_links=rules.follow_links)
-    if kind is None:
+    name = rules.kind or kind_of(root, follow_links=rules.follow_links)
+    if name is None:
         raise _holds_nothing(look)
+    kind = file_kinds()[name]
     place = Finder(look, rules, kind)
     base = place.down(root, rules.classes)
     folders = place.split_folders(base) if rules.split_folders else {}
