@@ -18,6 +18,7 @@ from bmcli.modalities import MODALITIES, Modality
 from bmcli.modalities.base import FilesRead, Words
 from bmcli.modalities.contents import add_array
 from bmcli.modalities.remark import Remark, Unfamiliar
+from bmcli.modalities.source import SingleInput
 from bmcli.models import MODELS, Model
 
 
@@ -37,7 +38,7 @@ class Sounds:
 
 
 @dataclass(frozen=True)
-class SoundEncoder:
+class SoundEncoder(SingleInput):
     """Sounds of the training split's length, by its loudest sample."""
 
     kind: ClassVar[str] = "sound"
