@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.batch import first
 from bmcli.core.errors import Place, Problem
 from bmcli.core.spec import INPUT
@@ -188,17 +189,13 @@ class Explainer:
     ) -> tuple[attributions.Integrated, dict[str, Any]]:
         """The attributions, and the fields of an explanation that come with them."""
         found = attributions.integrated_gradients(gradient, given, baseline, fixed, tolerance)
-        base = found.base + (self.spec.target_offset if self.spec.task == "regression" else 0.0)
+        base = found.base + tasks.of(self.spec.task).score_offset(self.spec.target)
         known = {"base": base, "difference": found.difference, "error": found.error, "steps": found.steps}
         return found, known
 
     def _chosen(self, index: int) -> np.ndarray:
         """What makes the score of raw outputs: a class's logit, or the number in the target's own unit."""
-        if self.spec.task == "regression":
-            return np.array([self.spec.target_scale], np.float32)
-        if self.spec.task == "binary":
-            return np.array([1.0 if index == 1 else -1.0], np.float32)
-        return np.eye(len(self.spec.classes), dtype=np.float32)[index]
+        return tasks.of(self.spec.task).score(index, self.spec.target)
 
     @cached_property
     def _gradient(self) -> attributions.Gradient:
@@ -231,7 +228,7 @@ class Explainer:
         weights = found.attributions[0].sum(axis=-1)
         heat = self._cam.heat(given, chosen) if self._cam.there else None
         dropped = None
-        if self.spec.task != "regression":
+        if self.spec.classes:
             dropped = attributions.deletion(self._probability(about["index"]), given, weights, baseline)
         return Explanation(
             **about,
@@ -260,7 +257,7 @@ class Explainer:
         found, known = self._integrated(gradient, states, nothing, [self._chosen(about["index"]), ids])
         weights = np.sum([one.sum(axis=-1) for one in found.attributions], axis=0)
         dropped = None
-        if self.spec.task != "regression" and len(tokens) > 1:
+        if self.spec.classes and len(tokens) > 1:
             unknown = np.full_like(ids, UNKNOWN_TOKEN)
             probability = self._probability(about["index"])
             dropped = attributions.deletion(probability, ids, weights[: len(ids)], unknown)

@@ -19,7 +19,7 @@ from bmcli.core.number_format import (
     figure,
     interval,
     moment,
-    named,
+
     probability,
     quantity,
     setting,

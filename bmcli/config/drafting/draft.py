@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from bmcli.config import dump
 from bmcli.config.drafting.inspect import Look
+from bmcli.core.registry import registry_of
 from bmcli.files.suffixes import SPLIT_FOLDERS
 
 _LARGEST_SIDE = 96
@@ -104,7 +106,7 @@ def _model(look: Look) -> list[str]:
             "",
             "model: transformer   # bm models lists others",
         ]
-    if look.task == "regression" and look.examples < _FEW:
+    if _solvable(look):
         why = "few rows: a simple model first; bm models lists others"
         return [f"model: {{name: linear, solver: closed_form}}   # {why}"]
     return ["model: {name: mlp, hidden: [64, 64]}   # bm models lists others"]
@@ -121,8 +123,14 @@ def _side(look: Look) -> int | None:
     return max(16, min(_LARGEST_SIDE, sides[len(sides) // 2]))
 
 
+def _solvable(look: Look) -> bool:
+    """Whether the weights of a linear model can be computed at once, and are good enough to begin with."""
+    about: Any = registry_of("task").get(look.task) if look.task else None
+    return bool(about and about.squared_error) and look.examples < _FEW
+
+
 def _training(look: Look) -> list[str]:
-    if look.task == "regression" and look.examples < _FEW:
+    if _solvable(look):
         return ["training:", _entry("epochs", 1, "the weights are computed, not searched for")]
     epochs = 5 if look.kind == "text" and look.examples > 20_000 else "auto"
     batch = 32 if look.examples < 2_000 else 64 if look.examples < 20_000 else 128
