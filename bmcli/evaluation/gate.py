@@ -210,7 +210,7 @@ def _key(name: str, document: dict[str, Any]) -> tuple[str | None, str]:
             return "loss", ""
         meant = f"{other.loss_means} is of {other.family}"
         asked = document["task"]
-        return None, f"there is no figure '{name}': {meant}, and the loss of {asked} is {task.loss_means}"
+        return None, f"there is no metric '{name}': {meant}, and the loss of {asked} is {task.loss_means}"
     return (
         None,
         f"there is no metric '{name}': {did_you_mean(name, metrics) or 'known: ' + ', '.join(metrics)}",

@@ -220,7 +220,7 @@ def open_predictor(
     if threshold == "best":
         chosen = calibration.required(run).threshold
         if chosen is None:
-            raise UsageError(f"{run.id} has no chosen threshold: {task.no_threshold}", hint="--threshold 0.4")
+            raise UsageError(f"{run.id} has no fitted threshold: {task.no_threshold}", hint="--threshold 0.4")
         # A temperature moves a probability, and the threshold with it.
         half = np.array([[1 - chosen.value, chosen.value]], np.float32)
         threshold = float(task.temper(half, temperature)[0, 1])

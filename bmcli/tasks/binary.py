@@ -37,7 +37,7 @@ class Binary(OneClass):
     outputs_are: ClassVar[str] = "the probabilities of the two classes, in the order of labels.txt"
     averages: ClassVar[tuple[str, ...]] = ("balanced_accuracy", "f1_macro")
     takes_threshold: ClassVar[bool] = True
-    no_threshold: ClassVar[str] = "validation holds one class"
+    no_threshold: ClassVar[str] = "validation has only one class"
     rank: ClassVar[int | None] = 3
 
     def fits(self, truth: Truth) -> bool:
