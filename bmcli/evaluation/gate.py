@@ -208,7 +208,7 @@ def _key(name: str, document: dict[str, Any]) -> tuple[str | None, str]:
     if "loss" in metrics and (other := next((one for one in tasks.known() if name == one.loss_key), None)):
         if name == task.loss_key:
             return "loss", ""
-        meant = f"{other.loss_means} is of {other.family}"
+        meant = f"{other.loss_means} is for {other.family}"
         asked = document["task"]
         return None, f"there is no metric '{name}': {meant}, and the loss of {asked} is {task.loss_means}"
     return (

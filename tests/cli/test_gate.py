@@ -164,7 +164,7 @@ def test_bounds_that_cannot_fail_are_said(
     assert bm(["gate", "good", "--min", "accuracy=0", "--max", "loss=90", *drop]) == 0
     assert capsys.readouterr().err.count("always holds") == 1
     assert bm(["gate", "good", "--max", "accuracy=97", "--min", "accuracy=-1"]) == 0
-    assert capsys.readouterr().err.count("accuracy lies between 0 and 1") == 2
+    assert capsys.readouterr().err.count("accuracy is between 0 and 1") == 2
     assert bm(["gate", "good", "--min", "accuracy=97"]) == 7
     assert "1 of 1 check failed" in capsys.readouterr().err
 

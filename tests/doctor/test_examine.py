@@ -174,7 +174,7 @@ def test_more_folds_than_examples(tmp_path: Path, monkeypatch, capsys: pytest.Ca
     Path("t.csv").write_text("a,k\n" + "".join(f"{i},{'xy'[i % 2]}\n" for i in range(8)))
     Path("t.yaml").write_text("name: t\ndata: {path: t.csv, target: k}\nmodel: mlp\ntraining: {epochs: 1}\n")
     assert bm(["doctor", "t.yaml", "--folds", "20"]) == 2
-    assert "not enough for 20 folds" in capsys.readouterr().err
+    assert "too few for 20 folds" in capsys.readouterr().err
     assert bm(["doctor", "t.yaml", "--folds", "5"]) == 0, "a fold without any example is no matter"
 
 

@@ -96,7 +96,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(stopped: Path, invoke
     spoil(stopped / layout.LAST)
     done = resume(invoke)
     assert done.code == 0, done.err
-    assert "last.safetensors is damaged" in done.err and "going on from checkpoints/previous" in done.err
+    assert "last.safetensors is damaged" in done.err and "resuming from checkpoints/previous" in done.err
     assert invoke("train", "c.yaml").code == 0
     assert record(stopped)["weights_sha256"] == record(stopped.parent / "trial-v2")["weights_sha256"]
 
@@ -116,7 +116,7 @@ def test_after_a_fallback_there_is_a_whole_predecessor_again(
     monkeypatch.setattr(checkpointing, "save", save)
     spoil(stopped / layout.LAST)
     done = resume(invoke)
-    assert done.code == 0 and "going on from checkpoints/previous" in done.err, done.err
+    assert done.code == 0 and "resuming from checkpoints/previous" in done.err, done.err
 
 
 def test_a_lost_checkpoint_falls_back_too(stopped: Path, invoke: Invoke) -> None:
@@ -533,7 +533,7 @@ def test_without_a_state_it_says_that_the_other_run_is_gone(
     shown = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert invoke("runs", "remove", "base-v1", "--yes").code == 0
     done = invoke("train", "--resume", "trial-v1")
-    assert done.code == 2 and "the run whose weights it begins with is gone" in done.err, done.err
+    assert done.code == 2 and "the run whose weights it starts from is gone" in done.err, done.err
     assert "init_from=RUN" in done.err
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == shown
 
