@@ -19,6 +19,8 @@ from bmcli.plots.learning_curves import draw_learning_curves
 from bmcli.runs.store import RunStore, open_path
 from tests.linear_run import MakeRun
 
+pytestmark = pytest.mark.draws
+
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 200}}
 
 

@@ -16,6 +16,8 @@ from bmcli.plots import evaluation
 from bmcli.plots.samples import _pixels, sample_predictions
 from bmcli.plots.style import cut
 
+pytestmark = pytest.mark.draws
+
 HOSTILE = ("$x^2$", "\\frac{", "two\nlines", "\x1b[31mred", "long " * 40, "日本", "_under_", "", " ")
 
 
