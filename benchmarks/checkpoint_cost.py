@@ -17,15 +17,17 @@ from unittest import mock
 
 from bmcli.config import resolve
 from bmcli.core.quiet import prepare as silence
-from bmcli.experiments import checkpointing, train
-from bmcli.experiments.display import Silent
+from bmcli.experiments import checkpointing
+from bmcli.experiments.display import Event, Silent
+from bmcli.experiments.fit import fit
 from bmcli.experiments.prepare import Experiment, build, make_trainer, prepare
 from bmcli.experiments.signals import stop_requests
+from bmcli.experiments.trackers import Trackers
 from bmcli.runs.store import RunStore
-from bmcli.training.events import EpochDone, Event
+from bmcli.training.events import EpochDone
 
 
-class Clock(Silent):
+class Clock:
     """When each epoch ended."""
 
     def __init__(self) -> None:
@@ -66,8 +68,9 @@ def epoch_seconds(experiment: Experiment, *, checkpoints: bool) -> float:
     clock = Clock()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, stop_requests() as stop:
         run = RunStore(Path(folder)).create("cost")
+        trackers = Trackers(run, {}, [], epoch=trainer.epoch, warn=print)
         with mock.patch.object(checkpointing, "save", checkpointing.save if checkpoints else _nothing):
-            train._fit(run, trainer, experiment, clock, stop)
+            fit(run, experiment, trainer, clock, trackers, stop)
         ended = time.perf_counter()
         run.seal("completed")
     return (ended - clock.ends[0]) / (len(clock.ends) - 1)

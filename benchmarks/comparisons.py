@@ -24,9 +24,9 @@ import numpy as np
 from _sides import begin, new_parser, show
 from scipy.special import stdtr
 
-from bmcli.evaluation.predictions import Predictions
 from bmcli.metrics import intervals, paired
 from bmcli.metrics.metric import epoch_metrics
+from bmcli.metrics.predictions import Predictions
 
 if TYPE_CHECKING:
     from bmcli.core.spec import Task

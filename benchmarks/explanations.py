@@ -104,6 +104,7 @@ def explained(folder: Path, task: str, rows: int, seed: int, model: str) -> tupl
     from bmcli.data.bundle import Table
     from bmcli.explain.explain import Explainer, Explanation
     from bmcli.inference.inputs import Inputs
+    from bmcli.inference.opened import OpenedRun
     from bmcli.runs.store import RunStore
 
     name = f"{task}-{seed}"
@@ -114,7 +115,8 @@ def explained(folder: Path, task: str, rows: int, seed: int, model: str) -> tupl
         f"model: {MODELS[model]}\ntraining: {{epochs: 40, batch_size: 32, early_stopping: {{patience: 5}}}}\n"
     )
     api.train(config, runs_dir=folder / "runs")
-    explainer = Explainer(RunStore(folder / "runs").find(name), label=None if task == "regression" else "1")
+    opened = OpenedRun(RunStore(folder / "runs").find(name))
+    explainer = Explainer(opened, label=None if task == "regression" else "1")
     made = planted(EXPLAINED, task, seed + 1000)
     names = tuple(str(i) for i in range(EXPLAINED))
     found = []

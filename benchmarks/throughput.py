@@ -97,7 +97,7 @@ def bm_loop(precision: str, inputs: Any, labels: Any, batch_size: int) -> Epoch:
     from bmcli.training.feed import Feed
     from bmcli.training.optimizers import Adam
     from bmcli.training.schedules import Constant
-    from bmcli.training.steps import threads
+    from bmcli.training.steps import select, threads
     from bmcli.training.trainer import Trainer
     from bmcli.training.watch import Watch
 
@@ -110,7 +110,7 @@ def bm_loop(precision: str, inputs: Any, labels: Any, batch_size: int) -> Epoch:
     targets = np.eye(10, dtype=np.float32)[labels]
     feed = Feed(inputs, targets, None, [], batch_size, seed=0)
     watch = Watch("loss", greater_is_better=False, keep_last=True)
-    parts = threads.parts(cnn, config, gpu=gpu)
+    parts = select.parts(cnn, config, gpu=gpu)
     events = Trainer(model, finished(model, spec), spec, config, feed, scaled, None, watch, parts).run()
 
     def epoch() -> None:

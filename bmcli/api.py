@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -15,27 +14,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args, overload
 
 from bmcli.core.errors import BmError, ConfigError, IntegrityError, UsageError, did_you_mean
+from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
     import keras
 
     from bmcli.cli.screen import Counting
     from bmcli.config.schema import ExperimentConfig
-    from bmcli.core.spec import Kind
+    from bmcli.core.spec import DataSpec, Kind
     from bmcli.doctor.examine import Examined
     from bmcli.doctor.machine import Finding
     from bmcli.evaluation.compare import Comparison
-    from bmcli.evaluation.figures import Evaluation
     from bmcli.evaluation.gate import Verdict
-    from bmcli.evaluation.predictions import Predictions
     from bmcli.experiments.display import Display
     from bmcli.explain.explain import Explanation
     from bmcli.export.formats import Exported
     from bmcli.inference.inputs import Inputs
+    from bmcli.inference.opened import OpenedRun
     from bmcli.inference.predictor import Prediction, Predictor
+    from bmcli.metrics.predictions import Predictions
+    from bmcli.metrics.results import Evaluation
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run as StoredRun
     from bmcli.runs.store import RunStore
+    from bmcli.runs.trust import Trust
 
 Split = Literal["train", "validation", "test"]
 _DEVICES = ("auto", "cpu", "gpu")
@@ -65,7 +67,7 @@ class Run:
 
     def __init__(self, stored: StoredRun) -> None:
         self._stored = stored
-        self._predictors: dict[tuple[object, ...], Predictor] = {}
+        self._kept: dict[Trust, OpenedRun] = {}
         self._said: set[str] = set()
 
     def __repr__(self) -> str:
@@ -95,9 +97,9 @@ class Run:
         return status_of(self._stored.reload())
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Document:
         """All of run.json, as it is now."""
-        document: dict[str, Any] = json.loads(self._stored.reload().record.to_text())
+        document: Document = json.loads(self._stored.reload().record.to_text())
         return document
 
     @property
@@ -111,23 +113,23 @@ class Run:
         return self._stored.reload().record.classes
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Document:
         """The resolved config, every default filled in, as plain data; `bmcli.train(run.config)` trains it
         again where it names no Python files."""
         from bmcli.config.parsing import yaml
         from bmcli.runs import layout
 
         text = self._stored.read_bytes(layout.CONFIG)
-        document: dict[str, Any] = yaml.parse(text, layout.CONFIG, str(self.path)).plain()
+        document: Document = yaml.parse(text, layout.CONFIG, str(self.path)).plain()
         return document
 
     @property
-    def metrics(self) -> dict[str, dict[str, Any]]:
+    def metrics(self) -> dict[str, Document]:
         """Split -> metric -> value, of every split that was evaluated."""
         return self._stored.reload().record.metrics
 
     @property
-    def history(self) -> list[dict[str, Any]]:
+    def history(self) -> list[Document]:
         """One dict per finished epoch: losses, metrics, learning rate, seconds, examples per second.
 
         `pandas.DataFrame(run.history)` is a table of it. Empty before the first epoch is over. IntegrityError
@@ -148,7 +150,7 @@ class Run:
         return records
 
     @property
-    def evaluations(self) -> dict[str, dict[str, Any]]:
+    def evaluations(self) -> dict[str, Document]:
         """What was measured -> its whole document: figures, intervals, per class, confusion matrix, as in
         evaluation/<split>.json. The run's own splits first, then files of `evaluate(data=...)`."""
         from bmcli.core.spec import SPLITS
@@ -207,38 +209,38 @@ class Run:
         UsageError for what is no input of this run, or could mean two things; DataError listing all inputs
         that cannot be used.
         """
+        from bmcli.experiments.display import Progress, Warned
         from bmcli.inference import predictor as inference
         from bmcli.modalities.remark import Unfamiliar
 
         with _in_python():
-            # What was taken for something known is counted for each call, whichever thread makes it.
-            predictor = replace(self._predictor(trust_code, calibrated, threshold), taken=Counter())
+            opened = self._opened(trust_code)
+            predictor = _predictor(opened, calibrated, threshold)
             if strict and predictor.familiarity is None:
                 raise UsageError(f"{self.id} has no input statistics, which strict=True needs")
             if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
                 raise UsageError(f"top_k={top_k!r}: expected a number of classes from 1 on")
             watching = _watching(display, self._said)
+            note = _noting(watching)
             predictions: list[Prediction] = []
             problems: list[Any] = []
             kind = predictor.preprocessing.kind
             with _counting(display, kind) as counting:
-                pieces = _given(
-                    self._stored, predictor.preprocessing, inputs, text, lines, watching.note, counting.expect
-                )
+                pieces = _given(opened, inputs, text, lines, note, counting.expect)
                 for some, unusable in predictor.stream(pieces, top_k=top_k, batch_size=batch_size):
                     predictions += some
                     problems += unusable
                     counting.advance(len(some) + len(unusable))
-                    watching.progress("predicting", counting.done, max(counting.total, counting.done))
+                    total = max(counting.total, counting.done)
+                    watching.handle(Progress("predicting", counting.done, total))
             if strict:
                 predictions, refused = inference.refused(predictions)
                 problems += refused
             odd = {i: one.unfamiliar for i, one in enumerate(predictions) if one.unfamiliar}
-            said = Unfamiliar(taken=predictor.taken).notes("inputs")
-            for note in said:
-                watching.note(note)
+            for said in Unfamiliar(taken=predictor.taken).notes("inputs"):
+                note(said)
             for warning in Unfamiliar(odd).notes("inputs"):
-                watching.warn(warning)
+                watching.handle(Warned(warning))
             if problems:
                 raise inference.unreadable(problems, len(predictions) + len(problems))
             return predictions
@@ -259,18 +261,21 @@ class Run:
         predicted one. DataError listing all inputs that cannot be used.
         """
         from bmcli.core.errors import Problem
+        from bmcli.experiments.display import Progress
         from bmcli.explain.explain import Explainer
+        from bmcli.inference.opened import OpenedRun
         from bmcli.inference.predictor import unreadable
+        from bmcli.runs.trust import Trust
 
         with _in_python():
             watching = _watching(display, self._said)
-            explainer = Explainer(self._stored, label=label, trust_code=trust_code)
+            opened = OpenedRun(self._stored, Trust(trust_code))
+            note = _noting(watching)
+            explainer = Explainer(opened, label=label)
             explained: list[Explanation] = []
             problems: list[Problem] = []
             with _counting(display, explainer.preprocessing.kind, "explaining") as counting:
-                pieces = _given(
-                    self._stored, explainer.preprocessing, inputs, text, lines, watching.note, counting.expect
-                )
+                pieces = _given(opened, inputs, text, lines, note, counting.expect)
                 for piece in pieces:
                     for found in explainer.explain(piece):
                         if isinstance(found, Problem):
@@ -278,7 +283,8 @@ class Run:
                         else:
                             explained.append(found)
                         counting.advance(1)
-                        watching.progress("explaining", counting.done, max(counting.total, counting.done))
+                        total = max(counting.total, counting.done)
+                        watching.handle(Progress("explaining", counting.done, total))
             if problems:
                 raise unreadable(problems, len(explained) + len(problems))
             return explained
@@ -296,18 +302,16 @@ class Run:
         UsageError for a split it does not have; DataError for data that is missing, unusable or changed.
         """
         from bmcli.evaluation.measure import measure, prepare
+        from bmcli.inference.opened import OpenedRun
         from bmcli.report.page import refresh
+        from bmcli.runs.trust import Trust
 
         _require_split(split)
         watching = _watching(display, self._said)
         with _in_python():
-            ready = prepare(
-                self._stored,
-                split,
-                data=Path(data) if data is not None else None,
-                trust_code=trust_code,
-                note=watching.note,
-            )
+            opened = OpenedRun(self._stored, Trust(trust_code))
+            path = Path(data) if data is not None else None
+            ready = prepare(opened, split, data=path, note=_noting(watching))
             evaluation = measure(ready)
             refresh(self._stored)
         return evaluation
@@ -325,11 +329,13 @@ class Run:
         device, display, trust_code: as `train` takes them. force: also where data, code or versions changed;
         the run is then marked as not exact. UsageError where that is refused, or nothing is left to do.
         """
-        from bmcli.experiments import train as pipeline
+        from bmcli.experiments.resume import resume
+        from bmcli.runs.trust import Trust
 
         _require_device(device)
         with _in_python(), _shown(display) as watching:
-            pipeline.resume(self._stored, device=device, display=watching, trust_code=trust_code, force=force)
+            resume(self._stored, device=device, display=watching, trust=Trust(trust_code), force=force)
+            self._kept.clear()  # its weights are others now
         return self
 
     def report(
@@ -344,28 +350,18 @@ class Run:
 
     def keras_model(self, *, trust_code: bool = False) -> keras.Model:
         """The model with its best weights, in float32: preprocessed inputs to probabilities or values."""
-        from bmcli.inference.rebuild import rebuild
+        from bmcli.inference.opened import OpenedRun
+        from bmcli.runs.trust import Trust
 
-        with _in_python():
-            return rebuild(self._stored, trust_code=trust_code)
+        with _in_python():  # the caller's own: they may change it
+            return OpenedRun(self._stored, Trust(trust_code)).model
 
-    def _predictor(self, trust_code: bool, calibrated: bool, threshold: object) -> Predictor:
-        """Opened once for each manner of answering."""
-        from bmcli.inference.predictor import open_predictor
+    def _opened(self, trust_code: bool) -> OpenedRun:
+        """Opened once, for all predictions."""
+        from bmcli.inference.opened import OpenedRun
+        from bmcli.runs.trust import Trust
 
-        if threshold is not None and threshold != "best":
-            number = threshold if isinstance(threshold, int | float) else -1.0
-            if not 0 <= number <= 1:
-                raise UsageError(f"threshold={threshold!r}: expected a probability, or 'best'")
-        key = (trust_code, calibrated, threshold)
-        if key not in self._predictors:
-            self._predictors[key] = open_predictor(
-                self._stored,
-                trust_code=trust_code,
-                calibrated=calibrated,
-                threshold=cast("float | Literal['best'] | None", threshold),
-            )
-        return self._predictors[key]
+        return self._kept.setdefault(trust := Trust(trust_code), OpenedRun(self._stored, trust))
 
 
 @dataclass(frozen=True)
@@ -373,12 +369,12 @@ class Checked:
     """What `check` found. config: resolved, every default filled in, as plain data; built: with `build`, what
     training begins with: kind, task, classes, examples by split, input_shape, parameters, columns."""
 
-    config: dict[str, Any]
-    built: dict[str, Any] | None = None
+    config: Document
+    built: Document | None = None
 
 
 def train(
-    config: str | Path | dict[str, Any],
+    config: str | Path | Document,
     overrides: str | Sequence[str] | Mapping[str, Any] = (),
     *,
     name: str | None = None,
@@ -400,7 +396,7 @@ def train(
     ConfigError with all mistakes; DataError; DivergedError; ResourceError. Ctrl-C raises InterruptedRunError:
     the state is saved, and `Run.resume` goes on with it.
     """
-    from bmcli.experiments import train as pipeline
+    from bmcli.experiments.train import train
     from bmcli.runs.store import validate_label
 
     _require_device(device)
@@ -411,7 +407,7 @@ def train(
         validate_label(tag)
     with _in_python(), _shown(display) as watching:
         resolved = _resolved(config, overrides, name=name, trust_code=trust_code)
-        stored = pipeline.train(resolved, _store(runs_dir), tags=tags, device=device, display=watching)
+        stored = train(resolved, _store(runs_dir), tags=tags, device=device, display=watching)
     return Run(stored)
 
 
@@ -440,6 +436,16 @@ def runs(
     if tag is not None:
         kept = [run for run in kept if status_of(run) != "damaged" and tag in run.record.tags]
     return [Run(run) for run in kept]
+
+
+def load_preprocessing(folder: str | Path) -> tuple[Preprocessing, DataSpec]:
+    """What prepares inputs, as a run or an export keeps it, and what its model takes; see docs/export.md.
+
+    folder: holds preprocessing.json, and of texts tokenizer.json. IntegrityError where they are damaged.
+    """
+    from bmcli.modalities.preprocessing import load
+
+    return load(Path(folder))
 
 
 def predict(run: Run | str | Path, inputs: Any, **options: Any) -> list[Prediction]:
@@ -587,6 +593,8 @@ def export(
     """
     from bmcli.export.engines import Format
     from bmcli.export.formats import export as export_stored
+    from bmcli.inference.opened import OpenedRun
+    from bmcli.runs.trust import Trust
 
     formats = get_args(Format)
     if format not in formats:
@@ -594,12 +602,12 @@ def export(
         raise UsageError(f"unknown format '{format}'", hint=hint)
     target = Path(output) if output is not None else None
     with _in_python():
-        stored = _stored(run, runs_dir)
-        return export_stored(stored, format, target, trust_code=trust_code)  # type: ignore[arg-type]
+        opened = OpenedRun(_stored(run, runs_dir), Trust(trust_code))
+        return export_stored(opened, format, target)  # type: ignore[arg-type]
 
 
 def check(
-    config: str | Path | dict[str, Any],
+    config: str | Path | Document,
     overrides: str | Sequence[str] | Mapping[str, Any] = (),
     *,
     build: bool = False,
@@ -616,12 +624,12 @@ def check(
         resolved = _resolved(config, overrides, trust_code=trust_code)
         if not build:
             return Checked(resolved.to_dict())
-        from bmcli.experiments import train as pipeline
         from bmcli.experiments.prepare import described
+        from bmcli.experiments.start import start
 
-        begun = pipeline.begin(resolved, _store(runs_dir), display=watching)
-        experiment = begun.experiment
-        built = described(experiment.bundle, experiment.spec, begun.known["parameters"])
+        started = start(resolved, _store(runs_dir), display=watching)
+        experiment = started.experiment
+        built = described(experiment.bundle, experiment.spec, started.record["parameters"])
         return Checked(resolved.to_dict(), built)
 
 
@@ -639,7 +647,7 @@ def doctor(
 
 @overload
 def doctor(
-    config: str | Path | dict[str, Any],
+    config: str | Path | Document,
     overrides: str | Sequence[str] | Mapping[str, Any] = (),
     *,
     run: Run | str | Path | None = None,
@@ -650,7 +658,7 @@ def doctor(
 
 
 def doctor(
-    config: str | Path | dict[str, Any] | None = None,
+    config: str | Path | Document | None = None,
     overrides: str | Sequence[str] | Mapping[str, Any] = (),
     *,
     run: Run | str | Path | None = None,
@@ -673,10 +681,13 @@ def doctor(
 
         return machine.examine(_store(runs_dir).root, data_home())
     from bmcli.doctor.examine import examine
+    from bmcli.inference.opened import OpenedRun
+    from bmcli.runs.trust import Trust
 
     with _in_python():
         resolved = _resolved(config, overrides, trust_code=trust_code)
-        return examine(resolved, run=_stored(run, runs_dir) if run is not None else None, folds=folds)
+        opened = OpenedRun(_stored(run, runs_dir), Trust(trust_code)) if run is not None else None
+        return examine(resolved, opened=opened, folds=folds)
 
 
 # === parts ===
@@ -721,7 +732,7 @@ def _several(references: Sequence[Any], runs_dir: str | Path | None, *, least: i
 
 
 def _resolved(
-    config: str | Path | dict[str, Any],
+    config: str | Path | Document,
     overrides: str | Sequence[str] | Mapping[str, Any],
     *,
     name: str | None = None,
@@ -781,9 +792,20 @@ def _bound(kind: str, figure: str | None, value: object) -> float:
     )
 
 
+def _predictor(opened: OpenedRun, calibrated: bool, threshold: object) -> Predictor:
+    """A predictor of this call alone: what was taken for something known is counted for each."""
+    from bmcli.inference.predictor import open_predictor
+
+    if threshold is not None and threshold != "best":
+        number = threshold if isinstance(threshold, int | float) else -1.0
+        if not 0 <= number <= 1:
+            raise UsageError(f"threshold={threshold!r}: expected a probability, or 'best'")
+    chosen = cast("float | Literal['best'] | None", threshold)
+    return open_predictor(opened, calibrated=calibrated, threshold=chosen)
+
+
 def _given(
-    run: StoredRun,
-    preprocessing: Preprocessing,
+    opened: OpenedRun,
     inputs: Any,
     text: bool,
     lines: bool,
@@ -791,16 +813,19 @@ def _given(
     expect: Callable[[int], object],
 ) -> Iterator[Inputs]:
     """Inputs as Python has them, read for a run."""
-    from bmcli.inference.predictor import reading_of, wanted_of
-    from bmcli.modalities import python_inputs
+    from bmcli.modalities import modality_of, python_inputs
 
-    if (text or lines) and preprocessing.kind != "text":
+    preprocessing = opened.preprocessing
+    modality = modality_of(preprocessing.kind)
+    if (text or lines) and not modality.takes_texts:
         option = "text=True" if text else "lines=True"
-        raise UsageError(f"{option} is for runs of texts; {run.id} is one of {preprocessing.kind}s")
+        raise UsageError(f"{option} is for runs of texts; {opened.run.id} is one of {preprocessing.kind}s")
     if text and lines:
         raise UsageError("text=True and lines=True exclude each other")
-    reading = reading_of(run, preprocessing, texts=text, lines=lines)
-    return python_inputs.read(inputs, reading, wanted=wanted_of(preprocessing), note=note, expect=expect)
+    reading = opened.reading(texts=text, lines=lines)
+    return python_inputs.read(
+        inputs, reading, wanted=modality.wanted(preprocessing), note=note, expect=expect
+    )
 
 
 @contextmanager
@@ -863,6 +888,13 @@ def _watching(display: Display | Literal["auto"] | None, said: set[str]) -> Disp
     if isinstance(display, str):
         raise UsageError(f"display={display!r}: expected 'auto', None or a bmcli.experiments.display.Display")
     return display or Silent()
+
+
+def _noting(display: Display) -> Callable[[str], None]:
+    """Hands a note to a display."""
+    from bmcli.experiments.display import Note
+
+    return lambda text: display.handle(Note(text))
 
 
 def _counting(display: Display | Literal["auto"] | None, kind: Kind, what: str = "predicting") -> Counting:

@@ -20,6 +20,8 @@ from PIL import Image
 import bmcli
 from bmcli.cli.render import error_text
 from bmcli.core.errors import BmError, ConfigError, DataError, IntegrityError, Place, Problem, UsageError
+from bmcli.experiments.display import Began, Event, Finished, Progress
+from bmcli.training.events import EpochDone
 
 ROW = {name: [1.0, 2.0] for name in ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")}
 DIGITS = {"data": {"name": "digits", "limit": 150}}
@@ -283,18 +285,23 @@ class Watching:
     """A display of one's own."""
 
     def __init__(self) -> None:
-        self.calls: list[str] = []
+        self.events: list[Event] = []
 
-    def __getattr__(self, name: str) -> Any:
-        return lambda *values: self.calls.append(name)
+    def handle(self, event: Event) -> None:
+        self.events.append(event)
 
 
 def test_a_display_of_ones_own(digits: bmcli.Run, tmp_path: Path) -> None:
     watching = Watching()
-    digits.predict(np.zeros((600, 8, 8), np.uint8), display=watching)  # type: ignore[arg-type]
-    assert watching.calls.count("progress") == 3
-    bmcli.train("diabetes_linear", runs_dir=tmp_path, display=watching)  # type: ignore[arg-type]
-    assert {"begin", "handle", "finished"} <= set(watching.calls)
+    digits.predict(np.zeros((600, 8, 8), np.uint8), display=watching)
+    told = [event for event in watching.events if isinstance(event, Progress)]
+    assert [(event.done, event.total) for event in told[-1:]] == [(600, 600)] and len(told) == 3
+    bmcli.train("diabetes_linear", runs_dir=tmp_path, display=watching)
+    (began,) = (event for event in watching.events if isinstance(event, Began))
+    assert (began.run.id, began.kind, began.class_sizes) == ("diabetes-linear-v1", "table", None)
+    assert began.closed_form and sum(began.splits.values()) == 442
+    assert any(isinstance(event, EpochDone) for event in watching.events)
+    assert isinstance(watching.events[-1], Finished)
 
 
 # === training that is watched ===

@@ -1,20 +1,20 @@
-"""What every command shares: the common options, and the session they make.
+"""What all commands share: the common options, and the session made from them.
 
 A command is a plain function in `bmcli/cli/commands/<name>.py`, marked with `@command`. Its first parameter
-is the `Session`; the others are its own arguments and options, declared as Typer takes them. Its docstring is
+is the `Session`; the others are its own arguments and options, declared as for Typer. Its docstring is
 its help. The function named like its module is the command (`bm runs`); every other marked function of the
 module is a subcommand (`bm runs show`):
 
     @command
     def runs(session: Session) -> None:
-        \"\"\"Show the table of runs.\"\"\"
+        \"\"\"List runs.\"\"\"
 
     @command
     def show(session: Session, run: RunArgument) -> None:
-        \"\"\"Show what is known of a run.\"\"\"
+        \"\"\"Show a run.\"\"\"
 
-A command module imports Typer and the standard library at its head and everything else inside the function,
-so that help, completion and a wrong option answer at once.
+A command module imports Typer and the standard library at the top, and everything else inside the function,
+so that help, completion and usage errors are fast.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from typer.models import OptionInfo
@@ -34,6 +34,7 @@ from bmcli.cli import completion, render
 from bmcli.cli.completion import complete_run
 from bmcli.core import streams
 from bmcli.core.errors import UsageError
+from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -44,14 +45,12 @@ F = TypeVar("F", bound=Callable[..., None])
 
 RunArgument = Annotated[
     str,
-    typer.Argument(
-        metavar="RUN", help="A run: its id, its name, latest, @tag, or its path.", autocompletion=complete_run
-    ),
+    typer.Argument(metavar="RUN", help="A run: id, name, latest, @tag or path.", autocompletion=complete_run),
 ]
 RunsArgument = Annotated[
     list[str],
     typer.Argument(
-        metavar="RUN...", help="Runs: ids, names, latest, @tags, or paths.", autocompletion=complete_run
+        metavar="RUN...", help="Runs: ids, names, latest, @tags or paths.", autocompletion=complete_run
     ),
 ]
 RunOption = Annotated[
@@ -59,19 +58,19 @@ RunOption = Annotated[
     typer.Option(
         "--run",
         metavar="RUN",
-        help="A run: its id, its name, latest, @tag, or its path.",
+        help="A run: id, name, latest, @tag or path.",
         autocompletion=complete_run,
     ),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 TrustCodeOption = Annotated[
-    bool, typer.Option("--trust-code", help="Run the Python files kept in a run directory.")
+    bool, typer.Option("--trust-code", help="Run the Python files stored in a run directory.")
 ]
 
 
 @dataclass(frozen=True)
 class Session:
-    """The common options of one invocation, and the ways to say something.
+    """The common options of one invocation, and its output.
 
     Results go to stdout, everything else to stderr.
     """
@@ -82,11 +81,11 @@ class Session:
     verbose: bool = False
     debug: bool = False
     aside: bool = False
-    """Results go to stderr, as stdout takes a file."""
+    """Results go to stderr, because a file is written to stdout."""
 
     def writing(self, output: Path | None, option: str = "--output") -> Session:
-        """The session of a command that writes such a file: where that is standard output, it puts nothing
-        else there. UsageError where `--json` does, or where no file can be written."""
+        """The session of a command that writes this file; if the file is standard output, other output goes
+        to stderr. UsageError if `--json` uses stdout too, or if the file cannot be written."""
         from bmcli.runs import outputs
 
         if output is None:
@@ -96,7 +95,8 @@ class Session:
             return self
         if self.json:
             raise UsageError(
-                f"{option} {output} and --json both write to standard output", hint="name a file for one"
+                f"{option} {output} and --json both write to standard output",
+                hint="write one of them to a file",
             )
         return replace(self, aside=True)
 
@@ -119,13 +119,13 @@ class Session:
 
     def result(
         self,
-        document: Mapping[str, Any],
+        document: Mapping[str, object],
         shown: RenderableType | Callable[[], RenderableType | None] | None = None,
     ) -> None:
-        """The command's answer: under --json the document with `format: 1`, else `shown`.
+        """The command's result: with --json, the document with `format: 1`, else `shown`.
 
         shown: text or any Rich renderable, or a function that makes one (so that --json need not import
-            Rich); None where there is nothing to see. A text goes out as it is, not folded to the terminal's
+            Rich); None if there is nothing to show. Text is written without wrapping it to the terminal's
             width.
         """
         if self.json:
@@ -138,21 +138,21 @@ class Session:
         elif shown is not None:
             (self.err if self.aside else self.out).print(shown)
 
-    def result_line(self, document: Mapping[str, Any]) -> None:
-        """One answer of many: the document with `format: 1` on one line of stdout (JSONL)."""
+    def result_line(self, document: Mapping[str, object]) -> None:
+        """One result of many: the document with `format: 1` on one line of stdout (JSONL)."""
         render.write_json({"format": 1, **document}, streams.out(), indent=None)
 
     def note(self, text: str) -> None:
-        """Something worth knowing, on stderr; nothing with -q."""
+        """Write a note to stderr, unless -q is given."""
         if not self.quiet:
             render.print_plain(text)
 
     def warn(self, text: str) -> None:
-        """Something that may be wrong, on stderr; also with -q."""
+        """Write a warning to stderr, even with -q."""
         render.print_plain(text, lead="warning: ", style=render.WARNING)
 
     def confirm(self, question: str, flag: str) -> bool:
-        """Ask yes or no on the terminal; UsageError naming `flag` ('--yes') where nobody can answer."""
+        """Ask yes or no on the terminal; UsageError naming `flag` ('--yes') if there is no terminal."""
         if self.json or not (render.is_terminal(sys.stdin) and render.is_terminal(sys.stderr)):
             raise UsageError(
                 f"cannot ask for confirmation without a terminal: {question}", hint=f"pass {flag}"
@@ -163,13 +163,13 @@ class Session:
 
 
 def command(function: F) -> F:
-    """Mark a function as a command (or subcommand) of the module it stands in; it stays a plain function."""
+    """Mark a function as a command (or subcommand) of its module; it stays a plain function."""
     function.__bm_command__ = True  # type: ignore[attr-defined]
     return function
 
 
 def is_command(value: object) -> bool:
-    """Whether `@command` marked it."""
+    """Whether it was marked with `@command`."""
     return callable(value) and getattr(value, "__bm_command__", False)
 
 
@@ -184,20 +184,22 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-_COMMON: dict[str, tuple[Any, Any]] = {
+_COMMON: dict[str, tuple[object, object]] = {
     "runs_dir": (
         Annotated[
             str | None,
             typer.Option(
-                "--runs-dir", metavar="DIR", help="Where runs live [default: BM_RUNS_DIR, or runs]."
+                "--runs-dir", metavar="DIR", help="Folder of the runs [default: BM_RUNS_DIR, or runs]."
             ),
         ],
         None,
     ),
-    "json": (Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")], False),
+    "json": (Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")], False),
     "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")], False),
     "verbose": (
-        Annotated[bool, typer.Option("--verbose", "-v", help="More detail, TensorFlow's own messages too.")],
+        Annotated[
+            bool, typer.Option("--verbose", "-v", help="More detail, including TensorFlow's own messages.")
+        ],
         False,
     ),
     "debug": (Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")], False),
@@ -221,18 +223,18 @@ def common_parameters() -> list[inspect.Parameter]:
     ]
 
 
-def open_session(*given: Mapping[str, Any]) -> Session:
+def open_session(*given: Mapping[str, object]) -> Session:
     """A session of the common options given after `bm` and after the command; the later one counts."""
     import os
 
-    values: dict[str, Any] = {"runs_dir": os.environ.get("BM_RUNS_DIR") or "runs"}
+    values: Document = {"runs_dir": os.environ.get("BM_RUNS_DIR") or "runs"}
     for options in given:
         values |= {name: value for name, value in options.items() if name in COMMON_NAMES and value}
     values.pop("version", None)
     return Session(**{**values, "runs_dir": Path(values["runs_dir"])})
 
 
-_COMPLETED: dict[str, Callable[..., Any]] = {
+_COMPLETED: dict[str, Callable[..., object]] = {
     "CONFIG": completion.complete_config,
     "[CONFIG]": completion.complete_config,
     "[KEY=VALUE]...": completion.complete_change,
@@ -242,11 +244,11 @@ _COMPLETED: dict[str, Callable[..., Any]] = {
     "--max": completion.complete_bound,
     "--max-drop": completion.complete_bound,
 }
-"""What completes arguments of that metavar, and options of that name, in every command."""
+"""The completion of arguments with this metavar, and of options with this name, in every command."""
 
 
 def _complete(parameter: inspect.Parameter) -> None:
-    """Let the shell complete it, where the declaration itself says nothing."""
+    """Add shell completion, unless the declaration has its own."""
     for about in getattr(parameter.annotation, "__metadata__", ()):
         if not hasattr(about, "autocompletion"):
             continue
@@ -258,7 +260,7 @@ def _complete(parameter: inspect.Parameter) -> None:
 
 
 def adapt(function: Callable[..., None], enter: Callable[[Session], None]) -> Callable[..., None]:
-    """The function as Typer wants it: without the session, with the common options.
+    """The function in the form Typer needs: without the session, with the common options.
 
     enter: called with the session before the function is.
     """
@@ -269,7 +271,7 @@ def adapt(function: Callable[..., None], enter: Callable[[Session], None]) -> Ca
     for parameter in own:
         _complete(parameter)
 
-    def run(ctx: typer.Context, **values: Any) -> None:
+    def run(ctx: typer.Context, **values: object) -> None:
         session = open_session(ctx.find_root().params, values)
         enter(session)
         function(session, **{name: value for name, value in values.items() if name not in COMMON_NAMES})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
@@ -27,7 +27,7 @@ _DEEPEST = 8
 _MOST_LETTERS = 60
 _SORTS = ("created", "name", "status", "time", "model", "data", "best")
 
-C = TypeVar("C", bound=Callable[..., Any])
+C = TypeVar("C", bound=Callable[..., object])
 
 
 def _quietly(complete: C) -> C:
@@ -35,7 +35,7 @@ def _quietly(complete: C) -> C:
     import functools
 
     @functools.wraps(complete)
-    def offers(*args: Any, **values: Any) -> Any:
+    def offers(*args: object, **values: object) -> object:
         try:
             return complete(*args, **values)
         except Exception:
@@ -104,7 +104,7 @@ def complete_bound(ctx: typer.Context, incomplete: str) -> list[Offer]:
         return []
     reference = ctx.params.get("run")
     found = [_store(ctx).find(reference)] if reference else _runs(ctx)
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for run in found:
         values |= run.record.metrics.get(ctx.params.get("split") or "test", {})
     if not values:
@@ -115,7 +115,7 @@ def complete_bound(ctx: typer.Context, incomplete: str) -> list[Offer]:
     return _with_value(_beginning(offers, incomplete), values)
 
 
-def _with_value(offers: list[Offer], values: dict[str, Any]) -> list[Offer]:
+def _with_value(offers: list[Offer], values: dict[str, object]) -> list[Offer]:
     """A single KEY= also with a value, so that the shell stops after the `=` instead of adding a space."""
     if len(offers) != 1:
         return offers
@@ -243,7 +243,7 @@ def _named(ctx: typer.Context) -> dict[str, str]:
     plain = tree.plain()
     found: dict[str, str] = {}
     for path in ("model", "training.optimizer", "training.schedule"):
-        value: Any = plain
+        value: object = plain
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
         name = value.get("name") if isinstance(value, dict) else value

@@ -18,17 +18,15 @@ from bmcli.cli import render
 from bmcli.cli.screen import Screen, fitting
 from bmcli.cli.summary import RATES, header, summary
 from bmcli.core.number_format import clock, duration, figure, setting
-from bmcli.experiments.display import Silent
+from bmcli.experiments.display import Began, Event, Finished, Note, Progress, Stage, Warned
 from bmcli.runs import layout
 from bmcli.runs.record import now
-from bmcli.training.events import EpochDone, Event, Resumed, StepsDone, TrainingDone
+from bmcli.training.events import EpochDone, Resumed, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bmcli.cli.command import Session
-    from bmcli.experiments.display import Finished
-    from bmcli.experiments.prepare import Experiment
     from bmcli.runs.run import Run
 
 
@@ -83,8 +81,8 @@ def python_screen() -> Screen:
     return screen
 
 
-class SayingOnce(Silent):
-    """Notes and warnings for whoever uses bm from Python, each once, however many inputs it is about.
+class SayingOnce:
+    """A display of notes and warnings for programs, each once, however many inputs it is about.
 
     said: what was said already.
     """
@@ -92,16 +90,18 @@ class SayingOnce(Silent):
     def __init__(self, said: set[str]) -> None:
         self._said = said
 
-    def note(self, text: str) -> None:
-        """Something worth knowing."""
+    def handle(self, event: Event) -> None:
+        """See Display."""
+        if isinstance(event, Note):
+            self._say(event.text)
+        elif isinstance(event, Warned):
+            self._say(f"warning: {event.text}")
+
+    def _say(self, text: str) -> None:
         about = text.rpartition(" (")[0] if text.endswith((" example)", " examples)")) else text
         if about not in self._said:
             self._said.add(about)
             python_screen().lines([text])
-
-    def warn(self, text: str) -> None:
-        """Something that may be wrong."""
-        self.note(f"warning: {text}")
 
 
 class _Quietness(Protocol):
@@ -111,19 +111,18 @@ class _Quietness(Protocol):
     def quiet(self) -> bool: ...
 
 
-class NotesOnly(Silent):
-    """Notes and warnings, where nothing is trained."""
+class NotesOnly:
+    """A display of notes and warnings, where nothing is trained."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def note(self, text: str) -> None:
-        """Something worth knowing."""
-        self._session.note(text)
-
-    def warn(self, text: str) -> None:
-        """Something that may be wrong."""
-        self._session.warn(text)
+    def handle(self, event: Event) -> None:
+        """See Display."""
+        if isinstance(event, Note):
+            self._session.note(event.text)
+        elif isinstance(event, Warned):
+            self._session.warn(event.text)
 
 
 class TrainingDisplay:
@@ -150,30 +149,51 @@ class TrainingDisplay:
     ) -> None:
         self.close()
 
-    def note(self, text: str) -> None:
-        """Something worth knowing."""
-        self._say([text])
+    def handle(self, event: Event) -> None:
+        """Show one more thing that happened."""
+        match event:
+            case Note():
+                self._say([event.text])
+            case Warned():
+                self._warn(event.text)
+            case Progress():
+                self._far(event)
+            case Began():
+                self._begin(event)
+            case Resumed():
+                self._resumed(event)
+            case StepsDone():
+                if not self._quiet:
+                    self._screen.live(self._steps(event))
+            case EpochDone():
+                self._epoch(event)
+            case TrainingDone():
+                if event.reason != "all epochs done":
+                    self._say([f"stopped after epoch {event.epochs_done}: {event.reason}"])
+            case Stage():
+                self._stage(event.text)
+            case Finished():
+                self._finished(event)
 
-    def warn(self, text: str) -> None:
-        """Something that may be wrong; also with --quiet."""
+    def _warn(self, text: str) -> None:
+        """Also with --quiet."""
         lead = "warning: "
         self._screen.lines([text], lead=self._screen.painted(lead, render.WARNING))
         self._log(lead + text)
 
-    def progress(self, what: str, done: int, total: int) -> None:
-        """Data is being downloaded or looked at."""
+    def _far(self, event: Progress) -> None:
         if not self._quiet:
-            self._screen.live([f"{what}  {done / max(total, 1):.0%}"] if done < total else [])
+            share = f"{event.what}  {event.done / max(event.total, 1):.0%}"
+            self._screen.live([share] if event.done < event.total else [])
 
-    def begin(self, run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> None:
-        """The run exists and training is about to start."""
-        self._run = run
+    def _begin(self, event: Began) -> None:
+        self._run = event.run
         for line in self._before:
             self._log(line)
         self._before.clear()
-        self._rate = RATES[experiment.bundle.kind]
-        self._monitor = experiment.config.training.monitor
-        self.header(header(run, experiment, parameters, steps_per_epoch))
+        self._rate = RATES[event.kind]
+        self._monitor = event.monitor
+        self.header(header(event))
 
     def header(self, lines: Sequence[tuple[str, str]]) -> None:
         """(label, text) lines, aligned but for the first, whose label is the title."""
@@ -183,27 +203,13 @@ class TrainingDisplay:
         for label, text in others:
             self._say([f"{label:<{width}}  {text}"], indent=width + 2)
 
-    def handle(self, event: Event) -> None:
-        """Training goes on."""
-        if isinstance(event, StepsDone):
-            if not self._quiet:
-                self._screen.live(self._progress(event))
-        elif isinstance(event, EpochDone):
-            self._epoch(event)
-        elif isinstance(event, Resumed):
-            self._resumed(event)
-        elif isinstance(event, TrainingDone) and event.reason != "all epochs done":
-            self._say([f"stopped after epoch {event.epochs_done}: {event.reason}"])
-
-    def stage(self, text: str) -> None:
-        """What is being done before and after training, where it takes a while."""
+    def _stage(self, text: str) -> None:
         if not self._quiet:
             self._screen.live([f"{text} …"])
         self._log(text)
 
-    def finished(self, finished: Finished) -> None:
-        """The run is complete."""
-        first, *others = summary(finished)
+    def _finished(self, event: Finished) -> None:
+        first, *others = summary(event)
         self._say(["", first], style=f"{render.STRONG};{render.GOOD}")
         self._say(others)
 
@@ -268,7 +274,7 @@ class TrainingDisplay:
         row = f"{f'{epoch}/{epochs}':>{width}}{cells}  {duration(record.get('seconds')):>6}"
         self._screen.lines([row], style, tail=f"  {star}" if best else "")  # `more` is said by the style
 
-    def _progress(self, event: StepsDone) -> list[str]:
+    def _steps(self, event: StepsDone) -> list[str]:
         number = f"{event.epoch}/{event.epochs}"
         lead = f"{number:>{_number_width(event.epochs)}}  "
         steps = f"{event.steps:,}"

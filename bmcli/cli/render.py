@@ -16,6 +16,7 @@ import sys
 from typing import IO, TYPE_CHECKING, Any
 
 from bmcli.core import errors
+from bmcli.core.plain import Document
 from bmcli.core.sanitize import one_line, safe
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ UNBOUNDED = 10_000
 """The width of what goes into a pipe or a file: lines there are not folded."""
 
 
-def to_json(document: Any, *, indent: int | None = 2) -> str:
+def to_json(document: object, *, indent: int | None = 2) -> str:
     """Strict JSON: NaN and infinity raise ValueError, as they are a mistake of whoever made the document."""
     return json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
 
 
-def write_json(document: Any, stream: IO[str], *, indent: int | None = 2) -> None:
+def write_json(document: object, stream: IO[str], *, indent: int | None = 2) -> None:
     """One document and a newline, in UTF-8 whatever the locale."""
     text = to_json(document, indent=indent) + "\n"
     # An undecodable byte of a file name is a lone surrogate, which UTF-8 cannot hold; backslashreplace writes
@@ -284,7 +285,7 @@ def error_text(error: BmError) -> str:
     return errors.error_text(error, width=room)
 
 
-def error_document(error: BmError) -> dict[str, Any]:
+def error_document(error: BmError) -> dict[str, object]:
     """The error as `--json` shows it: the first in full, and all of them."""
     problems = error.problems
     first = problems[0] if problems else None
@@ -295,7 +296,7 @@ def error_document(error: BmError) -> dict[str, Any]:
     return {"format": 1, "error": head, "errors": every or [head]}
 
 
-def _located(message: str, place: Any, hint: str | None) -> dict[str, Any]:
+def _located(message: str, place: Any, hint: str | None) -> Document:
     return {
         "message": message,
         "file": place.file if place else None,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core.number_format import figure
+from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,14 +14,14 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 
-def across(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
+def across(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, object]]]:
     """Split -> metric -> {mean, deviation, values}, of what every run has a value of.
 
     deviation: the standard deviation of one run, with n - 1: what another seed would change; not that of the
     mean.
     """
     metrics = [run.record.metrics for run in runs]
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: dict[str, dict[str, dict[str, object]]] = {}
     for split, first in metrics[0].items():
         for name in first:
             values = [value for one in metrics if (value := one.get(split, {}).get(name)) is not None]
@@ -30,9 +31,7 @@ def across(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
     return found
 
 
-def lines(
-    runs: Sequence[Run], seeds: Sequence[int], summary: dict[str, dict[str, dict[str, Any]]]
-) -> list[str]:
+def lines(runs: Sequence[Run], seeds: Sequence[int], summary: dict[str, dict[str, Document]]) -> list[str]:
     """The runs with their headline figure, and its mean."""
     headline = runs[0].record.headline
     split = "test" if "test" in summary else next(iter(summary), None)

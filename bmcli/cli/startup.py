@@ -1,20 +1,35 @@
-"""What makes `bm` start and end quickly; only for its own process, never for one that imports bmcli."""
+"""What makes `bm` start and end quickly; all that leans on private parts of other packages stands here.
+
+Each says what it saves, and each falls back on the plain way where the part it leans on is gone.
+`hasten` and `leave` are only for bm's own process, never for one that imports bmcli. Measured with
+`benchmarks/startup.py`: processor time, the least of many runs in turn, where `import typer, yaml, pydantic`
+takes about 90 ms.
+"""
 
 from __future__ import annotations
 
 import atexit
 import gc
 import importlib
+import importlib.util
 import os
+import re
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+from bmcli.cli import commands as commands_package
+
+if TYPE_CHECKING:
+    from typer._click import Context
+    from typer._click.core import Parameter
+    from typer.core import TyperOption
 
 _NEW_OBJECTS = 100_000
-"""So many before garbage is looked for (Python's own: 700). What is imported stays, and looking through it
-again and again took a tenth of the time of `bm check`."""
-
+"""Number of new objects before garbage is collected (Python's own: 700). What is imported stays, and looking
+through it again and again takes 15 to 20 ms of `bm check`."""
 
 _INTERRUPTED = (130, 143)
 
@@ -27,11 +42,15 @@ def hasten() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process. What TensorFlow leaves in memory takes a second to take apart, object by object; the
-    operating system does that at once. After Ctrl-C nobody waits for threads, which may compute for long."""
+    """End the process at once, once its output is written, where TensorFlow was loaded or after Ctrl-C.
+
+    Saves about 1,000 ms: TensorFlow's objects would be taken apart one by one, and threads that still compute
+    would be waited for.
+    """
     at_once = "tensorflow" in sys.modules or code in _INTERRUPTED
-    if at_once:
-        atexit._run_exitfuncs()
+    run_exit_functions: Callable[[], None] | None = getattr(atexit, "_run_exitfuncs", None)
+    if at_once and run_exit_functions is not None:
+        run_exit_functions()
     from bmcli.core import streams
 
     for stream in (streams.out(), sys.stdout, sys.stderr):
@@ -42,9 +61,12 @@ def leave(code: int) -> NoReturn:
         except (OSError, ValueError):  # full or gone: the interpreter would try again, and exit with 120
             with suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    if at_once:
+    if at_once and run_exit_functions is not None:
         os._exit(code)
     sys.exit(code)
+
+
+# === pydantic looks for no plugins: 20 to 30 ms of whatever reads a config =================================
 
 
 class _NoPlugins(ModuleType):
@@ -52,7 +74,7 @@ class _NoPlugins(ModuleType):
 
     bm has no use for them, and to look for them takes longer than to read a config: all of importlib.metadata
     is imported, and every installed package looked into. Whatever else pydantic may want of that module is
-    answered by the module itself.
+    answered by the module itself. A pydantic without such a module never asks for this one.
     """
 
     replaces = "pydantic.plugin._loader"
@@ -62,8 +84,70 @@ class _NoPlugins(ModuleType):
         """None."""
         return ()
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
         sys.modules.pop(self.replaces, None)
         return getattr(importlib.import_module(self.replaces), name)
+
+
+# === Typer takes texts and flags as they are: 70 ms of `bm runs`, for which it would load pydantic =========
+
+
+class _Plain:
+    """Passes on texts, and defaults that have their type already, as they are; Typer coerces the rest."""
+
+    def __init__(self, parameter: TyperOption) -> None:
+        self._annotation = parameter.type_descriptor.annotation
+        self._original = type(parameter).get_runtime_param.__get__(parameter)
+
+    def coerce(self, value: object, param: Parameter, ctx: Context) -> object:
+        if value is None or self._annotation in (str, list[str]) or type(value) is self._annotation:
+            return () if value is None and param.nargs == -1 else value
+        return self._original().coerce(value, param=param, ctx=ctx)
+
+
+def without_pydantic(parameter: Parameter) -> Parameter:
+    """The parameter, made to coerce what needs it only; as it is where Typer has other ways."""
+    descriptor = getattr(parameter, "type_descriptor", None)
+    if descriptor is None or not hasattr(parameter, "get_runtime_param"):
+        return parameter
+    if not (hasattr(descriptor, "annotation") and hasattr(descriptor, "parameter_info")):
+        return parameter
+    if getattr(descriptor.parameter_info, "parser", None) is None:
+        plain = _Plain(parameter)  # type: ignore[arg-type]
+        parameter.get_runtime_param = lambda: plain
+    return parameter
+
+
+# === Summaries are read from the source: 12 ms of `bm --help`, which would import every command ============
+
+_SUMMARY = re.compile(r'^@command\ndef (\w+)\(.*?\) -> None:\n    """(.*?)(?:\n|""")', re.M | re.S)
+"""Name and first docstring line of each command in a module's source: parsing takes longer than importing."""
+
+
+def summaries(name: str) -> dict[str, str]:
+    """Function name -> first docstring line of the command and its subcommands, read without importing.
+
+    Imported where there is no source, as in an archive of compiled modules.
+    """
+    module = f"{commands_package.__name__}.{name}"
+    spec = importlib.util.find_spec(module)
+    if spec is None:
+        return {}
+    try:
+        with open(spec.origin or "", encoding="utf-8") as file:  # noqa: PTH123 (Path costs more than the reading)
+            found = dict(_SUMMARY.findall(file.read()))
+    except (OSError, UnicodeDecodeError):
+        found = {}
+    return found or _imported_summaries(module)
+
+
+def _imported_summaries(module: str) -> dict[str, str]:
+    from bmcli.cli.command import is_command
+
+    return {
+        name: (value.__doc__ or "").strip().split("\n")[0]
+        for name, value in vars(importlib.import_module(module)).items()
+        if is_command(value) and value.__module__ == module
+    }

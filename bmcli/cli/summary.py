@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core.number_format import INTERVAL, agreement, count, duration, figure, interval, setting, size
 from bmcli.core.sanitize import one_line
@@ -12,10 +12,8 @@ from bmcli.runs.store import reference_to
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bmcli.data.bundle import DataBundle
-    from bmcli.evaluation.figures import Evaluation
-    from bmcli.experiments.display import Finished
-    from bmcli.experiments.prepare import Experiment
+    from bmcli.experiments.display import Began, Finished
+    from bmcli.metrics.results import Evaluation
     from bmcli.runs.run import Run
 
 THINGS = {"image": "images", "text": "texts", "table": "rows"}
@@ -23,59 +21,52 @@ THINGS = {"image": "images", "text": "texts", "table": "rows"}
 
 RATES = {"image": "img/s", "text": "texts/s", "table": "rows/s"}
 
+_SPLITS = {"validation": "val"}
+
 _EXAMPLE_INPUT = {"image": "IMAGE", "text": "--text 'SOME TEXT'", "table": "TABLE.csv"}
 
 
-def header(run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> list[tuple[str, str]]:
+def header(began: Began) -> list[tuple[str, str]]:
     """(label, text) of the lines above the table of epochs; the first label is the run's id."""
     from bmcli.core.cores import available_cores
 
-    config, bundle, training = experiment.config, experiment.bundle, experiment.config.training
-    optimizer: Any = training.optimizer
-    schedule: Any = training.schedule
-    rate = getattr(optimizer, "learning_rate", None)
-    device = "GPU" if experiment.gpu else f"CPU, {available_cores()} cores"
-    if getattr(config.model, "closed_form", False):
+    if began.closed_form:
         parts = ["solved in closed form"]
     else:
-        epochs = training.epochs_of(steps_per_epoch)
+        rate = [setting(began.learning_rate)] if began.learning_rate else []
         parts = [
-            f"{epochs} {'epoch' if epochs == 1 else 'epochs'} × {steps_per_epoch:,} steps",
-            " ".join([optimizer.registry_name, *([setting(rate)] if rate else []), schedule.registry_name]),
-            f"{experiment.precision}, XLA" if training.xla else experiment.precision,
+            f"{began.epochs} {'epoch' if began.epochs == 1 else 'epochs'} × {began.steps:,} steps",
+            " ".join([began.optimizer, *rate, began.schedule]),
+            f"{began.precision}, XLA" if began.xla else began.precision,
         ]
-    parts.append(device)
+    parts.append("GPU" if began.gpu else f"CPU, {available_cores()} cores")
     return [
-        (run.id, f"seed {config.seed}"),
-        ("data", _data(bundle)),
-        ("model", f"{config.model.registry_name} · {count(parameters)} parameters"),
+        (began.run.id, f"seed {began.seed}"),
+        ("data", _data(began)),
+        ("model", f"{began.model} · {count(began.parameters)} parameters"),
         ("training", " · ".join(parts)),
     ]
 
 
-def _data(bundle: DataBundle) -> str:
-    splits = {"train": bundle.train, "val": bundle.validation, "test": bundle.test}
-    sizes = {name: len(split) for name, split in splits.items() if split is not None}
-    text = f"{sum(sizes.values()):,} {THINGS[bundle.kind]}"
-    if bundle.task == "regression":
-        text += f", predicting {one_line(bundle.target_name)}"
+def _data(began: Began) -> str:
+    from bmcli import tasks
+
+    task = tasks.of(began.task)
+    sizes = {_SPLITS.get(name, name): number for name, number in began.splits.items()}
+    text = f"{sum(sizes.values()):,} {THINGS[began.kind]}"
+    if not task.has_classes:
+        text += f", predicting {one_line(began.target_name)}"
     else:
-        what = "labels" if bundle.task == "multilabel" else "classes"
-        text += f", {len(bundle.classes)} {what}{_spread(bundle)}"
+        text += f", {began.classes} {task.plural}{_spread(began.class_sizes)}"
     return text + " · " + " ".join(f"{name} {number:,}" for name, number in sizes.items())
 
 
-def _spread(bundle: DataBundle) -> str:
+def _spread(sizes: tuple[int, int] | None) -> str:
     """The smallest and the largest class, ' (61–488)', or ' (500 each)'."""
-    if bundle.task == "multilabel":
+    if sizes is None:
         return ""
-    import numpy as np
-
-    targets = [s.targets for s in (bundle.train, bundle.validation, bundle.test) if s is not None]
-    counts = np.bincount(np.concatenate(targets), minlength=len(bundle.classes))
-    if counts.min() == counts.max():
-        return f" ({counts.min():,} each)"
-    return f" ({counts.min():,}–{counts.max():,})"
+    smallest, largest = sizes
+    return f" ({smallest:,} each)" if smallest == largest else f" ({smallest:,}–{largest:,})"
 
 
 def summary(finished: Finished) -> list[str]:

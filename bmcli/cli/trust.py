@@ -8,19 +8,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bmcli.cli.command import Session
+    from bmcli.inference.opened import OpenedRun
     from bmcli.runs.run import Run
 
 
-def ask_to_run_code_of(session: Session, run: Run) -> bool:
-    """True where the run's files may be run; False where it has none. UsageError for a no."""
+def open_asking(session: Session, run: Run, trust_code: bool) -> OpenedRun:
+    """The run, opened. Where it has Python files and --trust-code is not given, it is asked whether they may
+    be executed; UsageError for a no."""
     from bmcli.core.errors import UsageError
-    from bmcli.evaluation.measure import has_code
+    from bmcli.inference.opened import OpenedRun
+    from bmcli.runs.trust import Trust
 
-    if not has_code(run):
-        return False
+    opened = OpenedRun(run, Trust(trust_code))
+    if trust_code or not opened.has_code:
+        return opened
     if not session.confirm(f"Run the Python files that {run.id} brings along?", "--trust-code"):
         raise UsageError(f"{run.id} needs its Python files, which were not run")
-    return True
+    return OpenedRun(run, Trust(code=True))
 
 
 def asking(session: Session, trust_code: bool) -> Callable[[Sequence[str]], None]:

@@ -1,4 +1,4 @@
-"""Mistakes on the command line, in plain words: what is wrong, and what to type instead.
+"""Errors in the command line: what is wrong, and what to type instead.
 
 Loaded when something is wrong; needs neither the config's schema nor Rich.
 """
@@ -35,7 +35,7 @@ _OPTIONS: dict[str, str] = {
     "baseline": "against reference",
     "verbose": "log_level loglevel verbosity",
 }
-"""For each option of some command: what else it is called. It counts only where the command has it."""
+"""For each option: its names in other programs. Used only if the command has the option."""
 
 _GPU = ("gpu", "cuda", "gpus", "use_gpu", "ngpu", "num_gpus", "accelerator")
 _CPU = ("cpu", "no_cuda", "no_gpu", "cpu_only")
@@ -71,7 +71,7 @@ _COMMANDS: dict[str, str] = {
     **dict.fromkeys(("download", "fetch", "get"), "bm datasets get NAME"),
     **dict.fromkeys(("diagnose", "health", "env"), "bm doctor"),
 }
-"""Commands of other programs, and the line that does it here."""
+"""Commands of other programs, and the equivalent in bm."""
 
 
 def unknown_command(name: str, known: Sequence[str]) -> UsageError:
@@ -82,7 +82,7 @@ def unknown_command(name: str, known: Sequence[str]) -> UsageError:
 
 
 def explained(error: Any, args: Sequence[str]) -> UsageError:
-    """A mistake that Typer's parser found. args: what the command was given."""
+    """An error found by Typer's parser. args: the command's arguments."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "bm"
     help_ = f"see {path} --help"
@@ -111,7 +111,7 @@ def explained(error: Any, args: Sequence[str]) -> UsageError:
 
 
 def _as_given(option: str, args: Sequence[str]) -> str:
-    """`-lr` where the parser, which takes it for several options, complains of `-l`."""
+    """`-lr`, if the parser, which reads it as several options, reports `-l`."""
     short = option.startswith("-") and not option.startswith("--")
     for arg in args:
         if arg.startswith(option) if not short else arg.startswith("-") and option[1:] in arg[1:]:
@@ -119,7 +119,7 @@ def _as_given(option: str, args: Sequence[str]) -> str:
     return option
 
 
-def _options(context: Any) -> dict[str, Any]:
+def _options(context: Any) -> dict[str, object]:
     """The command's options by parameter name."""
     return {
         parameter.name: parameter
@@ -135,13 +135,13 @@ def _called(parameter: Any) -> str:
     return str(max(parameter.opts, key=len))
 
 
-def _choices(parameter: Any) -> list[str]:
+def _choices(parameter: object) -> list[str]:
     described = getattr(parameter, "type_descriptor", None)
     return [str(one) for one in getattr(described, "choices", None) or ()]
 
 
 def _for_option(name: str, context: Any, args: Sequence[str]) -> str | None:
-    """What to type in place of an option that the command does not have."""
+    """What to type instead of an option that the command does not have."""
     if context is None:
         return None
     word = name.lstrip("-").replace("-", "_").lower()
@@ -155,9 +155,9 @@ def _for_option(name: str, context: Any, args: Sequence[str]) -> str | None:
     if word in (*_GPU, *_CPU, "device"):
         return "bm train takes --device"
     if "config" in arguments and word in _CONFIG:
-        return f"the config needs no option: {line} {shlex.quote(value or 'CONFIG')}"
+        return f"give the config without an option: {line} {shlex.quote(value or 'CONFIG')}"
     if "inputs" in arguments and word in _INPUT:
-        return f"inputs need no option: {line} {shlex.quote(value or 'INPUT')}"
+        return f"give inputs without an option: {line} {shlex.quote(value or 'INPUT')}"
     for option, others in _OPTIONS.items():
         if option in options and word in others.split():
             return f"did you mean {_called(options[option])}?"
@@ -186,7 +186,7 @@ def _change(name: str, word: str, value: str | None) -> str | None:
 
 
 def _value_of(name: str, args: Sequence[str]) -> str | None:
-    """What was given with the option: `--lr=0.1` or `--lr 0.1`."""
+    """The value given with the option: `--lr=0.1` or `--lr 0.1`."""
     for position, arg in enumerate(args):
         if arg.startswith(f"{name}="):
             return arg.partition("=")[2]
@@ -198,9 +198,9 @@ def _value_of(name: str, args: Sequence[str]) -> str | None:
 
 
 def _close(name: str, options: Iterable[Any]) -> str | None:
-    """The option that was mistyped: nearly the same letters, or its beginning.
+    """The option that was probably meant: similar letters, or the same beginning.
 
-    Without the dashes, which would make all options alike.
+    Compared without the dashes, which would make all options similar.
     """
     every = {opt.lstrip("-"): opt for option in options for opt in option.opts if opt.startswith("--")}
     every |= {"help": "--help"}

@@ -1,4 +1,4 @@
-"""The user's own Python: files named under `code`, imported so that what they register is known."""
+"""The user's own Python files, listed under `code`, imported so that they register their components."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from bmcli.core.errors import ConfigError, Place, Problem
 
 
 def load_code(paths: Sequence[str | Path]) -> None:
-    """Import each file once, under a private name of its own; a changed file is imported anew.
+    """Import each file once, under a private name of its own; a changed file is imported again.
 
-    ConfigError with the file and line where one of them cannot be imported.
+    ConfigError with file and line if one of them cannot be imported.
     """
     problems: list[Problem] = []
     for path in paths:
@@ -65,7 +65,7 @@ def _load(path: Path) -> None:
 
 
 def _line_in(path: Path, traceback: TracebackType | None) -> int | None:
-    """The last line of that file the error went through."""
+    """The last line of this file in the traceback."""
     line = None
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == str(path):

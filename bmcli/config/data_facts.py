@@ -1,4 +1,4 @@
-"""What a config says about its data before the data is read: by dataset, keys and file names."""
+"""What is known about the data before it is read: from dataset, keys and file names."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ from bmcli.core.errors import ConfigError, DataError
 from bmcli.files.suffixes import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bmcli.files.folders import Layout, Rules
 
 
 @dataclass(frozen=True)
 class Facts:
-    """None or empty where it cannot be told without reading the data.
+    """Facts about the data; None or empty if unknown without reading it.
 
-    kind, task, classes; dataset_task: a named dataset's own; shape: of its images; brings_test,
-    brings_validation: whether it has such a split; read: whether all this was seen in the data; then also
-    input_shape: of a model's inputs; text: the column of the texts.
+    dataset_task: task of a named dataset.
+    shape: of its images.
+    brings_test, brings_validation: whether it has such a split.
+    read: whether all this comes from the data itself.
+    input_shape: of a model's inputs, if read.
+    text: the column with the texts.
     """
 
     kind: str | None = None
@@ -38,7 +43,7 @@ class Facts:
 
 
 def facts_of(data: DataConfig) -> Facts:
-    """What is known of the data; cheap: at most a few folder listings."""
+    """What is known about the data; cheap: at most a few folder listings."""
     if data.name is not None:
         dataset: Any = data.name
         return Facts(
@@ -57,9 +62,7 @@ def facts_of(data: DataConfig) -> Facts:
     if task is None and (isinstance(data.target, list) or data.label_delimiter is not None):
         task = "multilabel"
     if os.path.isdir(path):  # noqa: PTH112 (False also for a name that is too long)
-        from bmcli.files.folders import Rules  # most configs name no folder
-
-        found = _folder(path, Rules.of(data))
+        found = _folder(path, folder_rules(data))
         if found is None:
             return Facts(kind=data.kind, task=task)
         return Facts(
@@ -75,15 +78,30 @@ def facts_of(data: DataConfig) -> Facts:
     return Facts(kind=kind, task=task)
 
 
+def folder_rules(data: DataConfig, kind: str | None = None, classes: Iterable[str] = ()) -> Rules:
+    """What the config says about its folder. kind: overrides the config's; classes: as in `Rules`."""
+    from bmcli.files.folders import Rules  # most configs name no folder
+
+    kind = kind or data.kind
+    return Rules(
+        kind if kind in ("image", "text") else None,  # type: ignore[arg-type]
+        data.split_folders,
+        data.class_pattern,
+        data.follow_links,
+        tuple(classes),
+        tuple(n for n in ("test", "validation") if isinstance(v := getattr(data, n), float) and v),
+    )
+
+
 def forget() -> None:
-    """Look at folders again: they may have changed since an earlier config."""
+    """Forget cached folders: they may have changed since an earlier config."""
     _folder.cache_clear()
 
 
-@lru_cache(maxsize=8)  # a dozen checks ask
+@lru_cache(maxsize=8)  # used by a dozen checks
 def _folder(path: Path, rules: Rules) -> Layout | None:
-    """None where it is not data; whoever reads it says why."""
-    from bmcli.files.folders import layout
+    """None if it is not data; reading it will report why."""
+    from bmcli.files.folder_layout import layout
 
     try:
         return layout(path, rules)

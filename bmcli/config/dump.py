@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import yaml
 
@@ -11,9 +10,10 @@ from bmcli.config.parsing.yaml import NUMBER
 
 
 class Dumper(yaml.SafeDumper):
-    """Writes what this module and any YAML 1.1 reader load alike: quotes whatever either could mistake."""
+    """Writes text that this module and any YAML 1.1 reader load alike: quotes whatever either could
+    misread."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: object) -> bool:
         return True
 
 
@@ -24,12 +24,12 @@ Dumper.add_implicit_resolver(
 )
 
 
-def dump(value: Any) -> str:
+def dump(value: object) -> str:
     """Plain data as YAML text, keys in their order; `parse` gives it back."""
     return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def inline(value: Any) -> str:
+def inline(value: object) -> str:
     """Plain data on one line, quoted where it must be, keys in their order."""
     text = yaml.dump(
         [value], Dumper=Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**9

@@ -1,4 +1,4 @@
-"""Many mistakes, one error."""
+"""Combines several config errors into one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ COMMAND_LINE = "command line"
 
 
 def config_error(problems: Iterable[Problem], *, order: tuple[str, ...] = ()) -> ConfigError:
-    """One error that holds all of them, sorted by place: files as in `order`, then line and column."""
+    """One error with all problems, sorted by place: files as in `order`, then line and column."""
     unique = list(dict.fromkeys(problems))
     found = sorted(unique, key=lambda problem: _sort_key(problem.place, order))
     first = found[0]

@@ -1,4 +1,4 @@
-"""From text to one frozen, fully resolved `ExperimentConfig`, or every mistake at once.
+"""From text to one frozen, fully resolved `ExperimentConfig`, or all mistakes at once.
 
 Defaults, then `extends` files, then the file, then `KEY=VALUE`; after this nothing parses, defaults or
 guesses.
@@ -10,11 +10,11 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bmcli.config import checks
 from bmcli.config import dump as write
 from bmcli.config.code import load_code
+from bmcli.config.finding import Finding
 from bmcli.config.parsing import merge
 from bmcli.config.parsing.coerce import absolute
 from bmcli.config.parsing.validate import KeyPath, Mistake, Validator
@@ -22,10 +22,11 @@ from bmcli.config.parsing.yaml import Node
 from bmcli.config.problems import config_error
 from bmcli.config.schema import ExperimentConfig
 from bmcli.core.errors import Place, Problem
+from bmcli.core.plain import Document
 
 
 def load(
-    source: str | Path | dict[str, Any],
+    source: str | Path | Document,
     overrides: Sequence[str] = (),
     *,
     cwd: Path | None = None,
@@ -34,17 +35,16 @@ def load(
     paths_exist: bool = True,
     resuming: bool = False,
 ) -> ExperimentConfig:
-    """The resolved config. ConfigError with all that is wrong.
+    """The resolved config. ConfigError with all mistakes.
 
     source: the path of a file, the bare name of a shipped config, or the config itself as a dict.
     overrides: `KEY=VALUE`, dotted keys, values in YAML.
-    cwd: what relative paths of overrides and of a dict count from; default: the working directory.
-    run_code: import the Python files under `code`, so that what they register is known. Without it a config
-        that picks something of theirs is an error.
+    cwd: the folder that relative paths in overrides and in a dict refer to; default: the working directory.
+    run_code: import the Python files under `code`. Without it, a config that uses their components is an
+        error.
     before_code: called with the absolute paths of the files about to be run; it may raise.
-    paths_exist: whether data that is not there is a mistake; not so for a finished run's config, or where
-        data is made up.
-    resuming: the run of `init_from` may be gone, as a run that is resumed has its weights already.
+    paths_exist: whether missing data is an error; not for a finished run's config, or for synthesised data.
+    resuming: the run of `init_from` may be missing, because a resumed run already has its weights.
     """
     tree, default_name = merge.merged(source, overrides, (cwd or Path.cwd()).absolute())
     tree = _with_name(tree, default_name)
@@ -59,7 +59,7 @@ def load(
     mistakes += validator.mistakes
     wrong = [mistake.path for mistake in mistakes]
     if wrong:
-        # What the mistakes leave untouched is checked too, so that everything is told at once.
+        # The valid part is checked too, so that all mistakes are reported at once.
         rest = _with_name(_without(tree, wrong), default_name)
         config = Validator().section(ExperimentConfig, rest, (), place)
     if isinstance(config, ExperimentConfig):
@@ -95,13 +95,13 @@ def _with_code(tree: Node) -> Node:
 
 
 def _code_files(tree: Node) -> tuple[list[str], list[Mistake]]:
-    """The absolute paths under `code`, and those that are no files."""
+    """The absolute paths under `code`, and those that are not files."""
     node = tree.value.get("code")
     items = node.value if node is not None and node.is_list else [node] if node is not None else []
     files, mistakes = [], []
     for item in items:
         if not isinstance(item.value, str) or not item.value:
-            continue  # validation says so
+            continue  # validation reports it
         path = absolute(item)
         if os.path.isfile(path):  # noqa: PTH113 (False also for a name that is too long)
             files.append(path)
@@ -111,11 +111,11 @@ def _code_files(tree: Node) -> tuple[list[str], list[Mistake]]:
 
 
 def _without(node: Node, paths: list[KeyPath]) -> Node:
-    """The tree without what stands at those paths."""
+    """The tree without the values at these paths."""
     if not node.is_map:
         return node
     gone = {path[0] for path in paths if len(path) == 1}
-    deeper: dict[Any, list[KeyPath]] = {}
+    deeper: dict[object, list[KeyPath]] = {}
     for path in paths:
         if len(path) > 1:
             deeper.setdefault(path[0], []).append(path[1:])
@@ -128,13 +128,13 @@ def _without(node: Node, paths: list[KeyPath]) -> Node:
 
 
 def _touches(path: KeyPath, other: KeyPath) -> bool:
-    """Whether one leads through the other."""
+    """Whether one path is a prefix of the other."""
     shorter = min(len(path), len(other))
     return path[:shorter] == other[:shorter]
 
 
-def _place_of(tree: Node, finding: checks.Finding) -> Place:
-    """Where that path stands, or the nearest thing above it that was written down."""
+def _place_of(tree: Node, finding: Finding) -> Place:
+    """The place of this path, or of its nearest ancestor that was written down."""
     place = above = Place(tree.place.file)
     node = tree
     for step in finding.path:
@@ -148,8 +148,8 @@ def _place_of(tree: Node, finding: checks.Finding) -> Place:
     return place
 
 
-def _child(node: Node, step: str | int) -> tuple[Any, Node | None]:
-    """The key as the tree has it (12 for '12') and what stands there."""
+def _child(node: Node, step: str | int) -> tuple[object, Node | None]:
+    """The key as in the tree (12 for '12') and its value."""
     if node.is_map:
         keys = (key for key in node.value if key == step or node.keys[key].text == step)
         key = next(keys, None)

@@ -1,4 +1,4 @@
-"""The configs that come with bm, found by bare name: in an installed package and in a checkout."""
+"""The configs that ship with bm, found by name, in an installed package or in a checkout."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ SUFFIX = ".yaml"
 
 
 def folder() -> Path:
-    """Where they are: inside the installed package, or at the top of the checkout."""
+    """Their folder: inside the installed package, or at the top of the checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
 
 
 def names() -> list[str]:
-    """Their names, sorted; a config in a subfolder counts by its file name too."""
+    """Their names, sorted; configs in subfolders are also listed by file name."""
     return sorted(_files())
 
 
@@ -25,7 +25,7 @@ def find(name: str) -> Path | None:
 
 
 def summary(path: Path) -> str:
-    """The first line of the comment at the head of a config, or an empty text."""
+    """The first line of the comment at the top of a config, or an empty string."""
     with path.open(encoding="utf-8") as file:
         first = file.readline().strip()
     return first.lstrip("# ").strip() if first.startswith("#") else ""

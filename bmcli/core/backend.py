@@ -1,4 +1,4 @@
-"""Which library Keras computes with, told without importing either: TensorFlow by default, or JAX.
+"""The library Keras computes with, determined without importing it: TensorFlow by default, or JAX.
 
 The choice is Keras's own: the environment variable KERAS_BACKEND, else `backend` in its keras.json.
 """
@@ -14,43 +14,44 @@ from pathlib import Path
 from bmcli.core.errors import UsageError
 
 TITLES = {"tensorflow": "TensorFlow", "jax": "JAX"}
-"""The backends bm trains on, as their makers write them."""
+"""The backends that bm supports, as their makers spell them."""
 
 
 def name() -> str:
-    """'tensorflow', 'jax', or whatever else Keras was set to."""
+    """'tensorflow', 'jax', or whatever else Keras is set to."""
     if chosen := os.environ.get("KERAS_BACKEND"):
         return chosen
     folder = os.environ.get("KERAS_HOME")
     file = (Path(folder) if folder else Path("~/.keras").expanduser()) / "keras.json"
     try:
         return str(json.loads(file.read_text("utf-8")).get("backend", "tensorflow"))
-    except (OSError, ValueError, AttributeError):  # not there, or not Keras's
+    except (OSError, ValueError, AttributeError):  # missing, or not Keras's
         return "tensorflow"
 
 
 def title() -> str:
-    """The backend's name for people."""
+    """The backend's display name."""
     return TITLES.get(name(), name())
 
 
 def prepare() -> None:
-    """Before the backend is first imported. UsageError unless it is one bm trains on, and installed."""
+    """Call before the backend is first imported. UsageError unless it is supported and installed."""
     backend = name()
     if backend not in TITLES:
         raise UsageError(
-            f"Keras is set to compute with {backend!r}; bm trains on {' or '.join(TITLES)}",
-            hint="KERAS_BACKEND=jax, for one, or leave it unset for TensorFlow",
+            f"Keras is set to the backend {backend!r}; bm supports {' or '.join(TITLES)}",
+            hint="set KERAS_BACKEND=jax, or leave it unset for TensorFlow",
         )
     if find_spec(backend) is None:
         others = [other for other in TITLES if find_spec(other) is not None]
         raise UsageError(
-            f"Keras is set to compute with {TITLES[backend]}, which is not installed",
+            f"Keras is set to the backend {TITLES[backend]}, which is not installed",
             hint=f"set KERAS_BACKEND={others[0]}: {TITLES[others[0]]} is installed"
             if others
             else f"pip install {backend}",
         )
     if backend == "tensorflow" and backend not in sys.modules:
-        # oneDNN's kernels, which TensorFlow by itself takes only on processors with AVX-512. With AVX2 they
-        # train convolutions 1.5 times, GRUs and transformers 1.1 times as fast. Counts before the import.
+        # oneDNN's kernels, which TensorFlow by itself uses only on processors with AVX-512. With AVX2 they
+        # train convolutions 1.5 times, GRUs and transformers 1.1 times as fast. Must be set before the
+        # import.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -1,4 +1,4 @@
-"""The one family of exceptions: what is wrong, where, what to do, and the exit code.
+"""All exceptions that bm raises on purpose: what is wrong, where, what to do, and the exit code.
 
 Every error a user can cause is a `BmError`. Anything else that escapes is an internal error (exit 1).
 """
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MOST_PROBLEMS = 20
-"""Problems shown of an error in text; all of them are in `problems`, and under --json."""
+"""Number of problems shown per error as text; `problems` and --json have all of them."""
 
 _LONGEST_LINE = 1_000
-"""Characters of a line of an error; a name from outside may have a million."""
+"""Largest number of characters per line of an error; a name from outside may have a million."""
 
 _LINE_WIDTH = 100
-"""Of a quoted source line; longer ones are cut around the caret."""
+"""Largest width of a quoted source line; longer ones are cut around the caret."""
 
 
 class ExitCode(IntEnum):
-    """What a script may rely on; the table stands in docs/cli.md."""
+    """The exit codes that scripts may rely on; docs/cli.md has the table."""
 
     DONE = 0
     INTERNAL = 1
@@ -42,7 +42,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Place:
-    """A spot in a text file. `line` and `column` count from 1; `text` is that line, for the caret."""
+    """A position in a text file. `line` and `column` count from 1; `text` is that line, for the caret."""
 
     file: str
     line: int | None = None
@@ -55,7 +55,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong. An error may carry many: all of a config's, all of a folder's."""
+    """A single problem. An error may carry many: all of a config's, or all of a folder's."""
 
     message: str
     place: Place | None = None
@@ -65,7 +65,7 @@ class Problem:
 class BmError(Exception):
     """Base of all errors bm raises on purpose.
 
-    `code` is the stable name scripts see under `--json`; `exit_code` is the process's.
+    `code` is the stable name in `--json`; `exit_code` is the exit code of the process.
     """
 
     exit_code: ClassVar[int] = ExitCode.INTERNAL
@@ -86,7 +86,7 @@ class BmError(Exception):
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        """All that the command line shows of it, so that a traceback, in a notebook too, says it as well."""
+        """The text that the command line shows, so that tracebacks, also in notebooks, contain it."""
         return error_text(self, lead="", rest="in .problems")
 
 
@@ -98,7 +98,7 @@ class UsageError(BmError):
 
 
 class ConfigError(BmError):
-    """A config that cannot be used; `problems` holds every mistake with its place."""
+    """An invalid config; `problems` has every mistake with its place."""
 
     exit_code = ExitCode.USAGE
     code = "config"
@@ -117,7 +117,7 @@ class MissingExtraError(UsageError):
 
 
 class PluginError(UsageError):
-    """A fault in the user's own code: a file named under `code`, or an installed package."""
+    """An error in the user's own code: a file listed under `code`, or an installed package."""
 
     code = "plugin"
 
@@ -130,7 +130,7 @@ class DataError(BmError):
 
 
 class IntegrityError(BmError):
-    """A run or file that is not what its checksum, manifest or format says."""
+    """A run or file that does not match its checksum, manifest or format."""
 
     exit_code = ExitCode.INTEGRITY
     code = "integrity"
@@ -151,7 +151,7 @@ class ResourceError(BmError):
 
 
 class GateError(BmError):
-    """A gate does not hold."""
+    """A gate failed."""
 
     exit_code = ExitCode.GATE
     code = "gate"
@@ -170,10 +170,10 @@ class InterruptedRunError(BmError):
 def error_text(
     error: BmError, *, lead: str = "error: ", rest: str = "with --json", width: int | None = None
 ) -> str:
-    """What a person sees of an error: what is wrong, where, what to do; at most a few lines per problem.
+    """The text of an error: what is wrong, where, what to do; at most a few lines per problem.
 
-    lead: before the message; rest: where the problems beyond MOST_PROBLEMS are found; width: of the terminal,
-    within which the quoted lines must stay for their carets to stand right.
+    lead: text before the message. rest: where to find the problems beyond MOST_PROBLEMS. width: of the
+        terminal; quoted lines must fit for their carets to be in the right place.
     """
     quoted = _LINE_WIDTH if width is None else max(10, min(_LINE_WIDTH, width - len("      ") - 1))
     problems = error.problems
@@ -211,10 +211,10 @@ def _hint_lines(hint: str | None) -> list[str]:
 
 
 def _quote(place: Place | None, width: int) -> list[str]:
-    """The source line and a caret under the column; of a long line `width` cells around it."""
+    """The source line and a caret under the column; a long line is cut to `width` cells around it."""
     if place is None or place.text is None:
         return []
-    # One cell per character, so that the caret stands where the column says.
+    # One cell per character, so that the caret is at the column.
     text = safe(place.text.rstrip("\r\n").replace("\t", " "))
     column = place.column
     if len(text) > width:
@@ -228,7 +228,7 @@ def _quote(place: Place | None, width: int) -> list[str]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this is Python's, TensorFlow's or JAX's way of saying so; told without importing them."""
+    """Whether this is an out-of-memory error of Python, TensorFlow or JAX; none of them is imported."""
     name = type(error).__name__
     return (
         isinstance(error, MemoryError)
@@ -238,7 +238,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str | None:
-    """A hint naming the closest choice ('did you mean epochs?'), or None where nothing is close."""
+    """A hint naming the closest choice ('did you mean epochs?'), or None if nothing is close."""
     written = {choice.lower(): choice for choice in reversed(list(choices))}
     close = get_close_matches(name.lower(), list(reversed(written)), n=1, cutoff=0.6)
     return f"did you mean {written[close[0]]}?" if close else None

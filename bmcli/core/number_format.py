@@ -1,16 +1,17 @@
-"""How numbers are written for people: one rule for terminal, report, card, plots, gate and explanations.
+"""How numbers are written for people: the same on the terminal, in reports, model cards, plots, gates and
+explanations.
 
-Machines get every digit (`--json`, CSV). For people:
+Programs get every digit (`--json`, CSV). People get:
 
   figure       a metric, a contribution, an error: three decimals; 12,345 from 1,000 on, 5.12e-4 below 0.001
   difference   the same, with its sign
-  quantity     a value of the user's own data, or predicted for it: six digits, without an exponent
-  cell         the same as it stands in a table, which may be a year or a number of a house: no commas
+  quantity     a value from the user's data, or predicted for it: six digits, without an exponent
+  cell         the same in a table cell, which may be a year or a house number: no thousands separators
   probability  three decimals, never rounded to certainty: <0.001, >0.999
-  setting      an option: as short as it can be written, 1e-3, 0.05
+  setting      an option: in its shortest form, 1e-3, 0.05
   duration     7.8 s, 2:11, 1:02:03
 
-A minus is U+2212, zero has no sign, and None, NaN and what has no value are '–'.
+Minus is U+2212, zero has no sign, and None, NaN and missing values are '–'.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ INTERVAL = "95 % interval"
 NOTHING = "–"
 _MINUS = "−"
 _LONGEST = 1e15
-"""Whole numbers from here on are written with an exponent: a float64 no longer holds all of their digits."""
+"""Whole numbers from here on are written with an exponent, because a float64 no longer represents all
+digits."""
 
 
 def figure(value: float | int | None) -> str:
     """A metric: '0.902', '12,345', '5.12e-4'; NOTHING for None and NaN.
 
-    What falls short of 1 is not rounded up to it: 9,999 right answers of 10,000 are '0.9999'.
+    Values below 1 are not rounded up to 1: 9,999 correct predictions of 10,000 are '0.9999'.
     """
     if value is None or math.isnan(value):
         return NOTHING
@@ -47,27 +49,26 @@ def figure(value: float | int | None) -> str:
 
 
 def named(metric: str, task: str | None) -> str:
-    """A metric's name for people: what `loss` is depends on the task."""
+    """A metric's display name: the meaning of `loss` depends on the task."""
     kinds = {"regression": "MSE", "multilabel": "binary cross-entropy"}
     return f"loss ({kinds.get(task or '', 'log loss')})" if metric == "loss" and task else metric
 
 
 def difference(value: float | int | None) -> str:
-    """A figure with its sign: '+0.012', '−0.012'; zero has none."""
+    """A value with its sign: '+0.012', '−0.012'; zero has none."""
     text = figure(value)
     return f"+{text}" if value is not None and value > 0 else text
 
 
 def interval(value: tuple[float, float]) -> str:
-    """'0.871 – 0.926'; with a negative end '−0.018 to 0.030', which no dash blurs."""
+    """'0.871 – 0.926'; with a negative end '−0.018 to 0.030', to avoid a dash before a minus."""
     low, high = value
     return f"{figure(low)} to {figure(high)}" if low < 0 or high < 0 else f"{figure(low)} – {figure(high)}"
 
 
 def quantity(value: float | int | None) -> str:
-    """A value in the unit of the data: '28,492,356', '118.804', '0.00512'; whole numbers whole,
-    and without a comma below 10,000, as they may be years.
-    """
+    """A value in the unit of the data: '28,492,356', '118.804', '0.00512'; whole numbers without decimals,
+    and without a comma below 10,000, as they may be years."""
     if value is None or math.isnan(value):
         return NOTHING
     size = abs(value)
@@ -84,12 +85,12 @@ def quantity(value: float | int | None) -> str:
 
 
 def cell(value: float | int | None) -> str:
-    """A number of a table as a cell has it: '1933', '70.1'; without commas, as it may be a year."""
+    """A number in a table cell: '1933', '70.1'; without commas, as it may be a year."""
     return quantity(value).replace(",", "")
 
 
 def probability(value: float | None) -> str:
-    """'0.998'; '>0.999' and '<0.001' where rounding would say that it is certain."""
+    """'0.998'; '>0.999' and '<0.001' where rounding would suggest certainty."""
     if value is None or math.isnan(value):
         return NOTHING
     if 0 < value < 0.0005:
@@ -98,14 +99,14 @@ def probability(value: float | None) -> str:
 
 
 def setting(value: float) -> str:
-    """An option or a rate, three digits at most and no needless zeros: 1e-3, 0.05, 9.83e-4, 128."""
+    """An option or a rate with at most three digits and no trailing zeros: 1e-3, 0.05, 9.83e-4, 128."""
     if math.isfinite(value) and value != 0 and not 0.01 <= abs(value) < 1e6:
         return _exponent(value, 3)
     return f"{value + 0.0:.6g}" if abs(value) >= 100 else f"{value + 0.0:.3g}"
 
 
 def agreement(max_difference: float | None, relative: float | None) -> str:
-    """How far apart the answers of two models are: 'within 4e-7', or where answers are not probabilities
+    """How far apart the outputs of two models are: 'within 4e-7', or, if they are not probabilities,
     'within 1e-7 of the largest answer'. relative: None in runs of an older version."""
     if max_difference is None:
         return "unknown"

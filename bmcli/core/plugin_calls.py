@@ -1,12 +1,12 @@
-"""The user's own components, called.
+"""Calls of the user's own components.
 
-Whatever goes wrong in them is said as theirs: kind and name, file and line, exception; never as a fault of
-bm. What they change of the process and bm relies on (working directory, NumPy's error state, warning filters,
-locale) is put back after each call.
+Errors in them are reported as the user's, with kind and name, file and line, and exception, never as errors
+of bm. Process state that bm relies on (working directory, NumPy's error state, warning filters, locale) is
+restored after each call.
 
-A registry guards the methods of every class that does not come with bm, so that this holds wherever and
-whenever one is called. What runs outside of such a call (a layer of the user's within Keras, the validation
-of an option) is found by the traceback: `fault_of`.
+A registry guards the methods of every class that is not built in, so that this holds for every call. User
+code that runs outside such a call (a user's layer inside Keras, the validation of an option) is recognised by
+its traceback: `fault_of`.
 """
 
 from __future__ import annotations
@@ -29,40 +29,40 @@ if TYPE_CHECKING:
     from bmcli.core.registry import Component
 
 CODE_PREFIX = "_bmcli_code_"
-"""How the modules begin that files named under `code` become."""
+"""Prefix of the module names of files listed under `code`."""
 
-Check = Callable[[Any, tuple[Any, ...]], "str | None"]
-"""Takes what a method gave and its arguments; says what is wrong with it, or None."""
+Check = Callable[[object, tuple[object, ...]], "str | None"]
+"""Takes a method's result and arguments; returns what is wrong with the result, or None."""
 
 _LONGEST = 300
-"""Characters of an exception's message."""
+"""Largest number of characters of an exception's message."""
 
 _classes: dict[str, list[type[Component]]] = {}
-"""Module -> the components it registered, of those that do not come with bm."""
+"""Module -> the components it registered, without built-in ones."""
 
 _packages: set[str] = set()
-"""Installed packages that bring components, by the name that is imported."""
+"""Installed packages with components, by import name."""
 
 _IN_TEXT = re.compile(r'File "([^"\n]+)", line (\d+)')
 _WRAPPING = re.compile(
     "Exception encountered when|^in user code:|^Could not automatically infer the output shape"
 )
-"""Lines that Keras and TensorFlow put before what a layer raised."""
+"""Lines that Keras and TensorFlow put before a layer's own exception."""
 _ESCAPES = re.compile("\x1b\\[[0-9;]*m")
 
 
 def comes_with_bm(cls: type) -> bool:
-    """Whether a class is bm's own."""
+    """Whether a class is built in."""
     return cls.__module__.partition(".")[0] == "bmcli"
 
 
 def expect(module: str) -> None:
-    """A module of an installed package is going to be imported for what it registers."""
+    """Call before importing a module of an installed package for its components."""
     _packages.add(module.partition(".")[0])
 
 
 def take_in(cls: type[Component]) -> None:
-    """Guard a class that was registered: its methods that bm calls, and its properties."""
+    """Guard a registered class: the methods that bm calls, and its properties."""
     for owner in cls.__mro__:
         if owner is object or comes_with_bm(owner) or owner.__module__.partition(".")[0] == "pydantic":
             continue
@@ -87,9 +87,9 @@ def _bms(base: type, name: str) -> bool:
     return comes_with_bm(base) and name in vars(base)
 
 
-def _guarded(method: Callable[..., Any], check: Check | None = None) -> Callable[..., Any]:
+def _guarded(method: Callable[..., object], check: Check | None = None) -> Callable[..., object]:
     @functools.wraps(method)
-    def call(self: Any, *args: Any, **options: Any) -> Any:
+    def call(self: Any, *args: object, **options: object) -> object:
         with visiting():
             result = method(self, *args, **options)
             if check is not None and (wrong := check(result, args)):
@@ -102,7 +102,7 @@ def _guarded(method: Callable[..., Any], check: Check | None = None) -> Callable
 
 @contextmanager
 def visiting() -> Iterator[None]:
-    """Around code of the user's: its faults become PluginErrors, and bm's surroundings stay as they were."""
+    """Wraps user code: its exceptions become PluginErrors, and process state is restored."""
     try:
         with same_surroundings():
             yield
@@ -115,7 +115,7 @@ def visiting() -> Iterator[None]:
 
 @contextmanager
 def same_surroundings() -> Iterator[None]:
-    """What code of the user's changes of the process within, and bm relies on, is put back."""
+    """Restores the process state that bm relies on after user code has run."""
     before = _Surroundings()
     try:
         yield
@@ -124,21 +124,21 @@ def same_surroundings() -> Iterator[None]:
 
 
 class _Surroundings:
-    """What a library's user may change for the whole process, and bm relies on."""
+    """Process-wide state that user code may change and bm relies on."""
 
     def __init__(self) -> None:
         self._main = _in_main_thread()
-        if self._main:  # other threads visit at the same time
+        if self._main:  # other threads may be inside at the same time
             self._folder = _working_directory()
             self._filters = warnings.filters[:]
             self._locale = _locale()
-        numpy: Any = sys.modules.get("numpy")
+        numpy: object = sys.modules.get("numpy")
         self._errors = numpy.geterr() if numpy is not None and hasattr(numpy, "geterr") else None
 
     def restore(self) -> None:
         numpy: Any = sys.modules.get("numpy")
         if numpy is not None and hasattr(numpy, "geterr"):
-            # Imported by the code itself: then the state is to be NumPy's own.
+            # If the code itself imported NumPy, restore NumPy's default state.
             usual = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
             before = self._errors or usual
             if numpy.geterr() != before:
@@ -149,7 +149,7 @@ class _Surroundings:
             with suppress(OSError):
                 os.chdir(self._folder)
         if warnings.filters != self._filters:
-            # Importing a library may add some of its own kind, which ignore: those stay.
+            # Importing a library may add its own 'ignore' filters: keep those.
             added = [one for one in warnings.filters if one not in self._filters and one[0] == "ignore"]
             warnings.filters[:] = [*added, *self._filters]  # type: ignore[index]
             warnings._filters_mutated()  # type: ignore[attr-defined]
@@ -173,7 +173,7 @@ def _working_directory() -> str | None:
 
 
 def _locale() -> str | None:
-    """None where nothing has imported what changes it."""
+    """None if the library that could change it was not imported."""
     module: Any = sys.modules.get("_locale")
     return module.setlocale(module.LC_ALL) if module is not None else None
 
@@ -182,12 +182,13 @@ def _locale() -> str | None:
 
 
 def fault_of(error: BaseException | None) -> PluginError | None:
-    """The error as one of the user's code, where it was raised there; else None, and for what bm raises."""
+    """The exception as a PluginError if it was raised in user code, else None; also None for bm's own
+    errors."""
     if isinstance(error, PluginError):
         return error
     if error is None or isinstance(error, BmError) or is_out_of_memory(error):
         return None
-    if isinstance(error, GeneratorExit) and not _raised_in_own(error):  # a generator of bm's is closed
+    if isinstance(error, GeneratorExit) and not _raised_in_own(error):  # a generator of bm was closed
         return None
     error = _first(error)
     frames = _own_frames(error.__traceback__)
@@ -199,19 +200,19 @@ def fault_of(error: BaseException | None) -> PluginError | None:
         who = component if component is not None else _only_one(frames[-1].tb_frame.f_globals["__name__"])
         return _error(who, place, _said(error))
     named = _named_in(str(error))
-    if named is not None:  # TensorFlow raises an error of its own, which quotes the user's lines
+    if named is not None:  # TensorFlow raises its own error, which quotes the user's lines
         return _error(_only_one(named[1]), named[0], _said(error))
     return None
 
 
 def _first(error: BaseException) -> BaseException:
-    """The exception that began it: Keras and TensorFlow catch what a layer raises, and raise another.
+    """The original exception: Keras and TensorFlow catch a layer's exception and raise another.
 
-    Where the code itself did so, the later one is what it wants to say.
+    If the user's code itself did so, the later exception is the intended one.
     """
     seen = {id(error)}
     while not _raised_in_own(error):
-        earlier = error.__cause__ or error.__context__  # also where a library says `from None`
+        earlier = error.__cause__ or error.__context__  # also if a library raises `from None`
         if earlier is None or id(earlier) in seen or not _own_frames(earlier.__traceback__):
             return error
         seen.add(id(earlier))
@@ -242,9 +243,9 @@ def _is_own(module: str) -> bool:
 
 
 def raised_by_code(error: BaseException) -> bool:
-    """Whether a KeyboardInterrupt was raised by the code itself, and by no signal.
+    """Whether a KeyboardInterrupt was raised by the code itself and not by a signal.
 
-    Where Python's own handler takes Ctrl-C, it raises in whatever is running; then nobody can tell.
+    With Python's own handler, Ctrl-C raises in whatever code is running; then this cannot be determined.
     """
     import signal
 
@@ -264,7 +265,7 @@ def _component_in(frame: TracebackType) -> Component | type[Component] | None:
 
 
 def _only_one(module: str) -> type[Component] | None:
-    """The component of a module that registers no other."""
+    """The component of a module that registers only one."""
     found = _classes.get(module, [])
     return found[0] if len(found) == 1 else None
 
@@ -281,11 +282,11 @@ def _named_in(text: str) -> tuple[Place, str] | None:
 
 
 def _said(error: BaseException) -> str:
-    """The exception on one line: its kind, and the line of its message that says most."""
+    """The exception on one line: its type, and the most informative line of its message."""
     kind = type(error).__name__
     quotes = isinstance(error, KeyError) and len(error.args) == 1 and isinstance(error.args[0], str)
     text = error.args[0] if quotes else str(error)
-    # A message within a message is written with escapes.
+    # A nested message contains escaped line breaks.
     text = _ESCAPES.sub("", text.replace("\\n", "\n").replace("\\x1b", "\x1b"))
     quoted = re.split(r"\n+\s*(?:Arguments received by|Call arguments received|Detected at node)", text)[0]
     lines = [line.strip() for line in quoted.splitlines() if line.strip()]
@@ -300,7 +301,7 @@ def _said(error: BaseException) -> str:
     return f"{kind}: {message}" if message else kind
 
 
-def _fault(component: Component, method: Callable[..., Any], wrong: str) -> PluginError:
+def _fault(component: Component, method: Callable[..., object], wrong: str) -> PluginError:
     code = method.__code__
     return _error(component, Place(code.co_filename, code.co_firstlineno), f"{method.__name__} {wrong}")
 
@@ -313,7 +314,7 @@ def _error(component: Component | type[Component] | None, place: Place, what: st
     text = linecache.getline(place.file, place.line or 0).strip() or None
     hint = None
     if "read-only" in what:
-        hint = "the arrays that bm hands out are not to be changed: change a copy"
+        hint = "arrays passed by bm are read-only: modify a copy"
     return PluginError(
         f"{who} ({file}:{place.line}): {what}",
         place=Place(place.file, place.line, None, text),
@@ -326,13 +327,13 @@ def described(component: Component | type[Component]) -> str:
     return f"{component.registry_kind or 'component'} '{one_line(component.registry_name)}'"
 
 
-def kind_of(value: Any) -> str:
-    """What a value is, for a message that something else was wanted."""
+def kind_of(value: object) -> str:
+    """Describes a value, for messages about unexpected types."""
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def not_a_number(result: Any, _: tuple[Any, ...]) -> str | None:
-    """The check of a method that gives a number."""
+def not_a_number(result: Any, _: tuple[object, ...]) -> str | None:
+    """The check for a method that returns a number."""
     try:
         float(result)
     except (TypeError, ValueError):

@@ -1,9 +1,9 @@
 """Keeps TensorFlow's own messages off the terminal.
 
-Most of them are switched off by environment variables, which count only before its import. Some are written
-by C++ code to file descriptor 2 before any logging is set up; for those the descriptor is held while it is
-imported. Errors raised in Python are never touched, and if the import fails, what was held back is shown.
-A crash of the whole process (a processor TensorFlow was not built for) shows its reason with -v.
+Most are switched off by environment variables, which must be set before its import. Some are written by C++
+code to file descriptor 2 before logging is set up; for those the descriptor is redirected during the import.
+Errors raised in Python are never suppressed, and if the import fails, the redirected text is shown. A crash
+of the whole process (a processor TensorFlow was not built for) shows its reason with -v.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ _LIBRARIES = (
     r"(bmcli|PIL|pillow_heif|numpy|scipy|sklearn|polars|keras|tensorflow|jax|onnx|tf2onnx|absl|matplotlib|google)"
     r"(\.|$)"
 )
-"""What bm computes with. Their warnings are for whoever wrote the call; what matters of them bm says."""
+"""Libraries whose warnings are meant for developers; bm reports what users need to know itself."""
 
 _verbose = False
 
 
 def prepare(*, verbose: bool = False) -> None:
-    """Make TensorFlow silent in this process, whoever imports it; `verbose` leaves everything as it is."""
+    """Silence TensorFlow in this process, whoever imports it; `verbose` changes nothing."""
     global _verbose
     _verbose = verbose
     if verbose:
         return
-    # Pillow's remarks on odd files; here before any thread could save and restore the filters around it.
+    # Pillow's warnings about unusual files; set here, before threads may save and restore the filters.
     warnings.filterwarnings("ignore", module=r"(PIL|pillow_heif)(\.|$)")
     for name, value in _SILENT.items():
         os.environ.setdefault(name, value)
@@ -56,9 +56,9 @@ def prepare(*, verbose: bool = False) -> None:
 
 @contextmanager
 def quiet_import() -> Iterator[None]:
-    """Around a first import of Keras, where `prepare` may not have been called, as from Python.
+    """Wraps the first import of Keras, if `prepare` may not have been called, as from Python.
 
-    UsageError where Keras's backend is none bm trains on, or not installed.
+    UsageError if Keras's backend is not supported or not installed.
     """
     backend.prepare()
     if not _verbose:
@@ -69,8 +69,8 @@ def quiet_import() -> Iterator[None]:
 
 @contextmanager
 def ending_when_interrupted() -> Iterator[None]:
-    """Around a long import: Ctrl-C ends it. Where what is imported swallows the KeyboardInterrupt (in a bare
-    `except`, in a callback of C++ code), it is raised when the import is done."""
+    """Wraps a long import so that Ctrl-C ends it. If the imported code swallows the KeyboardInterrupt (in a
+    bare `except`, in a C++ callback), it is raised after the import."""
     import signal
     import threading
 
@@ -97,9 +97,9 @@ def ending_when_interrupted() -> Iterator[None]:
 
 
 def alone() -> None:
-    """In bm's own process no Python warning is an error, and only the user's code may show one (with -v, all
-    are); and matplotlib draws for files, whatever PYTHONWARNINGS and MPLBACKEND say. A SOURCE_DATE_EPOCH that
-    is no number would end NumPy's import, and has no effect."""
+    """In bm's own process Python warnings are never errors, and only those of user code are shown (with -v,
+    all); and matplotlib renders to files, whatever PYTHONWARNINGS and MPLBACKEND say. A SOURCE_DATE_EPOCH
+    that is not a number would break NumPy's import, and is ignored."""
     os.environ["MPLBACKEND"] = "agg"
     if not re.fullmatch(r"[0-9]{1,15}", os.environ.get("SOURCE_DATE_EPOCH", "0")):
         del os.environ["SOURCE_DATE_EPOCH"]
@@ -109,7 +109,7 @@ def alone() -> None:
 
 
 class _Finder:
-    """Finds TensorFlow as usual, once, and has it loaded with stderr held."""
+    """Finds TensorFlow as usual, once, and loads it with stderr redirected."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -127,7 +127,7 @@ class _Loader:
     def __init__(self, usual: Loader) -> None:
         self._usual = usual
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._usual, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -138,7 +138,7 @@ class _Loader:
 
         with _held_stderr(), ending_when_interrupted():
             self._usual.exec_module(module)
-        # Its warnings (that a function is traced again, say) are for those who write such functions.
+        # Its warnings (for example about retracing) are for developers.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
@@ -148,7 +148,7 @@ def _held_stderr() -> Iterator[None]:
 
     try:
         kept = os.dup(2)
-    except OSError:  # stderr is closed: there is nothing to hold
+    except OSError:  # stderr is closed: there is nothing to redirect
         yield
         return
     with tempfile.TemporaryFile() as held:

@@ -1,9 +1,8 @@
-"""Components and registries: everything a config chooses by name.
+"""Components and registries: everything that a config chooses by name.
 
-A component is one small pydantic class: its fields are the options (type, default, range, a line of
-documentation each), its docstring's first line is its summary, and a method does the work, importing what
-computes inside. So every option is known without Keras, and a user's own class looks and behaves like a
-built-in one:
+A component is one small pydantic class: its fields are the options (type, default, range, one line of
+documentation each), its docstring's first line is its summary, and a method does the work and has the heavy
+imports. So every option is known without Keras, and a user's class behaves like a built-in one:
 
     @MODELS.register("tiny")
     class Tiny(Model):
@@ -13,8 +12,8 @@ built-in one:
 
         def build(self, spec): ...
 
-Names are found without importing what they name: a registry looks at the file names of its package, and at
-entry points; a module is imported when one of its names is asked for.
+Names are known without imports: a registry reads the file names of its package and the entry points; a module
+is imported when one of its names is requested.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ if TYPE_CHECKING:
 
 
 class Component(BaseModel):
-    """Base of everything chosen by name. Frozen: an instance is a value, its fields the options."""
+    """Base of everything chosen by name. Frozen: an instance is a value, and its fields are the options."""
 
-    # defer_build: a validator is only made for what a config picks; the others cost start-up time.
+    # defer_build: validators are only built for components that a config uses, to save start-up time.
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, defer_build=True
     )
@@ -47,9 +46,9 @@ class Component(BaseModel):
     registry_name: ClassVar[str] = ""
     registry_kind: ClassVar[str] = ""
     package: ClassVar[tuple[str, str] | None] = None
-    """Name and version of the installed package whose entry point brought it."""
+    """Name and version of the installed package that provides it by an entry point."""
     results: ClassVar[dict[str, plugin_calls.Check]] = {}
-    """Method -> what tells whether a user's class gives the right thing there."""
+    """Method -> the check of its result, for users' classes."""
     source: ClassVar[str] = ""
     """Where the method comes from: paper or reference."""
 
@@ -70,9 +69,11 @@ HOMES = {
     "optimizer": "bmcli.training.optimizers:OPTIMIZERS",
     "schedule": "bmcli.training.schedules:SCHEDULES",
     "metric": "bmcli.metrics.metric:METRICS",
+    "task": "bmcli.tasks:TASKS",
+    "modality": "bmcli.modalities:MODALITIES",
 }
-"""Where each kind's registry lives. Named by text, so that `config` can look a component up without importing
-the rooms above it."""
+"""The module of each kind's registry, as text, so that `config` can look up a component without importing the
+rooms above it."""
 
 
 def registry_of(kind: str) -> Registry[Component]:
@@ -86,21 +87,34 @@ C = TypeVar("C", bound=Component)
 
 
 class Registry(Generic[C]):
-    """Named components of one kind.
+    """The named components of one kind.
 
     kind: singular noun for messages ('model').
     base: the class every entry derives from.
     package: a package whose modules each register the component named like the file (files beginning with
         '_' are helpers), or a plain module that registers several.
-    needs: the method that every entry has to define.
+    needs: the method that every entry must define.
+    module: where the components are folders of the package, the file in each that registers it; the
+        package's other files are then helpers.
+    plural: of `kind`, where an s does not make it.
     """
 
-    def __init__(self, kind: str, base: type[C], package: str, needs: str) -> None:
+    def __init__(
+        self,
+        kind: str,
+        base: type[C],
+        package: str,
+        needs: str,
+        *,
+        module: str | None = None,
+        plural: str | None = None,
+    ) -> None:
         self.kind = kind
         self.needs = needs
         self.base = base
         self.package = package
-        self.entry_point_group = f"bmcli.{kind}s"
+        self.module = module
+        self.entry_point_group = f"bmcli.{plural or f'{kind}s'}"
         self._classes: dict[str, type[C]] = {}
 
     def register(self, name: str) -> Callable[[type[C]], type[C]]:
@@ -123,8 +137,12 @@ class Registry(Generic[C]):
         """Every known name, sorted; imports no module of a package registry."""
         return sorted({*self._module_names(), *self._entry_points(), *self._classes})
 
+    def local_names(self) -> list[str]:
+        """The names that do not come from entry points, sorted; imports nothing either."""
+        return sorted({*self._module_names(), *self._classes})
+
     def get(self, name: str) -> type[C]:
-        """The class registered as `name`; UsageError with a hint where there is none."""
+        """The class registered as `name`; UsageError with a hint if there is none."""
         if name not in self._classes:
             self._import(name)
         try:
@@ -144,12 +162,12 @@ class Registry(Generic[C]):
 
     def _import(self, name: str) -> None:
         if name in self._module_names():
-            importlib.import_module(f"{self.package}.{name}")
+            importlib.import_module(f"{self.package}.{name}" + (f".{self.module}" if self.module else ""))
         elif (entry := self._entry_points().get(name)) is not None:
             self._load(name, entry)
 
     def _load(self, name: str, entry: EntryPoint) -> None:
-        """PluginError that names the package, where it cannot be imported or is no such component."""
+        """PluginError that names the package if it cannot be imported or is not such a component."""
         plugin_calls.expect(entry.module)
         try:
             with plugin_calls.visiting():
@@ -168,13 +186,14 @@ class Registry(Generic[C]):
     def _module_names(self) -> list[str]:
         package = importlib.import_module(self.package)
         paths = getattr(package, "__path__", None)
-        if paths is None:  # a plain module: importing it has registered all it holds
+        if paths is None:  # a plain module: importing it has registered everything
             return []
-        return [m.name for m in pkgutil.iter_modules(paths) if not m.name.startswith("_")]
+        found = [m for m in pkgutil.iter_modules(paths) if not m.name.startswith("_")]
+        return [m.name for m in found if m.ispkg or self.module is None]
 
     def _entry_points(self) -> dict[str, EntryPoint]:
         group = self.entry_point_group
-        # What comes first on the path wins, as in an import.
+        # The first on the path wins, as for imports.
         return {entry.name: entry for entry in reversed(_installed()) if entry.group == group}
 
 
@@ -182,7 +201,7 @@ class Registry(Generic[C]):
 def _installed() -> tuple[EntryPoint, ...]:
     """The entry points of all installed packages that name bm, in the order of the path; read once.
 
-    importlib.metadata takes longer to import than the whole search, and is imported where one is found.
+    Importing importlib.metadata takes longer than the whole search, so it is imported only if one is found.
     """
     return tuple(
         entry
@@ -193,10 +212,10 @@ def _installed() -> tuple[EntryPoint, ...]:
 
 
 def _packages(folder: str) -> list[str]:
-    """Where the packages installed in that folder of the path describe themselves."""
+    """The metadata folders of the packages installed in this folder of the path."""
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 (Path costs more here than the reading)
-    except OSError:  # not there, or no folder
+    except OSError:  # missing, or not a folder
         return []
     return [f"{folder}/{name}" for name in names if name.endswith((".dist-info", ".egg-info"))]
 
@@ -206,7 +225,7 @@ def _entry_points_for_bm(package: str) -> tuple[EntryPoint, ...]:
         with open(f"{package}/entry_points.txt", "rb") as file:  # noqa: PTH123
             if b"[bmcli." not in file.read():
                 return ()
-    except OSError:  # most have none
+    except OSError:  # most packages have none
         return ()
     from importlib.metadata import Distribution
 

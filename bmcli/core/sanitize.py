@@ -1,4 +1,4 @@
-"""Names and texts from outside (of files, classes, columns), made harmless for where they are shown."""
+"""Makes names and texts from outside (of files, classes, columns) safe to show."""
 
 from __future__ import annotations
 

@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-Kind = Literal["image", "text", "table"]
-Task = Literal["binary", "multiclass", "multilabel", "regression"]
+from bmcli.core.registry import registry_of
+
+Kind = str
+"""The name of one of `bmcli.modalities.MODALITIES`."""
+Task = str
+"""The name of one of `bmcli.tasks.TASKS`."""
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
-class DataSpec:
-    """All a model builder may know: what goes in and what must come out.
+class Target:
+    """What is predicted, once the data is known.
 
-    input_shape: of one example as the model takes it, without the batch axis: (height, width, channels)
+    task: its name in `bmcli.tasks.TASKS`.
+    classes: class or label names in index order; empty where there are none.
+    name: of the predicted quantity.
+    offset, scale: targets are standardised in training where the task does so; the finished model undoes it.
+    """
+
+    task: Task
+    classes: tuple[str, ...] = ()
+    name: str = "target"
+    offset: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Everything a model builder may know: the inputs and the target.
+
+    input_shape: of one example as the model's input, without the batch axis: (height, width, channels)
         float32 for images; (None,) int32 token ids for texts, 0 is padding; (features,) float32 for tables.
     vocabulary_size: number of token ids, padding included; texts only.
     max_length: the longest token sequence the preprocessing makes; texts only.
     target_offset, target_scale: regression targets are standardised in training; the finished model undoes
-        it, so that it answers in the data's own unit.
+        it, so that it predicts in the data's unit.
     """
 
     kind: Kind
@@ -36,7 +57,13 @@ class DataSpec:
     @property
     def units(self) -> int:
         """Width of the model's last layer: 1 for binary and regression, else one per class or label."""
-        return 1 if self.task in ("binary", "regression") else len(self.classes)
+        task: Any = registry_of("task").get(self.task)()
+        return int(task.units(len(self.classes)))
+
+    @property
+    def target(self) -> Target:
+        """What is predicted."""
+        return Target(self.task, self.classes, self.target_name, self.target_offset, self.target_scale)
 
     @property
     def input_dtype(self) -> str:

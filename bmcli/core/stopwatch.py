@@ -1,13 +1,12 @@
-"""Where the time of a command goes, by phase. Costs next to nothing where nobody measures.
+"""Where the time of a command goes, by phase. Costs next to nothing if no stopwatch is running.
 
     with stopwatch.running() as watch:
         with stopwatch.phase("reading data"):
             ...
     watch.seconds()
 
-Times are exclusive: a phase within another stops the outer one's clock, so that all phases together are the
-whole. Only the thread that measures is measured: what another one does in the meantime (preparing batches)
-counts where it is waited for.
+Times are exclusive: an inner phase stops the clock of the outer one, so that all phases add up to the total.
+    Only the measuring thread counts: work in other threads (preparing batches) counts where it is waited for.
 """
 
 from __future__ import annotations
@@ -23,13 +22,14 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 REST = "the rest"
-"""What no phase claims."""
+"""Time outside all phases."""
 
 _IMPORTED = time.perf_counter()
 
 
 class Stopwatch:
-    """Seconds by phase, in the order in which the phases were first entered. clock: seconds from anywhere."""
+    """Seconds by phase, in the order in which the phases were first entered. clock: returns seconds from any
+    origin."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -38,7 +38,7 @@ class Stopwatch:
         self._since = clock()
 
     def switch(self, name: str) -> str:
-        """From now on it is `name`'s time; returns whose it was."""
+        """Count time for `name` from now on; returns the previous phase."""
         before = self._current
         now = self._clock()
         self._seconds[before] = self._seconds.get(before, 0.0) + now - self._since
@@ -48,11 +48,11 @@ class Stopwatch:
 
     @property
     def current(self) -> str:
-        """Whose time it is."""
+        """The current phase."""
         return self._current
 
     def add(self, name: str, seconds: float) -> None:
-        """Time that passed before the watch ran."""
+        """Add time from before the stopwatch started."""
         self._seconds[name] = self._seconds.get(name, 0.0) + seconds
 
     def seconds(self) -> dict[str, float]:
@@ -67,7 +67,7 @@ _watch: ContextVar[Stopwatch | None] = ContextVar("watch", default=None)
 
 @contextmanager
 def running() -> Iterator[Stopwatch]:
-    """Measure within."""
+    """Run a stopwatch inside this context."""
     watch = Stopwatch()
     token = _watch.set(watch)
     try:
@@ -78,7 +78,8 @@ def running() -> Iterator[Stopwatch]:
 
 @contextmanager
 def phase(name: str) -> Iterator[None]:
-    """What happens within, or in the decorated function, is `name`'s time. Nothing where no watch runs."""
+    """Count the time inside this context, or in the decorated function, for `name`. Does nothing if no
+    stopwatch is running."""
     watch = _watch.get()
     if watch is None:
         yield
@@ -91,7 +92,7 @@ def phase(name: str) -> Iterator[None]:
 
 
 def waiting(name: str, items: Iterator[Item]) -> Iterator[Item]:
-    """The items; what it takes to get each is `name`'s time."""
+    """Iterate over the items; the time to get each counts for `name`."""
     while True:
         with phase(name):
             try:
@@ -102,7 +103,8 @@ def waiting(name: str, items: Iterator[Item]) -> Iterator[Item]:
 
 
 def age() -> float:
-    """Seconds since this process began; where the system does not tell, since bmcli was imported."""
+    """Seconds since this process started, or, if the system does not provide this, since bmcli was
+    imported."""
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         began = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # field 22: ticks after the machine's start

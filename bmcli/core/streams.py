@@ -1,4 +1,4 @@
-"""stdout is bm's alone: what anybody else writes there goes to stderr.
+"""Reserves stdout for bm: everything else written there goes to stderr.
 
 A user's component may print, a library may write to descriptor 1 without asking Python, and so may the
 processes they start; none of it may get between the lines of a JSON document, or into RUN=$(bm train ...).
@@ -15,14 +15,14 @@ _kept: TextIO | None = None
 
 
 def out() -> TextIO:
-    """Where results go: the process's stdout, as it was when it began."""
+    """The stream for results: the process's original stdout."""
     return sys.stdout if _kept is None else _kept
 
 
 def keep_stdout() -> None:
-    """From here on only `out()` reaches stdout; descriptor 1 and sys.stdout are stderr.
+    """From now on only `out()` writes to stdout; descriptor 1 and sys.stdout become stderr.
 
-    For bm's own process alone: one that imports bmcli keeps its streams.
+    Only for bm's own process: programs that import bmcli keep their streams.
     """
     global _kept
     if _kept is not None:
@@ -30,9 +30,9 @@ def keep_stdout() -> None:
     try:
         sys.stdout.flush()
         kept = os.dup(1)
-    except (OSError, ValueError):  # full, gone or closed: whoever writes the result finds out
+    except (OSError, ValueError):  # full or closed: writing the result will report it
         return
-    if not isinstance(sys.stdout, io.TextIOWrapper):  # somebody else's: a test's, for one
+    if not isinstance(sys.stdout, io.TextIOWrapper):  # someone else's, for example a test's
         os.close(kept)
         return
     _kept = os.fdopen(
@@ -43,5 +43,5 @@ def keep_stdout() -> None:
         closefd=False,  # it is open until the process ends
     )
     os.dup2(2, 1)
-    # Lines appear where they belong among those of stderr, which is not buffered.
+    # Line buffering keeps the order relative to stderr, which is not buffered.
     sys.stdout.reconfigure(line_buffering=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bmcli.config.schema import DataConfig, ImageConfig
+    from bmcli.config.schema import DataConfig, PreprocessingConfig
     from bmcli.core.spec import DataSpec
     from bmcli.data.bundle import DataBundle, Split
 
@@ -28,14 +28,14 @@ def load(
     progress: Progress | None = None,
     synthesize: bool = False,
     examples: int | None = None,
-    pictures: ImageConfig | None = None,
+    preprocessing: PreprocessingConfig | None = None,
 ) -> DataBundle:
     """The config's examples, read, checked, split and fingerprinted.
 
     home: where named datasets live; default `download.data_home()`.
     synthesize: download nothing; what is missing is made up from the declared shape and classes, and noted.
     examples: at most so many per split, beside the config's own limit.
-    pictures: how picture files will be wanted (default: as they are); those that fit into `cache_gib` are
+    preprocessing: how image files will be wanted (default: as they are); those that fit into `cache_gib` are
         kept as they are decoded here, where each is looked at.
 
     Raises DataError (with all unusable files and rows at once), IntegrityError for a download that is not the
@@ -44,7 +44,12 @@ def load(
     from bmcli.data import loading
 
     return loading.load(
-        config, home=home, progress=progress, synthesize=synthesize, examples=examples, pictures=pictures
+        config,
+        home=home,
+        progress=progress,
+        synthesize=synthesize,
+        examples=examples,
+        preprocessing=preprocessing,
     )
 
 

@@ -1,10 +1,4 @@
-"""Arrays in .npz files: pictures or tables of numbers, in one piece (x, y) or with splits (x_train, ...).
-
-Pictures are [N, height, width] or [N, height, width, channels] with 1 or 3 channels. Bytes are taken as they
-are, and so are other numbers from 0 to 255; floats of which none exceeds 1 are scaled from 0 to 1, and
-rounded. Where numbers go beyond, those of all splits stay as they are, to be scaled by what training shows.
-Two axes, [N, features], are a table with columns '0', '1', ...
-"""
+"""Arrays in .npz files, in one piece (x, y) or with splits (x_train, ...); what they hold, modalities say."""
 
 from __future__ import annotations
 
@@ -13,21 +7,20 @@ import math
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bmcli.core.errors import DataError, Place, ResourceError
-from bmcli.data.bundle import Images, Table
+from bmcli.core.examples import Examples
+from bmcli.core.spec import Kind
+from bmcli.modalities.base import Modality, at_hand, modality_of
 
 SPLIT_NAMES = {"train": "train", "validation": "val", "test": "test"}
 BOMB_BYTES = 128 * 2**20
 BOMB_RATIO = 500
 """What unpacks to more than this, and to so many times its size, is a bomb: zeros shrink a thousandfold."""
-
-LITTLE = 16
-"""Floats with fractions up to this are not numbers of 0 to 255."""
 
 
 def open_npz(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
@@ -107,15 +100,17 @@ def _require_plausible(archive: zipfile.ZipFile, name: str, path: Path) -> None:
 class Arrays:
     """One split of a .npz: examples and their truth, as found."""
 
-    examples: Images | Table
+    examples: Examples
     targets: np.ndarray
 
 
-def read(path: Path, *, unscaled: bool = False) -> dict[str, Arrays]:
+def read(
+    path: Path, kind: Kind | None = None, *, unscaled: bool = False, like: Examples | None = None
+) -> dict[str, Arrays]:
     """The splits of a .npz: 'train', and 'validation' and 'test' where it has them; x and y are 'train'.
 
-    unscaled: pictures that are not bytes stay numbers, be they within the range of bytes, for data
-    that goes with such as go beyond.
+    kind: what the examples are; None: what the arrays look like. unscaled, like: as `Modality.from_arrays`
+    takes them.
     """
     arrays = open_npz(path)
     pairs = {}
@@ -131,42 +126,33 @@ def read(path: Path, *, unscaled: bool = False) -> dict[str, Arrays]:
             place=Place(str(path)),
             hint=f"it holds {', '.join(arrays) or 'nothing'}",
         )
-    splits = {split: _pair(arrays[x], arrays[y], x, y, path) for split, (x, y) in pairs.items()}
-    found = {split: x for split, arrays in splits.items() if (x := _pictures(arrays)) is not None}
-    numbers = unscaled and any(x.dtype != np.uint8 for x in found.values())
-    beyond = numbers or any(map(_goes_beyond, found.values()))
-    for split, x in found.items():
-        splits[split] = replace(splits[split], examples=Images(arrays=_wide(x) if beyond else _bytes(x)))
-    shapes = {_shape(arrays.examples) for arrays in splits.values()}
+    targets = {split: _targets(arrays[x], arrays[y], x, y, path) for split, (x, y) in pairs.items()}
+    found = {split: (x, arrays[x]) for split, (x, _) in pairs.items()}
+    modalities = {split: _modality(x, name, path, kind) for split, (name, x) in found.items()}
+    modality = modalities["train"]
+    shapes = {modalities[split].array_shape(x) for split, (_, x) in found.items()}
     if len(shapes) > 1:
         raise DataError(f"{path}: the splits differ in shape: {', '.join(map(str, sorted(shapes)))}")
-    return splits
+    examples = modality.from_arrays(found, path, unscaled=unscaled, like=like)
+    return {split: Arrays(examples[split], targets[split]) for split in pairs}
 
 
-def require_bytes(splits: dict[str, Arrays], path: Path) -> None:
-    """DataError where pictures go beyond bytes, and would go with others that do not."""
-    for arrays in splits.values():
-        x = _pictures(arrays)
-        if x is not None and x.dtype != np.uint8:
-            raise DataError(
-                f"{path}: its images run from {x.min()} to {x.max()}, the training images are bytes",
-                place=Place(str(path)),
-                hint="save both with the same scale, or set preprocessing.image.window",
-            )
+def _modality(x: np.ndarray, name: str, path: Path, kind: Kind | None) -> Modality:
+    """What an array holds; DataError where that is not of that kind, or of any."""
+    if kind is not None and modality_of(kind).takes_array(x):
+        return modality_of(kind)
+    found = next((modality for modality in at_hand() if modality.takes_array(x)), None)
+    if found is None:
+        raise DataError(
+            f"{path}: {name} {x.shape} are neither images [N, h, w] or [N, h, w, 1 or 3] "
+            "nor rows [N, features]"
+        )
+    if kind is not None:
+        raise DataError(f"{path} holds {found.array_words()}, not {kind} data")
+    return found
 
 
-def _pictures(arrays: Arrays) -> np.ndarray | None:
-    return arrays.examples.arrays if isinstance(arrays.examples, Images) else None
-
-
-def _shape(examples: Images | Table) -> tuple[int, ...]:
-    if isinstance(examples, Table):
-        return (len(examples.columns),)
-    assert examples.arrays is not None
-    return examples.arrays.shape[1:]
-
-
-def _pair(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str, path: Path) -> Arrays:
+def _targets(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str, path: Path) -> np.ndarray:
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim not in (1, 2) or x.ndim < 1 or len(x) != len(y):
@@ -180,46 +166,4 @@ def _pair(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str, path: Path) ->
             y = np.char.decode(y, "utf-8")
         except UnicodeDecodeError as error:
             raise DataError(f"{path}: {y_name} is not UTF-8") from error
-    if x.ndim == 2:
-        return Arrays(Table({str(i): x[:, i].astype(np.float64) for i in range(x.shape[1])}), y)
-    if x.ndim == 3:
-        x = x[..., None]
-    if x.ndim != 4 or x.shape[3] not in (1, 3) or 0 in x.shape[1:]:
-        raise DataError(
-            f"{path}: {x_name} {x.shape} are neither images [N, h, w] or [N, h, w, 1 or 3] "
-            "nor rows [N, features]"
-        )
-    _require_finite(x, x_name, path)
-    return Arrays(Images(arrays=np.ascontiguousarray(x)), y)
-
-
-def _require_finite(x: np.ndarray, name: str, path: Path) -> None:
-    if x.dtype.kind != "f" or not x.size or np.isfinite([x.min(), x.max()]).all():
-        return
-    odd = np.flatnonzero(~np.isfinite(x).all(axis=(1, 2, 3)))
-    listed = ", ".join(map(str, odd[:20])) + (", ..." if len(odd) > 20 else "")
-    raise DataError(f"{path}: {len(odd):,} images of {name} hold NaN or infinity: {listed}")
-
-
-def _goes_beyond(x: np.ndarray) -> bool:
-    """Whether its numbers are neither 0 to 255 nor 0 to 1."""
-    if x.dtype.kind == "b" or x.dtype == np.uint8 or not x.size:
-        return False
-    low, high = x.min(), x.max()
-    # Floats a little beyond 1 are none of bytes: rounded, they would be nearly black.
-    little = x.dtype.kind == "f" and 1 < high <= LITTLE and bool((x != np.rint(x)).any())
-    return bool(low < 0 or high > 255 or little)
-
-
-def _wide(x: np.ndarray) -> np.ndarray:
-    """The numbers as they are, of a dtype that is not that of bytes."""
-    if x.dtype.kind == "b" or x.dtype == np.uint8:
-        return x.astype(np.uint16)
-    return x.astype(np.float32) if x.dtype == np.float16 else x
-
-
-def _bytes(x: np.ndarray) -> np.ndarray:
-    if x.dtype == np.uint8 or not x.size:
-        return x.astype(np.uint8, copy=False)
-    scaled = x * 255.0 if x.dtype.kind == "b" or (x.dtype.kind == "f" and x.max() <= 1) else x
-    return np.rint(scaled).astype(np.uint8)
+    return y

@@ -5,28 +5,35 @@ What a column means, `bmcli.files.columns` says; here it gets its part in an exp
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
-from bmcli.config.schema import Column, DataConfig
-from bmcli.core.errors import DataError, Place, Problem, did_you_mean
+from bmcli.config.schema import DataConfig
+from bmcli.core.errors import DataError, Place, Problem
 from bmcli.core.spec import Kind
-from bmcli.data.bundle import Table, Texts
 from bmcli.data.targets import Truth
 from bmcli.files.cells import parse_cells
 from bmcli.files.columns import facts_of
-from bmcli.files.dates import DateFormat, days_of
+from bmcli.files.dates import DateFormat
 from bmcli.files.dialect import Options
 from bmcli.files.facts import SPLIT_WORDS, ColumnFacts, Said, shortened
-from bmcli.files.numbers import FALSE, MISSING, TRUE, NumberFormat, numeric_marks
+from bmcli.files.numbers import FALSE, TRUE, NumberFormat, numeric_marks
 from bmcli.files.tables import Frame
+from bmcli.modalities.base import modality_of
+from bmcli.modalities.table.columns import (
+    columns_hint,
+    listed,
+    lowered,
+    more,
+    resolve,
+    resolve_text,
+    texts,
+    without,
+)
 
-LEAST_DATE = 1e7
-"""From this on a whole number may be a date (20240131) or a time since 1970."""
 TARGET_NAMES = ("target", "label", "labels", "class", "y")
 _YES = ("1", "1.0", *TRUE)
 _NO = ("0", "0.0", *FALSE)
@@ -78,7 +85,7 @@ def options_of(config: DataConfig) -> Options:
 def without_marks(frame: Frame, missing: Collection[str]) -> tuple[Frame, list[str]]:
     """The table with nulls where `data.missing` says that a value is missing, and a note of how many. A mark
     that is a number stands for that number, however it is written."""
-    marks = _lower(missing)
+    marks = lowered(missing)
     numbers = numeric_marks(marks)
     changed: list[pl.Series] = []
     counts: list[str] = []
@@ -99,7 +106,7 @@ def without_marks(frame: Frame, missing: Collection[str]) -> tuple[Frame, list[s
             counts.append(f"'{shortened(series.name)}' ({count:,})")
     if not changed:
         return frame, []
-    listed = ", ".join(counts[:10]) + _more(len(counts) - 10)
+    listed = ", ".join(counts[:10]) + more(len(counts) - 10)
     return replace(frame, data=frame.data.with_columns(changed)), [f"cells missing by data.missing: {listed}"]
 
 
@@ -131,10 +138,13 @@ def assign(
     target: a column to predict where the config names none and the file has it. first: whether this file
     decides what the features are; others follow it.
     """
-    if kind == "image":
+    modality = None if kind is None else modality_of(kind)
+    if modality is not None and not modality.of_tables:
         raise DataError(
-            f"{frame.path}: a table holds no images", hint="leave data.kind out, or say text or table"
+            f"{frame.path}: a table holds no {modality.words.many}",
+            hint="leave data.kind out, or say text or table",
         )
+    texts_wanted = modality is not None and modality.takes_texts
     notes: list[str] = []
     names = frame.data.columns
     roles: dict[str, str | None] = {}
@@ -153,8 +163,8 @@ def assign(
     rest = [n for n in names if n not in targets and n not in roles.values() and not facts[n].ignored]
     given = Roles("table", targets, group=roles["group"], split=roles["split"], id=roles["id"])
     text = said_text
-    if not text and (kind == "text" or (kind != "table" and not config.features)):
-        inferred = _infer_text(frame, facts, rest, certain=kind == "text")
+    if not text and (texts_wanted or (modality is None and not config.features)):
+        inferred = _infer_text(frame, facts, rest, certain=texts_wanted)
         text = () if inferred is None else (inferred,)
     if text:
         if both := [name for name in text if name in targets]:
@@ -162,7 +172,7 @@ def assign(
         if not said_text:
             notes.append(f"text: column '{text[0]}' (inferred: {facts[text[0]].reason})")
         if unused := [name for name in rest if name not in text]:
-            notes.append(f"unused columns: {_listed(unused)}")
+            notes.append(f"unused columns: {listed(unused)}")
         dropped = dict.fromkeys(unused, "beside the text")
         if first:
             _require_answers(frame, [facts[name] for name in targets])
@@ -185,7 +195,7 @@ def assign(
         features, dropped = _infer_features(frame, facts, rest, notes)
     if not features:
         texts_there = [name for name in rest if facts[name].type == "text"]
-        hint = f"data.text: {texts_there[0]} reads the texts in it" if texts_there else _columns_hint(frame)
+        hint = f"data.text: {texts_there[0]} reads the texts in it" if texts_there else columns_hint(frame)
         raise DataError(f"{frame.path} has no column to predict '{targets[0]}' from", hint=hint)
     _require_answers(frame, [facts[name] for name in (*features, *targets)])
     notes += _read_as([facts[name] for name in (*features, *targets)])
@@ -215,42 +225,6 @@ def _require_one_part(
                 raise DataError(f"{frame.path}: column '{column}' is both data.{other} and data.{key}")
 
 
-def resolve(frame: Frame, column: Column, key: str) -> str:
-    """The name of a column given by name, or by index from 0; DataError where there is none.
-
-    A number that is not an index but a column's name (`2021`) means that column. Where it is the index of one
-    column and the name of another it is not guessed at: DataError says how to write either.
-    """
-    names = frame.data.columns
-    if isinstance(column, str) and column in names:
-        return column
-    if isinstance(column, int) and 0 <= column < len(names):
-        if str(column) in names and names[column] != str(column):
-            raise DataError(
-                f"{frame.path}: data.{key}: {column} may mean the column '{column}', or the one at index "
-                f"{column}, '{names[column]}'",
-                place=Place(str(frame.path)),
-                hint=f'write "{column}", in quotes, for the first, or its name for the second',
-            )
-        return names[column]
-    if isinstance(column, int) and str(column) in names:
-        return str(column)
-    near = did_you_mean(str(column), names)
-    raise DataError(
-        f"{frame.path} has no column {column!r} (data.{key})",
-        place=Place(str(frame.path)),
-        hint=near or _columns_hint(frame),
-    )
-
-
-def resolve_text(frame: Frame, text: Column | Sequence[Column] | None) -> tuple[str, ...]:
-    """The names of the columns that `data.text` names; none where it names none."""
-    if text is None:
-        return ()
-    wanted = [text] if isinstance(text, str | int) else text
-    return tuple(resolve(frame, column, "text") for column in wanted)
-
-
 def _require_values(frame: Frame, facts: ColumnFacts) -> None:
     """DataError where a model could not take what a column holds."""
     if facts.type == "nested":
@@ -267,112 +241,6 @@ def _require_answers(frame: Frame, columns: Sequence[ColumnFacts]) -> None:
         raise DataError(f"{frame.path}: {problems[0].message}", place=Place(str(frame.path)))
     if problems:
         raise DataError(f"{frame.path}: {len(problems)} columns can be read in two ways", problems=problems)
-
-
-def table_of(
-    frame: Frame, features: Sequence[str], facts: Mapping[str, ColumnFacts], missing: Collection[str]
-) -> tuple[Table, list[tuple[int, str]]]:
-    """The columns as a `Table`, and (position, message) of every cell that cannot be used."""
-    columns: dict[str, np.ndarray] = {}
-    problems: list[tuple[int, str]] = []
-    for name in features:
-        about, series = facts[name], frame.data[name]
-        if about.type in ("number", "date") or (about.type == "identifier" and about.format is not None):
-            columns[name], bad = parse_cells(series, about.format or NumberFormat(), _lower(missing))
-            problems += [(i, f"column '{name}' {what}") for i, what in bad.items()]
-        elif about.type == "empty":
-            columns[name] = np.full(frame.data.height, np.nan)
-        elif about.type == "boolean":
-            columns[name] = without(texts(series), {*missing, *MISSING})
-        else:
-            columns[name] = without(texts(series), missing)
-    return Table(columns, {name: facts[name] for name in features}), problems
-
-
-def _lower(marks: Collection[str]) -> tuple[str, ...]:
-    return tuple(mark.strip().lower() for mark in marks)
-
-
-def without(values: np.ndarray, marks: Collection[str]) -> np.ndarray:
-    """The texts with None where one of the marks stands, whatever the case."""
-    gone = frozenset(_lower(marks))
-    if gone:
-        values[[v is not None and v.lower() in gone for v in values.tolist()]] = None
-    return values
-
-
-def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
-    """Object array [N] of str, None where missing. Whole numbers are written without a fraction.
-
-    strip: without blanks around it, and in Unicode's composed form (NFC), so that what looks alike is alike.
-    """
-    if series.dtype.is_float():
-        finite = series.drop_nulls().drop_nans()
-        series = series.fill_nan(None)
-        if len(finite) and (finite == finite.round(0)).all() and finite.abs().max() < 2**53:  # type: ignore[operator]
-            series = series.cast(pl.Int64)
-    elif series.dtype == pl.Duration:
-        series = days_of(series)
-    series = series.cast(pl.String)
-    if strip:
-        series = series.str.strip_chars()
-        if series.str.contains(r"[^\x00-\x7f]").any():
-            series = series.str.normalize("NFC")
-    values = np.empty(len(series), object)
-    values[:] = series.to_list()
-    values[values == ""] = None
-    return values
-
-
-def as_found(series: pl.Series) -> np.ndarray:
-    """A column whose meaning a run knows: numbers as such, all else as texts, None where missing.
-
-    A number of the file stays one, as its text could mean another where numbers have decimal commas; whole,
-    as 20240131 may be a date. Whole numbers that float64 does not hold are texts.
-    """
-    if not series.dtype.is_numeric():
-        return texts(series)
-    if series.dtype.is_integer():
-        if len(series) and max(map(abs, _bounds(series))) > 2**53:
-            return texts(series)
-        if not series.null_count():
-            return series.to_numpy()
-    numbers = series.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
-    known = numbers[np.isfinite(numbers)]
-    if not len(known) or known.min() < LEAST_DATE or not (known % 1 == 0).all():
-        return numbers
-    values = np.empty(len(series), object)
-    values[:] = [None if math.isnan(number) else number for number in numbers.tolist()]
-    return values
-
-
-def _bounds(series: pl.Series) -> tuple[int, int]:
-    return int(series.min() or 0), int(series.max() or 0)  # type: ignore[arg-type]
-
-
-def guessed(series: pl.Series) -> np.ndarray:
-    """A column nothing was said about: float64 or texts, by what its cells mean."""
-    about = facts_of(series.to_frame())[series.name]
-    if about.format is not None and about.question is None and about.type in ("number", "identifier"):
-        return parse_cells(series, about.format)[0]
-    return texts(series)
-
-
-def texts_of(frame: Frame, names: Sequence[str]) -> tuple[Texts, list[tuple[int, str]]]:
-    """The texts in a column, or in several: their filled cells in the order of `names`, a line each. Rows
-    without any are problems."""
-    filled: list[list[str]] = [[] for _ in range(frame.data.height)]
-    for name in names:
-        if frame.data[name].dtype.is_nested():
-            raise DataError(f"{frame.path}: column '{name}' holds nested values, not texts")
-        for row, cell in zip(filled, texts(frame.data[name], strip=False).tolist(), strict=True):
-            if cell is not None and cell.strip():
-                row.append(cell)
-    empty = (
-        f"column{'s' if len(names) > 1 else ''} {_listed(names)} {'are' if len(names) > 1 else 'is'} empty"
-    )
-    bad = [(i, empty) for i, row in enumerate(filled) if not row]
-    return Texts(tuple("\n".join(row) for row in filled)), bad
 
 
 def truth_of(
@@ -425,7 +293,7 @@ def _as_plain_numbers(
 
     Position -> what is wrong with those that do not fit a format of their own: 0.5 among percents.
     """
-    values, bad = parse_cells(series, format_, _lower(missing))
+    values, bad = parse_cells(series, format_, lowered(missing))
     found = cells.copy()
     gone = [i for i in np.flatnonzero(np.isnan(values)).tolist() if i not in bad]
     found[gone] = None
@@ -584,7 +452,7 @@ def _infer_features(
     for name, why in dropped.items():
         if not facts[name].split:
             by_reason.setdefault(why, []).append(name)
-    notes += [f"not used as features ({why}): {_listed(columns)}" for why, columns in by_reason.items()]
+    notes += [f"not used as features ({why}): {listed(columns)}" for why, columns in by_reason.items()]
     return tuple(features), dropped
 
 
@@ -597,38 +465,26 @@ def _read_as(columns: Sequence[ColumnFacts]) -> list[str]:
             number = "a number of days" if not about.format.clock else "a share of a day"
             what = ", ".join((number, *about.parts)) + (" (on a circle)" if about.cyclic else "")
             days.setdefault(what, []).append(about.name)
-    notes += [f"dates become {what}: {_listed(names)}" for what, names in days.items()]
+    notes += [f"dates become {what}: {listed(names)}" for what, names in days.items()]
     by_format: dict[str, list[str]] = {}
     for about in columns:
         if isinstance(about.format, NumberFormat) and not about.format.plain:
             comma = "with a decimal comma" if about.format.decimal == "," else ""
             unit = f"in {about.format.unit}" if about.format.unit else ""
             by_format.setdefault(" ".join(filter(None, (comma, unit))), []).append(about.name)
-    notes += [f"numbers {how}: {_listed(names)}" for how, names in by_format.items()]
+    notes += [f"numbers {how}: {listed(names)}" for how, names in by_format.items()]
     marked = [
         f"'{shortened(f.name)}' ({', '.join(map(repr, f.marks[:3]))}; {f.missing:,} missing)"
         for f in columns
         if f.marks
     ]
     if marked:
-        notes.append(f"words for missing values: {', '.join(marked[:5])}" + _more(len(marked) - 5))
+        notes.append(f"words for missing values: {', '.join(marked[:5])}" + more(len(marked) - 5))
     codes = [f.name for f in columns if f.reason.startswith("leading zeros")]
     if codes:
-        notes.append(f"codes with leading zeros, taken as categories: {_listed(codes)}")
+        notes.append(f"codes with leading zeros, taken as categories: {listed(codes)}")
     notes += [about.warning for about in columns if about.warning]
     return notes
-
-
-def _more(count: int) -> str:
-    return f" and {count} more" if count > 0 else ""
-
-
-def _columns_hint(frame: Frame) -> str:
-    return f"the columns are {_listed(frame.data.columns)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"'{shortened(n)}'" for n in names[:10]) + _more(len(names) - 10)
 
 
 def row_problems(frame: Frame, found: Sequence[tuple[int, str]]) -> tuple[list[Problem], np.ndarray]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from bmcli.config.schema import DataConfig, ImageConfig
-from bmcli.core.errors import ConfigError, DataError, MissingExtraError, Place, Problem
-from bmcli.core.spec import SPLITS, DataSpec, Task
+from bmcli import tasks
+from bmcli.config.schema import DataConfig, PreprocessingConfig
+from bmcli.core.errors import ConfigError, DataError, Place, Problem
+from bmcli.core.examples import Examples
+from bmcli.core.spec import SPLITS, DataSpec
 from bmcli.data import splits
-from bmcli.data.bundle import DataBundle, Images, Parts, Split
+from bmcli.data.bundle import DataBundle, Parts, Split
 from bmcli.data.fingerprint import fingerprint
 from bmcli.files.download import data_home
+from bmcli.modalities.base import modality_of
 
 Progress = Callable[[str, int, int], None]
 
@@ -26,17 +30,17 @@ def load(
     progress: Progress | None = None,
     synthesize: bool = False,
     examples: int | None = None,
-    pictures: ImageConfig | None = None,
+    preprocessing: PreprocessingConfig | None = None,
 ) -> DataBundle:
     """See `bmcli.data.load`."""
-    pictures = pictures or ImageConfig()
-    unscaled = pictures.window is not None
+    preprocessing = preprocessing or PreprocessingConfig()
+    unscaled = preprocessing.image.window is not None
     parts = _read(config, home or data_home(), progress, synthesize, examples, unscaled)
     limit = min((n for n in (config.limit, examples) if n is not None), default=None)
     digests: dict[str, bytes] = {}
     skipped: tuple[str, ...] = ()
     if limit is None:  # unusable pictures leave before the cut, so that shares are exact
-        parts, skipped = _checked(parts, config, digests, progress, pictures)
+        parts, skipped = _checked(parts, config, digests, progress, preprocessing)
     _require_sense(parts)
     _require_training_examples(parts)
     _require_two_classes(parts)
@@ -58,7 +62,7 @@ def load(
             whole = parts.split(name)
             assert whole is not None
             parts = parts.with_split(name, splits.sample(whole, parts.task, limit, config.seed))
-        parts, skipped = _checked(replace(parts, groups=None), config, digests, progress, pictures)
+        parts, skipped = _checked(replace(parts, groups=None), config, digests, progress, preprocessing)
         origins = {"train": "the rest", **parts.splits_from, **made}
         made = {name: f"{origins[name]}, at most {limit}" for name in kept}
     return DataBundle(
@@ -71,7 +75,7 @@ def load(
         fingerprint=fingerprint({name: parts.split(name) for name in SPLITS}, parts.classes, digests),
         target_name=parts.target_name,
         splits_from={**parts.splits_from, **made},
-        notes=parts.notes + notes + _of_depths(parts),
+        notes=parts.notes + notes + _of_all(parts),
         skipped=skipped,
         columns=parts.columns,
     )
@@ -157,65 +161,44 @@ def _checked(
     config: DataConfig,
     digests: dict[str, bytes],
     progress: Progress | None,
-    pictures: ImageConfig | None,
+    preprocessing: PreprocessingConfig | None,
     *,
     hint: str = "mend or remove them, or set data.skip_unusable: true to leave them out",
 ) -> tuple[Parts, tuple[str, ...]]:
-    """The parts without pictures that cannot be decoded, and what was skipped; DataError naming all that is
+    """The parts without files that cannot be decoded, and what was skipped; DataError naming all that is
     unusable, for whatever reason, where it may not be.
 
     Fills `digests` (path -> SHA-256) on the way, since every file is read here anyway, and decodes them as
-    `pictures` wants them, as far as that can be foreseen.
+    `preprocessing` wants them, as far as that can be foreseen.
     """
     from bmcli.files.problems import settle
 
     problems = list(parts.problems)
+    what = f"looking at {modality_of(parts.kind).words.many}"
+    tell = None if progress is None else lambda done, all_: progress(what, done, all_)
     count = sum(len(split) for name in SPLITS if (split := parts.split(name)) is not None)
-    several = reduced = 0
+    counts: Counter[str] = Counter()
+    modality = modality_of(parts.kind)
     for name in SPLITS:
         split = parts.split(name)
-        if split is None or not isinstance(split.examples, Images) or split.examples.paths is None:
+        if split is None:
             continue
-        from bmcli.modalities.image.decode import Manner
-        from bmcli.modalities.image.formats import NEEDS_HEIC
-        from bmcli.modalities.image.probe import Wish, probe
-
-        paths = split.examples.paths
-        wish = None
-        if pictures is not None:
-            size = (pictures.size, pictures.size) if isinstance(pictures.size, int) else pictures.size
-            share = int(config.cache_gib * 2**30) * len(paths) // count
-            wish = Wish(size, pictures.channels, share, Manner(pictures.fit, pictures.window))
-        tell = None if progress is None else lambda done, all_: progress("looking at images", done, all_)
-        found = probe(paths, wish=wish, progress=tell)
-        if NEEDS_HEIC in found.problems.values():  # nothing is wrong with the files: none is to be left out
-            raise MissingExtraError("reading HEIC images", "heic")
-        digests.update(zip(paths, found.digests, strict=True))
-        several += int(found.several.sum())
-        reduced += int(found.reduced.sum())
+        share = int(config.cache_gib * 2**30) * len(split) // max(count, 1)
+        found = modality.inspect(split.examples, preprocessing, share, tell)
+        if found is None:
+            continue
+        digests.update(found.digests)
+        counts.update(found.counts)
         problems += [Problem(what, Place(split.ids[i])) for i, what in found.problems.items()]
-        good = np.array([i not in found.problems for i in range(len(paths))], bool)
-        examples = Images(
-            paths=paths,
-            sizes=found.sizes,
-            grey=found.grey,
-            decoded=found.decoded,
-            depths=found.depths,
-            digests=found.digests,
-        )
-        looked_at = replace(split, examples=examples)
+        good = np.array([i not in found.problems for i in range(len(split))], bool)
+        looked_at = replace(split, examples=found.examples)
         if name == "train" and parts.groups is not None:
             parts = replace(parts, groups=tuple(g for g, ok in zip(parts.groups, good, strict=True) if ok))
         parts = parts.with_split(name, looked_at.take(np.flatnonzero(good)))
     skip = config.skip_unusable
     hint += _said_missing(parts)
     notes, skipped = settle(problems, parts.unit, skip=skip, source=config.path, hint=hint)
-    if several:
-        notes += (f"{_files(several)} of several pages or frames: the first of each is read",)
-    if reduced:
-        notes += (
-            f"{_files(reduced)} of more than 8 bits per colour: the upper 8 bits of each value are read",
-        )
+    notes += modality.inspection_notes(counts)
     return replace(parts, notes=parts.notes + notes, problems=()), skipped
 
 
@@ -230,57 +213,36 @@ def _said_missing(parts: Parts) -> str:
     return f"; data.missing: [{listed}] where that says that a value is missing" if words else ""
 
 
-def _files(count: int) -> str:
-    return f"{count:,} file{'s' if count != 1 else ''}"
-
-
-def _of_depths(parts: Parts) -> tuple[str, ...]:
-    """What is to be said where images of 8 bits and of more stand side by side."""
-    found = {
-        name: examples.depths.wide
-        for name in SPLITS
-        if (split := parts.split(name)) is not None
-        and isinstance(examples := split.examples, Images)
-        and examples.depths is not None
+def _of_all(parts: Parts) -> tuple[str, ...]:
+    """What is to be said of all splits together."""
+    splits: dict[str, Examples] = {
+        name: split.examples for name in SPLITS if (split := parts.split(name)) is not None
     }
-    wide, every = sum(int(some.sum()) for some in found.values()), sum(map(len, found.values()))
-    if not 0 < wide < every:
-        return ()
-    scaled = "scaled by the values seen in training, or by preprocessing.image.window"
-    if "train" in found and not found["train"].any():
-        scaled = "scaled from 0 to 65,535, as training has none of them, or by preprocessing.image.window"
-    return (f"{wide:,} of {every:,} images have more than 8 bits: {scaled}; the others stay as they are",)
+    return modality_of(parts.kind).data_notes(splits)
 
 
 def _require_sense(parts: Parts) -> None:
     if not len(parts.train):
         raise DataError("there are no usable training examples")
-    if parts.task in ("binary", "multiclass") and len(parts.classes) < 2:
-        only = f" ('{parts.classes[0]}')" if parts.classes else ""
-        raise DataError(f"there is only one class{only}: nothing to tell apart")
+    if why := tasks.of(parts.task).too_few_classes(parts.classes):
+        raise DataError(why)
 
 
 def _require_two_classes(parts: Parts) -> None:
-    if parts.task == "binary" and len(parts.classes) != 2:
-        raise DataError(f"task binary needs 2 classes, the data has {len(parts.classes)}")
+    if why := tasks.of(parts.task).other_number_of_classes(parts.classes):
+        raise DataError(why)
 
 
 def _require_training_examples(parts: Parts) -> None:
     """Every class must have been seen in training, before a limit makes an exception of quick trials."""
-    if parts.task == "regression":
+    task = tasks.of(parts.task)
+    seen = task.counts(parts.train.targets, len(parts.classes))
+    if seen is None:
         return
-    seen = _seen(parts.train.targets, parts.task, len(parts.classes))
-    missing = [name for name, there in zip(parts.classes, seen, strict=True) if not there]
+    missing = [name for name, count in zip(parts.classes, seen, strict=True) if not count]
     if missing:
-        what = "label" if parts.task == "multilabel" else "class"
         shown = ", ".join(f"'{name}'" for name in missing[:10]) + (", ..." if len(missing) > 10 else "")
         raise DataError(
-            f"no training example has the {what} {shown}",
+            f"no training example has the {task.what} {shown}",
             hint="give it examples outside of validation and test, or leave it out of the data",
         )
-
-
-def _seen(targets: np.ndarray, task: Task, classes: int) -> np.ndarray:
-    if task == "multilabel":
-        return np.asarray(targets.any(axis=0))
-    return np.bincount(targets, minlength=classes) > 0

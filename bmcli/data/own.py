@@ -8,19 +8,21 @@ encode    targets; what is unusable leaves its split and is listed, in one go fo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli import tasks
+from bmcli.config.data_facts import folder_rules
 from bmcli.config.schema import DataConfig
 from bmcli.core.errors import ConfigError, DataError, Place, Problem
+from bmcli.core.examples import Examples
 from bmcli.core.spec import SPLITS, DataSpec, Kind
 from bmcli.data import column_roles
-from bmcli.data.bundle import Examples, Images, Parts, Split, Table, Texts
-from bmcli.data.column_roles import shortened
+from bmcli.data.bundle import Parts, Split
 from bmcli.data.targets import (
     Truth,
     classes_of,
@@ -28,10 +30,12 @@ from bmcli.data.targets import (
     infer_task,
     one_word_each,
     same_value,
-    variant_of,
-    variants,
 )
+from bmcli.files.facts import shortened
 from bmcli.files.suffixes import TABLE_SUFFIXES
+from bmcli.modalities.base import modality_of
+from bmcli.modalities.table.columns import texts
+from bmcli.tasks._truth import variant_of, variants
 
 if TYPE_CHECKING:
     from bmcli.files.facts import ColumnFacts
@@ -130,7 +134,7 @@ def read_split(path: Path, config: DataConfig, spec: DataSpec, *, unscaled: bool
     found = _read(path, config, spec=spec, unscaled=unscaled)
     raw = _only(found, str(path))
     notes = list(found.notes)
-    if found.unit == "row" and spec.task != "regression":
+    if found.unit == "row" and tasks.of(spec.task).has_classes:
         truth, taken = same_value(raw.truth, spec.classes)
         raw = replace(raw, truth=truth)
         notes += _taken(f"{path.name}: ", found.target_name, taken)
@@ -165,10 +169,11 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
         found = replace(found, splits={**found.splits, "train": train})
     task = infer_task(train.truth, config.task)
     classes: tuple[str, ...] = ()
-    if task != "regression" and found.unit == "row":
+    asked = tasks.of(task)
+    if asked.has_classes and found.unit == "row":
         found, classes, more = _classes_of_rows(found)
         said_of_classes += more
-    elif task != "regression":
+    elif asked.has_classes:
         classes = classes_of([raw.truth for raw in found.splits.values()])
     if len(classes) > max(100, len(train.ids) / 2):
         raise DataError(
@@ -187,8 +192,7 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
             groups = tuple(groups[i] for i in _others(len(raw.ids), bad))
     notes = (*found.notes, *said_of_classes)
     if config.task is None:
-        said = {"binary": ": two classes", "multiclass": f": {len(classes)} classes"}.get(task, "")
-        notes += (f"task: {task} (inferred{said})",)
+        notes += (f"task: {task} (inferred{asked.inferred(classes)})",)
     return Parts(
         kind=train.kind,
         task=task,
@@ -283,18 +287,17 @@ def _read(
 
 def _read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Iterable[str] | None) -> Found:
     """classes: those of the data that this is a part of; None for data that stands alone."""
-    from bmcli.files import folders
-    from bmcli.modalities.text import files as texts
+    from bmcli.files import folder_layout, folder_scan
 
-    if kind == "table":
+    if kind is not None and not modality_of(kind).file_suffixes:
         tables = sorted(p.name for p in root.iterdir() if p.suffix.lower() in TABLE_SUFFIXES)
         raise DataError(
-            f"{root} is a folder, and a table is a file",
+            f"{root} is a folder, and a {kind} is a file",
             hint=f"name the file: data.path: {root / tables[0]}" if tables else f"data is {FORMATS}",
         )
-    rules = folders.Rules.of(config, kind, classes or ())
-    layout = folders.layout(root, rules if classes is None else replace(rules, cuts=()))
-    scan = folders.scan(layout)
+    rules = folder_rules(config, kind, classes or ())
+    layout = folder_layout.layout(root, rules if classes is None else replace(rules, cuts=()))
+    scan = folder_scan.scan(layout)
     problems = scan.problems
     notes = list(scan.notes)
     splits: dict[str, Raw] = {}
@@ -302,20 +305,16 @@ def _read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Ite
         ids, paths, labels, inner = (
             (tuple(c) for c in zip(*files, strict=True)) if files else ((), (), (), ())
         )
-        examples: Examples = Images(paths=paths)
-        bad: dict[int, str] = {}
-        if layout.kind == "text":
-            read = texts.read_files(paths)
-            bad, examples = read.problems, Texts(tuple(read.texts))
-            notes += read.notes(ids)
-            problems += [Problem(what, Place(ids[i])) for i, what in bad.items()]
+        read = modality_of(layout.kind).read_files(paths, ids)
+        notes += read.notes
+        problems += [Problem(what, Place(ids[i])) for i, what in read.problems.items()]
         origin = f"folder {scan.folders[name]}/" if name in scan.folders else ""
         groups = None
         if name == "train" and classes is None:  # the others are never cut
             groups, said = _groups_by_name(ids, inner, config)
             notes += said
-        raw = Raw(layout.kind, examples, Truth(labels, numbers=False), ids, origin, groups)
-        splits[name] = raw.take(_others(len(ids), bad))
+        raw = Raw(layout.kind, read.examples, Truth(labels, numbers=False), ids, origin, groups)
+        splits[name] = raw.take(_others(len(ids), read.problems))
     return Found(splits, problems, "file", "class", tuple(notes))
 
 
@@ -350,38 +349,29 @@ def _groups_by_name(
 def _read_arrays(path: Path, kind: Kind | None, unscaled: bool, main: Examples | None) -> Found:
     from bmcli.data import arrays
 
-    like = main.arrays if isinstance(main, Images) else None
-    found = arrays.read(path, unscaled=unscaled or (like is not None and like.dtype != np.uint8))
-    if main is not None and (like is None or like.dtype == np.uint8):
-        arrays.require_bytes(found, path)
+    found = arrays.read(path, kind, unscaled=unscaled, like=main)
     splits = {}
     problems: list[Problem] = []
     for name, pair in found.items():
-        is_image = isinstance(pair.examples, Images)
-        if kind is not None and kind != ("image" if is_image else "table"):
-            raise DataError(f"{path} holds {'images' if is_image else 'rows of numbers'}, not {kind} data")
+        modality = modality_of(pair.examples.kind)
         whole = len(found) == 1
         prefix = "all" if whole else name
-        bad = _odd_numbers(pair.examples, pair.targets)
+        bad = _odd_numbers(modality.odd_in_array(pair.examples), pair.targets)
         problems += [Problem(what, Place(f"{prefix}/{i}")) for i, what in bad.items()]
         good = _others(len(pair.targets), bad)
         targets = pair.targets[good]
         splits[name] = Raw(
-            "image" if is_image else "table",
+            modality.name,
             pair.examples.take(good),
-            _truth_of_array(targets, numbers=not is_image or targets.dtype.kind == "f", path=path),
+            _truth_of_array(targets, numbers=modality.quantities or targets.dtype.kind == "f", path=path),
             tuple(f"{prefix}/{i}" for i in good),
             "" if whole else f"arrays x_{name}, y_{name}",
         )
     return Found(splits, problems, "row")
 
 
-def _odd_numbers(examples: Images | Table, targets: np.ndarray) -> dict[int, str]:
-    """Position -> what is wrong, of rows with an infinity (NaN is a missing value) or without truth."""
-    bad = {}
-    if isinstance(examples, Table):
-        stack = np.stack(list(examples.columns.values()), axis=1)
-        bad = dict.fromkeys(np.flatnonzero(np.isinf(stack).any(axis=1)).tolist(), "holds an infinite number")
+def _odd_numbers(bad: dict[int, str], targets: np.ndarray) -> dict[int, str]:
+    """Position -> what is wrong, of examples that are `bad` or without truth."""
     if targets.dtype.kind == "f":
         finite = np.isfinite(targets).reshape(len(targets), -1).all(axis=1)
         bad |= {int(i): f"the target is {targets[i]}" for i in np.flatnonzero(~finite)}
@@ -416,27 +406,26 @@ def _read_table(
     facts = column_roles.meanings(frame, config)
     roles = column_roles.assign(frame, facts, config, kind, known, first=first)
     main = like.splits["train"] if like is not None else None
-    if main is not None and isinstance(main.examples, Table):
-        missing = [name for name in main.examples.columns if name not in frame.data.columns]
+    columns = {} if main is None else modality_of(main.kind).columns_of(main.examples)
+    if main is not None and columns:
+        missing = [name for name in columns if name not in frame.data.columns]
         if missing:
             raise DataError(f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
-        roles = replace(roles, features=tuple(main.examples.columns))
+        roles = replace(roles, features=tuple(columns))
         facts = {**facts, **{name: main.facts[name] for name in roles.features or ()}}
         facts |= {name: main.facts[name] for name in roles.targets if name in main.facts}
     truth, bad = column_roles.truth_of(frame, roles.targets, config, facts)
-    examples: Examples
-    if roles.kind == "text":
-        examples, odd = column_roles.texts_of(frame, roles.text)
-    elif spec is not None:  # what a text means is the run's own to say
-        every = [
+    read: Sequence[str] = roles.text or roles.features or ()
+    if not roles.text and spec is not None:  # what a text means is the run's own to say
+        read = [
             n for n in frame.data.columns if n not in roles.targets and not frame.data[n].dtype.is_nested()
         ]
-        examples, odd = Table({n: column_roles.as_found(frame.data[n]) for n in every}), []
-    else:
-        examples, odd = column_roles.table_of(frame, roles.features or (), facts, config.missing)
+    examples, odd = modality_of(roles.kind).from_rows(
+        frame, read, facts, config.missing, as_found=spec is not None
+    )
     groups = None
     if roles.group is not None:
-        cells = column_roles.texts(frame.data[roles.group]).tolist()
+        cells = texts(frame.data[roles.group]).tolist()
         odd += [(i, f"group '{roles.group}' is missing") for i, cell in enumerate(cells) if cell is None]
         groups = tuple(cell or "" for cell in cells)
     ids = frame.ids()
@@ -467,7 +456,7 @@ def _read_table(
         counts = [f"{part} {len(splits[part].ids):,}" for part in SPLITS if part in splits]
         notes.append(f"splits by column '{roles.split}': {', '.join(counts)} rows")
     elif roles.split is not None:
-        words = column_roles.texts(frame.data[roles.split]).tolist()
+        words = texts(frame.data[roles.split]).tolist()
         trained = sum(column_roles.SPLIT_WORDS.get((word or "").lower()) == "train" for word in words)
         notes.append(
             f"column '{roles.split}' (data.split) is not looked at here: all {len(words):,} rows are used"

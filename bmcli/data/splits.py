@@ -19,6 +19,7 @@ from hashlib import blake2b
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.errors import DataError
 from bmcli.core.spec import SplitName, Task
 from bmcli.data.bundle import Parts, Split
@@ -55,7 +56,7 @@ def cut(
             groups=None if groups is None else tuple(groups[i] for i in rest),
         )
         how = ["grouped"] if groups else []
-        how += ["stratified"] if parts.task in ("binary", "multiclass") else []
+        how += ["stratified"] if tasks.of(parts.task).exclusive else []
         made[name] = ", ".join([f"cut {share:g}", *how, f"seed {seed}"])
     return parts, made, tuple(notes)
 
@@ -64,12 +65,13 @@ def choose(
     split: Split, task: Task, share: float, seed: int, purpose: str, groups: Sequence[str] | None = None
 ) -> np.ndarray:
     """Which examples a cut takes: bool [N]."""
-    strata = strata_of(split.targets, task)
+    asked = tasks.of(task)
+    strata = asked.strata(split.targets)
     if groups is not None:
         return _choose_groups(strata, groups, share, seed, purpose)
     counts = np.bincount(strata)
     total = max(1, round(share * len(split)))
-    room = (counts - 1).clip(0) if task in ("binary", "multiclass") else counts
+    room = (counts - 1).clip(0) if asked.exclusive else counts
     return _first_of_each(strata, allocate(counts, total, room), shuffled(split.ids, seed, purpose))
 
 
@@ -77,7 +79,7 @@ def sample(split: Split, task: Task, size: int, seed: int) -> Split:
     """At most `size` examples, in their order: classes in proportion, at least one of each if it can."""
     if len(split) <= size:
         return split
-    strata = strata_of(split.targets, task)
+    strata = tasks.of(task).strata(split.targets)
     counts = np.bincount(strata)
     base = np.minimum(counts, 1) if np.count_nonzero(counts) <= size else np.zeros_like(counts)
     take = base + allocate(counts, size - int(base.sum()), counts - base)
@@ -91,18 +93,6 @@ def shuffled(names: Sequence[str], seed: int, purpose: str) -> np.ndarray:
         blake2b(start + name.encode("utf-8", "surrogatepass"), digest_size=8).digest() for name in names
     )
     return np.argsort(np.frombuffer(keys, ">u8"), kind="stable")
-
-
-def strata_of(targets: np.ndarray, task: Task) -> np.ndarray:
-    """What a cut keeps in proportion, int64 [N]: the class; for multilabel the combination of labels, the
-    rare ones (fewer than 10 examples) as one; for regression nothing."""
-    if task in ("binary", "multiclass"):
-        return targets.astype(np.int64)
-    if task == "regression":
-        return np.zeros(len(targets), np.int64)
-    _, strata, counts = np.unique(targets, axis=0, return_inverse=True, return_counts=True)
-    strata = strata.reshape(-1)
-    return np.where(counts[strata] < 10, 0, strata + 1)
 
 
 def allocate(counts: np.ndarray, total: int, room: np.ndarray) -> np.ndarray:
@@ -156,7 +146,7 @@ def _choose_groups(
 
 
 def _small_classes(parts: Parts) -> list[str]:
-    if parts.task not in ("binary", "multiclass"):
+    if not tasks.of(parts.task).exclusive:
         return []
     counts = np.bincount(parts.train.targets, minlength=len(parts.classes))
     few = [f"'{parts.classes[i]}' ({counts[i]})" for i in np.flatnonzero((counts > 0) & (counts < 3))]

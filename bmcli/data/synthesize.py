@@ -1,7 +1,7 @@
 """Made-up examples of a declared shape, so that a config can be tried where its data is missing.
 
-Pictures are noise whose brightness depends on the class, texts are random words with some the class favours,
-columns are random numbers shifted by the class: enough for every stage to run, with nothing worth learning.
+They are random and depend a little on the class, in a way their modality knows: enough for every stage to
+run, with nothing worth learning.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.config.schema import DataConfig
 from bmcli.core.spec import Kind, Task
-from bmcli.data.bundle import Examples, Images, Parts, Split, Table, Texts
+from bmcli.data.bundle import Parts, Split
 from bmcli.data.named import Dataset
+from bmcli.modalities.base import modality_of
 
 EXAMPLES = 200
 """In training, where nobody asks for fewer."""
 EACH = 6
 """At least so many per class, so that every split gets some."""
-PICTURE = (32, 32, 3)
-FEATURES = 4
 
 
 def like_named(dataset: Dataset, config: DataConfig, examples: int | None) -> Parts:
@@ -28,8 +28,7 @@ def like_named(dataset: Dataset, config: DataConfig, examples: int | None) -> Pa
     names = [name for name in ("train", "validation", "test") if name in dataset.sizes] or ["train"]
     classes = dataset.class_names()
     splits = {
-        name: _split(dataset.kind, dataset.task, classes, name, examples, dataset.shape or PICTURE)
-        for name in names
+        name: _split(dataset.kind, dataset.task, classes, name, examples, dataset.shape) for name in names
     }
     return Parts(
         kind=dataset.kind,
@@ -55,15 +54,9 @@ def like_own(config: DataConfig, examples: int | None) -> Parts:
     about = config.columns.get(str(config.target))
     if config.task is None and (about if isinstance(about, str) or about is None else about.type) == "number":
         task = "regression"
-    classes: tuple[str, ...] = ("a", "b", "c")
-    if task == "multilabel" and isinstance(config.target, list):
-        classes = tuple(str(name) for name in config.target)
-    elif task == "binary":
-        classes = ("a", "b")
-    elif task == "regression":
-        classes = ()
+    classes = tasks.of(task).synthetic_classes(config.target)
     columns = None if config.features is None else [str(name) for name in config.features]
-    split = _split(kind, task, classes, "train", examples, PICTURE, columns)
+    split = _split(kind, task, classes, "train", examples, None, columns)
     return Parts(
         kind=kind,
         task=task,
@@ -82,7 +75,7 @@ def _split(
     classes: tuple[str, ...],
     name: str,
     examples: int | None,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...] | None,
     columns: list[str] | None = None,
 ) -> Split:
     # Three times what is asked for: test and validation may have to be cut from it.
@@ -90,34 +83,9 @@ def _split(
     random = np.random.Generator(np.random.PCG64([len(name), size]))
     level = np.arange(size) % max(2, len(classes))
     share = level / (max(2, len(classes)) - 1)
-    targets: np.ndarray
-    if task == "regression":
-        targets = share + random.normal(0, 0.1, size)
-    elif task == "multilabel":
-        targets = (random.random((size, len(classes))) < 0.5).astype(np.float32)
-        targets[np.arange(size), level] = 1
-    else:
-        targets = level.astype(np.int64)
+    targets = tasks.of(task).synthesise(level, len(classes), random)
     ids = tuple(f"synthesised/{name}/{i}" for i in range(size))
-    return Split(_examples(kind, share, random, shape, columns), targets, ids)
-
-
-def _examples(
-    kind: Kind,
-    share: np.ndarray,
-    random: np.random.Generator,
-    shape: tuple[int, int, int],
-    columns: list[str] | None,
-) -> Examples:
-    size = len(share)
-    if kind == "image":
-        noise = random.integers(0, 128, (size, *shape), np.uint8)
-        return Images(arrays=noise + (share * 127).astype(np.uint8)[:, None, None, None])
-    if kind == "text":
-        words = random.integers(0, 50, (size, 20)) + (share * 25).astype(np.int64)[:, None]
-        return Texts(tuple(" ".join(f"word{w}" for w in row) for row in words))
-    names = columns or [f"feature_{i}" for i in range(FEATURES)]
-    return Table({column: random.normal(0, 1, size) + share for column in names})
+    return Split(modality_of(kind).synthesise(share, random, shape, columns), targets, ids)
 
 
 def _groups(split: Split, config: DataConfig) -> tuple[str, ...] | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.doctor.findings import Finding
 
 if TYPE_CHECKING:
@@ -18,14 +19,10 @@ FEW = 10
 
 
 def of_balance(bundle: DataBundle) -> list[Finding]:
-    """Of the training split; nothing in a regression."""
-    if bundle.task == "regression":
+    """Of the training split; nothing where there are no classes."""
+    counts = tasks.of(bundle.task).counts(bundle.train.targets, len(bundle.classes))
+    if counts is None:
         return []
-    targets = bundle.train.targets
-    if bundle.task == "multilabel":
-        counts = np.asarray(targets.sum(axis=0), int)
-    else:
-        counts = np.bincount(targets, minlength=len(bundle.classes))
     most, least = int(counts.argmax()), int(counts.argmin())
     found = []
     if counts[most] >= UNBALANCED * max(int(counts[least]), 1):

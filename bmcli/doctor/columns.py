@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmcli.data.bundle import Table
+from bmcli import tasks
 from bmcli.doctor.findings import Finding
+from bmcli.modalities.table.examples import Table
 
 if TYPE_CHECKING:
     from bmcli.core.spec import Task
@@ -66,7 +67,7 @@ def odd_columns(table: Table, targets: np.ndarray, task: Task) -> list[OddColumn
         if values.dtype == object and len(values) >= FEWEST and distinct > 0.9 * len(present):
             found.append(OddColumn(name, "one value per row", distinct / len(values)))
             continue
-        if len(values) >= FEWEST and task in ("binary", "multiclass", "regression"):
+        if len(values) >= FEWEST and not tasks.of(task).several:
             score = _alone(values, missing, targets, task)
             if score >= SUSPICIOUS:
                 found.append(OddColumn(name, "gives the target away", score))
@@ -91,7 +92,7 @@ def _alone(values: np.ndarray, missing: np.ndarray, targets: np.ndarray, task: T
     else:
         column = np.where(missing, np.nanmin(values) - 1, values)
     column = np.clip(column, -1e30, 1e30).reshape(-1, 1)
-    regression = task == "regression"
+    regression = not tasks.of(task).has_classes
     made = DecisionTreeRegressor if regression else DecisionTreeClassifier
     tree = made(max_leaf_nodes=64, min_samples_leaf=2, random_state=0)
     order = np.random.default_rng(0).permutation(len(targets))

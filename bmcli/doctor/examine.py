@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.errors import DataError
 from bmcli.core.spec import SPLITS
-from bmcli.data.bundle import Images, Table, Texts
 from bmcli.doctor.balance import of_balance
 from bmcli.doctor.columns import of_columns
 from bmcli.doctor.findings import MOST_EXAMPLES, Check, Example, Finding, Gathered
@@ -19,12 +19,15 @@ from bmcli.doctor.labels import by_run, of_labels, require_classes
 from bmcli.doctor.table import of_rows
 from bmcli.doctor.text import of_texts
 from bmcli.modalities.image.encoder import scaling_notes
+from bmcli.modalities.image.examples import Images
+from bmcli.modalities.table.examples import Table
+from bmcli.modalities.text.examples import Texts
 
 if TYPE_CHECKING:
     from bmcli.config.schema import DataConfig, ExperimentConfig
     from bmcli.data.bundle import DataBundle
     from bmcli.experiments.prepare import Experiment
-    from bmcli.runs.run import Run
+    from bmcli.inference.opened import OpenedRun
 
 Progress = Callable[[str, int, int], None]
 OF_COLUMNS = ("gives the target away", "mostly missing", "one value per row", "constant")
@@ -60,15 +63,15 @@ class Examined:
 def examine(
     config: ExperimentConfig,
     *,
-    run: Run | None = None,
+    opened: OpenedRun | None = None,
     folds: int | None = None,
     progress: Progress | None = None,
     alone: bool = False,
 ) -> Examined:
     """Read the data and look at all of it.
 
-    Doubtful labels are found by `run`, which was trained on the data, or by `folds` trainings of the
-    config's own model on parts of it. alone: as `pipeline.train` takes it.
+    Doubtful labels are found by the run `opened`, which was trained on the data, or by `folds` trainings of
+    the config's own model on parts of it. alone: as `bmcli.experiments.start.start` takes it.
 
     Raises DataError where it cannot be read at all, UsageError where the run is of other classes.
     """
@@ -103,17 +106,17 @@ def examine(
         findings += of_texts(every, shown, config.preprocessing.text.max_length)
     else:
         findings += [*of_columns(bundle), *of_rows(every)]
-    if run is not None or folds is not None:
+    if opened is not None or folds is not None:
         require_classes(bundle)
-    if run is not None:
-        findings += of_labels(every, by_run(every, run, progress), run)
+    if opened is not None:
+        findings += of_labels(every, by_run(every, opened, progress), opened.run)
     elif experiment is not None and folds is not None:
         from bmcli.doctor.folds import out_of_fold
 
         findings += of_labels(every, np.concatenate(out_of_fold(experiment, folds, progress)), None)
     order = {"problem": 0, "warning": 1, "note": 2}
     findings.sort(key=lambda one: order[one.severity])
-    checks = _checks(every, findings, labels=run is not None or folds is not None)
+    checks = _checks(every, findings, labels=opened is not None or folds is not None)
     return Examined(bundle, tuple(findings), checks, shown)
 
 
@@ -135,7 +138,7 @@ def _checks(every: Gathered, findings: list[Finding], *, labels: bool) -> tuple[
     else:
         assert isinstance(bundle.train.examples, Table)
         made += [(name, "columns", len(bundle.train.examples.columns)) for name in OF_COLUMNS]
-    if bundle.task != "regression":
+    if tasks.of(bundle.task).has_classes:
         made += [("balance", "classes", len(bundle.classes)), ("few", "classes", len(bundle.classes))]
     if labels and not any(one.judge is not None and not one.judge["judged"] for one in findings):
         made.append(("labels", unit, count))
@@ -158,14 +161,14 @@ def _cannot_be_used(bundle: DataBundle, count: int) -> str:
 def _prepared(
     config: ExperimentConfig, data: DataConfig, progress: Progress | None, alone: bool
 ) -> Experiment:
-    from bmcli.experiments.display import Silent
+    from bmcli.experiments import display
     from bmcli.experiments.prepare import prepare
     from bmcli.training.steps.threads import suiting
 
-    class Watcher(Silent):
-        def progress(self, what: str, done: int, total: int) -> None:
-            if progress is not None:
-                progress(what, done, total)
+    class Watcher:
+        def handle(self, event: display.Event) -> None:
+            if progress is not None and isinstance(event, display.Progress):
+                progress(event.what, event.done, event.total)
 
     model: Any = config.model
     threads = suiting(model, config.training) if alone else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.spec import SPLITS
 
 if TYPE_CHECKING:
@@ -92,11 +93,11 @@ class Gathered:
         )
 
     def labelled_alike(self, pair: Pair) -> bool:
-        """Whether their targets are the same; in a regression, where the pair is not exact, nearly."""
-        ones, others = self.targets[pair.first], self.targets[pair.second]
-        if self.bundle.task == "regression" and not pair.exact:
-            return bool(np.abs(ones - others) <= TOLERANCE * self._spread)
-        return bool(np.all(ones == others))
+        """Whether their targets are the same; of a quantity, where the pair is not exact, nearly."""
+        one, other = self.targets[pair.first], self.targets[pair.second]
+        return tasks.of(self.bundle.task).alike(
+            one, other, tolerance=0.0 if pair.exact else TOLERANCE * self._spread
+        )
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def of_pairs(
         example = every.example((first, second), how + labels)
         if every.split_of[first] != every.split_of[second]:
             across.append((pair.exact, example))
-        elif not same and (pair.exact or every.bundle.task != "regression"):
+        elif not same and (pair.exact or tasks.of(every.bundle.task).has_classes):
             contradicting.append((pair.exact, example))
         else:
             within.append((pair.exact, example))

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from bmcli.data.bundle import Images
 from bmcli.doctor.duplicate_images import DETAIL, SIDE, drawn, grey_of, same_pictures
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, of_pairs
 from bmcli.modalities.image.decode import Fit
+from bmcli.modalities.image.examples import Images
 
 
 def of_pictures(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.errors import UsageError
 from bmcli.core.number_format import figure, interval
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered
@@ -21,6 +22,7 @@ from bmcli.runs import layout
 
 if TYPE_CHECKING:
     from bmcli.data.bundle import DataBundle
+    from bmcli.inference.opened import OpenedRun
     from bmcli.runs.run import Run
 
 STRONG = 0.9
@@ -157,16 +159,15 @@ def _recorded(run: Run, total: int) -> Judge | None:
     return None
 
 
-def by_run(every: Gathered, run: Run, progress: Callable[[str, int, int], None] | None = None) -> np.ndarray:
+def by_run(
+    every: Gathered, opened: OpenedRun, progress: Callable[[str, int, int], None] | None = None
+) -> np.ndarray:
     """The run's outputs for all examples, float32 [N, C]; UsageError where its classes are others."""
     from bmcli.evaluation.measure import predict_all
-    from bmcli.inference.predictor import load_preprocessing
-    from bmcli.inference.session import open_session
 
-    preprocessing, spec = load_preprocessing(run)
-    if spec.classes != every.bundle.classes:
-        raise UsageError(f"{run.id} knows other classes than the data has")
-    session = open_session(run, spec)
+    if opened.spec.classes != every.bundle.classes:
+        raise UsageError(f"{opened.run.id} knows other classes than the data has")
+    session, preprocessing = opened.session, opened.preprocessing
     outputs, done = [], 0
     for examples in every.examples:
         for start in range(0, len(examples), PIECE):
@@ -180,7 +181,7 @@ def by_run(every: Gathered, run: Run, progress: Callable[[str, int, int], None] 
 
 def require_classes(bundle: DataBundle) -> None:
     """Raises UsageError where examples have not one class each."""
-    if bundle.task not in ("binary", "multiclass"):
+    if not tasks.of(bundle.task).exclusive:
         raise UsageError(f"doubtful labels are found where each example has one class, not in {bundle.task}")
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from bmcli.doctor.all_clear import clean
 from bmcli.doctor.findings import MOST_EXAMPLES
-from bmcli.report.page import rendered
+from bmcli.report.html import rendered
 
 if TYPE_CHECKING:
     from bmcli.doctor.examine import Examined

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bmcli.data.bundle import Table
 from bmcli.doctor.findings import Finding, Gathered, Pair, of_pairs
 from bmcli.doctor.near_rows import near_rows
+from bmcli.modalities.table.examples import Table
 
 
 def of_rows(every: Gathered) -> list[Finding]:

@@ -4,141 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bmcli.core.errors import DivergedError
 from bmcli.core.number_format import quantity
 from bmcli.metrics.metric import Metric, epoch_metrics, headline_of, monitorable
+from bmcli.metrics.results import (
+    FEW,
+    Baseline,
+    ClassFigures,
+    Confusion,
+    Evaluation,
+    TargetSummary,
+    WeakestClass,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Task
-    from bmcli.evaluation.overlap import Seen
-    from bmcli.metrics.calibration import Reliability
-
-FORMAT = 1
-FEW = 30
-"""A class with fewer examples is marked: its recall moves by more than 3 points with every example."""
-
-
-@dataclass(frozen=True)
-class TargetSummary:
-    """What the training split's targets are like; all that a trivial answer may know.
-
-    counts: examples per class or label in index order (classification); mean: of the targets (regression).
-    """
-
-    examples: int
-    counts: tuple[int, ...] | None = None
-    mean: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Strict JSON data; `TargetSummary(**...)` reads it back but for the list."""
-        return {"examples": self.examples, "counts": self.counts and list(self.counts), "mean": self.mean}
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """A trivial answer's value of the headline figure. name: "always 'daisy'"."""
-
-    name: str
-    metric: str
-    value: float | None
-
-
-@dataclass(frozen=True)
-class ClassFigures:
-    """One class's (or label's) figures; None where undefined. support: examples truly of it; the intervals:
-    95 % of each, low and high."""
-
-    name: str
-    index: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    support: int
-    recall_interval: tuple[float, float] | None
-    precision_interval: tuple[float, float] | None = None
-    f1_interval: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """How often examples of one class were taken for another."""
-
-    true: str
-    predicted: str
-    count: int
-
-
-@dataclass(frozen=True)
-class WeakestClass:
-    """The class (label) with the lowest recall (F1) of those that occur. few: fewer than FEW examples."""
-
-    name: str
-    index: int
-    metric: str
-    value: float
-    support: int
-    few: bool
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The figures of one split (or scored file).
-
-    metrics: name -> value, None where undefined; intervals: 95 % of each, low and high, None where there is
-    none (see `intervals.py`); no_interval: name -> why, of those ('too few: 30 examples, 50 are needed');
-    lower_is_better: those of them. confusion_matrix: counts,
-    row = truth, [C][C]; multilabel [[tn, fp], [fn, tp]] per label; None for regression. examples_sha256: over
-    ids, targets and contents; figures of different examples cannot be compared. seen: of labelled data, what
-    of it the run was trained on.
-    """
-
-    split: str
-    examples: int
-    task: Task
-    classes: tuple[str, ...]
-    metrics: dict[str, float | None]
-    intervals: dict[str, tuple[float, float] | None]
-    headline: str
-    lower_is_better: tuple[str, ...]
-    baseline: Baseline | None
-    per_class: tuple[ClassFigures, ...]
-    confusion_matrix: list[Any] | None
-    most_confused: Confusion | None
-    weakest_class: WeakestClass | None
-    calibration: Reliability | None = None
-    training_targets: TargetSummary | None = None
-    examples_sha256: str | None = None
-    seen: Seen | None = None
-    no_interval: dict[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """The document of evaluation/<split>.json, as strict JSON data; docs/evaluation.md describes it."""
-        return {
-            "format": FORMAT,
-            "split": self.split,
-            "examples": self.examples,
-            "task": self.task,
-            "classes": list(self.classes),
-            "headline": self.headline,
-            "metrics": dict(self.metrics),
-            "intervals": {name: found and list(found) for name, found in self.intervals.items()},
-            "no_interval": dict(self.no_interval),
-            "lower_is_better": list(self.lower_is_better),
-            "baseline": self.baseline and asdict(self.baseline),
-            "weakest_class": self.weakest_class and asdict(self.weakest_class),
-            "most_confused": self.most_confused and asdict(self.most_confused),
-            "per_class": [asdict(one) for one in self.per_class],
-            "confusion_matrix": self.confusion_matrix,
-            "calibration": self.calibration and asdict(self.calibration),
-            "training_targets": self.training_targets and self.training_targets.to_json(),
-            "examples_sha256": self.examples_sha256,
-            **(self.seen.to_json() if self.seen is not None else {}),
-        }
 
 
 def evaluate(

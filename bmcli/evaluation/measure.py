@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING
 from bmcli.core.errors import DataError, Place, Problem, UsageError
 from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
-from bmcli.evaluation.figures import Evaluation, TargetSummary, evaluate, summarize, to_text
+from bmcli.evaluation.figures import evaluate, summarize, to_text
+from bmcli.inference.opened import UNTRUSTED, OpenedRun
+from bmcli.metrics.results import Evaluation, TargetSummary
+from bmcli.modalities.base import modality_of
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 
@@ -23,12 +26,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.config.schema import EvaluationConfig, ExperimentConfig
+    from bmcli.core.examples import Examples
     from bmcli.core.spec import DataSpec, SplitName
-    from bmcli.data.bundle import DataBundle, Examples, Split
-    from bmcli.evaluation.overlap import Seen
+    from bmcli.data.bundle import DataBundle, Split
     from bmcli.inference.session import Session
+    from bmcli.metrics.results import Seen
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run
+    from bmcli.runs.trust import Trust
 
 AHEAD = 4
 """Batches that are decoded together."""
@@ -70,22 +75,21 @@ def evaluate_run(
     *,
     data: Path | None = None,
     unseen_only: bool = False,
-    trust_code: bool = False,
+    trust: Trust = UNTRUSTED,
 ) -> Evaluation:
     """Measure a run on one of its own splits (default test), or on labelled files of the user's.
 
     For what is meant and raised see `prepare` and `measure`.
     """
-    return measure(prepare(run, split, data=data, unseen_only=unseen_only, trust_code=trust_code))
+    return measure(prepare(OpenedRun(run, trust), split, data=data, unseen_only=unseen_only))
 
 
 def prepare(
-    run: Run,
+    opened: OpenedRun,
     split: SplitName | None = None,
     *,
     data: Path | None = None,
     unseen_only: bool = False,
-    trust_code: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> Prepared:
@@ -93,8 +97,7 @@ def prepare(
 
     split: needs the data as it was in training. data: a file or folder in the form of the run's data; its
     figures go to evaluation/<file stem>-<hash8>.json. unseen_only: without those of `data` that training or
-    validation had. trust_code: whether the Python files kept in the run may run. note: told what is worth a
-    line.
+    validation had. note: told what is worth a line.
 
     Raises UsageError for both or a split the data does not have, or code that is not trusted; DataError for
     data that is missing, unusable or no longer what the run was trained on, or of which nothing is unseen or
@@ -108,7 +111,11 @@ def prepare(
     if unseen_only and data is None:
         raise UsageError("--unseen-only is for --data")
     found: Seen | None = None
-    config, preprocessing, spec, session = _opened(run, trust_code, note)
+    run = opened.run
+    _refuse_untrusted(opened)
+    config, preprocessing, spec, session = opened.config, opened.preprocessing, opened.spec, opened.session
+    if session.engine == "keras":
+        note("predictions go through Keras: the run has no model.onnx")
     if data is None:
         name: str = split or "test"
         bundle = _same_data(run, config, name, progress)
@@ -121,12 +128,12 @@ def prepare(
         # Numbers that a window scales are not to be taken for bytes, be they ever so small.
         windowed = getattr(getattr(preprocessing, "manner", None), "window", None) is not None
         chosen = datasets.read_labelled(data, config.data, spec, note, unscaled=windowed)
-        if spec.kind == "table":
+        if modality_of(spec.kind).judged_when_encoded:
             chosen = _usable(chosen, preprocessing, data, config.data.skip_unusable, note)
         found, was_seen = seen.look(run, config, preprocessing, chosen, data, progress)
         if unseen_only:
             chosen, found = _unseen(chosen, found, was_seen, data)
-        for text in _unfamiliar(run, preprocessing, chosen.examples, data.name):
+        for text in _unfamiliar(opened, chosen.examples, data.name):
             note(text)
         name = f"{data.resolve().stem}-{_examples_sha256(chosen, spec)[:8]}"
         training = _recorded_targets(run)
@@ -144,14 +151,12 @@ def _unseen(split: Split, seen: Seen, which: np.ndarray, path: Path) -> tuple[Sp
     return split.take(np.flatnonzero(~which)), replace(seen, left_out=int(which.sum()))
 
 
-def _unfamiliar(run: Run, preprocessing: Preprocessing, examples: Examples, name: str) -> list[str]:
+def _unfamiliar(opened: OpenedRun, examples: Examples, name: str) -> list[str]:
     """What is not as in the run's training data, in sentences."""
-    from bmcli.modalities import familiarity
-
-    known = familiarity.load(run, preprocessing)
+    known = opened.familiarity
     if known is None:
-        return preprocessing.unfamiliar(examples).notes(name)
-    return known.notes(preprocessing, examples, name)
+        return opened.preprocessing.unfamiliar(examples).notes(name)
+    return known.notes(opened.preprocessing, examples, name)
 
 
 def _usable(
@@ -209,25 +214,13 @@ def measure(ready: Prepared) -> Evaluation:
     return evaluation
 
 
-def _opened(
-    run: Run, trust_code: bool, note: Callable[[str], None]
-) -> tuple[ExperimentConfig, Preprocessing, DataSpec, Session]:
-    from bmcli.inference.rebuild import kept_config
-    from bmcli.inference.session import open_session
-    from bmcli.modalities import preprocessing as preprocessings
-
-    if has_code(run) and not trust_code:
+def _refuse_untrusted(opened: OpenedRun) -> None:
+    """UsageError where its config would execute Python files that are not trusted."""
+    if opened.has_code and not opened.trust.code:
         raise UsageError(
-            f"{run.id} keeps Python files of its own, which evaluating it would run",
+            f"{opened.run.id} keeps Python files of its own, which evaluating it would run",
             hint="--trust-code runs them",
         )
-    config = kept_config(run, run_code=trust_code, paths_exist=False)
-    names = (layout.PREPROCESSING, layout.TOKENIZER)
-    preprocessing, spec = preprocessings.load({n: run.read_text(n) for n in names if run.exists(n)})
-    session = open_session(run, spec)
-    if session.engine == "keras":
-        note("predictions go through Keras: the run has no model.onnx")
-    return config, preprocessing, spec, session
 
 
 def predict_all(
@@ -238,10 +231,9 @@ def predict_all(
 
     source = preprocessing.encode(examples)
     order = np.arange(len(source))
-    if preprocessing.kind == "text":  # the model then sees hardly any padding
-        from bmcli.modalities.text.encoder import used_tokens
-
-        order = np.argsort(used_tokens(np.asarray(source)), kind="stable")
+    lengths = modality_of(preprocessing.kind).lengths(source)
+    if lengths is not None:  # the model then sees hardly any padding
+        order = np.argsort(lengths, kind="stable")
     step = batch_size * AHEAD
     found = np.concatenate(
         [
@@ -252,14 +244,6 @@ def predict_all(
     outputs = np.empty_like(found)
     outputs[order] = found
     return outputs
-
-
-def has_code(run: Run) -> bool:
-    """Whether using the run's config would run Python files: kept in its code/, or named in its config."""
-    from bmcli.config.parsing import yaml
-
-    config = yaml.parse(run.read_bytes(layout.CONFIG), layout.CONFIG, str(run.path))
-    return bool(config.plain().get("code")) or (run.path / layout.CODE).is_dir()
 
 
 def _same_data(

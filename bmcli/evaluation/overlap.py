@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,10 @@ import numpy as np
 
 from bmcli.core.errors import IntegrityError
 from bmcli.core.spec import SPLITS
-from bmcli.data.bundle import Images, Table, Texts
 from bmcli.evaluation.training_data import training_data
 from bmcli.inference.weights import from_bytes, to_bytes
+from bmcli.metrics.results import Seen
+from bmcli.modalities.base import modality_of
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -31,51 +32,8 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 FORMAT = "1"
-FORMS = ("files", "pixels", "texts", "rows")
 NAMED = 10
 """Examples that are named in an evaluation."""
-PIECE = 16_384
-"""Rows that are encoded at once."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """training, validation: examples that were trained on, and others that the best epoch was chosen by; None
-    where that cannot be known, and `unknown` says why. examples: the names of the first. left_out: examples
-    that are not measured for that. usual: of rows, the share of the run's own test examples that equal one of
-    training or validation; None where there is no such split, and for images and texts."""
-
-    training: int | None
-    validation: int | None
-    examples: tuple[str, ...] = ()
-    left_out: int = 0
-    unknown: str | None = None
-    usual: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Strict JSON data, as it stands in an evaluation."""
-        return {
-            "seen_in_training": self.training,
-            "seen_in_validation": self.validation,
-            "seen_examples": list(self.examples),
-            "seen_unknown": self.unknown,
-            "left_out": self.left_out,
-        }
-
-    def warning(self, where: str, count: int) -> str | None:
-        """In a sentence; None where nothing was seen. count: of all examples there; where: their name."""
-        if self.unknown is not None:
-            return f"whether {where} holds training examples cannot be known: {self.unknown}"
-        both = (self.training or 0) + (self.validation or 0)
-        if not both:
-            return None
-        named = ", ".join(self.examples[:3]) + (", …" if both > 3 else "")
-        parts = f"training {self.training or 0:,}, validation {self.validation or 0:,}"
-        text = f"{both:,} of the {count:,} examples in {where} were used to make this run ({parts}): {named}"
-        if self.left_out:
-            return f"{text}; they are left out"
-        usual = f"; of its own test rows {self.usual:.1%} equal such a row by nature" if self.usual else ""
-        return f"{text}{usual}; metrics will look too good (--unseen-only leaves them out)"
 
 
 @dataclass(frozen=True)
@@ -91,9 +49,13 @@ class Known:
 def known_of(bundle: DataBundle, preprocessing: Preprocessing) -> Known:
     """Of a run's data."""
     splits: dict[str, Split] = {name: split for name in SPLITS if (split := bundle.split(name)) is not None}
-    contents = {name: np.sort(_contents(split, preprocessing)) for name, split in splits.items()}
+    form, contents = _form(bundle.train), {}
+    for name, split in splits.items():
+        found = _contents(split, preprocessing, _form(split))
+        assert found is not None
+        contents[name] = np.sort(found)
     names = {name: np.sort(_names(split.ids)) for name, split in splits.items()}
-    return Known(_form(bundle.train), contents, names)
+    return Known(form, contents, names)
 
 
 def keep(run: Run, known: Known) -> None:
@@ -112,7 +74,7 @@ def load(run: Run) -> Known | None:
     arrays = from_bytes(data, origin=origin)
     try:
         metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-        if metadata["format"] != FORMAT or metadata["form"] not in FORMS:
+        if metadata["format"] != FORMAT:
             raise ValueError("its format is not known")
         if any(array.dtype != np.uint64 or array.ndim != 1 for array in arrays.values()):
             raise ValueError("a hash is not of 64 bits")
@@ -147,14 +109,10 @@ def look(
             why = f"{run.id} was trained by an older bm, and its training data cannot be used ({bundle})"
             return Seen(None, None, unknown=why), nothing
         known = known_of(bundle, preprocessing)
-    form = _form(split)
-    if form == "files" and known.form == "pixels":
-        contents = _decoded(split)
-    elif form != known.form:
-        why = f"{run.id} was trained on {known.form}, and these are {form}"
+    contents = _contents(split, preprocessing, known.form)
+    if contents is None:
+        why = f"{run.id} was trained on {known.form}, and these are {_form(split)}"
         return Seen(None, None, unknown=why), nothing
-    else:
-        contents = _contents(split, preprocessing)
     places = _places(split.ids, path, config)
     found = {}
     for name in known.contents:
@@ -187,25 +145,15 @@ def _within(some: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.asarray(known[at] == some)
 
 
+def _contents(split: Split, preprocessing: Preprocessing, form: str) -> np.ndarray | None:
+    """uint64 [N]; None where the examples have no such form."""
+    modality = modality_of(split.examples.kind)
+    found = modality.contents(split.examples, split.targets, split.ids, preprocessing, form)
+    return None if found is None else _hashed(found)
+
+
 def _form(split: Split) -> str:
-    examples = split.examples
-    if isinstance(examples, Images):
-        return "files" if examples.arrays is None else "pixels"
-    return "rows" if isinstance(examples, Table) else "texts"
-
-
-def _contents(split: Split, preprocessing: Preprocessing) -> np.ndarray:
-    """uint64 [N]."""
-    examples = split.examples
-    if isinstance(examples, Images):
-        if examples.arrays is not None:
-            return _hashed(_pixels(array) for array in examples.arrays)
-        if examples.digests is not None:
-            return _hashed(examples.digests)
-        return _hashed(_file_digest(source) for source in examples.sources)
-    if isinstance(examples, Texts):
-        return _hashed(" ".join(text.split()).encode("utf-8", "surrogatepass") for text in examples.texts)
-    return _hashed(_rows(split, examples, preprocessing))
+    return modality_of(split.examples.kind).form(split.examples)
 
 
 def _names(ids: Sequence[str]) -> np.ndarray:
@@ -215,49 +163,6 @@ def _names(ids: Sequence[str]) -> np.ndarray:
 def _hashed(contents: Any) -> np.ndarray:
     made = b"".join(hashlib.blake2b(content, digest_size=8).digest() for content in contents)
     return np.frombuffer(made, "<u8")
-
-
-def _pixels(array: np.ndarray) -> bytes:
-    little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
-    return f"{little.dtype.str} {little.shape}\n".encode() + little.tobytes()
-
-
-def _file_digest(source: str | bytes) -> bytes:
-    if isinstance(source, bytes):
-        return hashlib.sha256(source).digest()
-    with Path(source).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
-def _decoded(split: Split) -> np.ndarray:
-    """Of image files as the pixels they hold: what an array of the same image has."""
-    from PIL import Image
-
-    assert isinstance(split.examples, Images)
-
-    def pixels() -> Iterator[bytes]:
-        assert isinstance(split.examples, Images)
-        for path in split.examples.paths or ():
-            with Image.open(path) as image:
-                kept = image.mode in ("L", "RGB", "I", "I;16", "F")
-                array = np.asarray(image if kept else image.convert("L" if image.mode == "1" else "RGB"))
-            yield _pixels(array[:, :, None] if array.ndim == 2 else array)
-
-    return _hashed(pixels())
-
-
-def _rows(split: Split, table: Table, preprocessing: Preprocessing) -> Iterator[bytes]:
-    """What the model takes of each row, and its target. A row that cannot be used is like no other."""
-    for start in range(0, len(split), PIECE):
-        places = np.arange(start, min(start + PIECE, len(split)))
-        rows, unusable = preprocessing.encode_usable(table.take(places))
-        targets = np.ascontiguousarray(split.targets[places].astype("<f8"))
-        encoded = iter(np.ascontiguousarray(rows.astype("<f4") + np.float32(0)))  # -0 is 0
-        for i in range(len(places)):
-            if i in unusable:
-                yield f"unusable {split.ids[start + i]}".encode("utf-8", "surrogatepass")
-            else:
-                yield next(encoded).tobytes() + targets[i].tobytes()
 
 
 def _places(ids: Sequence[str], path: Path, config: ExperimentConfig) -> np.ndarray | None:

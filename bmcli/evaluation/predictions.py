@@ -6,11 +6,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bmcli.core.errors import IntegrityError
 from bmcli.core.sanitize import safe_cell
+from bmcli.metrics.predictions import Predictions
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 50
 """Up to so many classes or labels, each has its own column."""
 TOP = 5
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Every prediction of a split, read back: ids as written (see `safe_cell`), targets and outputs as in
-    `to_csv`."""
-
-    ids: tuple[str, ...]
-    targets: np.ndarray
-    outputs: np.ndarray
 
 
 def read(run: Run, split: str, task: Task, classes: Sequence[str]) -> Predictions:

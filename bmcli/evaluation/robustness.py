@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli.core.errors import UsageError
-from bmcli.data.bundle import Images, Texts
-from bmcli.evaluation import corruptions
 from bmcli.evaluation.figures import to_text
 from bmcli.evaluation.slices import Slice, slices
 from bmcli.metrics.intervals import intervals_of
 from bmcli.metrics.metric import epoch_metrics, headline_of
+from bmcli.modalities.base import at_hand, modality_of
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
-    from bmcli.data.bundle import Examples, Split
+    from bmcli.data.bundle import Split
     from bmcli.evaluation.measure import Prepared
 
 FORMAT = 1
-PIECE = 1024
-"""Images that are corrupted at once."""
+STRENGTHS = (1, 3, 5)
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,11 @@ def by_corruptions(
 ) -> list[Corrupted]:
     """Of those examples; also written to evaluation/<name>-corruptions.json. UsageError for tables."""
     check_corruptible(ready.split)
-    examples = ready.split.examples
-    kinds = corruptions.PICTURES if isinstance(examples, Images) else corruptions.TEXTS
+    modality = modality_of(ready.split.examples.kind)
     found = [_measured(ready, "none", 0, ready.outputs)]
-    steps = [(name, strength) for name in kinds for strength in corruptions.STRENGTHS]
+    steps = [(name, strength) for name in modality.corruptions() for strength in STRENGTHS]
     for done, (name, strength) in enumerate(steps, 1):
-        outputs = _corrupted(ready, examples, name, strength)
+        outputs = _corrupted(ready, name, strength)
         found.append(_measured(ready, name, strength, outputs))
         if progress is not None:
             progress("corrupted copies", done, len(steps))
@@ -70,9 +67,11 @@ def by_corruptions(
 
 
 def check_corruptible(split: Split) -> None:
-    """UsageError for rows of tables."""
-    if not isinstance(split.examples, Images | Texts):
-        raise UsageError("only images and texts can be corrupted, not rows of tables")
+    """UsageError for what has no corruptions: rows of tables."""
+    modality = modality_of(split.examples.kind)
+    if not modality.corruptions():
+        able = " and ".join(one.words.many for one in at_hand() if one.corruptions())
+        raise UsageError(f"only {able} can be corrupted, not {modality.words.inputs}")
 
 
 def _write(ready: Prepared, kind: str, found: Sequence[Slice] | Sequence[Corrupted]) -> None:
@@ -80,19 +79,12 @@ def _write(ready: Prepared, kind: str, found: Sequence[Slice] | Sequence[Corrupt
     ready.run.write_text(layout.evaluation_of(f"{ready.name}-{kind}"), to_text(document))
 
 
-def _corrupted(ready: Prepared, examples: Examples, name: str, strength: int) -> np.ndarray:
+def _corrupted(ready: Prepared, name: str, strength: int) -> np.ndarray:
     rng = np.random.default_rng([strength, *name.encode()])
-    if isinstance(examples, Texts):
-        spoiled = Texts(tuple(corruptions.TEXTS[name](examples.texts, strength, rng)))
-        return ready.predict(spoiled)
-    source = ready.preprocessing.encode(examples)
-    outputs = []
-    for start in range(0, len(examples), PIECE):
-        pictures = np.asarray(source[np.arange(start, min(start + PIECE, len(examples)))])
-        spoiled_pictures = corruptions.PICTURES[name](pictures, strength, rng)
-        spoiled_inputs = ready.preprocessing.finish(spoiled_pictures)
-        outputs.append(ready.session.predict(spoiled_inputs, ready.options.batch_size))
-    return np.concatenate(outputs)
+    examples = ready.split.examples
+    modality = modality_of(examples.kind)
+    pieces = modality.corrupted(name, strength, rng, examples, ready.preprocessing)
+    return np.concatenate([ready.predict(piece) for piece in pieces])
 
 
 def _measured(ready: Prepared, name: str, strength: int, outputs: np.ndarray) -> Corrupted:

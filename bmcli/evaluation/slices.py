@@ -11,11 +11,11 @@ import numpy as np
 
 from bmcli.core.errors import UsageError, did_you_mean
 from bmcli.core.number_format import cell
-from bmcli.data.bundle import Images, Table, Texts
-from bmcli.data.column_roles import guessed
 from bmcli.files.dates import DateFormat, written
 from bmcli.metrics.intervals import intervals_of
 from bmcli.metrics.metric import epoch_metrics, headline_of
+from bmcli.modalities.base import modality_of
+from bmcli.modalities.table.columns import guessed
 
 if TYPE_CHECKING:
     from bmcli.core.spec import Task
@@ -53,13 +53,8 @@ class Slice:
 def sliceable(split: Split) -> list[str]:
     """By what a split can be cut: its columns, those no model sees too; the length of texts and the size of
     pictures."""
-    examples = split.examples
-    found = [] if split.beside is None else split.beside.columns
-    if isinstance(examples, Texts):
-        return list(dict.fromkeys([*found, "length"]))
-    if isinstance(examples, Images):
-        return ["size"] if examples.sizes is not None else []
-    return list(dict.fromkeys([*examples.columns, *found]))
+    beside = [] if split.beside is None else split.beside.columns
+    return list(dict.fromkeys(modality_of(split.examples.kind).sliceable(split.examples, beside)))
 
 
 def check_sliceable(split: Split, by: Sequence[str]) -> None:
@@ -99,20 +94,10 @@ def _parts(name: str, split: Split) -> list[tuple[str, np.ndarray]]:
     examples = split.examples
     if split.beside is not None and name in split.beside.columns:
         return _of_column(guessed(split.beside[name]))
-    if isinstance(examples, Texts):
-        return _of_numbers(np.array([len(text.split()) for text in examples.texts], float), "words")
-    if isinstance(examples, Images):
-        assert examples.sizes is not None
-        return _of_numbers(np.rint(np.sqrt(examples.sizes.prod(axis=1))), "pixels")
-    assert isinstance(examples, Table)
-    values, about = examples.columns[name], examples.facts.get(name)
-    if about is not None and isinstance(about.format, DateFormat):
-        return _of_numbers(values, "", about.format)
-    if values.dtype == object and not examples.facts:  # of a file that is measured: every cell is a text
-        import polars as pl
-
-        values = guessed(pl.Series(name, values.tolist(), dtype=pl.String))
-    return _of_column(values)
+    found = modality_of(examples.kind).attribute(examples, name)
+    if found.unit or found.format is not None:
+        return _of_numbers(found.values, found.unit, found.format)
+    return _of_column(found.values)
 
 
 def _of_column(values: np.ndarray) -> list[tuple[str, np.ndarray]]:

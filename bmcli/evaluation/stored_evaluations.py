@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bmcli.core.errors import IntegrityError
 from bmcli.core.sanitize import one_line
-from bmcli.evaluation.figures import FORMAT
+from bmcli.metrics.results import FORMAT
 from bmcli.runs import layout
 
 if TYPE_CHECKING:

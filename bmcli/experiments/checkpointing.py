@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bmcli.core.errors import IntegrityError
 from bmcli.core.stopwatch import phase
+from bmcli.experiments.display import Warned
 from bmcli.experiments.resume_checks import as_a_new_run
 from bmcli.runs import layout
 
@@ -61,7 +62,8 @@ def newest_state(run: Run, display: Display) -> tuple[TrainingState, str]:
             reasons.append(error)
             continue
         if reasons:
-            display.warn(f"{reasons[0].message}; going on from {name}, epoch {state.epoch}")
+            text = f"{reasons[0].message}; going on from {name}, epoch {state.epoch}"
+            display.handle(Warned(text))
         return state, name
     raise IntegrityError(
         f"{run.id} has no undamaged checkpoint: {'; '.join(error.message for error in reasons)}",

@@ -36,20 +36,20 @@ def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display,
     import numpy as np
 
     from bmcli.experiments.coefficients import raw_coefficients
+    from bmcli.modalities.base import modality_of
 
     feed, model = trainer.feed, experiment.config.model
     began = time.perf_counter()
     spec, train = experiment.spec, experiment.bundle.train
     preprocessing: Any = experiment.preprocessing
-    if spec.kind == "table":
-        inputs = preprocessing.encode_exact(train.examples)
-    else:
+    inputs = modality_of(spec.kind).exact(preprocessing, train.examples)
+    if inputs is None:
         inputs = preprocessing.finish(feed.source[np.arange(len(feed.source))])
     # Not the feed's targets, which are rounded to float32.
     targets = ((train.targets - spec.target_offset) / spec.target_scale).reshape(-1, 1)
     solution = model.solve(trainer.model, spec, inputs, targets)  # type: ignore[attr-defined]
-    if spec.kind == "table":
-        found = raw_coefficients(solution, spec, preprocessing.features)
+    if (features := getattr(preprocessing, "features", None)) is not None:
+        found = raw_coefficients(solution, spec, features)
         run.write_text(layout.COEFFICIENTS, json.dumps(found, indent=1, allow_nan=False) + "\n")
     done = trainer.measure(time.perf_counter() - began)
     display.handle(done)

@@ -1,71 +1,104 @@
-"""Progress observers, and a silent one to derive others from."""
+"""What happens in an experiment, as values, and who is told: progress observers and a silent one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from bmcli.training.events import Event
+from bmcli.training.events import EpochDone, Resumed, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
-    from bmcli.evaluation.figures import Evaluation
-    from bmcli.experiments.prepare import Experiment
+    from bmcli.metrics.results import Evaluation
     from bmcli.runs.run import Run
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something worth knowing."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something that may be wrong."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Data is being downloaded (bytes) or read (files), or inputs predicted: `done` of `total`."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is being done before and after training, where it takes a while."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Began:
+    """The run exists, and its training is about to start.
+
+    kind, task, target_name: of the data, as in `DataSpec`; classes: number of them, or of labels.
+    class_sizes: examples of the smallest and of the largest class; None where an example has no single class.
+    splits: examples by split.
+    model, optimizer, schedule: by their names in the registries.
+    closed_form: whether the model is solved and not trained.
+    epochs, steps: at most so many epochs, of so many steps each.
+    learning_rate: of the optimizer; None where it has none.
+    precision: 'float32', 'bfloat16', ...; monitor: the figure that decides which epoch is best.
+    """
+
+    run: Run
+    seed: int
+    kind: str
+    task: str
+    target_name: str
+    classes: int
+    class_sizes: tuple[int, int] | None
+    splits: Mapping[str, int]
+    model: str
+    parameters: int
+    closed_form: bool
+    epochs: int
+    steps: int
+    optimizer: str
+    learning_rate: float | None
+    schedule: str
+    precision: str
+    xla: bool
+    gpu: bool
+    monitor: str
+
+
+@dataclass(frozen=True)
 class Finished:
-    """What the summary of a finished run is made from."""
+    """The run is complete: what its summary is made from."""
 
     run: Run
     evaluations: tuple[Evaluation, ...]
 
 
+Event = Note | Warned | Progress | Stage | Began | Resumed | StepsDone | EpochDone | TrainingDone | Finished
+
+
 class Display(Protocol):
-    """A progress observer. No method may raise because nobody looks any more."""
-
-    def note(self, text: str) -> None:
-        """Something worth knowing."""
-
-    def warn(self, text: str) -> None:
-        """Something that may be wrong."""
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        """Data is being downloaded (bytes) or read (files), or inputs predicted: `done` of `total`."""
-
-    def begin(self, run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> None:
-        """The run exists and training is about to start."""
+    """A progress observer."""
 
     def handle(self, event: Event) -> None:
-        """Something happened in training: see `bmcli.training.events`."""
-
-    def stage(self, text: str) -> None:
-        """What is being done before and after training, where it takes a while."""
-
-    def finished(self, finished: Finished) -> None:
-        """The run is complete."""
+        """Something happened. May not raise because nobody looks any more."""
 
 
 class Silent:
-    """Shows nothing: what `display=None` means, and the base of displays that show some of it."""
-
-    def note(self, text: str) -> None:
-        """See Display."""
-
-    def warn(self, text: str) -> None:
-        """See Display."""
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        """See Display."""
-
-    def begin(self, run: Run, experiment: Experiment, parameters: int, steps_per_epoch: int) -> None:
-        """See Display."""
+    """Shows nothing: what `display=None` means."""
 
     def handle(self, event: Event) -> None:
-        """See Display."""
-
-    def stage(self, text: str) -> None:
-        """See Display."""
-
-    def finished(self, finished: Finished) -> None:
         """See Display."""

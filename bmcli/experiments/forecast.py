@@ -1,26 +1,31 @@
 """What a training will cost, told from a short piece of it: time by phase, memory, disk.
 
-The piece is the real thing, `pipeline.train` in a folder that is thrown away: all data are read, the network
-is compiled, steps are taken until their rate is steady, then the end of an epoch, and everything after the
-training, on a part of the examples. What was cut short is scaled; all else took what it takes.
+The piece is a real training in a folder that is thrown away: all data are read, the network is compiled,
+steps are taken until their rate is steady, then the end of an epoch, and everything after the training, on a
+part of the examples. What was cut short is scaled; all else took what it takes.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bmcli.core import stopwatch
 from bmcli.core.errors import InterruptedRunError
-from bmcli.experiments import train
-from bmcli.experiments.display import Silent
+from bmcli.experiments.display import Event, Note, Warned
+from bmcli.experiments.signals import Stopped, stops_at_once
+from bmcli.experiments.start import start
+from bmcli.experiments.trackers import require
+from bmcli.experiments.train import complete
 from bmcli.runs import environment, layout
 from bmcli.runs.store import RunStore
-from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
+from bmcli.training import events
+from bmcli.training.events import EpochDone, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
@@ -73,8 +78,8 @@ def measure(
     runs: where the run of `init_from` is found; watch: running, since the process began. Raises whatever
     training raises, ResourceError where it would not even be begun.
     """
-    from bmcli.experiments.signals import Stopped, stops_at_once
-
+    began = time.monotonic()
+    require(config.trackers)
     if config.init_from is not None:
         other = runs.find(config.init_from.run).path.resolve()
         config = config.model_copy(
@@ -83,12 +88,14 @@ def measure(
     # Room is needed for the states of training too, whether or not they stay.
     checkpoint = config.training.checkpoint.model_copy(update={"keep": True})
     training = config.training.model_copy(update={"checkpoint": checkpoint})
-    config = config.model_copy(update={"training": training})
-    piece = _Piece(watch)
+    config = config.model_copy(update={"training": training, "trackers": []})  # nothing to follow
+    display, store = _Telling(note), RunStore(folder)
     try:
         with stops_at_once():
-            store = RunStore(folder)
-            run = train.train(config, store, display=_Telling(note), alone=True, shorten=piece.of)
+            started = start(config, store, alone=True, display=display)
+            piece = _Piece(watch, started.experiment, started.trainer)
+            started = replace(started, experiment=piece.experiment)
+            run = complete(started, store, display, began=began, events=piece.run())
             parts = piece.scaled(watch.seconds())
             disk = piece.disk(run)
             for name, split in piece.cut.items():
@@ -110,63 +117,59 @@ def measure(
 
 
 class _Piece:
-    """Stands in for a trainer: trains a little of every kind, and notes how long it took.
+    """A little of every kind of work of a trainer, and how long it took.
 
-    whole: whether that was the whole training; cut: the splits of which only `PART` examples are evaluated,
-    in full; rate: examples per second of steps.
+    experiment: what is evaluated; cut: the splits of which that has only `PART` examples, in full; whole:
+    whether the training was taken whole; rate: examples per second of steps.
     """
 
-    def __init__(self, watch: Stopwatch) -> None:
+    def __init__(self, watch: Stopwatch, experiment: Experiment, trainer: Trainer) -> None:
         self._watch = watch
+        self._trainer = trainer
         self._points: list[tuple[int, float, float]] = [(0, 0.0, 0.0)]
         self._epochs_done = 0
         self._validations: list[float] = []
         self._afterwards: list[float] = []
         self._beyond = 0.0
         self.whole = True
-        self.cut: dict[str, Split] = {}
         self.rate: float | None = None
-
-    def of(self, experiment: Experiment, trainer: Trainer) -> tuple[Experiment, Trainer]:
-        """What is trained and evaluated instead of the whole."""
-        self.experiment, self._trainer = experiment, trainer
-        closed_form = getattr(experiment.config.model, "closed_form", False)
-        for name in experiment.config.evaluation.splits:
-            split = experiment.bundle.split(name)
-            if split is not None and len(split) > 2 * PART and not (closed_form and name == "train"):
-                self.cut[name] = split
+        self.cut = _large_splits(experiment)
         shorter: dict[str, Any] = {name: _spread(split, PART) for name, split in self.cut.items()}
-        if (validation := trainer.validation) is not None:
-            count = len(validation.source)
-            part = max(2, -(-PART // validation.batch_size)) * validation.batch_size
+        self.experiment = replace(experiment, bundle=replace(experiment.bundle, **shorter))
+        self._validate_less()
 
-            def metrics(outputs: np.ndarray) -> dict[str, float | None]:
-                with stopwatch.phase("metrics"):  # of as many as there will be
-                    return validation.metrics(np.resize(outputs, (count, *outputs.shape[1:])))
+    def _validate_less(self) -> None:
+        """Validate on as many examples as make full batches of about `PART`, where there are more."""
+        validation = self._trainer.validation
+        if validation is None:
+            return
+        count = len(validation.source)
+        part = max(2, -(-PART // validation.batch_size)) * validation.batch_size
+        if count <= part:
+            return
 
-            if count > part:
-                self._beyond = count / part - 1
-                source = _First(validation.source, part)
-                lengths = None if validation.lengths is None else validation.lengths[:part]
-                trainer.validation = replace(validation, source=source, metrics=metrics, lengths=lengths)
-        return replace(experiment, bundle=replace(experiment.bundle, **shorter)), cast("Trainer", self)
+        def metrics(outputs: np.ndarray) -> dict[str, float | None]:
+            with stopwatch.phase("metrics"):  # of as many as there will be
+                return validation.metrics(np.resize(outputs, (count, *outputs.shape[1:])))
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._trainer, name)
+        self._beyond = count / part - 1
+        source = _First(validation.source, part)
+        lengths = None if validation.lengths is None else validation.lengths[:part]
+        self._trainer.validation = replace(validation, source=source, metrics=metrics, lengths=lengths)
 
-    def run(self) -> Iterator[Event]:
-        """See Trainer. Steps until their rate is steady, then the end of the first epoch, twice: what comes
-        first is compiled first. A training that is over before that is taken whole."""
+    def run(self) -> Iterator[events.Event]:
+        """Steps until their rate is steady, then the end of the first epoch, twice: what comes first is
+        compiled first. A training that is over before that is taken whole."""
         trainer = self._trainer
-        events = self._noted(0)
-        for event in events:
+        noted = self._noted(0)
+        for event in noted:
             yield from self._handed_on(event)
             if isinstance(event, TrainingDone):
                 self._window = self._points[1:]
                 return
             if isinstance(event, StepsDone) and self._steady():
                 break
-        events.close()
+        noted.close()
         self.whole = False
         self._window = self._points[1:]
         last = trainer.feed.steps_per_epoch - 1
@@ -181,7 +184,7 @@ class _Piece:
                     break
         yield TrainingDone(self._epochs_done, trainer.watch.best_epoch, "measured")
 
-    def _noted(self, step: int) -> Generator[Event]:
+    def _noted(self, step: int) -> Generator[events.Event]:
         """What the trainer reports from `step` on, noted on the way."""
         validated = self._spent("validation", "metrics")
         for event in self._trainer.run():
@@ -196,7 +199,7 @@ class _Piece:
                 self._validations.append(validated - before)
             yield event
 
-    def _handed_on(self, event: Event) -> Iterator[Event]:
+    def _handed_on(self, event: events.Event) -> Iterator[events.Event]:
         """What whoever trains does with the end of an epoch, saving aside, is noted too."""
         rest = self._spent(stopwatch.REST)
         yield event
@@ -276,19 +279,18 @@ class _Piece:
         return round(sum(bytes_of.values())) + LOG_BYTES + LOG_BYTES_PER_EPOCH * epochs
 
 
-class _Telling(Silent):
-    """Hands notes and warnings on."""
+class _Telling:
+    """A display that hands notes and warnings on."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
         self._note = note
 
-    def note(self, text: str) -> None:
+    def handle(self, event: Event) -> None:
         """See Display."""
-        self._note(text)
-
-    def warn(self, text: str) -> None:
-        """See Display."""
-        self._note(f"warning: {text}")
+        if isinstance(event, Note):
+            self._note(event.text)
+        elif isinstance(event, Warned):
+            self._note(f"warning: {event.text}")
 
 
 class _First:
@@ -304,6 +306,17 @@ class _First:
         return self._source[indices]
 
 
+def _large_splits(experiment: Experiment) -> dict[str, Split]:
+    """The splits to be evaluated that are so large that a part of them is enough to measure the rest by."""
+    closed_form = getattr(experiment.config.model, "closed_form", False)
+    found: dict[str, Split] = {}
+    for name in experiment.config.evaluation.splits:
+        split = experiment.bundle.split(name)
+        if split is not None and len(split) > 2 * PART and not (closed_form and name == "train"):
+            found[name] = split
+    return found
+
+
 def _spread(split: Split, count: int) -> Split:
     """So many examples, from all over."""
     return split.take(np.linspace(0, len(split) - 1, count).astype(np.int64))
@@ -315,9 +328,10 @@ def _seconds_per_example(
     """What evaluation takes for each further example, pictures aside; most of the rest it takes but once."""
     from bmcli.evaluation.measure import measure
     from bmcli.experiments.prepare import measurable
-    from bmcli.inference.session import open_session
+    from bmcli.inference.opened import OpenedRun
+    from bmcli.runs.trust import Trust
 
-    session = open_session(run, trust_code=True)
+    session = OpenedRun(run, Trust(code=True)).session
     seconds = []
     for count in (PART // 8, PART):
         before = watch.seconds().get("again", 0.0)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from bmcli import tasks
 from bmcli.config.problems import config_error
 from bmcli.core import backend
-from bmcli.core.cores import available_cores
-from bmcli.core.errors import ConfigError, DataError, Problem
+from bmcli.core.errors import ConfigError, Problem
 from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
+from bmcli.experiments.display import Display, Note, Progress, Stage, Warned
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -20,14 +21,11 @@ if TYPE_CHECKING:
     from bmcli.core.spec import DataSpec
     from bmcli.data.bundle import DataBundle, Split
     from bmcli.evaluation.measure import Prepared
-    from bmcli.experiments.display import Display
     from bmcli.inference.session import Session
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run
     from bmcli.training.trainer import Trainer
 
-SMOKE_BATCHES = 3
-"""`--smoke` uses so many batches per split."""
 SAMPLE = 5_000
 """So many training examples, spread over the split, are shown to a model before its first step."""
 
@@ -48,19 +46,6 @@ class Experiment:
     notes: tuple[str, ...] = ()
 
 
-def smoke_config(config: ExperimentConfig) -> ExperimentConfig:
-    """The same config, one epoch long, in batches that any machine takes quickly: the smallest that the cores
-    share as they share larger ones."""
-    from bmcli.training.steps.threads import LEAST_PART, MOST_PARTS
-
-    batch = LEAST_PART * min(available_cores(), MOST_PARTS)
-    less = {"epochs": 1, "early_stopping": None, "batch_size": min(config.training.batch_size, batch)}
-    training = config.training.model_copy(update=less)
-    schedule: Any = training.schedule
-    training = training.model_copy(update={"schedule": schedule.model_copy(update={"warmup_epochs": 0.0})})
-    return config.model_copy(update={"training": training})
-
-
 def measurable(experiment: Experiment, run: Run, session: Session, name: str, split: Split) -> Prepared:
     """One of its splits, or a part of it, ready to be measured with the run's published model."""
     from bmcli.evaluation.figures import summarize
@@ -76,54 +61,51 @@ def prepare(
     *,
     device: str = "auto",
     threads: int | None = None,
-    files: dict[str, str] | None = None,
-    smoke: bool = False,
+    reused: Preprocessing | None = None,
+    examples: int | None = None,
     display: Display,
 ) -> Experiment:
     """Load the data, fit the preprocessing, choose device and precision.
 
     threads: that an operation of TensorFlow gets on a CPU; None: as it is.
-    files: preprocessing to reuse instead of fitting one (a resumed run's, or the run's of `init_from`), as
-        `bmcli.modalities.preprocessing.load` takes them.
-    smoke: a few examples of each split, made up where the data is missing.
+    reused: preprocessing to take instead of fitting one: a resumed run's, or that of the run in `init_from`.
+    examples: only so many of each split, made up where the data is missing; None: all there are.
     Raises DataError, ConfigError (a model that does not fit the data), ResourceError.
     """
     from bmcli import data
     from bmcli.modalities import preprocessing
 
-    examples = SMOKE_BATCHES * config.training.batch_size if smoke else None
     with phase("reading data"):
         bundle = data.load(
             config.data,
-            progress=display.progress,
-            synthesize=smoke,
+            progress=lambda what, done, total: display.handle(Progress(what, done, total)),
+            synthesize=examples is not None,
             examples=examples,
-            pictures=config.preprocessing.image,
+            preprocessing=config.preprocessing,
         )
     for note in bundle.notes:
-        display.note(note)
-    if files is None:
+        display.handle(Note(note))
+    if reused is None:
         with phase("preprocessing"):
             fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
     else:
-        fitted, kept = preprocessing.load(files)
-        if kept.kind != bundle.kind:
-            raise ConfigError(f"the other run's data is {kept.kind}, this config's is {bundle.kind}")
-        fitted = preprocessing.with_cache(fitted, bundle, config.data.cache_gib)
+        if reused.kind != bundle.kind:
+            raise ConfigError(f"the other run's data is {reused.kind}, this config's is {bundle.kind}")
+        fitted = preprocessing.with_cache(reused, bundle, config.data.cache_gib)
         spec = preprocessing.spec_of(bundle, fitted)
     _require_computable(bundle)
     remarks: tuple[preprocessing.Remark, ...] = ()
-    if not smoke:  # a few examples, perhaps made up, say nothing
+    if examples is None:  # a few, perhaps made up, say nothing
         with phase("preprocessing"):
             remarks = fitted.remarks(bundle, config.preprocessing)
     for remark in remarks:
-        (display.warn if remark.warning else display.note)(remark.text)
+        display.handle(Warned(remark.text) if remark.warning else Note(remark.text))
     _check_config(config, bundle, spec, display)
 
     from bmcli.training import device as devices
     from bmcli.training import precision
 
-    display.stage(f"loading {backend.title()}")
+    display.handle(Stage(f"loading {backend.title()}"))
     with phase(f"importing {backend.title()}"):
         gpu = devices.select(device, threads)
     xla = config.training.xla
@@ -160,24 +142,12 @@ def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, 
     }
 
 
-LARGEST_TARGET = 1e18
-"""Of a regression: squared errors beyond do not fit into float32, whose largest number is 3.4e38."""
-
-
 def _require_computable(bundle: DataBundle) -> None:
     """DataError for targets that no loss can be computed from: training would seem to diverge."""
-    if bundle.task != "regression":
-        return
-    import numpy as np
-
+    task = tasks.of(bundle.task)
     for split in (bundle.train, bundle.validation, bundle.test):
-        largest = float(np.abs(split.targets).max()) if split is not None and len(split) else 0.0
-        if largest > LARGEST_TARGET:
-            raise DataError(
-                f"the target '{bundle.target_name}' has values up to {largest:.0e}, too large to compute "
-                "squared errors with",
-                hint="write it in a larger unit, or as its logarithm",
-            )
+        if split is not None:
+            task.check_range(split.targets, bundle.target_name)
 
 
 def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, display: Display) -> None:
@@ -199,7 +169,7 @@ def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, 
     weights = config.training.class_weights
     if isinstance(weights, dict) and (others := [name for name in spec.classes if name not in weights]):
         listed = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
-        display.note(f"training.class_weights: classes that are not named weigh 1: {listed}")
+        display.handle(Note(f"training.class_weights: classes that are not named weigh 1: {listed}"))
 
 
 @phase("building the model")
@@ -238,12 +208,11 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
 @phase("preprocessing")
 def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
     """A trainer at step 0."""
-    import numpy as np
 
     from bmcli.metrics.metric import epoch_metrics, greater_is_better
-    from bmcli.modalities.text.encoder import used_tokens
+    from bmcli.modalities.base import modality_of
     from bmcli.training.feed import Feed
-    from bmcli.training.steps import threads
+    from bmcli.training.steps import select
     from bmcli.training.targets import dense_targets, example_weights
     from bmcli.training.trainer import Trainer, Validation
     from bmcli.training.watch import Watch
@@ -252,7 +221,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     training = config.training
     preprocessing = experiment.preprocessing
     source = preprocessing.encode(bundle.train.examples)
-    by_length = training.batch_by_length and spec.kind == "text"
+    modality = modality_of(spec.kind)
     feed = Feed(
         source=source,
         targets=dense_targets(spec, bundle.train.targets, label_smoothing=training.label_smoothing),
@@ -260,7 +229,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         augmentations=config.data.augment,  # type: ignore[arg-type]
         batch_size=training.batch_size,
         seed=config.seed,
-        lengths=used_tokens(np.asarray(source)) if by_length else None,
+        lengths=modality.lengths(source) if training.batch_by_length else None,
     )
     validation = None
     extra: Any = config.evaluation.metrics
@@ -270,7 +239,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
             source=source,
             metrics=lambda outputs: epoch_metrics(spec.task, held_out.targets, outputs, spec.classes, extra),
             batch_size=config.evaluation.batch_size,
-            lengths=used_tokens(np.asarray(source)) if spec.kind == "text" else None,
+            lengths=modality.lengths(source),
         )
     stopping = training.early_stopping
     figure = training.monitor.removeprefix("val_")
@@ -283,7 +252,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     )
     finish = preprocessing.finish_tensor
     with phase("building the model"):
-        parts = threads.parts(config.model, training, gpu=experiment.gpu)  # type: ignore[arg-type]
+        parts = select.parts(config.model, training, gpu=experiment.gpu)  # type: ignore[arg-type]
         return Trainer(network, complete, spec, training, feed, finish, validation, watch, parts)
 
 
@@ -298,7 +267,7 @@ def initialise_from(experiment: Experiment, network: keras.Model, other: Run, di
     taken = initialise(
         network,
         from_bytes(other.read_bytes(layout.BEST), origin=f"{other.id}/{layout.BEST}"),
-        same_targets=alike and spec.task != "regression",
+        same_targets=alike and tasks.of(spec.task).has_classes,
         frozen=experiment.config.init_from.freeze,
     )
     text = f"{taken.taken} weights from {other.id}"
@@ -306,7 +275,7 @@ def initialise_from(experiment: Experiment, network: keras.Model, other: Run, di
         text += ", a new head"
     if taken.frozen:
         text += f", frozen: {', '.join(taken.frozen)}"
-    display.note(text)
+    display.handle(Note(text))
 
 
 def freeze_again(experiment: Experiment, network: keras.Model) -> None:

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli.core.errors import Place, Problem
-from bmcli.data.bundle import Table, Texts
 from bmcli.explain import attributions
 from bmcli.files import dates
-from bmcli.inference.predictor import load_preprocessing
+from bmcli.modalities.table.examples import Table
+from bmcli.modalities.text.examples import Texts
 
 if TYPE_CHECKING:
     import keras
 
+    from bmcli.core.examples import Examples
     from bmcli.core.spec import DataSpec
-    from bmcli.data.bundle import Examples
     from bmcli.inference.inputs import Inputs
+    from bmcli.inference.opened import OpenedRun
     from bmcli.inference.session import Session
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.modalities.table.encoder import Cell, TablePreprocessing
-    from bmcli.runs.run import Run
 
 UNKNOWN_TOKEN = 1
 TOLERANCE_OF_ROWS = 0.002
@@ -106,34 +106,30 @@ class Explainer:
     label: the class to explain; None: the predicted one.
     taken: what was read as something that training has, in words -> number of inputs.
     note: worth a line before the first explanation.
-    trust_code: whether Python files kept in the run may run.
 
     Raises UsageError for a label that the run does not know, IntegrityError for a damaged run.
     """
 
-    def __init__(self, run: Run, *, label: str | None = None, trust_code: bool = False) -> None:
+    def __init__(self, opened: OpenedRun, *, label: str | None = None) -> None:
         from bmcli.core.errors import UsageError, did_you_mean
-        from bmcli.inference.rebuild import rebuild_network
-        from bmcli.inference.session import open_session
-        from bmcli.modalities import familiarity
 
+        run = opened.run
         self.run = run.id
-        self.preprocessing: Preprocessing
-        self.spec: DataSpec
-        self.preprocessing, self.spec = load_preprocessing(run)
+        self.preprocessing: Preprocessing = opened.preprocessing
+        self.spec: DataSpec = opened.spec
         if label is not None and not self.spec.classes:
             raise UsageError(f"{run.id} predicts numbers: it has no classes to explain")
         if label is not None and label not in self.spec.classes:
             known = did_you_mean(label, self.spec.classes) or f"known: {', '.join(self.spec.classes[:20])}"
             raise UsageError(f"{run.id} knows no class '{label}'", hint=known)
         self.wanted = None if label is None else self.spec.classes.index(label)
-        self.network: keras.Model = rebuild_network(run, trust_code=trust_code)
-        self.session: Session = open_session(run, self.spec, trust_code=trust_code)
-        self.familiarity = familiarity.load(run, self.preprocessing)
+        self.network: keras.Model = opened.network
+        self.session: Session = opened.session
+        self.familiarity = opened.familiarity
         self.taken: Counter[str] = Counter()
         self.note: str | None = None
         if self.preprocessing.kind == "table":
-            self._means, self._average, self.note = _average_row(run, self.preprocessing, trust_code)
+            self._means, self._average, self.note = _average_row(opened)
 
     def explain(
         self, inputs: Inputs, indices: Sequence[int] | None = None
@@ -297,19 +293,17 @@ class Explainer:
         )
 
 
-def _average_row(
-    run: Run, preprocessing: Preprocessing, trust_code: bool
-) -> tuple[np.ndarray, str, str | None]:
+def _average_row(opened: OpenedRun) -> tuple[np.ndarray, str, str | None]:
     """What contributions are counted from: float32 [features], in words, and what is to be said of it."""
     from bmcli.evaluation.training_data import training_data
-    from bmcli.inference.rebuild import config_of
     from bmcli.modalities.table.encoder import TablePreprocessing
 
+    run, preprocessing = opened.run, opened.preprocessing
     assert isinstance(preprocessing, TablePreprocessing)
     means, average = preprocessing.means, "the average training row: of a category its share"
     if means:
         return np.array(means, np.float32), average, None
-    bundle = training_data(run, config_of(run, trust_code=trust_code))
+    bundle = training_data(run, opened.config)
     if isinstance(bundle, str):
         note = (
             f"{run.id} was trained by an older bm and keeps no shares of categories, and its training data "

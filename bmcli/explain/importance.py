@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmcli.core.errors import DataError, UsageError
-from bmcli.data.bundle import Table
 from bmcli.evaluation.measure import predict_all
 from bmcli.metrics.metric import epoch_metrics, greater_is_better, headline_of
+from bmcli.modalities.table.examples import Table
 
 if TYPE_CHECKING:
     from bmcli.core.spec import DataSpec

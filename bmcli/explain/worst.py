@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli.core.errors import Problem, UsageError
-from bmcli.data.bundle import Table
 from bmcli.evaluation.figures import to_text
+from bmcli.explain.overlay import overlay
+from bmcli.modalities.table.examples import Table
 from bmcli.plots.samples import worst_first
-from bmcli.report.explanations import overlay
 from bmcli.runs import layout
 
 if TYPE_CHECKING:

@@ -19,13 +19,13 @@ from bmcli.export.readme import readme
 from bmcli.export.reload import check_in_new_process
 from bmcli.export.samples import Samples
 from bmcli.export.verify import Agreement
-from bmcli.inference.rebuild import rebuild, spec_of
 from bmcli.runs import atomic, layout, outputs
 
 if TYPE_CHECKING:
     import keras
 
     from bmcli.core.spec import DataSpec
+    from bmcli.inference.opened import OpenedRun
     from bmcli.runs.run import Run
 
 MODEL_NAMES: dict[Format, str] = {
@@ -56,22 +56,22 @@ class Exported:
 
 
 def export(
-    run: Run,
+    opened: OpenedRun,
     format: Format,
     output: Path | None = None,
     *,
-    trust_code: bool = False,
     note: Callable[[str], None] = lambda text: None,
 ) -> Exported:
     """Export a completed run, reload the result in a new process, and put it in place if it says what Keras
     says.
 
     output: the folder to make; default `exports/<format>` in the run. An earlier export there is replaced.
-    trust_code: whether Python files kept in the run may be run. note: told what is worth a line.
+    note: told what is worth a line.
 
     Raises UsageError for a run that is not complete, a model the format cannot express, or a folder that
     holds something else; MissingExtraError; IntegrityError where the run is damaged or the export disagrees.
     """
+    run = opened.run
     if format == "litert":
         require_litert()
     if run.status != "completed":
@@ -83,13 +83,13 @@ def export(
     if output is not None:
         _check_replaceable(output)
     samples = Samples.from_bytes(run.read_bytes(layout.SAMPLES), origin=str(run.path / layout.SAMPLES))
-    spec = spec_of(run)
+    spec = opened.spec
     agreement: Agreement | None = None
 
     def write(folder: Path) -> None:
         nonlocal agreement
         model = folder / MODEL_NAMES[format]
-        _write_model(run, format, model, spec, samples, trust_code, note)
+        _write_model(opened, format, model, samples, note)
         with tempfile.TemporaryDirectory(prefix="bm-export-") as scratch:
             stored = Path(scratch) / layout.SAMPLES
             stored.write_bytes(samples.to_bytes())
@@ -128,21 +128,15 @@ def _check_replaceable(folder: Path) -> None:
 
 
 def _write_model(
-    run: Run,
-    format: Format,
-    path: Path,
-    spec: DataSpec,
-    samples: Samples,
-    trust_code: bool,
-    note: Callable[[str], None],
+    opened: OpenedRun, format: Format, path: Path, samples: Samples, note: Callable[[str], None]
 ) -> None:
     if format == "onnx":
-        path.write_bytes(_onnx(run, spec, samples, trust_code, note))
+        path.write_bytes(_onnx(opened, samples, note))
         return
     from bmcli.export.onnx import quiet_converter
 
     _require_tensorflow(format)
-    model = rebuild(run, trust_code=trust_code)
+    model = opened.model
     model(samples.inputs[:1])  # Keras exports only a model that has been called
     try:
         with atomic.resources(f"write {path}"), quiet_converter():
@@ -153,7 +147,7 @@ def _write_model(
     except (MemoryError, ResourceError):
         raise
     except Exception as error:
-        raise UsageError(f"{run.id} cannot be exported as {format}: {told(error)}") from error
+        raise UsageError(f"{opened.run.id} cannot be exported as {format}: {told(error)}") from error
 
 
 def _require_tensorflow(format: Format) -> None:
@@ -168,8 +162,9 @@ def _write_litert(model: keras.Model, path: Path) -> None:
     model.export(path, format="litert", verbose=False)
 
 
-def _onnx(run: Run, spec: DataSpec, samples: Samples, trust_code: bool, note: Callable[[str], None]) -> bytes:
+def _onnx(opened: OpenedRun, samples: Samples, note: Callable[[str], None]) -> bytes:
     """The run's published model.onnx; made anew where it is missing or damaged."""
+    run = opened.run
     try:
         if run.exists(layout.MODEL_ONNX):
             return run.read_bytes(layout.MODEL_ONNX)
@@ -177,7 +172,7 @@ def _onnx(run: Run, spec: DataSpec, samples: Samples, trust_code: bool, note: Ca
     except IntegrityError as error:
         note(f"{error.message}: exporting it anew")
     _require_tensorflow("onnx")
-    status = publish_verified(run, rebuild(run, trust_code=trust_code), spec, samples)
+    status = publish_verified(run, opened.model, opened.spec, samples)
     run.update(onnx=status.to_json())
     if not status.published:
         raise IntegrityError(f"nothing was exported: {status.reason}")

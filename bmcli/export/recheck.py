@@ -11,6 +11,7 @@ from bmcli.inference.session import KerasSession, OnnxSession
 from bmcli.runs.layout import MODEL_ONNX, SAMPLES
 
 if TYPE_CHECKING:
+    from bmcli.inference.opened import OpenedRun
     from bmcli.runs.run import Run
 
 
@@ -30,20 +31,20 @@ def has_samples(run: Run) -> bool:
     return SAMPLES in run.manifest()
 
 
-def repeat_samples(run: Run, *, trust_code: bool = False) -> list[Repeated]:
+def repeat_samples(opened: OpenedRun) -> list[Repeated]:
     """What each form of the model answers now, beside what Keras answered then.
 
-    IntegrityError where a file is damaged; UsageError where the model needs Python code of the run's own and
-    trust_code is False.
+    IntegrityError where a file is damaged; UsageError where the model needs Python code of the run's own that
+    is not trusted.
     """
-    from bmcli.inference.rebuild import rebuild
     from bmcli.inference.weights import weights_sha256
 
+    run = opened.run
     samples = Samples.from_bytes(run.read_bytes(SAMPLES), origin=str(run.path / SAMPLES))
     found = []
     if MODEL_ONNX in run.manifest():
         found.append(Repeated("onnx", verify(OnnxSession(run.read_bytes(MODEL_ONNX)), samples)))
-    model = rebuild(run, trust_code=trust_code)
+    model = opened.model
     agreement = verify(KerasSession(model), samples)
     if agreement.agrees and weights_sha256(model) != run.record.weights_sha256:
         agreement = replace(agreement, reason="its weights are not the record's")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmcli.core.errors import IntegrityError
+from bmcli.modalities.base import modality_of
 
 if TYPE_CHECKING:
     import keras
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 COUNT = 64
 BYTES = 8 * 2**20
 """Samples of large pictures are fewer, so that a run does not grow by more than this."""
-
-UNKNOWN = 1
-"""The token id of an unknown word."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +56,7 @@ def choose(spec: DataSpec, preprocessing: Preprocessing, split: Split) -> np.nda
     positions = np.unique(np.linspace(0, len(split) - 1, count).round().astype(np.int64))
     source = preprocessing.encode(split.take(positions).examples)
     inputs = preprocessing.finish(source[np.arange(len(positions))])
-    return with_edge_cases(inputs) if spec.kind == "text" else inputs
-
-
-def with_edge_cases(tokens: np.ndarray) -> np.ndarray:
-    """Token ids [n, length] whose last three rows are a text without tokens, one of an unknown word alone,
-    and the first text cut to a third; at most COUNT rows."""
-    length = tokens.shape[1]
-    edges = np.zeros((3, length), tokens.dtype)
-    edges[1, 0] = UNKNOWN
-    third = max(1, length // 3)
-    edges[2, :third] = tokens[0, :third]
-    return np.concatenate([tokens[: COUNT - len(edges)], edges])
+    return modality_of(spec.kind).edge_cases(inputs, COUNT)
 
 
 def answered(model: keras.Model, inputs: np.ndarray) -> Samples:

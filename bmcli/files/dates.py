@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
+from bmcli.core.plain import Document
 from bmcli.files.numbers import normal
 
 Part = Literal["weekday", "month", "day", "hour"]
@@ -145,13 +146,13 @@ class DateFormat:
                 found = found.scatter(at, _dates(some, form, day_first=self.day_first is not False))
         return found
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As preprocessing.json keeps it."""
         document = {"day_first": self.day_first, "clock": self.clock, "compact": self.compact}
         return document | ({"epoch": self.epoch} if self.epoch else {})
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> DateFormat:
+    def from_json(cls, document: Document) -> DateFormat:
         """The inverse; ValueError where it is damaged."""
         epoch = document.get("epoch", "")
         if epoch and epoch not in EPOCHS:

@@ -78,9 +78,9 @@ class ColumnFacts:
         """Whether all rows say the same."""
         return self.different == 1 and not self.missing
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As columns.json and `bm check --json` have it."""
-        document: dict[str, Any] = {
+        document: dict[str, object] = {
             "name": self.name,
             "role": self.role,
             "type": self.type,

@@ -50,7 +50,7 @@ def read(path: Path) -> Objects:
             notes.append(
                 "JSON over several lines, or several objects in one (not JSON Lines): read all the same"
             )
-    kept: list[tuple[int, int, dict[str, Any]]] = []
+    kept: list[tuple[int, int, dict[str, object]]] = []
     problems = []
     for row, (line, value) in enumerate(found, start=1):
         if isinstance(value, Problem):
@@ -73,7 +73,7 @@ class _Twice(ValueError):
     pass
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -84,14 +84,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object)
 
 
-def _by_lines(path: Path, content: bytes) -> list[tuple[int, dict[str, Any] | Problem]]:
+def _by_lines(path: Path, content: bytes) -> list[tuple[int, dict[str, object] | Problem]]:
     """(line, object or what is wrong with it) of every line that is not blank."""
-    found: list[tuple[int, dict[str, Any] | Problem]] = []
+    found: list[tuple[int, dict[str, object] | Problem]] = []
     for line, data in enumerate(content.split(b"\n"), start=1):
         if not data.strip():
             continue
         row = len(found) + 1
-        value: dict[str, Any] | str
+        value: dict[str, object] | str
         try:
             text = data.decode("utf-8")
             value = _checked(_DECODER.decode(text), text)
@@ -106,7 +106,7 @@ def _by_lines(path: Path, content: bytes) -> list[tuple[int, dict[str, Any] | Pr
     return found
 
 
-def _checked(value: Any, text: str) -> dict[str, Any] | str:
+def _checked(value: object, text: str) -> dict[str, object] | str:
     """The object, or what is wrong with it."""
     if not isinstance(value, dict):
         return "not a JSON object"
@@ -118,14 +118,14 @@ def _checked(value: Any, text: str) -> dict[str, Any] | str:
     return {sys.intern(name): cell for name, cell in value.items()}
 
 
-def _as_a_whole(path: Path, content: bytes) -> list[tuple[int, dict[str, Any] | Problem]] | None:
+def _as_a_whole(path: Path, content: bytes) -> list[tuple[int, dict[str, object] | Problem]] | None:
     """The same of a file that is one array of objects, or objects one after another; None where it is
     neither."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    found: list[tuple[int, dict[str, Any] | Problem]] = []
+    found: list[tuple[int, dict[str, object] | Problem]] = []
     at, line, counted = _BETWEEN.match(text).end(), 1, 0  # type: ignore[union-attr]
     array = text[at : at + 1] == "["
     at = _BETWEEN.match(text, at + array).end()  # type: ignore[union-attr]
@@ -148,7 +148,7 @@ def _as_a_whole(path: Path, content: bytes) -> list[tuple[int, dict[str, Any] | 
     return found
 
 
-def _refuse_columns(path: Path, value: dict[str, Any]) -> None:
+def _refuse_columns(path: Path, value: dict[str, object]) -> None:
     """DataError where a single object holds the whole table."""
     if len(value) > 1 and all(isinstance(cell, list | dict) and len(cell) > 1 for cell in value.values()):
         what = "one object with the columns in it"
@@ -165,7 +165,7 @@ def _refuse_columns(path: Path, value: dict[str, Any]) -> None:
     )
 
 
-def _frame(path: Path, objects: list[dict[str, Any]]) -> pl.DataFrame:
+def _frame(path: Path, objects: list[dict[str, object]]) -> pl.DataFrame:
     names = list(dict.fromkeys(name for item in objects for name in item))
     cells = sum(map(len, objects))
     if len(names) * len(objects) > max(SPARSE_CELLS, SPARSE_RATIO * cells):
@@ -209,5 +209,5 @@ def _number(value: int | float) -> float:
         return math.inf
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
@@ -204,12 +204,12 @@ class NumberFormat:
             found = found.fill_null(words)
         return found
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As preprocessing.json keeps it."""
         return {"decimal": self.decimal, "unit": self.unit, "flag": self.flag}
 
     @classmethod
-    def from_json(cls, document: dict[str, Any] | None) -> NumberFormat:
+    def from_json(cls, document: dict[str, object] | None) -> NumberFormat:
         """The inverse; an older run kept none. ValueError where it is damaged."""
         if document is None:
             return cls()

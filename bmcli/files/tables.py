@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from bmcli.core.errors import DataError, Place, Problem
-from bmcli.files import delimited, json_lines, mismatched_suffix
+from bmcli.files import delimited, delimited_rows, json_lines, mismatched_suffix
 from bmcli.files.dialect import Dialect, Options
 from bmcli.files.suffixes import JSON_LINES_SUFFIXES, TABLE_SUFFIXES
 
@@ -63,7 +63,7 @@ def read(path: Path, options: Options | None = None) -> Frame:
             frame = _read_parquet(path)
         elif suffix in JSON_LINES_SUFFIXES:
             objects = json_lines.read(path)
-            data = delimited.blanks_to_null(objects.data)
+            data = delimited_rows.blanks_to_null(objects.data)
             frame = Frame(path, data, objects.rows, objects.lines, objects.problems, objects.notes)
         else:
             found = delimited.read(path, options or Options())
@@ -90,4 +90,4 @@ def _read_parquet(path: Path) -> Frame:
         data = pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise DataError(f"{path} is not a readable Parquet file: {error}", place=Place(str(path))) from error
-    return Frame(path, delimited.blanks_to_null(data), np.arange(1, data.height + 1), None, ())
+    return Frame(path, delimited_rows.blanks_to_null(data), np.arange(1, data.height + 1), None, ())

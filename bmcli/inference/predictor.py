@@ -17,18 +17,16 @@ import numpy as np
 from bmcli.core.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.metrics import calibration
 from bmcli.metrics.calibration import temper
-from bmcli.modalities import familiarity
-from bmcli.modalities import preprocessing as preprocessings
+from bmcli.modalities.base import modality_of
 from bmcli.modalities.remark import joined
-from bmcli.runs import layout
 
 if TYPE_CHECKING:
+    from bmcli.core.examples import Examples
     from bmcli.core.spec import DataSpec, Kind
-    from bmcli.data.bundle import Examples
-    from bmcli.inference.inputs import Inputs, Reading
+    from bmcli.inference.inputs import Inputs
+    from bmcli.inference.opened import OpenedRun
     from bmcli.inference.session import Session
     from bmcli.modalities.familiarity import Familiarity
-    from bmcli.modalities.image.python_inputs import Wanted
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run
     from bmcli.runs.store import RunStore
@@ -240,22 +238,16 @@ def _shortest(value: np.float32) -> float:
 
 
 def open_predictor(
-    run: Run,
-    *,
-    trust_code: bool = False,
-    calibrated: bool = False,
-    threshold: float | Literal["best"] | None = None,
+    opened: OpenedRun, *, calibrated: bool = False, threshold: float | Literal["best"] | None = None
 ) -> Predictor:
-    """The run's preprocessing and model.
+    """The run, ready to predict; one for each of several threads, as each counts what was `taken`.
 
     calibrated: with the temperature that was fitted on validation; threshold: see Predictor, 'best' for what
     was chosen there, which is of uncalibrated probabilities.
-    trust_code: whether Python files kept in the run may run, which a run without model.onnx may need.
-    Raises IntegrityError where a file is missing or damaged, UsageError where code is not trusted.
+    Raises IntegrityError where a file is missing or damaged, UsageError where code is not trusted that a run
+    without model.onnx needs.
     """
-    from bmcli.inference.session import open_session
-
-    preprocessing, spec = load_preprocessing(run)
+    run, spec = opened.run, opened.spec
     temperature = calibration.required(run).temperature if calibrated else 1.0
     if threshold is not None and spec.task not in ("binary", "multilabel"):
         raise UsageError(f"--threshold is for two classes, and for labels: {run.id} is {spec.task}")
@@ -267,25 +259,11 @@ def open_predictor(
         # A temperature moves a probability, and the threshold with it.
         half = np.array([[1 - chosen.value, chosen.value]], np.float32)
         threshold = float(temper("binary", half, temperature)[0, 1])
-    session = open_session(run, spec, trust_code=trust_code)
-    known = familiarity.load(run, preprocessing)
-    return Predictor(run.id, preprocessing, spec, session, temperature, threshold, known)
+    session, known = opened.session, opened.familiarity
+    return Predictor(run.id, opened.preprocessing, spec, session, temperature, threshold, known)
 
 
-def needs_keras(run: Run) -> bool:
-    """Whether predicting goes through Keras: the run never had a model.onnx (a lost one is damage)."""
-    return not (run.record.onnx or {}).get("published", False) and not run.exists(layout.MODEL_ONNX)
-
-
-def load_preprocessing(run: Run) -> tuple[Preprocessing, DataSpec]:
-    """The preprocessing a run was trained with, its files verified."""
-    names = [layout.PREPROCESSING]
-    if run.exists(layout.TOKENIZER):
-        names.append(layout.TOKENIZER)
-    return preprocessings.load({name: run.read_text(name) for name in names})
-
-
-def predict(run: Run, examples: Examples, top_k: int | None = None) -> list[Prediction]:
+def predict(opened: OpenedRun, examples: Examples, top_k: int | None = None) -> list[Prediction]:
     """The predictions of raw examples, in order; `input` is the position as text.
 
     Raises DataError listing all examples that cannot be used.
@@ -293,7 +271,7 @@ def predict(run: Run, examples: Examples, top_k: int | None = None) -> list[Pred
     from bmcli.inference.inputs import Inputs
 
     names = tuple(str(i) for i in range(len(examples)))
-    predictions, problems = open_predictor(run).predict(Inputs(examples, names), top_k=top_k)
+    predictions, problems = open_predictor(opened).predict(Inputs(examples, names), top_k=top_k)
     if problems:
         raise unreadable(problems, len(examples))
     return predictions
@@ -326,7 +304,7 @@ def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, 
         if _readable(run) and run.record.kind in kinds and run.record.status == "completed"
     ]
     if not candidates:
-        what = " or ".join({"image": "images", "text": "texts", "table": "tables"}[kind] for kind in kinds)
+        what = " or ".join(modality_of(kind).words.runs for kind in kinds)
         raise UsageError(
             f"no completed run in {store.root} takes {what}",
             hint="bm runs lists all runs; --run names one, --runs-dir looks elsewhere",
@@ -340,51 +318,3 @@ def _readable(run: Run) -> bool:
         return run.record is not None
     except IntegrityError:
         return False
-
-
-def wanted_of(preprocessing: Preprocessing) -> Wanted | None:
-    """Of a run of images, what an array is to be taken for; None for other kinds."""
-    from bmcli.modalities.image.encoder import ImagePreprocessing
-
-    if not isinstance(preprocessing, ImagePreprocessing):
-        return None
-    from bmcli.modalities.image.python_inputs import Wanted
-
-    wide = preprocessing.manner.window is not None
-    return Wanted(preprocessing.height, preprocessing.width, preprocessing.channels, wide)
-
-
-def reading_of(
-    run: Run, preprocessing: Preprocessing, *, texts: bool, lines: bool, keep: bool = False
-) -> Reading:
-    """How inputs for this run are to be read: its kind, its columns, and how its own tables were written."""
-    from bmcli.inference.inputs import Reading
-
-    if preprocessing.kind == "image":
-        return Reading("image", texts, lines)
-    from bmcli.config.parsing import yaml
-
-    config = yaml.parse(run.read_bytes(layout.CONFIG), layout.CONFIG, str(run.path)).plain()
-    data = config.get("data") or {}
-    columns: tuple[str, ...] = ()
-    decimals: dict[str, str] = {}
-    if preprocessing.kind == "table":
-        from bmcli.files.numbers import NumberFormat
-
-        known = preprocessing.columns  # type: ignore[attr-defined]
-        columns = tuple(column.name for column in known)
-        formats = {column.name: getattr(column, "format", None) for column in known}
-        decimals = {name: form.decimal for name, form in formats.items() if isinstance(form, NumberFormat)}
-    return Reading(
-        preprocessing.kind,
-        texts,
-        lines,
-        text_column=data.get("text"),
-        delimiter=data.get("delimiter"),
-        header=data.get("header"),
-        quoting=data.get("quoting"),
-        id=data.get("id"),
-        columns=columns,
-        keep=keep,
-        decimals=decimals,
-    )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.cores import available_cores
 from bmcli.core.errors import IntegrityError, ResourceError
 from bmcli.inference.onnx_safety import RefusedError, vet
@@ -40,35 +41,28 @@ class Session(Protocol):
         ...
 
 
-def open_session(
-    run: Run,
-    spec: DataSpec | None = None,
-    *,
-    model: keras.Model | None = None,
-    trust_code: bool = False,
-) -> Session:
+def needs_keras(run: Run) -> bool:
+    """Whether predicting goes through Keras: the run never had a model.onnx (a lost one is damage)."""
+    return not (run.record.onnx or {}).get("published", False) and not run.exists(MODEL_ONNX)
+
+
+def open_session(run: Run, model: Callable[[], keras.Model], spec: DataSpec | None = None) -> Session:
     """The run's model in the engine it has.
 
-    spec: what its preprocessing says it answers, where that is to be checked; model: the finished Keras
-    model, where the caller has it, for a run without model.onnx; trust_code: whether Python files kept in the
-    run may be run to build it. Raises IntegrityError where a file is damaged or lost or does not fit `spec`,
-    UsageError where code would have to be trusted.
+    model: gives the finished Keras model, for a run without model.onnx; spec: what its preprocessing says it
+    answers, where that is to be checked. Raises IntegrityError where a file is damaged or lost or does not
+    fit `spec`, and whatever `model` raises.
     """
-    published = (run.record.onnx or {}).get("published", False)
-    if published or run.exists(MODEL_ONNX):
+    if not needs_keras(run):
         session = OnnxSession(run.read_bytes(MODEL_ONNX), origin=str(run.path / MODEL_ONNX))
-        wanted = max(len(spec.classes), 1) if spec is not None else session.width
+        wanted = tasks.of(spec.task).width(len(spec.classes)) if spec is not None else session.width
         if session.width != wanted:
             raise IntegrityError(
                 f"{run.path / MODEL_ONNX} answers with {session.width} numbers, the run's {PREPROCESSING} "
                 f"expects {wanted}"
             )
         return session
-    if model is None:
-        from bmcli.inference.rebuild import rebuild
-
-        model = rebuild(run, trust_code=trust_code)
-    return KerasSession(model)
+    return KerasSession(model())
 
 
 PART = 64
@@ -93,7 +87,8 @@ class OnnxSession:
     width: how many columns its output has.
     Raises IntegrityError where ONNX Runtime cannot read it, or it is not one of bm's.
 
-    ONNX Runtime works in other threads while the main one waits, so that Ctrl-C ends it.
+    ONNX Runtime works in other threads while the main one waits, so that Ctrl-C ends it. Safe to call from
+    several threads, which share the cores.
     """
 
     engine: Literal["onnx", "keras"] = "onnx"
@@ -103,15 +98,15 @@ class OnnxSession:
         self._model = model
         self._cores = threads or available_cores()
         hint = "`bm export RUN --format onnx` makes it again"
-        self._ending: Any = None
         try:
             self._fold = vet(model)
-            self._shared = self._aside(lambda: _opened(model, threads=self._cores, fold=self._fold))
+            self._shared = _aside(lambda _: _opened(model, threads=self._cores, fold=self._fold))
         except RefusedError as error:
             raise IntegrityError(f"{origin} is refused: {error}", hint=hint) from error
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base
             raise IntegrityError(f"{origin} is damaged: {_first_line(error)}", hint=hint) from error
-        self._single: Any = None
+        self._starting = threading.Lock()
+        self._workers: tuple[Any, ThreadPoolExecutor] | None = None
         inputs, outputs = self._shared.get_inputs(), self._shared.get_outputs()
         if (
             [i.name for i in inputs] != ["input"]
@@ -128,45 +123,54 @@ class OnnxSession:
         """See Session; IntegrityError where the model cannot be run, or answers in another shape."""
         if not len(inputs):
             return np.zeros((0, self.width), np.float32)
-        return self._aside(lambda: self._predict(inputs, batch_size))
+        return _aside(lambda ending: self._predict(inputs, batch_size, ending))
 
-    def _predict(self, inputs: np.ndarray, batch_size: int) -> np.ndarray:
+    def _predict(self, inputs: np.ndarray, batch_size: int, ending: Any) -> np.ndarray:
+        """ending: the RunOptions by which the caller ends the work."""
         if self._cores == 1 or len(inputs) <= PART:
-            return np.concatenate([self._answer(self._shared, b) for b in _batches(inputs, batch_size)])
-        if self._single is None:
-            self._single = _opened(self._model, threads=1, fold=self._fold)
+            shared = self._shared
+            return np.concatenate([self._answer(shared, b, ending) for b in _batches(inputs, batch_size)])
+        single, pool = self._started()
         size = max(1, min(PART, batch_size // self._cores))
         batches = list(_batches(inputs, size))
-        with ThreadPoolExecutor(self._cores, thread_name_prefix="bm-predict") as pool:
-            answers = list(pool.map(self._answer_or_not, batches))
+        answers = list(pool.map(lambda batch: self._answer_or_not(single, batch, ending), batches))
         # What did not fit beside the batches of the other cores may fit alone.
         return np.concatenate(
             [
-                self._answer(self._single, batch) if answer is None else answer
+                self._answer(single, batch, ending) if answer is None else answer
                 for batch, answer in zip(batches, answers, strict=True)
             ]
         )
 
-    def _answer_or_not(self, batch: np.ndarray) -> np.ndarray | None:
+    def _started(self) -> tuple[Any, ThreadPoolExecutor]:
+        """The session that computes on one core, and the threads that call it: one per core, which all
+        callers share. They end with this object."""
+        with self._starting:
+            if self._workers is None:
+                single = _opened(self._model, threads=1, fold=self._fold)
+                self._workers = single, ThreadPoolExecutor(self._cores, thread_name_prefix="bm-predict")
+            return self._workers
+
+    def _answer_or_not(self, session: Any, batch: np.ndarray, ending: Any) -> np.ndarray | None:
         try:
-            return self._run(self._single, batch)
+            return self._run(session, batch, ending)
         except ResourceError:
             return None
 
-    def _answer(self, session: Any, batch: np.ndarray) -> np.ndarray:
+    def _answer(self, session: Any, batch: np.ndarray, ending: Any) -> np.ndarray:
         """Of a batch, in halves where memory does not suffice for it."""
         try:
-            return self._run(session, batch)
+            return self._run(session, batch, ending)
         except ResourceError:
             if len(batch) == 1:
                 raise
-        half = len(batch) // 2
-        return np.concatenate([self._answer(session, batch[:half]), self._answer(session, batch[half:])])
+        halves = batch[: len(batch) // 2], batch[len(batch) // 2 :]
+        return np.concatenate([self._answer(session, half, ending) for half in halves])
 
-    def _run(self, session: Any, batch: np.ndarray) -> np.ndarray:
+    def _run(self, session: Any, batch: np.ndarray, ending: Any) -> np.ndarray:
         batch = np.ascontiguousarray(batch, dtype=self._dtype)
         try:
-            (output,) = session.run(["output"], {"input": batch}, self._ending)
+            (output,) = session.run(["output"], {"input": batch}, ending)
         except Exception as error:
             reason = _first_line(error)
             if "allocate" in reason or "bad_alloc" in reason or "Available memory" in reason:
@@ -183,44 +187,49 @@ class OnnxSession:
             )
         return output
 
-    def _aside(self, work: Callable[[], T]) -> T:
-        """What `work` gives, done in another thread. A signal that ends the waiting ends the work, too."""
-        if threading.current_thread() is not threading.main_thread():
-            return work()
-        self._ending = _runtime().RunOptions()
-        done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
 
-        def run() -> None:
-            try:
-                done.put((work(), None))
-            except BaseException as error:
-                done.put((None, error))
+def _aside(work: Callable[[Any], T]) -> T:
+    """What `work` gives, done in another thread. It is given RunOptions of its own, by which a signal that
+    ends the waiting ends the work, too."""
+    ending = _runtime().RunOptions()
+    if threading.current_thread() is not threading.main_thread():
+        return work(ending)
+    done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
 
-        threading.Thread(target=run, name="bm-onnx", daemon=True).start()
+    def run() -> None:
         try:
-            result, error = done.get()
-        except BaseException:
-            self._ending.terminate = True
-            raise
-        if error is not None:
-            raise error
-        return result
+            done.put((work(ending), None))
+        except BaseException as error:
+            done.put((None, error))
+
+    threading.Thread(target=run, name="bm-onnx", daemon=True).start()
+    try:
+        result, error = done.get()
+    except BaseException:
+        ending.terminate = True
+        raise
+    if error is not None:
+        raise error
+    return result
 
 
 class KerasSession:
-    """A finished Keras model."""
+    """A finished Keras model. Safe to call from several threads, which take turns: `Model.predict` keeps
+    state."""
 
     engine: Literal["onnx", "keras"] = "keras"
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model
+        self._turn = threading.Lock()
 
     def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
         """See Session."""
         if len(inputs) == 0:
             return np.zeros((0, self._model.output_shape[-1]), np.float32)
         # Not cut to the tokens used, as ONNX Runtime's batches are: TensorFlow would trace every length anew.
-        outputs = self._model.predict(inputs, batch_size=batch_size, verbose=0)
+        with self._turn:
+            outputs = self._model.predict(inputs, batch_size=batch_size, verbose=0)
         return np.asarray(outputs, dtype=np.float32)
 
 

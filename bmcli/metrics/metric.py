@@ -1,14 +1,14 @@
-"""The figures by name: which every task has, which way is better, and the registry for a user's own.
+"""Metrics by name: those of each task, whether higher is better, and the registry for users' own.
 
 Names are known here without NumPy, so that a config can be checked; `formulas.py` computes.
 
-The rules of all figures:
-  - An undefined figure is None (JSON null), never NaN: no examples, an ROC curve of one class only, R² of a
+Rules for all metrics:
+  - An undefined metric is None (JSON null), never NaN: no examples, an ROC curve of one class only, R² of a
     constant target, a model whose outputs are not finite.
-  - The predicted class is the one of the largest probability, the first of equals; a label of a multilabel
-    task is predicted from probability 0.5 on.
-  - Macro averages go over the classes that occur in the truth or in the predictions; there a precision or
-    recall of 0/0 counts as 0. Alone, it is None.
+  - The predicted class is the one with the highest probability, the first if several are equal; a label of a
+  multilabel task is predicted from probability 0.5 on.
+  - Macro averages cover the classes that occur in the targets or predictions; there a precision or recall of
+  0/0 counts as 0. By itself, it is None.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class Metric(Component):
-    """Base of a user's own figure: the fields are the options, `compute` makes the number.
+    """Base of a user's own metric: the fields are the options, `compute` returns the value.
 
-    Registered by name in a Python file the config names under `code`:
+    It is registered by name in a Python file listed under `code`:
 
         @METRICS.register("cost")
         class Cost(Metric):
-            \"\"\"What the mistakes cost, in euros per example.\"\"\"
+            \"\"\"The cost of mistakes, in euros per example.\"\"\"
 
             tasks = ("binary",)
             greater_is_better = False
@@ -48,7 +48,7 @@ class Metric(Component):
     greater_is_better: ClassVar[bool] = True
 
     def compute(self, targets: np.ndarray, outputs: np.ndarray, classes: tuple[str, ...]) -> float:
-        """One number over a whole split; NaN where it is undefined.
+        """One number for a whole split; NaN if it is undefined.
 
         targets: classes int64 [N]; multilabel float32 [N, L] of 0 and 1; regression float64 [N].
         outputs: float32 of the finished model: probabilities [N, C] or [N, L], or values [N, 1].
@@ -96,11 +96,11 @@ _BUILT_IN: dict[Task, dict[str, bool]] = {
 }
 
 DESCRIPTIONS = {
-    "loss": "Mean cross-entropy in nats; of a regression the mean squared error.",
-    "accuracy": "Share of examples whose predicted class is right.",
+    "loss": "Mean cross-entropy in nats; for regression, the mean squared error.",
+    "accuracy": "Share of examples whose predicted class is correct.",
     "balanced_accuracy": "Mean recall over the classes.",
-    "precision": "Share of predictions of the second class that are right.",
-    "recall": "Share of the second class that is found.",
+    "precision": "Share of predictions of the second class that are correct.",
+    "recall": "Share of the second class that is predicted as such.",
     "f1": "Harmonic mean of precision and recall of the second class.",
     "f1_macro": "Mean F1 over classes or labels.",
     "f1_weighted": "Mean F1 over classes, weighted by their number of examples.",
@@ -109,14 +109,14 @@ DESCRIPTIONS = {
     "recall_macro": "Mean recall over classes.",
     "precision_micro": "Precision over all labels of all examples together.",
     "recall_micro": "Recall over all labels of all examples together.",
-    "roc_auc": "Area under the ROC curve: one against the rest, mean over classes or labels.",
-    "subset_accuracy": "Share of examples with every label right.",
-    "label_accuracy": "Share of labels that are right.",
+    "roc_auc": "Area under the ROC curve: one versus the rest, mean over classes or labels.",
+    "subset_accuracy": "Share of examples with all labels correct.",
+    "label_accuracy": "Share of labels that are correct.",
     "mae": "Mean absolute error.",
     "rmse": "Root of the mean squared error.",
     "r2": "Share of the target's variance that is explained.",
 }
-"""A line about each of them."""
+"""One line about each metric."""
 
 _HEADLINES: dict[Task, str] = {
     "binary": "accuracy",
@@ -127,12 +127,12 @@ _HEADLINES: dict[Task, str] = {
 
 
 def headline_of(task: Task) -> str:
-    """The one figure people quote for this task."""
+    """The headline metric of this task."""
     return _HEADLINES[task]
 
 
 def monitorable(task: Task, extra: Sequence[Metric] = ()) -> dict[str, bool]:
-    """Every figure of a split at the end of an epoch: name -> whether greater is better.
+    """All metrics of a split at the end of an epoch: name -> whether greater is better.
 
     A config monitors them as `val_<name>`. extra: the config's `evaluation.metrics`.
     """
@@ -140,7 +140,7 @@ def monitorable(task: Task, extra: Sequence[Metric] = ()) -> dict[str, bool]:
 
 
 def greater_is_better(task: Task, name: str, extra: Sequence[Metric] = ()) -> bool:
-    """Which way a figure of `monitorable` improves. KeyError for another name."""
+    """Whether a metric of `monitorable` improves upwards. KeyError for another name."""
     return monitorable(task, extra)[name]
 
 
@@ -151,12 +151,12 @@ def epoch_metrics(
     classes: tuple[str, ...],
     extra: Sequence[Metric] = (),
 ) -> dict[str, float | None]:
-    """All `monitorable` figures of one split, in that order. None: undefined (see above).
+    """All `monitorable` metrics of one split, in that order. None: undefined (see above).
 
     targets: as in `Split.targets`; outputs: float32 of the finished model. `loss` is the mean log loss in
-    nats (multilabel: over labels too), or the mean squared error in the target's own unit.
+    nats (multilabel: over labels too), or the mean squared error in the target's unit.
 
-    Raises UsageError where a user's metric has a built-in's name or is for another task, PluginError where it
+    Raises UsageError if a user's metric has the name of a built-in or is for another task, PluginError if it
     fails.
     """
     from bmcli.metrics import formulas
@@ -179,13 +179,13 @@ def epoch_metrics(
 def _own(
     metric: Metric, task: Task, targets: np.ndarray, outputs: np.ndarray, classes: tuple[str, ...]
 ) -> float | None:
-    """A user's figure, with whatever goes wrong in it said as the user's."""
+    """A user's metric; errors in it are reported as the user's."""
     name = metric.registry_name
     if name in _BUILT_IN[task]:
-        raise UsageError(f"metric '{name}' has the name of a built-in figure", hint="choose another name")
+        raise UsageError(f"metric '{name}' has the name of a built-in metric", hint="choose a different name")
     if task not in metric.tasks:
         raise UsageError(f"metric '{name}' is for {', '.join(metric.tasks)}, not {task}")
-    # Views that cannot be written to: all figures of a split are computed from the same two arrays.
+    # Read-only views: all metrics of a split are computed from the same two arrays.
     value = float(metric.compute(_read_only(targets), _read_only(outputs), classes))
     return value if math.isfinite(value) else None
 

@@ -29,7 +29,7 @@ from bmcli.metrics import intervals
 
 if TYPE_CHECKING:
     from bmcli.core.spec import Task
-    from bmcli.evaluation.predictions import Predictions
+    from bmcli.metrics.predictions import Predictions
 
 MOST_SHOWN = 20
 

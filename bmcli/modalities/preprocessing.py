@@ -16,7 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from bmcli import tasks
 from bmcli.core.errors import IntegrityError
+from bmcli.modalities.base import is_known, modality_of
 from bmcli.modalities.remark import Remark, Unfamiliar
 from bmcli.runs.documents import strict
 from bmcli.runs.layout import PREPROCESSING, TOKENIZER
@@ -25,11 +27,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.config.schema import PreprocessingConfig
+    from bmcli.core.examples import Data, Examples
     from bmcli.core.spec import DataSpec, Kind
-    from bmcli.data.bundle import DataBundle, Examples, Images
 
 FORMAT = 1
-TASKS = ("binary", "multiclass", "multilabel", "regression")
 
 
 class Source(Protocol):
@@ -79,7 +80,7 @@ class Preprocessing(Protocol):
         """The same in keras.ops, for a tensor within a compiled step."""
         ...
 
-    def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
+    def remarks(self, bundle: Data, options: PreprocessingConfig) -> tuple[Remark, ...]:
         """What a user must know of this data, prepared in this way, before the first epoch: what was inferred
         where `options` leave it open, what is converted, cut off or unknown. Each is said on screen and kept
         in the run's notes. Cheap: looks at a sample."""
@@ -96,48 +97,29 @@ class Preprocessing(Protocol):
 
 
 def fit(
-    bundle: DataBundle, options: PreprocessingConfig, *, cache_gib: float = 4.0
+    bundle: Data, options: PreprocessingConfig, *, cache_gib: float = 4.0
 ) -> tuple[Preprocessing, DataSpec]:
     """The preprocessing for this data, fitted on `bundle.train`, and the spec models are built from.
 
     cache_gib: decoded pictures of all splits together are kept in memory up to this many GiB.
     Raises DataError listing all training examples that cannot be used.
     """
-    preprocessing: Any  # a Preprocessing
-    if bundle.kind == "image":
-        from bmcli.modalities.image.encoder import ImagePreprocessing
-
-        preprocessing = ImagePreprocessing.fit(
-            _pictures(bundle), options.image, cache_bytes=int(cache_gib * 2**30)
-        )
-    elif bundle.kind == "text":
-        from bmcli.modalities.text.encoder import TextPreprocessing
-
-        preprocessing = TextPreprocessing.fit(bundle.train.examples, options.text)  # type: ignore[arg-type]
-    else:
-        from bmcli.modalities.table.encoder import TablePreprocessing
-
-        preprocessing = TablePreprocessing.fit(bundle.train.examples, options.table, bundle.train.ids)  # type: ignore[arg-type]
+    modality = modality_of(bundle.kind)
+    cache_bytes = int(cache_gib * 2**30)
+    preprocessing = modality.fit(bundle, modality.options(options), cache_bytes=cache_bytes)
     return preprocessing, spec_of(bundle, preprocessing)
 
 
-def with_cache(preprocessing: Preprocessing, bundle: DataBundle, cache_gib: float) -> Preprocessing:
+def with_cache(preprocessing: Preprocessing, bundle: Data, cache_gib: float) -> Preprocessing:
     """One that was loaded, made to keep this data's decoded pictures in memory as a fitted one does."""
-    if bundle.kind != "image":
-        return preprocessing
-    return preprocessing.with_cache(_pictures(bundle), int(cache_gib * 2**30))  # type: ignore[attr-defined]
+    return modality_of(bundle.kind).with_cache(preprocessing, bundle, int(cache_gib * 2**30))
 
 
-def _pictures(bundle: DataBundle) -> list[Images]:
-    splits = (bundle.train, bundle.validation, bundle.test)
-    return [split.examples for split in splits if split is not None]  # type: ignore[misc]
-
-
-def spec_of(bundle: DataBundle, preprocessing: Preprocessing) -> DataSpec:
+def spec_of(bundle: Data, preprocessing: Preprocessing) -> DataSpec:
     """What a model needs to know of this data, prepared in this way (fitted on it, or on another run's)."""
     from bmcli.core.spec import DataSpec
 
-    offset, scale = _target_scaling(bundle)
+    offset, scale = tasks.of(bundle.task).scaling(bundle.train.targets)
     return DataSpec(
         kind=bundle.kind,
         task=bundle.task,
@@ -149,15 +131,6 @@ def spec_of(bundle: DataBundle, preprocessing: Preprocessing) -> DataSpec:
         target_offset=offset,
         target_scale=scale,
     )
-
-
-def _target_scaling(bundle: DataBundle) -> tuple[float, float]:
-    """Mean and standard deviation of regression's training targets; a constant's deviation counts as 1."""
-    if bundle.task != "regression":
-        return 0.0, 1.0
-    targets = bundle.train.targets
-    scale = float(targets.std()) if targets.min() < targets.max() else 1.0
-    return float(targets.mean()), scale if scale > 0 and math.isfinite(scale) else 1.0
 
 
 def dump(preprocessing: Preprocessing, spec: DataSpec) -> dict[str, str]:
@@ -179,9 +152,7 @@ def dump(preprocessing: Preprocessing, spec: DataSpec) -> dict[str, str]:
         spec.kind: preprocessing.to_json(),
     }
     files = {PREPROCESSING: json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
-    if preprocessing.kind == "text":
-        files[TOKENIZER] = preprocessing.tokenizer_json()  # type: ignore[attr-defined]
-    return files
+    return files | modality_of(spec.kind).files_of(preprocessing)
 
 
 def load(files: Mapping[str, str] | Path) -> tuple[Preprocessing, DataSpec]:
@@ -198,11 +169,11 @@ def load(files: Mapping[str, str] | Path) -> tuple[Preprocessing, DataSpec]:
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}, where this bm knows {FORMAT}")
         spec = _spec(document)
-        preprocessing = _preprocessing(spec.kind, document[spec.kind], files)
+        modality = modality_of(spec.kind)
+        preprocessing = modality.load(document[spec.kind], files)
         if tuple(preprocessing.input_shape) != spec.input_shape:
             raise ValueError("its input_shape is not what it makes")
-        if spec.kind == "text" and preprocessing.vocabulary_size != spec.vocabulary_size:  # type: ignore[attr-defined]
-            raise ValueError("its vocabulary_size is not the tokenizer's")
+        modality.check_spec(preprocessing, spec)
     except KeyError as error:
         raise IntegrityError(f"{PREPROCESSING} is damaged: {error} is missing") from error
     except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
@@ -210,27 +181,13 @@ def load(files: Mapping[str, str] | Path) -> tuple[Preprocessing, DataSpec]:
     return preprocessing, spec
 
 
-def _preprocessing(kind: str, part: dict[str, Any], files: Mapping[str, str]) -> Preprocessing:
-    if kind == "image":
-        from bmcli.modalities.image.encoder import ImagePreprocessing
-
-        return ImagePreprocessing.from_json(part)
-    if kind == "text":
-        from bmcli.modalities.text.encoder import TextPreprocessing
-
-        return TextPreprocessing.from_json(part, files[TOKENIZER])
-    from bmcli.modalities.table.encoder import TablePreprocessing
-
-    return TablePreprocessing.from_json(part)
-
-
 def _spec(document: dict[str, Any]) -> DataSpec:
     """The spec, each value checked; KeyError or ValueError where one is not what `dump` writes."""
     from bmcli.core.spec import DataSpec
 
-    if document["kind"] not in ("image", "text", "table"):
+    if not is_known(document["kind"]):
         raise ValueError(f"kind {document['kind']!r}")
-    if document["task"] not in TASKS:
+    if document["task"] not in tasks.TASKS:
         raise ValueError(f"task {document['task']!r}")
     spec = DataSpec(
         kind=document["kind"],
@@ -245,7 +202,7 @@ def _spec(document: dict[str, Any]) -> DataSpec:
     )
     if not all(isinstance(name, str) for name in (*spec.classes, spec.target_name)):
         raise ValueError("a class's name is no text")
-    if bool(spec.classes) == (spec.task == "regression"):
+    if bool(spec.classes) != tasks.of(spec.task).has_classes:
         raise ValueError("its classes do not fit its task")
     if not (math.isfinite(spec.target_offset) and math.isfinite(spec.target_scale) and spec.target_scale > 0):
         raise ValueError("target_offset or target_scale")

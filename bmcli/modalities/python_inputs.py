@@ -8,12 +8,10 @@ pandas, polars, Pillow or a framework of tensors is imported unless an object of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bmcli.inference.inputs import Inputs, Reading
-
-if TYPE_CHECKING:
-    from bmcli.modalities.image.python_inputs import Wanted
+from bmcli.modalities.base import modality_of
+from bmcli.modalities.inputs import Inputs, Reading
 
 __all__ = ["read"]
 
@@ -22,27 +20,16 @@ def read(
     inputs: Any,
     reading: Reading,
     *,
-    wanted: Wanted | None = None,
+    wanted: Any = None,
     note: Callable[[str], object] | None = None,
     expect: Callable[[int], object] | None = None,
 ) -> Iterator[Inputs]:
     """The examples, piece by piece, in order; each piece with its own problems. See docs/python.md.
 
-    wanted: of a run of images, what it was trained on.
+    wanted: what the run takes such objects for, as `Modality.wanted` has it.
     note, expect: as `bmcli.inference.inputs.read` takes them.
     UsageError where the object is none of these, or could mean two things; the message says how to write it.
     """
     say = note or (lambda text: None)
     count = expect or (lambda number: None)
-    if reading.kind == "image":
-        from bmcli.modalities.image import python_inputs as images
-
-        assert wanted is not None
-        return images.read(inputs, wanted, say, count)
-    if reading.kind == "table":
-        from bmcli.modalities.table import python_inputs as tables
-
-        return tables.read(inputs, reading, say, count)
-    from bmcli.modalities.text import python_inputs as texts
-
-    return texts.read(inputs, reading, say, count)
+    return modality_of(reading.kind).read_objects(inputs, reading, wanted, say, count)

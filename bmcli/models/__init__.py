@@ -1,12 +1,12 @@
-"""Models by name: one file per family, found by its place.
+"""Models by name: one file per family.
 
 A model is a pure builder: from a `DataSpec` and its own options to a functional `keras.Model` that maps a
 batch of preprocessed inputs to raw outputs (logits, or standardised regression values) of shape
-[batch, spec.units], float32. It knows nothing of configs, files or training. The task's activation is put on
-top by `bmcli.models._head.finished` (softmax, sigmoid, or the way back to the target's unit).
+[batch, spec.units], float32. It knows nothing of configs, files or training. The task's activation is added
+by `bmcli.models._head.finished` (softmax, sigmoid, or conversion to the target's unit).
 
-Rules every builder keeps, so that runs repeat, weights reload and plain Keras opens the saved model:
-  - only layers and operations that Keras itself ships (no custom classes, no Lambda);
+Rules for every builder, so that runs repeat, weights reload and plain Keras opens the saved model:
+  - only layers and operations that ship with Keras (no custom classes, no Lambda);
   - every layer with variables has an explicit `name`; the input layer is named 'input';
   - the last layer is called 'head' and has `dtype="float32"`;
   - padding (token 0) must not influence the output, whatever the padded length.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Solution:
-    """Weights found in closed form, float64, of which the model holds the nearest float32.
+    """Weights found in closed form, float64; the model holds them rounded to float32.
 
     kernel: [features, units]; bias: [units]. They map the model's inputs to its raw outputs.
     """
@@ -51,20 +51,23 @@ def _network(result: Any, args: tuple[Any, ...]) -> str | None:
             "Sequential without an input" if isinstance(result, keras.Sequential) else type(result).__name__
         )
         return (
-            f"gives a model that is not built ({kind}): begin with keras.Input(spec.input_shape, "
+            f"gives a model that is not built ({kind}): start with keras.Input(spec.input_shape, "
             "dtype=spec.input_dtype)"
         )
     for end, name in zip(ends, ("input", "output"), strict=True):
         if isinstance(end, list | tuple | dict):
-            return f"gives a model with {len(end)} {name}s; one is wanted"
+            return f"gives a model with {len(end)} {name}s instead of one"
     shape, wanted = tuple(ends[0].shape)[1:], tuple(spec.input_shape)
     if len(shape) != len(wanted) or any(
         s not in (None, w) for s, w in zip(shape, wanted, strict=True) if w is not None
     ):
-        return f"gives a model for inputs of shape {shape}; spec.input_shape is {wanted}"
+        return f"gives a model for inputs of shape {shape}, but spec.input_shape is {wanted}"
     if tuple(ends[1].shape)[1:] != (spec.units,):
         shape = tuple(ends[1].shape)[1:]
-        return f"gives a model that answers with shape {shape} per example; spec.units wants ({spec.units},)"
+        return (
+            f"gives a model that has outputs of shape {shape} per example; spec.units requires "
+            f"({spec.units},)"
+        )
     return None
 
 
@@ -77,7 +80,7 @@ def _findings(result: Any, _: tuple[Any, ...]) -> str | None:
 
 
 class Model(Component):
-    """Base of all models: the fields are the options, `build` makes the network."""
+    """Base of all models: the fields are the options, `build` builds the network."""
 
     results: ClassVar[dict[str, Check]] = {
         "build": _network,
@@ -86,30 +89,31 @@ class Model(Component):
     }
 
     kinds: ClassVar[tuple[Kind, ...]] = ()
-    """Kinds of data it takes."""
+    """Kinds of data that it takes."""
     tasks: ClassVar[tuple[Task, ...]] = ("binary", "multiclass", "multilabel", "regression")
 
     def check_input(self, input_shape: tuple[int | None, ...]) -> list[tuple[tuple[str | int, ...], str]]:
-        """What cannot work for inputs of this shape, as (path of the option, message); no Keras.
+        """Options that cannot work for inputs of this shape, as (path of the option, message). Must not
+        import Keras.
 
         `bm check` and `bm train` call it as soon as the shape is known, so that 'a kernel larger than the
-        image' is a config error with a line, not a failure inside Keras. Sizes that are not known are None.
+        image' is a config error with a line, not a failure inside Keras. Unknown sizes are None.
         """
         return []
 
     def check_task(self, task: Task) -> list[tuple[tuple[str | int, ...], str]]:
-        """What the options do not allow for this task, as (path of the option, message); no Keras."""
+        """Options that this task does not allow, as (path of the option, message). Must not import Keras."""
         return []
 
     @property
     def examples_apart(self) -> bool:
-        """Whether no example's output or gradient depends on the others of its batch, as batch normalisation
-        would have it: parts of a batch may then be trained on at the same time, which is faster."""
+        """Whether no example's output or gradient depends on the others in its batch (batch normalisation
+        would make it depend): parts of a batch can then be trained in parallel, which is faster."""
         return False
 
     @property
     def closed_form(self) -> bool:
-        """Whether `solve` sets the weights, and no steps are trained."""
+        """Whether `solve` sets the weights without any training steps."""
         return False
 
     def build(self, spec: DataSpec) -> keras.Model:
@@ -117,15 +121,15 @@ class Model(Component):
         raise NotImplementedError
 
     def initialise(self, model: keras.Model, sample: np.ndarray) -> None:
-        """Set what the model takes from the training data before its first step; most take nothing.
+        """Set weights from the training data before the first step; most models have none.
 
         sample: preprocessed inputs of the training split, float32 or int32 [n, ...].
         """
 
     def solve(self, model: keras.Model, spec: DataSpec, inputs: Any, targets: Any) -> Solution | None:
-        """Set the weights in closed form from all training data, where the model can; None if it cannot.
+        """Set the weights in closed form from all training data; None if the model has no closed form.
 
-        inputs: float32 or float64 [N, features]; targets as the loss takes them, [N, units].
+        inputs: float32 or float64 [N, features]; targets as for the loss, [N, units].
         """
         return None
 

@@ -1,8 +1,10 @@
-"""The task's last step: from a builder's raw outputs to what users call a prediction."""
+"""The task's last step: from a builder's raw outputs to predictions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from bmcli import tasks
 
 if TYPE_CHECKING:
     import keras
@@ -13,40 +15,22 @@ if TYPE_CHECKING:
 def finished(model: keras.Model, spec: DataSpec, views: str = "none") -> keras.Model:
     """The model that is saved, exported and used: same weights, with the task's activation on top.
 
-    Returns a model with one output named 'output', float32:
-      multiclass [batch, classes], probabilities that sum to 1;
-      binary [batch, 2], the same: (1 - p, p), so that both tasks are read alike;
-      multilabel [batch, labels], independent probabilities;
-      regression [batch, 1], in the target's own unit.
-    views: 'flip', 'move' or 'shift' average the raw outputs over changed copies of a picture, within the
-    model, so that it answers alike wherever it runs (`evaluation.views`).
-    Built of Keras's own layers alone, so that plain Keras loads it.
+    Returns a model with one output named 'output', float32 [batch, width]; see `Task.head`.
+    views: 'flip', 'move' or 'shift' average the raw outputs over altered copies of an image, inside the
+        model, so that it predicts the same wherever it runs (`evaluation.views`). Built only from Keras's own
+        layers, so that plain Keras loads it.
     """
     import keras
 
-    layers = keras.layers
     raw = model.output if views == "none" else _averaged(model, views)
-    if spec.task == "multiclass":
-        output = layers.Activation("softmax", dtype="float32", name="output")(raw)
-    elif spec.task == "multilabel":
-        output = layers.Activation("sigmoid", dtype="float32", name="output")(raw)
-    elif spec.task == "binary":
-        positive = layers.Activation("sigmoid", dtype="float32", name="positive")(raw)
-        # sigmoid(-x), not 1 - sigmoid(x): the difference loses all digits where the model is sure.
-        negated = layers.Rescaling(-1.0, dtype="float32", name="negated")(raw)
-        negative = layers.Activation("sigmoid", dtype="float32", name="negative")(negated)
-        output = layers.Concatenate(dtype="float32", name="output")([negative, positive])
-    else:
-        output = layers.Rescaling(
-            spec.target_scale, offset=spec.target_offset, dtype="float32", name="output"
-        )(raw)
+    output = tasks.of(spec.task).head(raw, spec.target)
     return keras.Model(model.input, output, name=model.name)
 
 
 def _averaged(model: keras.Model, views: str) -> Any:
-    """The mean of the raw outputs: with 'flip' of a picture and its mirror image, with 'move' of it and of it
-    moved by a pixel along each diagonal, which count half, with 'shift' of all these and their mirror images
-    (Jordan 2024, arXiv 2404.00498, section 3.5)."""
+    """The mean of the raw outputs: for 'flip' over the image and its mirror image; for 'move' over the image
+    and two copies shifted by a pixel along each diagonal, which count half; for 'shift' over all of these and
+    their mirror images (Jordan 2024, arXiv 2404.00498, section 3.5)."""
     import numpy as np
     from keras import ops
 
@@ -59,14 +43,14 @@ def _averaged(model: keras.Model, views: str) -> Any:
         shares += [(edged[:, :height, :width], 0.25), (edged[:, 2:, 2:], 0.25)]
     if views in ("flip", "shift"):
         shares = [(view, share / 2) for shown, share in shares for view in (shown, ops.flip(shown, axis=2))]
-    # All of them as one larger batch: six copies of the network would take six times as long to export.
+    # All of them in one larger batch: six copies of the network would take six times as long to export.
     outputs = model(ops.concatenate([view for view, _ in shares], axis=0))
     outputs = ops.reshape(outputs, (len(shares), -1, outputs.shape[-1]))
     return ops.sum(outputs * np.array([share for _, share in shares], "float32")[:, None, None], axis=0)
 
 
 def _edged(picture: Any) -> Any:
-    """One pixel more on each side, the picture reflected there: [n, h, w, c] to [n, h + 2, w + 2, c]."""
+    """Pad by one pixel on each side, by reflection: [n, h, w, c] to [n, h + 2, w + 2, c]."""
     from keras import ops
 
     rows = ops.concatenate([picture[:, 1:2], picture, picture[:, -2:-1]], axis=1)

@@ -1,4 +1,4 @@
-"""What the models of texts have in common: from tokens to the states their first layer takes."""
+"""Shared by the text models: from tokens to the states that their first layer takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TextModel(Model):
-    """Base of models over a text's tokens: how those are embedded, and made fewer."""
+    """Base of models over a text's tokens: how tokens are embedded and merged."""
 
     kinds: ClassVar[tuple[Kind, ...]] = ("text",)
 
@@ -22,28 +22,32 @@ class TextModel(Model):
         0,
         ge=0,
         le=10_000_000,
-        description="Rows of a table in which pairs of neighbouring tokens are embedded too, by their hash "
+        description="Rows of an embedding table for pairs of neighbouring tokens, addressed by their hash "
         "(Joulin et al. 2017, arXiv 1607.01759); 0 for none.",
     )
     bag: int = Field(
         0,
         ge=0,
         le=8192,
-        description="Width of a bag of all tokens, and of the pairs, that goes to the output past the "
-        "network (Joulin et al. 2017; wide and deep: Cheng et al. 2016, arXiv 1606.07792); 0 for none.",
+        description="Width of a bag of all tokens and pairs, which is added to the output, bypassing the "
+        "network (Joulin et al. 2017; wide and deep: Cheng et al. 2016, arXiv 1606.07792); 0 for "
+        "none.",
     )
     window: int = Field(
-        1, ge=1, le=31, description="A convolution over so many tokens is added to each of them; 1 for none."
+        1,
+        ge=1,
+        le=31,
+        description="Width of a convolution over tokens whose result is added to each of them; 1 for none.",
     )
     merge: int = Field(
         1,
         ge=1,
         le=64,
-        description="So many neighbouring tokens become their mean before the first layer that looks at the "
-        "whole text: long texts cost less.",
+        description="Number of neighbouring tokens that are averaged before the first layer that sees the "
+        "whole text; makes long texts cheaper.",
     )
     token_dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of whole tokens dropped in training: against learning by heart."
+        0.0, ge=0, lt=1, description="Share of whole tokens dropped in training, against overfitting."
     )
 
     @property
@@ -52,10 +56,10 @@ class TextModel(Model):
         return True
 
     def tokens_embedded(self, tokens: Any, spec: DataSpec, width: int, name: str) -> Any:
-        """int32 [batch, length] to [batch, length, width], whole tokens dropped in training; with the pairs,
-        where there is no bag for them.
+        """int32 [batch, length] to [batch, length, width], with whole tokens dropped in training; includes
+        the pairs, if there is no bag for them.
 
-        name: of the embedding layer.
+        name: name of the embedding layer.
         """
         import keras
 
@@ -65,7 +69,7 @@ class TextModel(Model):
         return token_dropout(x, self.token_dropout)
 
     def with_bag(self, features: Any, tokens: Any, spec: DataSpec) -> Any:
-        """The network's features [batch, n] and beside them the bag's: [batch, n + bag], float32."""
+        """The network's features [batch, n] concatenated with the bag's: [batch, n + bag], float32."""
         import keras
 
         if not self.bag:
@@ -77,14 +81,15 @@ class TextModel(Model):
         return keras.ops.concatenate([keras.ops.cast(features, "float32"), bag], axis=-1)
 
     def gathered(self, states: Any, tokens: Any) -> tuple[Any, Any]:
-        """The states with their neighbours, merged, and where they are no padding: bool [batch, length]."""
+        """The states with their neighbours, merged, and the mask of those that are not padding: bool [batch,
+        length]."""
         mask = token_mask(tokens)
         states = with_neighbours(states, mask, self.window)
         return merged(states, mask, self.merge) if self.merge > 1 else (states, mask)
 
 
 def token_dropout(states: Any, rate: float) -> Any:
-    """Drop that share of whole tokens in training. states: [batch, length, n]; the same comes back."""
+    """Drop this share of whole tokens in training. states: [batch, length, n], as is the result."""
     import keras
 
     if not rate:
@@ -93,7 +98,7 @@ def token_dropout(states: Any, rate: float) -> Any:
 
 
 def embedded_pairs(tokens: Any, places: int, width: int) -> Any:
-    """An embedding of each token with the one behind it, by hashing both into `places` rows.
+    """An embedding of each token together with the next one, by hashing both into `places` rows.
 
     tokens: int32 [batch, length]. Returns [batch, length, width].
     """
@@ -103,14 +108,14 @@ def embedded_pairs(tokens: Any, places: int, width: int) -> Any:
     behind = ops.concatenate([tokens[:, 1:], nothing], axis=1)
     # Below 2³¹ for every vocabulary up to a million tokens.
     rows = (tokens * 2003 + behind) % places
-    # From zero: most pairs are rare, and what random numbers they began with would be left as noise.
+    # Start at zero: most pairs are rare, and their random start would remain as noise.
     return layers.Embedding(places, width, embeddings_initializer="zeros", name="pair_embedding")(rows)
 
 
 def with_neighbours(states: Any, mask: Any, window: int) -> Any:
-    """Each token with what a convolution over `window` of them adds to it; no layer at all where it is 1.
+    """Each token plus a convolution over `window` of them; without a layer if it is 1.
 
-    states: [batch, length, n]; mask: bool [batch, length]. The same shape comes back.
+    states: [batch, length, n], as is the result; mask: bool [batch, length].
     """
     from keras import layers, ops
 
@@ -124,10 +129,10 @@ def with_neighbours(states: Any, mask: Any, window: int) -> Any:
 
 
 def merged(states: Any, mask: Any, count: int) -> tuple[Any, Any]:
-    """Every `count` neighbouring tokens as their mean, padding left out, and the mask of the results.
+    """The means of every `count` neighbouring tokens, ignoring padding, and their mask.
 
     states: [batch, length, n]; mask: bool [batch, length]. Returns [batch, length / count rounded up, n] and
-    bool [batch, the same]. Padding is added behind only: how far a text is padded makes no difference.
+    bool [batch, the same]. Padding is only added at the end: the amount of padding makes no difference.
     """
     from keras import layers, ops
 

@@ -17,17 +17,20 @@ if TYPE_CHECKING:
 
 @MODELS.register("cnn")
 class CNN(Model):
-    """Convolutions with pooling between them, then dense layers: quick, and good on small pictures."""
+    """Convolutions with pooling between them, then dense layers: fast, and good on small images."""
 
     kinds = ("image",)
     source = "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition (1998)"
 
     filters: list[Annotated[int, Field(ge=1, le=4096)]] = Field(
-        [32, 64, 64], description="Channels each convolution makes, in order.", min_length=1, max_length=100
+        [32, 64, 64],
+        description="Output channels of each convolution, in order.",
+        min_length=1,
+        max_length=100,
     )
     kernel_size: int = Field(3, ge=1, le=63, description="Height and width of every convolution.")
     padding: Literal["valid", "same"] = Field(
-        "valid", description="valid: a convolution trims the border; same: it keeps the size."
+        "valid", description="valid: a convolution trims the border; same: it preserves the size."
     )
     activation: Literal["relu", "tanh", "gelu", "silu", "elu", "selu"] = Field(
         "relu", description="After every convolution and dense layer; relu is the fastest on CPUs."
@@ -36,12 +39,12 @@ class CNN(Model):
         False, description="Normalise every convolution's outputs over the batch (Ioffe, Szegedy 2015)."
     )
     pool: Literal["max", "average", "none"] = Field(
-        "max", description="What follows a convolution to shrink the picture."
+        "max", description="How the image is reduced after a convolution."
     )
-    pool_size: int = Field(2, ge=2, le=63, description="Height and width of the pooled squares.")
-    pool_last: bool = Field(False, description="Pool after the last convolution too, not only between them.")
+    pool_size: int = Field(2, ge=2, le=63, description="Height and width of the pooling window.")
+    pool_last: bool = Field(False, description="Pool also after the last convolution, not only between them.")
     global_pooling: Literal["none", "average", "max"] = Field(
-        "none", description="Reduce each channel to one number instead of flattening the picture."
+        "none", description="Reduce each channel to one number instead of flattening the image."
     )
     dense: list[Annotated[int, Field(ge=1, le=65_536)]] = Field(
         [64], description="Width of each dense layer before the output; empty for none.", max_length=100
@@ -54,7 +57,7 @@ class CNN(Model):
         return not self.batch_norm
 
     def check_input(self, input_shape: tuple[int | None, ...]) -> list[tuple[tuple[str | int, ...], str]]:
-        """The first convolution or pooling whose window is larger than what is left of the picture."""
+        """The first convolution or pooling whose window is larger than its input."""
         sizes = [size for size in input_shape[:2] if size is not None]
         for index in range(len(self.filters)):
             if self.padding == "valid":

@@ -25,20 +25,21 @@ class GRU(TextModel):
         "Schuster, Paliwal: Bidirectional recurrent neural networks (1997)"
     )
 
-    embedding: int = Field(64, ge=1, le=8192, description="Numbers that stand for each token.")
+    embedding: int = Field(64, ge=1, le=8192, description="Width of each token's embedding.")
     units: list[Annotated[int, Field(ge=1, le=8192)]] = Field(
         [64], description="Width of each recurrent layer, in each direction.", min_length=1, max_length=20
     )
-    bidirectional: bool = Field(True, description="Read the text from both ends.")
+    bidirectional: bool = Field(True, description="Read the text in both directions.")
     pooling: Literal["last", "mean", "max"] = Field(
-        "last", description="What becomes of the last layer's states: the last one, their mean, or maximum."
+        "last",
+        description="How the last layer's states are pooled: the last one, their mean, or their maximum.",
     )
     dropout: float = Field(
         0.0, ge=0, lt=1, description="Share dropped in training after the embedding and before the output."
     )
 
     def build(self, spec: DataSpec) -> keras.Model:
-        """Embedding, the recurrent layers over the tokens that are no padding, pooling."""
+        """Embedding, the recurrent layers over the tokens that are not padding, pooling."""
         import keras
 
         inputs = network_input(spec)

@@ -1,4 +1,4 @@
-"""Linear and logistic regression: one weighted sum per output, by gradient steps or solved at once."""
+"""Linear and logistic regression: one weighted sum per output, by gradient steps or in closed form."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from bmcli import tasks
 from bmcli.models import MODELS, Model, Solution
 from bmcli.models._frame import network, network_input
 
@@ -23,12 +24,13 @@ class Linear(Model):
     source = "Legendre 1805, Gauss 1809 (least squares); Hoerl, Kennard: Ridge regression (1970)"
 
     solver: Literal["gradient", "closed_form"] = Field(
-        "gradient", description="closed_form: solve least squares at once, without steps; regression only."
+        "gradient", description="closed_form: solve least squares directly, without steps; regression only."
     )
     l2: float = Field(
         0.0,
         ge=0,
-        description="Penalty on the mean loss: this times the sum of the squared weights (bias excepted).",
+        description="Penalty added to the mean loss: this times the sum of the squared weights (without the "
+        "bias).",
     )
 
     @property
@@ -38,19 +40,19 @@ class Linear(Model):
 
     @property
     def closed_form(self) -> bool:
-        """Whether `solve` takes the place of training."""
+        """Whether `solve` replaces training."""
         return self.solver == "closed_form"
 
     def check_task(self, task: Task) -> list[tuple[tuple[str | int, ...], str]]:
         """Only squared error has a closed form."""
-        if self.closed_form and task != "regression":
+        if self.closed_form and not tasks.of(task).squared_error:
             return [
                 (("solver",), f"closed_form is for regression, and the task is {task}: use solver: gradient")
             ]
         return []
 
     def build(self, spec: DataSpec) -> keras.Model:
-        """Flatten, then the head alone."""
+        """Flatten, then only the head."""
         import keras
 
         inputs = network_input(spec)
@@ -60,7 +62,7 @@ class Linear(Model):
     def solve(self, model: keras.Model, spec: DataSpec, inputs: Any, targets: Any) -> Solution | None:
         """Least squares by singular value decomposition in float64.
 
-        Of all solutions the one with the smallest weights, where features depend on each other.
+        For linearly dependent features, the solution with the smallest weights.
         """
         import numpy as np
 
@@ -84,7 +86,7 @@ def _least_squares(inputs: Any, targets: Any, l2: float) -> Solution:
     input_means, target_means = inputs.mean(axis=0), targets.mean(axis=0)
     rows, outcomes = inputs - input_means, targets - target_means
     if l2 > 0:
-        # Ridge regression is least squares with one more row per feature that asks its weight to be 0.
+        # Ridge regression is least squares with one more row per feature that pulls its weight to 0.
         features = rows.shape[1]
         rows = np.vstack([rows, np.sqrt(l2 * len(inputs)) * np.eye(features)])
         outcomes = np.vstack([outcomes, np.zeros((features, outcomes.shape[1]))])

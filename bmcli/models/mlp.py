@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @MODELS.register("mlp")
 class MLP(Model):
-    """Dense layers on a row of numbers or a flattened picture (multilayer perceptron)."""
+    """Dense layers on a row of numbers or a flattened image (multilayer perceptron)."""
 
     kinds = ("table", "image")
     source = (
@@ -28,7 +28,7 @@ class MLP(Model):
         [128], description="Width of each hidden layer, from input to output; empty for none.", max_length=100
     )
     activation: Literal["relu", "tanh", "sigmoid", "gelu", "silu", "elu", "selu"] = Field(
-        "relu", description="What every hidden layer applies to its sums; relu is the fastest on CPUs."
+        "relu", description="Activation of every hidden layer; relu is the fastest on CPUs."
     )
     dropout: float = Field(
         0.0, ge=0, lt=1, description="Share of each hidden layer's outputs dropped in training."

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @MODELS.register("resnet")
 class ResNet(Model):
-    """Residual blocks with batch norm: more accurate on pictures than a plain CNN, and slower."""
+    """Residual blocks with batch norm: more accurate on images than a plain CNN, but slower."""
 
     kinds = ("image",)
     source = (
@@ -37,8 +37,8 @@ class ResNet(Model):
     )
     downsampling: Literal["stride", "max"] = Field(
         "max",
-        description="How a stage halves the picture: max pooling after its first convolution, or a strided "
-        "one, which is a little quicker and less accurate.",
+        description="How a stage halves the image: max pooling after its first convolution, or a strided "
+        "convolution, which is slightly faster and less accurate.",
     )
     activation: Literal["relu", "gelu", "silu"] = Field(
         "relu", description="After every normalisation; relu is the fastest on CPUs."
@@ -52,7 +52,7 @@ class ResNet(Model):
         return self
 
     def check_input(self, input_shape: tuple[int | None, ...]) -> list[tuple[tuple[str | int, ...], str]]:
-        """A picture that is halved to nothing before the last stage."""
+        """An image that is halved to nothing before the last stage."""
         sizes = [size for size in input_shape[:2] if size is not None]
         if sizes and min(sizes) < 2 ** len(self.widths):
             return [
@@ -97,7 +97,7 @@ class ResNet(Model):
         )(x)
         if downsampling and self.downsampling == "max":
             x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)
-        # 0.99, Keras's default, is too slow for trainings of a few hundred steps: the statistics used in
+        # 0.99, Keras's default, is too slow for a few hundred training steps: the statistics used in
         # prediction would lag behind.
         x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
         return layers.Activation(self.activation, name=f"{name}_{self.activation}")(x)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 PATCHES = 2
 """Height and width of the whitened patches."""
 WHITENING_EPSILON = 5e-4
-"""Keeps the directions in which pictures hardly vary from being blown up; in units of normalised pixels."""
+"""Prevents directions in which images hardly vary from being amplified; in units of normalised pixels."""
 
 
 @MODELS.register("speednet")
 class SpeedNet(Model):
-    """A shallow convolutional network that learns small pictures in few passes."""
+    """A shallow convolutional network that learns small images in few epochs."""
 
     kinds = ("image",)
     source = (
@@ -39,18 +39,18 @@ class SpeedNet(Model):
     )
     convolutions: int = Field(2, ge=1, le=20, description="Convolutions in each group.")
     residual: bool = Field(
-        False, description="Lead the first convolution's result around the others of its group."
+        False, description="Add a shortcut from the first convolution of a group around the others."
     )
     activation: Literal["relu", "gelu", "silu"] = Field("gelu", description="After every normalisation.")
     norm_momentum: float = Field(
         0.6,
         ge=0,
         lt=1,
-        description="Of the running statistics of normalisation; short trainings need little.",
+        description="Momentum of the running statistics of normalisation; short training needs a low one.",
     )
 
     def check_input(self, input_shape: tuple[int | None, ...]) -> list[tuple[tuple[str | int, ...], str]]:
-        """A picture that is halved to nothing before the last group."""
+        """An image that is halved to nothing before the last group."""
         sizes = [size for size in input_shape[:2] if size is not None]
         if sizes and (min(sizes) - PATCHES + 1) < 2 ** len(self.widths):
             return [
@@ -64,14 +64,14 @@ class SpeedNet(Model):
 
     def build(self, spec: DataSpec) -> keras.Model:
         """Whitening; per group: convolution, max pooling, norm, activation, then the other convolutions with
-        theirs; the maximum over what is left; head."""
+        theirs; the maximum over all positions; head."""
         from keras import layers
 
         inputs = network_input(spec)
         channels = int(spec.input_shape[2] or 1)
         whitening = layers.Conv2D(2 * channels * PATCHES**2, PATCHES, name="whitening")
         x = first = layers.Activation(self.activation, name=f"whitening_{self.activation}")(whitening(inputs))
-        # Set from the training data (`initialise`), then left alone; the bias is trained.
+        # Set from the training data (`initialise`), then frozen; the bias is trained.
         whitening.kernel.trainable = False
         for number, width in enumerate(self.widths, 1):
             for index in range(1, self.convolutions + 1):
@@ -89,13 +89,13 @@ class SpeedNet(Model):
         x = layers.GlobalMaxPooling2D(name="pool", dtype="float32")(x)
         model = network("speednet", inputs, x, spec)
         head = model.get_layer("head").kernel
-        # Logits begin small: the features are not normalised, and there are many.
+        # Logits start small: the features are not normalised, and there are many.
         head.assign(head / (head.numpy().std() * head.shape[0]))
         return model
 
     def initialise(self, model: keras.Model, sample: np.ndarray) -> None:
         """The whitening layer from the sample's patches: their principal directions, each scaled to variance
-        1, and the same negated (Jordan 2024, section 3.2)."""
+        1, and their negatives (Jordan 2024, section 3.2)."""
         import numpy as np
 
         windows = np.lib.stride_tricks.sliding_window_view(sample, (PATCHES, PATCHES), axis=(1, 2))
@@ -108,7 +108,7 @@ class SpeedNet(Model):
         layer.kernel.assign(kernel.reshape(layer.kernel.shape))
 
     def _convolution(self, x: Any, width: int, name: str) -> Any:
-        """3×3, starting as the identity on as many channels as come in, at random on the others."""
+        """3×3, initialised as the identity for the input channels, at random for the others."""
         import numpy as np
         from keras import initializers, layers
 

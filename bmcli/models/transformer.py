@@ -25,8 +25,8 @@ class Transformer(TextModel):
         "in the transformer architecture (arXiv:2002.04745)"
     )
 
-    width: int = Field(64, ge=1, le=8192, description="Numbers that stand for each token in every block.")
-    blocks: int = Field(1, ge=1, le=100, description="How often attention and feed-forward are repeated.")
+    width: int = Field(64, ge=1, le=8192, description="Width of each token's representation.")
+    blocks: int = Field(1, ge=1, le=100, description="Number of blocks of attention and feed-forward.")
     heads: int = Field(4, ge=1, le=256, description="Attention heads per block; must divide width.")
     feed_forward: int = Field(
         128, ge=1, le=65_536, description="Width of the hidden layer that follows attention in a block."
@@ -35,7 +35,7 @@ class Transformer(TextModel):
         "relu", description="In the feed-forward layers; relu is the fastest on CPUs."
     )
     dropout: float = Field(
-        0.1, ge=0, lt=1, description="Share dropped in training after every step of a block."
+        0.1, ge=0, lt=1, description="Share dropped in training after attention and after feed-forward."
     )
 
     @model_validator(mode="after")
@@ -45,7 +45,7 @@ class Transformer(TextModel):
         return self
 
     def build(self, spec: DataSpec) -> keras.Model:
-        """Token and position embeddings, the blocks, a last normalisation, the mean over the tokens."""
+        """Token and position embeddings, the blocks, a final normalisation, the mean over the tokens."""
         from keras import layers, ops
 
         inputs = network_input(spec)
@@ -72,8 +72,8 @@ class Transformer(TextModel):
         """Multi-head self-attention [batch, length, width] -> the same shape.
 
         What `keras.layers.MultiHeadAttention` computes, written with dense layers and matrix products: its
-        einsums and boolean masks take 1.4 times as long in training and 1.8 times in ONNX Runtime. A row of
-        padding alone attends evenly to all of its tokens, so that nothing becomes NaN.
+        einsums and boolean masks take 1.4 times as long in training and 1.8 times in ONNX Runtime. A row with
+        only padding attends evenly to all of its tokens, so that nothing becomes NaN.
         """
         from keras import layers, ops
 
@@ -87,7 +87,9 @@ class Transformer(TextModel):
         query = heads("query", (2, 1, 3))  # [batch, heads, length, size]
         key = heads("key", (2, 3, 1))  # [batch, heads, size, length]
         value = heads("value", (2, 1, 3))
-        hidden = (ops.cast(mask, query.dtype) - 1) * 1e9  # 0 for tokens, so low for padding that exp gives 0
+        hidden = (
+            ops.cast(mask, query.dtype) - 1
+        ) * 1e9  # 0 for tokens; low enough for padding that exp gives 0
         scores = ops.matmul(query * size**-0.5, key) + ops.expand_dims(hidden, (1, 2))
         mixed = ops.matmul(ops.softmax(scores, axis=-1), value)
         joined = layers.Permute((2, 1, 3), name=f"{name}_join")(mixed)

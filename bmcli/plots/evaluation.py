@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from bmcli.evaluation.figures import Evaluation
+    from bmcli.metrics.results import Evaluation
 
 MOST_NUMBERS = 25
 """Classes up to which every cell of a confusion matrix shows its count."""

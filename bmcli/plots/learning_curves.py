@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 @phase("plots")
 def draw_learning_curves(run: Run) -> None:
     """Draw plots/learning_curves.png from metrics.jsonl; nothing where no epoch was finished."""
+    from bmcli import tasks
     from bmcli.plots.evaluation import learning_curves
-    from bmcli.training.losses import RUNNING_METRIC
 
     task = run.record.task
     if task is not None and (records := epochs(run)):
-        picture = learning_curves(records, RUNNING_METRIC[task], run.record.best_epoch)
+        picture = learning_curves(records, tasks.of(task).running_name, run.record.best_epoch)
         run.write_bytes(layout.plot_of("learning_curves"), picture)

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bmcli.core.number_format import cell, probability
+from bmcli.core.number_format import probability
 from bmcli.core.sanitize import safe_cell
-from bmcli.data.bundle import Images, Table, Texts
+from bmcli.modalities.base import modality_of
 from bmcli.plots.style import BLUE, GREY, INK, ORANGE, cut, figure, style, to_png
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
+    from bmcli.core.examples import Examples
     from bmcli.core.spec import Task
     from bmcli.data.bundle import Split
-    from bmcli.files.facts import ColumnFacts
 
 COLUMNS = 6
 RIGHT_PICTURES, WRONG_PICTURES = 6, 12
 RIGHT_ROWS, WRONG_ROWS = 4, 10
 WORST, EXCERPT = 20, 300
 """Of so many of the worst answers, so many characters are kept."""
-THUMBNAIL = 192
-"""Pictures are drawn at most this many pixels wide and high."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class _Sample:
 def sample_predictions(
     task: Task,
     classes: tuple[str, ...],
-    examples: Images | Texts | Table,
+    examples: Examples,
     targets: np.ndarray,
     outputs: np.ndarray,
     ids: Sequence[str],
@@ -53,7 +50,7 @@ def sample_predictions(
     Pictures become a grid; texts and rows of a table a list. window: of the run, for images of more than 8
     bits. PNG bytes.
     """
-    pictures = isinstance(examples, Images)
+    pictures = modality_of(examples.kind).excerpt(examples, 0) is None
     right, wrong = (RIGHT_PICTURES, WRONG_PICTURES) if pictures else (RIGHT_ROWS, WRONG_ROWS)
     chosen = _choose(task, classes, targets, outputs, right, wrong)
     mistakes = sum(not one.right for one in chosen)
@@ -67,7 +64,7 @@ def sample_predictions(
     ]
     shown = [(title, samples) for title, samples in blocks if samples]
     with style():
-        if isinstance(examples, Images):
+        if pictures:
             return _grid(shown, examples, window)
         return _list(shown, examples, ids)
 
@@ -81,7 +78,7 @@ def _right(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
 def worst_contents(task: Task, split: Split, outputs: np.ndarray) -> dict[str, str]:
     """Of the worst answers (see `worst_first`), id as in the CSV -> how the text or row begins; nothing of
     pictures."""
-    if isinstance(split.examples, Images):
+    if modality_of(split.examples.kind).excerpt(split.examples, 0) is None:
         return {}
     chosen = worst_first(task, split.targets, outputs)[:WORST]
     return {safe_cell(split.ids[i]): cut(_content(split.examples, i), EXCERPT) for i in chosen.tolist()}
@@ -138,7 +135,7 @@ def _choose(
 
 
 def _grid(
-    blocks: list[tuple[str, list[_Sample]]], images: Images, window: tuple[float, float] | None
+    blocks: list[tuple[str, list[_Sample]]], images: Examples, window: tuple[float, float] | None
 ) -> bytes:
     """COLUMNS pictures side by side, under a heading per block. Places are computed: laying out this many
     axes by constraints takes seconds."""
@@ -161,7 +158,11 @@ def _grid(
             left = gap + column * (side + gap)
             bottom = top - row * (side + caption + gap) - caption - side
             place = (left / width, bottom / height, side / width, side / height)
-            _picture(made.add_axes(place), _pixels(images, sample.position, window), sample)
+            _picture(
+                made.add_axes(place),
+                modality_of(images.kind).picture(images, sample.position, window),
+                sample,
+            )
         top -= lines * (side + caption + gap)
     return to_png(made)
 
@@ -192,37 +193,15 @@ def _picture(axes: Axes, pixels: np.ndarray, sample: _Sample) -> None:
         )  # fmt: skip
 
 
-def _pixels(images: Images, position: int, window: tuple[float, float] | None = None) -> np.ndarray:
-    """uint8 [h, w] or [h, w, 3], upright, at most THUMBNAIL on a side."""
-    import numpy as np
-    from PIL import Image
-
-    from bmcli.modalities.image.decode import read, upright
-    from bmcli.modalities.image.depth import narrowed
-    from bmcli.modalities.image.formats import by_pillow
-
-    if images.arrays is not None:
-        array = images.arrays[position]
-        if array.dtype != np.uint8:
-            array = narrowed(array, window)
-        picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
-    else:
-        assert images.paths is not None
-        with by_pillow(read(images.paths[position])) as opened:
-            opened.draft(opened.mode, (2 * THUMBNAIL, 2 * THUMBNAIL))
-            picture = upright(opened, window)
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    return np.asarray(picture)
-
-
-def _list(blocks: list[tuple[str, list[_Sample]]], examples: Texts | Table, ids: Sequence[str]) -> bytes:
+def _list(blocks: list[tuple[str, list[_Sample]]], examples: Examples, ids: Sequence[str]) -> bytes:
     """One example under the other: predicted, true, how sure, and the beginning of what was read."""
     line, head = 0.31, 0.75
+    modality = modality_of(examples.kind)
     height = sum(head + line * len(samples) for _, samples in blocks) + 0.2
     width, content = 13.5, 88
     made = figure(width, height)
     made.set_layout_engine("none")
-    places = ((0.015, "predicted"), (0.165, "p"), (0.215, "true"), (0.35, _content_name(examples)))
+    places = ((0.015, "predicted"), (0.165, "p"), (0.215, "true"), (0.35, modality.words.one))
     y = height
     for title, samples in blocks:
         made.text(places[0][0], (y - 0.3) / height, title, fontsize=13.5, fontweight="bold", va="center")
@@ -232,7 +211,7 @@ def _list(blocks: list[tuple[str, list[_Sample]]], examples: Texts | Table, ids:
         for sample in samples:
             at = (y - line / 2) / height
             colour = BLUE if sample.right else ORANGE
-            name = "" if isinstance(examples, Texts) else f"{ids[sample.position]}: "
+            name = f"{ids[sample.position]}: " if modality.named_in_plots else ""
             cells = (
                 (cut(sample.predicted, 18), colour),
                 (probability(sample.probability), colour),
@@ -245,27 +224,5 @@ def _list(blocks: list[tuple[str, list[_Sample]]], examples: Texts | Table, ids:
     return to_png(made)
 
 
-def _content_name(examples: Texts | Table) -> str:
-    return "text" if isinstance(examples, Texts) else "row"
-
-
-def _content(examples: Texts | Table, position: int) -> str:
-    if isinstance(examples, Texts):
-        return examples.texts[position]
-    return ", ".join(
-        f"{name} {_cell(column[position], examples.facts.get(name))}"
-        for name, column in examples.columns.items()
-    )
-
-
-def _cell(value: object, facts: ColumnFacts | None) -> str:
-    """A cell for people: a date as one, a number as it stands in a table."""
-    from bmcli.files.dates import DateFormat, written
-
-    if not isinstance(value, float):
-        return "missing" if value is None else str(value)
-    if math.isnan(value):
-        return "missing"
-    if facts is not None and isinstance(facts.format, DateFormat):
-        return written(value, facts.format)
-    return cell(value)
+def _content(examples: Examples, position: int) -> str:
+    return modality_of(examples.kind).excerpt(examples, position) or ""

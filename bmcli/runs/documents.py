@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bmcli.core.errors import IntegrityError
+from bmcli.core.plain import Document
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _bounded(digits: str) -> int:
     return value
 
 
-def _deeper(value: Any, levels: int) -> bool:
+def _deeper(value: object, levels: int) -> bool:
     """Whether maps and lists stand in one another more than so many levels deep."""
     row = [value]
     for _ in range(levels + 1):
@@ -90,7 +91,7 @@ def reading(run: Run, name: str) -> Iterator[Any]:
         raise _damaged(run, name, str(error)) from error
 
 
-def epochs(run: Run) -> list[dict[str, Any]]:
+def epochs(run: Run) -> list[Document]:
     """The lines of metrics.jsonl: `epoch` (int, from 1) and figures (numbers or None); [] where none was
     finished. IntegrityError where a line is anything else; one that a crash cut off is left out."""
     if not run.exists(layout.METRICS) and layout.METRICS not in run.manifest():

@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bmcli._version import __version__
 from bmcli.core import backend
@@ -109,7 +108,7 @@ def variables() -> dict[str, str]:
     return {name: os.environ[name] for name in _RECORDED if name in os.environ}
 
 
-def git(folder: Path) -> dict[str, Any] | None:
+def git(folder: Path) -> dict[str, object] | None:
     """Commit and dirtiness of the repository `folder` is in; None without git or repository."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
@@ -133,7 +132,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def hardware(gpus: Sequence[str] = (), threads: int | None = None) -> dict[str, Any]:
+def hardware(gpus: Sequence[str] = (), threads: int | None = None) -> dict[str, object]:
     """Processor, usable cores, memory in bytes, and, as given, the graphics cards' names and the threads that
     one operation has (None: all cores)."""
     import psutil

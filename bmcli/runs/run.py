@@ -111,10 +111,11 @@ class Run:
     @property
     def record(self) -> RunRecord:
         """run.json, read once; IntegrityError where it is missing or damaged."""
-        if self._record is None:
+        record = self._record  # another thread may `reload` meanwhile
+        if record is None:
             text = self.read_bytes(layout.RECORD)
-            self._record = records.from_text(text, str(self.path / layout.RECORD))
-        return self._record
+            record = self._record = records.from_text(text, str(self.path / layout.RECORD))
+        return record
 
     @property
     def killed(self) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bmcli.core.errors import BmError, IntegrityError, ResourceError, UsageError, did_you_mean
+from bmcli.core.plain import Document
 from bmcli.runs import atomic, environment, layout
 from bmcli.runs import manifest as manifests
 from bmcli.runs import record as records
@@ -73,7 +74,7 @@ def _escaped(surrogate: re.Match[str]) -> str:
     return f"\\x{ord(surrogate[0]) & 0xFF:02x}"
 
 
-def started_by() -> dict[str, Any]:
+def started_by() -> Document:
     """The fields of a record that say by what it is trained, now: command line, versions, git, machine."""
     return {
         # Bytes of a file's name that are no UTF-8 are written as escapes: a record is UTF-8.

@@ -1,7 +1,7 @@
-"""Muon: momentum whose matrices are made orthogonal before each step. Written in keras.ops.
+"""Muon: momentum with matrices that are orthogonalised before each step. Written in keras.ops.
 
 Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; its CIFAR-10 form: before each
-step a matrix is scaled to as many units of length as it has outputs, so that only its direction is learnt.
+step a matrix is scaled to a fixed norm, so that only its direction is learnt.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import keras
 from keras import ops
 
 QUINTIC = (3.4445, -4.7750, 2.0315)
-"""Coefficients of the Newton-Schulz iteration: they raise small singular values the fastest."""
+"""Coefficients of the Newton-Schulz iteration, which raise small singular values the fastest."""
 
 
 class Muon(keras.optimizers.Optimizer):
-    """Muon for kernels of hidden layers; momentum (Nesterov) for all else.
+    """Muon for kernels of hidden layers; momentum (Nesterov) for everything else.
 
-    learning_rate: for the kernels; what the schedule does to it, it does to the other rates in proportion.
+    learning_rate: for the kernels; the schedule scales the other rates in proportion.
     head_rate, norm_rate, bias_rate: of the layer called 'head', of the gains and offsets of normalisations,
     and of all other biases.
-    decay: share of each weight outside the kernels taken away per step at the full rate.
+    decay: share of each weight outside the kernels removed per step at the full rate.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Muon(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self.velocities = [self.add_variable_from_reference(v, name="velocity") for v in variables]
-        # Remembered: on TensorFlow a step is given the backend's variables, which have no path.
+        # Stored here because on TensorFlow a step gets the backend's variables, which have no path.
         self.kernels = [is_kernel(v) for v in variables]
         self.rates = [self._rate(v) for v in variables]
 
@@ -83,7 +83,7 @@ class Muon(keras.optimizers.Optimizer):
 
 
 def is_kernel(variable: Any) -> bool:
-    """Whether Muon takes it: a matrix or stack of them, but not the head or an embedding."""
+    """Whether Muon updates this variable: a matrix or stack of matrices, but not the head or an embedding."""
     return (
         len(variable.shape) >= 2
         and not variable.path.startswith("head/")
@@ -92,9 +92,9 @@ def is_kernel(variable: Any) -> bool:
 
 
 def orthogonalised(gradient: Any, iterations: int) -> Any:
-    """The nearest orthogonal matrix, roughly: all singular values between 0.7 and 1.2.
+    """Approximately the nearest orthogonal matrix: all singular values are between 0.7 and 1.2.
 
-    gradient: [..., outputs], taken as a matrix [inputs, outputs]; the same shape comes back.
+    gradient: [..., outputs], taken as a matrix [inputs, outputs]; the result has the same shape.
     """
     shape = gradient.shape
     x = ops.reshape(gradient, (-1, shape[-1]))

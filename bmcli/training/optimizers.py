@@ -1,7 +1,7 @@
-"""Optimizers by name: typed options around Keras's own.
+"""Optimizers by name: typed options for Keras's optimizers.
 
-Weight decay is decoupled from the gradient (Loshchilov & Hutter 2019) in all of them and spares biases and
-the gains and offsets of normalisation, as is usual.
+Weight decay is decoupled from the gradient (Loshchilov & Hutter 2019) in all of them and, as usual, excludes
+biases and the gains and offsets of normalisation.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def _optimizer(result: Any, _: tuple[Any, ...]) -> str | None:
 
 
 class Optimizer(Component):
-    """Base of all optimizers. `learning_rate` is what the schedule multiplies."""
+    """Base of all optimizers. The schedule multiplies `learning_rate`."""
 
     results: ClassVar[dict[str, Check]] = {"make": _optimizer}
 
     learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="Peak step size.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Share of each weight taken away per step, times the learning rate."
+        0.0, description="Weight decay: share of each weight removed per step, times the learning rate."
     )
 
     def build(self, variables: Sequence[Any], *, gradient_clipping: float | None = None) -> Any:
-        """A Keras optimizer, built for `variables`, with global-norm clipping where asked for."""
+        """A Keras optimizer, built for `variables`, with global-norm clipping if requested."""
         shared: dict[str, Any] = {"learning_rate": self.learning_rate, "name": "optimizer"}
         if gradient_clipping is not None:
             shared["global_clipnorm"] = gradient_clipping
@@ -54,7 +54,7 @@ class Optimizer(Component):
         return optimizer
 
     def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
-        """The Keras optimizer from the options all share (learning rate, decay, clipping) and its own."""
+        """The Keras optimizer, from the shared options (learning rate, decay, clipping) and its own."""
         raise NotImplementedError
 
 
@@ -68,7 +68,7 @@ class SGD(Optimizer):
     source = "Robbins & Monro 1951; momentum: Sutskever et al. 2013"
 
     learning_rate: Annotated[float, Field(gt=0)] = Field(0.01, description="Peak step size.")
-    momentum: Rate = Field(0.9, description="Share of the last step that is kept.")
+    momentum: Rate = Field(0.9, description="Momentum: share of the last step that is kept.")
     nesterov: bool = Field(False, description="Look ahead along the momentum.")
 
     def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
@@ -86,7 +86,9 @@ class Adam(Optimizer):
 
     beta_1: Rate = Field(0.9, description="Decay of the first moment.")
     beta_2: Rate = Field(0.999, description="Decay of the second moment.")
-    epsilon: Annotated[float, Field(gt=0)] = Field(1e-7, description="Keeps the division finite.")
+    epsilon: Annotated[float, Field(gt=0)] = Field(
+        1e-7, description="Small constant that keeps the division finite."
+    )
 
     def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
         """See Optimizer.make."""
@@ -97,12 +99,12 @@ class Adam(Optimizer):
 
 @OPTIMIZERS.register("adamw")
 class AdamW(Adam):
-    """Adam with decoupled weight decay switched on."""
+    """Adam with decoupled weight decay."""
 
     source = "Loshchilov & Hutter 2019, arXiv 1711.05101"
 
     weight_decay: Annotated[float, Field(ge=0)] = Field(
-        0.01, description="Share of each weight taken away per step, times the learning rate."
+        0.01, description="Weight decay: share of each weight removed per step, times the learning rate."
     )
 
 
@@ -113,8 +115,10 @@ class RMSprop(Optimizer):
     source = "Tieleman & Hinton 2012"
 
     rho: Rate = Field(0.9, description="Decay of the mean square.")
-    momentum: Rate = Field(0.0, description="Share of the last step that is kept.")
-    epsilon: Annotated[float, Field(gt=0)] = Field(1e-7, description="Keeps the division finite.")
+    momentum: Rate = Field(0.0, description="Momentum: share of the last step that is kept.")
+    epsilon: Annotated[float, Field(gt=0)] = Field(
+        1e-7, description="Small constant that keeps the division finite."
+    )
 
     def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
         """See Optimizer.make."""
@@ -125,14 +129,14 @@ class RMSprop(Optimizer):
 
 @OPTIMIZERS.register("muon")
 class Muon(Optimizer):
-    """Hidden layers' kernels step along orthogonal matrices; everything else by momentum."""
+    """Orthogonalised steps for the kernels of hidden layers; momentum for everything else."""
 
     source = "Jordan et al. 2024, Muon: An optimizer for hidden layers in neural networks"
 
     learning_rate: Annotated[float, Field(gt=0)] = Field(
-        0.24, description="Peak step size of hidden layers' kernels, which are kept at a fixed length."
+        0.24, description="Peak step size of the kernels of hidden layers, whose norm is kept fixed."
     )
-    momentum: Rate = Field(0.6, description="Share of the kernels' last step that is kept.")
+    momentum: Rate = Field(0.6, description="Momentum of the kernels: share of the last step that is kept.")
     iterations: Annotated[int, Field(ge=1, le=20)] = Field(
         3, description="Newton-Schulz iterations that make a step orthogonal."
     )
@@ -143,9 +147,11 @@ class Muon(Optimizer):
     bias_learning_rate: Annotated[float, Field(gt=0)] = Field(
         0.02, description="Peak step size of other biases."
     )
-    other_momentum: Rate = Field(0.85, description="Share of the others' last step that is kept.")
+    other_momentum: Rate = Field(
+        0.85, description="Momentum of all other weights: share of the last step that is kept."
+    )
     weight_decay: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Share of the head, biases and offsets taken away per step at the full rate."
+        0.0, description="Weight decay of head, biases and offsets: share removed per step at the full rate."
     )
 
     def build(self, variables: Sequence[Any], *, gradient_clipping: float | None = None) -> Any:

@@ -15,7 +15,7 @@ def _factor(result: Any, args: tuple[Any, ...]) -> str | None:
     if (wrong := not_a_number(result, args)) is not None:
         return wrong
     fine = math.isfinite(result) and result >= 0
-    return None if fine else f"gives {float(result)}, not a finite number from 0 on"
+    return None if fine else f"gives {float(result)}, not a finite number of at least 0"
 
 
 class Schedule(Component):
@@ -24,7 +24,7 @@ class Schedule(Component):
     results: ClassVar[dict[str, Check]] = {"factor": _factor}
 
     warmup_epochs: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="The rate first rises from 0 in a straight line over so many epochs."
+        0.0, description="Number of epochs over which the learning rate first rises linearly from 0."
     )
 
     def rate(self, step: int, *, steps_per_epoch: int, epochs: int) -> float:
@@ -36,7 +36,8 @@ class Schedule(Component):
         return self.factor((step - warmup) / total, (step - warmup) / steps_per_epoch)
 
     def factor(self, progress: float, epoch: float) -> float:
-        """Factor after warm-up: `progress` in [0, 1) over what is left, `epoch` in epochs since warm-up."""
+        """Factor after warm-up: `progress` in [0, 1) over the remaining steps, `epoch` in epochs since
+        warm-up."""
         raise NotImplementedError
 
 
@@ -45,7 +46,7 @@ SCHEDULES: Registry[Schedule] = Registry("schedule", Schedule, __name__, needs="
 
 @SCHEDULES.register("constant")
 class Constant(Schedule):
-    """The same rate throughout."""
+    """A constant learning rate."""
 
     def factor(self, progress: float, epoch: float) -> float:
         """See Schedule.factor."""
@@ -54,10 +55,12 @@ class Constant(Schedule):
 
 @SCHEDULES.register("step")
 class Step(Schedule):
-    """Multiplied by `gamma` every so many epochs."""
+    """Multiply the learning rate by `gamma` at regular intervals."""
 
-    every_epochs: Annotated[float, Field(gt=0)] = Field(10.0, description="Epochs between two drops.")
-    gamma: Annotated[float, Field(gt=0, lt=1)] = Field(0.1, description="What each drop multiplies by.")
+    every_epochs: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="Number of epochs between two drops."
+    )
+    gamma: Annotated[float, Field(gt=0, lt=1)] = Field(0.1, description="Factor of each drop.")
 
     def factor(self, progress: float, epoch: float) -> float:
         """See Schedule.factor."""
@@ -66,9 +69,9 @@ class Step(Schedule):
 
 @SCHEDULES.register("exponential")
 class Exponential(Schedule):
-    """Multiplied by `gamma` over every epoch, smoothly."""
+    """Exponential decay: multiply by `gamma` per epoch, continuously."""
 
-    gamma: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="What an epoch multiplies by.")
+    gamma: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Factor per epoch.")
 
     def factor(self, progress: float, epoch: float) -> float:
         """See Schedule.factor."""
@@ -77,7 +80,7 @@ class Exponential(Schedule):
 
 @SCHEDULES.register("cosine")
 class Cosine(Schedule):
-    """Half a cosine down to `final`."""
+    """Half a cosine from the full rate down to `final`."""
 
     source = "Loshchilov & Hutter 2017, arXiv 1608.03983"
 
@@ -90,7 +93,7 @@ class Cosine(Schedule):
 
 @SCHEDULES.register("linear")
 class Linear(Schedule):
-    """In a straight line down to `final`."""
+    """Linear decay to `final`."""
 
     final: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="Factor at the end.")
 
@@ -101,14 +104,14 @@ class Linear(Schedule):
 
 @SCHEDULES.register("one_cycle")
 class OneCycle(Schedule):
-    """Up to the full rate, then down to almost nothing."""
+    """One cycle: rise to the full rate, then fall to almost nothing."""
 
     source = "Smith & Topin 2018, arXiv 1708.07120"
 
     peak: Annotated[float, Field(gt=0, lt=1)] = Field(0.3, description="Share of the steps spent rising.")
     start: Annotated[float, Field(ge=0, le=1)] = Field(0.04, description="Factor at the beginning.")
     final: Annotated[float, Field(ge=0, le=1)] = Field(0.0001, description="Factor at the end.")
-    shape: Literal["cosine", "linear"] = Field("cosine", description="Of both legs.")
+    shape: Literal["cosine", "linear"] = Field("cosine", description="Shape of both legs.")
 
     def factor(self, progress: float, epoch: float) -> float:
         """See Schedule.factor."""

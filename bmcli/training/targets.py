@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -13,16 +14,8 @@ if TYPE_CHECKING:
 
 
 def dense_targets(spec: DataSpec, targets: np.ndarray, *, label_smoothing: float = 0.0) -> np.ndarray:
-    """float32 [N, units]: one-hot, 0/1 or standardised values; smoothing as in Szegedy et al. 2016."""
-    if spec.task == "regression":
-        scaled = (targets.astype(np.float64) - spec.target_offset) / spec.target_scale
-        return scaled.astype(np.float32).reshape(-1, 1)
-    if spec.task == "multiclass":
-        dense = np.zeros((len(targets), spec.units), np.float32)
-        dense[np.arange(len(targets)), targets] = 1.0
-        return dense * np.float32(1 - label_smoothing) + np.float32(label_smoothing / spec.units)
-    dense = targets.astype(np.float32).reshape(len(targets), -1)
-    return dense * np.float32(1 - label_smoothing) + np.float32(label_smoothing / 2)
+    """float32 [N, units]; see `Task.dense`."""
+    return tasks.of(spec.task).dense(targets, spec.target, label_smoothing)
 
 
 def example_weights(

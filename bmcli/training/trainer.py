@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.errors import DivergedError
 from bmcli.core.stopwatch import phase, waiting
 from bmcli.training.checkpoints import TrainingState
 from bmcli.training.events import EpochDone, Event, Resumed, StepsDone, TrainingDone
 from bmcli.training.feed import padded_length
-from bmcli.training.losses import RUNNING_METRIC, example_losses, example_metrics
-from bmcli.training.steps.base import Finish, forward, make_loop
+from bmcli.training.steps.base import Finish
+from bmcli.training.steps.select import forward, make_loop
 from bmcli.training.watch import Watch
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Trainer:
 
     model: raw outputs, under the training precision; finished: the same weights with the task's activation;
     finish: what the preprocessing still does to a batch, on the device.
-    validation: None where there is nothing to choose by. parts: of a batch, as `steps.make_loop` takes it.
+    validation: None where there is nothing to choose by. parts: of a batch, as `select.make_loop` takes it.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Trainer:
     ) -> None:
         self.model = model
         self.spec = spec
+        self.task = tasks.of(spec.task)
         self.config = config
         self.feed = feed
         self.validation = validation
@@ -223,9 +225,7 @@ class Trainer:
         """Loss and running metric of the epoch under way, in the target's unit for regression."""
         examples = max(self._now.examples, 1)
         loss, metric = self._now.loss / examples, self._now.metric / examples
-        if self.spec.task == "regression":
-            return loss * self.spec.target_scale**2, metric * self.spec.target_scale
-        return loss, metric
+        return self.task.in_units(loss, metric, self.spec.target)
 
     def _steps_done(self, rate: float) -> StepsDone:
         loss, metric = self._means()
@@ -240,7 +240,7 @@ class Trainer:
             step=self._now.step,
             steps=self.feed.steps_per_epoch,
             loss=loss,
-            metric_name=RUNNING_METRIC[self.spec.task],
+            metric_name=self.task.running_name,
             metric=metric,
             learning_rate=rate,
             examples_per_second=self._now.examples / max(self._now.seconds, 1e-9),
@@ -264,8 +264,8 @@ class Trainer:
             part = np.arange(start, min(start + self.feed.batch_size, len(self.feed.source)))
             raw = raw_outputs(self.feed.source[part])
             targets = self.feed.targets[part]
-            self._now.loss += float(np.sum(example_losses(self.spec.task, raw, targets)))
-            self._now.metric += float(np.sum(example_metrics(self.spec.task, raw, targets)))
+            self._now.loss += float(np.sum(self.task.loss(raw, targets)))
+            self._now.metric += float(np.sum(self.task.running(raw, targets)))
             self._now.examples += len(part)
         self._now.seconds = seconds
         return self._finish_epoch()
@@ -280,7 +280,7 @@ class Trainer:
         record: dict[str, Any] = {
             "epoch": self.epoch,
             "loss": loss,
-            RUNNING_METRIC[self.spec.task]: metric,
+            self.task.running_name: metric,
             **{f"val_{name}": value for name, value in measured.items()},
             "learning_rate": self._rate(self.feed.steps_per_epoch - 1),
             "seconds": round(seconds, 3),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bmcli.cli import app, render
+from bmcli.cli import render, root, startup
 from bmcli.cli.command import Session
 from bmcli.core.errors import (
     BmError,
@@ -32,20 +32,20 @@ BM = [sys.executable, "-c", "from bmcli.cli.app import main; main()"]
 def test_help_names_every_command_with_its_summary(bm: Callable[..., Done]) -> None:
     done = bm("--help")
     assert done.code == 0 and done.err == ""
-    for name in app.command_names():
-        assert app.summaries(name)[name], f"{name} has no summary"
+    for name in root.command_names():
+        assert startup.summaries(name)[name], f"{name} has no summary"
         assert f"  {name} " in done.out
     assert bm().out == done.out
     assert bm("-h").out == done.out
 
 
-@pytest.mark.parametrize("name", app.command_names())
+@pytest.mark.parametrize("name", root.command_names())
 def test_every_command_has_help_and_the_common_options(invoke: Callable[..., Done], name: str) -> None:
     done = invoke(name, "--help")
     assert done.code == 0, done.err
     for option in ("--runs-dir", "--json", "--quiet", "--verbose", "--debug", "--version"):
         assert option in done.out
-    for subcommand, summary in app.summaries(name).items():
+    for subcommand, summary in startup.summaries(name).items():
         assert summary
         if subcommand != name:
             assert invoke(name, subcommand, "--help").code == 0
@@ -93,11 +93,11 @@ def test_common_options_stand_before_and_after_the_command(
         (["train", "c", "--gpu"], "bm train has no option --gpu", "write --device gpu"),
         (["train", "c", "--no-cuda"], "bm train has no option --no-cuda", "write --device cpu"),
         (["check", "c", "--gpu"], "bm check has no option --gpu", "bm train takes --device"),
-        (["train", "--config", "c"], "no option --config", "the config needs no option: bm train c"),
+        (["train", "--config", "c"], "no option --config", "give the config without an option: bm train c"),
         (
             ["predict", "--image", "a b.png"],
             "no option --image",
-            "inputs need no option: bm predict 'a b.png'",
+            "give inputs without an option: bm predict 'a b.png'",
         ),
         (["predict", "x", "--model", "y"], "no option --model", "did you mean --run?"),
         (["predict", "x", "--topk", "3"], "no option --topk", "did you mean --top-k?"),
@@ -126,7 +126,7 @@ def test_usage_errors(invoke: Callable[..., Done], args: list[str], message: str
     assert error["code"] == "usage" and message in error["message"] and hint in error["hint"]
 
 
-@pytest.mark.parametrize("name", app.command_names())
+@pytest.mark.parametrize("name", root.command_names())
 @pytest.mark.parametrize(
     "option",
     [
@@ -157,9 +157,9 @@ def test_a_change_that_is_proposed_for_an_option_is_accepted(invoke: Callable[..
         assert invoke("check", "digits_cnn", *shlex.split(hint.removeprefix("write "))).code == 0
 
 
-@pytest.mark.parametrize("name", app.command_names())
+@pytest.mark.parametrize("name", root.command_names())
 def test_the_usage_line_shows_arguments_plainly(invoke: Callable[..., Done], name: str) -> None:
-    for subcommand in app.summaries(name):
+    for subcommand in startup.summaries(name):
         words = [name] if subcommand == name else [name, subcommand]
         out = invoke(*words, "--help").out
         usage = out.partition("\n\n")[0]

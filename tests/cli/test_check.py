@@ -223,4 +223,4 @@ def test_keys_of_folders_are_for_folders(invoke: Callable, tmp_path: Path, key: 
     (tmp_path / "t.csv").write_text("a,b\n1,x\n2,y\n")
     (tmp_path / "c.yaml").write_text("data: {path: t.csv, target: b}\nmodel: mlp\n")
     done = invoke("check", "c.yaml", f"data.{key}")
-    assert done.code == 2 and "this is for folders" in done.err
+    assert done.code == 2 and "this key is for folders" in done.err

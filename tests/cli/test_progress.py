@@ -5,51 +5,46 @@ import os
 import pty
 import re
 import select
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
-import numpy as np
 import pytest
 
 from bmcli.cli.command import Session
 from bmcli.cli.progress import NotebookScreen, TrainingDisplay, python_screen
 from bmcli.cli.screen import Counting, Screen, bar_of
-from bmcli.evaluation.figures import Baseline, Confusion, Evaluation, WeakestClass
-from bmcli.experiments.display import Finished
+from bmcli.experiments.display import Began, Finished, Note, Stage, Warned
+from bmcli.metrics.results import Baseline, Confusion, Evaluation, WeakestClass
 from bmcli.runs import layout
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
 from bmcli.training.events import EpochDone, Resumed, StepsDone, TrainingDone
 
 
-@dataclass
-class _Split:
-    targets: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-
-def experiment(monitor: str = "val_loss") -> Any:
-    bundle = SimpleNamespace(
+def began(run: Run, monitor: str = "val_loss") -> Began:
+    return Began(
+        run=run,
+        seed=3,
         kind="image",
         task="multiclass",
-        classes=("aster", "daisy"),
-        train=_Split(np.array([0] * 30 + [1] * 1970)),
-        validation=_Split(np.array([0, 1])),
-        test=None,
-    )
-    training = SimpleNamespace(
-        epochs_of=lambda steps: 12,
+        target_name="target",
+        classes=2,
+        class_sizes=(31, 1971),
+        splits={"train": 2000, "validation": 2},
+        model="resnet",
+        parameters=1_500_000,
+        closed_form=False,
+        epochs=12,
+        steps=71,
+        optimizer="adam",
+        learning_rate=1e-3,
+        schedule="cosine",
+        precision="bfloat16",
         xla=False,
-        optimizer=SimpleNamespace(registry_name="adam", learning_rate=1e-3),
-        schedule=SimpleNamespace(registry_name="cosine"),
+        gpu=True,
         monitor=monitor,
     )
-    config = SimpleNamespace(seed=3, model=SimpleNamespace(registry_name="resnet"), training=training)
-    return SimpleNamespace(config=config, bundle=bundle, precision="bfloat16", gpu=True)
 
 
 def epoch(number: int, best: bool = False) -> EpochDone:
@@ -71,14 +66,14 @@ def steps(step: int) -> StepsDone:
 
 
 def play(display: TrainingDisplay, run: Run) -> None:
-    display.note("3 left out: \x1b[31m")
-    display.begin(run, experiment(), 1_500_000, 71)
+    display.handle(Note("3 left out: \x1b[31m"))
+    display.handle(began(run))
     display.handle(steps(41))
     display.handle(epoch(1, best=True))
     display.handle(epoch(2))
     display.handle(TrainingDone(2, 1, "no better val_loss for 1 epochs"))
-    display.stage("evaluating on test")
-    display.warn("no model.onnx")
+    display.handle(Stage("evaluating on test"))
+    display.handle(Warned("no model.onnx"))
     run.seal("completed", best_epoch=1, monitor="val_loss", kind="image")
     evaluation = Evaluation(
         split="test",
@@ -96,7 +91,7 @@ def play(display: TrainingDisplay, run: Run) -> None:
         weakest_class=WeakestClass("aster", 0, "recall", 0.61, 18, True),
     )
     run.update(seconds=131.0)
-    display.finished(Finished(run, (evaluation,)))
+    display.handle(Finished(run, (evaluation,)))
     display.close()
 
 
@@ -139,7 +134,7 @@ def test_in_a_pipe_lines_are_plain_and_the_log_has_them_all(run: Run) -> None:
 def test_the_figure_that_decides_is_shown(run: Run) -> None:
     stream = io.StringIO()
     display = TrainingDisplay(Session(), stream)
-    display.begin(run, experiment("val_cost"), 1_500_000, 71)
+    display.handle(began(run, "val_cost"))
     one = epoch(1)
     display.handle(replace(one, record=one.record | {"val_f1": 0.5, "val_cost": 0.7}))
     assert "val_accuracy -  val_cost 0.700  1:01" in stream.getvalue()
@@ -189,7 +184,7 @@ def test_on_a_terminal_live_lines_are_rewritten(
     master, slave = pty.openpty()
     with os.fdopen(slave, "w", encoding="utf-8") as stream:
         display = TrainingDisplay(Session(), stream)
-        display.begin(run, experiment(), 1_500_000, 71)
+        display.handle(began(run))
         display.handle(steps(41))
         first = drain(master)
         display.handle(steps(42))
@@ -245,7 +240,7 @@ def test_the_bar() -> None:
 def test_a_resumed_run_says_so_and_shows_its_last_epochs(run: Run) -> None:
     stream = io.StringIO()
     display = TrainingDisplay(Session(), stream)
-    display.begin(run, experiment(), 1_500_000, 71)
+    display.handle(began(run))
     records = tuple(epoch(1).record | {"epoch": number, "seconds": 0.42} for number in range(1, 8))
     display.handle(Resumed(8, 12, 31, 71, records, 6))
     lines = stream.getvalue().splitlines()[-7:]
@@ -260,7 +255,7 @@ def test_a_resumed_run_says_so_and_shows_its_last_epochs(run: Run) -> None:
 def test_an_epoch_of_less_than_ten_seconds_is_told_finely(run: Run) -> None:
     stream = io.StringIO()
     display = TrainingDisplay(Session(), stream)
-    display.begin(run, experiment(), 1_500_000, 71)
+    display.handle(began(run))
     for seconds in (0.012, 0.42, 9.94, 9.96, 61.2):
         one = epoch(1)
         display.handle(replace(one, record=one.record | {"seconds": seconds}))
@@ -338,7 +333,7 @@ def test_a_window_that_becomes_narrower_gets_a_table_that_fits(
     master, slave = pty.openpty()
     with os.fdopen(slave, "w", encoding="utf-8") as stream:
         display = TrainingDisplay(Session(), stream)
-        display.begin(run, experiment(), 1_500_000, 71)
+        display.handle(began(run))
         display.handle(epoch(1))
         monkeypatch.setenv("COLUMNS", "44")
         drain(master)

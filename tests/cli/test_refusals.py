@@ -116,7 +116,7 @@ def test_a_model_for_other_data(data: str, model: str, files: Path, invoke: Invo
 def test_a_text_model_where_no_column_is_named(name: str, files: Path, invoke: Invoke) -> None:
     commands = (("check",), ("check", "--build"), ("train",), ("train", "--smoke"))
     for done in refused(files, invoke, config(DATA[name][0], "transformer"), commands=commands):
-        assert "name the column that holds the texts: data.text" in done.err
+        assert "name the column with the texts: data.text" in done.err
 
 
 TABLE = "{path: table.csv, target: kind, features: [a]}"
@@ -143,11 +143,11 @@ AT_ONCE: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "a figure of another task": (
         config(TABLE, "mlp", "training: {monitor: val_mae}\n"),
-        ("there is no figure 'val_mae' for a multiclass task",),
+        ("there is no metric 'val_mae' for a multiclass task",),
     ),
     "augmented rows": (
         config("{path: rows.npz, augment: [flip]}", "mlp"),
-        ("augmentation is for images, and the data is table rows",),
+        ("augmentation is for images, but the data consists of table rows",),
     ),
     "views of rows": (
         config("{path: rows.npz}", "mlp", "evaluation: {views: flip}\n"),
@@ -157,18 +157,18 @@ AT_ONCE: dict[str, tuple[str, tuple[str, ...]]] = {
         config("{path: rows.npz}", "mlp", "training: {batch_by_length: true}\n"),
         ("only texts have lengths",),
     ),
-    "small pictures": (
+    "small images": (
         config("{path: pictures.npz}", "{name: cnn, filters: [4, 4, 4, 4], padding: valid}"),
         ("model",),
     ),
     "a run there is none of": (config(TABLE, "mlp", "init_from: base\n"), ("no runs in runs",)),
     "a metric of another task": (
         config(TABLE, "mlp", "code: own.py\nevaluation: {metrics: [cost]}\n"),
-        ("metric cost is for binary tasks, and this is multiclass",),
+        ("metric cost is for binary tasks, but this task is multiclass",),
     ),
     "a metric with a name that is taken": (
         config("{path: bits.csv, target: bit}", "mlp", "code: taken.py\nevaluation: {metrics: [accuracy]}\n"),
-        ("has the name of a built-in figure",),
+        ("has the name of a built-in metric",),
     ),
     "nothing is frozen by it": (
         config(TABLE, "mlp", "init_from: {run: base, freeze: [conv*]}\n"),

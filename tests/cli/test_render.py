@@ -44,7 +44,7 @@ LINES = [
     "data      2,993 photos, 12 classes (61–488) · train 2,245 val 299 test 449",
     "  accuracy           0.458    0.256 – 0.672    always 'square with a long name': 0.333",
     "  known: activation, batch_norm, dense, dropout, filters, global_pooling, kernel_size, padding",
-    "\x1b[1;35mwarning: \x1b[0mthese runs used different test examples, so those metrics cannot be compared",
+    "\x1b[1;35mwarning: \x1b[0mthese runs used different test examples, so their metrics cannot be compared",
     "test        loss 1.042  accuracy 0.458  balanced_accuracy 0.458  f1_macro 0.386  ece 0.206",
     "versions    bm 0.1.0  python 3.11.7  backend tensorflow  keras 3.15.1  tensorflow 2.21.0  numpy 2.4.6",
     "  漢字     数字の画像  0.91  (別の数字 0.05, もう一つ 0.02) · 学習済み の 画像 です よ ね",

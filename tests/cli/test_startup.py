@@ -18,15 +18,18 @@ imports what. Usually it helps to
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
 
-from bmcli.cli.app import command_names, summaries
+from bmcli.cli import startup
 from bmcli.cli.command import is_command
+from bmcli.cli.root import command_names
 
 HEAVY = {
     "tensorflow",
@@ -117,7 +120,7 @@ def test_light_commands_load_little(case: str, tmp_path: Path) -> None:
 def test_summaries_read_from_the_source_are_those_of_the_functions(name: str) -> None:
     module = importlib.import_module(f"bmcli.cli.commands.{name}")
     functions = {key: value for key, value in vars(module).items() if is_command(value)}
-    assert summaries(name) == {key: value.__doc__.split("\n")[0] for key, value in functions.items()}
+    assert startup.summaries(name) == {key: value.__doc__.split("\n")[0] for key, value in functions.items()}
 
 
 def test_pydantic_still_finds_the_rest_of_what_looks_for_plugins() -> None:
@@ -130,6 +133,38 @@ def test_pydantic_still_finds_the_rest_of_what_looks_for_plugins() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.split() == ["[]", "pydantic"]
+
+
+def test_without_its_source_a_command_is_imported_for_its_summaries(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = {name: startup.summaries(name) for name in command_names()}
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found(name) and ModuleSpec(name, None))
+    assert {name: startup.summaries(name) for name in command_names()} == read
+
+
+_GONE = {
+    "Typer's own coercion": "import typer.core as c; p = c._TyperParameter; "
+    "p.process_value = lambda self, ctx, v: () if v is None and self.nargs == -1 else v; "
+    "del p.get_runtime_param",
+    "where pydantic finds plugins": "startup._NoPlugins.replaces = 'pydantic.plugin._gone'",
+    "what ends a process": "import atexit, sys, types; del atexit._run_exitfuncs; "
+    "sys.modules['tensorflow'] = types.ModuleType('tensorflow')",
+}
+"""Private parts of others, and what makes them go."""
+
+
+@pytest.mark.parametrize("part", _GONE)
+def test_commands_work_where_a_private_part_is_gone(part: str, tmp_path: Path) -> None:
+    script = f"from bmcli.cli import app, startup; {_GONE[part]}; app.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "check", "digits_cnn", "training.epochs=3"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("ok") and "3 epochs" in done.stdout
 
 
 def test_importing_bmcli_is_as_cheap_as_help(tmp_path: Path) -> None:

@@ -178,8 +178,9 @@ def test_a_moved_run_still_works(digits: Path, tmp_path: Path, bm: Callable[...,
 
 def test_predicting_the_test_pictures_gives_the_kept_predictions(digits: Path) -> None:
     import bmcli
+    from bmcli.inference.opened import OpenedRun
 
-    bundle = data.load(train.config_of(Run(digits)).data)
+    bundle = data.load(OpenedRun(Run(digits)).config_to_resume().data)
     assert bundle.test is not None
     pictures = bundle.test.examples.arrays  # type: ignore[union-attr]
     predicted = bmcli.load(digits).predict(pictures)
@@ -192,12 +193,12 @@ def test_predicting_the_test_pictures_gives_the_kept_predictions(digits: Path) -
 def test_the_keras_model_answers_like_the_published_one(digits: Path) -> None:
     import keras
 
-    from bmcli.inference.session import open_session
+    from bmcli.inference.opened import OpenedRun
 
     run = Run(digits)
     inputs = np.random.default_rng(0).normal(size=(7, 8, 8, 1)).astype(np.float32)
     plain = keras.saving.load_model(digits / "model.keras")(inputs).numpy()
-    np.testing.assert_allclose(open_session(run).predict(inputs), plain, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(OpenedRun(run).session.predict(inputs), plain, rtol=1e-5, atol=1e-5)
 
 
 def test_resume_refuses_a_completed_run(digits: Path, invoke: Callable[..., Done]) -> None:

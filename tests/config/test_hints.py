@@ -304,8 +304,8 @@ def test_components_written_in_other_ways(key: str, written: str, meant: str | N
         ("data.columns={zip: categorical}", "did you mean category?"),
         ("name=My CNN", "for example my-cnn"),
         ("data=photos/", "write '{path: photos/}'"),
-        ("evaluation.metrics=[accuracy]", "'accuracy' is measured without being named"),
-        ("evaluation.metrics=accuracy", "'accuracy' is measured without being named"),
+        ("evaluation.metrics=[accuracy]", "'accuracy' is always computed"),
+        ("evaluation.metrics=accuracy", "'accuracy' is always computed"),
     ],
 )
 def test_words_from_elsewhere(override: str, hint: str, tmp_path: Path) -> None:
@@ -445,7 +445,7 @@ def folder(tmp_path: Path) -> Path:
         ("nowhere/rows.parquet", None),
         ("cat.png", "bm init . drafts a config for a folder of images"),
         ("phots.yaml", "did you mean photos.yaml?"),
-        ("runs/x-v1", "did you mean runs/x-v1/config.yaml, or --resume runs/x-v1/ to go on with that run?"),
+        ("runs/x-v1", "did you mean runs/x-v1/config.yaml, or --resume runs/x-v1/ to resume that run?"),
     ],
 )
 def test_where_a_config_is_wanted(text: str, hint: str | None, folder: Path) -> None:

@@ -80,13 +80,18 @@ MISTAKES = {
     "kernel": ("data: digits\nmodel: {name: cnn, kernel_size: 99}\n", 2, 33, "from 1 to 63"),
     "reserved name": ("name: latest\n" + HEAD, 1, 7, "latest"),
     "numbered name": ("name: cnn-v2\n" + HEAD, 1, 7, "cnn-v2"),
-    "capital name": ("name: CNN\n" + HEAD, 1, 7, "small letters"),
+    "capital name": ("name: CNN\n" + HEAD, 1, 7, "lower-case letters"),
     "class weight": (HEAD + "training: {class_weights: {3: 0}}\n", 3, 31, "above 0"),
     # missing
     "no data": ("model: cnn\n", None, None, "'data' is missing"),
     "no model": ("data: digits\n", None, None, "'model' is missing"),
     "empty data": ("model: cnn\ndata: {}\n", 2, 7, "which data?"),
-    "no component name": ("data: digits\nmodel: {filters: [3]}\n", 2, 8, "which model?"),
+    "no component name": (
+        "data: digits\nmodel: {filters: [3]}\n",
+        2,
+        8,
+        "'name' is missing: the model to use",
+    ),
     # combinations
     "name and path": ("model: mlp\ndata:\n  name: digits\n  path: photos\n", 4, 9, "both given"),
     "text model on images": ("data: digits\nmodel: gru\n", 2, 8, "gru takes texts"),
@@ -101,7 +106,7 @@ MISTAKES = {
         "model: mlp\ndata:\n  name: digits\n  target: y\n",
         4,
         11,
-        "describes files of your own",
+        "is for your own files",
     ),
     "columns of a folder": (FOLDER + "  target: y\n", 4, 11, "a folder has no columns"),
     "no target": ("model: mlp\ndata:\n  path: t.csv\n", 3, 3, "'target' is missing"),
@@ -125,7 +130,7 @@ MISTAKES = {
         "model: mlp\ndata: {name: digits, validation: 0}\ntraining: {monitor: val_accuracy}\n",
         *(3, 21, "needs a validation split"),
     ),
-    "unknown figure": (HEAD + "training: {monitor: val_acuracy}\n", 3, 21, "no figure 'val_acuracy'"),
+    "unknown figure": (HEAD + "training: {monitor: val_acuracy}\n", 3, 21, "no metric 'val_acuracy'"),
     "figure of another task": (HEAD + "training: {monitor: val_r2}\n", 3, 21, "for a multiclass task"),
     "kernel too large": ("data: digits\nmodel: {name: cnn, kernel_size: 9}\n", 2, 33, "8×8"),
     "augmented table": (TABLE + "  augment: [flip]\nmodel: mlp\n", 4, 12, "augmentation is for images"),
@@ -154,7 +159,7 @@ MISTAKES = {
     "empty": ("", 1, 1, "a config is a map"),
     "list": ("- a\n", 1, 1, "found a list"),
     "extends nothing": ("extends: none.yaml\n" + HEAD, 1, 10, "no config file"),
-    "extends itself": ("extends: c.yaml\n" + HEAD, 1, 10, "circle"),
+    "extends itself": ("extends: c.yaml\n" + HEAD, 1, 10, "circular"),
 }
 
 
@@ -280,5 +285,5 @@ def test_what_is_no_number_in_yaml_is_not_recommended(value: str, folder: Path) 
 def test_odd_keys_on_the_command_line_are_told_in_a_line(override: str, folder: Path) -> None:
     text = "data: {name: digits, augment: [crop]}\nmodel: mlp\n"
     (problem,) = problems_of(text, folder, override)
-    assert "no item" in problem.message or "KEY=VALUE" in problem.message or "deeper" in problem.message
+    assert "not an index" in problem.message or "KEY=VALUE" in problem.message or "deeper" in problem.message
     assert len(problem.message) < 200 and len(str(problem.place)) < 100

@@ -43,7 +43,7 @@ def test_all_resolve() -> None:
 
 
 def test_model_tells_what_cannot_work() -> None:
-    with pytest.raises(ConfigError, match="8 pixels cannot be cut into pieces of 3"):
+    with pytest.raises(ConfigError, match="8 pixels are not a multiple of 3"):
         resolved(model={"name": "patches", "size": 3})
     assert resolved(model="patches")
 

@@ -164,7 +164,7 @@ def test_overrides(folder: Path) -> None:
         ("a..b=3", "expected KEY=VALUE"),
         ("training.epochs=[", "YAML"),
         ("training.epochs=ten", 'found "ten"'),
-        ("data.augment.3.padding=2", "no item of this list"),
+        ("data.augment.3.padding=2", "not an index of this list"),
         ("extends=a.yaml", "unknown key"),
         ("model.name=cnnn", "unknown model"),
     ],
@@ -277,5 +277,5 @@ def test_resolved_configs_repeat(folder: Path, data: Any, training: Any, model: 
 def test_what_older_versions_wrote_by_default_reads_on() -> None:
     config = load({"name": "x", "data": {"name": "digits", "header": True}, "model": "mlp"})
     assert config.data.header is True
-    with pytest.raises(ConfigError, match="'header' describes files of your own"):
+    with pytest.raises(ConfigError, match="'header' is for your own files"):
         load({"name": "x", "data": {"name": "digits", "header": False}, "model": "mlp"})

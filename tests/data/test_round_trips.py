@@ -25,7 +25,8 @@ from bmcli.files import tables
 from bmcli.files.columns import facts_of
 from bmcli.inference import inputs
 from bmcli.inference.inputs import Reading
-from bmcli.inference.predictor import Predictor, open_predictor, reading_of
+from bmcli.inference.opened import OpenedRun
+from bmcli.inference.predictor import Predictor, open_predictor
 from bmcli.runs.store import RunStore
 
 Row = dict[str, Any]
@@ -152,9 +153,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Predictor, Readin
         "model": {"name": "linear", "solver": "closed_form"},
     }
     run = bmcli.train(config, runs_dir=folder / "runs")
-    stored = RunStore(folder / "runs").find(run.id)
-    predictor = open_predictor(stored)
-    return predictor, reading_of(stored, predictor.preprocessing, texts=False, lines=False)
+    opened = OpenedRun(RunStore(folder / "runs").find(run.id))
+    return open_predictor(opened), opened.reading(texts=False, lines=False)
 
 
 @given(frames())

@@ -207,26 +207,27 @@ def test_what_is_shown_as_json_is_json(block: Block) -> None:
 
 
 def options_of(name: str) -> set[str]:
-    from bmcli.cli import app
+    from bmcli.cli import root
 
-    command = app.build_app().get_command(None, name)
+    command = root.build_app(lambda session: None).get_command(None, name)
     assert command is not None
     return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
 
 
 def test_what_the_pages_mention_exists() -> None:
     """Every `bm COMMAND --option` in running text, against the command line's own declarations."""
-    from bmcli.cli import app
+    from bmcli.cli import root, startup
 
-    names = app.command_names()
-    subcommands = {name: {one.replace("_", "-") for one in app.summaries(name)} for name in names}
-    others = {"help", "version", *app._LISTS, "ls"}  # the last is an example of what a hint answers
+    names = root.command_names()
+    subcommands = {name: {one.replace("_", "-") for one in startup.summaries(name)} for name in names}
+    others = {"help", "version", *root._LISTS, "ls"}  # the last is an example of what a hint answers
     wrong = []
     for page, command in mentioned():
         given = words(command)[1:]
         name = next((word for word in given if not word.startswith(("-", "["))), None)
         if name is None:
-            known = {option for parameter in app.build_app().params for option in parameter.opts}
+            bm = root.build_app(lambda session: None)
+            known = {option for parameter in bm.params for option in parameter.opts}
             known |= {"--help", "-h", "--install-completion", "--show-completion"}
         elif name == "COMMAND" or name in others:
             continue

@@ -11,10 +11,12 @@ from bmcli.cli.app import run as bm
 from bmcli.config.schema import DataConfig
 from bmcli.core.errors import UsageError
 from bmcli.data.bundle import Split, Table, Texts
-from bmcli.evaluation import corruptions
 from bmcli.evaluation.measure import prepare
-from bmcli.evaluation.robustness import by_corruptions
+from bmcli.evaluation.robustness import STRENGTHS, by_corruptions
 from bmcli.evaluation.slices import sliceable, slices
+from bmcli.inference.opened import OpenedRun
+from bmcli.modalities.image.corruptions import PICTURES
+from bmcli.modalities.text.corruptions import in_capitals, with_typos
 from tests.linear_run import MakeRun
 
 RNG = np.random.default_rng(0)
@@ -25,28 +27,28 @@ def split_of(examples: Table | Texts, targets: np.ndarray) -> Split:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", sorted(corruptions.PICTURES))
+@pytest.mark.parametrize("name", sorted(PICTURES))
 def test_pictures_are_changed_the_more_the_stronger(name: str, channels: int) -> None:
     smooth = np.linspace(40, 200, 32)[:, None] + 20 * np.sin(np.arange(32))[None]
     pictures = np.repeat(np.stack([smooth, smooth.T])[..., None], channels, axis=3).astype(np.uint8)
     change = []
-    for strength in corruptions.STRENGTHS:
-        made = corruptions.PICTURES[name](pictures, strength, np.random.default_rng(1))
+    for strength in STRENGTHS:
+        made = PICTURES[name](pictures, strength, np.random.default_rng(1))
         assert made.shape == pictures.shape and made.dtype == np.uint8
         change.append(float(np.abs(made.astype(int) - pictures).mean()))
-        again = corruptions.PICTURES[name](pictures, strength, np.random.default_rng(1))
+        again = PICTURES[name](pictures, strength, np.random.default_rng(1))
         assert (made == again).all()
     assert 0 < change[0] < change[1] < change[2] < 90
 
 
 def test_texts_keep_their_words() -> None:
     texts = ["the story of a long night in the city"] * 50
-    for strength in corruptions.STRENGTHS:
-        capitals = corruptions.in_capitals(texts, strength, np.random.default_rng(0))
+    for strength in STRENGTHS:
+        capitals = in_capitals(texts, strength, np.random.default_rng(0))
         assert [text.lower() for text in capitals] == texts and capitals != texts
-        typos = corruptions.with_typos(texts, strength, np.random.default_rng(0))
+        typos = with_typos(texts, strength, np.random.default_rng(0))
         assert all(len(text.split(" ")) == 9 for text in typos) and typos != texts
-    assert corruptions.in_capitals(texts[:1], 5, RNG) == [texts[0].upper()]
+    assert in_capitals(texts[:1], 5, RNG) == [texts[0].upper()]
 
 
 def test_a_run_on_corrupted_copies(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +66,7 @@ def test_a_run_on_corrupted_copies(make_run: MakeRun, capsys: pytest.CaptureFixt
     assert "accuracy of corrupted copies" in capsys.readouterr().out
     table = make_run({"data": {"name": "diabetes"}}, name="table")
     with pytest.raises(UsageError, match="rows of tables"):
-        by_corruptions(prepare(table))
+        by_corruptions(prepare(OpenedRun(table)))
     assert bm(["evaluate", "table", "--corruptions", *runs]) == 2
     assert not table.exists("evaluation/test.json"), "refused before anything is measured"
 

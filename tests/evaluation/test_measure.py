@@ -17,6 +17,7 @@ from bmcli.evaluation.figures import evaluate, summarize
 from bmcli.evaluation.measure import Prepared, evaluate_run, measure
 from bmcli.plots.learning_curves import draw_learning_curves
 from bmcli.runs.store import RunStore, open_path
+from bmcli.runs.trust import Trust
 from tests.linear_run import MakeRun
 
 pytestmark = pytest.mark.draws
@@ -170,7 +171,7 @@ def test_the_runs_code_runs_only_when_trusted(make_run: MakeRun, tmp_path: Path)
     with pytest.raises(UsageError, match="Python files of its own") as caught:
         evaluate_run(run)
     assert "--trust-code" in str(caught.value.hint) and not witness.exists()
-    found = evaluate_run(run, trust_code=True)
+    found = evaluate_run(run, trust=Trust(code=True))
     wrong = found.examples - np.trace(np.array(found.confusion_matrix))
     assert found.metrics["mistakes"] == wrong and "mistakes" in found.lower_is_better
 
@@ -202,7 +203,7 @@ def test_a_missing_split_is_named(make_run: MakeRun) -> None:
 def test_after_training_and_later_are_the_same(make_run: MakeRun) -> None:
     from bmcli import data
     from bmcli.config import resolve
-    from bmcli.inference.session import open_session
+    from bmcli.inference.opened import OpenedRun
     from bmcli.modalities import preprocessing
 
     run = make_run(DIGITS)
@@ -210,7 +211,7 @@ def test_after_training_and_later_are_the_same(make_run: MakeRun) -> None:
     bundle = data.load(config.data)
     prepared, spec = preprocessing.load({"preprocessing.json": run.read_text("preprocessing.json")})
     training = summarize(spec.task, spec.classes, bundle.train.targets)
-    session = open_session(run)
+    session = OpenedRun(run).session
     during = measure(Prepared(run, "test", bundle.test, spec, prepared, session, config.evaluation, training))
     text = run.read_text("evaluation/test.json")
     assert evaluate_run(run) == during and run.read_text("evaluation/test.json") == text

@@ -18,6 +18,7 @@ from bmcli.core.errors import DataError, IntegrityError, UsageError
 from bmcli.data import load as load_data
 from bmcli.evaluation import overlap
 from bmcli.evaluation.measure import evaluate_run, prepare
+from bmcli.inference.opened import OpenedRun
 from bmcli.modalities import preprocessing
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
@@ -87,12 +88,12 @@ def test_the_same_place_is_the_same_image_though_encoded_again(make_run: MakeRun
         with Image.open(path) as image:
             pixels = np.asarray(image) // 2
         Image.fromarray(pixels).save(path)
-    found = prepare(run, data=Path("photos")).seen
+    found = prepare(OpenedRun(run), data=Path("photos")).seen
     assert found is not None and found.training == 30
-    below = prepare(run, data=Path("photos/..").resolve() / "photos").seen
+    below = prepare(OpenedRun(run), data=Path("photos/..").resolve() / "photos").seen
     assert below == found
     shutil.copytree("photos", "other")
-    found = prepare(run, data=Path("other")).seen
+    found = prepare(OpenedRun(run), data=Path("other")).seen
     assert found is not None and found.training == 0, "elsewhere and encoded again: docs say so"
 
 
@@ -107,10 +108,10 @@ def test_files_are_known_by_the_pixels_of_arrays(make_run: MakeRun) -> None:
         for i in range(60):
             (folder / str(y[i])).mkdir(parents=True, exist_ok=True)
             Image.fromarray(x[i].squeeze()).save(folder / str(y[i]) / f"{i}.png")
-        found = prepare(run, data=folder).seen
+        found = prepare(OpenedRun(run), data=folder).seen
         assert found is not None and found.training == 48
         np.savez("b.npz", x=x[:, ::-1], y=y)
-        found = prepare(run, data=Path("b.npz")).seen
+        found = prepare(OpenedRun(run), data=Path("b.npz")).seen
         assert found is not None and found.training == 0
 
 
@@ -127,10 +128,10 @@ def test_rows_are_known_by_what_the_model_takes_and_the_target(make_run: MakeRun
     run = make_run(config)
     keep(run, config)
     other_order = table("o.csv", ["kind,y,more,x", *(f"{k},{y},{i},{x}" for i, (x, k, y) in enumerate(rows))])
-    found = prepare(run, data=other_order).seen
+    found = prepare(OpenedRun(run), data=other_order).seen
     assert found is not None and found.training == 60 and found.usual == 0
     other_target = table("p.csv", ["x,kind,y", *(f"{x},{k},{float(y) + 1}" for x, k, y in rows)])
-    found = prepare(run, data=other_target).seen
+    found = prepare(OpenedRun(run), data=other_target).seen
     assert found is not None and found.training == 0
 
 
@@ -138,7 +139,7 @@ def test_rows_of_few_values_are_equal_by_nature(make_run: MakeRun) -> None:
     lines = [f"{i % 3},{'ab'[i % 2]},{('no', 'yes')[i % 2]}" for i in range(90)]
     Path("t.csv").write_text("\n".join(["x,kind,y", *lines]) + "\n")
     run = make_run({"data": {"path": "t.csv", "target": "y", "test": 0.25, "validation": 0}})
-    found = prepare(run, data=Path("t.csv")).seen
+    found = prepare(OpenedRun(run), data=Path("t.csv")).seen
     assert found is not None and found.usual == 1
     assert "of its own test rows 100.0% equal such a row by nature" in (found.warning("t.csv", 90) or "")
 
@@ -159,7 +160,7 @@ def test_texts_are_the_same_but_for_white_space(tmp_path: Path) -> None:
     Path("t.csv").unlink()
     spaced = [f"{row.replace(' ', '  ')}" for row in rows]
     Path("s.csv").write_text("\n".join(["text,label", *spaced]) + "\n")
-    found = prepare(run, data=Path("s.csv")).seen
+    found = prepare(OpenedRun(run), data=Path("s.csv")).seen
     assert found is not None and found.training == 45 and found.validation == 0
 
 
@@ -173,16 +174,16 @@ def test_what_cannot_be_known_is_said(make_run: MakeRun, capsys) -> None:
     assert document["seen_in_training"] is None and "older bm" in document["seen_unknown"]
     assert "whether elsewhere holds training examples cannot be known" in captured.err
     with pytest.raises(DataError, match="cannot be known"):
-        prepare(run, data=Path("elsewhere"), unseen_only=True)
+        prepare(OpenedRun(run), data=Path("elsewhere"), unseen_only=True)
     with pytest.raises(UsageError, match="--unseen-only is for --data"):
-        prepare(run, unseen_only=True)
+        prepare(OpenedRun(run), unseen_only=True)
 
 
 def test_where_nothing_is_unseen_nothing_is_measured(make_run: MakeRun) -> None:
     photos(Path("photos"))
     run = make_run({"data": {"path": "photos", "test": 0, "validation": 0}})
     with pytest.raises(DataError, match="all 40 examples in photos were seen"):
-        prepare(run, data=Path("photos"), unseen_only=True)
+        prepare(OpenedRun(run), data=Path("photos"), unseen_only=True)
 
 
 @pytest.mark.parametrize("damage", [b"", b"nothing at all", b"\x08" + bytes(7) + b"{}      "])
@@ -191,4 +192,4 @@ def test_damaged_hashes_are_an_integrity_error(make_run: MakeRun, damage: bytes)
     run = make_run({"data": {"path": "photos", "test": 0.25, "validation": 0}})
     run.write_bytes("examples.safetensors", damage)
     with pytest.raises(IntegrityError, match=r"examples\.safetensors"):
-        prepare(run, data=Path("photos"))
+        prepare(OpenedRun(run), data=Path("photos"))

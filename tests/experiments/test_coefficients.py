@@ -13,13 +13,14 @@ from sklearn.metrics import r2_score
 from bmcli import data
 from bmcli.config import resolve
 from bmcli.experiments import train
+from bmcli.inference.opened import OpenedRun
 from bmcli.runs import layout
 from bmcli.runs.store import RunStore
 
 
 def test_diabetes_is_linear_regression(tmp_path: Path) -> None:
     run = train.train(resolve.load("diabetes_linear"), RunStore(tmp_path))
-    bundle = data.load(train.config_of(run).data)
+    bundle = data.load(OpenedRun(run).config_to_resume().data)
     assert bundle.test is not None
     found = json.loads(run.read_text(layout.COEFFICIENTS))
     columns = [entry["column"] for entry in found["coefficients"]]

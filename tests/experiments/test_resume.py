@@ -202,7 +202,7 @@ def test_other_kernels_are_told(stopped: Path, invoke: Invoke, monkeypatch: pyte
 
 def test_a_new_run_is_not_forced(invoke: Invoke) -> None:
     done = invoke("train", "digits_cnn", "--force")
-    assert done.code == 2 and "--force belongs to --resume" in done.err
+    assert done.code == 2 and "--force needs --resume" in done.err
 
 
 def test_changed_data_are_refused_unless_forced(stopped: Path, invoke: Invoke, tmp_path: Path) -> None:
@@ -330,8 +330,8 @@ def fail_in(monkeypatch: pytest.MonkeyPatch, where: str, *, after: bool = False)
 
 
 BEFORE = {
-    "nothing but its config": ("bmcli.experiments.train._keep_preprocessing", False),
-    "its preprocessing": ("bmcli.experiments.train._keep_preprocessing", True),
+    "nothing but its config": ("bmcli.experiments.start._keep_preprocessing", False),
+    "its preprocessing": ("bmcli.experiments.start._keep_preprocessing", True),
     "a line of metrics": ("bmcli.experiments.checkpointing.save", False),
 }
 AFTER = {
@@ -404,7 +404,7 @@ def test_a_scheduler_repeats_one_line_until_it_is_done(
     assert ("trial-v1 was stopped before its first checkpoint: it begins again" in done.err) == (
         moment in BEFORE
     )
-    assert ("going on with trial-v1" in done.err) == (moment in AFTER)
+    assert ("continuing trial-v1" in done.err) == (moment in AFTER)
     assert (run / "mine.txt").read_text() == "of the user"
     (run / "mine.txt").unlink()
     Run(run).remove_file("mine.txt")
@@ -437,7 +437,7 @@ def test_ctrl_c_before_the_first_checkpoint_shows_the_way(
     (tmp_path / "cells.csv").write_text(cells())
     (tmp_path / "c.yaml").write_text(CONFIG.format(code="[]"))
     monkeypatch.setattr(
-        "bmcli.experiments.train._keep_preprocessing", lambda *_: signal.raise_signal(signal.SIGTERM)
+        "bmcli.experiments.start._keep_preprocessing", lambda *_: signal.raise_signal(signal.SIGTERM)
     )
     done = invoke("train", "c.yaml")
     assert done.code == 143 and "stopped before its first checkpoint" in done.err
@@ -484,7 +484,7 @@ def test_a_damaged_run_is_left_and_does_not_hold_up_the_scheduler(stopped: Path,
     before = {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()}
     done = invoke("train", "c.yaml", "--auto-resume")
     assert (done.code, done.out) == (0, "trial-v2\n"), done.err
-    assert "trial-v1 has no undamaged checkpoint" in done.err and "trial-v1 is left as it is" in done.err
+    assert "trial-v1 has no undamaged checkpoint" in done.err and "trial-v1 is unchanged" in done.err
     assert {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()} == before
 
 
@@ -508,8 +508,8 @@ def test_changes_are_shown_the_way(name: str, stopped: Path, invoke: Invoke) -> 
     done = invoke("train", "--resume", name, "training.epochs=8", "seed=2")
     assert done.code == 2 and "training.epochs=8 seed=2 would change it" in done.err
     hint = done.err.splitlines()[-1].strip()
-    assert hint.startswith("bm train ") and hint.endswith("trains on from its weights, as a new run")
-    words = shlex.split(hint.removeprefix("bm ").partition(" trains on")[0])
+    assert hint.startswith("bm train ") and hint.endswith("starts a new run from its weights")
+    words = shlex.split(hint.removeprefix("bm ").partition(" starts a new run")[0])
     assert "init_from=trial-v1" in words
     again = invoke(*words)
     assert (again.code, again.out) == (0, "trial-v2\n"), again.err
@@ -561,7 +561,7 @@ def tuned(
 def test_a_run_goes_on_without_the_one_whose_weights_it_began_with(
     line: tuple[str, ...], tuned: Callable[[str], Path], invoke: Invoke
 ) -> None:
-    run = tuned("bmcli.experiments.train.solve")  # before its first step
+    run = tuned("bmcli.experiments.fit.solve")  # before its first step
     assert invoke("runs", "remove", "base-v1", "--yes").code == 0
     done = invoke("train", *line)
     assert done.code == 0 and "begins again" not in done.err, done.err
@@ -573,7 +573,7 @@ def test_a_run_goes_on_without_the_one_whose_weights_it_began_with(
 def test_without_a_state_it_says_that_the_other_run_is_gone(
     tuned: Callable[[str], Path], invoke: Invoke
 ) -> None:
-    run = tuned("bmcli.experiments.train._keep_preprocessing")
+    run = tuned("bmcli.experiments.start._keep_preprocessing")
     shown = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert invoke("runs", "remove", "base-v1", "--yes").code == 0
     done = invoke("train", "--resume", "trial-v1")

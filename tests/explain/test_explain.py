@@ -21,7 +21,7 @@ from bmcli.explain import attributions
 from bmcli.explain.explain import Explainer, Explanation
 from bmcli.inference import inputs as readers
 from bmcli.inference.inputs import Inputs
-from bmcli.inference.predictor import load_preprocessing, reading_of
+from bmcli.inference.opened import OpenedRun
 from bmcli.modalities.table.encoder import Cell
 from bmcli.report import explanations
 from bmcli.report.explanations import signed, steps
@@ -111,7 +111,7 @@ def share_within(weights: np.ndarray, place: tuple[int, int]) -> float:
 
 def test_a_planted_cue_is_what_lights_up(pictures: Run) -> None:
     examples, places = crosses(8)
-    explainer = Explainer(pictures, label="cross")
+    explainer = Explainer(OpenedRun(pictures), label="cross")
     found = explained(explainer, Images(arrays=examples), tuple("abcdefgh"))
     assert np.mean([one.value for one in found]) > 0.9, "the network has learned it"
     area = 100 / SIDE**2
@@ -129,7 +129,7 @@ def test_a_planted_cue_is_what_lights_up(pictures: Run) -> None:
 
 def test_they_are_complete_and_deletion_tells_them_from_chance(pictures: Run) -> None:
     examples, _ = crosses(6)
-    found = explained(Explainer(pictures), Images(arrays=examples), tuple("abcdef"))
+    found = explained(Explainer(OpenedRun(pictures)), Images(arrays=examples), tuple("abcdef"))
     for one in found:
         assert abs(one.weights.sum() - one.difference) <= 0.01 * max(abs(one.difference), 1e-3)
         assert one.error <= 0.01
@@ -141,7 +141,7 @@ def test_a_randomised_model_is_explained_otherwise(pictures: Run) -> None:
     from scipy.stats import spearmanr
 
     examples, _ = crosses(4)
-    explainer = Explainer(pictures, label="cross")
+    explainer = Explainer(OpenedRun(pictures), label="cross")
     before = explained(explainer, Images(arrays=examples), tuple("abcd"))
     rng = np.random.default_rng(1)
     for variable in explainer.network.trainable_variables:
@@ -155,13 +155,13 @@ def test_a_randomised_model_is_explained_otherwise(pictures: Run) -> None:
 
 def test_words_that_decide_weigh_most(texts: Run) -> None:
     given = ("film story splendid actor night", "dreadful music scene film story")
-    good, bad = explained(Explainer(texts), Texts(given), given)
+    good, bad = explained(Explainer(OpenedRun(texts)), Texts(given), given)
     assert (good.label, bad.label) == ("pos", "neg")
     assert good.tokens[int(np.argmax(good.weights))] == "splendid"
     assert bad.tokens[int(np.argmax(bad.weights))] == "dreadful"
     for one in (good, bad):
         assert one.error <= 0.01 and one.deletion[0] > one.deletion[1]
-    (against,) = explained(Explainer(texts, label="neg"), Texts(given[:1]), given[:1])
+    (against,) = explained(Explainer(OpenedRun(texts), label="neg"), Texts(given[:1]), given[:1])
     assert against.tokens[int(np.argmin(against.weights))] == "splendid"
     page = explanations.page([good, bad])
     assert page.count('class="for"') + page.count('class="against"') == 10 + 2 and "<script" not in page
@@ -172,7 +172,7 @@ def test_of_a_table(folder: Path) -> None:
         folder, "table", "data: {path: table.csv, target: kind}\nmodel: mlp\ntraining: {epochs: 40}\n"
     )
     rows = {"reason": np.array([2.0, -2.0]), "noise": np.array([0.1, 1.0]), "other": np.zeros(2)}
-    for one in explained(Explainer(run), Table(rows), ("a", "b")):
+    for one in explained(Explainer(OpenedRun(run)), Table(rows), ("a", "b")):
         assert [name for name, _ in one.features] == ["reason", "noise", "other"]
         assert int(np.argmax(np.abs(one.weights))) == 0 and one.error <= 0.01
         assert dict(one.features)["reason"].value == (2.0 if one.input == "a" else -2.0)
@@ -194,7 +194,7 @@ def test_of_a_category(folder: Path, tmp_path: Path) -> None:
         "training: {epochs: 5, batch_size: 8}\n",
     )
     rows = {"city": np.array(["Oslo", "Paris"], object), "number": np.array([3.0, 4.0])}
-    known, unknown = explained(Explainer(run), Table(rows), ("a", "b"))
+    known, unknown = explained(Explainer(OpenedRun(run)), Table(rows), ("a", "b"))
     assert [cell.value for _, cell in known.features] == ["Oslo", 3.0]
     assert unknown.features[0] == ("city", Cell("Paris", "unseen"))
     assert "training has no 'Paris'" in unknown.unfamiliar[0]
@@ -379,7 +379,7 @@ def test_a_missing_cell_is_called_missing(houses: Run, folder: Path, capsys) -> 
 
 def test_the_baseline_holds_training_means_and_shares(houses: Run) -> None:
     document = json.loads(houses.read_text("preprocessing.json"))["table"]
-    preprocessing, _ = load_preprocessing(houses)
+    preprocessing = OpenedRun(houses).preprocessing
     means = dict(zip(preprocessing.feature_names, document["means"], strict=True))
     cities = {name: means[f"city = {name}"] for name in ("Bern", "Basel", "Zug")}
     assert sum(cities.values()) + means["city = (other)"] == pytest.approx(1)
@@ -417,10 +417,10 @@ def test_a_model_that_answers_nan_is_not_explained(pictures: Run, houses: Run, f
 
     Image.fromarray(crosses(1)[0][0, ..., 0]).save(folder / "one.png")
     for run, given in ((pictures, str(folder / "one.png")), (houses, rows_to_explain(folder))):
-        explainer = Explainer(run)
+        explainer = Explainer(OpenedRun(run))
         for variable in explainer.network.trainable_variables:
             variable.assign(np.full(variable.shape, np.nan))
-        reading = reading_of(run, explainer.preprocessing, texts=False, lines=False)
+        reading = OpenedRun(run).reading(texts=False, lines=False)
         whole = list(readers.read([given], reading))
         found = [one for piece in whole for one in explainer.explain(piece)]
         assert found and all(isinstance(one, Problem) for one in found), "ONNX answers, gradients do not"

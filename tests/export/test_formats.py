@@ -11,7 +11,8 @@ from bmcli.core.errors import IntegrityError, MissingExtraError, UsageError
 from bmcli.export import engines, formats
 from bmcli.export.samples import Samples
 from bmcli.export.verify import compare, verify
-from bmcli.inference.session import OnnxSession, open_session
+from bmcli.inference.opened import OpenedRun
+from bmcli.inference.session import OnnxSession
 from bmcli.runs import layout
 
 
@@ -29,13 +30,15 @@ def test_the_readme_prepares_inputs_as_bm_does(run, tmp_path, monkeypatch):
     from bmcli.inference.inputs import Inputs
     from bmcli.inference.predictor import open_predictor
 
-    exported = formats.export(run, "onnx", tmp_path / "out")
+    exported = formats.export(OpenedRun(run), "onnx", tmp_path / "out")
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(exported.path / "photo.jpg")
     monkeypatch.chdir(exported.path)
     call, prepare = re.findall(r"```python\n(.*?)```", (exported.path / "README.md").read_text(), re.S)
     names: dict = {}
     exec(prepare + call, names)
-    (expected,), _ = open_predictor(run).predict(Inputs(Images(paths=("photo.jpg",)), ("photo.jpg",)))
+    (expected,), _ = open_predictor(OpenedRun(run)).predict(
+        Inputs(Images(paths=("photo.jpg",)), ("photo.jpg",))
+    )
     assert names["output"][0].max() == pytest.approx(expected.probability, abs=1e-6)
 
 
@@ -45,7 +48,7 @@ def spoiled_samples(run) -> None:
 
 
 def test_onnx_comes_with_all_it_needs(run, tmp_path):
-    exported = formats.export(run, "onnx")
+    exported = formats.export(OpenedRun(run), "onnx")
     assert exported.path == run.path / "exports" / "onnx"
     assert exported.files == ("README.md", "export.json", "labels.txt", "model.onnx", "preprocessing.json")
     assert exported.bytes == sum(path.stat().st_size for path in exported.path.iterdir())
@@ -60,16 +63,16 @@ def test_onnx_comes_with_all_it_needs(run, tmp_path):
 
 
 def test_an_export_can_be_made_again(run):
-    formats.export(run, "onnx")
+    formats.export(OpenedRun(run), "onnx")
     (run.path / "exports/onnx/stray").write_text("old")
-    assert formats.export(run, "onnx").files.count("stray") == 0
+    assert formats.export(OpenedRun(run), "onnx").files.count("stray") == 0
     assert not run.verify().problems
     assert everything(run.path / "exports") == ["onnx", *(f"onnx/{n}" for n in sorted(
         ("README.md", "export.json", "labels.txt", "model.onnx", "preprocessing.json")))]  # fmt: skip
 
 
 def test_saved_model_runs_in_plain_tensorflow(run, tmp_path):
-    exported = formats.export(run, "saved_model", tmp_path / "out")
+    exported = formats.export(OpenedRun(run), "saved_model", tmp_path / "out")
     samples = Samples.from_bytes(run.read_bytes(layout.SAMPLES))
     outputs = engines.SavedModel(exported.model).predict(samples.inputs, batch_size=7)
     assert compare(outputs, samples.outputs).agrees
@@ -78,7 +81,7 @@ def test_saved_model_runs_in_plain_tensorflow(run, tmp_path):
 
 def test_litert_runs_in_its_own_runtime(run, tmp_path):
     pytest.importorskip("ai_edge_litert")
-    exported = formats.export(run, "litert", tmp_path / "out")
+    exported = formats.export(OpenedRun(run), "litert", tmp_path / "out")
     samples = Samples.from_bytes(run.read_bytes(layout.SAMPLES))
     assert compare(engines.LiteRT(exported.model).predict(samples.inputs), samples.outputs).agrees
 
@@ -86,7 +89,7 @@ def test_litert_runs_in_its_own_runtime(run, tmp_path):
 def test_without_litert_the_extra_is_named(run, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="litert"):
-        formats.export(run, "litert")
+        formats.export(OpenedRun(run), "litert")
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -94,17 +97,17 @@ def test_disagreement_leaves_nothing(run, tmp_path, inside):
     spoiled_samples(run)
     output = None if inside else tmp_path / "deep" / "out"
     with pytest.raises(IntegrityError, match="differs from Keras"):
-        formats.export(run, "onnx", output)
+        formats.export(OpenedRun(run), "onnx", output)
     folder = run.path / "exports" if inside else tmp_path / "deep"
     assert everything(folder) == []
     assert not run.verify().problems
 
 
 def test_a_failed_export_keeps_the_earlier_one(run):
-    formats.export(run, "onnx")
+    formats.export(OpenedRun(run), "onnx")
     spoiled_samples(run)
     with pytest.raises(IntegrityError):
-        formats.export(run, "onnx")
+        formats.export(OpenedRun(run), "onnx")
     assert (run.path / "exports/onnx/model.onnx").is_file()
     assert not run.verify().problems
 
@@ -115,11 +118,11 @@ def test_other_peoples_folders_are_not_replaced(run, tmp_path):
     (tmp_path / "file").write_text("")
     for output in (tmp_path / "mine", tmp_path / "file"):
         with pytest.raises(UsageError, match="is not an export made by bm"):
-            formats.export(run, "onnx", output)
+            formats.export(OpenedRun(run), "onnx", output)
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
     (tmp_path / "empty").mkdir()
-    formats.export(run, "onnx", tmp_path / "empty")
-    formats.export(run, "onnx", tmp_path / "empty")
+    formats.export(OpenedRun(run), "onnx", tmp_path / "empty")
+    formats.export(OpenedRun(run), "onnx", tmp_path / "empty")
 
 
 @pytest.mark.parametrize("damage", ["damaged", "missing"])
@@ -130,10 +133,10 @@ def test_a_lost_model_onnx_is_made_anew(run, damage):
     else:
         run.remove_file(layout.MODEL_ONNX)
     notes: list[str] = []
-    formats.export(run, "onnx", note=notes.append)
+    formats.export(OpenedRun(run), "onnx", note=notes.append)
     assert "exporting it anew" in notes[0]
     samples = Samples.from_bytes(run.read_bytes(layout.SAMPLES))
-    assert verify(open_session(run), samples).agrees
+    assert verify(OpenedRun(run).session, samples).agrees
     assert not run.verify().problems
 
 
@@ -141,14 +144,14 @@ def test_damaged_weights_are_not_exported(run, tmp_path):
     path = run.path / layout.BEST
     path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
     with pytest.raises(IntegrityError):
-        formats.export(run, "saved_model", tmp_path / "out")
+        formats.export(OpenedRun(run), "saved_model", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_an_unfinished_run_is_not_exported(run):
     run.update(status="interrupted")
     with pytest.raises(UsageError, match="is interrupted"):
-        formats.export(run, "onnx")
+        formats.export(OpenedRun(run), "onnx")
 
 
 def test_labels_stay_one_to_a_line():

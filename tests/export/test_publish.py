@@ -6,8 +6,8 @@ import pytest
 
 from bmcli.export import publish as publishing
 from bmcli.export.samples import Samples
-from bmcli.inference.rebuild import rebuild, spec_of
-from bmcli.inference.session import OnnxSession, open_session
+from bmcli.inference.opened import OpenedRun
+from bmcli.inference.session import OnnxSession
 from bmcli.runs import layout
 
 
@@ -20,7 +20,7 @@ def test_a_training_publishes_what_it_verified(run, samples):
     assert run.record.onnx["published"] is True
     assert run.record.onnx["max_difference"] < 1e-5
     assert run.record.onnx["samples"] == len(samples)
-    assert open_session(run).engine == "onnx"
+    assert OpenedRun(run).session.engine == "onnx"
 
 
 def test_the_file_says_what_it_is(run):
@@ -37,8 +37,8 @@ def test_the_file_says_what_it_is(run):
 
 
 def test_disagreement_leaves_no_file(run, samples, monkeypatch):
-    model, spec = rebuild(run), spec_of(run)
-    other = rebuild(run)
+    model, spec = OpenedRun(run).model, OpenedRun(run).spec
+    other = OpenedRun(run).model
     bias = other.get_layer("head").weights[1]
     bias.assign([1.0] + [0.0] * 9)
     wrong = publishing.to_onnx(other, spec)
@@ -49,7 +49,7 @@ def test_disagreement_leaves_no_file(run, samples, monkeypatch):
     assert status.max_difference > 1e-3
     assert not run.exists(layout.MODEL_ONNX)
     run.update(onnx=status.to_json())
-    session = open_session(run)
+    session = OpenedRun(run).session
     assert session.engine == "keras"
     assert publishing.verify(session, samples).agrees
 
@@ -69,7 +69,7 @@ def test_a_failed_export_is_told_in_one_line(run, samples, monkeypatch, error, r
         raise error
 
     monkeypatch.setattr(publishing, "to_onnx", fail)
-    status = publishing.publish_verified(run, rebuild(run), spec_of(run), samples)
+    status = publishing.publish_verified(run, OpenedRun(run).model, OpenedRun(run).spec, samples)
     assert status == publishing.OnnxStatus(False, reason, None, len(samples))
     assert not run.exists(layout.MODEL_ONNX)
 
@@ -80,10 +80,10 @@ def test_out_of_memory_is_not_mistaken_for_a_failed_export(run, samples, monkeyp
 
     monkeypatch.setattr(publishing, "to_onnx", fail)
     with pytest.raises(MemoryError):
-        publishing.publish_verified(run, None, spec_of(run), samples)
+        publishing.publish_verified(run, None, OpenedRun(run).spec, samples)
 
 
 def test_export_says_nothing(run, capfd):
-    OnnxSession(publishing.to_onnx(rebuild(run), spec_of(run)))
+    OnnxSession(publishing.to_onnx(OpenedRun(run).model, OpenedRun(run).spec))
     said = capfd.readouterr()
     assert said.out == said.err == ""

@@ -540,7 +540,7 @@ simple(
 simple(
     "mnist: 255 dimensions",
     DATA,
-    "no IDX file",
+    "not an IDX file",
     slow=True,
     make=lambda p: idx(p, b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x"),
 )

@@ -76,6 +76,20 @@ from bmcli.training.schedules import SCHEDULES, Schedule
 class Oops(Schedule):
     \"\"\"Mine.\"\"\"
 """,
+    "modality": """
+from bmcli.modalities import MODALITIES, Modality
+
+@MODALITIES.register("oops")
+class Oops(Modality):
+    \"\"\"Mine.\"\"\"
+""",
+    "task": """
+from bmcli.tasks import TASKS, Task
+
+@TASKS.register("oops")
+class Oops(Task):
+    \"\"\"Mine.\"\"\"
+""",
 }
 USED = {
     "model": "model=oops",
@@ -84,6 +98,8 @@ USED = {
     "augmentation": "data.augment=[oops]",
     "optimizer": "training.optimizer=oops",
     "schedule": "training.schedule=oops",
+    "modality": "data.kind=oops",
+    "task": "data.task=oops",
 }
 
 BUILD = """
@@ -144,12 +160,12 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "build gives other outputs": (
         "model",
         BUILD.replace("spec):", "spec):  # here").replace("spec.units", "3"),
-        "build gives a model that answers with shape (3,) per example",
+        "build gives a model that has outputs of shape (3,) per example",
     ),
     "build gives other inputs": (
         "model",
         BUILD.replace("spec):", "spec):  # here").replace("spec.input_shape", "(3, 3, 1)"),
-        "build gives a model for inputs of shape (3, 3, 1); spec.input_shape is (8, 8, 1)",
+        "build gives a model for inputs of shape (3, 3, 1), but spec.input_shape is (8, 8, 1)",
     ),
     "a layer raises while training": ("model", LAYER, SAID_BOOM),
     "initialise raises": ("model", BUILD + does("initialise", ", model, sample", BOOM), SAID_BOOM),

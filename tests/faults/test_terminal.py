@@ -139,7 +139,7 @@ def test_going_on_says_so_to_whom_it_may(tmp_path: Path, monkeypatch: pytest.Mon
 
     full = os.fdopen(os.open("/dev/full", os.O_WRONLY), "w", closefd=False)
     monkeypatch.setattr(sys, "stderr", full)
-    render.print_plain("going on with tiny-v1")
+    render.print_plain("continuing tiny-v1")
     monkeypatch.undo()
     with pytest.raises(OSError, match="No space"):
         render.print_plain("an answer", full)

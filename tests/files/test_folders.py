@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bmcli.core.errors import ConfigError, DataError
-from bmcli.files import folders, patterns
+from bmcli.files import folder_layout, folder_listing, folder_scan, patterns
 from bmcli.files.folders import Rules, Scan
 
 Make = Callable[[str], Path]
@@ -39,7 +39,7 @@ def make(tmp_path: Path) -> Make:
 
 
 def scan(root: Path, **rules: object) -> Scan:
-    return folders.scan(folders.layout(root, Rules(**rules)))  # type: ignore[arg-type]
+    return folder_scan.scan(folder_layout.layout(root, Rules(**rules)))  # type: ignore[arg-type]
 
 
 def classes(found: Scan) -> dict[str, list[str]]:
@@ -271,7 +271,7 @@ def test_some_links_are_named_and_never_a_class_without_examples(make: Make, lin
     root = make("links/a/{}.jpg\nlinks/b/{}.jpg\nlinks/cat/") / "links"
     (root / "cat/0.jpg").symlink_to(linked / "orig/cat/0.jpg")
     found = scan(root)
-    assert [(p.message, str(p.place)) for p in found.problems] == [(folders.LEAVES, "cat/0.jpg")]
+    assert [(p.message, str(p.place)) for p in found.problems] == [(folder_listing.LEAVES, "cat/0.jpg")]
 
 
 def test_links_in_circles_end(linked: Path) -> None:
@@ -362,7 +362,7 @@ def test_examples_beside_the_class_folders_are_problems(make: Make) -> None:
 def test_mixed_kinds_are_what_most_files_are(make: Make) -> None:
     root = make("a/{}.jpg\nb/{}.jpg\na/0.txt")
     found = scan(root)
-    assert folders.kind_of(root) == "image" and [str(p.place) for p in found.problems] == ["a/0.txt"]
+    assert folder_layout.kind_of(root) == "image" and [str(p.place) for p in found.problems] == ["a/0.txt"]
     assert found.suffixes == {".txt": 1}
 
 
@@ -385,8 +385,8 @@ def test_what_cannot_be_trained_on(make: Make, paths: str, said: str, hint: str)
 
 def test_a_bounded_scan_says_that_it_stopped(make: Make) -> None:
     root = make("a/{}.jpg\nb/{}.jpg")
-    assert not folders.scan(folders.layout(root), 4).complete
-    assert folders.scan(folders.layout(root), 6).complete
+    assert not folder_scan.scan(folder_layout.layout(root), 4).complete
+    assert folder_scan.scan(folder_layout.layout(root), 6).complete
 
 
 def test_a_folder_that_cannot_be_read(make: Make) -> None:

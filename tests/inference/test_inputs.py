@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from bmcli.core.errors import UsageError
-from bmcli.inference.inputs import LONGEST_LINE, PIECE, Reading, kinds_of, read
+from bmcli.inference.inputs import Reading, kinds_of, read
+from bmcli.modalities.base import modality_of
+from bmcli.modalities.text.inputs import LONGEST_LINE
 
 HOSTILE = ["[red].png", "img[b].png", "=cmd().png", "\x1b[31m.png"]
 
@@ -70,9 +72,9 @@ def test_what_is_not_there_is_a_problem_and_the_rest_goes_on():
 
 def test_pictures_come_in_pieces():
     picture("one.png")
-    names, pieces, _ = everything(["one.png"] * (PIECE["image"] + 1), Reading("image"))
-    assert len(names) == PIECE["image"] + 1
-    assert max(len(piece.names) for piece in pieces) == PIECE["image"]
+    names, pieces, _ = everything(["one.png"] * (modality_of("image").piece + 1), Reading("image"))
+    assert len(names) == modality_of("image").piece + 1
+    assert max(len(piece.names) for piece in pieces) == modality_of("image").piece
 
 
 def test_a_picture_on_stdin():
@@ -203,9 +205,9 @@ def test_missing_columns_and_malformed_rows_are_problems():
 
 
 def test_tables_come_in_pieces():
-    Path("long.csv").write_text("n\n" + "1\n" * (PIECE["table"] + 1))
+    Path("long.csv").write_text("n\n" + "1\n" * (modality_of("table").piece + 1))
     _, pieces, _ = everything(["long.csv"], Reading("table", columns=("n",)))
-    assert [len(piece.names) for piece in pieces] == [PIECE["table"], 1, 0]
+    assert [len(piece.names) for piece in pieces] == [modality_of("table").piece, 1, 0]
 
 
 # === What it could be ===

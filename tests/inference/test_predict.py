@@ -9,7 +9,8 @@ from bmcli.core.errors import DataError, IntegrityError, UsageError
 from bmcli.core.spec import DataSpec
 from bmcli.data.bundle import Images, Table, Texts
 from bmcli.inference.inputs import Inputs
-from bmcli.inference.predictor import Predictor, choose_run, load_preprocessing, open_predictor, predict
+from bmcli.inference.opened import OpenedRun
+from bmcli.inference.predictor import Predictor, choose_run, open_predictor, predict
 from bmcli.modalities import preprocessing as preprocessings
 from bmcli.modalities.image.encoder import ImagePreprocessing
 
@@ -121,18 +122,18 @@ def test_a_run_is_asked_through_its_files_alone(make_run):
     from bmcli.config import resolve
 
     bundle = data.load(resolve.load(run.verified("config.yaml")).data)
-    predictions = predict(run, bundle.test.examples)
+    predictions = predict(OpenedRun(run), bundle.test.examples)
     assert [p.input for p in predictions[:2]] == ["0", "1"]
     right = np.mean([p.top[0].index == t for p, t in zip(predictions, bundle.test.targets, strict=True)])
     assert right > 0.6
-    assert open_predictor(run).session.engine == "onnx"
+    assert open_predictor(OpenedRun(run)).session.engine == "onnx"
 
 
 def test_rows_that_cannot_be_used_are_listed(make_run):
     run = make_run({"data": {"name": "diabetes"}})
-    columns = {c.name: np.array([0.0, np.inf, 1.0]) for c in load_preprocessing(run)[0].columns}
+    columns = {c.name: np.array([0.0, np.inf, 1.0]) for c in OpenedRun(run).preprocessing.columns}
     with pytest.raises(DataError) as caught:
-        predict(run, Table(columns))
+        predict(OpenedRun(run), Table(columns))
     assert [p.place.file for p in caught.value.problems] == ["1"]
     assert caught.value.message == "1 of 3 inputs cannot be used"
 
@@ -140,25 +141,25 @@ def test_rows_that_cannot_be_used_are_listed(make_run):
 def test_the_wrong_kind_of_example(make_run):
     run = make_run({"data": {"name": "diabetes"}})
     with pytest.raises(DataError, match="table"):
-        predict(run, Texts(("x",)))
+        predict(OpenedRun(run), Texts(("x",)))
 
 
 def test_damaged_preprocessing_is_an_integrity_error(make_run):
     run = make_run({"data": {"name": "diabetes"}})
     (run.path / "preprocessing.json").write_text("{}")
     with pytest.raises(IntegrityError):
-        open_predictor(run)
+        open_predictor(OpenedRun(run))
 
 
 def test_code_in_a_run_without_onnx_is_not_run_unasked(make_run):
     run = make_run({"data": {"name": "diabetes"}})
     run.write_text("code/mine.py", "raise SystemExit('ran')")
-    assert open_predictor(run).run == "trial-v1"  # through model.onnx nothing of it is needed
+    assert open_predictor(OpenedRun(run)).run == "trial-v1"  # through model.onnx nothing of it is needed
     run.remove_file("model.onnx")
     config = run.read_text("config.yaml").replace("name: mlp", "name: mine")
     run.write_text("config.yaml", config.replace("code: []", "code: [code/mine.py]"))
     with pytest.raises(UsageError) as caught:
-        open_predictor(run)
+        open_predictor(OpenedRun(run))
     assert "--trust-code" in (caught.value.hint or "")
 
 
@@ -179,6 +180,7 @@ def test_the_newest_run_that_takes_such_inputs(make_run, store):
 
 def test_preprocessing_of_a_run_is_what_training_used(make_run):
     run = make_run({"data": {"name": "diabetes"}})
-    prepared, spec = load_preprocessing(run)
+    opened = OpenedRun(run)
+    prepared, spec = opened.preprocessing, opened.spec
     files = preprocessings.dump(prepared, spec)
     assert files["preprocessing.json"] == run.read_text("preprocessing.json")

@@ -163,7 +163,7 @@ def test_a_signal_ends_a_model_that_takes_for_ever(
         f"    session.predict(np.ones(({inputs}, 3), np.float32))\n"
         "class App:\n"
         "    main = staticmethod(lambda *_, **__: run(None))\n"
-        "app.build_app = App\n"
+        "app.build_app = lambda enter: App\n"
         "app.main()\n"
     )
     with subprocess.Popen(

@@ -11,6 +11,7 @@ from bmcli.core.errors import IntegrityError, UsageError
 from bmcli.data.bundle import Images
 from bmcli.evaluation.figures import evaluate
 from bmcli.evaluation.measure import evaluate_run
+from bmcli.inference.opened import OpenedRun
 from bmcli.inference.predictor import open_predictor
 from bmcli.metrics import calibration as ours
 from tests.linear_run import MakeRun
@@ -140,13 +141,13 @@ def test_fitted_on_validation_and_told_of_test(make_run: MakeRun) -> None:
 
     pictures = np.random.default_rng(0).integers(0, 255, (4, 8, 8, 1)).astype(np.uint8)
     inputs = Inputs(Images(arrays=pictures), tuple("abcd"))
-    plain, _ = open_predictor(run).predict(inputs)
-    mended, _ = open_predictor(run, calibrated=True).predict(inputs)
+    plain, _ = open_predictor(OpenedRun(run)).predict(inputs)
+    mended, _ = open_predictor(OpenedRun(run), calibrated=True).predict(inputs)
     for one, other in zip(plain, mended, strict=True):
         assert one.top[0].label == other.top[0].label
         assert one.top[1].probability != other.top[1].probability
     with pytest.raises(UsageError, match="two classes"):
-        open_predictor(run, threshold=0.3)
+        open_predictor(OpenedRun(run), threshold=0.3)
     run.write_text("calibration.json", '{"format": 1}')
     with pytest.raises(IntegrityError, match="damaged"):
-        open_predictor(run, calibrated=True)
+        open_predictor(OpenedRun(run), calibrated=True)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats import contingency_tables, multitest
 
-from bmcli.evaluation.predictions import Predictions
 from bmcli.metrics import paired
 from bmcli.metrics.metric import epoch_metrics
+from bmcli.metrics.predictions import Predictions
 
 
 def side(task, targets, *outputs, **figures) -> paired.Side:

@@ -12,8 +12,9 @@ from PIL import Image
 
 from bmcli.data.bundle import Images, Table, Texts
 from bmcli.evaluation.figures import evaluate
+from bmcli.modalities.image.thumbnail import thumbnail
 from bmcli.plots import evaluation
-from bmcli.plots.samples import _pixels, sample_predictions
+from bmcli.plots.samples import sample_predictions
 from bmcli.plots.style import cut
 
 pytestmark = pytest.mark.draws
@@ -137,11 +138,11 @@ def test_samples_show_a_picture_as_the_model_sees_it(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 128 * 257, np.uint16)).save(wide)
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(clear)
     images = Images(paths=(str(wide), str(clear)))
-    assert _pixels(images, 0).tolist() == [[128] * 4] * 4
-    assert _pixels(images, 0, (0, 128 * 257)).tolist() == [[255] * 4] * 4, "by the run's window"
-    assert _pixels(images, 1).tolist() == [[[255] * 3] * 4] * 4
+    assert thumbnail(images, 0).tolist() == [[128] * 4] * 4
+    assert thumbnail(images, 0, (0, 128 * 257)).tolist() == [[255] * 4] * 4, "by the run's window"
+    assert thumbnail(images, 1).tolist() == [[[255] * 3] * 4] * 4
     arrays = Images(arrays=np.array([[[[0.25], [0.5]]]], np.float32))
-    assert _pixels(arrays, 0, (0.25, 0.5)).tolist() == [[0, 255]]
+    assert thumbnail(arrays, 0, (0.25, 0.5)).tolist() == [[0, 255]]
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16"])
@@ -149,4 +150,4 @@ def test_samples_are_upright(tmp_path: Path, mode: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new(mode, (8, 4)).save(tmp_path / "turned.png", exif=exif)
-    assert _pixels(Images(paths=(str(tmp_path / "turned.png"),)), 0).shape[:2] == (8, 4)
+    assert thumbnail(Images(paths=(str(tmp_path / "turned.png"),)), 0).shape[:2] == (8, 4)

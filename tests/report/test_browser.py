@@ -14,6 +14,7 @@ import pytest
 from bmcli.evaluation.compare import compare
 from bmcli.evaluation.measure import evaluate_run, prepare
 from bmcli.evaluation.robustness import by_corruptions
+from bmcli.inference.opened import OpenedRun
 from bmcli.report.page import comparison_report, report
 from bmcli.runs.store import RunStore
 from tests.linear_run import finished_run
@@ -52,7 +53,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("pages")
     store = RunStore(folder / "runs")
     run = measured_digits(store)
-    by_corruptions(prepare(run))
+    by_corruptions(prepare(OpenedRun(run)))
     with_slices(run)
     about = {"label": HOSTILE, "value": 0.9, "completeness_error": 0.001, "true": "3"}
     words = [HOSTILE, "a", "tale", "of", "two"] * 80

@@ -13,6 +13,7 @@ import pytest
 from bmcli.cli.app import run as bm
 from bmcli.evaluation.measure import evaluate_run, prepare
 from bmcli.evaluation.robustness import by_corruptions
+from bmcli.inference.opened import OpenedRun
 from bmcli.report.charts import Line, chart
 from bmcli.report.page import model_card, refresh, report, write_report
 from bmcli.runs.run import Run
@@ -201,7 +202,7 @@ def test_a_new_evaluation_is_in_the_report_that_is_there(digits: Run) -> None:
 
 def test_slices_and_corruptions_are_in_it_where_they_were_measured(digits: Run) -> None:
     assert "Corruptions" not in Page(report(digits)).text
-    by_corruptions(prepare(digits))
+    by_corruptions(prepare(OpenedRun(digits)))
     with_slices(digits)
     page = check(report(digits))
     assert "brightness, strength 5" in page.text and "0.200 – 0.800" in page.text and "(few)" in page.text

@@ -1,10 +1,10 @@
-"""`bm check`: all that can be known of a config without training."""
+"""`bm check`: check a config without training."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,41 +14,45 @@ from bmcli.cli.trust import asking
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
+    from bmcli.core.plain import Document
     from bmcli.experiments.forecast import Cost
 
 
 @command
 def check(
     session: Session,
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or a config bm comes with.")],
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config that ships with bm.")
+    ],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes: training.epochs=3.")
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config: training.epochs=3."),
     ] = None,
     build: Annotated[
         bool,
         typer.Option(
             "--build",
-            help="Also do all that comes before the first step: read the data, build the model.",
+            help="Also do everything before the first training step: read the data, build the model.",
         ),
     ] = False,
     measure: Annotated[
         bool,
         typer.Option(
-            "--measure", help="Also train for some seconds, and forecast time, memory and disk of bm train."
+            "--measure", help="Also train for some seconds, and forecast time, memory and disk space."
         ),
     ] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
     """Check a config, and show what it resolves to.
 
-    All errors are reported together, with their places. The Python files the config names under `code` are
-    run, as in training.
+    All errors are reported together, each with its place. Python files listed under `code` are run, as in
+    training.
     """
     from bmcli.config.resolve import load
 
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
     _refuse(experiment, session)
-    document: dict[str, Any] = {"ok": True, "config": experiment.to_dict()}
+    document: dict[str, object] = {"ok": True, "config": experiment.to_dict()}
     more = _folder(experiment, session, quiet=build or measure)
     cost = _measure(experiment, session) if measure else None
     examples: int | None = None
@@ -70,7 +74,7 @@ def check(
 
 
 def _shown(lines: list[str]) -> str:
-    """'ok', and what is known; the head of the table of columns as other tables have it."""
+    """'ok' and the details; the column table gets the same header as other tables."""
     from bmcli.cli import render
     from bmcli.core import streams
 
@@ -81,8 +85,7 @@ def _shown(lines: list[str]) -> str:
 
 
 def _refuse(config: ExperimentConfig, session: Session) -> None:
-    """Raise what training refuses at once, where it can be known from names: an extra or a run that is
-    missing."""
+    """Raise what training would refuse before its start, if names alone show it: a missing extra or run."""
     if set(config.trackers) - {"tensorboard"}:
         from bmcli.experiments.trackers import require
 
@@ -92,9 +95,9 @@ def _refuse(config: ExperimentConfig, session: Session) -> None:
 
 
 def summary(config: ExperimentConfig, examples: int | None = None) -> list[str]:
-    """A few lines: what is trained on what, and how.
+    """A few lines on model, data and training.
 
-    examples: in the training split, where that is known; it makes a number of `epochs: auto`.
+    examples: size of the training split, if known; it turns `epochs: auto` into a number.
     """
     return [
         f"name      {config.name} · seed {config.seed}",
@@ -118,9 +121,9 @@ def _data(config: ExperimentConfig) -> str:
     for name, brought in (("test", facts.brings_test), ("validation", facts.brings_validation)):
         value = getattr(data, name)
         if brought and not isinstance(value, str):
-            continue  # the data's own split holds
+            continue  # the data's own split is used
         if data.split is not None and not isinstance(value, str):
-            continue  # cut only where the column has no such rows, which the data shows
+            continue  # split off only if the column has no such rows, which only the data shows
         parts.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
     if data.augment:
         parts.append("augment " + ", ".join(one.registry_name for one in data.augment))
@@ -128,15 +131,15 @@ def _data(config: ExperimentConfig) -> str:
 
 
 _MOST_COLUMNS = 60
-"""Columns of a table that are listed."""
+"""Largest number of table columns listed."""
 _MOST_NAMES = 10_000
-"""Names of files that a check without --build looks at."""
+"""Largest number of file names that a check without --build reads."""
 
 
 def _folder(config: ExperimentConfig, session: Session, *, quiet: bool) -> list[str]:
-    """Where a folder's splits and classes lie, by names alone; DataError where training would raise it.
+    """The splits and classes of a folder, by names only; DataError where training would raise it.
 
-    quiet: what there is to say of it is said when all of it is read.
+    quiet: skip notes, as reading the data repeats them.
     """
     import os
 
@@ -145,9 +148,11 @@ def _folder(config: ExperimentConfig, session: Session, *, quiet: bool) -> list[
         return []
     from pathlib import Path
 
-    from bmcli.files.folders import Rules, layout, scan
+    from bmcli.config.data_facts import folder_rules
+    from bmcli.files.folder_layout import layout
+    from bmcli.files.folder_scan import scan
 
-    found = layout(Path(data.path), Rules.of(data))
+    found = layout(Path(data.path), folder_rules(data))
     seen = scan(found, _MOST_NAMES)
     for note in () if quiet else seen.notes:
         session.note(note)
@@ -200,19 +205,19 @@ def _component(config: dict[str, object], most: int = 12) -> str:
     return f"{config['name']} ({', '.join(options[:most])})" if options[:most] else str(config["name"])
 
 
-def _build(config: ExperimentConfig, session: Session) -> dict[str, Any]:
-    """All that training does before its first step; what came out, as plain data."""
+def _build(config: ExperimentConfig, session: Session) -> Document:
+    """Do everything that training does before its first step; returns the result as plain data."""
     from bmcli.cli.progress import NotesOnly
     from bmcli.core import stopwatch
-    from bmcli.experiments import train
     from bmcli.experiments.prepare import described
+    from bmcli.experiments.start import start
 
     with stopwatch.running() as watch, phases(session, watch):
-        begun = train.begin(config, session.store, display=NotesOnly(session))
-    return described(begun.experiment.bundle, begun.experiment.spec, begun.known["parameters"])
+        started = start(config, session.store, display=NotesOnly(session))
+    return described(started.experiment.bundle, started.experiment.spec, started.record["parameters"])
 
 
-def _built_lines(built: dict[str, Any]) -> list[str]:
+def _built_lines(built: Document) -> list[str]:
     examples = " · ".join(f"{name} {count:,}" for name, count in built["examples"].items())
     shape = " × ".join("any" if size is None else str(size) for size in built["input_shape"])
     inputs = "text, any length" if built["kind"] == "text" and shape == "any" else f"{built['kind']} {shape}"
@@ -224,8 +229,8 @@ def _built_lines(built: dict[str, Any]) -> list[str]:
     return lines + _column_lines(built.get("columns", []))
 
 
-def _column_lines(columns: Sequence[dict[str, Any]]) -> list[str]:
-    """What each column of a table means, and what it is used for."""
+def _column_lines(columns: Sequence[Document]) -> list[str]:
+    """The type and use of each column of a table."""
     from bmcli.cli.render import columns as aligned
 
     if not columns:
@@ -242,7 +247,7 @@ def _column_lines(columns: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _measure(config: ExperimentConfig, session: Session) -> Cost:
-    """Train a piece of it in a temporary folder."""
+    """Train for a while in a temporary folder."""
     import tempfile
     from pathlib import Path
 
@@ -256,7 +261,7 @@ def _measure(config: ExperimentConfig, session: Session) -> Cost:
             return measure(config, Path(folder), runs=session.store, watch=watch, note=session.note)
 
 
-def _measured(cost: Cost) -> dict[str, Any]:
+def _measured(cost: Cost) -> dict[str, object]:
     return {
         "seconds": round(cost.seconds, 3),
         "upper_bound": cost.upper_bound,
@@ -272,7 +277,7 @@ def _measured_lines(cost: Cost) -> list[str]:
     from bmcli.core.number_format import duration, size
 
     largest = sorted(cost.parts.items(), key=lambda part: -part[1])[:5]
-    time = f"about {duration(cost.seconds)}" + (" at most, early stopping may end it" * cost.upper_bound)
+    time = f"about {duration(cost.seconds)}" + (" at most (early stopping may shorten it)" * cost.upper_bound)
     lines = [f"time      {time}: {', '.join(f'{name} {duration(s)}' for name, s in largest if s >= 1)}"]
     if cost.rate is not None:
         lines.append(f"speed     {cost.rate:,.0f} {RATES[cost.experiment.bundle.kind]}")

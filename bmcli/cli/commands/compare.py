@@ -26,16 +26,18 @@ def compare(
         typer.Option(
             "--baseline",
             metavar="RUN",
-            help="Run to compare the others with [default: the first].",
+            help="Run that the others are compared with [default: the first].",
             autocompletion=complete_run,
         ),
     ] = None,
     unpaired: Annotated[
         bool,
-        typer.Option("--unpaired", help="Only show metrics side by side, also of different test examples."),
+        typer.Option(
+            "--unpaired", help="Only show metrics side by side, even if measured on different examples."
+        ),
     ] = False,
     every: Annotated[
-        bool, typer.Option("--all", help="Show every option that differs, also those of one model alone.")
+        bool, typer.Option("--all", help="Show every difference, including options that only one model has.")
     ] = False,
 ) -> None:
     """Compare runs, with confidence intervals for the differences.
@@ -54,18 +56,20 @@ def compare(
             found.setdefault(run.path.resolve(), run)
     if len(found) < 2:
         only = next(iter(found.values())).id
-        raise UsageError("give at least two runs", hint=f"{' '.join(runs)} is {only} alone")
+        raise UsageError("give at least two runs", hint=f"{' '.join(runs)} is only {only}")
     comparison = compare_runs(list(found.values()), baseline=first, unpaired=unpaired)
     session.result(comparison.to_json(), lambda: _tables(comparison, every))
     for split, same in comparison.comparable.items():
         if not same:
-            session.warn(f"these runs used different {split} examples, so those metrics cannot be compared")
+            session.warn(f"these runs used different {split} examples, so their metrics cannot be compared")
     if not comparison.paired and len(comparison.groups) > 1 and not unpaired:
-        session.warn("no split was measured in all runs, or their predictions are gone: nothing is paired")
+        session.warn(
+            "no split was evaluated in all runs, or their predictions are gone: there is no paired comparison"
+        )
 
 
 def _tables(comparison: Comparison, every: bool) -> RenderableType:
-    """Figures first, then how sure their differences are, then what else differs, a column per run."""
+    """Metrics, then their differences with uncertainty, then other differences, with one column per run."""
     from rich.console import Group
     from rich.text import Text
 
@@ -89,9 +93,9 @@ def _tables(comparison: Comparison, every: bool) -> RenderableType:
         parts.append(_table(["differs", *ids], rows))
         parts += [Text(f"  {one_line(line)}") for line in left_out]
     else:
-        # The ids head no column here, and a name may stand for many runs: say which they are.
+        # No column shows the ids here, and a name may mean many runs: list them.
         which = ", ".join(ids)
-        parts.append(Text(f"{which}: nothing differs in config, data, code, versions and hardware"))
+        parts.append(Text(f"{which}: same config, data, code, versions and hardware"))
     return Group(*parts)
 
 
@@ -111,9 +115,9 @@ def _paired(comparison: Comparison, paired: Paired) -> list[RenderableType]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: bool = False) -> RenderableType:
-    """A table, or where it is too wide a block of lines per row: no key or figure is broken in two.
+    """A table, or, if it is too wide, a block of lines per row, so that no key or value is broken.
 
-    right: all columns but the first are of figures.
+    right: align all columns but the first to the right.
     """
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""bm datasets: the named datasets, one in detail, and fetching one."""
+"""bm datasets: list named datasets, show one, download one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bmcli.cli.command import Session, command
 from bmcli.cli.render import Verbatim
 
 if TYPE_CHECKING:
+    from bmcli.core.plain import Document
     from bmcli.data.named import Dataset, Progress
 
 
@@ -40,7 +41,7 @@ def datasets(
         found = _details(DATASETS.get(name).model_construct(), home)
         session.result(found, lambda: _page(found, home))
         return
-    # model_construct: with every default and unvalidated, which needs no validator to be made.
+    # model_construct takes every default without validation, so no validator has to be built.
     listed = [_summary(DATASETS.get(each).model_construct(), home) for each in DATASETS.names()]
     session.result({"home": str(home), "datasets": listed}, lambda: _table(listed))
 
@@ -73,7 +74,7 @@ def get(session: Session, name: NameArgument) -> None:
     )
 
 
-def _summary(dataset: Dataset, home: Path) -> dict[str, Any]:
+def _summary(dataset: Dataset, home: Path) -> dict[str, object]:
     return {
         "name": dataset.registry_name,
         "summary": dataset.summary(),
@@ -87,7 +88,7 @@ def _summary(dataset: Dataset, home: Path) -> dict[str, Any]:
     }
 
 
-def _details(dataset: Dataset, home: Path) -> dict[str, Any]:
+def _details(dataset: Dataset, home: Path) -> dict[str, object]:
     from bmcli.files.download import address
 
     return {
@@ -105,7 +106,7 @@ def _details(dataset: Dataset, home: Path) -> dict[str, Any]:
     }
 
 
-def _options(dataset: Dataset) -> list[dict[str, Any]]:
+def _options(dataset: Dataset) -> list[dict[str, object]]:
     from bmcli.config.reference.field_schema import properties
 
     return [
@@ -119,7 +120,7 @@ def _options(dataset: Dataset) -> list[dict[str, Any]]:
     ]
 
 
-def _table(listed: list[dict[str, Any]]) -> str:
+def _table(listed: list[Document]) -> str:
     from bmcli.cli.render import heading, narrowed
     from bmcli.core import streams
 
@@ -142,7 +143,7 @@ def _table(listed: list[dict[str, Any]]) -> str:
     return heading(lines, streams.out())
 
 
-def _page(found: dict[str, Any], home: Path) -> str:
+def _page(found: Document, home: Path) -> str:
     from bmcli.cli.render import columns
 
     shape = "" if found["shape"] is None else " × ".join(map(str, found["shape"]))
@@ -179,12 +180,12 @@ def _yaml(value: Any) -> str:
 
 
 class _Bar:
-    """A progress bar on stderr while somebody looks, else nothing."""
+    """A progress bar on stderr, if it is a terminal."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.shown: Any = None
-        self.tasks: dict[str, Any] = {}
+        self.tasks: dict[str, object] = {}
 
     def __enter__(self) -> Progress | None:
         import sys

@@ -1,4 +1,4 @@
-"""bm doctor: what is wrong with the data, or with this machine."""
+"""bm doctor: find problems in the data, or on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SIGNS = {"problem": "✗", "warning": "!", "note": "·", "ok": "✓"}
 MOST_SHOWN = 3
-"""Examples of a finding on the terminal."""
+"""Examples shown per finding on the terminal."""
 
 
 @command
@@ -24,10 +24,13 @@ def doctor(
     session: Session,
     config: Annotated[
         str | None,
-        typer.Argument(metavar="[CONFIG]", help="Config whose data to check; omit it to check this machine."),
+        typer.Argument(
+            metavar="[CONFIG]", help="The config whose data to check; omit it to check this machine."
+        ),
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes: data.limit=1000.")
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config: data.limit=1000."),
     ] = None,
     run: RunOption = None,
     folds: Annotated[
@@ -37,7 +40,7 @@ def doctor(
             min=2,
             max=20,
             metavar="K",
-            help="Find doubtful labels by training K times instead of with a run.",
+            help="Find doubtful labels by training K models instead of using a run.",
         ),
     ] = None,
     output: Annotated[
@@ -48,10 +51,10 @@ def doctor(
 ) -> None:
     """Check the data: duplicates, leaks, odd files, doubtful labels.
 
-    Copies are found within and across splits, also flipped, moved, re-encoded, brightened or spelled
-    otherwise. With --run, a run trained on the data says which labels are probably wrong; with --folds,
-    models trained on parts of it do, each judging what it has not seen. Without CONFIG: is this machine fit
-    for training?
+    Duplicates are found within and across splits, even if flipped, shifted, re-encoded, brightened or spelled
+    differently. With --run, a run trained on the data shows which labels are probably wrong; with --folds,
+    models trained on parts of it do, each judging examples it has not seen. Without CONFIG, check whether
+    this machine is fit for training.
     """
     from bmcli.core.errors import UsageError
     from bmcli.runs import outputs
@@ -66,17 +69,19 @@ def doctor(
     from bmcli.config.resolve import load
     from bmcli.doctor.examine import examine
     from bmcli.doctor.page import page
+    from bmcli.inference.opened import OpenedRun
+    from bmcli.runs.trust import Trust
 
     session = session.writing(output)
     experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
-    chosen = session.store.find(run) if run else None
+    chosen = OpenedRun(session.store.find(run), Trust(trust_code)) if run else None
     with Spinner(session) as progress:
-        examined = examine(experiment, run=chosen, folds=folds, progress=progress, alone=True)
+        examined = examine(experiment, opened=chosen, folds=folds, progress=progress, alone=True)
     if output is not None:
         outputs.write_bytes(output, page(examined, experiment.name).encode("utf-8", "backslashreplace"))
     session.result({"config": experiment.name, **examined.to_json()}, lambda: _lines(examined))
     if output is not None:
-        session.note(f"{output}: the same with all examples")
+        session.note(f"{output}: these findings with all examples")
 
 
 def _lines(examined: Examined) -> str:
@@ -97,7 +102,7 @@ def _lines(examined: Examined) -> str:
 
 
 def _clean(examined: Examined) -> list[str]:
-    """What was looked for and not found, by what was looked at."""
+    """The checks that found nothing, grouped by what was checked."""
     from bmcli.doctor.all_clear import clean
 
     return [f"✓ {line}" for line in clean(examined)]

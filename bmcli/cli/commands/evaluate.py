@@ -1,4 +1,4 @@
-"""bm evaluate: measure a run."""
+"""bm evaluate: evaluate a run."""
 
 from __future__ import annotations
 
@@ -8,50 +8,57 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bmcli.cli.command import RunArgument, Session, TrustCodeOption, command
-from bmcli.cli.trust import ask_to_run_code_of
+from bmcli.cli.trust import open_asking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bmcli.evaluation.figures import Evaluation
     from bmcli.evaluation.measure import Prepared
     from bmcli.evaluation.robustness import Corrupted
     from bmcli.evaluation.slices import Slice
+    from bmcli.metrics.results import Evaluation
+
+
+_SplitOption = Annotated[
+    Literal["train", "validation", "test"] | None,
+    typer.Option("--split", help="One of the run's own splits [default: test]."),
+]
+_DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="PATH", help="Evaluate on these labelled files instead."),
+]
+_UnseenOnlyOption = Annotated[
+    bool,
+    typer.Option(
+        "--unseen-only", help="With --data: leave out examples that the run was trained or validated on."
+    ),
+]
+_ByOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slice",
+        metavar="COLUMN",
+        help="Also evaluate parts by this column, by length (texts) or by size (images); repeatable.",
+    ),
+]
+_CorruptionsOption = Annotated[
+    bool,
+    typer.Option("--corruptions", help="Also evaluate on noisy, blurred, ... images, or texts with typos."),
+]
 
 
 @command
 def evaluate(
     session: Session,
     run: RunArgument,
-    split: Annotated[
-        Literal["train", "validation", "test"] | None,
-        typer.Option("--split", help="One of the run's own splits [default: test]."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", metavar="PATH", help="Score these labelled files instead."),
-    ] = None,
-    unseen_only: Annotated[
-        bool,
-        typer.Option(
-            "--unseen-only", help="With --data: leave out what the run was trained or validated on."
-        ),
-    ] = False,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--slice",
-            metavar="COLUMN",
-            help="Also by this column, by length (texts) or by size (images); repeatable.",
-        ),
-    ] = None,
-    corruptions: Annotated[
-        bool,
-        typer.Option("--corruptions", help="Also on noisy, blurred, ... images, or texts with typos."),
-    ] = False,
+    split: _SplitOption = None,
+    data: _DataOption = None,
+    unseen_only: _UnseenOnlyOption = False,
+    by: _ByOption = None,
+    corruptions: _CorruptionsOption = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
-    """Evaluate a run on one of its splits, or on labelled files of yours.
+    """Evaluate a run on one of its splits, or on your own labelled files.
 
     Writes the metrics, every prediction and plots into the run.
     """
@@ -62,17 +69,11 @@ def evaluate(
     from bmcli.report.page import refresh
 
     found = session.store.find(run)
-    trust_code = trust_code or ask_to_run_code_of(session, found)
+    opened = open_asking(session, found, trust_code)
     notes: list[str] = []
     with Spinner(session) as progress:
         ready = prepare(
-            found,
-            split,
-            data=data,
-            unseen_only=unseen_only,
-            trust_code=trust_code,
-            progress=progress,
-            note=notes.append,
+            opened, split, data=data, unseen_only=unseen_only, progress=progress, note=notes.append
         )
     for text in notes:
         session.note(text)
@@ -93,11 +94,11 @@ def evaluate(
         document["corruptions"] = [one.to_json() for one in spoiled]
     refresh(found)
     session.result(document, lambda: _shown([figures(evaluation), *_slices(parts), *_corruptions(spoiled)]))
-    session.note(f"{found.path}/evaluation/{evaluation.split}.json · predictions, plots beside it")
+    session.note(f"{found.path}/evaluation/{evaluation.split}.json · with predictions/ and plots/")
 
 
 def _shown(blocks: Sequence[str]) -> str:
-    """The tables below each other, each with its head in bold."""
+    """The tables one below the other, each with a bold header."""
     from bmcli.cli.render import Painted, heading
     from bmcli.core import streams
 
@@ -114,8 +115,8 @@ def say_seen(session: Session, ready: Prepared) -> None:
 
 
 def figures(evaluation: Evaluation) -> str:
-    """The compact table of an evaluation: the headline beside the trivial answer, then the other figures,
-    then where it fails."""
+    """The compact table of an evaluation: the headline metric with the baseline, the other metrics, then the
+    weakest points."""
     from bmcli.core.number_format import INTERVAL, figure, interval, named
     from bmcli.core.sanitize import one_line
 

@@ -1,4 +1,4 @@
-"""bm explain: what a model looked at."""
+"""bm explain: show what predictions depend on."""
 
 from __future__ import annotations
 
@@ -11,48 +11,57 @@ from bmcli.cli.command import RunOption, Session, TrustCodeOption, command
 
 if TYPE_CHECKING:
     from bmcli.explain.explain import Explanation
-    from bmcli.runs.run import Run
+    from bmcli.inference.opened import OpenedRun
 
 MOST_WARNINGS = 5
-"""Inputs that do not look like the training data are named up to this number."""
+"""Largest number of inputs unlike the training data that are named."""
+
+
+_InputsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin; with --text, texts."
+    ),
+]
+_LabelOption = Annotated[
+    str | None,
+    typer.Option("--class", metavar="CLASS", help="Explain this class [default: the predicted one]."),
+]
+_OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="Folder for images and pages [default: explain-RUN]."),
+]
+_ImportanceOption = Annotated[
+    bool,
+    typer.Option(
+        "--importance", help="Show how much each column of a labelled table matters, over all rows."
+    ),
+]
+_UnseenOnlyOption = Annotated[
+    bool,
+    typer.Option(
+        "--unseen-only", help="With --importance: leave out rows that the run was trained or validated on."
+    ),
+]
 
 
 @command
 def explain(
     session: Session,
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin, or texts."),
-    ],
+    inputs: _InputsArgument,
     run: RunOption = None,
-    label: Annotated[
-        str | None,
-        typer.Option("--class", metavar="CLASS", help="Explain this class [default: the predicted one]."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder for images and pages [default: explain-RUN]."
-        ),
-    ] = None,
-    importance: Annotated[
-        bool,
-        typer.Option("--importance", help="How much each column of a labelled table matters, over all rows."),
-    ] = False,
-    unseen_only: Annotated[
-        bool,
-        typer.Option(
-            "--unseen-only", help="With --importance: leave out rows the run was trained or validated on."
-        ),
-    ] = False,
-    text: Annotated[bool, typer.Option("--text", help="The inputs are the texts themselves.")] = False,
-    lines: Annotated[bool, typer.Option("--lines", help="Each line of a file is a text.")] = False,
+    label: _LabelOption = None,
+    output: _OutputOption = None,
+    importance: _ImportanceOption = False,
+    unseen_only: _UnseenOnlyOption = False,
+    text: Annotated[bool, typer.Option("--text", help="Take the arguments as texts.")] = False,
+    lines: Annotated[bool, typer.Option("--lines", help="Read one text per line.")] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
-    """Show what a run looked at in images, texts or rows of tables.
+    """Show which parts of images, texts or rows a prediction depends on.
 
-    Integrated gradients, and Grad-CAM for image networks. Each comes with a check of how far it can be
-    trusted. Without --run: the newest completed run that takes such inputs.
+    Uses integrated gradients, and Grad-CAM for image networks, each with a check of its reliability. Without
+    --run, uses the newest completed run that takes such inputs.
     """
     from bmcli.cli import render
     from bmcli.cli.commands.predict import error_line, newest
@@ -61,17 +70,20 @@ def explain(
     from bmcli.explain.explain import Explainer
     from bmcli.inference import inputs as readers
     from bmcli.inference import predictor as inference
+    from bmcli.inference.opened import OpenedRun
     from bmcli.modalities.remark import Unfamiliar
     from bmcli.runs import outputs
+    from bmcli.runs.trust import Trust
 
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
+    opened = OpenedRun(chosen, Trust(trust_code))
     if importance:
         if label is not None:
-            raise UsageError("--class is for single inputs, not for --importance")
-        _importance(session, chosen, inputs, unseen_only, trust_code)
+            raise UsageError("--class does not go with --importance")
+        _importance(session, opened, inputs, unseen_only)
         return
     if unseen_only:
-        raise UsageError("--unseen-only is for --importance")
+        raise UsageError("--unseen-only needs --importance")
     if output is not None and chosen.record.kind == "table":
         raise UsageError(
             "--output is for images and texts: rows are printed", hint="--json > FILE keeps them"
@@ -79,8 +91,8 @@ def explain(
     folder = output or Path(f"explain-{chosen.id}")
     outputs.check_folder(folder)
     with Spinner(session, "loading the model"):
-        explainer = Explainer(chosen, label=label, trust_code=trust_code)
-    reading = inference.reading_of(chosen, explainer.preprocessing, texts=text, lines=lines)
+        explainer = Explainer(opened, label=label)
+    reading = opened.reading(texts=text, lines=lines)
     shown = _Shown(session, folder)
     if explainer.note:
         session.warn(explainer.note)
@@ -95,18 +107,18 @@ def explain(
     for line in Unfamiliar(taken=explainer.taken).notes("inputs"):
         session.note(line)
     if not shown.count and not problems:
-        raise DataError("there is nothing to explain in what was given")
+        raise DataError("the inputs contain nothing to explain")
     if problems:
         error = inference.unreadable(problems, shown.count + len(problems))
         if not session.json:
             raise error
-        for problem in problems:  # as for predictions: an object per input, whatever became of it
+        for problem in problems:  # as for predictions: one object per input, also for unusable ones
             session.result_line(error_line(problem))
         render.print_error(error)
         raise typer.Exit(error.exit_code)
 
 
-def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool, trust_code: bool) -> None:
+def _importance(session: Session, opened: OpenedRun, inputs: list[str], unseen_only: bool) -> None:
     from dataclasses import asdict
 
     from bmcli.cli.commands.evaluate import say_seen
@@ -119,15 +131,10 @@ def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool
     from bmcli.explain.importance import permutation_importance
 
     if len(inputs) != 1 or inputs[0] == "-":
-        raise UsageError("--importance takes one labelled table: a file")
+        raise UsageError("--importance takes one labelled table file")
     with Spinner(session) as progress:
         ready = prepare(
-            run,
-            data=Path(inputs[0]),
-            unseen_only=unseen_only,
-            trust_code=trust_code,
-            note=session.note,
-            progress=progress,
+            opened, data=Path(inputs[0]), unseen_only=unseen_only, note=session.note, progress=progress
         )
     say_seen(session, ready)
     with Spinner(session, "shuffling columns") as progress:
@@ -135,10 +142,11 @@ def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool
             ready.session, ready.preprocessing, ready.spec, ready.split, progress=progress
         )
     seen = ready.seen.to_json() if ready.seen is not None else {}
+    run = opened.run.id
 
     def shown() -> str:
         rows_told = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
-        head = f"{run.id}: {found.metric} {figure(found.value)} over {rows_told}; how much worse without"
+        head = f"{run}: {found.metric} {figure(found.value)} over {rows_told}; how much worse without"
         top = max((one.drop for one in found.columns), default=0.0) or 1.0
         rows = [
             (
@@ -151,11 +159,11 @@ def _importance(session: Session, run: Run, inputs: list[str], unseen_only: bool
         ]
         return heading([head, *columns(rows, right=(1, 2))], streams.out())
 
-    session.result({"run": run.id, **asdict(found), **seen}, shown)
+    session.result({"run": run, **asdict(found), **seen}, shown)
 
 
 class _Shown:
-    """Explanations on their way: on the terminal, and as files in a folder."""
+    """Writes explanations to the terminal, and as files to a folder."""
 
     def __init__(self, session: Session, folder: Path) -> None:
         self.session = session
@@ -165,14 +173,12 @@ class _Shown:
         self.texts: list[Explanation] = []
 
     def show(self, one: Explanation) -> None:
-        from bmcli.report import explanations as shown
-
         self.count += 1
         document = one.to_json()
         if one.picture is not None:
-            document["picture"] = str(
-                self._written(f"{_stem(one.input)}-{self.count}.png", shown.overlay(one))
-            )
+            from bmcli.explain.overlay import overlay
+
+            document["picture"] = str(self._written(f"{_stem(one.input)}-{self.count}.png", overlay(one)))
         if one.tokens:
             self.texts.append(one)
         if one.unfamiliar:
@@ -236,6 +242,6 @@ def _short(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    """A file name for whatever the input is called."""
+    """A file name for any input name."""
     kept = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(name).stem)
     return kept[:60] or "input"

@@ -1,4 +1,4 @@
-"""bm export: a run's model for other programs."""
+"""bm export: export a run's model for other programs."""
 
 from __future__ import annotations
 
@@ -24,27 +24,29 @@ def export(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="The folder to make [default: in the run]."),
+        typer.Option("--output", "-o", metavar="DIR", help="Folder to create [default: in the run]."),
     ] = None,
     trust_code: TrustCodeOption = False,
 ) -> None:
     """Export a run's model for other programs.
 
-    Makes a folder with the model, its preprocessing, tokenizer and labels. The model is reloaded in a new
-    process and must reproduce what Keras said on stored samples, or nothing is exported.
+    Creates a folder with the model, its preprocessing, tokenizer and labels. The model is reloaded in a new
+    process and must reproduce Keras's predictions on stored samples; otherwise nothing is exported.
     """
     from bmcli.cli.spinner import Spinner
-    from bmcli.cli.trust import ask_to_run_code_of
+    from bmcli.cli.trust import open_asking
     from bmcli.export.formats import export as export_run
-    from bmcli.inference.rebuild import needs_code
+    from bmcli.inference.opened import OpenedRun
     from bmcli.runs.layout import MODEL_ONNX
+    from bmcli.runs.trust import Trust
 
     found = session.store.find(run)
     ready_made = format == "onnx" and found.exists(MODEL_ONNX)
-    if not (trust_code or ready_made) and needs_code(found):
-        trust_code = ask_to_run_code_of(session, found)
+    opened = OpenedRun(found, Trust(trust_code))
+    if not (trust_code or ready_made) and opened.needs_code:
+        opened = open_asking(session, found, trust_code)
     with Spinner(session, f"exporting to {format}"):
-        exported = export_run(found, format, output, trust_code=trust_code, note=session.note)
+        exported = export_run(opened, format, output, note=session.note)
     document = {
         "run": found.id,
         "export": exported.format,

@@ -1,4 +1,4 @@
-"""bm gate: the pass/fail question for CI."""
+"""bm gate: pass or fail a run, for CI."""
 
 from __future__ import annotations
 
@@ -14,50 +14,61 @@ if TYPE_CHECKING:
     from bmcli.evaluation.gate import Verdict
 
 
+_MinOption = Annotated[
+    list[str] | None,
+    typer.Option("--min", metavar="FIGURE=VALUE", help="Lower bound of a metric: accuracy=0.97; repeatable."),
+]
+_MaxOption = Annotated[
+    list[str] | None,
+    typer.Option("--max", metavar="FIGURE=VALUE", help="Upper bound of a metric: loss=0.3; repeatable."),
+]
+_BaselineOption = Annotated[
+    str | None,
+    typer.Option("--baseline", metavar="RUN", help="Run to compare with.", autocompletion=complete_run),
+]
+_MaxDropOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--max-drop",
+        metavar="[FIGURE=]VALUE",
+        help="How much worse than the baseline the run may be, on the same examples [default metric: the "
+        "headline].",
+    ),
+]
+_LowerBoundOption = Annotated[
+    bool,
+    typer.Option("--lower-bound", help="Compare the worse end of the 95 % interval with the bound."),
+]
+_SplitOption = Annotated[
+    str, typer.Option("--split", metavar="SPLIT", help="The evaluation to use: test, or any stored one.")
+]
+_JunitOption = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report for CI.")
+]
+_TagOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tag", metavar="TAG", help="If all checks pass, move this tag to the run; @TAG then refers to it."
+    ),
+]
+
+
 @command
 def gate(
     session: Session,
     run: RunArgument,
-    min: Annotated[
-        list[str] | None,
-        typer.Option("--min", metavar="FIGURE=VALUE", help="At least this: accuracy=0.97; may be repeated."),
-    ] = None,
-    max: Annotated[
-        list[str] | None,
-        typer.Option("--max", metavar="FIGURE=VALUE", help="At most this: loss=0.3; may be repeated."),
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option("--baseline", metavar="RUN", help="Run to compare with.", autocompletion=complete_run),
-    ] = None,
-    max_drop: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--max-drop",
-            metavar="[FIGURE=]VALUE",
-            help="How much worse than the baseline it may be, on the same examples [default: the headline].",
-        ),
-    ] = None,
-    lower_bound: Annotated[
-        bool,
-        typer.Option("--lower-bound", help="Compare the worse end of the 95 % interval with the bound."),
-    ] = False,
-    split: Annotated[
-        str, typer.Option("--split", metavar="SPLIT", help="Whose figures: test, or what was evaluated.")
-    ] = "test",
-    junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report for CI.")
-    ] = None,
-    tag: Annotated[
-        str | None,
-        typer.Option(
-            "--tag", metavar="TAG", help="If all checks pass, move this label to the run: @TAG then means it."
-        ),
-    ] = None,
+    min: _MinOption = None,
+    max: _MaxOption = None,
+    baseline: _BaselineOption = None,
+    max_drop: _MaxDropOption = None,
+    lower_bound: _LowerBoundOption = False,
+    split: _SplitOption = "test",
+    junit: _JunitOption = None,
+    tag: _TagOption = None,
 ) -> None:
     """Pass or fail a run; exits with 7 if it fails.
 
-    FIGURE is any of an evaluation's, or per_class.CLASS.recall (precision, f1, support). A missing figure
+    FIGURE is any metric of the evaluation, or per_class.CLASS.recall (precision, f1, support). A missing one
     counts as a failure.
     """
     from bmcli.core.errors import ExitCode, UsageError
@@ -73,7 +84,7 @@ def gate(
     if not bounds:
         raise UsageError("give at least one check, such as --min accuracy=0.97")
     if bool(max_drop) != (baseline is not None):
-        raise UsageError("--baseline and --max-drop belong together")
+        raise UsageError("--baseline and --max-drop need each other")
     if tag is not None:
         validate_tag(tag)
     session = session.writing(junit, "--junit")

@@ -14,15 +14,19 @@ def init(
     session: Session,
     source: Annotated[
         str | None,
-        typer.Argument(metavar="[TEMPLATE|PATH]", help="A shipped config, or your own data."),
+        typer.Argument(
+            metavar="[TEMPLATE|PATH]", help="A config that ships with bm, or the path of your own data."
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="Write NAME.yaml; default: after the source.")
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Write NAME.yaml [default: named after the source]."),
     ] = None,
 ) -> None:
-    """Write NAME.yaml here: from a template, or drafted from a look at your data.
+    """Write NAME.yaml: a copy of a template, or a draft for your own data.
 
-    Without an argument, lists the templates. A file that exists is never written over.
+    The file is written to the current folder; an existing file is never overwritten. Without an argument,
+    lists the templates.
     """
     from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`bm list`: all that a config chooses by name."""
+"""`bm list`: everything that a config chooses by name."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def list(
     ] = None,
     code: Annotated[
         Path | None,
-        typer.Option("--code", metavar="FILE", help="Also run this Python file, which registers your own."),
+        typer.Option("--code", metavar="FILE", help="Also list components that this Python file registers."),
     ] = None,
 ) -> None:
-    """List what a config can name: models, optimizers, schedules, augmentations, metrics, ...
+    """List what a config can choose from: models, optimizers, schedules, augmentations, metrics, ...
 
-    Each with its options, their defaults and a line about each. `bm optimizers` is short for
-    `bm list optimizers`, and so on.
+    Shows each with its options, defaults and descriptions. `bm optimizers` is short for `bm list optimizers`,
+    and so on.
     """
     from bmcli.cli import component_tables as shown
     from bmcli.config.reference import catalogue
@@ -83,4 +83,4 @@ def _table(kinds: Any) -> str:
 
 
 _MOST_NAMES = 8
-"""Names in a line."""
+"""Names on one line."""

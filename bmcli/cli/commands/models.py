@@ -1,15 +1,16 @@
-"""bm models: the networks a config can name, and every option of one."""
+"""bm models: list the models, and all options of one."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bmcli.cli.command import Session, command
 
 if TYPE_CHECKING:
+    from bmcli.core.plain import Document
     from bmcli.models import Model
 
 
@@ -24,11 +25,11 @@ def models(
     session: Session,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="One model, with all its options.", autocompletion=_complete),
+        typer.Argument(metavar="[NAME]", help="Show all options of this model.", autocompletion=_complete),
     ] = None,
     code: Annotated[
         list[Path] | None,
-        typer.Option("--code", metavar="FILE", help="Also run this Python file, which registers models."),
+        typer.Option("--code", metavar="FILE", help="Also list models that this Python file registers."),
     ] = None,
 ) -> None:
     """List the models, or show the options of one."""
@@ -41,7 +42,7 @@ def models(
     if name is not None:
         from bmcli.config.reference import catalogue
 
-        catalogue.one(catalogue.kind_of("model"), name)  # a name from elsewhere gets the one here
+        catalogue.one(catalogue.kind_of("model"), name)  # a name from another library is answered with bm's
         found = _details(MODELS.get(name))
         session.result(found, lambda: _page(found))
         return
@@ -49,7 +50,7 @@ def models(
     session.result({"models": listed}, lambda: _table(listed))
 
 
-def _summary(model: type[Model]) -> dict[str, Any]:
+def _summary(model: type[Model]) -> dict[str, object]:
     return {
         "name": model.registry_name,
         "summary": model.summary(),
@@ -58,13 +59,13 @@ def _summary(model: type[Model]) -> dict[str, Any]:
     }
 
 
-def _details(model: type[Model]) -> dict[str, Any]:
+def _details(model: type[Model]) -> dict[str, object]:
     from bmcli.config.reference.catalogue import options_of
 
     return {**_summary(model), "options": options_of(model), "source": model.source}
 
 
-def _table(listed: list[dict[str, Any]]) -> str:
+def _table(listed: list[Document]) -> str:
     from bmcli.cli.render import columns, heading
     from bmcli.core import streams
 
@@ -73,13 +74,13 @@ def _table(listed: list[dict[str, Any]]) -> str:
     return heading([*columns(rows), "", "bm models NAME shows the options of one."], streams.out())
 
 
-def _tasks(model: dict[str, Any]) -> str:
+def _tasks(model: Document) -> str:
     from bmcli.models import Model
 
     return "all" if set(model["tasks"]) >= set(Model.tasks) else ", ".join(model["tasks"])
 
 
-def _page(model: dict[str, Any]) -> str:
+def _page(model: Document) -> str:
     from bmcli.cli.component_tables import option_lines
     from bmcli.cli.render import columns
 

@@ -1,4 +1,4 @@
-"""bm predict: ask a run about new inputs."""
+"""bm predict: predict new inputs with a run."""
 
 from __future__ import annotations
 
@@ -24,62 +24,76 @@ SHORTEST_BAR = 6
 NAME_WIDTH = 60
 SHORTEST_NAME = 16
 MOST_WARNINGS = 5
-"""Of inputs that do not look like the training data."""
+"""Largest number of inputs unlike the training data that are named."""
+
+
+_InputsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin; with --text, texts."
+    ),
+]
+_TopKOption = Annotated[
+    int | None,
+    typer.Option("--top-k", min=1, metavar="N", help="Number of classes shown per input [default: 5]."),
+]
+_OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="FILE", help="Write predictions to a .csv, .jsonl or .parquet file."),
+]
+_KeepOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="COLUMN",
+        help="Copy this column of the input tables to the output; all: every column. Repeatable.",
+    ),
+]
+_BatchSizeOption = Annotated[
+    int, typer.Option("--batch-size", min=1, metavar="N", help="Number of inputs per model call.")
+]
+_StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Refuse inputs that do not look like the training data.")
+]
+_CalibratedOption = Annotated[
+    bool,
+    typer.Option("--calibrated", help="Use calibrated probabilities (temperature scaling)."),
+]
+_ThresholdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--threshold",
+        metavar="P",
+        help="Probability from which the positive class (or a label) is predicted; best: the threshold with "
+        "the best F1 on validation.",
+    ),
+]
 
 
 @command
 def predict(
     session: Session,
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin, or texts."),
-    ],
+    inputs: _InputsArgument,
     run: RunOption = None,
-    top_k: Annotated[
-        int | None,
-        typer.Option("--top-k", min=1, metavar="N", help="Number of classes shown per input [default: 5]."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FILE", help="Write to a .csv, .jsonl or .parquet file."),
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--keep",
-            metavar="COLUMN",
-            help="Copy a column of the input tables to the output; all: every one. Repeatable.",
-        ),
-    ] = None,
-    text: Annotated[bool, typer.Option("--text", help="The inputs are the texts themselves.")] = False,
-    lines: Annotated[bool, typer.Option("--lines", help="Each line of a file is a text.")] = False,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, metavar="N", help="Inputs given to the model at once.")
-    ] = 256,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse inputs that do not look like the training data.")
-    ] = False,
-    calibrated: Annotated[
-        bool,
-        typer.Option("--calibrated", help="Use calibrated probabilities (temperature scaling)."),
-    ] = False,
-    threshold: Annotated[
-        str | None,
-        typer.Option(
-            "--threshold",
-            metavar="P",
-            help="Probability at or above which the positive class (or a label) is predicted; best: the one "
-            "with the best F1 on validation.",
-        ),
-    ] = None,
+    top_k: _TopKOption = None,
+    output: _OutputOption = None,
+    keep: _KeepOption = None,
+    text: Annotated[bool, typer.Option("--text", help="Take the arguments as texts.")] = False,
+    lines: Annotated[bool, typer.Option("--lines", help="Read one text per line.")] = False,
+    batch_size: _BatchSizeOption = 256,
+    strict: _StrictOption = False,
+    calibrated: _CalibratedOption = False,
+    threshold: _ThresholdOption = None,
     trust_code: TrustCodeOption = False,
 ) -> None:
     """Predict images, texts or rows of tables with a run.
 
-    Without --run: with the newest completed run that takes such inputs.
+    Without --run, uses the newest completed run that takes such inputs.
     """
     from bmcli.inference import inputs as readers
     from bmcli.inference import predictor as inference
+    from bmcli.inference.opened import OpenedRun
+    from bmcli.runs.trust import Trust
 
     if output is not None:
         from bmcli.inference import prediction_files
@@ -87,30 +101,29 @@ def predict(
         prediction_files.check_suffix(output)
         session = session.writing(output)
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
-    if inference.needs_keras(chosen):
-        session.note(f"{chosen.id} has no model.onnx: predicting through Keras, which takes longer to start")
-    predictor = inference.open_predictor(
-        chosen, trust_code=trust_code, calibrated=calibrated, threshold=_threshold(threshold)
-    )
+    opened = OpenedRun(chosen, Trust(trust_code))
+    if opened.needs_keras:
+        session.note(f"{chosen.id} has no model.onnx: predicting with Keras, which takes longer to start")
+    predictor = inference.open_predictor(opened, calibrated=calibrated, threshold=_threshold(threshold))
     if strict and predictor.familiarity is None:
         from bmcli.core.errors import UsageError
 
         raise UsageError(
             f"{chosen.id} has no input statistics, which --strict needs",
-            hint="runs of an older bm did not keep them",
+            hint="runs of older versions of bm do not have them",
         )
     if keep and output is None and not session.json:
         from bmcli.core.errors import UsageError
 
-        raise UsageError("--keep copies columns to a file: it needs --output or --json")
-    reading = inference.reading_of(chosen, predictor.preprocessing, texts=text, lines=lines, keep=bool(keep))
+        raise UsageError("--keep needs --output or --json")
+    reading = opened.reading(texts=text, lines=lines, keep=bool(keep))
     if output is not None and readers.reads(output, inputs, reading):
         from bmcli.core.errors import UsageError
 
-        raise UsageError(f"--output {output} is one of the inputs", hint="choose another file")
+        raise UsageError(f"--output {output} is one of the inputs", hint="choose a different file")
     shown = _Shown(session, predictor, quiet=output is not None, strict=strict, keep=keep or ())
     with _stoppable(session, shown, output), shown.counting as counting:
-        # Only who looks on is worth listing all files for before the first answer.
+        # Listing all files before the first prediction only pays off if progress is shown.
         expect = counting.expect if counting.is_shown else None
         read = readers.read(inputs, reading, note=shown.note, expect=expect)
         pieces = predictor.stream(read, top_k=top_k, batch_size=batch_size)
@@ -138,14 +151,15 @@ def _write(
     shown: _Shown,
     pieces: Iterator[tuple[list[Prediction], list[Problem]]],
 ) -> None:
-    """All predictions into a file, which is there when it is complete; cut off, those made so far stay."""
+    """Write all predictions to a file, which appears when it is complete; if interrupted, those made so far
+    are kept."""
     from itertools import chain
 
     from bmcli.inference import prediction_files
     from bmcli.inference.partial import Partial
     from bmcli.runs import outputs
 
-    if output.is_symlink() or outputs.is_stream(output):  # nothing is made beside those
+    if output.is_symlink() or outputs.is_stream(output):  # pipes and devices get no partial file
         prediction_files.write(output, chain.from_iterable(shown.pieces(pieces)))
         return
     partial = Partial(output)
@@ -156,7 +170,7 @@ def _write(
         if partial.count:
             session.warn(f"{output} was not written; {partial.path} holds {partial.count:,} predictions")
         else:
-            with suppress(OSError):  # what kept it from being written may keep it from being removed
+            with suppress(OSError):  # whatever prevented writing it may prevent removing it
                 partial.remove()
         raise
     partial.remove()
@@ -164,7 +178,7 @@ def _write(
 
 @contextmanager
 def _stoppable(session: Session, shown: _Shown, output: Path | None) -> Iterator[None]:
-    """Ctrl-C and SIGTERM say how far it came, and leave no half of anything."""
+    """Ctrl-C and SIGTERM report progress, and leave nothing half-written."""
     from bmcli.core.errors import InterruptedRunError
     from bmcli.experiments.signals import Stopped, stops_at_once
 
@@ -196,12 +210,12 @@ def _threshold(text: str | None) -> float | Literal["best"] | None:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise UsageError(f"--threshold {text}: a probability is wanted", hint="--threshold 0.4, or best")
+        raise UsageError(f"--threshold {text}: expected a probability", hint="--threshold 0.4, or best")
     return value
 
 
 def newest(session: Session, inputs: Sequence[str], *, text: bool, lines: bool) -> Run:
-    """The newest run that takes these inputs; says which."""
+    """The newest run that takes these inputs; reports which."""
     from bmcli.core.errors import UsageError
     from bmcli.inference.inputs import kinds_of
     from bmcli.inference.predictor import choose_run
@@ -217,9 +231,9 @@ def newest(session: Session, inputs: Sequence[str], *, text: bool, lines: bool) 
 
 
 class _Shown:
-    """Predictions on their way: shown as they come, counted, problems gathered.
+    """Shows and counts predictions as they are made, and collects problems.
 
-    quiet: they go to a file instead of stdout. keep: the columns carried along.
+    quiet: they go to a file instead of stdout. keep: the columns to copy.
     """
 
     def __init__(
@@ -236,9 +250,11 @@ class _Shown:
         self.unfamiliar = 0
         self.odd: Counter[str] = Counter()
         self.problems: list[Problem] = []
-        self._held: list[Prediction] = []  # the first one, until it is known whether it stays alone
+        self._held: list[
+            Prediction
+        ] = []  # the first prediction, until it is known whether it is the only one
         self._width = 0
-        self._columns: list[str] = []  # what --keep all means, by the first file
+        self._columns: list[str] = []  # the columns of --keep all, from the first file
         self._differs = False
         from bmcli.cli.screen import Counting, Screen
         from bmcli.cli.summary import RATES
@@ -248,12 +264,12 @@ class _Shown:
         self.counting = Counting(screen, "predicting", RATES[kind])
 
     def note(self, text: str) -> None:
-        """Something worth knowing, said while the work goes on."""
+        """A note during prediction."""
         with self.counting.hidden():
             self.session.note(text)
 
     def pieces(self, pieces: Iterator[tuple[list[Prediction], list[Problem]]]) -> Iterator[list[Prediction]]:
-        """All predictions, after they were shown."""
+        """All predictions, after they have been shown."""
         for every, unusable in pieces:
             with self.counting.hidden():
                 predictions, problems = self._familiar(self._kept(every), unusable)
@@ -275,14 +291,14 @@ class _Shown:
                 self.session.warn(line)
 
     def say_taken(self) -> None:
-        """What was read as something that training has."""
+        """Notes on values that were read as ones known from training."""
         from bmcli.modalities.remark import Unfamiliar
 
         for note in Unfamiliar(taken=self.predictor.taken).notes("inputs"):
             self.session.note(note)
 
     def _kept(self, predictions: list[Prediction]) -> list[Prediction]:
-        """With the columns of --keep alone."""
+        """The prediction with only the columns of --keep."""
         if not self.keep or not predictions:
             return predictions
         from dataclasses import replace
@@ -299,7 +315,7 @@ class _Shown:
             odd = sorted(set(known) ^ set(wanted))
             more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
             self.session.warn(
-                "--keep all carries the columns of the first file along: the table of "
+                "--keep all copies the columns of the first file; the table of "
                 f"{_name(predictions[0].input)} differs in '{odd[0]}'{more}"
             )
         for name in wanted:
@@ -314,7 +330,7 @@ class _Shown:
     def _familiar(
         self, predictions: list[Prediction], problems: list[Problem]
     ) -> tuple[list[Prediction], list[Problem]]:
-        """With --strict, inputs that look odd become problems; else they are warned of."""
+        """With --strict, unfamiliar inputs become problems; otherwise they cause warnings."""
         from bmcli.inference.predictor import refused as _refused
         from bmcli.modalities.remark import joined
 
@@ -363,7 +379,7 @@ class _Shown:
 
 
 def _plain(value: object) -> object:
-    """A cell as JSON has it; what JSON does not have, as text."""
+    """A cell as a JSON value, or as text if JSON has no such value."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
@@ -374,7 +390,7 @@ def _row(name: str, answer: str, more: str, width: int) -> str:
 
 
 def _name(name: str, most: int = NAME_WIDTH) -> str:
-    """On one line; of a long one the end where it is a path, else the beginning."""
+    """A name on one line; if it is long, the end of a path, or the beginning of anything else."""
     from bmcli.core.sanitize import one_line
 
     name = one_line(name)
@@ -384,7 +400,7 @@ def _name(name: str, most: int = NAME_WIDTH) -> str:
 
 
 def _answer(prediction: Prediction) -> tuple[str, str]:
-    """The answer, and how sure."""
+    """The prediction with its probability."""
     from bmcli.core.number_format import quantity
 
     if prediction.value is not None:
@@ -408,7 +424,7 @@ def _probability(p: float) -> str:
 
 
 def _card(prediction: Prediction, run: str, target_name: str) -> str:
-    """A single answer, with a bar for each class."""
+    """A single prediction, with a bar for each class."""
     from bmcli.cli.render import cell_width, terminal_width, width_of
     from bmcli.core import streams
     from bmcli.core.number_format import quantity
@@ -419,7 +435,7 @@ def _card(prediction: Prediction, run: str, target_name: str) -> str:
         return f"{head}\n  {one_line(target_name)}  {quantity(prediction.value)}"
     labels = [one_line(choice.label) for choice in prediction.top]
     width = max(map(cell_width, labels))
-    # What a row has beside the bar: two blanks, a mark, a label, a probability and the gaps.
+    # Width of a row without the bar: two spaces, a mark, a label, a probability and the gaps.
     beside = 2 + 2 * (prediction.labels is not None) + width + 2 + 6 + 2
     room = (width_of(streams.out()) or terminal_width(streams.out())) - beside
     cells = min(BAR, room) if room >= SHORTEST_BAR else 0

@@ -14,38 +14,44 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 
+_OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Where to write the page [default: in the run]."),
+]
+_CardOption = Annotated[
+    bool, typer.Option("--card", help="Write a model card in Markdown instead, for you to complete.")
+]
+_UnpairedOption = Annotated[
+    bool,
+    typer.Option(
+        "--unpaired",
+        help="For several runs: only show metrics side by side, even if measured on different examples.",
+    ),
+]
+_SplitOption = Annotated[
+    str | None, typer.Option("--split", metavar="SPLIT", help="Split shown in detail [default: test].")
+]
+_ExplainOption = Annotated[
+    bool,
+    typer.Option("--explain", help="Explain the worst predictions first; needs the run's data."),
+]
+
+
 @command
 def report(
     session: Session,
     runs: RunsArgument,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to write it [default: in the run]."),
-    ] = None,
-    card: Annotated[
-        bool, typer.Option("--card", help="Write a model card in Markdown instead, for you to complete.")
-    ] = False,
-    unpaired: Annotated[
-        bool,
-        typer.Option(
-            "--unpaired", help="Of several runs: only side by side, whatever they were measured on."
-        ),
-    ] = False,
-    split: Annotated[
-        str | None, typer.Option("--split", metavar="SPLIT", help="Split shown in detail [default: test].")
-    ] = None,
-    explain: Annotated[
-        bool,
-        typer.Option(
-            "--explain", help="First look at what the run looked at in its worst answers; needs its data."
-        ),
-    ] = False,
+    output: _OutputOption = None,
+    card: _CardOption = False,
+    unpaired: _UnpairedOption = False,
+    split: _SplitOption = None,
+    explain: _ExplainOption = False,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
-    """Write a page about a run: one HTML file that needs nothing else.
+    """Write a report: a self-contained HTML page about a run.
 
-    Of several runs, a comparison of them, comparison.html in the current folder. The model card is
+    Several runs are compared in comparison.html, in the current folder. A model card is written to
     model_card.md there.
     """
     import os
@@ -67,18 +73,18 @@ def report(
         run = session.store.find(runs[0])
         if explain and run.status != "completed":
             raise UsageError(
-                f"{run.id} is {run.status}: only a completed run explains itself", hint="leave --explain out"
+                f"{run.id} is {run.status}: --explain needs a completed run", hint="leave --explain out"
             )
         if split is not None and read_evaluation(run, split) is None:
             hint = f"bm evaluate {reference_to(run)} --split {split}" if split in SPLITS else None
-            raise UsageError(f"{run.id} was not measured on {split}", hint=hint)
+            raise UsageError(f"{run.id} was not evaluated on {split}", hint=hint)
         own = run.path / layout.REPORT
         target = output or (Path(page.CARD) if card else own)
         if not card and os.path.realpath(target) == os.path.realpath(own):
             target = own
         if card and target.exists() and not outputs.is_stream(target):
             raise UsageError(
-                f"{target} exists, and may hold what you wrote", hint="--output names another file"
+                f"{target} exists, and may have been edited", hint="use --output to write another file"
             )
         if target != own:
             session = session.writing(target)
@@ -103,15 +109,15 @@ def _open(session: Session, page: Path) -> None:
 
 def _explain(session: Session, run: Run, split: str | None, trust_code: bool) -> None:
     from bmcli.cli.spinner import Spinner
-    from bmcli.cli.trust import ask_to_run_code_of
+    from bmcli.cli.trust import open_asking
     from bmcli.evaluation.measure import prepare
     from bmcli.explain.explain import Explainer
     from bmcli.explain.worst import explain_worst
 
-    trust_code = trust_code or ask_to_run_code_of(session, run)
-    with Spinner(session, "explaining the worst answers"):
-        ready = prepare(run, split, trust_code=trust_code, note=session.note)  # type: ignore[arg-type]
-        explain_worst(ready, Explainer(run, trust_code=trust_code))
+    opened = open_asking(session, run, trust_code)
+    with Spinner(session, "explaining the worst predictions"):
+        ready = prepare(opened, split, note=session.note)  # type: ignore[arg-type]
+        explain_worst(ready, Explainer(opened))
 
 
 def _comparison(session: Session, references: list[str], unpaired: bool) -> str:
@@ -121,7 +127,7 @@ def _comparison(session: Session, references: list[str], unpaired: bool) -> str:
 
     found = _found(session, references)
     if len(found) < 2:
-        raise UsageError("give at least two runs", hint=f"{' '.join(references)} is {found[0].id} alone")
+        raise UsageError("give at least two runs", hint=f"{' '.join(references)} is only {found[0].id}")
     return comparison_report(compare(found, unpaired=unpaired))
 
 

@@ -1,4 +1,4 @@
-"""bm runs: the table of runs, and what can be done with them."""
+"""bm runs: list and manage runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bmcli.cli.command import RunArgument, Session, TrustCodeOption, YesOption, 
 from bmcli.cli.completion import complete_run
 
 if TYPE_CHECKING:
+    from bmcli.inference.opened import OpenedRun
     from bmcli.runs.run import Run
 
 Status = Literal["running", "completed", "interrupted", "failed", "diverged", "damaged"]
@@ -17,17 +18,17 @@ Status = Literal["running", "completed", "interrupted", "failed", "diverged", "d
 _HEAD = ("run", "status", "created", "time", "model", "data", "best", "test", "tags")
 _RIGHT = ("time",)
 _MOST_NAMED = 10
-"""Damaged runs whose damage is told, one line each."""
+"""Largest number of damaged runs described, one line each."""
 _LEAST_IMPORTANT = ("tags", "data", "model", "created", "time", "best")
-"""What a narrow terminal does without, in this order."""
+"""Columns dropped on a narrow terminal, in this order."""
 
 
 @command
 def runs(
     session: Session,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this name.")] = None,
-    status: Annotated[Status | None, typer.Option(help="Only runs in this state.")] = None,
-    tag: Annotated[str | None, typer.Option(metavar="TAG", help="Only runs with this label.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs with this name.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only runs with this status.")] = None,
+    tag: Annotated[str | None, typer.Option(metavar="TAG", help="Only runs with this tag.")] = None,
     sort: Annotated[
         str,
         typer.Option(
@@ -37,7 +38,7 @@ def runs(
         ),
     ] = "created",
     last: Annotated[
-        int | None, typer.Option("--last", "-n", min=1, metavar="N", help="Only the first N of them.")
+        int | None, typer.Option("--last", "-n", min=1, metavar="N", help="Only the first N runs.")
     ] = None,
 ) -> None:
     """List runs, newest first."""
@@ -49,17 +50,17 @@ def runs(
     for row in damaged[:_MOST_NAMED]:
         session.warn(row["error"])
     if (more := len(damaged) - _MOST_NAMED) > 0:
-        session.warn(f"{more:,} more are damaged; bm runs verify RUN says how")
+        session.warn(f"{more:,} more runs are damaged; bm runs verify RUN shows how")
     leftovers = [run.path.name for run in session.store.leftovers() if name in (None, run.name)]
     if leftovers:
         session.note(
-            f"killed before there was a run: {_abridged(tuple(leftovers))}; bm runs remove ID deletes it"
+            f"killed before the run existed: {_abridged(tuple(leftovers))}; bm runs remove ID deletes it"
         )
     session.result({"runs_dir": str(session.runs_dir), "runs": rows}, lambda: _table(session, rows))
 
 
 def _row(run: Run) -> dict[str, Any]:
-    """What the table and `--json` say of a run."""
+    """A run in the table and in `--json`."""
     from bmcli.core.errors import IntegrityError
 
     row = {"run": run.path.name, "path": str(run.path), "name": run.name, "version": run.version}
@@ -98,7 +99,7 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def _sorted(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    """Rows by that key; those without a value last."""
+    """Rows sorted by this key; those without a value last."""
     from bmcli.core.errors import UsageError, did_you_mean
 
     if key == "created":
@@ -133,7 +134,7 @@ def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
     from bmcli.core import streams
 
     if not rows:
-        session.note(f"no runs in {session.runs_dir}; bm train CONFIG makes one")
+        session.note(f"no runs in {session.runs_dir}; bm train CONFIG creates one")
         return None
     shown = len(_HEAD) - (not any(row["tags"] for row in rows))
     cells = [_HEAD[:shown], *(_cells(row)[:shown] for row in rows)]
@@ -142,7 +143,7 @@ def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
 
 
 def _painted(lines: list[str], rows: list[dict[str, Any]]) -> list[str]:
-    """The head bold, and each state in its colour."""
+    """A bold header, and each status in its colour."""
     from bmcli.cli import render
     from bmcli.core import streams
 
@@ -157,7 +158,7 @@ def _painted(lines: list[str], rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _style(status: str) -> str:
-    """The colour of a run's state."""
+    """The colour of a run's status."""
     from bmcli.cli import render
 
     styles = {"completed": render.GOOD, "running": render.STRONG, "interrupted": render.WARNING}
@@ -185,7 +186,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 @command
 def show(session: Session, run: RunArgument) -> None:
-    """Show what is known of a run."""
+    """Show a run: status, config, metrics and files."""
     found = session.store.find(run)
     record = found.record
     document = {
@@ -252,13 +253,13 @@ def verify(
     session: Session,
     run: RunArgument,
     files_only: Annotated[
-        bool, typer.Option("--files-only", help="Do not load the model: quick, and without TensorFlow.")
+        bool, typer.Option("--files-only", help="Do not load the model: faster, and without TensorFlow.")
     ] = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
-    """Check every file of a run against its manifest, load the model and repeat the stored samples.
+    """Check every file of a run against its manifest, load the model and predict the stored samples again.
 
-    Exit code 4 where a file is damaged or missing, or where the model answers differently.
+    Exits with 4 if a file is damaged or missing, or if a prediction differs.
     """
     import os
     from pathlib import Path
@@ -278,15 +279,18 @@ def verify(
     if result.problems:
         number = len(result.problems)
         files = "1 file is" if number == 1 else f"{number:,} files are"
-        raise IntegrityError(f"{found.path}: {files} not as the manifest says", problems=result.problems)
+        raise IntegrityError(f"{found.path}: {files} damaged, by the manifest", problems=result.problems)
     lines = [f"✓ {found.id}: {result.checked:,} files checked, all intact"]
     repeated: list[dict[str, Any]] = []
     if not files_only:
-        repeated = _repeat(session, found, trust_code)
+        from bmcli.inference.opened import OpenedRun
+        from bmcli.runs.trust import Trust
+
+        repeated = _repeat(session, OpenedRun(found, Trust(trust_code)))
         for row in repeated:
             how = agreement(row["max_difference"], row["relative"])
-            lines.append(f"  {row['form']}: {row['samples']} stored samples repeated: {how}")
-    lines += [f"  unverified, as the manifest does not name it: {name}" for name in result.unverified]
+            lines.append(f"  {row['form']}: {row['samples']} stored samples predicted again: {how}")
+    lines += [f"  unverified, as the manifest does not list it: {name}" for name in result.unverified]
     document = {
         "run": found.id,
         "path": str(found.path),
@@ -298,23 +302,23 @@ def verify(
     session.result(document, lambda: render.painted_marks(lines, streams.out()))
 
 
-def _repeat(session: Session, run: Run, trust_code: bool) -> list[dict[str, Any]]:
-    """What each form of the model answered, all as they should; IntegrityError where one did not."""
+def _repeat(session: Session, opened: OpenedRun) -> list[dict[str, Any]]:
+    """The result for each form of the model; IntegrityError if one differs."""
     from bmcli.cli.spinner import Spinner
     from bmcli.core.errors import IntegrityError, Problem
     from bmcli.export.recheck import has_samples, repeat_samples
-    from bmcli.inference.rebuild import needs_code
 
+    run = opened.run
     if not has_samples(run):
-        session.note(f"{run.id} keeps no samples: there is no finished model to load")
+        session.note(f"{run.id} has no stored samples: there is no finished model to load")
         return []
-    if not trust_code and needs_code(run):
-        session.note(f"{run.id} brings its own code: the model was not loaded; --trust-code does")
+    if not opened.trust.code and opened.needs_code:
+        session.note(f"{run.id} contains its own code, so the model was not loaded; use --trust-code")
         return []
-    with Spinner(session, "repeating the stored samples"):
-        repeated = repeat_samples(run, trust_code=trust_code)
+    with Spinner(session, "predicting the stored samples"):
+        repeated = repeat_samples(opened)
     if wrong := [Problem(f"{r.form}: {r.agreement.reason}") for r in repeated if not r.agreement.agrees]:
-        raise IntegrityError(f"{run.path}: the model does not answer as it did", problems=wrong)
+        raise IntegrityError(f"{run.path}: the model's predictions have changed", problems=wrong)
     return [
         {
             "form": r.form,
@@ -330,10 +334,10 @@ def _repeat(session: Session, run: Run, trust_code: bool) -> list[dict[str, Any]
 def tag(
     session: Session,
     run: RunArgument,
-    tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Labels to give it.")],
-    remove: Annotated[bool, typer.Option("--remove", help="Take them away instead.")] = False,
+    tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags to add.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Remove these tags instead.")] = False,
 ) -> None:
-    """Label a run; other runs keep their labels. bm gate --tag moves one label from run to run."""
+    """Add tags to a run. Other runs keep theirs; to move a tag from run to run, use bm gate --tag."""
     found = session.store.find(run)
     kept = session.store.label(found, **({"remove": tags} if remove else {"add": tags}))
     session.result({"run": found.id, "tags": list(kept)}, f"{found.id}: {' '.join(kept) or 'no tags'}")
@@ -343,11 +347,11 @@ def tag(
 def remove(
     session: Session,
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Ids of runs.", autocompletion=complete_run)
+        list[str], typer.Argument(metavar="RUN...", help="Run ids.", autocompletion=complete_run)
     ],
     yes: YesOption = False,
 ) -> None:
-    """Delete runs for good. Their numbers are not used again."""
+    """Delete runs permanently. Their numbers are not reused."""
     store = session.store
     found = [store.exact(reference) for reference in dict.fromkeys(runs)]
     for run in found:
@@ -358,14 +362,14 @@ def remove(
 @command
 def prune(
     session: Session,
-    keep: Annotated[int, typer.Option(min=0, metavar="N", help="How many of each name to keep.")],
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this name.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    keep: Annotated[int, typer.Option(min=0, metavar="N", help="Number of runs to keep per name.")],
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs with this name.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be deleted.")] = False,
     yes: YesOption = False,
 ) -> None:
-    """Delete all but the newest N runs of each name; never one that is being trained.
+    """Delete all but the newest N runs of each name, never one that is being trained.
 
-    Directories of runs that were killed before they had a run.json go too.
+    Also deletes directories of runs that were killed before run.json was written.
     """
     kept: dict[str, list[Run]] = {}
     going = [run for run in session.store.leftovers() if name in (None, run.name)]
@@ -384,12 +388,12 @@ def prune(
 def slim(
     session: Session,
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Ids of runs.", autocompletion=complete_run)
+        list[str], typer.Argument(metavar="RUN...", help="Run ids.", autocompletion=complete_run)
     ],
 ) -> None:
-    """Remove what only resuming needs from completed runs: the states of their training.
+    """Remove the training states, which only resuming needs, from completed runs.
 
-    The best weights, the model files, figures and plots stay.
+    The best weights, model files, metrics and plots are kept.
     """
     from bmcli.core.errors import UsageError
     from bmcli.core.number_format import size
@@ -398,7 +402,9 @@ def slim(
     found = [session.store.find(session.store.exact(one).path.name) for one in dict.fromkeys(runs)]
     for run in found:
         if run.status != "completed":
-            raise UsageError(f"{run.id} is {run.status}: only a completed run can do without its states")
+            raise UsageError(
+                f"{run.id} is {run.status}: only a completed run does not need its training states"
+            )
     freed = [(run.id, discard_states(run)) for run in found]
     rows = [{"run": run_id, "freed": number} for run_id, number in freed]
     lines = [f"{run_id}: {f'{size(n)} removed' if n else 'nothing to remove'}" for run_id, n in freed]
@@ -412,7 +418,7 @@ def _remove(session: Session, going: list[Run], kept: list[Run], *, yes: bool, d
     document = {"removed": ids, "kept": [run.path.name for run in kept], "dry_run": dry_run}
     if going and not dry_run:
         total = size(sum(run.size() for run in going))
-        if not yes and not session.confirm(f"Delete {_abridged(tuple(ids))} ({total}) for good?", "--yes"):
+        if not yes and not session.confirm(f"Delete {_abridged(tuple(ids))} ({total}) permanently?", "--yes"):
             document["removed"] = []
             session.result(document, "nothing removed")
             return

@@ -10,8 +10,8 @@ from bmcli.cli.render import Verbatim
 def schema(session: Session) -> None:
     """Print the JSON Schema of configs, for editors.
 
-    Save it with `bm schema > bm.schema.json`. Editors complete and check a config that begins with
-    `# yaml-language-server: $schema=bm.schema.json`; where that file is, `bm init` writes the line.
+    Save it with `bm schema > bm.schema.json`. Editors then complete and check configs that begin with `#
+    yaml-language-server: $schema=bm.schema.json`; `bm init` adds this line if the file exists.
     """
     import json
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from bmcli.cli.command import Session, TrustCodeOption, command
 from bmcli.cli.completion import complete_run
-from bmcli.cli.trust import ask_to_run_code_of, asking
+from bmcli.cli.trust import asking, open_asking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,55 +24,67 @@ if TYPE_CHECKING:
 
 _SEEDS = re.compile(r"seed=\d+(,\d+)+")
 _SHORT = 0.005
-"""A phase of fewer seconds counts as one of the rest."""
+"""Phases shorter than this many seconds are counted under 'the rest'."""
+
+
+_ConfigArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config that ships with bm."),
+]
+_OverridesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config: training.epochs=3."),
+]
+_SeedsOption = Annotated[
+    str | None,
+    typer.Option(metavar="N,N,...", help="Train one run per seed, and summarise them: --seeds 0,1,2"),
+]
+_ResumeOption = Annotated[
+    str | None,
+    typer.Option(metavar="RUN", help="Resume an interrupted run.", autocompletion=complete_run),
+]
+_AutoResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--auto-resume", help="Resume the newest unfinished run of the same config, or else start a new one."
+    ),
+]
+_DeviceOption = Annotated[
+    Literal["auto", "cpu", "gpu"], typer.Option(help="Where to compute; auto: a GPU if there is one.")
+]
+_ForceOption = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Resume even if data, code or versions changed; the run is then marked as not exact.",
+    ),
+]
+_ProfileOption = Annotated[
+    bool, typer.Option("--profile", help="Show where the time went, and store it in profile.json.")
+]
 
 
 @command
 def train(
     session: Session,
-    config: Annotated[
-        str | None,
-        typer.Argument(metavar="CONFIG", help="A config file, or the name of one that comes with bm."),
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, as training.epochs=3."),
-    ] = None,
+    config: _ConfigArgument = None,
+    overrides: _OverridesArgument = None,
     name: Annotated[str | None, typer.Option(help="The run's name [default: the config's].")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="A label of your choice; repeatable.")] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(metavar="N,N,...", help="Train one run per seed, and sum them up: --seeds 0,1,2"),
-    ] = None,
-    smoke: Annotated[bool, typer.Option("--smoke", help="Dry run: every stage on a few batches.")] = False,
-    resume: Annotated[
-        str | None,
-        typer.Option(metavar="RUN", help="Resume an interrupted run.", autocompletion=complete_run),
-    ] = None,
-    auto_resume: Annotated[
-        bool,
-        typer.Option(
-            "--auto-resume", help="Resume the newest unfinished run of the same config, else start one."
-        ),
+    tag: Annotated[list[str] | None, typer.Option(help="A tag of your choice; repeatable.")] = None,
+    seeds: _SeedsOption = None,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Run every stage on a few batches, to check the config.")
     ] = False,
-    device: Annotated[
-        Literal["auto", "cpu", "gpu"], typer.Option(help="Where to compute; auto: a GPU if there is one.")
-    ] = "auto",
+    resume: _ResumeOption = None,
+    auto_resume: _AutoResumeOption = False,
+    device: _DeviceOption = "auto",
     trust_code: TrustCodeOption = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Resume even if data, code or versions changed (the run is marked not exact).",
-        ),
-    ] = False,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="Show where the time went, and keep it in profile.json.")
-    ] = False,
+    force: _ForceOption = False,
+    profile: _ProfileOption = False,
 ) -> None:
     """Train, then evaluate; prints the run id.
 
-    Progress goes to stderr; the run id alone to stdout: RUN=$(bm train config.yaml)
+    Progress goes to stderr; stdout gets only the run id: RUN=$(bm train config.yaml)
     """
     from bmcli.core.errors import UsageError
     from bmcli.runs.store import validate_label
@@ -80,23 +92,23 @@ def train(
     for label in tag or ():
         validate_label(label)
     if force and resume is None and not auto_resume:
-        raise UsageError("--force belongs to --resume or --auto-resume")
+        raise UsageError("--force needs --resume or --auto-resume")
     if resume is not None:
         changes = [text for text in (config, *(overrides or ())) if text and "=" in text]
         if changes:
             raise _changed(session, resume, changes)
         given = [("CONFIG", config), ("--name", name), ("--tag", tag), ("--seeds", seeds), ("--smoke", smoke)]
         if odd := [what for what, value in given if value]:
-            raise UsageError(f"--resume goes on with a run as it is; leave out {', '.join(odd)}")
+            raise UsageError(f"--resume continues a run unchanged; leave out {', '.join(odd)}")
         with _timed(profile) as watch:
             run = _resume(session, resume, device, trust_code, force)
         _answer(session, run, watch)
         return
     if smoke and profile:
-        raise UsageError("--smoke times its stages itself; leave out --profile")
+        raise UsageError("--smoke already times its stages; leave out --profile")
     if config is None:
         raise UsageError(
-            "missing CONFIG", hint="try bm train digits_cnn, which needs no file; bm init writes one"
+            "missing CONFIG", hint="try bm train digits_cnn, which needs no file; bm init writes a config"
         )
     from bmcli.config import resolve
 
@@ -116,7 +128,7 @@ def train(
         )
         return
 
-    # --smoke makes up what is missing.
+    # --smoke synthesises missing data.
     loaded = resolve.load(
         config,
         changes,
@@ -135,7 +147,7 @@ def train(
 
 
 def _changed(session: Session, reference: str, changes: Sequence[str]) -> UsageError:
-    """A run that is resumed stays as it is: the command that trains on from it with these changes."""
+    """Hint for changes to a resumed run: the command that starts a new run from it with these changes."""
     import shlex
 
     from bmcli.core.errors import UsageError
@@ -146,13 +158,13 @@ def _changed(session: Session, reference: str, changes: Sequence[str]) -> UsageE
     written = " ".join(map(shlex.quote, changes))
     hint = f"leave {written} out"
     if run.exists(layout.BEST) and run.exists(layout.CONFIG):
-        hint = f"{new_run_from(run)} {written} trains on from its weights, as a new run"
-    return UsageError(f"--resume goes on with {run.id} as it is; {written} would change it", hint=hint)
+        hint = f"{new_run_from(run)} {written} starts a new run from its weights"
+    return UsageError(f"--resume continues {run.id} unchanged; {written} would change it", hint=hint)
 
 
 @contextmanager
 def _timed(wanted: bool) -> Iterator[Stopwatch | None]:
-    """A stopwatch that runs within, and has run since the process began."""
+    """A stopwatch that counts from the start of the process."""
     from bmcli.core import stopwatch
 
     if not wanted:
@@ -165,43 +177,41 @@ def _timed(wanted: bool) -> Iterator[Stopwatch | None]:
 
 def _train(session: Session, config: ExperimentConfig, tags: Sequence[str], device: str) -> Run:
     from bmcli.cli.progress import TrainingDisplay
-    from bmcli.experiments import train as pipeline
+    from bmcli.experiments.train import train
 
     with TrainingDisplay(session) as display:
-        return pipeline.train(config, session.store, tags=tags, device=device, display=display, alone=True)
+        return train(config, session.store, tags=tags, device=device, display=display, alone=True)
 
 
 def _resume(session: Session, reference: str, device: str, trust_code: bool, force: bool) -> Run:
     from bmcli.cli.progress import TrainingDisplay
-    from bmcli.experiments import train as pipeline
+    from bmcli.experiments.resume import resume
 
     run = session.store.find(reference, purpose="resume")
-    trust_code = trust_code or ask_to_run_code_of(session, run)
+    trust = open_asking(session, run, trust_code).trust
     with TrainingDisplay(session) as display:
-        return pipeline.resume(
-            run, device=device, display=display, alone=True, trust_code=trust_code, force=force
-        )
+        return resume(run, device=device, display=display, alone=True, trust=trust, force=force)
 
 
 def _continued(session: Session, config: ExperimentConfig, device: str, force: bool) -> Run | None:
-    """The newest unfinished run of the same resolved config, brought to its end; None where there is none.
+    """Resume the newest unfinished run of the same resolved config; None if there is none.
 
-    A scheduler repeats the same line for ever: a damaged run is left to people, and the next one taken.
+    A scheduler repeats the same command forever, so a damaged run is skipped and the next one taken.
     """
     from bmcli.core.errors import IntegrityError
     from bmcli.experiments.resume_checks import has_checkpoint, unfinished
 
     for run in unfinished(session.store, config):
         if has_checkpoint(run):
-            session.note(f"going on with {run.id}")
+            session.note(f"continuing {run.id}")
         before = run.record.resumed
         try:
             # Its code is the config's, byte for byte.
             return _resume(session, str(run.path), device, trust_code=True, force=force)
         except IntegrityError as error:
-            if run.reload().record.resumed != before:  # it was gone on with
+            if run.reload().record.resumed != before:  # it was resumed
                 raise
-            session.warn(f"{error.message}; {run.id} is left as it is")
+            session.warn(f"{error.message}; {run.id} is unchanged")
     return None
 
 
@@ -210,9 +220,9 @@ def _numbers(seeds: str) -> list[int]:
 
     numbers = [text.strip() for text in seeds.split(",")]
     if len(numbers) < 2 or not all(text.isascii() and text.isdecimal() for text in numbers):
-        raise UsageError(f"--seeds {seeds}: at least two whole numbers are expected", hint="--seeds 0,1,2")
+        raise UsageError(f"--seeds {seeds}: expected at least two whole numbers", hint="--seeds 0,1,2")
     if len(set(map(int, numbers))) < len(numbers):
-        raise UsageError(f"--seeds {seeds} names a seed twice")
+        raise UsageError(f"--seeds {seeds} contains a seed twice")
     return [int(text) for text in numbers]
 
 
@@ -227,7 +237,7 @@ def _train_seeds(
     auto_resume: bool,
     force: bool,
 ) -> None:
-    """One run after the other, that differ in `seed` alone, and what they have in common."""
+    """Train runs that differ only in `seed`, one after the other, and summarise them."""
     from bmcli.cli.seeds import across, lines
     from bmcli.config import resolve
     from bmcli.core.errors import BmError
@@ -256,7 +266,7 @@ def _train_seeds(
     session.note("\n".join(lines(runs, seeds, summary)))
 
 
-def _about(run: Run) -> dict[str, Any]:
+def _about(run: Run) -> dict[str, object]:
     record = run.record
     return {"run": run.id, "path": str(run.path), "status": record.status, "metrics": record.metrics}
 
@@ -268,8 +278,8 @@ def _answer(session: Session, run: Run, watch: Stopwatch | None) -> None:
     session.result(document, run.id)
 
 
-def _profile(session: Session, run: Run, watch: Stopwatch) -> dict[str, Any]:
-    """Where the time went: shown, and kept in the run."""
+def _profile(session: Session, run: Run, watch: Stopwatch) -> dict[str, object]:
+    """Show where the time went, and store it in the run."""
     import json
 
     from bmcli.cli.summary import profile
@@ -287,7 +297,7 @@ def _profile(session: Session, run: Run, watch: Stopwatch) -> dict[str, Any]:
 
 
 def _smoke(session: Session, config: ExperimentConfig, device: str) -> None:
-    """In a temporary folder that is removed on success, kept and named on failure."""
+    """Run in a temporary folder, which is removed on success, and kept and reported on failure."""
     import shutil
     import tempfile
     from pathlib import Path
@@ -299,7 +309,7 @@ def _smoke(session: Session, config: ExperimentConfig, device: str) -> None:
         result = smoke(config, folder, device=device, note=session.note)
     except BaseException:
         if any(folder.iterdir()):
-            session.warn(f"what was written is kept in {folder}")
+            session.warn(f"its files are kept in {folder}")
         else:
             folder.rmdir()
         raise

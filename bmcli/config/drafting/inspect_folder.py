@@ -11,11 +11,10 @@ import stat
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bmcli.config.drafting.inspect import Look, classes_seen
 from bmcli.core.errors import DataError, Problem
-from bmcli.files import folders
+from bmcli.files import folder_finder, folder_layout, folder_listing, folder_scan, folders
 
 MOST_FILES = 200_000
 """Files that are counted."""
@@ -29,17 +28,17 @@ _CUTS = ("test", "validation")
 
 def look_at_folder(path: Path) -> Look:
     """Look at it. DataError, the one training would end with, where bm cannot train on it."""
-    said: list[tuple[str, Any, str]] = []
+    said: list[tuple[str, object, str]] = []
     rules = folders.Rules(cuts=_CUTS)
     try:
-        found = folders.layout(path, rules)
-    except folders.NoClassFoldersError as error:
+        found = folder_layout.layout(path, rules)
+    except folder_finder.NoClassFoldersError as error:
         if error.suggested is None:
             raise
         rules = folders.Rules(class_pattern=error.suggested, cuts=_CUTS)
-        found = folders.layout(path, rules)
+        found = folder_layout.layout(path, rules)
         said.append(("class_pattern", error.suggested, "the class, in the names of the files"))
-    scan = folders.scan(found, MOST_FILES)
+    scan = folder_scan.scan(found, MOST_FILES)
     train = scan.files["train"]
     counts = Counter(file.label for file in train)
     brings = tuple(split for split in _CUTS if split in scan.files)
@@ -69,7 +68,7 @@ def look_at_folder(path: Path) -> Look:
         said.append(("kind", found.kind, f"there are {mixed} too"))
     unusable = _unusable(scan, bad)
     if bad and len(bad) == len(_spread(every)):
-        problems = [Problem(f"cannot be read: {folders.shown(name)}") for name in bad]
+        problems = [Problem(f"cannot be read: {folder_listing.shown(name)}") for name in bad]
         raise DataError(f"{path}: none of {len(bad):,} {noun} looked at can be read", problems=problems)
     if unusable:
         seen.append(f"left out: {unusable}")
@@ -99,21 +98,23 @@ def _kinds_besides(suffixes: Counter[str], kind: str) -> str:
     other = {
         suffix: n for suffix, n in suffixes.items() if any(suffix in s for s in folders.SUFFIXES.values())
     }
-    return folders.left_out(other)
+    return folder_layout.left_out(other)
 
 
 def _unusable(scan: folders.Scan, bad: Sequence[str]) -> str:
     """'12 .svg, 3 .psd; 2: a link that leaves the folder', of all that is left out."""
-    parts = [folders.left_out(scan.suffixes)] if scan.suffixes else []
+    parts = [folder_layout.left_out(scan.suffixes)] if scan.suffixes else []
     reasons = Counter(p.message for p in scan.problems if not p.message.startswith("not one of"))
     first = {p.message: p.place.file for p in reversed(scan.problems) if p.place is not None}
     for reason, count in reasons.most_common(5):
         which = first.get(reason, "")
         parts.append(f"{which} ({reason})" if count == 1 else f"{count:,} such as {which} ({reason})")
-    if folders.LEAVES in reasons:
-        parts.append(folders.FOLLOW)
+    if folder_listing.LEAVES in reasons:
+        parts.append(folder_listing.FOLLOW)
     if bad:
-        parts.append(f"{len(bad):,} of those looked at cannot be read, such as {folders.shown(bad[0])}")
+        parts.append(
+            f"{len(bad):,} of those looked at cannot be read, such as {folder_listing.shown(bad[0])}"
+        )
     return "; ".join(parts)
 
 

@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bmcli.config.drafting.inspect import Look, classes_seen
 from bmcli.core.errors import DataError
@@ -83,7 +82,7 @@ def look_at_table(path: Path) -> Look:
         for one in left_texts
     ]
     used = [target, *(features if not texts else [])]
-    said: list[tuple[str, Any, str]] = []
+    said: list[tuple[str, object, str]] = []
     answers = {f.name: _answer(guesses[f.name]) for f in used if f.name in guesses}
     if answers:
         said.append(
@@ -261,7 +260,7 @@ def _guess(facts: ColumnFacts) -> Said | None:
     return Said("number", unit=facts.unit) if facts.unit else None
 
 
-def _answer(said: Said) -> dict[str, Any]:
+def _answer(said: Said) -> dict[str, object]:
     """As `data.columns` has it."""
     given = {"type": said.type, "decimal": said.decimal, "unit": said.unit, "day_first": said.day_first}
     return {key: value for key, value in given.items() if value is not None}

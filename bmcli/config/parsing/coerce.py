@@ -1,4 +1,4 @@
-"""From YAML's few types to those a field declares."""
+"""Converts YAML's few types to those that a field declares."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bmcli.config.parsing.yaml import Node
 from bmcli.config.schema import FilePath, RunReference
 
 
-def as_declared(cls: type[BaseModel], key: str, node: Node) -> Any:
-    """The node's value in the Python types the field declares, where YAML has no such type.
+def as_declared(cls: type[BaseModel], key: str, node: Node) -> object:
+    """The node's value in the Python types that the field declares, if YAML has no such type.
 
     A list for a tuple or set, text for an Enum or a path (made absolute, from the node's own folder). Nothing
-    else is converted; what does not fit stays, for validation to report.
+    else is converted; other values are left for validation to report.
     """
     field = cls.model_fields.get(key)
     if field is None:
@@ -26,7 +26,7 @@ def as_declared(cls: type[BaseModel], key: str, node: Node) -> Any:
     return _converted(field.annotation, tuple(field.metadata), node)
 
 
-def _converted(annotation: Any, metadata: tuple[Any, ...], node: Node) -> Any:
+def _converted(annotation: Any, metadata: tuple[object, ...], node: Node) -> object:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _converted(args[0], (*metadata, *annotation.__metadata__), node)
@@ -56,7 +56,7 @@ def _converted(annotation: Any, metadata: tuple[Any, ...], node: Node) -> Any:
     return node.value
 
 
-def _text_as(annotation: Any, metadata: tuple[Any, ...], node: Node) -> Any:
+def _text_as(annotation: object, metadata: tuple[object, ...], node: Node) -> object:
     if annotation is Path:
         return Path(absolute(node))
     if isinstance(annotation, type) and issubclass(annotation, Enum):
@@ -67,10 +67,10 @@ def _text_as(annotation: Any, metadata: tuple[Any, ...], node: Node) -> Any:
 
 
 def absolute(node: Node) -> str:
-    """The path a node names, from the folder of the file it stands in; `~` is the home directory."""
+    """The path in a node, relative to the folder of its file; `~` is the home directory."""
     try:
         path = Path(node.value).expanduser()
-    except RuntimeError:  # no such home
+    except RuntimeError:  # no such home directory
         path = Path(node.value)
     # Not resolve(): a link in the path is part of the user's wording.
     return os.path.normpath(Path(node.folder) / path)

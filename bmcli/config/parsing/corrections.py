@@ -1,7 +1,7 @@
-"""What may be written in place of a wrong value: only what the key takes, and only what means the same.
+"""Suggestions to replace a wrong value: only values that the key accepts and that mean the same.
 
-A hint is there to be followed: 'write 0.1' beside `0,1`. So every proposal is read again as YAML and held
-against the key's schema before it is made, and where a text can mean two things both are named.
+Users follow hints such as 'write 0.1' for `0,1`. So every suggestion is parsed as YAML and validated against
+the key's schema first, and if a text is ambiguous, both meanings are shown.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.config.parsing import foreign_names
 from bmcli.config.parsing.messages import JsonSchema, alternatives, as_written, choices, either
@@ -26,13 +26,13 @@ _NOTHING = ("none", "nil", "null", "n/a", "default")
 _SIDES = re.compile(r"(\d+)\s*[x×X*]\s*(\d+)")
 _POWER = re.compile(r"(?:1\s*[*·×]\s*)?10\s*(?:\^|\*\*)\s*([-+]?\d+)")
 _LARGEST = 10**15
-"""Beyond it a float no longer tells which whole number was meant."""
+"""Above this, a float no longer identifies the whole number that was meant."""
 
 
 def hint(schema: JsonSchema, node: Node, key: str = "") -> str | None:
-    """'write 0.1, with a point', or None where nothing can be told.
+    """'write 0.1, with a point', or None if there is no suggestion.
 
-    schema: of what the key takes. key: its name, for words that mean something only there.
+    schema: of the key. key: its name, for words with a meaning only there.
     """
     written = node.text.strip() if not (node.is_map or node.is_list) else ""
     if meant := foreign_names.VALUES.get(key, {}).get(written.lower()):
@@ -56,7 +56,7 @@ def hint(schema: JsonSchema, node: Node, key: str = "") -> str | None:
 
 
 def write(texts: Iterable[str], node: Node, remark: str = "") -> str:
-    """'write A', 'write A or B'. On the command line in quotes where the shell needs them."""
+    """'write A', 'write A or B'. On the command line, in quotes if the shell needs them."""
     given = [quoted(text, node) for text in texts]
     if remark.startswith(", or "):
         return f"write {given[0]}" + (f", or {given[1]} if that is meant" if len(given) > 1 else "")
@@ -64,7 +64,7 @@ def write(texts: Iterable[str], node: Node, remark: str = "") -> str:
 
 
 def quoted(text: str, node: Node) -> str:
-    """As it is typed there: on the command line in quotes where the shell needs them."""
+    """As it is typed: on the command line, in quotes if the shell needs them."""
     return shlex.quote(text) if on_command_line(node) else text
 
 
@@ -74,14 +74,14 @@ def on_command_line(node: Node) -> bool:
 
 
 def fits(schema: JsonSchema, text: str) -> bool:
-    """Whether YAML reads that text as something the key takes."""
+    """Whether YAML reads this text as a value that the key accepts."""
     return accepts(schema, _read(text))
 
 
 def accepts(schema: JsonSchema, value: object) -> bool:
-    """Whether the key takes the value, as strictly as validation does: no text for a number, no 1.0 for 1."""
+    """Whether the key accepts the value, as strictly as validation: no text for a number, no 1.0 for 1."""
     if value is None:
-        # `null` restores the default, which is the same as nothing only where that is the default.
+        # `null` restores the default, so it only means 'none' if that is the default.
         return "default" in schema and schema["default"] is None
     return any(_accepts(option, value) for option in alternatives(schema))
 
@@ -136,8 +136,8 @@ def _is_list(schema: JsonSchema, value: list[object]) -> bool:
     return all(accepts(inner, one) for inner, one in zip(every, value, strict=True))
 
 
-def _read(text: str) -> Any:
-    """What that text is in YAML; itself where it is none."""
+def _read(text: str) -> object:
+    """The value of this text in YAML, or the text itself if it is not valid YAML."""
     from bmcli.config.parsing.yaml import parse
     from bmcli.core.errors import ConfigError
 
@@ -148,11 +148,11 @@ def _read(text: str) -> Any:
 
 
 Reading = tuple[list[str], str]
-"""What may be written, and what is said of it: ', without quotes'. ', or ' marks two meanings of one text."""
+"""What to write, with a remark such as ', without quotes'. ', or ' separates two meanings."""
 
 
 def _readings(schema: JsonSchema, node: Node) -> Iterator[Reading]:
-    """What the value may have meant, the likeliest first; not yet held against the schema."""
+    """What the value may have meant, most likely first; not yet validated against the schema."""
     kinds = {option.get("type") for option in alternatives(schema)}
     value = node.value
     written = node.text if not (node.is_map or node.is_list) else ""
@@ -181,7 +181,7 @@ def _readings(schema: JsonSchema, node: Node) -> Iterator[Reading]:
 
 
 def _is_share(schema: JsonSchema) -> bool:
-    """Whether it takes 0 to 1, or a part of that."""
+    """Whether it accepts 0 to 1, or a part of that range."""
     return any(
         one.get("type") == "number" and 1 in (one.get("maximum"), one.get("exclusiveMaximum"))
         for one in alternatives(schema)
@@ -189,7 +189,7 @@ def _is_share(schema: JsonSchema) -> bool:
 
 
 def _whole(value: float, text: str) -> Iterator[Reading]:
-    """`1.0` and `1e3` where a whole number is wanted; `1.024` may have its thousands grouped by a point."""
+    """`1.0` and `1e3` where a whole number is expected; the point in `1.024` may be a thousands separator."""
     grouped = re.fullmatch(r"[-+]?[1-9]\d{0,2}(\.\d{3})+", text)
     many = text.replace(".", "")
     if value.is_integer() and abs(value) < _LARGEST:
@@ -199,9 +199,9 @@ def _whole(value: float, text: str) -> Iterator[Reading]:
 
 
 def _numbers(text: str, *, whole: bool) -> Iterator[Reading]:
-    """A number that is not written as YAML has it.
+    """A number in a notation that YAML does not have.
 
-    whole: only whole numbers are wanted.
+    whole: only whole numbers are accepted.
     """
     bare = text.strip().replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
     if _is_number(bare):
@@ -225,7 +225,7 @@ def _numbers(text: str, *, whole: bool) -> Iterator[Reading]:
 
 
 def number(schema: JsonSchema, text: str) -> str | None:
-    """The number a text means, as YAML has it, where the key takes it; else None."""
+    """The number that a text means, in YAML's notation, if the key accepts it; else None."""
     found = (one for texts, _ in _numbers(text, whole=False) for one in texts if fits(schema, one))
     return next(found, None)
 
@@ -261,16 +261,16 @@ _SPACES = (
     "'",
     "\N{RIGHT SINGLE QUOTATION MARK}",
 )
-"""What may stand between thousands, besides comma and point."""
+"""Thousands separators besides comma and point."""
 
 
 def _grouped(mark: str) -> str:
-    """A whole number with that mark between its thousands."""
+    """A whole number with this thousands separator."""
     return rf"[-+]?[1-9]\d{{0,2}}(?:{re.escape(mark)}\d{{3}})+"
 
 
 def _bare(text: str, whole: bool) -> list[str]:
-    """The number as it can be written: 5. as 5 where a whole number is wanted."""
+    """The number in a valid notation: 5. as 5 if a whole number is expected."""
     if whole and not re.fullmatch(r"[-+]?\d+|0x[0-9a-fA-F]+|0o[0-7]+", text):
         value = float(text)
         return [str(int(value))] if value.is_integer() and abs(value) < _LARGEST else []
@@ -290,12 +290,12 @@ def _is_number(text: str) -> bool:
     try:
         value = plain_scalar(text)
         return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
-    except (ValueError, OverflowError):  # of absurdly many digits
+    except (ValueError, OverflowError):  # with too many digits
         return False
 
 
 def _lists(node: Node) -> Iterator[Reading]:
-    """One value, or several without brackets, where a list is wanted."""
+    """One value, or several without brackets, where a list is expected."""
     from bmcli.config.dump import inline
 
     text = node.text.strip()

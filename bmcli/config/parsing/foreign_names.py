@@ -1,4 +1,4 @@
-"""What people type who know other programs, and what it is called here. Names only: nothing is imported."""
+"""Names from other programs, and bm's names for the same things. Imports nothing."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _SECTIONS: dict[str, str] = {
     "training.schedule": "warmup_epochs",
     "evaluation": "splits metrics top_k views",
 }
-"""The keys by their own names, for options that are none (`--label-smoothing 0.1`); a test holds the list
-against the schema. `text` and `missing`, which stand in two places, are left to the schema's own search."""
+"""The keys by their own names, for keys given as options (`--label-smoothing 0.1`); a test compares the list
+with the schema. `text` and `missing`, which occur twice, are left to the schema's own search."""
 
 _OTHER_WORDS: dict[str, str] = {
     "training.optimizer.learning_rate": "lr learningrate eta step_size base_lr max_lr initial_lr lr0",
@@ -96,7 +96,7 @@ NAMES: dict[str, dict[str, str]] = {
         ),
     },
 }
-"""For each kind of component: names from elsewhere, and the one here that does that."""
+"""For each kind of component: names in other programs, and bm's name."""
 
 VALUES: dict[str, dict[str, tuple[str, ...]]] = {
     "precision": {
@@ -128,16 +128,16 @@ VALUES: dict[str, dict[str, tuple[str, ...]]] = {
         **dict.fromkeys(("drop", "skip", "exclude", "none"), ("ignore",)),
     },
 }
-"""For keys with a fixed choice: words from elsewhere, and what may be meant by them."""
+"""For keys with fixed choices: words from other programs, and what they may mean."""
 
 
 def key_of(word: str) -> str | None:
-    """'training.optimizer.learning_rate' for 'lr'; the word's own place for a key's own name."""
+    """'training.optimizer.learning_rate' for 'lr'; for a key's own name, its place."""
     return _by_word().get(word.lower().replace("-", "_"))
 
 
 def words() -> Iterator[tuple[str, str]]:
-    """Every such word and the key it stands for."""
+    """Every such word, and the key that it stands for."""
     yield from _by_word().items()
 
 

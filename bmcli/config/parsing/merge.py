@@ -1,7 +1,7 @@
-"""From several texts to one tree: `extends` files, then the file, then `KEY=VALUE`.
+"""Merges several texts into one tree: `extends` files, then the file, then `KEY=VALUE`.
 
-Maps merge, lists replace. Where a component's name changes, the options of the old one go; the same name
-keeps them. `null` takes away what was said below, so that the default holds again. Every node keeps its own
+Maps merge, lists replace. If a component's name changes, the options of the old one are dropped; the same
+name keeps them. `null` removes lower values, so that the default applies again. Every node keeps its own
 place.
 """
 
@@ -21,6 +21,7 @@ from bmcli.config.parsing.yaml import Node
 from bmcli.config.problems import COMMAND_LINE, config_error
 from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
 from bmcli.core.errors import ConfigError, Place, Problem, did_you_mean
+from bmcli.core.plain import Document
 from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
 
 _MAX_FILES = 50
@@ -30,12 +31,12 @@ ABOUT_THE_SOURCE = {
     *("kind", "task", "text", "target", "features", "delimiter", "label_delimiter", "header", "group"),
     *("quoting", "columns", "missing", "split", "id"),
 }
-"""Keys of `data` that describe the user's own files; another source does not inherit them."""
+"""Keys of `data` that describe the user's own files; a different source does not inherit them."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a place in the config holds: a section, a component, a list of either, or a plain value."""
+    """The content of a place in the config: a section, a component, a list of either, or a plain value."""
 
     section: type[Section] | None = None
     chosen: Chosen | None = None
@@ -51,7 +52,7 @@ def shape_of(section: type[Section], key: str) -> Shape:
     """The shape of that key's value."""
     field = section.model_fields.get(key)
     if field is None or (section is DataConfig and key == "name"):
-        return PLAIN  # a dataset's options stand beside its name, so the name is plain text
+        return PLAIN  # a dataset's options are next to its name, so the name is plain text
     chosen = next((item for item in field.metadata if isinstance(item, Chosen)), None)
     return Shape(chosen=chosen) if chosen else _shape(field.annotation)
 
@@ -71,10 +72,10 @@ def _shape(annotation: Any) -> Shape:
     return PLAIN
 
 
-def merged(source: str | Path | dict[str, Any], overrides: Sequence[str], cwd: Path) -> tuple[Node, str]:
-    """The tree of all layers without nulls, and the name a run gets where none is given.
+def merged(source: str | Path | Document, overrides: Sequence[str], cwd: Path) -> tuple[Node, str]:
+    """The tree of all layers without nulls, and the run's default name.
 
-    ConfigError for what cannot be read; values are not looked at yet.
+    ConfigError for unreadable text; values are not checked yet.
     """
     if isinstance(source, dict):
         top, default_name = yaml.from_plain(source, "config", str(cwd)), "experiment"
@@ -94,28 +95,28 @@ def merged(source: str | Path | dict[str, Any], overrides: Sequence[str], cwd: P
 
 
 def find(source: str | Path, cwd: Path) -> Path:
-    """The config file meant: a path, or the bare name of a shipped config."""
+    """The config file: a path, or the name of a shipped config."""
     path = cwd / Path(source).expanduser()
     text = str(source)
-    # os.path, unlike Path, takes a name too long for the file system for one that is not there.
+    # Unlike Path, os.path treats a name that is too long for the file system as missing.
     if os.path.isfile(path) or path.suffix in (".yaml", ".yml") or Path(text).name != text:  # noqa: PTH113
         if os.path.isdir(path) or path.suffix.lower() in _DATA_SUFFIXES:  # noqa: PTH112
             raise config_error([_no_config(path, text)])
         if not os.path.exists(path):  # noqa: PTH110
             raise config_error([Problem(f"there is no config file {text}", None, _similar(path, text))])
-        # Shown as the user wrote it, where that leads there from the working directory.
+        # Shown as the user wrote it, if that is valid from the working directory.
         return Path(source) if cwd == Path.cwd() and not text.startswith("~") else path
     found = shipped.find(text)
     if found is None and (os.path.exists(path) or _beside(path)):  # noqa: PTH110
         raise config_error([_no_config(path, text)])
     if found is None:
-        hint = did_you_mean(text, shipped.names()) or "bm init lists the configs that come with bm"
+        hint = did_you_mean(text, shipped.names()) or "bm init lists the configs that ship with bm"
         raise config_error([Problem(f"there is neither a file nor a shipped config '{text}'", None, hint)])
     return found
 
 
 def _no_config(path: Path, text: str) -> Problem:
-    """A folder, or a file of data, where a config is wanted; or a config's name without its ending."""
+    """A folder or data file in place of a config, or a config's name without its suffix."""
     import shlex
 
     from bmcli.runs.layout import CONFIG, RECORD
@@ -124,13 +125,13 @@ def _no_config(path: Path, text: str) -> Problem:
     if is_folder:
         message = f"{text} is a folder, not a config"
     elif exists:
-        message = f"{text} holds data; it is not a config"
+        message = f"{text} is a data file, not a config"
     else:
         message = f"there is no config file {text}"
     folder = os.path.dirname(text.rstrip("/"))  # noqa: PTH120
     if is_folder and (path / RECORD).is_file() and (path / CONFIG).is_file():
         run = text.rstrip("/")
-        hint = f"did you mean {run}/{CONFIG}, or --resume {run}/ to go on with that run?"
+        hint = f"did you mean {run}/{CONFIG}, or --resume {run}/ to resume that run?"
     elif beside := _beside(path):
         hint = f"did you mean {os.path.join(folder, beside)}?"  # noqa: PTH118
     elif path.suffix.lower() in IMAGE_SUFFIXES and not is_folder:
@@ -143,7 +144,7 @@ def _no_config(path: Path, text: str) -> Problem:
 
 
 def _beside(path: Path) -> str | None:
-    """The name of a config of the same name in the same folder."""
+    """The file name of a config of the same name in the same folder."""
     stems = (path.name, path.stem, legal_name(path.stem))
     names = dict.fromkeys(f"{stem}{suffix}" for stem in stems for suffix in (".yaml", ".yml"))
     return next((name for name in names if os.path.isfile(path.parent / name)), None)  # noqa: PTH113
@@ -156,7 +157,7 @@ def _similar(path: Path, text: str) -> str | None:
 
 
 def legal_name(stem: str) -> str:
-    """A run name made of any text, such as a file's stem: 'My CNN.v2' becomes 'my-cnn.v2'."""
+    """A run name made from any text, such as a file's stem: 'My CNN.v2' becomes 'my-cnn.v2'."""
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem.lower())
     name = kept.strip("._-")[:90].rstrip("._-") or "experiment"
     head, dash, tail = name.rpartition("-v")
@@ -166,12 +167,12 @@ def legal_name(stem: str) -> str:
 
 
 def _extended(node: Node, trail: list[Path], seen: list[Path] | None = None) -> Node:
-    """The node of a file laid over those it extends."""
+    """The node of a file merged over those that it extends."""
     seen = seen if seen is not None else []
     if not node.is_map:
         found = "nothing" if node.value is None else "a list" if node.is_list else f'"{node.text}"'
         message = f"a config is a map of keys and values, found {found}"
-        raise config_error([Problem(message, node.place, "bm init writes one to start from")])
+        raise config_error([Problem(message, node.place, "bm init writes a config to start from")])
     values = dict(node.value)
     named = values.pop("extends", None)
     own = replace(node, value=values)
@@ -182,7 +183,7 @@ def _extended(node: Node, trail: list[Path], seen: list[Path] | None = None) -> 
         path = _extended_file(item)
         if path.resolve() in trail:
             names = " → ".join(step.name for step in [*trail, path])
-            raise config_error([Problem(f"extends goes round in a circle: {names}", item.place)])
+            raise config_error([Problem(f"circular extends: {names}", item.place)])
         seen.append(path)
         if len(seen) > _MAX_FILES:
             raise config_error([Problem(f"extends more than {_MAX_FILES} files", item.place)])
@@ -222,7 +223,7 @@ def parse_override(text: str, cwd: Path) -> Node:
 
 
 def merge(low: Node | None, high: Node, shape: Shape, *, by_index: bool = False) -> Node:
-    """`high` laid over `low`.
+    """`high` merged over `low`.
 
     by_index: from the command line, where `augment.0.padding=2` changes an item of a list.
     """
@@ -253,7 +254,7 @@ def _merge_item(low: Node, high: Node, shape: Shape) -> Node:
     for key, node in high.value.items():
         if str(key) not in map(str, range(len(items))):
             name = messages.shortened(str(key))
-            message = f"'{name}' is no item of this list of {len(items)}; items count from 0"
+            message = f"'{name}' is not an index of this list of {len(items)}; indices count from 0"
             raise config_error([Problem(message, node.place)])
         items[int(key)] = merge(items[int(key)], node, shape, by_index=True)
     return replace(low, value=items)
@@ -274,11 +275,11 @@ def _renamed(low: Node, high: Node, chosen: Chosen) -> bool:
 
 
 def _without_old_source(low: Node, high: Node) -> Node:
-    """`data` without what belonged to a source that `high` replaces: a dataset's options, a path's keys."""
+    """`data` without the keys of a source that `high` replaces: a dataset's options, a path's keys."""
     if not (low.is_map and high.is_map):
         return low
     own = set(DataConfig.model_fields)
-    drop: set[Any] = set()
+    drop: set[object] = set()
     new_name, new_path = high.value.get("name"), high.value.get("path")
     old_name = low.value.get("name")
     if new_name is not None and (old_name is None or old_name.value != new_name.value):
@@ -294,17 +295,17 @@ def _is_text(node: Node | None) -> bool:
 
 
 def without_nulls(node: Node, shape: Shape = ROOT) -> Node:
-    """The tree without map entries that are null: their defaults hold.
+    """The tree without map entries that are null: their defaults apply.
 
-    What may be an unknown key stays, null or not: `{label_smoothing: 0,1}` is a map of two keys in YAML, and
-    the second one is a mistake. Validation leaves out what it knows.
+    Entries that may be unknown keys are kept even if null: `{label_smoothing: 0,1}` is a map of two keys in
+    YAML, and the second one is a mistake. Validation drops the known ones.
     """
     if node.is_list:
         item = replace(shape, many=False) if shape.many else PLAIN
         return replace(node, value=[without_nulls(one, item) for one in node.value])
     if not node.is_map:
         return node
-    values: dict[Any, Node] = {}
+    values: dict[object, Node] = {}
     for key, child in node.value.items():
         inner = shape_of(shape.section, key) if shape.section and isinstance(key, str) else PLAIN
         if child.value is not None:
@@ -314,8 +315,8 @@ def without_nulls(node: Node, shape: Shape = ROOT) -> Node:
     return replace(node, value=values)
 
 
-def _goes(shape: Shape, key: Any) -> bool:
-    """Whether a null there only restores a default; not for a key that may be unknown."""
+def _goes(shape: Shape, key: object) -> bool:
+    """Whether null only restores a default here; not for a key that may be unknown."""
     if shape.chosen is not None and not shape.many:
         return bool(key == "name")
     return shape.section is None or shape.many or key in shape.section.model_fields

@@ -1,4 +1,4 @@
-"""Plain words for what a key takes, and for what was found instead."""
+"""Describes in words what a key accepts, and what was found instead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MANY = {
 
 
 def expected(schema: JsonSchema) -> str:
-    """What a JSON Schema asks for: 'a whole number of at least 1', 'max, average or none'."""
+    """What a JSON Schema requires: 'a whole number of at least 1', 'max, average or none'."""
     options = [_one(option) for option in alternatives(schema)]
     return either([text for text in dict.fromkeys(options) if text])
 
@@ -34,7 +34,7 @@ def alternatives(schema: JsonSchema) -> list[JsonSchema]:
 
 
 def choices(schema: JsonSchema) -> list[str]:
-    """The fixed values it allows, as they are written."""
+    """The fixed values that it allows, as they are written."""
     values = [
         value
         for option in alternatives(schema)
@@ -68,7 +68,7 @@ def _short(value: float) -> str:
 
 
 def found(node: Node) -> str:
-    """What stands there, shortened: '"ten"', '1.5', 'a list', 'an empty text'."""
+    """The value found, shortened: '"ten"', '1.5', 'a list', 'an empty text'."""
     if node.is_map:
         return "a map" if node.value else "an empty map"
     if node.is_list:
@@ -131,7 +131,7 @@ def _text(schema: JsonSchema) -> str:
     if least == most == 1:
         return "a single character"
     if pattern == r"^[a-z0-9][a-z0-9._-]*$":
-        return "a name of small letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        return "a name of lower-case letters, digits, '.', '_' and '-', beginning with a letter or digit"
     if pattern:
         return f"text that matches {pattern}"
     return f"text of at most {most} characters" if most else "text"

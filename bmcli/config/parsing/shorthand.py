@@ -1,4 +1,4 @@
-"""What is written in the place of a map, a component or a list, and how it is written in full."""
+"""Suggestions for values written in place of a map, a component or a list."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bmcli.core.registry import registry_of
 from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
 
 _MOST = 3
-"""Ways to write it that are worth naming."""
+"""Largest number of alternatives shown."""
 
 
 def of_map(cls: type[Section], node: Node) -> str | None:
-    """For a section: `{patience: 3}` in place of 3."""
+    """For a section: `{patience: 3}` instead of 3."""
     example = f"for example {corrections.quoted(dump.inline(cls.usual), node)}"
     value = node.plain()
     if value is True or value is False or value is None:
@@ -30,14 +30,14 @@ def of_map(cls: type[Section], node: Node) -> str | None:
     return corrections.write([dump.inline(one) for one in found[:_MOST]], node)
 
 
-def _keys_for(cls: type[Section], node: Node, value: object) -> list[dict[str, Any]]:
-    """The maps of one key that hold the value, the usual one alone where it can."""
+def _keys_for(cls: type[Section], node: Node, value: object) -> list[dict[str, object]]:
+    """The maps with one key that accept the value; only the usual key, if possible."""
     from bmcli.config.reference.json_schema import options
 
     schemas = options(cls)[0]
     values = [value] if node.is_list else [value, [value]]
-    by_choice: list[dict[str, Any]] = []
-    others: list[dict[str, Any]] = []
+    by_choice: list[dict[str, object]] = []
+    others: list[dict[str, object]] = []
     for key, schema in schemas.items():
         chosen = shape_of(cls, key).chosen
         if chosen is not None:
@@ -49,13 +49,13 @@ def _keys_for(cls: type[Section], node: Node, value: object) -> list[dict[str, A
             continue
         if messages.choices(schema) or (isinstance(one, list) and _has_choice(schema)):
             by_choice.append({key: one})
-        elif not isinstance(value, str):  # any text is taken by a key that takes text
+        elif not isinstance(value, str):  # a key for text accepts any text
             others.append({key: one})
     usual = [one for one in others if set(one) == set(cls.usual)]
     return [*(usual or ([] if by_choice else others)), *by_choice]
 
 
-def _has_choice(schema: Mapping[str, Any]) -> bool:
+def _has_choice(schema: Mapping[str, object]) -> bool:
     inner = [option.get("items") for option in messages.alternatives(schema)]
     return any(isinstance(one, Mapping) and messages.choices(one) for one in inner)
 
@@ -89,11 +89,11 @@ _NAMES_OF_NAME = (
     "schedule",
     "method",
 )
-"""Under these keys other programs expect what is `name` here."""
+"""Keys that other programs use instead of `name`."""
 
 
 def of_component(chosen: Chosen, node: Node) -> str:
-    """For a component: `adam` in place of [adam]; else the names there are."""
+    """For a component: `adam` instead of [adam]; otherwise the known names."""
     registry = registry_of(chosen.kind)
     if node.is_list and len(node.value) == 1 and node.value[0].value in registry.names():
         return corrections.write([node.value[0].text], node, ", without brackets")
@@ -101,7 +101,7 @@ def of_component(chosen: Chosen, node: Node) -> str:
 
 
 def of_list(shape: Shape, node: Node) -> str:
-    """For a list of components: `[flip]` in place of flip."""
+    """For a list of components: `[flip]` instead of flip."""
     assert shape.chosen is not None
     names = registry_of(shape.chosen.kind).names()
     items: list[Any] = []
@@ -128,7 +128,7 @@ def of_list(shape: Shape, node: Node) -> str:
 
 
 def of_name(kind: str, name: Node) -> str | None:
-    """For the name of a component: what other programs call it; a path where a dataset's name is wanted."""
+    """For the name of a component: names from other programs; a path instead of a dataset's name."""
     text = str(name.value)
     other = foreign_names.NAMES.get(kind, {}).get(text.lower())
     if other is not None and other in registry_of(kind):
@@ -141,7 +141,7 @@ def of_name(kind: str, name: Node) -> str | None:
 
 
 def _of_metric(name: str) -> str | None:
-    """`evaluation.metrics` lists the user's own; every task has its figures without that."""
+    """`evaluation.metrics` lists the user's own metrics; those of the task are always computed."""
     import importlib
 
     from bmcli.core.registry import HOMES
@@ -149,11 +149,11 @@ def _of_metric(name: str) -> str | None:
     module: Any = importlib.import_module(HOMES["metric"].partition(":")[0])
     tasks = ("binary", "multiclass", "multilabel", "regression")
     if any(name in module.monitorable(task) for task in tasks):
-        return f"'{name}' is measured without being named"
+        return f"'{name}' is always computed"
     return None if registry_of("metric").names() else _ONLY_YOUR_OWN
 
 
-_ONLY_YOUR_OWN = "only metrics of your own are listed here (code: FILE.py)"
+_ONLY_YOUR_OWN = "list only your own metrics here (code: FILE.py)"
 
 
 def _is_path(text: str) -> bool:
@@ -163,7 +163,7 @@ def _is_path(text: str) -> bool:
     return "/" in text or "\\" in text or text.lower().endswith(suffixes) or os.path.exists(text)  # noqa: PTH110
 
 
-def decimal_comma(parent: Node, key: Any) -> str | None:
+def decimal_comma(parent: Node, key: object) -> str | None:
     """For `{label_smoothing: 0,1}`, which YAML reads as two keys: 'write label_smoothing: 0.1'."""
     if not str(key).isdecimal() or parent.value[key].value is not None or parent.value[key].text:
         return None

@@ -1,8 +1,8 @@
-"""From a tree of located values to typed ones: every mistake in plain words, at its place.
+"""Turns a tree of located values into typed ones, and reports every mistake at its place.
 
 Sections and components are validated one by one, from the inside out, because each has its own class; the
-outer one then receives finished instances. Nothing is converted silently: "10" is no number, 1.0 no whole
-number, true no 1.
+outer one then gets finished instances. Nothing is converted silently: "10" is not a number, 1.0 is not a
+whole number, true is not 1.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ from bmcli.core.registry import Component, registry_of
 KeyPath = tuple[str | int, ...]
 MOST_MISTAKES = 100
 FIRST_KEYS = ("extends",)
-"""Keys of the outermost map that are consumed before validation; known for 'did you mean'."""
+"""Top-level keys that are consumed before validation, for 'did you mean'."""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A problem and the path of the key it is about."""
+    """A problem and the path of its key."""
 
     path: KeyPath
     problem: Problem
 
 
 class _Invalid:
-    """Stands where a nested value could not be made; errors about it are already reported."""
+    """Placeholder for an invalid nested value, whose errors are already reported."""
 
 
 _INVALID = _Invalid()
 
 
 class Validator:
-    """Makes instances from nodes and collects what is wrong.
+    """Creates instances from nodes and collects problems.
 
-    unloaded_code: files under `code` that were named but not run, for the hint at an unknown name.
+    unloaded_code: files listed under `code` that were not run, for the hint at an unknown name.
     """
 
     def __init__(self, unloaded_code: tuple[str, ...] = ()) -> None:
@@ -58,11 +58,11 @@ class Validator:
 
     @property
     def full(self) -> bool:
-        """Whether enough is known to be wrong: time is bounded for a hostile config too."""
+        """Whether enough problems were found; bounds the time for a hostile config."""
         return len(self.mistakes) >= MOST_MISTAKES
 
     def section(self, cls: type[Section], node: Node, path: KeyPath, place: Place) -> Any:
-        """An instance of that section, or a stand-in where it is wrong.
+        """An instance of this section, or a placeholder if it is invalid.
 
         place: where to report a missing key.
         """
@@ -77,7 +77,7 @@ class Validator:
                 shorthand.of_map(cls, node),
             )
             return _INVALID
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         nodes = dict(node.value)
         if cls is DataConfig and "name" in nodes:
             nodes = self._take_dataset(node, nodes, path, values)
@@ -88,7 +88,7 @@ class Validator:
                 self._fill(cls, key, values, (*path, key), place)
         return self._instance(cls, values, replace(node, value=nodes), path, place)
 
-    def component(self, chosen: Chosen, node: Node, path: KeyPath) -> Any:
+    def component(self, chosen: Chosen, node: Node, path: KeyPath) -> object:
         """The component picked by name, with its options."""
         if self.full:
             return _INVALID
@@ -109,8 +109,8 @@ class Validator:
         self.picked[".".join(map(str, path))] = cls
         return self._options(cls, options, path, name.place if name is not None else node.place)
 
-    def _options(self, cls: type[Component], node: Node, path: KeyPath, place: Place) -> Any:
-        # `null` restores the default; under an unknown key it is a mistake like any other.
+    def _options(self, cls: type[Component], node: Node, path: KeyPath, place: Place) -> object:
+        # `null` restores the default; under an unknown key it is an error like any other value.
         given = {
             key: child
             for key, child in node.value.items()
@@ -126,7 +126,7 @@ class Validator:
         registry = registry_of(kind)
         if name is None:
             self._add(
-                path, f"which {kind}? 'name' is missing", place, f"known: {', '.join(registry.names())}"
+                path, f"'name' is missing: the {kind} to use", place, f"known: {', '.join(registry.names())}"
             )
             return None
         if not isinstance(name.value, str):
@@ -147,25 +147,27 @@ class Validator:
             return None
 
     def _take_dataset(
-        self, node: Node, nodes: dict[Any, Node], path: KeyPath, values: dict[str, Any]
-    ) -> dict[Any, Node]:
-        """Make `data.name` with the options that stand beside it; what is left for `DataConfig` itself."""
+        self, node: Node, nodes: dict[Any, Node], path: KeyPath, values: dict[str, object]
+    ) -> dict[object, Node]:
+        """Create `data.name` with its options; returns the keys left for `DataConfig` itself."""
         own = set(DataConfig.model_fields)
         name = nodes.pop("name")
         if name.is_map:
             self._add(
-                (*path, "name"), "expected the name of a dataset; its options stand beside it", name.place
+                (*path, "name"),
+                "expected the name of a dataset; its options are other keys of data",
+                name.place,
             )
             values["name"] = _INVALID
             return nodes
         cls = self._class("dataset", name, name.place, (*path, "name"))
         if cls is None:
             values["name"] = _INVALID
-            # Options of a dataset nobody knows: nothing can be said of them.
+            # The options of an unknown dataset cannot be checked.
             return {key: child for key, child in nodes.items() if key in own}
         for clash in own & set(cls.model_fields):
-            message = f"dataset '{name.value}' has an option '{clash}', which data has itself"
-            self._add((*path, "name"), message, name.place, "the option must be renamed")
+            message = f"dataset '{name.value}' has an option '{clash}', which is already a key of data"
+            self._add((*path, "name"), message, name.place, "rename the option")
         mine = {key: child for key, child in nodes.items() if key in cls.model_fields and key not in own}
         options = replace(node, value=mine)
         values["name"] = self._options(cls, options, path, name.place)
@@ -176,7 +178,7 @@ class Validator:
             del nodes[key]
         return {key: child for key, child in nodes.items() if key not in mine}
 
-    def _field(self, cls: type[Section], key: Any, node: Node, path: KeyPath, place: Place) -> Any:
+    def _field(self, cls: type[Section], key: object, node: Node, path: KeyPath, place: Place) -> object:
         shape = shape_of(cls, key) if isinstance(key, str) else Shape()
         if shape.many:
             if not node.is_list:
@@ -188,7 +190,7 @@ class Validator:
             return as_declared(cls, key, node) if isinstance(key, str) else node.plain()
         return self._shaped(shape, node, path, place)
 
-    def _shaped(self, shape: Shape, node: Node, path: KeyPath, place: Place) -> Any:
+    def _shaped(self, shape: Shape, node: Node, path: KeyPath, place: Place) -> object:
         if shape.chosen is not None:
             return self.component(shape.chosen, node, path)
         if shape.section is not None:
@@ -196,9 +198,9 @@ class Validator:
         return node.plain()
 
     def _fill(
-        self, cls: type[Section], key: str, values: dict[str, Any], path: KeyPath, place: Place
+        self, cls: type[Section], key: str, values: dict[str, object], path: KeyPath, place: Place
     ) -> None:
-        """Defaults that pydantic cannot hold: components by name, sections made of defaults."""
+        """Defaults that pydantic cannot express: components by name, sections of defaults."""
         shape = shape_of(cls, key)
         if shape.many or not cls.model_fields[key].is_required():
             return
@@ -209,8 +211,8 @@ class Validator:
             values[key] = self.section(shape.section, empty, path, place)
 
     def _instance(
-        self, cls: type[BaseModel], values: dict[Any, Any], node: Node, path: KeyPath, place: Place
-    ) -> Any:
+        self, cls: type[BaseModel], values: dict[Any, object], node: Node, path: KeyPath, place: Place
+    ) -> object:
         try:
             return cls.model_validate({str(key): value for key, value in values.items()}, strict=True)
         except ValidationError as error:
@@ -225,7 +227,7 @@ class Validator:
             if detail["input"] is not _INVALID:
                 details.setdefault(_along(node, detail["loc"], detail["type"]), []).append(detail)
         for at, found in list(details.items())[:MOST_MISTAKES]:
-            # Of a union, every branch complains; the branch that got furthest is the one that was meant.
+            # For a union, every branch reports errors; the branch that got furthest was probably meant.
             if any(other != at and other[: len(at)] == at for other in details) and at:
                 continue
             missing = (one for one in found if one["type"] == "missing" and len(one["loc"]) > len(at) > 0)
@@ -273,7 +275,7 @@ class Validator:
         what = f": {field.description}" if field.description else ""
         self._add(path, f"'{key}' is missing{what}", place)
 
-    def _unknown(self, path: KeyPath, key: Any, parent: Node, known: list[str]) -> None:
+    def _unknown(self, path: KeyPath, key: object, parent: Node, known: list[str]) -> None:
         every = [*known, *FIRST_KEYS] if len(path) == 1 else known
         listed = f"known: {', '.join(sorted(every))}" if every else "it takes no options"
         hint = (
@@ -285,7 +287,7 @@ class Validator:
         self._add(path, f"unknown key '{_key_text(parent, key)}'", parent.key_place(key), hint)
 
     def _elsewhere(self, key: str, node: Node, known: list[str]) -> str | None:
-        """'did you mean data.task?' for a key that has its place elsewhere, or two; else None."""
+        """'did you mean data.task?' for a key that belongs elsewhere, or in two places; else None."""
         places = _places_of(key) or [
             f"{path}.{key}" for path, cls in self.picked.items() if key in cls.model_fields
         ]
@@ -321,7 +323,7 @@ def _places_of(key: str) -> list[str]:
 
 
 def _places(section: type[Section], before: str = "") -> Iterator[str]:
-    """The paths of all keys, with the options of the components that are there by default."""
+    """The paths of all keys, including the options of default components."""
     for key in section.model_fields:
         yield f"{before}{key}"
         shape = shape_of(section, key)
@@ -335,7 +337,7 @@ def _places(section: type[Section], before: str = "") -> Iterator[str]:
 
 
 def _along(node: Node, location: tuple[str | int, ...], kind: str) -> KeyPath:
-    """The part of a pydantic location that leads through the tree; names of union branches are left out."""
+    """The part of a pydantic location that is a path in the tree, without union branches."""
     path: list[str | int] = []
     for step in location:
         if node.is_map:
@@ -351,7 +353,7 @@ def _along(node: Node, location: tuple[str | int, ...], kind: str) -> KeyPath:
     return tuple(path)
 
 
-def _key_text(node: Node, key: Any) -> str:
+def _key_text(node: Node, key: object) -> str:
     return node.keys[key].text if key in node.keys else str(key)
 
 
@@ -362,20 +364,20 @@ def _step(node: Node, path: KeyPath) -> Node:
 
 
 def _keys_at(cls: type[BaseModel], path: KeyPath) -> list[str]:
-    """The keys of a map below the class; none where it takes any, or is no map."""
+    """The keys of a map below the class; none if it accepts any, or is not a map."""
     options = messages.alternatives(_schema_at(cls, path))
     definitions = cls.model_json_schema().get("$defs", {})
     every = [definitions.get(str(one.get("$ref", "")).rpartition("/")[2], one) for one in options]
     return [key for one in every for key in one.get("properties", {})]
 
 
-def _schema_at(cls: type[BaseModel], path: KeyPath) -> Mapping[str, Any]:
-    """The JSON Schema of what stands at that path below the class."""
+def _schema_at(cls: type[BaseModel], path: KeyPath) -> Mapping[str, object]:
+    """The JSON Schema at this path below the class."""
     whole = cls.model_json_schema()
     definitions = whole.get("$defs", {})
-    schema: Mapping[str, Any] = whole
+    schema: Mapping[str, object] = whole
     for key in path:
-        found: list[Mapping[str, Any]] = []
+        found: list[Mapping[str, object]] = []
         for option in messages.alternatives(schema):
             option = definitions.get(str(option.get("$ref", "")).rpartition("/")[2], option)
             if isinstance(key, int) and option.get("type") == "array":

@@ -1,9 +1,9 @@
-"""Strict, safe YAML with a place for every key and value.
+"""Strict, safe YAML that records the place of every key and value.
 
 Plain data only, and scalars as YAML 1.2 reads them: `1e-3` is a number, `no` and `on` are text, `012` is
 twelve, `1:30` is text. Refused, with their place: tags, merge keys (`<<`), duplicate keys, several
-documents, self-containing aliases, and anything beyond the limits below. Time and memory are bounded by them:
-the file is read as a stream of events, and an alias shares the value it names but counts as a copy.
+documents, self-containing aliases, and anything beyond the limits below. The limits bound time and memory:
+the file is read as a stream of events, and an alias shares its value but counts as a copy.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Node:
     place: Place
     folder: str
     text: str = ""
-    keys: Mapping[Any, Node] = field(default_factory=dict)
+    keys: Mapping[object, Node] = field(default_factory=dict)
     size: int = 1
     depth: int = 1
 
@@ -96,7 +96,7 @@ class Node:
 
 
 def read(path: Path) -> Node:
-    """The file's one document. ConfigError where there is no such file, or it is not strict YAML."""
+    """The file's only document. ConfigError if there is no such file, or if it is not strict YAML."""
     try:
         if not path.is_file():
             what = "a folder, not a config file" if path.is_dir() else "no such file"
@@ -115,17 +115,17 @@ def parse(data: bytes | str, name: str, folder: str, *, place: Place | None = No
     place: given for text without lines of its own (a command-line override): the place of everything.
     """
     if len(data) > MAX_BYTES:
-        raise _error(f"the file is larger than {MAX_BYTES:,} bytes; that is no config", Place(name))
+        raise _error(f"the file is larger than {MAX_BYTES:,} bytes, too large for a config", Place(name))
     if isinstance(data, bytes):
         data = _decoded(data, name)
     return _Document(data, name, folder, place).root()
 
 
-def from_plain(value: Any, prefix: str, folder: str) -> Node:
+def from_plain(value: object, prefix: str, folder: str) -> Node:
     """Nodes for data that comes from Python; places read 'config: training.epochs'."""
     budget = MAX_NODES
 
-    def convert(value: Any, path: tuple[str, ...]) -> Node:
+    def convert(value: object, path: tuple[str, ...]) -> Node:
         nonlocal budget
         budget -= 1
         place = Place(f"{prefix}: {'.'.join(path)}" if path else prefix)
@@ -148,7 +148,7 @@ def from_plain(value: Any, prefix: str, folder: str) -> Node:
 
 
 class _Document:
-    """One text being read: its events become nodes, its mistakes problems."""
+    """Reads one text: its events become nodes, its mistakes problems."""
 
     def __init__(self, text: str, name: str, folder: str, place: Place | None) -> None:
         self.text = text
@@ -161,7 +161,7 @@ class _Document:
         self.problems: list[Problem] = []
 
     def root(self) -> Node:
-        """The document's node; ConfigError with all that is wrong."""
+        """The document's node; ConfigError with all problems."""
         try:
             node = self._read(yaml.parse(self.text, Loader=_LOADER))
         except yaml.MarkedYAMLError as error:
@@ -172,7 +172,7 @@ class _Document:
             raise config_error(self.problems)
         return node
 
-    def _read(self, events: Iterator[Any]) -> Node:
+    def _read(self, events: Iterator[object]) -> Node:
         next(events)  # the stream's start
         first = next(events)
         if isinstance(first, StreamEndEvent):
@@ -181,10 +181,10 @@ class _Document:
         next(events)  # the document's end
         after = next(events)
         if isinstance(after, DocumentStartEvent):
-            raise _error("a second document begins here; a config is one document", self._at(after))
+            raise _error("a second document starts here; a config has only one", self._at(after))
         return node
 
-    def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+    def _node(self, event: Any, events: Iterator[object], depth: int) -> Node:
         if isinstance(event, AliasEvent):
             node = self._alias(event)
         else:
@@ -218,21 +218,21 @@ class _Document:
     def _alias(self, event: AliasEvent) -> Node:
         if event.anchor not in self.anchors:
             hint = "text that begins with * must be quoted"
-            raise _error(f"no anchor above is called &{event.anchor}", self._at(event), hint)
+            raise _error(f"there is no anchor &{event.anchor} above", self._at(event), hint)
         node = self.anchors[event.anchor]
         if node is None:
-            raise _error(f"*{event.anchor} stands inside what it names", self._at(event))
+            raise _error(f"*{event.anchor} is inside its own value", self._at(event))
         return node
 
-    def _list(self, event: NodeEvent, events: Iterator[Any], depth: int) -> Node:
+    def _list(self, event: NodeEvent, events: Iterator[object], depth: int) -> Node:
         items: list[Node] = []
         while not isinstance(item := next(events), SequenceEndEvent):
             items.append(self._node(item, events, depth + 1))
         return self._collection(event, items, items, {})
 
-    def _map(self, event: NodeEvent, events: Iterator[Any], depth: int) -> Node:
-        values: dict[Any, Node] = {}
-        keys: dict[Any, Node] = {}
+    def _map(self, event: NodeEvent, events: Iterator[object], depth: int) -> Node:
+        values: dict[object, Node] = {}
+        keys: dict[object, Node] = {}
         written: dict[str, Node] = {}
         while isinstance(key_event := next(events), NodeEvent):
             key = self._node(key_event, events, depth + 1)
@@ -243,9 +243,9 @@ class _Document:
                 self._problem(
                     "merge keys (<<) are not supported",
                     key_event,
-                    hint="put what is shared into a file of its own and name it under extends",
+                    hint="put shared keys into a separate file and list it under extends",
                 )
-            elif key.value in keys or key.text in written:  # a key is a text in the end: 1 and "1" are one
+            elif key.value in keys or key.text in written:  # keys are text: 1 and "1" are the same
                 first = keys.get(key.value, written.get(key.text, key)).place
                 self._problem(f"'{key.text}' is given twice; first at line {first.line}", key_event)
             else:
@@ -254,7 +254,9 @@ class _Document:
                 written[key.text] = key
         return self._collection(event, values, list(values.values()), keys)
 
-    def _collection(self, event: NodeEvent, value: Any, items: list[Node], keys: dict[Any, Node]) -> Node:
+    def _collection(
+        self, event: NodeEvent, value: object, items: list[Node], keys: dict[object, Node]
+    ) -> Node:
         return Node(
             value,
             self._at(event),
@@ -276,7 +278,7 @@ class _Document:
         return Node(value, self._at(event), self.folder, event.value)
 
     def _forbidden_character(self) -> ConfigError:
-        """The first character YAML does not allow: a control character, or half of a surrogate pair."""
+        """The first character that YAML does not allow: a control character, or half of a surrogate pair."""
         at = next((i for i, c in enumerate(self.text) if not c.isprintable() and not _may_stand(ord(c))), 0)
         code = ord(self.text[at])
         before = _BREAK.split(self.text[:at])
@@ -291,14 +293,14 @@ class _Document:
         rest = self.lines[line][column:] if line < len(self.lines) else ""
         message, hint = f"not valid YAML: {problem}", None
         if rest.startswith("\t"):
-            message, hint = "a tab where only spaces may stand", "indent with spaces"
-        elif "maximum nesting depth" in problem:  # PyYAML >= 6.0.4 looks ahead, and gives up by itself
+            message, hint = "a tab where only spaces are allowed", "indent with spaces"
+        elif "maximum nesting depth" in problem:  # PyYAML >= 6.0.4 looks ahead, and stops by itself
             message = f"nested deeper than {MAX_DEPTH} levels"
         elif "cannot start any token" in problem:
-            message, hint = f"'{rest[:1]}' cannot begin a value", "put the text in quotes"
+            message, hint = f"'{rest[:1]}' cannot start a value", "put the text in quotes"
         elif "mapping values are not allowed" in problem:
             message = "unexpected ':'"
-            hint = "check the indentation; text with ': ' in it must be quoted"
+            hint = "check the indentation; text that contains ': ' must be quoted"
         elif "expected key" in problem or "'-' indicator" in problem:
             message, hint = "this does not fit the lines above it", "check the indentation"
         elif "unexpected end of stream" in problem and error.context_mark:
@@ -326,7 +328,7 @@ class _Document:
 
 
 def plain_scalar(text: str) -> Scalar:
-    """What an unquoted scalar means, after YAML 1.2's core schema; ValueError for an absurdly long number."""
+    """The value of an unquoted scalar, by YAML 1.2's core schema; ValueError for an absurdly long number."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if text[0] not in "+-.0123456789":

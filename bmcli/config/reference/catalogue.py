@@ -12,6 +12,7 @@ from typing import Any
 
 from bmcli.config.parsing.messages import expected
 from bmcli.core.errors import BmError, UsageError, did_you_mean
+from bmcli.core.plain import Document
 from bmcli.core.registry import HOMES, Component, registry_of
 
 
@@ -47,12 +48,6 @@ KINDS = (
 )
 
 _FIXED: dict[str, dict[str, str]] = {
-    "task": {
-        "binary": "One of two classes: sigmoid, binary cross-entropy; headline accuracy.",
-        "multiclass": "One of several classes: softmax, cross-entropy; headline accuracy.",
-        "multilabel": "Any number of labels: sigmoid, mean binary cross-entropy; headline f1_macro.",
-        "regression": "A number: mean squared error; headline r2.",
-    },
     "tokenizer": {
         "auto": "pieces where a tenth of the texts or more are in a script without spaces, else word.",
         "word": "Whole words, the most frequent ones of the training split.",
@@ -84,7 +79,7 @@ def kind_of(word: str) -> Kind:
     return found
 
 
-def entries(kind: Kind) -> list[dict[str, Any]]:
+def entries(kind: Kind) -> list[Document]:
     """Every one of that kind, by name. A plugin that cannot be imported has an `error` and nothing else."""
     if kind.name in _FIXED:
         return [{"name": name, "summary": summary} for name, summary in _FIXED[kind.name].items()]
@@ -109,7 +104,7 @@ def names(kind: Kind) -> list[str]:
     return [*built_in, *registry_of(kind.name).names()]
 
 
-def one(kind: Kind, name: str) -> dict[str, Any]:
+def one(kind: Kind, name: str) -> dict[str, object]:
     """The entry of that name. UsageError where there is none; whatever a plugin raises."""
     if kind.is_registry and (kind.name != "metric" or name in registry_of("metric")):
         from bmcli.config.parsing import foreign_names
@@ -126,10 +121,12 @@ def one(kind: Kind, name: str) -> dict[str, Any]:
     return every[name]
 
 
-def entry(kind: Kind, cls: type[Component]) -> dict[str, Any]:
+def entry(kind: Kind, cls: type[Component]) -> dict[str, object]:
     """A component: its summary, what it is for, its options, its source."""
-    described: dict[str, Any] = {"name": cls.registry_name, "summary": cls.summary()}
+    described: dict[str, object] = {"name": cls.registry_name, "summary": cls.summary()}
     about: Any = cls
+    if kind.name == "task":  # a config names it alone
+        return described
     if kind.name == "model":
         described |= {"kinds": list(about.kinds), "tasks": list(about.tasks)}
     elif kind.name == "dataset":
@@ -145,7 +142,7 @@ def entry(kind: Kind, cls: type[Component]) -> dict[str, Any]:
     }
 
 
-def options_of(cls: type[Component]) -> list[dict[str, Any]]:
+def options_of(cls: type[Component]) -> list[dict[str, object]]:
     """Name, type in words, default and description of every option."""
     from bmcli.config.reference.field_schema import properties
 
@@ -179,11 +176,11 @@ def _metric_names() -> list[str]:
     return [each["name"] for each in _built_in_metrics()]
 
 
-def _built_in_metrics() -> list[dict[str, Any]]:
+def _built_in_metrics() -> list[Document]:
     """The figures that every task has without being asked."""
     module = _metrics_module()
-    tasks = list(_FIXED["task"])
-    found: dict[str, dict[str, Any]] = {}
+    tasks = registry_of("task").names()
+    found: dict[str, Document] = {}
     for task in tasks:
         for name, greater in module.monitorable(task).items():
             known = found.setdefault(

@@ -14,6 +14,8 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
+from bmcli.config.schema import Named
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -72,7 +74,7 @@ def _field(field: FieldInfo) -> Schema:
     return _sorted(schema)
 
 
-def _of(annotation: Any, metadata: Iterable[Any] = ()) -> Schema:
+def _of(annotation: object, metadata: Iterable[object] = ()) -> Schema:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _of(args[0], [*_flat(args[1:]), *metadata])
@@ -92,7 +94,7 @@ def _of(annotation: Any, metadata: Iterable[Any] = ()) -> Schema:
     raise _UnknownType
 
 
-def _flat(metadata: Iterable[Any]) -> Iterable[Any]:
+def _flat(metadata: Iterable[object]) -> Iterable[object]:
     for item in metadata:
         if isinstance(item, FieldInfo):
             yield from item.metadata
@@ -100,12 +102,12 @@ def _flat(metadata: Iterable[Any]) -> Iterable[Any]:
             yield item
 
 
-def _union(args: tuple[Any, ...]) -> Schema:
+def _union(args: tuple[object, ...]) -> Schema:
     options = [_of(arg) for arg in sorted(args, key=lambda arg: arg is NoneType)]
     return {"anyOf": options}
 
 
-def _literal(values: tuple[Any, ...]) -> Schema:
+def _literal(values: tuple[object, ...]) -> Schema:
     kinds = {type(value) for value in values}
     if len(kinds) > 1 or not kinds <= set(_TYPES):
         raise _UnknownType
@@ -113,9 +115,12 @@ def _literal(values: tuple[Any, ...]) -> Schema:
     return {**named, "type": _TYPES[kinds.pop()]}
 
 
-def _constrained(schema: Schema, metadata: Iterable[Any]) -> Schema:
+def _constrained(schema: Schema, metadata: Iterable[object]) -> Schema:
     kind = schema.get("type")
     for item in metadata:
+        if isinstance(item, Named):
+            schema["enum"] = item.names()
+            continue
         if isinstance(item, AfterValidator) or type(item).__module__.startswith("bmcli."):
             continue  # it says nothing of the type; or a mark of ours, such as FilePath
         if type(item) in _BOUNDS and kind in ("integer", "number"):

@@ -24,7 +24,7 @@ def json_schema() -> Schema:
     definitions: dict[str, Schema] = {}
     root = _section(ExperimentConfig, definitions)
     for kind in HOMES:
-        if kind != "dataset":
+        if kind not in ("dataset", "task", "modality"):  # keys that the schema of `data` has
             definitions[kind] = _component(kind, definitions)
     files = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
     description = "Config files this one builds on, relative to it; it changes what they say."
@@ -133,7 +133,7 @@ def _component(kind: str, definitions: dict[str, Schema]) -> Schema:
     return {"oneOf": [*bare, own, *maps, _map({"name": own}, ["name"]), nameless]}
 
 
-def _map(properties: Schema, required: list[str], **more: Any) -> Schema:
+def _map(properties: Schema, required: list[str], **more: object) -> Schema:
     return {"type": "object", "properties": properties, "required": required, **more}
 
 

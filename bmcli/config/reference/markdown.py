@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from bmcli.config.parsing import messages
 from bmcli.config.parsing.merge import shape_of
 from bmcli.config.reference import catalogue
@@ -48,7 +46,7 @@ def _table(path: str, cls: type[Section]) -> str:
     return "\n".join(lines)
 
 
-def _takes(cls: type[Section], key: str, schema: dict[str, Any]) -> str:
+def _takes(cls: type[Section], key: str, schema: dict[str, object]) -> str:
     shape = shape_of(cls, key)
     if cls is DataConfig and key == "name":
         return "a dataset"

@@ -1,14 +1,13 @@
-"""Named datasets: one file per dataset, found by its place.
+"""Named datasets: one file per dataset.
 
-A dataset knows statically (without NumPy) what it holds and where it comes from, finds its files in the data
-home in the forms the official release has, and reads them. What it declares:
+A dataset declares (without NumPy) what it contains and where it comes from, finds its files in the data home
+in the forms of the official release, and reads them. It declares:
 
-    kind, task, classes, shape      as in `DataBundle`; shape is (height, width, channels), pictures only
-    sizes                           examples per split, {'train': 60000, 'test': 10000}; one entry 'all' where
-                                    the data brings no split
-    licence, homepage, source       terms of use, where it is published, how to cite it
-    files                           what is downloaded, with SHA-256 and size; empty where nothing need be
-    forms                           where it is looked for in the data home, one line each
+    kind, task, classes, shape      as in `DataBundle`; shape is (height, width, channels), for images only
+    sizes                           examples per split, {'train': 60000, 'test': 10000}; one entry 'all' if
+    the data has no splits licence, homepage, source       terms of use, where it is published, how to cite it
+    files                           what is downloaded, with SHA-256 and size; empty if nothing is forms
+    the forms looked for in the data home, one line each
 """
 
 from __future__ import annotations
@@ -26,10 +25,11 @@ if TYPE_CHECKING:
     from bmcli.data.bundle import Parts
 
 Progress = Callable[[str, int, int], None]
-"""Called with (file name, bytes done, bytes in all) while something is downloaded."""
+"""Called with (file name, bytes done, total bytes) during a download."""
 
 
 def _parts(result: Any, _: tuple[Any, ...]) -> str | None:
+    from bmcli import tasks
     from bmcli.core.spec import SPLITS
     from bmcli.data.bundle import Parts
 
@@ -43,13 +43,8 @@ def _parts(result: Any, _: tuple[Any, ...]) -> str | None:
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{count:,} {what}" for what, count in counts.items())
             return f"gives a {name} split of {listed}"
-        if result.task in ("binary", "multiclass") and len(split.targets):
-            if split.targets.dtype.kind not in "iu":
-                return f"gives targets of {split.targets.dtype}; a {result.task} task wants int64"
-            least, most = int(split.targets.min()), int(split.targets.max())
-            if least < 0 or most >= len(result.classes):
-                odd = least if least < 0 else most
-                return f"gives the target {odd}, which is not an index of its {len(result.classes)} classes"
+        if wrong := tasks.of(result.task).check_targets(split.targets, result.classes):
+            return wrong
     return None
 
 
@@ -69,7 +64,7 @@ class Dataset(Component):
     forms: ClassVar[tuple[str, ...]] = ()
 
     def class_names(self) -> tuple[str, ...]:
-        """The classes with these options; `classes` unless an option chooses among several sets."""
+        """The classes for these options; `classes` unless an option selects another set."""
         return self.classes
 
     def available(self, home: Path) -> bool:
@@ -79,8 +74,8 @@ class Dataset(Component):
     def load(self, home: Path, progress: Progress | None = None) -> Parts:
         """Read it, downloading what is missing.
 
-        Raises DataError where it is neither there nor to be had, IntegrityError where a download is not what
-        was pinned.
+        Raises DataError if it is neither there nor available for download, IntegrityError if a download does
+        not match its SHA-256.
         """
         raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 in their 'python version': pickles, read by an unpickler that knows little."""
+"""CIFAR-10 and CIFAR-100 in their 'python version': pickles, read by a restricted unpickler."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from typing import Any
 import numpy as np
 
 from bmcli.core.errors import DataError
-from bmcli.data.bundle import Images, Split
+from bmcli.data.bundle import Split
+from bmcli.modalities.image.examples import Images
 
 MAX_BYTES = 512 * 2**20
-"""Of one pickle; the official ones have up to 150 MiB."""
+"""Largest size of a pickle; the official ones have up to 150 MiB."""
 
 
 def read(
     place: Path, folder: str, md5: Mapping[str, str]
 ) -> tuple[dict[str, dict[bytes, Any]], tuple[str, ...]]:
-    """The batches by name, and a note where the bytes are not the official ones.
+    """The batches by name, and a note if their bytes differ from the official ones.
 
-    place: the folder, or the .tar.gz that holds `folder`; md5: batch name -> its published sum.
+    place: the folder, or the .tar.gz that holds `folder`; md5: batch name -> published checksum.
     """
     raw = _from_archive(place, folder, md5) if place.is_file() else _from_folder(place, md5)
     missing = [name for name in md5 if name not in raw]
     if missing:
         raise DataError(
-            f"{place} is incomplete: {', '.join(missing)} missing", hint="remove it and fetch it again"
+            f"{place} is incomplete: {', '.join(missing)} missing", hint="remove it and download it again"
         )
     with ThreadPoolExecutor() as pool:
         sums = pool.map(lambda data: hashlib.md5(data, usedforsecurity=False).hexdigest(), raw.values())
@@ -43,7 +44,7 @@ def read(
 def split(
     batches: Sequence[Mapping[bytes, Any]], labels: bytes, name: str, classes: int, place: Path
 ) -> Split:
-    """The batches' rows [n, 3072] (red, green, blue planes) as pictures uint8 [N, 32, 32, 3]."""
+    """The batches' rows [n, 3072] (red, green, blue planes) as images uint8 [N, 32, 32, 3]."""
     rows, targets = [], []
     for batch in batches:
         data, label = batch.get(b"data"), batch.get(labels)
@@ -56,7 +57,7 @@ def split(
             and len(label) == len(data)
             and all(type(n) is int and 0 <= n < classes for n in label)
         ):
-            raise DataError(f"{place}: a batch of the {name} split is not in CIFAR's form")
+            raise DataError(f"{place}: a batch of the {name} split is not in CIFAR's format")
         rows.append(data)
         targets += label
     pixels = np.empty((len(targets), 1024, 3), np.uint8)
@@ -76,13 +77,13 @@ def _from_folder(folder: Path, names: Mapping[str, str]) -> dict[str, bytes]:
         if not path.is_file():
             continue
         if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: it is not what it should be")
+            raise DataError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: it is not the expected file")
         found[name] = path.read_bytes()
     return found
 
 
 def _from_archive(path: Path, folder: str, names: Mapping[str, str]) -> dict[str, bytes]:
-    """Straight from the .tar.gz into memory: nothing is unpacked on disk."""
+    """Read the .tar.gz directly into memory; nothing is unpacked on disk."""
     wanted = {f"{folder}/{name}": name for name in names}
     found = {}
     try:
@@ -95,12 +96,12 @@ def _from_archive(path: Path, folder: str, names: Mapping[str, str]) -> dict[str
                 if len(found) == len(wanted):
                     break
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise DataError(f"{path} is damaged: {error}", hint="remove it and fetch it again") from error
+        raise DataError(f"{path} is damaged: {error}", hint="remove it and download it again") from error
     return found
 
 
 class _Unpickler(pickle.Unpickler):
-    """Arrays of numbers, lists, dicts, bytes, texts and integers; anything else is refused."""
+    """Accepts arrays of numbers, lists, dicts, bytes, strings and integers; anything else is refused."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in (
@@ -117,7 +118,7 @@ class _Unpickler(pickle.Unpickler):
 
 def _empty_array(kind: Any, shape: Any, dtype: Any) -> np.ndarray:
     if kind is not np.ndarray or shape != (0,):
-        raise pickle.UnpicklingError("it builds something else than an array")
+        raise pickle.UnpicklingError("it builds something other than an array")
     return np.ndarray((0,), np.uint8)
 
 
@@ -130,7 +131,7 @@ def _plain_dtype(code: Any, align: Any = False, copy: Any = False) -> np.dtype:
 
 def _latin1_bytes(text: Any, encoding: Any) -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
-        raise pickle.UnpicklingError("it encodes something else than bytes")
+        raise pickle.UnpicklingError("it encodes something other than bytes")
     return text.encode("latin1")
 
 
@@ -138,7 +139,7 @@ def _unpickled(data: bytes, place: Path) -> dict[bytes, Any]:
     try:
         batch = _Unpickler(io.BytesIO(data), encoding="bytes").load()
     except Exception as error:  # a damaged pickle may raise anything
-        raise DataError(f"{place} cannot be read: {error}", hint="remove it and fetch it again") from error
+        raise DataError(f"{place} cannot be read: {error}", hint="remove it and download it again") from error
     if not isinstance(batch, dict):
-        raise DataError(f"{place} is not in CIFAR's form")
+        raise DataError(f"{place} is not in CIFAR's format")
     return batch

@@ -1,4 +1,5 @@
-"""IDX files, the form in which MNIST and its kin are published (http://yann.lecun.com/exdb/mnist/).
+"""IDX files, the format in which MNIST and similar datasets are published
+(http://yann.lecun.com/exdb/mnist/).
 
 Four bytes of magic (0, 0, type 8 = unsigned byte, number of axes), then each axis as a big-endian 32-bit
 number, then the bytes in C order.
@@ -14,17 +15,18 @@ from pathlib import Path
 import numpy as np
 
 from bmcli.core.errors import DataError
-from bmcli.data.bundle import Images, Parts, Split
+from bmcli.data.bundle import Parts, Split
 from bmcli.data.named._idx_files import NAMES
+from bmcli.modalities.image.examples import Images
 
 MAX_BYTES = 512 * 2**20
-"""Of a file, and of what a .gz unpacks to."""
+"""Largest size of a file, and of an unpacked .gz."""
 
 
 def load(files: Mapping[str, Path], md5: Mapping[str, str], classes: tuple[str, ...]) -> Parts:
-    """Train and test pictures, uint8 [N, 28, 28, 1].
+    """Train and test images, uint8 [N, 28, 28, 1].
 
-    md5: the published sums of the unzipped files; where one differs, a note says so.
+    md5: the published checksums of the unzipped files; if one differs, a note says so.
     """
     raw = {name: _unpacked(path) for name, path in files.items()}
     odd = [
@@ -43,11 +45,11 @@ def load(files: Mapping[str, Path], md5: Mapping[str, str], classes: tuple[str, 
 
 
 def image_split(images: np.ndarray, labels: np.ndarray, split: str, classes: int, where: Path) -> Split:
-    """A split of grey [N, h, w] or colour [N, h, w, c] pictures, after checking that both belong together."""
+    """A split of grey [N, h, w] or colour [N, h, w, c] images, after checking that images and labels
+    match."""
     if images.ndim not in (3, 4) or labels.shape != images.shape[:1] or images.dtype != np.uint8:
         raise DataError(
-            f"{where}: {split} pictures {images.shape} {images.dtype} and labels {labels.shape} "
-            "do not belong together"
+            f"{where}: {split} images {images.shape} {images.dtype} and labels {labels.shape} do not match"
         )
     targets = labels.astype(np.int64)
     if len(targets) and (targets.min() < 0 or targets.max() >= classes):
@@ -59,12 +61,12 @@ def image_split(images: np.ndarray, labels: np.ndarray, split: str, classes: int
 
 
 def parse(data: bytes, path: Path) -> np.ndarray:
-    """The array in an IDX file's bytes, uint8; DataError where it is none."""
+    """The array in an IDX file's bytes, uint8; DataError if the file is invalid."""
     if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 4:
-        raise DataError(f"{path} is no IDX file of bytes")
+        raise DataError(f"{path} is not an IDX file of bytes")
     axes = data[3]
     if len(data) < 4 + 4 * axes:
-        raise DataError(f"{path} is damaged: it ends within its header")
+        raise DataError(f"{path} is damaged: it ends inside its header")
     shape = tuple(int(n) for n in np.frombuffer(data[4 : 4 + 4 * axes], ">u4"))
     size = 1
     for n in shape:
@@ -84,7 +86,7 @@ def _unpacked(path: Path) -> bytes:
     try:
         unpacked = unzip.decompress(data, MAX_BYTES)
     except zlib.error as error:
-        raise DataError(f"{path} is damaged: {error}", hint="remove it and fetch it again") from error
+        raise DataError(f"{path} is damaged: {error}", hint="remove it and download it again") from error
     if not unzip.eof:
-        raise DataError(f"{path} is cut short or too large", hint="remove it and fetch it again")
+        raise DataError(f"{path} is truncated or too large", hint="remove it and download it again")
     return unpacked

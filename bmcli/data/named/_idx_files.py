@@ -1,4 +1,4 @@
-"""Where the four IDX files of MNIST and its kin lie. No NumPy: `bm datasets` asks."""
+"""Finds the four IDX files of MNIST and similar datasets. No NumPy, because `bm datasets` uses it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMES = (
 
 
 def find(folders: Sequence[Path]) -> dict[str, Path] | None:
-    """The four files in the first folder that has them all, zipped or not; None where none has."""
+    """The four files in the first folder that has them all, zipped or not; None if no folder has."""
     for folder in folders:
         found = {}
         for name in NAMES:

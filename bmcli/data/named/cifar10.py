@@ -31,7 +31,7 @@ MD5 = {  # of the members of the official archive
 
 @DATASETS.register("cifar10")
 class Cifar10(Dataset):
-    """60,000 colour pictures of 10 kinds of things, 32 × 32."""
+    """60,000 colour images of 10 kinds of objects, 32 × 32."""
 
     kind: ClassVar[Kind] = "image"
     task: ClassVar[Task] = "multiclass"
@@ -56,7 +56,7 @@ class Cifar10(Dataset):
     forms: ClassVar[tuple[str, ...]] = (f"{FOLDER}/", ARCHIVE.path)
 
     def available(self, home: Path) -> bool:
-        """Whether the folder or the archive is there."""
+        """Whether the folder or the archive exists."""
         return _place(home) is not None
 
     def load(self, home: Path, progress: Progress | None = None) -> Parts:

@@ -45,7 +45,7 @@ COARSE = (
 
 @DATASETS.register("cifar100")
 class Cifar100(Dataset):
-    """60,000 colour pictures of 100 kinds of things (in 20 groups), 32 × 32."""
+    """60,000 colour images of 100 kinds of objects (in 20 groups), 32 × 32."""
 
     labels: Literal["fine", "coarse"] = Field("fine", description="100 classes, or their 20 superclasses.")
 
@@ -65,7 +65,7 @@ class Cifar100(Dataset):
         return self.classes if self.labels == "fine" else tuple(COARSE.split())
 
     def available(self, home: Path) -> bool:
-        """Whether the folder or the archive is there."""
+        """Whether the folder or the archive exists."""
         return _place(home) is not None
 
     def load(self, home: Path, progress: Progress | None = None) -> Parts:

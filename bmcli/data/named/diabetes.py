@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @DATASETS.register("diabetes")
 class Diabetes(Dataset):
-    """442 patients, 10 measurements, disease progression a year later; bundled with scikit-learn."""
+    """442 patients, 10 measurements, disease progression after a year; bundled with scikit-learn."""
 
     kind: ClassVar[Kind] = "table"
     task: ClassVar[Task] = "regression"
@@ -30,7 +30,8 @@ class Diabetes(Dataset):
         import numpy as np
         from sklearn.datasets import load_diabetes
 
-        from bmcli.data.bundle import Parts, Split, Table
+        from bmcli.data.bundle import Parts, Split
+        from bmcli.modalities.table.examples import Table
 
         data = load_diabetes(scaled=False)
         table = Table({name: data.data[:, i].astype(np.float64) for i, name in enumerate(self.columns)})

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @DATASETS.register("digits")
 class Digits(Dataset):
-    """1,797 handwritten digits, 8 × 8 grey; bundled with scikit-learn, nothing to download."""
+    """1,797 handwritten digits, 8 × 8 grey; bundled with scikit-learn, no download."""
 
     kind: ClassVar[Kind] = "image"
     task: ClassVar[Task] = "multiclass"
@@ -30,11 +30,12 @@ class Digits(Dataset):
     forms: ClassVar[tuple[str, ...]] = ("bundled with scikit-learn",)
 
     def load(self, home: Path, progress: Progress | None = None) -> Parts:
-        """Grey levels 0 to 16 are spread over 0 to 255."""
+        """Grey levels 0 to 16 are scaled to 0 to 255."""
         import numpy as np
         from sklearn.datasets import load_digits
 
-        from bmcli.data.bundle import Images, Parts, Split
+        from bmcli.data.bundle import Parts, Split
+        from bmcli.modalities.image.examples import Images
 
         data = load_digits()
         pixels = np.rint(data.images * (255 / 16)).astype(np.uint8)[..., None]

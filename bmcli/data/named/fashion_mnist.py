@@ -27,7 +27,7 @@ def _file(name: str, sha256: str, size: int) -> File:
 
 @DATASETS.register("fashion_mnist")
 class FashionMnist(Dataset):
-    """70,000 pictures of clothing, 28 × 28 grey, in MNIST's form."""
+    """70,000 images of clothing, 28 × 28 grey, in MNIST's format."""
 
     kind: ClassVar[Kind] = "image"
     task: ClassVar[Task] = "multiclass"
@@ -78,7 +78,7 @@ class FashionMnist(Dataset):
     )
 
     def available(self, home: Path) -> bool:
-        """Whether the four files are there."""
+        """Whether the four files exist."""
         return _find(home) is not None
 
     def load(self, home: Path, progress: Progress | None = None) -> Parts:

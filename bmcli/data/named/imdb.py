@@ -23,16 +23,14 @@ ARCHIVE = File(
 )
 EACH = 12_500
 LONGEST = 2**20
-"""Bytes of a review; what is longer is none."""
+"""Largest size of a review in bytes; a longer file is not a review."""
 
 
 @DATASETS.register("imdb")
 class Imdb(Dataset):
-    """50,000 film reviews, half of them favourable."""
+    """50,000 film reviews, half of them positive."""
 
-    strip_markup: bool = Field(
-        True, description="Replace the reviews' HTML line breaks (<br />) by newlines."
-    )
+    strip_markup: bool = Field(True, description="Replace HTML line breaks (<br />) with newlines.")
 
     kind: ClassVar[Kind] = "text"
     task: ClassVar[Task] = "binary"
@@ -45,11 +43,11 @@ class Imdb(Dataset):
     forms: ClassVar[tuple[str, ...]] = (f"{FOLDER}/ with train/ and test/", ARCHIVE.path)
 
     def available(self, home: Path) -> bool:
-        """Whether the folder or the archive is there."""
+        """Whether the folder or the archive exists."""
         return _folder(home) is not None or (home / ARCHIVE.path).is_file()
 
     def load(self, home: Path, progress: Progress | None = None) -> Parts:
-        """The labelled reviews in the order of their names; the unlabelled ones are left out."""
+        """The labelled reviews sorted by name; the unlabelled ones are left out."""
         from bmcli.data.bundle import Parts
 
         folder = _folder(home)
@@ -70,7 +68,8 @@ class Imdb(Dataset):
         import numpy as np
 
         from bmcli.core.errors import DataError
-        from bmcli.data.bundle import Split, Texts
+        from bmcli.data.bundle import Split
+        from bmcli.modalities.text.examples import Texts
 
         ids = tuple(sorted(reviews))
         try:
@@ -107,7 +106,7 @@ def _from_folder(folder: Path) -> dict[str, dict[str, bytes]]:
 
 
 def _from_archive(path: Path) -> dict[str, dict[str, bytes]]:
-    """Straight from the .tar.gz into memory: nothing is unpacked on disk."""
+    """Read the .tar.gz directly into memory; nothing is unpacked on disk."""
     import tarfile
 
     from bmcli.core.errors import DataError
@@ -129,5 +128,5 @@ def _from_archive(path: Path) -> dict[str, dict[str, bytes]]:
                     assert file is not None
                     found[parts[1]]["/".join(parts[1:])] = file.read()
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise DataError(f"{path} is damaged: {error}", hint="remove it and fetch it again") from error
+        raise DataError(f"{path} is damaged: {error}", hint="remove it and download it again") from error
     return found

@@ -49,7 +49,7 @@ class Mnist(Dataset):
     )
 
     def available(self, home: Path) -> bool:
-        """Whether one of the forms is there."""
+        """Whether one of the forms exists."""
         return (home / NPZ.path).is_file() or _find(home) is not None
 
     def load(self, home: Path, progress: Progress | None = None) -> Parts:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from bmcli.core.errors import DataError, Place, Problem
+from bmcli.core.examples import Examples
 from bmcli.core.spec import Kind
-from bmcli.data.bundle import Depths, Examples, Images
 from bmcli.modalities.image._processes import MANY
 from bmcli.modalities.image.decode import AS_IT_IS, Manner, decode_into, pool, resized, spread, without_colour
 from bmcli.modalities.image.depth import Window, extent, glance
+from bmcli.modalities.image.examples import Depths, Images
 from bmcli.modalities.image.formats import FORMATS, Unusable
 from bmcli.modalities.image.prefetch import decoded_ahead
 from bmcli.modalities.image.probe import depths_of, kept_rows, sums
@@ -26,7 +27,7 @@ from bmcli.modalities.remark import Remark, Unfamiliar
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ImageConfig, PreprocessingConfig
-    from bmcli.data.bundle import DataBundle
+    from bmcli.core.examples import Data
     from bmcli.modalities.preprocessing import Source
 
 DEFAULT_SIZE = (64, 64)
@@ -286,7 +287,7 @@ class ImagePreprocessing:
         scale, offset = np.asarray(self.scale, np.float32), np.asarray(self.offset, np.float32)
         return ops.cast(batch, "float32") * scale + offset
 
-    def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
+    def remarks(self, bundle: Data, options: PreprocessingConfig) -> tuple[Remark, ...]:
         """See Preprocessing."""
         return tuple(Remark(note) for note in self.notes)
 

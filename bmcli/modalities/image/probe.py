@@ -20,11 +20,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from bmcli.data.bundle import Decoded, Depths
 from bmcli.modalities.image import decode, depth
 from bmcli.modalities.image._processes import MANY, in_order
 from bmcli.modalities.image._shared_memory import SharedArray, lent
 from bmcli.modalities.image._window import windowed
+from bmcli.modalities.image.examples import Decoded, Depths
 
 CHUNK = 128
 """Files looked at in one go, at most: many are so small that handing them round would cost more."""

@@ -17,8 +17,11 @@ import numpy as np
 
 from bmcli.core.errors import Place, Problem, UsageError
 from bmcli.core.number_format import figure
-from bmcli.data.bundle import Images
-from bmcli.inference.inputs import PIECE, PIECE_BYTES, SUFFIXES, Inputs, bytes_of, files_of
+from bmcli.files.inputs import bytes_of, files_of
+from bmcli.files.suffixes import IMAGE_SUFFIXES
+from bmcli.modalities.image.examples import Images
+from bmcli.modalities.image.inputs import PIECE, PIECE_BYTES
+from bmcli.modalities.inputs import Inputs
 from bmcli.modalities.python_types import (
     array_of,
     is_array,
@@ -98,8 +101,8 @@ def _batch(
 
 
 def _pieces(images: np.ndarray) -> Iterator[Inputs]:
-    for start in range(0, len(images), PIECE["image"]):
-        some = images[start : start + PIECE["image"]]
+    for start in range(0, len(images), PIECE):
+        some = images[start : start + PIECE]
         yield Inputs(Images(arrays=some), tuple(map(str, range(start, start + len(some)))))
 
 
@@ -288,7 +291,7 @@ def _in_pieces(
     for number, item in enumerate(items):
         for one, content, name in _one(item, number, wanted, problems, note, expect):
             own = _bytes_of(content)
-            if held and (one != kind or len(held) == PIECE["image"] or size + own > PIECE_BYTES):
+            if held and (one != kind or len(held) == PIECE or size + own > PIECE_BYTES):
                 yield piece()
             kind = one
             size += own
@@ -314,7 +317,7 @@ def _one(
     """(kind of piece, what it holds, name) of an item of a list: of a folder, of each of its files."""
     name = str(number)
     if isinstance(item, str) or is_path(item):
-        paths = list(files_of(path_of(item), SUFFIXES["image"], problems))
+        paths = list(files_of(path_of(item), IMAGE_SUFFIXES, problems))
         expect(len(paths) - 1)  # the item itself was counted
         yield from (("paths", path, path) for path in paths)
     elif is_missing(item):

@@ -20,18 +20,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from bmcli.core.errors import DataError, Place, Problem, did_you_mean
+from bmcli.core.examples import Examples
 from bmcli.core.spec import SPLITS, Kind
-from bmcli.data.bundle import Examples, Table
 from bmcli.files import dates
 from bmcli.files.cells import parse_cells
 from bmcli.files.dates import DateFormat, Part
 from bmcli.files.facts import shortened, truth_value
 from bmcli.files.numbers import FALSE, MISSING, TRUE, NumberFormat, numeric_marks
 from bmcli.modalities.remark import Remark, Unfamiliar
+from bmcli.modalities.table.examples import Table
 
 if TYPE_CHECKING:
     from bmcli.config.schema import PreprocessingConfig, TableConfig
-    from bmcli.data.bundle import DataBundle
+    from bmcli.core.examples import Data
     from bmcli.modalities.preprocessing import Source
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -475,7 +476,7 @@ class TablePreprocessing:
         """The batch itself."""
         return batch
 
-    def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
+    def remarks(self, bundle: Data, options: PreprocessingConfig) -> tuple[Remark, ...]:
         """See Preprocessing: of the categories of training those that share a place or are written alike, and
         those in validation and test that training does not have."""
         found = self._crowded(bundle.train.examples, options.table)

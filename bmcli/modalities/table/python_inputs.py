@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -17,10 +18,9 @@ import numpy as np
 import polars as pl
 
 from bmcli.core.errors import DataError, Problem, UsageError, did_you_mean
-from bmcli.files.delimited import blanks_to_null
+from bmcli.files.delimited_rows import blanks_to_null
 from bmcli.files.tables import Frame
-from bmcli.inference import inputs as files
-from bmcli.inference.inputs import Inputs, Reading
+from bmcli.modalities.inputs import Inputs, Reading
 from bmcli.modalities.python_types import (
     array_of,
     is_array,
@@ -33,6 +33,8 @@ from bmcli.modalities.python_types import (
     package_of,
     path_of,
 )
+from bmcli.modalities.table import inputs as files
+from bmcli.modalities.table.examples import Table
 
 _EXPECTED = "a frame, columns by name, records or a table file"
 _WHAT = "the table"
@@ -44,7 +46,7 @@ def read(
     """See `bmcli.modalities.python_inputs.read`."""
     paths = _paths(inputs)
     if paths is not None:
-        return files.read(paths, reading, note=note, expect=expect)
+        return files.read(paths, reading, io.BytesIO(), note, expect)
     data = frame_of(inputs, reading.columns, note, reading.decimals)
     absent = [name for name in reading.columns if name not in data.columns]
     if absent and data.width:
@@ -64,7 +66,7 @@ def _rows(frame: Frame, reading: Reading, note: Callable[[str], object]) -> Iter
     if len(frame.rows):
         yield from files.rows(frame, "", reading, problems, note)
     if problems:
-        yield Inputs(files.Table({}), (), tuple(problems))
+        yield Inputs(Table({}), (), tuple(problems))
 
 
 def as_read(data: pl.DataFrame) -> Frame:

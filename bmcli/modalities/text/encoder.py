@@ -29,17 +29,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from bmcli.core.errors import DataError, IntegrityError
+from bmcli.core.examples import Examples
 from bmcli.core.spec import Kind
-from bmcli.data.bundle import Examples, Texts
 from bmcli.files import scripts
 from bmcli.modalities.remark import Remark, Unfamiliar
+from bmcli.modalities.text.examples import Texts
 from bmcli.runs.layout import TOKENIZER
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from bmcli.config.schema import PreprocessingConfig, TextConfig
-    from bmcli.data.bundle import DataBundle
+    from bmcli.core.examples import Data
     from bmcli.modalities.preprocessing import Source
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
@@ -255,7 +256,7 @@ class TextPreprocessing:
         """See Preprocessing; of texts all is seen in their tokens."""
         return Unfamiliar()
 
-    def remarks(self, bundle: DataBundle, options: PreprocessingConfig) -> tuple[Remark, ...]:
+    def remarks(self, bundle: Data, options: PreprocessingConfig) -> tuple[Remark, ...]:
         """See Preprocessing."""
         from bmcli.modalities.text.remarks import of_texts
 

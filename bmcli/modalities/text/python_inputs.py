@@ -6,6 +6,7 @@ that exists could mean either, and is an error.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -13,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bmcli.core.errors import Place, Problem, UsageError
-from bmcli.inference import inputs as files
-from bmcli.inference.inputs import SUFFIXES, Inputs, Reading
+from bmcli.modalities.inputs import Inputs, Reading
 from bmcli.modalities.python_types import (
     array_of,
     is_array,
@@ -26,6 +26,9 @@ from bmcli.modalities.python_types import (
     package_of,
     path_of,
 )
+from bmcli.modalities.text import inputs as files
+from bmcli.modalities.text.examples import Texts
+from bmcli.modalities.text.inputs import SUFFIXES
 
 _EXPECTED = "a text, a list of texts, a frame, or a Path"
 _LONGEST_PATH = 4096
@@ -73,7 +76,7 @@ def _require_text(item: Any, number: int, reading: Reading) -> None:
         raise UsageError(f"input {number}: expected a text, got {named(item)}", hint=hint)
     if reading.texts or len(item) > _LONGEST_PATH or "\n" in item:
         return
-    if Path(item).suffix.lower() in SUFFIXES["text"] and os.path.exists(item):  # noqa: PTH110 - of any text
+    if Path(item).suffix.lower() in SUFFIXES and os.path.exists(item):  # noqa: PTH110 - of any text
         raise UsageError(
             f"input {number}: '{item}' could be a text, or the file of that name",
             hint=f"Path({item!r}) reads the file; text=True says that it is the text itself",
@@ -104,7 +107,7 @@ def _lines(inputs: Any, reading: Reading, note: Callable[[str], object]) -> Iter
     paths = [inputs] if isinstance(inputs, str) or is_path(inputs) else listed(inputs, "paths")
     if odd := [path for path in paths if not (isinstance(path, str) or is_path(path))]:
         raise UsageError(f"lines=True reads the lines of files: expected paths, got {named(odd[0])}")
-    return files.read([path_of(path) for path in paths], reading, note=note)
+    return files.read([path_of(path) for path in paths], reading, io.BytesIO(), note, None)
 
 
 def _frame(
@@ -117,4 +120,4 @@ def _frame(
     problems: list[Problem] = []
     if len(frame.rows):
         yield from files.texts_of_rows(frame, "", reading, problems)
-    yield Inputs(files.Texts(()), (), tuple(problems))
+    yield Inputs(Texts(()), (), tuple(problems))

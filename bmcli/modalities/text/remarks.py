@@ -11,10 +11,11 @@ import numpy as np
 
 from bmcli.files import scripts
 from bmcli.modalities.remark import Remark
+from bmcli.modalities.text.examples import Texts
 
 if TYPE_CHECKING:
     from bmcli.config.schema import TextConfig
-    from bmcli.data.bundle import DataBundle, Examples
+    from bmcli.core.examples import Data, Examples
     from bmcli.modalities.text.encoder import TextPreprocessing
 
 SAMPLE = 1_000
@@ -28,7 +29,7 @@ CUT_NOTED, SPACELESS_NOTED = 0.1, 0.01
 """Shares of texts that are cut, or in scripts without spaces, from which on it is worth a note."""
 
 
-def of_texts(preprocessing: TextPreprocessing, bundle: DataBundle, options: TextConfig) -> tuple[Remark, ...]:
+def of_texts(preprocessing: TextPreprocessing, bundle: Data, options: TextConfig) -> tuple[Remark, ...]:
     """How texts were split into words, where that was inferred or is doubtful, and what is left of them."""
     texts = _some(bundle.train.examples)
     found = list(_spaceless(preprocessing, texts, options))
@@ -50,7 +51,9 @@ def of_texts(preprocessing: TextPreprocessing, bundle: DataBundle, options: Text
 def _some(examples: Examples) -> tuple[str, ...]:
     count = min(len(examples), SAMPLE)
     spread = np.arange(count) * len(examples) // max(1, count)
-    return examples.take(spread).texts  # type: ignore[union-attr]
+    some = examples.take(spread)
+    assert isinstance(some, Texts)
+    return some.texts
 
 
 def _spaceless(

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bmcli import tasks
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -37,7 +39,7 @@ class GroupResult:
 
 
 class Loop(ABC):
-    """Trains its model in place; arguments as in `make_loop`.
+    """Trains its model in place; arguments as in `select.make_loop`.
 
     average: with `ema`, the averaged trainable weights, float32 variables in the order of
     `model.trainable_variables`; else empty.
@@ -56,7 +58,7 @@ class Loop(ABC):
 
         self.model = model
         self.optimizer = optimizer
-        self.task = task
+        self.task = tasks.of(task)
         self.finish = finish
         self.ema = ema
         self.average = [
@@ -67,41 +69,3 @@ class Loop(ABC):
     @abstractmethod
     def run(self, group: Group, rates: np.ndarray) -> GroupResult:
         """Take the steps of `group` with the learning rates `rates` (float32 [steps])."""
-
-
-def make_loop(
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    task: Task,
-    finish: Finish,
-    *,
-    ema: float | None,
-    xla: bool = False,
-    parts: int = 1,
-) -> Loop:
-    """A loop over `model`, which gives raw outputs.
-
-    optimizer: built for `model.trainable_variables`; ema: momentum of the average of the trainable weights,
-    or None; xla: compile the steps with XLA, which JAX always does; parts: so many equal parts of a batch are
-    computed at the same time (see `threads`), which JAX never does.
-    """
-    return _steps().StepLoop(model, optimizer, task, finish, ema=ema, xla=xla, parts=parts)
-
-
-def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
-    """A compiled way from compact arrays to the model's outputs, without training behaviour; parts: as in
-    `make_loop`."""
-    return _steps().forward(model, finish, parts=parts)
-
-
-def _steps() -> Any:
-    """The module for the backend Keras runs on."""
-    import keras
-
-    if keras.backend.backend() == "jax":
-        from bmcli.training.steps import jax
-
-        return jax
-    from bmcli.training.steps import tensorflow
-
-    return tensorflow

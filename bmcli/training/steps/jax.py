@@ -1,4 +1,4 @@
-"""The step loop on JAX: one compiled function per step, called for each step of a group; see `steps`.
+"""The step loop on JAX: one compiled function per step, called for each step of a group; see `base`.
 
 Not one compiled function per group: the number of steps would be part of its shape, so that every new size
 of group were compiled anew, and XLA does not speed up convolutions inside a loop on a CPU: a small network's
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmcli.training.losses import example_losses, example_metrics
 from bmcli.training.steps.base import GroupResult, Loop
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ State = tuple[list[Any], list[Any], list[Any], list[Any]]
 
 
 class StepLoop(Loop):
-    """A `steps.Loop`."""
+    """A `base.Loop`."""
 
     def __init__(self, *arguments: Any, xla: bool = True, ema: float | None, parts: int = 1) -> None:
         import jax
@@ -80,8 +79,8 @@ class StepLoop(Loop):
             raw, changed, extra = self.model.stateless_call(
                 trainable, others, self.finish(inputs), training=True, return_losses=True
             )
-            loss = jnp.mean(example_losses(self.task, raw, targets) * weights)
-            return sum(extra, loss), (loss, jnp.sum(example_metrics(self.task, raw, targets)), changed)
+            loss = jnp.mean(self.task.loss(raw, targets) * weights)
+            return sum(extra, loss), (loss, jnp.sum(self.task.running(raw, targets)), changed)
 
         (whole, (loss, metric, changed)), gradients = jax.value_and_grad(total, has_aux=True)(trainable)
         # The loss alone tells too late: a ReLU that turns NaN into 0 leaves it finite, and the gradient not.
@@ -100,7 +99,7 @@ class StepLoop(Loop):
 
 
 def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
-    """See `steps.forward`."""
+    """See `select.forward`."""
     import jax
 
     @jax.jit

@@ -1,4 +1,4 @@
-"""The step loop on TensorFlow: a group of steps is one call of a compiled function; see `steps`."""
+"""The step loop on TensorFlow: a group of steps is one call of a compiled function; see `base`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmcli.training.losses import example_losses, example_metrics
 from bmcli.training.steps.base import GroupResult, Loop
 from bmcli.training.steps.fused_layers import fuse
 from bmcli.training.steps.threads import divided
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class StepLoop(Loop):
-    """A `steps.Loop`."""
+    """A `base.Loop`."""
 
     def __init__(
         self, model: keras.Model, *arguments: Any, xla: bool = False, ema: float | None, parts: int = 1
@@ -120,14 +119,14 @@ class StepLoop(Loop):
 
         with tf.GradientTape() as tape:
             raw = self.model(self.finish(inputs), training=True)
-            loss = tf.reduce_mean(example_losses(self.task, raw, targets) * weights) / count
+            loss = tf.reduce_mean(self.task.loss(raw, targets) * weights) / count
             total = loss + tf.add_n(self.model.losses) / count if self.model.losses else loss
         gradients = tape.gradient(total, [v.value for v in self.model.trainable_variables])
-        return gradients, loss, total, tf.reduce_sum(example_metrics(self.task, raw, targets))
+        return gradients, loss, total, tf.reduce_sum(self.task.running(raw, targets))
 
 
 def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
-    """See `steps.forward`."""
+    """See `select.forward`."""
     import tensorflow as tf
 
     def outputs(batch: Any) -> Any:

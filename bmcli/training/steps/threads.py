@@ -55,12 +55,6 @@ def given() -> int:
     return here or (int(told) if told.isdecimal() else 0) or available_cores()
 
 
-def parts(model: Model, training: TrainingConfig, *, gpu: bool) -> int:
-    """Into how many parts a batch is divided: one for each core where an operation has one thread alone and
-    the model allows it."""
-    return available_cores() if not gpu and given() == suiting(model, training) == 1 else 1
-
-
 def divided(batch: Any, count: int) -> int:
     """Into how many parts this batch of a known size goes: `count`, or 1 where they would not be equal."""
     size = batch.shape[0]

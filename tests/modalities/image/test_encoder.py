@@ -151,16 +151,16 @@ def test_what_the_model_sees_does_not_depend_on_the_cache(tmp_path, monkeypatch,
     folder = photos(tmp_path / "p", grey=grey)
     options = PreprocessingConfig(image={"size": size})
     seen = []
-    for cache_gib, pictures, threads in (
-        (1.0, options.image, 2),
-        (6e-6, options.image, 1),  # room for a few
-        (0.0, options.image, 3),
+    for cache_gib, known, threads in (
+        (1.0, options, 2),
+        (6e-6, options, 1),  # room for a few
+        (0.0, options, 3),
         (1.0, None, 2),  # not known while looking at them
         (0.0, None, 1),
     ):
         monkeypatch.setattr(reader, "threads", lambda threads=threads: threads)
         reader.pool.cache_clear()
-        bundle = load(DataConfig(path=str(folder), cache_gib=cache_gib), pictures=pictures)
+        bundle = load(DataConfig(path=str(folder), cache_gib=cache_gib), preprocessing=known)
         prepared, spec = preprocessing.fit(bundle, options, cache_gib=cache_gib)
         splits = [bundle.train, bundle.validation, bundle.test]
         order = RANDOM.permutation(len(bundle.train))
@@ -183,7 +183,7 @@ def test_the_cache_holds_what_fits_of_all_splits_and_no_more(tmp_path, known):
     room = 11 * 16 * 16 * 3
     gib = room / 2**30
     config = DataConfig(path=str(folder), cache_gib=gib)
-    bundle = load(config, pictures=options.image if known else None)
+    bundle = load(config, preprocessing=options if known else None)
     prepared, _ = preprocessing.fit(bundle, options, cache_gib=gib)
     again = preprocessing.load(preprocessing.dump(prepared, preprocessing.spec_of(bundle, prepared)))[0]
     for it in (prepared, preprocessing.with_cache(again, bundle, gib)):
@@ -197,7 +197,7 @@ def test_the_cache_holds_what_fits_of_all_splits_and_no_more(tmp_path, known):
 def test_pictures_decoded_while_looking_are_not_decoded_again(tmp_path):
     folder = photos(tmp_path / "p")
     options = PreprocessingConfig(image={"size": 16, "channels": 3})
-    bundle = load(DataConfig(path=str(folder)), pictures=options.image)
+    bundle = load(DataConfig(path=str(folder)), preprocessing=options)
     for path in folder.glob("*/*.jpg"):
         path.unlink()
     prepared, _ = preprocessing.fit(bundle, options)
@@ -211,7 +211,7 @@ def test_a_wrong_guess_at_the_channels_changes_nothing(tmp_path):
     odd = sorted(folder.glob("*/*.jpg"))[1]
     Image.fromarray(COLOUR[0]).resize((90, 90)).save(odd)
     options = PreprocessingConfig(image={"size": 16})
-    bundle = load(DataConfig(path=str(folder), test=0, validation=0), pictures=options.image)
+    bundle = load(DataConfig(path=str(folder), test=0, validation=0), preprocessing=options)
     assert bundle.train.examples.decoded.channels == 1
     prepared, _ = preprocessing.fit(bundle, options)
     assert prepared.channels == 3
@@ -356,7 +356,7 @@ def own(folder: Path, *, wide: str, **options) -> tuple:
         pictures = TWELVE_BITS[:12] if name in wide else (TWELVE_BITS[:12] - 1000).astype(np.uint8)
         scans(folder / name, pictures)
     image = ImageConfig(**options)
-    bundle = load(DataConfig(path=str(folder)), pictures=image)
+    bundle = load(DataConfig(path=str(folder)), preprocessing=PreprocessingConfig(image=image))
     prepared, _ = preprocessing.fit(bundle, PreprocessingConfig(image=image))
     return bundle, prepared
 

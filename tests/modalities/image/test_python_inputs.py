@@ -254,7 +254,7 @@ def test_how_many_there_are_is_known_at_once(tmp_path: Path) -> None:
 def test_a_piece_of_large_files_holds_few_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(5):
         (tmp_path / f"{i}.png").write_bytes(b"x" * 100)
-    monkeypatch.setattr("bmcli.inference.inputs.PIECE_BYTES", 250)
+    monkeypatch.setattr("bmcli.modalities.image.inputs.PIECE_BYTES", 250)
     monkeypatch.setattr("bmcli.modalities.image.python_inputs.PIECE_BYTES", 250)
     for found in (pieces(tmp_path), list(read_files([str(tmp_path)], Reading("image")))):
         assert [len(piece.names) for piece in found] in ([2, 2, 1], [2, 2, 1, 0])

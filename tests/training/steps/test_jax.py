@@ -116,7 +116,7 @@ def test_killed_and_resumed_it_ends_as_if_it_never_was(tmp_path: Path) -> None:
     # Stopped after the third step of the second epoch, its state kept; then killed with no warning.
     dying = """
 import os, signal
-from bmcli.experiments import train as pipeline, saving
+from bmcli.experiments import checkpointing, train
 from bmcli.training.events import StepsDone
 from bmcli.training.trainer import Trainer
 real = Trainer.run
@@ -125,14 +125,14 @@ def run(self):
     for event in real(self):
         yield event
         if isinstance(event, StepsDone) and event.epoch == 2 and event.step >= 3:
-            saving.save(opened[0], self)
+            checkpointing.save(opened[0], self)
             os.kill(os.getpid(), signal.SIGKILL)
 opened = []
-fit = pipeline._fit
+fit = train.fit
 def noted(run, *rest):
     opened.append(run)
     fit(run, *rest)
-pipeline._fit, Trainer.run = noted, run
+train.fit, Trainer.run = noted, run
 """
     killed = bm(tmp_path, "train", "digits_cnn", "--name", "cut", *TINY, first=dying)
     assert killed.returncode == -9, killed.stderr

@@ -54,7 +54,7 @@ def trained(inputs: np.ndarray, make: Any, *, parts: int) -> tuple[list[np.ndarr
     """Weights after STEPS steps on `inputs` [STEPS, batch, ...], and what the steps told."""
     import keras
 
-    from bmcli.training.steps.base import make_loop
+    from bmcli.training.steps.select import make_loop
 
     keras.utils.set_random_seed(0)
     model = make()
@@ -113,7 +113,7 @@ def test_a_part_that_is_not_finite_stops_the_step() -> None:
 def test_outputs_do_not_depend_on_the_parts() -> None:
     import keras
 
-    from bmcli.training.steps.base import forward
+    from bmcli.training.steps.select import forward
 
     keras.utils.set_random_seed(0)
     model = dense()

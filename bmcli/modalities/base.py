@@ -1,0 +1,423 @@
+"""What a modality is: everything that depends on what examples are, in one component.
+
+Each method has a default where there is one: a new modality begins with its words, its suffixes, `fit` and
+`load`, and the way its examples are read. What examples are like for a user (`Words`), which files hold them,
+and what of the config is for them, is told without importing anything that computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+from bmcli.core.errors import DataError, UsageError
+from bmcli.core.registry import Component, Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bmcli.core.examples import Data, Examples
+    from bmcli.core.spec import DataSpec
+    from bmcli.files.facts import ColumnFacts
+    from bmcli.files.tables import Frame
+    from bmcli.modalities.inputs import Inputs, Reading
+    from bmcli.modalities.measured import Measured, Usual
+    from bmcli.modalities.preprocessing import Preprocessing, Source
+
+Note = Callable[[str], object]
+Expect = Callable[[int], object]
+ENCODED = 1024
+"""Examples that are encoded at once where all of many are gone through."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What examples are called.
+
+    one, many: 'row', 'rows'. data: in bulk, 'table rows'. inputs: as inputs of a run, 'rows of tables'.
+    runs: what a run takes, 'tables'. unit: what of them cannot be used, 'row or file'. rate: 'rows/s'.
+    argument: one on the command line. model: one that takes them, for hints.
+    """
+
+    one: str = "example"
+    many: str = "examples"
+    data: str = ""
+    inputs: str = ""
+    runs: str = ""
+    unit: str = "file"
+    rate: str = "examples/s"
+    argument: str = "INPUT"
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("data", "inputs", "runs"):
+            object.__setattr__(self, name, getattr(self, name) or self.many)
+
+
+@dataclass(frozen=True)
+class FilesRead:
+    """Files read as one example each: all of them, in order; position -> what is wrong with those that cannot
+    be used, and things to say."""
+
+    examples: Examples
+    problems: Mapping[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """Examples that were looked at before anything is cut.
+
+    examples: the same, with what was seen of them. problems: position -> what is wrong. digests: path ->
+    SHA-256. counts: of what was seen, to be said of all splits together.
+    """
+
+    examples: Examples
+    problems: Mapping[int, str]
+    digests: Mapping[str, bytes]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """What a split can be sliced by: a value per example, float64 or object [N]. unit: of numbers; format: of
+    dates, in days."""
+
+    values: np.ndarray
+    unit: str = ""
+    format: Any = None
+
+
+@dataclass(frozen=True)
+class Readme:
+    """What the page of an export says of inputs: in a line, in numbered steps, and how examples are made in
+    Python: what is imported, and the expression."""
+
+    inputs: str
+    steps: str
+    imported: str
+    example: str
+
+
+class Modality(Component):
+    """Base of all modalities."""
+
+    words: ClassVar[Words] = Words()
+    place: ClassVar[int] = 100
+    """Where it stands in lists."""
+    suffixes: ClassVar[frozenset[str]] = frozenset()
+    """Of the files that `bm predict` takes, in lower case."""
+    file_suffixes: ClassVar[frozenset[str]] = frozenset()
+    """Of files that are an example each, in class folders; empty where a file holds many."""
+    documents: ClassVar[bool] = False
+    """Whether a README beside the class folders may have such a suffix."""
+    piece: ClassVar[int] = 256
+    """Inputs that are read, and handed on, at a time."""
+    dtype: ClassVar[str] = "float32"
+    """Of the model's inputs."""
+    takes_texts: ClassVar[bool] = False
+    """Whether an input may be a text itself (`--text`), or a line of a file (`--lines`)."""
+    of_tables: ClassVar[bool] = False
+    """Whether a table file holds examples."""
+    explained_in_files: ClassVar[bool] = True
+    """Whether an explanation is a picture or a page, and not lines on the screen."""
+    has_augmentations: ClassVar[bool] = False
+    has_views: ClassVar[bool] = False
+    has_lengths: ClassVar[bool] = False
+    """What of the config is for it: data.augment, evaluation.views, training.batch_by_length."""
+    quantities: ClassVar[bool] = False
+    """Whether whole numbers beside an array of such examples may be a quantity, and not classes alone."""
+    judged_when_encoded: ClassVar[bool] = False
+    """Whether labelled data has to be encoded to know which of it can be used."""
+
+    @property
+    def name(self) -> str:
+        """As data.kind has it."""
+        return self.registry_name
+
+    # === config ===
+
+    def options(self, preprocessing: Any) -> Any:
+        """Its section of the config's `preprocessing`."""
+        return getattr(preprocessing, self.name, None)
+
+    def shape_ahead(self, preprocessing: Any, shape: Any) -> tuple[int | None, ...] | None:
+        """The shape of a model's input, with None for what is not known, before the data is read; None where
+        nothing is known. shape: that a named dataset declares."""
+        return None
+
+    def model_hint(self, kinds: tuple[str, ...], config: Any, facts: Any) -> str:
+        """What to write where the config's model, for `kinds` of data, does not take this data. facts: as
+        `config.checks` has them."""
+        named = "bm models shows what each one takes"
+        return f"write model: {self.words.model}, for example; {named}" if self.words.model else named
+
+    def described(self, shape: str) -> str:
+        """A model's inputs in words; shape: '28 × 28 × 1', or 'any'."""
+        return f"{self.name} {shape}"
+
+    # === reading ===
+
+    def read_files(self, paths: Sequence[str], names: Sequence[str]) -> FilesRead:
+        """Files of class folders, an example each. names: what messages call them."""
+        raise NotImplementedError
+
+    def takes_array(self, x: np.ndarray) -> bool:
+        """Whether an array of a .npz holds examples of this kind, along its first axis."""
+        return False
+
+    def array_shape(self, x: np.ndarray) -> tuple[int, ...]:
+        """Of one example in it."""
+        return tuple(x.shape[1:])
+
+    def from_arrays(
+        self,
+        arrays: Mapping[str, tuple[str, np.ndarray]],
+        path: Path,
+        *,
+        unscaled: bool = False,
+        like: Examples | None = None,
+    ) -> dict[str, Examples]:
+        """Examples out of arrays that it takes: split -> (name, array) of one file. unscaled: numbers are not
+        to be taken for bytes; like: training examples that these go with. DataError where they cannot be
+        used."""
+        raise NotImplementedError
+
+    def array_words(self) -> str:
+        """What an array of them holds, for messages."""
+        return self.words.many
+
+    def odd_in_array(self, examples: Examples) -> dict[int, str]:
+        """Position -> what is wrong, of examples out of an array."""
+        return {}
+
+    def from_rows(
+        self,
+        frame: Frame,
+        columns: Sequence[str],
+        facts: Mapping[str, ColumnFacts],
+        missing: Sequence[str],
+        *,
+        as_found: bool = False,
+    ) -> tuple[Examples, list[tuple[int, str]]]:
+        """The examples in a table's columns, and (position, message) of what cannot be used. as_found: what
+        cells mean is the run's to say."""
+        raise DataError(f"{frame.path}: a table holds no {self.words.many}")
+
+    def columns_of(self, examples: Examples) -> Mapping[str, np.ndarray]:
+        """Of rows, their columns by name; else nothing."""
+        return {}
+
+    def inspect(
+        self,
+        examples: Examples,
+        preprocessing: Any,
+        cache_bytes: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> Inspected | None:
+        """Look at all examples before anything is cut; None where reading has shown all there is to see.
+        preprocessing: how they will be encoded, None where nobody knows."""
+        return None
+
+    def inspection_notes(self, counts: Mapping[str, int]) -> tuple[str, ...]:
+        """What is to be said of what `inspect` counted."""
+        return ()
+
+    def data_notes(self, splits: Mapping[str, Examples]) -> tuple[str, ...]:
+        """What is to be said of all splits together, once they are cut."""
+        return ()
+
+    def synthesise(
+        self,
+        level: np.ndarray,
+        random: np.random.Generator,
+        shape: tuple[int, ...] | None,
+        columns: Sequence[str] | None,
+    ) -> Examples:
+        """As many examples as `level`, float [N] from 0 to 1, has numbers, which say a little of each. shape:
+        that a named dataset declares; columns: that the config names."""
+        raise UsageError(f"{self.words.many} cannot be made up")
+
+    def read_inputs(
+        self,
+        inputs: Sequence[str],
+        reading: Reading,
+        stdin: IO[bytes],
+        note: Note | None,
+        expect: Expect | None,
+    ) -> Iterator[Inputs]:
+        """Unlabelled examples in files, piece by piece; see `bmcli.inference.inputs.read`. The default takes
+        each file as an example."""
+        from bmcli.modalities.inputs import read_each
+
+        return read_each(self, inputs, stdin, expect)
+
+    def wanted(self, encoder: Preprocessing) -> Any:
+        """What of a run `read_objects` has to know."""
+        return None
+
+    def read_objects(
+        self, inputs: Any, reading: Reading, wanted: Any, note: Note, expect: Expect
+    ) -> Iterator[Inputs]:
+        """The same of Python's objects; see docs/python.md. The default takes paths, and arrays of several
+        examples that it takes."""
+        from bmcli.modalities.inputs import read_simply
+
+        return read_simply(self, inputs, reading, expect)
+
+    def reading_columns(self, encoder: Preprocessing) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """The columns that a run's inputs must have, and the decimal mark of those of numbers."""
+        return (), {}
+
+    # === the encoder ===
+
+    def fit(self, data: Data, options: Any, *, cache_bytes: int) -> Preprocessing:
+        """The encoder, fitted on the training split. DataError listing all that cannot be used."""
+        raise NotImplementedError
+
+    def load(self, part: Mapping[str, Any], files: Mapping[str, str]) -> Preprocessing:
+        """The inverse of an encoder's `to_json`, and of `files_of`; KeyError, TypeError or ValueError where
+        it is damaged."""
+        raise NotImplementedError
+
+    def files_of(self, encoder: Preprocessing) -> dict[str, str]:
+        """What of it is kept in files beside preprocessing.json: name -> text."""
+        return {}
+
+    def with_cache(self, encoder: Preprocessing, data: Data, cache_bytes: int) -> Preprocessing:
+        """A loaded one, made to keep decoded examples in memory as a fitted one does."""
+        return encoder
+
+    def lengths(self, source: Source) -> np.ndarray | None:
+        """Of each encoded example, int64 [N], where batches of like lengths save work; else None."""
+        return None
+
+    def exact(self, encoder: Preprocessing, examples: Examples) -> np.ndarray | None:
+        """Model inputs in float64, for solving in closed form, where float32 would lose something."""
+        return None
+
+    # === what is said of examples ===
+
+    def add_to_fingerprint(
+        self, examples: Examples, add: Callable[[Any], None], digests: Mapping[str, bytes]
+    ) -> None:
+        """Hand all content to `add`, as bytes. digests: path -> SHA-256, where known."""
+        raise NotImplementedError
+
+    def form(self, examples: Examples) -> str:
+        """In which form examples are compared with those that a run has seen."""
+        return self.words.many
+
+    def contents(
+        self,
+        examples: Examples,
+        targets: np.ndarray,
+        ids: Sequence[str],
+        encoder: Preprocessing,
+        form: str,
+    ) -> Iterator[bytes] | None:
+        """The content of each, in that form; None where they have no such form. The default: as the model
+        takes it, with its target; one that cannot be used is like no other."""
+        from bmcli.modalities.contents import encoded
+
+        return encoded(examples, targets, ids, encoder) if form == self.form(examples) else None
+
+    def fit_familiarity(self, encoder: Preprocessing, examples: Examples) -> Measured | None:
+        """What is measured on training examples, to tell inputs unlike them; None: nothing is."""
+        return None
+
+    def load_familiarity(self, document: Any, encoder: Preprocessing) -> Usual:
+        """The inverse of `Usual.to_json`; KeyError, TypeError or ValueError where it is damaged."""
+        raise ValueError(f"nothing is measured on {self.words.many}")
+
+    def statistics(self, compact: np.ndarray, columns: tuple[str | None, ...]) -> dict[str, np.ndarray]:
+        """By which older runs tell odd inputs: statistic -> float64 [n]."""
+        return {}
+
+    range_words: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """Of these: what is said of one below the range of training, and above."""
+
+    def corruptions(self) -> tuple[str, ...]:
+        """By name; empty where there are none."""
+        return ()
+
+    def corrupted(
+        self,
+        name: str,
+        strength: int,
+        rng: np.random.Generator,
+        examples: Examples,
+        encoder: Preprocessing,
+    ) -> Iterator[Examples]:
+        """Corrupted copies of all of them, in pieces. strength: 1, 3 or 5."""
+        raise NotImplementedError
+
+    def sliceable(self, examples: Examples, beside: list[str]) -> list[str]:
+        """By what they can be cut. beside: columns of the file that no model sees."""
+        return list(beside)
+
+    def attribute(self, examples: Examples, name: str) -> Attribute:
+        """One of these, but for columns beside."""
+        raise NotImplementedError
+
+    def excerpt(self, examples: Examples, position: int) -> str | None:
+        """How an example begins, as text; None where it is shown as a picture."""
+        return f"{self.words.one} {position}"
+
+    named_in_plots: ClassVar[bool] = True
+    """Whether its name goes before the excerpt."""
+
+    def picture(self, examples: Examples, position: int, window: tuple[float, float] | None) -> np.ndarray:
+        """uint8 [h, w] or [h, w, 3], small; of examples without an excerpt."""
+        raise NotImplementedError
+
+    def edge_cases(self, inputs: np.ndarray, most: int) -> np.ndarray:
+        """Model inputs [n, ...] with those added that an exported model may get wrong; at most `most`."""
+        return inputs
+
+    def readme(self) -> Readme:
+        """What the page of an export says of inputs."""
+        return Readme(
+            f"{self.words.many}, prepared as preprocessing.json says",
+            "1. As preprocessing.json says.",
+            "",
+            "examples",
+        )
+
+    def explainer(self) -> Any:
+        """What explains answers, where it is not `bmcli.explain.<name>`: see bmcli.explain.base."""
+        return None
+
+    def examiner(self) -> Any:
+        """What finds faults in data, where it is not `bmcli.doctor.<name>`: see bmcli.doctor.findings."""
+        return None
+
+    def check_spec(self, encoder: Preprocessing, spec: DataSpec) -> None:
+        """ValueError where a loaded encoder does not fit the spec beside it."""
+
+
+MODALITIES: Registry[Modality] = Registry(
+    "modality", Modality, "bmcli.modalities", needs="fit", module="modality", plural="modalities"
+)
+
+_made: dict[type[Modality], Modality] = {}
+
+
+def modality_of(kind: str) -> Modality:
+    """The modality of that name; UsageError where there is none."""
+    cls = MODALITIES.get(kind)
+    if cls not in _made:
+        _made[cls] = cls.model_construct()  # it has no options to validate
+    return _made[cls]
+
+
+def is_known(kind: object) -> bool:
+    """Whether there is a modality of that name."""
+    return isinstance(kind, str) and (kind in MODALITIES.local_names() or kind in MODALITIES)
+
+
+def at_hand() -> list[Modality]:
+    """Those that come with bm, and those registered so far."""
+    return sorted((modality_of(name) for name in MODALITIES.local_names()), key=lambda one: one.place)

@@ -1,0 +1,296 @@
+"""Images: photographs and drawings in files, arrays of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+from bmcli.files.suffixes import IMAGE_SUFFIXES
+from bmcli.modalities.base import (
+    MODALITIES,
+    Attribute,
+    Expect,
+    FilesRead,
+    Inspected,
+    Modality,
+    Note,
+    Readme,
+    Words,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bmcli.core.examples import Data, Examples
+    from bmcli.modalities.image.encoder import ImagePreprocessing
+    from bmcli.modalities.image.examples import Images
+    from bmcli.modalities.inputs import Inputs, Reading
+    from bmcli.modalities.measured import Measured, Usual
+    from bmcli.modalities.preprocessing import Preprocessing
+
+THAN = "than the training images"
+
+
+@MODALITIES.register("image")
+class Image(Modality):
+    """Images: files in class folders, or arrays of pixels."""
+
+    words = Words("image", "images", rate="img/s", argument="IMAGE", model="cnn")
+    place = 0
+    suffixes = IMAGE_SUFFIXES
+    file_suffixes = IMAGE_SUFFIXES
+    piece = 256
+    has_augmentations = True
+    has_views = True
+
+    def shape_ahead(self, preprocessing: Any, shape: Any) -> tuple[int | None, ...]:
+        """See Modality: what the config says, else the dataset."""
+        image = preprocessing.image
+        height, width, channels = shape or (None, None, None)
+        if image.size is not None:
+            height, width = image.size if isinstance(image.size, tuple) else (image.size, image.size)
+        return (height, width, image.channels or channels)
+
+    def read_files(self, paths: Sequence[str], names: Sequence[str]) -> FilesRead:
+        """See Modality: they are decoded when asked for."""
+        from bmcli.modalities.image.examples import Images
+
+        return FilesRead(Images(paths=tuple(paths)))
+
+    def takes_array(self, x: np.ndarray) -> bool:
+        """See Modality."""
+        from bmcli.modalities.image.arrays import takes
+
+        return takes(x)
+
+    def array_shape(self, x: np.ndarray) -> tuple[int, ...]:
+        """See Modality: with its channel."""
+        return (*x.shape[1:], 1) if x.ndim == 3 else tuple(x.shape[1:])
+
+    def from_arrays(
+        self,
+        arrays: Mapping[str, tuple[str, np.ndarray]],
+        path: Path,
+        *,
+        unscaled: bool = False,
+        like: Examples | None = None,
+    ) -> dict[str, Examples]:
+        """See Modality."""
+        from bmcli.modalities.image.arrays import images_of
+
+        return images_of(arrays, path, unscaled=unscaled, like=like)
+
+    def inspect(
+        self,
+        examples: Examples,
+        preprocessing: Any,
+        cache_bytes: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> Inspected | None:
+        """See Modality: every file is decoded once, and kept decoded as far as `cache_bytes` reach."""
+        from bmcli.modalities.image.inspect import inspect
+
+        return inspect(_images(examples), preprocessing and preprocessing.image, cache_bytes, progress)
+
+    def inspection_notes(self, counts: Mapping[str, int]) -> tuple[str, ...]:
+        """See Modality."""
+        from bmcli.modalities.image.inspect import notes
+
+        return notes(counts)
+
+    def data_notes(self, splits: Mapping[str, Examples]) -> tuple[str, ...]:
+        """See Modality: images of 8 bits and of more side by side."""
+        from bmcli.modalities.image.inspect import depth_notes
+
+        return depth_notes({name: _images(examples) for name, examples in splits.items()})
+
+    def synthesise(
+        self,
+        level: np.ndarray,
+        random: np.random.Generator,
+        shape: tuple[int, ...] | None,
+        columns: Sequence[str] | None,
+    ) -> Examples:
+        """See Modality: noise, the brighter the higher its level."""
+        import numpy as np
+
+        from bmcli.modalities.image.examples import Images
+
+        noise = random.integers(0, 128, (len(level), *(shape or (32, 32, 3))), np.uint8)
+        return Images(arrays=noise + (level * 127).astype(np.uint8)[:, None, None, None])
+
+    def read_inputs(
+        self,
+        inputs: Sequence[str],
+        reading: Reading,
+        stdin: IO[bytes],
+        note: Note | None,
+        expect: Expect | None,
+    ) -> Iterator[Inputs]:
+        """See Modality."""
+        from bmcli.modalities.image.inputs import read
+
+        return read(inputs, stdin, expect)
+
+    def wanted(self, encoder: Preprocessing) -> Any:
+        """See Modality: size, channels and depth, by which arrays are told apart."""
+        from bmcli.modalities.image.python_inputs import Wanted
+
+        made = _encoder(encoder)
+        return Wanted(made.height, made.width, made.channels, made.manner.window is not None)
+
+    def read_objects(
+        self, inputs: Any, reading: Reading, wanted: Any, note: Note, expect: Expect
+    ) -> Iterator[Inputs]:
+        """See Modality."""
+        from bmcli.modalities.image.python_inputs import read
+
+        return read(inputs, wanted, note, expect)
+
+    def fit(self, data: Data, options: Any, *, cache_bytes: int) -> Preprocessing:
+        """See Modality."""
+        from bmcli.modalities.image.encoder import ImagePreprocessing
+
+        return ImagePreprocessing.fit(_every(data), options, cache_bytes=cache_bytes)
+
+    def load(self, part: Mapping[str, Any], files: Mapping[str, str]) -> Preprocessing:
+        """See Modality."""
+        from bmcli.modalities.image.encoder import ImagePreprocessing
+
+        return ImagePreprocessing.from_json(dict(part))
+
+    def with_cache(self, encoder: Preprocessing, data: Data, cache_bytes: int) -> Preprocessing:
+        """See Modality."""
+        return _encoder(encoder).with_cache(_every(data), cache_bytes)
+
+    def add_to_fingerprint(
+        self, examples: Examples, add: Callable[[Any], None], digests: Mapping[str, bytes]
+    ) -> None:
+        """See Modality: arrays as they are; of files the SHA-256 of each, read in threads where not known."""
+        from bmcli.modalities.image.contents import add_to_fingerprint
+
+        add_to_fingerprint(_images(examples), add, digests)
+
+    def form(self, examples: Examples) -> str:
+        """See Modality."""
+        return "files" if _images(examples).arrays is None else "pixels"
+
+    def contents(
+        self,
+        examples: Examples,
+        targets: np.ndarray,
+        ids: Sequence[str],
+        encoder: Preprocessing,
+        form: str,
+    ) -> Iterator[bytes] | None:
+        """See Modality: files can be decoded to be compared with arrays."""
+        from bmcli.modalities.image.contents import contents
+
+        return contents(_images(examples), form)
+
+    def fit_familiarity(self, encoder: Preprocessing, examples: Examples) -> Measured:
+        """See Modality."""
+        from bmcli.modalities.image.familiarity import fit
+
+        return fit(encoder, examples)
+
+    def load_familiarity(self, document: Any, encoder: Preprocessing) -> Usual:
+        """See Modality."""
+        from bmcli.modalities.image.familiarity import ImageTraits
+
+        return ImageTraits()
+
+    def statistics(self, compact: np.ndarray, columns: tuple[str | None, ...]) -> dict[str, np.ndarray]:
+        """See Modality."""
+        from bmcli.modalities.image.familiarity import statistics
+
+        return statistics(compact)
+
+    range_words: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "brightness": (f"darker {THAN}", f"brighter {THAN} (inverted?)"),
+        "contrast": (f"lower contrast {THAN} (blank?)", f"higher contrast {THAN}"),
+        "border": ("darker border", "brighter border"),
+        "colour": (f"less colourful {THAN} (grey?)", f"more colourful {THAN}"),
+        "detail": (f"less detail {THAN} (blank?)", f"more detail {THAN} (noise?)"),
+    }
+
+    def corruptions(self) -> tuple[str, ...]:
+        """See Modality."""
+        from bmcli.modalities.image.corruptions import PICTURES
+
+        return tuple(PICTURES)
+
+    def corrupted(
+        self,
+        name: str,
+        strength: int,
+        rng: np.random.Generator,
+        examples: Examples,
+        encoder: Preprocessing,
+    ) -> Iterator[Examples]:
+        """See Modality: of the images as the model sees them, before they are scaled."""
+        import numpy as np
+
+        from bmcli.modalities.base import ENCODED
+        from bmcli.modalities.image.corruptions import PICTURES
+        from bmcli.modalities.image.examples import Images
+
+        source = encoder.encode(examples)
+        for start in range(0, len(examples), ENCODED):
+            some = np.asarray(source[np.arange(start, min(start + ENCODED, len(examples)))])
+            yield Images(arrays=PICTURES[name](some, strength, rng))
+
+    def sliceable(self, examples: Examples, beside: list[str]) -> list[str]:
+        """See Modality: by size, where that is known."""
+        return ["size"] if _images(examples).sizes is not None else []
+
+    def attribute(self, examples: Examples, name: str) -> Attribute:
+        """See Modality: the side of a square of as many pixels."""
+        import numpy as np
+
+        sizes = _images(examples).sizes
+        assert sizes is not None
+        return Attribute(np.rint(np.sqrt(sizes.prod(axis=1))), "pixels")
+
+    def excerpt(self, examples: Examples, position: int) -> None:
+        """See Modality: images are shown."""
+
+    def picture(self, examples: Examples, position: int, window: tuple[float, float] | None) -> np.ndarray:
+        """See Modality: upright."""
+        from bmcli.modalities.image.thumbnail import thumbnail
+
+        return thumbnail(_images(examples), position, window)
+
+    def readme(self) -> Readme:
+        """See Modality."""
+        return Readme(
+            "images, prepared as preprocessing.json says: decoded, brought to 8 bits, resized, scaled",
+            """1. Decode; scale more than 8 bits to 8; lay what is transparent on white.
+2. Make it RGB, or grey by ITU-R 601 luma, as the number of channels says.
+3. Resize to height × width, bilinear and antialiased (Pillow's `Resampling.BILINEAR`), as `fit` says:
+   `squash`
+   the whole image, `crop` its middle, `pad` with black.
+4. Turn it as its EXIF orientation says.
+5. Per channel, in float32: `pixel * scale + offset`, of pixels from 0 to 255.""",
+            "Images",
+            'Images(paths=("photo.jpg",))',
+        )
+
+
+def _images(examples: Examples) -> Images:
+    from bmcli.modalities.image.examples import Images
+
+    assert isinstance(examples, Images)
+    return examples
+
+
+def _encoder(encoder: Preprocessing) -> ImagePreprocessing:
+    from bmcli.modalities.image.encoder import ImagePreprocessing
+
+    assert isinstance(encoder, ImagePreprocessing)
+    return encoder
+
+
+def _every(data: Data) -> list[Images]:
+    return [_images(one.examples) for one in (data.train, data.validation, data.test) if one is not None]

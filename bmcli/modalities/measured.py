@@ -1,0 +1,114 @@
+"""What is measured on examples to tell inputs unlike those of training: a few numbers each, in words.
+
+What exactly, the modality says; `familiarity` compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from bmcli.core.examples import Examples
+    from bmcli.modalities.preprocessing import Preprocessing
+
+LOOKED_AT = 6_000
+"""Training examples, evenly spread, that are measured."""
+FEWEST = 20
+"""Examples below which nothing is said: any input would look odd."""
+BEYOND = 0.1
+"""What a single trait must be beyond the range of training, as a share of its width; of few examples
+MARGIN."""
+MARGIN = 0.25
+"""What a range is widened by, as a share of its width."""
+
+
+@dataclass(frozen=True)
+class Trait:
+    """name: within an unusual combination. low, high: what is said of an input below, above, if anything.
+    finest: the least standard deviation that counts, in the trait's own unit."""
+
+    name: str
+    low: str
+    high: str
+    finest: float
+
+
+class Usual:
+    """What the traits of training examples are like: what those of an input are compared to. Each modality
+    has its own."""
+
+    blank: ClassVar[str | None] = None
+    """What alone is said of an example that holds nothing to be measured."""
+
+    implied: ClassVar[str | None] = None
+    """What is not said of an example of which something is odd for certain, as that implies it."""
+
+    def known(self, encoder: Preprocessing) -> tuple[Trait, ...]:
+        """The traits that are measured."""
+        raise NotImplementedError
+
+    def measured(
+        self, encoder: Preprocessing, examples: Examples, compact: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Float64 [N, D], and bool [N], which examples hold nothing to be measured. compact: as they are
+        encoded."""
+        raise NotImplementedError
+
+    def in_words(self, reason: str, blank: bool) -> str:
+        """A trait's words for an example; blank: it holds nothing to be measured."""
+        return reason
+
+    def open_columns(self) -> Collection[str] | None:
+        """Columns in which new categories are usual; None where there are no columns."""
+        return None
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Strict JSON data; None where there is nothing to keep."""
+        return None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured on training examples.
+
+    usual: what it is compared to. values: float64 [N, D], as of examples that training does not have.
+    low, high: float64 [D], the range that a trait must leave to be odd alone. ranges: by which an older bm
+    tells odd inputs; columns: of a table, the name of each feature that is a number.
+    """
+
+    usual: Usual
+    values: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    columns: tuple[str | None, ...] = ()
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """Positions of at most that many of `count`, evenly spread."""
+    return np.arange(min(count, most)) * count // min(count, most)
+
+
+def outer(values: np.ndarray, far: float, enough: int) -> tuple[np.ndarray, np.ndarray]:
+    """`low` and `high` of Measured: the quantiles `far` from either end, and some beyond."""
+    margin = BEYOND if len(values) >= enough else MARGIN
+    low, high = np.quantile(values, [far, 1 - far], axis=0)
+    return low - margin * (high - low), high + margin * (high - low)
+
+
+def ranges_of(
+    statistics: Mapping[str, np.ndarray], least_is_nothing: Sequence[str] = ()
+) -> dict[str, tuple[float, float]]:
+    """What an older bm goes by. least_is_nothing: statistics that cannot be less than nothing."""
+    ranges = {}
+    for name, values in statistics.items():
+        low, high = (float(v) for v in np.quantile(values, [0.001, 0.999]))
+        widened = MARGIN * (high - low)
+        # What cannot be less than nothing: half of what training had least.
+        below = low / 2 if name in least_is_nothing else low - widened
+        ranges[name] = (below, high + widened)
+    return ranges

@@ -1,0 +1,268 @@
+"""Texts: files in class folders, or a column of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+from bmcli.files.suffixes import TABLE_SUFFIXES
+from bmcli.files.suffixes import TEXT_SUFFIXES as FILES
+from bmcli.modalities.base import MODALITIES, Attribute, Expect, FilesRead, Modality, Note, Readme, Words
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bmcli.core.examples import Data, Examples
+    from bmcli.core.spec import DataSpec
+    from bmcli.files.facts import ColumnFacts
+    from bmcli.files.tables import Frame
+    from bmcli.modalities.inputs import Inputs, Reading
+    from bmcli.modalities.measured import Measured, Usual
+    from bmcli.modalities.preprocessing import Preprocessing, Source
+    from bmcli.modalities.text.encoder import TextPreprocessing
+    from bmcli.modalities.text.examples import Texts
+
+UNKNOWN = 1
+"""The token id of an unknown word."""
+
+
+@MODALITIES.register("text")
+class Text(Modality):
+    """Texts: files in class folders, or a column of a table."""
+
+    words = Words(
+        "text",
+        "texts",
+        unit="row or file",
+        rate="texts/s",
+        argument="--text 'SOME TEXT'",
+        model="transformer",
+    )
+    place = 1
+    suffixes = frozenset({".txt", ".text", ".md"}) | TABLE_SUFFIXES
+    file_suffixes = FILES
+    documents = True
+    piece = 1024
+    dtype = "int32"
+    takes_texts = True
+    of_tables = True
+    has_lengths = True
+
+    def model_hint(self, kinds: tuple[str, ...], config: Any, facts: Any) -> str:
+        """See Modality: a column of texts that was inferred is to be named."""
+        if facts.text is not None and config.data.text is None:
+            named = "bm models shows what each one takes"
+            return f"write data.text: {facts.text} and model: {self.words.model}, for example; {named}"
+        return super().model_hint(kinds, config, facts)
+
+    def described(self, shape: str) -> str:
+        """See Modality."""
+        return "text, any length" if shape == "any" else super().described(shape)
+
+    def read_files(self, paths: Sequence[str], names: Sequence[str]) -> FilesRead:
+        """See Modality."""
+        from bmcli.modalities.text.examples import Texts
+        from bmcli.modalities.text.files import read_files
+
+        read = read_files(paths)
+        return FilesRead(Texts(tuple(read.texts)), read.problems, read.notes(names))
+
+    def from_rows(
+        self,
+        frame: Frame,
+        columns: Sequence[str],
+        facts: Mapping[str, ColumnFacts],
+        missing: Sequence[str],
+        *,
+        as_found: bool = False,
+    ) -> tuple[Examples, list[tuple[int, str]]]:
+        """See Modality: of several columns a line each."""
+        from bmcli.modalities.table.columns import texts_of
+
+        return texts_of(frame, columns)
+
+    def synthesise(
+        self,
+        level: np.ndarray,
+        random: np.random.Generator,
+        shape: tuple[int, ...] | None,
+        columns: Sequence[str] | None,
+    ) -> Examples:
+        """See Modality: random words, other ones at other levels."""
+        import numpy as np
+
+        from bmcli.modalities.text.examples import Texts
+
+        words = random.integers(0, 50, (len(level), 20)) + (level * 25).astype(np.int64)[:, None]
+        return Texts(tuple(" ".join(f"word{w}" for w in row) for row in words))
+
+    def read_inputs(
+        self,
+        inputs: Sequence[str],
+        reading: Reading,
+        stdin: IO[bytes],
+        note: Note | None,
+        expect: Expect | None,
+    ) -> Iterator[Inputs]:
+        """See Modality."""
+        from bmcli.modalities.text.inputs import read
+
+        return read(inputs, reading, stdin, note, expect)
+
+    def read_objects(
+        self, inputs: Any, reading: Reading, wanted: Any, note: Note, expect: Expect
+    ) -> Iterator[Inputs]:
+        """See Modality."""
+        from bmcli.modalities.text.python_inputs import read
+
+        return read(inputs, reading, note, expect)
+
+    def fit(self, data: Data, options: Any, *, cache_bytes: int) -> Preprocessing:
+        """See Modality."""
+        from bmcli.modalities.text.encoder import TextPreprocessing
+
+        return TextPreprocessing.fit(_texts(data.train.examples), options)
+
+    def load(self, part: Mapping[str, Any], files: Mapping[str, str]) -> Preprocessing:
+        """See Modality."""
+        from bmcli.modalities.text.encoder import TextPreprocessing
+        from bmcli.runs.layout import TOKENIZER
+
+        return TextPreprocessing.from_json(dict(part), files[TOKENIZER])
+
+    def files_of(self, encoder: Preprocessing) -> dict[str, str]:
+        """See Modality: the tokenizer."""
+        from bmcli.runs.layout import TOKENIZER
+
+        return {TOKENIZER: _encoder(encoder).tokenizer_json()}
+
+    def check_spec(self, encoder: Preprocessing, spec: DataSpec) -> None:
+        """See Modality."""
+        if _encoder(encoder).vocabulary_size != spec.vocabulary_size:
+            raise ValueError("its vocabulary_size is not the tokenizer's")
+
+    def lengths(self, source: Source) -> np.ndarray:
+        """See Modality: how many tokens each has."""
+        import numpy as np
+
+        from bmcli.modalities.text.encoder import used_tokens
+
+        return used_tokens(np.asarray(source))
+
+    def add_to_fingerprint(
+        self, examples: Examples, add: Callable[[Any], None], digests: Mapping[str, bytes]
+    ) -> None:
+        """See Modality."""
+        from bmcli.modalities.contents import add_texts
+
+        add_texts(add, _texts(examples).texts)
+
+    def contents(
+        self,
+        examples: Examples,
+        targets: np.ndarray,
+        ids: Sequence[str],
+        encoder: Preprocessing,
+        form: str,
+    ) -> Iterator[bytes] | None:
+        """See Modality: but for white space."""
+        if form != self.form(examples):
+            return None
+        return (" ".join(text.split()).encode("utf-8", "surrogatepass") for text in _texts(examples).texts)
+
+    def fit_familiarity(self, encoder: Preprocessing, examples: Examples) -> Measured:
+        """See Modality."""
+        from bmcli.modalities.text.familiarity import fit
+
+        return fit(encoder, examples)
+
+    def load_familiarity(self, document: Any, encoder: Preprocessing) -> Usual:
+        """See Modality."""
+        from bmcli.modalities.text.familiarity import TextTraits
+
+        return TextTraits.from_json(document, _encoder(encoder))
+
+    def statistics(self, compact: np.ndarray, columns: tuple[str | None, ...]) -> dict[str, np.ndarray]:
+        """See Modality."""
+        from bmcli.modalities.text.familiarity import statistics
+
+        return statistics(compact)
+
+    range_words: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "unknown words": ("", "mostly words that the training texts do not have"),
+        "words": ("no word that could be read", ""),
+    }
+
+    def corruptions(self) -> tuple[str, ...]:
+        """See Modality."""
+        from bmcli.modalities.text.corruptions import TEXTS
+
+        return tuple(TEXTS)
+
+    def corrupted(
+        self,
+        name: str,
+        strength: int,
+        rng: np.random.Generator,
+        examples: Examples,
+        encoder: Preprocessing,
+    ) -> Iterator[Examples]:
+        """See Modality."""
+        from bmcli.modalities.text.corruptions import TEXTS
+        from bmcli.modalities.text.examples import Texts
+
+        yield Texts(tuple(TEXTS[name](_texts(examples).texts, strength, rng)))
+
+    def sliceable(self, examples: Examples, beside: list[str]) -> list[str]:
+        """See Modality: by length."""
+        return [*beside, "length"]
+
+    def attribute(self, examples: Examples, name: str) -> Attribute:
+        """See Modality: how many words each has."""
+        import numpy as np
+
+        return Attribute(np.array([len(text.split()) for text in _texts(examples).texts], float), "words")
+
+    def excerpt(self, examples: Examples, position: int) -> str:
+        """See Modality."""
+        return _texts(examples).texts[position]
+
+    named_in_plots = False
+
+    def edge_cases(self, inputs: np.ndarray, most: int) -> np.ndarray:
+        """See Modality: a text without tokens, one of an unknown word alone, and the first text cut to a
+        third, in the last three rows."""
+        import numpy as np
+
+        length = inputs.shape[1]
+        edges = np.zeros((3, length), inputs.dtype)
+        edges[1, 0] = UNKNOWN
+        third = max(1, length // 3)
+        edges[2, :third] = inputs[0, :third]
+        return np.concatenate([inputs[: most - len(edges)], edges])
+
+    def readme(self) -> Readme:
+        """See Modality."""
+        return Readme(
+            "token ids, made by tokenizer.json and cut as preprocessing.json says; 0 is padding",
+            """1. Lower-case it if `lowercase` says so.
+2. Cut it into tokens and look up their ids in tokenizer.json.
+3. Keep `max_length` of them, the first or the last as `truncate` says.
+4. Pad shorter texts of a batch with 0, at the end.""",
+            "Texts",
+            'Texts(("a fine film",))',
+        )
+
+
+def _texts(examples: Examples) -> Texts:
+    from bmcli.modalities.text.examples import Texts
+
+    assert isinstance(examples, Texts)
+    return examples
+
+
+def _encoder(encoder: Preprocessing) -> TextPreprocessing:
+    from bmcli.modalities.text.encoder import TextPreprocessing
+
+    assert isinstance(encoder, TextPreprocessing)
+    return encoder

@@ -1,0 +1,78 @@
+"""One of several classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bmcli.tasks import TASKS
+from bmcli.tasks._classification import OneClass, smoothed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bmcli.core.spec import Target
+    from bmcli.tasks._truth import Truth
+
+
+@TASKS.register("multiclass")
+class Multiclass(OneClass):
+    """One of several classes: softmax, cross-entropy; headline accuracy."""
+
+    headline: ClassVar[str] = "accuracy"
+    figures: ClassVar[dict[str, bool]] = {
+        "loss": False,
+        "accuracy": True,
+        "balanced_accuracy": True,
+        "f1_macro": True,
+        "f1_weighted": True,
+        "precision_macro": True,
+        "recall_macro": True,
+        "roc_auc": True,
+    }
+    outputs_are: ClassVar[str] = "one probability per class, in the order of labels.txt"
+    rank: ClassVar[int | None] = 4
+
+    def fits(self, truth: Truth) -> bool:
+        """Any labels, where no other task fits."""
+        return True
+
+    def inferred(self, classes: Sequence[str]) -> str:
+        """How many."""
+        return f": {len(classes)} classes"
+
+    def synthetic_classes(self, target: object) -> tuple[str, ...]:
+        """Three letters."""
+        return ("a", "b", "c")
+
+    def units(self, classes: int) -> int:
+        """One logit per class."""
+        return classes
+
+    def head(self, raw: Any, target: Target) -> Any:
+        """Probabilities [batch, classes] that sum to 1."""
+        import keras
+
+        return keras.layers.Activation("softmax", dtype="float32", name="output")(raw)
+
+    def dense(self, targets: np.ndarray, target: Target, label_smoothing: float = 0.0) -> np.ndarray:
+        """One-hot, [N, classes]."""
+        import numpy as np
+
+        classes = len(target.classes)
+        dense = np.zeros((len(targets), classes), np.float32)
+        dense[np.arange(len(targets)), targets] = 1.0
+        return smoothed(dense, label_smoothing, classes)
+
+    def loss(self, raw: Any, dense: Any) -> Any:
+        """Cross-entropy of logits in nats; dense may be soft."""
+        from keras import ops
+
+        return -ops.sum(dense * ops.log_softmax(ops.cast(raw, "float32"), axis=-1), axis=-1)
+
+    def running(self, raw: Any, dense: Any) -> Any:
+        """Right or wrong."""
+        from keras import ops
+
+        right = ops.equal(ops.argmax(ops.cast(raw, "float32"), axis=-1), ops.argmax(dense, axis=-1))
+        return ops.cast(right, "float32")

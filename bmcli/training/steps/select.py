@@ -1,0 +1,63 @@
+"""Which step loop runs: by Keras's backend, and how the cores share a batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bmcli.core.cores import available_cores
+from bmcli.training.steps.base import Finish, Loop
+from bmcli.training.steps.threads import given, suiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+    import numpy as np
+
+    from bmcli.config.schema import TrainingConfig
+    from bmcli.core.spec import Task
+    from bmcli.models import Model
+
+
+def parts(model: Model, training: TrainingConfig, *, gpu: bool) -> int:
+    """Into how many parts a batch is divided: one for each core where an operation has one thread alone and
+    the model allows it."""
+    return available_cores() if not gpu and given() == suiting(model, training) == 1 else 1
+
+
+def make_loop(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    task: Task,
+    finish: Finish,
+    *,
+    ema: float | None,
+    xla: bool = False,
+    parts: int = 1,
+) -> Loop:
+    """A loop over `model`, which gives raw outputs.
+
+    optimizer: built for `model.trainable_variables`; ema: momentum of the average of the trainable weights,
+    or None; xla: compile the steps with XLA, which JAX always does; parts: so many equal parts of a batch are
+    computed at the same time (see `threads`), which JAX never does.
+    """
+    return _backend().StepLoop(model, optimizer, task, finish, ema=ema, xla=xla, parts=parts)
+
+
+def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+    """A compiled way from compact arrays to the model's outputs, without training behaviour; parts: as in
+    `make_loop`."""
+    return _backend().forward(model, finish, parts=parts)
+
+
+def _backend() -> Any:
+    """The module for the backend Keras runs on."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        from bmcli.training.steps import jax
+
+        return jax
+    from bmcli.training.steps import tensorflow
+
+    return tensorflow
