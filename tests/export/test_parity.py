@@ -15,10 +15,11 @@ import pytest
 from bmcli.core import quiet
 from bmcli.core.spec import DataSpec, Task
 from bmcli.export.onnx import to_onnx
-from bmcli.export.samples import with_edge_cases
+from bmcli.export.samples import COUNT
 from bmcli.export.verify import compare
 from bmcli.inference.session import KerasSession, OnnxSession
 from bmcli.inference.weights import load_weights, weights_of
+from bmcli.modalities.base import modality_of
 from bmcli.models import MODELS
 from bmcli.models._head import finished
 from bmcli.training.precision import policy
@@ -80,7 +81,7 @@ def inputs_for(spec: DataSpec, count: int = 24) -> np.ndarray:
     tokens = rng.integers(2, spec.vocabulary_size, (count, spec.max_length)).astype(np.int32)
     lengths = rng.integers(1, spec.max_length + 1, count)
     tokens[np.arange(spec.max_length) >= lengths[:, None]] = 0
-    return with_edge_cases(tokens)
+    return modality_of("text").edge_cases(tokens, COUNT)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmcli.export.samples import COUNT, Samples, choose, with_edge_cases
+from bmcli.export.samples import COUNT, Samples, choose
 from bmcli.export.verify import compare, verify
+from bmcli.modalities.base import modality_of
 
 KERAS = np.float32([[0.0, 1.0], [100.0, -5.0]])
 
@@ -62,7 +63,7 @@ def test_samples_come_back_from_bytes():
 
 def test_texts_bring_their_edge_cases():
     tokens = np.full((COUNT, 9), 5, np.int32)
-    cases = with_edge_cases(tokens)
+    cases = modality_of("text").edge_cases(tokens, COUNT)
     assert cases.shape == (COUNT, 9)
     assert not cases[-3].any()
     assert cases[-2].tolist() == [1] + [0] * 8
