@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bmcli import tasks
 from bmcli.core.errors import DataError, Place, Problem, UsageError
 from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
@@ -165,7 +166,7 @@ def _usable(
     """The rows whose cells can be read as in training; DataError with the others, unless they are skipped."""
     import numpy as np
 
-    _, bad = preprocessing.encode_usable(split.examples)
+    _, bad = preprocessing.usable(split.examples)
     if not bad:
         return split
     if not skip or len(bad) == len(split):
@@ -183,7 +184,7 @@ def measure(ready: Prepared) -> Evaluation:
     Raises DataError for an empty split or an example that cannot be read, DivergedError for outputs that are
     not finite, UsageError where a user's metric fails.
     """
-    from bmcli.metrics import calibration
+    from bmcli.inference import calibration
 
     run, name, split, spec, options = ready.run, ready.name, ready.split, ready.spec, ready.options
     if not len(split):
@@ -229,15 +230,14 @@ def predict_all(
     """The finished model's outputs for all examples, float32 [N, C]; decodes a few batches at a time."""
     import numpy as np
 
-    source = preprocessing.encode(examples)
+    source = preprocessing.source(examples)
     order = np.arange(len(source))
-    lengths = modality_of(preprocessing.kind).lengths(source)
-    if lengths is not None:  # the model then sees hardly any padding
-        order = np.argsort(lengths, kind="stable")
+    if lengths := source.used_lengths(preprocessing.inputs):  # the model then sees hardly any padding
+        order = np.argsort(next(iter(lengths.values())), kind="stable")
     step = batch_size * AHEAD
     found = np.concatenate(
         [
-            session.predict(preprocessing.finish(source[order[start : start + step]]), batch_size)
+            session.predict(preprocessing.finish_batch(source[order[start : start + step]]), batch_size)
             for start in range(0, len(order), step)
         ]
     )
@@ -322,11 +322,20 @@ def _pictures(
     from bmcli.plots import evaluation as plots
     from bmcli.plots.samples import sample_predictions
 
-    if spec.task == "regression":
-        return {"regression": plots.regression(evaluation, split.targets, outputs, spec.target_name)}
-    draw = plots.class_figures if spec.task == "multilabel" else plots.confusion_matrix
-    drawn = {draw.__name__: draw(evaluation), "calibration": plots.calibration(evaluation)}
-    drawn["sample_predictions"] = sample_predictions(
-        spec.task, spec.classes, split.examples, split.targets, outputs, split.ids, evaluation.split, window
-    )
-    return drawn
+    drawings: dict[str, Callable[[], bytes]] = {
+        "regression": lambda: plots.regression(evaluation, split.targets, outputs, spec.target_name),
+        "confusion_matrix": lambda: plots.confusion_matrix(evaluation),
+        "class_figures": lambda: plots.class_figures(evaluation),
+        "calibration": lambda: plots.calibration(evaluation),
+        "sample_predictions": lambda: sample_predictions(
+            spec.task,
+            spec.classes,
+            split.examples,
+            split.targets,
+            outputs,
+            split.ids,
+            evaluation.split,
+            window,
+        ),
+    }
+    return {name: drawings[name]() for name in tasks.of(spec.task).plots}

@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from bmcli.core.errors import DataError, UsageError
-from bmcli.core.registry import Component, Registry
+from bmcli.core.registry import Registered, Registry
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.examples import Data, Examples
-    from bmcli.core.spec import DataSpec
     from bmcli.files.facts import ColumnFacts
     from bmcli.files.tables import Frame
     from bmcli.modalities.inputs import Inputs, Reading
     from bmcli.modalities.measured import Measured, Usual
-    from bmcli.modalities.preprocessing import Preprocessing, Source
+    from bmcli.modalities.preprocessing import Preprocessing
 
 Note = Callable[[str], object]
 Expect = Callable[[int], object]
@@ -101,7 +100,7 @@ class Readme:
     example: str
 
 
-class Modality(Component):
+class Modality(Registered):
     """Base of all modalities."""
 
     words: ClassVar[Words] = Words()
@@ -115,8 +114,6 @@ class Modality(Component):
     """Whether a README beside the class folders may have such a suffix."""
     piece: ClassVar[int] = 256
     """Inputs that are read, and handed on, at a time."""
-    dtype: ClassVar[str] = "float32"
-    """Of the model's inputs."""
     takes_texts: ClassVar[bool] = False
     """Whether an input may be a text itself (`--text`), or a line of a file (`--lines`)."""
     of_tables: ClassVar[bool] = False
@@ -151,12 +148,34 @@ class Modality(Component):
     def model_hint(self, kinds: tuple[str, ...], config: Any, facts: Any) -> str:
         """What to write where the config's model, for `kinds` of data, does not take this data. facts: as
         `config.checks` has them."""
-        named = "bm models shows what each one takes"
+        named = "bm models shows the kinds that each model takes"
         return f"write model: {self.words.model}, for example; {named}" if self.words.model else named
 
     def described(self, shape: str) -> str:
         """A model's inputs in words; shape: '28 × 28 × 1', or 'any'."""
         return f"{self.name} {shape}"
+
+    # === a first config ===
+
+    def glance(self, paths: Sequence[str]) -> tuple[tuple[tuple[int, int], ...], list[str]]:
+        """Open some files: height and width of images, and the paths of what cannot be read."""
+        return (), []
+
+    def draft_remarks(self, count: int) -> list[str]:
+        """What there is to say of that many training examples."""
+        return []
+
+    def draft_data(self, look: Any) -> list[tuple[str, object, str]]:
+        """Keys of `data`, each with its value and why. look: see bmcli.config.drafting.inspect."""
+        return []
+
+    def draft_model(self, look: Any) -> list[str]:
+        """The lines from `preprocessing` to `model`; empty for those of a table."""
+        return []
+
+    def draft_epochs(self, count: int) -> int | str:
+        """For that many training examples."""
+        return "auto"
 
     # === reading ===
 
@@ -290,10 +309,6 @@ class Modality(Component):
         """A loaded one, made to keep decoded examples in memory as a fitted one does."""
         return encoder
 
-    def lengths(self, source: Source) -> np.ndarray | None:
-        """Of each encoded example, int64 [N], where batches of like lengths save work; else None."""
-        return None
-
     def exact(self, encoder: Preprocessing, examples: Examples) -> np.ndarray | None:
         """Model inputs in float64, for solving in closed form, where float32 would lose something."""
         return None
@@ -373,10 +388,6 @@ class Modality(Component):
         """uint8 [h, w] or [h, w, 3], small; of examples without an excerpt."""
         raise NotImplementedError
 
-    def edge_cases(self, inputs: np.ndarray, most: int) -> np.ndarray:
-        """Model inputs [n, ...] with those added that an exported model may get wrong; at most `most`."""
-        return inputs
-
     def readme(self) -> Readme:
         """What the page of an export says of inputs."""
         return Readme(
@@ -394,9 +405,6 @@ class Modality(Component):
         """What finds faults in data, where it is not `bmcli.doctor.<name>`: see bmcli.doctor.findings."""
         return None
 
-    def check_spec(self, encoder: Preprocessing, spec: DataSpec) -> None:
-        """ValueError where a loaded encoder does not fit the spec beside it."""
-
 
 MODALITIES: Registry[Modality] = Registry(
     "modality", Modality, "bmcli.modalities", needs="fit", module="modality", plural="modalities"
@@ -409,13 +417,18 @@ def modality_of(kind: str) -> Modality:
     """The modality of that name; UsageError where there is none."""
     cls = MODALITIES.get(kind)
     if cls not in _made:
-        _made[cls] = cls.model_construct()  # it has no options to validate
+        _made[cls] = cls()
     return _made[cls]
 
 
 def is_known(kind: object) -> bool:
     """Whether there is a modality of that name."""
     return isinstance(kind, str) and (kind in MODALITIES.local_names() or kind in MODALITIES)
+
+
+def words_of(kind: str | None) -> Words:
+    """What examples of that kind are called; of a kind that is not known, examples."""
+    return modality_of(kind).words if kind is not None and is_known(kind) else Words()
 
 
 def at_hand() -> list[Modality]:

@@ -20,147 +20,147 @@ the finished model, [N, width].
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bmcli.core.registry import Component, Registry
+from bmcli.core.registry import Registry
+from bmcli.tasks._measuring import Measuring
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
+    from bmcli.metrics.metric import Metric
+    from bmcli.tasks._answers import Answer
+    from bmcli.tasks._meter import Meter
     from bmcli.tasks._truth import Truth
 
 
-class Task(Component):
+class Task(Measuring):
     """Base of all tasks."""
 
-    headline: ClassVar[str] = "loss"
-    """The one figure people quote."""
-    figures: ClassVar[dict[str, bool]] = {"loss": False}
-    """The figures of a split -> whether greater is better."""
-    running_name: ClassVar[str] = ""
-    """The figure that is counted along with the loss while training."""
-    loss_name: ClassVar[str] = "loss"
-    """What the loss is, for people."""
-    outputs_are: ClassVar[str] = "the model's answer"
-    """What the finished model's outputs are, for whoever uses an exported model."""
+    def meter(
+        self,
+        target: Target,
+        *,
+        extra: Sequence[Metric] = (),
+        top_k: int = 5,
+        temperature: float | None = None,
+    ) -> Meter:
+        """What a split is measured with, batch by batch. temperature: the run's, where it was not fitted on
+        these examples."""
+        from bmcli.tasks._meter import WholeSplit
 
-    several: ClassVar[bool] = False
-    """Whether an example may have any number of labels."""
-    has_classes: ClassVar[bool] = False
-    """Whether the targets are classes or labels, which have names."""
-    what: ClassVar[str] = "class"
-    """What one of the classes is called: class or label."""
-    plural: ClassVar[str] = "classes"
-    exclusive: ClassVar[bool] = False
-    """Whether each example has exactly one class."""
-    squared_error: ClassVar[bool] = False
-    """Whether the loss is the squared error of a linear output, which has a minimum in closed form."""
-    rank: ClassVar[int | None] = None
-    """The place among the tasks whose `fits` is asked where the config names none; None: only by name."""
+        return WholeSplit(self, target, extra, top_k, temperature)
 
-    # --- from the truth to targets --------------------------------------------------------------------------
+    # --- every prediction of a split, as a table ------------------------------------------------------------
 
-    def fits(self, truth: Truth) -> bool:
-        """Whether the truth looks like this task, those of a lower rank having been asked before."""
+    def keeps_arrays(self, classes: int) -> bool:
+        """Whether a table of all outputs would be too wide: they are kept as arrays beside it."""
         return False
 
-    def encode(self, truth: Truth, classes: tuple[str, ...]) -> tuple[np.ndarray, dict[int, str]]:
-        """Targets of all examples, and position -> what is wrong with those that have none."""
+    def header(self, classes: Sequence[str]) -> list[str]:
+        """The columns behind 'id'."""
+        return ["true", "predicted"]
+
+    def rows(
+        self, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str]
+    ) -> Iterable[Sequence[str]]:
+        """Their cells, of each example. classes: as they stand in cells."""
         raise NotImplementedError
 
-    def inferred(self, classes: Sequence[str]) -> str:
-        """What a note says behind the name of the task, where it was inferred: ': two classes', or ''."""
-        return ""
+    def read_rows(
+        self, rows: Sequence[Sequence[str]], classes: Sequence[str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Targets and outputs of such rows; ValueError, KeyError or IndexError where they are damaged."""
+        raise NotImplementedError
 
-    def too_few_classes(self, classes: Sequence[str]) -> str | None:
-        """Why there is nothing to learn with these classes alone, or None."""
-        return None
+    def fits_shapes(self, targets: np.ndarray, outputs: np.ndarray, classes: int) -> bool:
+        """Whether both are what the task has of as many examples."""
+        return targets.shape == outputs.shape[:1] and outputs.shape[1:] == (self.width(classes),)
 
-    def other_number_of_classes(self, classes: Sequence[str]) -> str | None:
-        """Why the data, from which nothing is missing, has too few or too many classes, or None."""
-        return None
+    # --- what is wrong most, and how it is shown ------------------------------------------------------------
 
-    def check_targets(self, targets: np.ndarray, classes: Sequence[str]) -> str | None:
-        """What is wrong with a dataset's targets, or None. 'gives the target 3, which ...'"""
-        return None
+    plots: ClassVar[tuple[str, ...]] = ()
+    """What is drawn of a split: regression, confusion_matrix, class_figures,
+    calibration, sample_predictions."""
+    shown_plot: ClassVar[str] = ""
+    """The one of them that a report shows as samples, and of that"""
+    shown_plot_says: ClassVar[str] = ""
+    plot_repeats_mistakes: ClassVar[bool] = False
+    """Whether it only shows what the table of mistakes says too."""
+    mistakes_title: ClassVar[str] = ""
+    mistake_columns: ClassVar[tuple[tuple[str, bool], ...]] = ()
+    """Of a report's table of mistakes: names, and whether a column holds numbers."""
 
-    def check_range(self, targets: np.ndarray, name: str) -> None:
-        """DataError for targets that no loss can be computed from: training would seem to diverge."""
-
-    def strata(self, targets: np.ndarray) -> np.ndarray:
-        """What a split keeps in proportion: int64 [N], 0 for all where there is nothing."""
+    def worst_first(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Positions of all answers, int64 [N]: mistakes first, from the surest on, then right ones from the
+        least sure on."""
         import numpy as np
 
-        return np.zeros(len(targets), np.int64)
+        right = self.right(targets, outputs)
+        if right is None:
+            return np.arange(len(targets))
+        sure = self.sureness(targets, outputs)
+        return np.argsort(np.where(right, 1 + sure, 1 - sure), kind="stable")
 
-    def counts(self, targets: np.ndarray, classes: int) -> np.ndarray | None:
-        """Examples of each class or label, int64 [classes]; None where there are none."""
-        return None
+    def sureness(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Of each answer, [N], where answers are right or wrong."""
+        raise NotImplementedError
 
-    def alike(self, one: Any, other: Any, tolerance: float) -> bool:
-        """Whether two nearly equal examples have the same target; a quantity may differ by the tolerance."""
+    def mistakes(
+        self, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str], order: Sequence[int]
+    ) -> list[list[str]]:
+        """The cells of `mistake_columns`, of those in `order` that are mistakes."""
+        return []
+
+    def named(self, target: Any, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
+        """Truth and answer of one example, for people."""
+        raise NotImplementedError
+
+    def truth(self, target: Any, classes: Sequence[str]) -> Any:
+        """One example's truth as JSON data: a class, labels, or a number."""
+        raise NotImplementedError
+
+    # --- explanations ---------------------------------------------------------------------------------------
+
+    def score(self, index: int, target: Target) -> np.ndarray:
+        """What is explained, float32 [units]: weights of the network's raw outputs. index: of the class, or
+        0."""
         import numpy as np
 
-        return bool(np.all(one == other))
+        return np.ones(1, np.float32)
 
-    def scaling(self, targets: np.ndarray) -> tuple[float, float]:
-        """Offset and scale by which training standardises targets."""
-        return 0.0, 1.0
+    def score_offset(self, target: Target) -> float:
+        """What is added to that to have it in the target's own unit."""
+        return 0.0
 
-    def synthetic_classes(self, target: object) -> tuple[str, ...]:
-        """Classes for data that is not there. target: the config's `data.target`."""
-        return ()
+    def explained(self, targets: np.ndarray, outputs: np.ndarray) -> list[int] | None:
+        """The class to explain in each of some answers; None: the predicted one."""
+        return None
 
-    def synthesise(self, level: np.ndarray, classes: int, random: np.random.Generator) -> np.ndarray:
-        """Targets for made-up examples. level: int64 [N], from 0 to the larger of 1 and classes - 1."""
+    # --- answers --------------------------------------------------------------------------------------------
+
+    def answer(
+        self, target: Target, outputs: np.ndarray, top_k: int | None = None, threshold: float | None = None
+    ) -> Iterator[Answer]:
+        """The answer to each of a batch of inputs. top_k: how many classes are listed; threshold: the
+        probability from which on something holds. None: as the task has it."""
         raise NotImplementedError
-
-    # --- the network ----------------------------------------------------------------------------------------
-
-    def units(self, classes: int) -> int:
-        """Width of the network's last layer."""
-        return 1
-
-    def width(self, classes: int) -> int:
-        """Numbers in one output of the finished model."""
-        return self.units(classes)
-
-    def head(self, raw: Any, target: Target) -> Any:
-        """The layer called 'output', float32 [batch, width], on the network's raw output. Of Keras's own
-        layers alone, so that plain Keras loads the saved model."""
-        raise NotImplementedError
-
-    def dense(self, targets: np.ndarray, target: Target, label_smoothing: float = 0.0) -> np.ndarray:
-        """Targets as the loss takes them: float32 [N, units]."""
-        raise NotImplementedError
-
-    def loss(self, raw: Any, dense: Any) -> Any:
-        """The loss of each example, float32 [batch]; written in keras.ops."""
-        raise NotImplementedError
-
-    def running(self, raw: Any, dense: Any) -> Any:
-        """The running figure of each example, float32 [batch]; written in keras.ops."""
-        raise NotImplementedError
-
-    def in_units(self, loss: float, running: float, target: Target) -> tuple[float, float]:
-        """Mean loss and running figure of an epoch in the target's own unit."""
-        return loss, running
 
 
 TASKS: Registry[Task] = Registry("task", Task, __name__, needs="loss")
 
 
-@cache
-def _made(cls: type[Task]) -> Task:
-    return cls()
+_made: dict[type[Task], Task] = {}
 
 
 def of(name: str) -> Task:
     """The task of that name. UsageError where there is none, PluginError where it cannot be loaded."""
-    return _made(TASKS.get(name))
+    cls = TASKS.get(name)
+    if cls not in _made:
+        _made[cls] = cls()
+    return _made[cls]
 
 
 def known() -> list[Task]:
@@ -172,3 +172,8 @@ def infer(truth: Truth) -> str:
     """The task that the truth looks like, of those that are not asked for by name alone."""
     ranked = sorted((task for task in known() if task.rank is not None), key=lambda task: task.rank or 0)
     return next(task.registry_name for task in ranked if task.fits(truth))
+
+
+def named(metric: str, task: str | None) -> str:
+    """A metric's display name: the meaning of `loss` depends on the task."""
+    return f"loss ({of(task).loss_name})" if metric == "loss" and task else metric

@@ -2,86 +2,161 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bmcli.tasks import Task
-from bmcli.tasks._truth import unknown
+from bmcli.tasks._rows import MOST_COLUMNS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from bmcli.tasks._truth import Truth
+    from bmcli.core.spec import Target
+    from bmcli.metrics.formulas import PerClass
+    from bmcli.metrics.intervals import Method
+    from bmcli.metrics.metric import Metric
+    from bmcli.metrics.results import (
+        ClassFigures,
+        TargetSummary,
+        WeakestClass,
+    )
 
 
 class Classification(Task):
     """Base of tasks whose targets are classes or labels."""
 
     has_classes: ClassVar[bool] = True
+    shown_plot: ClassVar[str] = "sample_predictions"
+    shown_plot_says: ClassVar[str] = (
+        "The mistakes the model was surest of, and some right answers; the mistakes are listed below."
+    )
+    plot_repeats_mistakes: ClassVar[bool] = True
+    mistakes_title: ClassVar[str] = "The mistakes it was surest of"
+    loss_key: ClassVar[str] = "log_loss"
+    loss_means: ClassVar[str] = "the log loss"
+    family: ClassVar[str] = "classification"
 
     def width(self, classes: int) -> int:
         """One probability per class or label."""
         return classes
 
+    def lower_is_better(self, names: Iterable[str], extra: Sequence[Metric] = ()) -> tuple[str, ...]:
+        """The calibration error too."""
+        known = self.monitorable(extra) | {"ece": False}
+        return tuple(name for name in names if not known.get(name, True))
 
-class OneClass(Classification):
-    """Base of tasks in which each example has exactly one class. Targets are int64 [N]."""
+    def evaluated(
+        self, target: Target, targets: np.ndarray, outputs: np.ndarray, extra: Sequence[Metric], top_k: int
+    ) -> dict[str, float | None]:
+        """With top-k accuracy, where it says anything, and the calibration error."""
+        found = super().evaluated(target, targets, outputs, extra, top_k)
+        found |= self._top_k(target, targets, outputs, top_k)
+        calibration = self.reliability(targets, outputs)
+        return found if calibration is None else {**found, "ece": calibration.ece}
 
-    exclusive: ClassVar[bool] = True
-    running_name: ClassVar[str] = "accuracy"
-    loss_name: ClassVar[str] = "log loss"
+    def _top_k(
+        self, target: Target, targets: np.ndarray, outputs: np.ndarray, top_k: int
+    ) -> dict[str, float | None]:
+        return {}
 
-    def encode(self, truth: Truth, classes: tuple[str, ...]) -> tuple[np.ndarray, dict[int, str]]:
-        """Index of each example's class."""
-        import numpy as np
+    def interval_methods(
+        self,
+        targets: np.ndarray,
+        outputs: np.ndarray,
+        figures: Mapping[str, float | None],
+        drawn: dict[str, np.ndarray] | None,
+    ) -> dict[str, Method]:
+        """Of every figure; none computes before it is called."""
+        from bmcli.metrics import class_intervals
+        from bmcli.metrics.intervals import top_k_of
 
-        index = {name: i for i, name in enumerate(classes)}
-        problems: dict[int, str] = {}
-        single = np.zeros(len(truth.labels), np.int64)
-        for i, label in enumerate(truth.labels):
-            found = index.get(label) if isinstance(label, str) else None
-            if found is None:
-                problems[i] = unknown(self.what, label, classes)
-            else:
-                single[i] = found
-        return single, problems
+        top_k = top_k_of(figures)
 
-    def too_few_classes(self, classes: Sequence[str]) -> str | None:
-        """One class alone cannot be told from anything."""
-        if len(classes) < 2:
-            only = f" ('{classes[0]}')" if classes else ""
-            return f"there is only one class{only}: nothing to tell apart"
+        def draw() -> dict[str, np.ndarray]:
+            return drawn if drawn is not None else self.resampled(targets, outputs, top_k)
+
+        def ece(value: float) -> tuple[float, float]:
+            answers = self.certainties(targets, outputs)
+            assert answers is not None
+            return class_intervals.of_ece(value, len(targets), *answers)
+
+        return {**self._methods(targets, outputs, top_k, draw), "ece": ece}
+
+    def _methods(
+        self,
+        targets: np.ndarray,
+        outputs: np.ndarray,
+        top_k: int | None,
+        draw: Callable[[], dict[str, np.ndarray]],
+    ) -> dict[str, Method]:
+        """All but that of the calibration error."""
+        raise NotImplementedError
+
+    def keeps_arrays(self, classes: int) -> bool:
+        """See Task."""
+        return classes > MOST_COLUMNS
+
+    def curves(self, targets: np.ndarray, outputs: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each ROC curve which examples are positive, bool [N], and their scores."""
+        raise NotImplementedError
+
+    def influences(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
+        """See Task."""
+        from bmcli.metrics.class_intervals import area
+
+        return area(self.curves(targets, outputs))[1]
+
+    def summarise(self, targets: np.ndarray, classes: Sequence[str]) -> TargetSummary:
+        """How often each class or label occurs."""
+        from bmcli.metrics.results import TargetSummary
+
+        counts = self.counts(targets, len(classes))
+        assert counts is not None
+        return TargetSummary(len(targets), counts=tuple(int(count) for count in counts))
+
+
+def class_figures(classes: Sequence[str], values: PerClass) -> tuple[ClassFigures, ...]:
+    """Of every class or label, with exact intervals."""
+    import numpy as np
+
+    from bmcli.metrics.intervals import class_intervals
+    from bmcli.metrics.results import ClassFigures
+
+    def defined(array: np.ndarray, index: int) -> float | None:
+        return None if np.isnan(array[index]) else float(array[index])
+
+    found = []
+    for index, name in enumerate(classes):
+        counts = values.hits[index], values.answers[index], values.support[index]
+        of_class = class_intervals(*(int(count) for count in counts))
+        found.append(
+            ClassFigures(
+                name=name,
+                index=index,
+                precision=defined(values.precision, index),
+                recall=defined(values.recall, index),
+                f1=defined(values.f1, index),
+                support=int(values.support[index]),
+                recall_interval=of_class["recall"],
+                precision_interval=of_class["precision"],
+                f1_interval=of_class["f1"],
+            )
+        )
+    return tuple(found)
+
+
+def weakest(figures: tuple[ClassFigures, ...], metric: str) -> WeakestClass | None:
+    """The lowest value of the classes that occur, of equals the one with most examples; None where no class
+    has a flaw."""
+    from bmcli.metrics.results import FEW, WeakestClass
+
+    known = [(getattr(one, metric), -one.support, one) for one in figures if one.support]
+    if not known:
         return None
-
-    def check_targets(self, targets: np.ndarray, classes: Sequence[str]) -> str | None:
-        """Targets must be indices of the classes."""
-        if not len(targets):
-            return None
-        if targets.dtype.kind not in "iu":
-            return f"gives targets of {targets.dtype}; a {self.registry_name} task wants int64"
-        least, most = int(targets.min()), int(targets.max())
-        if least < 0 or most >= len(classes):
-            odd = least if least < 0 else most
-            return f"gives the target {odd}, which is not an index of its {len(classes)} classes"
+    value, _, one = min(known, key=lambda entry: entry[:2])
+    if value >= 1.0:
         return None
-
-    def strata(self, targets: np.ndarray) -> np.ndarray:
-        """The class."""
-        import numpy as np
-
-        return targets.astype(np.int64)
-
-    def counts(self, targets: np.ndarray, classes: int) -> np.ndarray | None:
-        """Examples of each class."""
-        import numpy as np
-
-        return np.bincount(targets, minlength=classes)
-
-    def synthesise(self, level: np.ndarray, classes: int, random: np.random.Generator) -> np.ndarray:
-        """The level is the class."""
-        import numpy as np
-
-        return level.astype(np.int64)
+    return WeakestClass(one.name, one.index, metric, value, one.support, one.support < FEW)
 
 
 def smoothed(dense: np.ndarray, label_smoothing: float, classes: int) -> np.ndarray:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bmcli.core.errors import DataError
+from bmcli.core.number_format import quantity
 from bmcli.tasks import TASKS, Task
+from bmcli.tasks._rows import digits
 from bmcli.tasks._truth import as_number, shortened
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
+    from bmcli.metrics.intervals import Method
+    from bmcli.metrics.results import Baseline, TargetSummary
+    from bmcli.tasks._answers import Answer
     from bmcli.tasks._truth import Truth
 
 LARGEST = 1e18
@@ -27,7 +33,21 @@ class Regression(Task):
     figures: ClassVar[dict[str, bool]] = {"loss": False, "mae": False, "rmse": False, "r2": True}
     running_name: ClassVar[str] = "mae"
     loss_name: ClassVar[str] = "MSE"
+    loss_key: ClassVar[str] = "mse"
+    loss_means: ClassVar[str] = "the mean squared error"
+    noun: ClassVar[str] = "a regression"
+    family: ClassVar[str] = "regression"
+    plots: ClassVar[tuple[str, ...]] = ("regression",)
+    shown_plot: ClassVar[str] = "regression"
+    shown_plot_says: ClassVar[str] = "Predicted against true values, and the errors against the predictions."
+    mistakes_title: ClassVar[str] = "Furthest off"
+    mistake_columns: ClassVar[tuple[tuple[str, bool], ...]] = (
+        ("true", True),
+        ("predicted", True),
+        ("off by", True),
+    )
     outputs_are: ClassVar[str] = "the predicted value, in the unit of the data"
+    unbounded: ClassVar[tuple[str, ...]] = ("loss", "mae", "rmse", "r2")
     squared_error: ClassVar[bool] = True
     rank: ClassVar[int | None] = 2
 
@@ -106,3 +126,100 @@ class Regression(Task):
     def in_units(self, loss: float, running: float, target: Target) -> tuple[float, float]:
         """Undoes the standardisation."""
         return loss * target.scale**2, running * target.scale
+
+    def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+        """See `formulas.regression`."""
+        from bmcli.metrics import formulas
+
+        return formulas.regression(targets, outputs)
+
+    def interval_methods(
+        self,
+        targets: np.ndarray,
+        outputs: np.ndarray,
+        figures: Mapping[str, float | None],
+        drawn: dict[str, np.ndarray] | None,
+    ) -> dict[str, Method]:
+        """See Task."""
+        from bmcli.metrics.number_intervals import methods
+
+        return methods(targets, outputs)
+
+    def resampled(
+        self, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """See Task."""
+        from bmcli.metrics import number_intervals
+
+        return number_intervals.resampled(targets, outputs)
+
+    def summarise(self, targets: np.ndarray, classes: Sequence[str]) -> TargetSummary:
+        """Their mean."""
+        import numpy as np
+
+        from bmcli.metrics.results import TargetSummary
+
+        return TargetSummary(len(targets), mean=float(np.mean(targets)) if len(targets) else None)
+
+    def baseline(
+        self, targets: np.ndarray, classes: Sequence[str], training: TargetSummary
+    ) -> Baseline | None:
+        """Always the training mean."""
+        import numpy as np
+
+        from bmcli.metrics.results import Baseline
+
+        assert training.mean is not None
+        value = self.compute(targets, np.full((len(targets), 1), training.mean))[self.headline]
+        return Baseline(f"always the training mean, {quantity(training.mean)}", self.headline, value)
+
+    def answer(
+        self, target: Target, outputs: np.ndarray, top_k: int | None = None, threshold: float | None = None
+    ) -> Iterator[Answer]:
+        """The value."""
+        from bmcli.tasks._answers import Value, shortest
+
+        for output in outputs:
+            yield Value(shortest(output[0]))
+
+    def rows(
+        self, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str]
+    ) -> Iterable[Sequence[str]]:
+        """Both values."""
+        return zip(digits(targets.tolist()), digits(outputs.reshape(-1).tolist()), strict=True)
+
+    def read_rows(
+        self, rows: Sequence[Sequence[str]], classes: Sequence[str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See Task."""
+        import numpy as np
+
+        numbers = np.array([row[:2] for row in rows], np.float64).reshape(-1, 2)
+        return numbers[:, 0], numbers[:, 1:].astype(np.float32)
+
+    def worst_first(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """The furthest off first."""
+        import numpy as np
+
+        return np.argsort(-np.abs(outputs[:, 0] - targets), kind="stable")
+
+    def mistakes(
+        self, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str], order: Sequence[int]
+    ) -> list[list[str]]:
+        """Both values and their difference, of all in `order`."""
+        both = [(targets[i], outputs[i, 0]) for i in order]
+        return [[quantity(float(value)) for value in (true, said, abs(said - true))] for true, said in both]
+
+    def truth(self, target: Any, classes: Sequence[str]) -> Any:
+        """The number."""
+        return float(target)
+
+    def score(self, index: int, target: Target) -> np.ndarray:
+        """The number in its own unit, but for the offset."""
+        import numpy as np
+
+        return np.array([target.scale], np.float32)
+
+    def score_offset(self, target: Target) -> float:
+        """See Task."""
+        return target.offset
