@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from bmcli import tasks
 from bmcli.core.errors import ConfigError, UsageError
 from bmcli.inference import session as sessions
 from bmcli.modalities import familiarity as familiarities
@@ -80,6 +81,8 @@ class OpenedRun:
 
     @_Part
     def _loaded(self) -> tuple[Preprocessing, DataSpec]:
+        if self.run.record.task not in (None, *tasks.TASKS.names()):
+            _ = self.config  # the run's own code may define it
         names = [layout.PREPROCESSING]
         if self.run.exists(layout.TOKENIZER):
             names.append(layout.TOKENIZER)
