@@ -11,7 +11,7 @@ from bmcli.core.errors import ConfigError, UsageError
 from bmcli.inference import session as sessions
 from bmcli.modalities import familiarity as familiarities
 from bmcli.modalities import preprocessing as preprocessings
-from bmcli.modalities.base import modality_of
+from bmcli.modalities.base import is_known, modality_of
 from bmcli.runs import layout
 from bmcli.runs.trust import Trust
 
@@ -81,8 +81,16 @@ class OpenedRun:
 
     @_Part
     def _loaded(self) -> tuple[Preprocessing, DataSpec]:
-        if self.run.record.task not in (None, *tasks.TASKS.names()):
-            _ = self.config  # the run's own code may define it
+        kind, task = self.run.record.kind, self.run.record.task
+        if task not in (None, *tasks.TASKS.names()):
+            _ = self.config  # the run's own code defines the task, or an error says what is missing
+        if kind is not None and not is_known(kind):
+            _ = self.config  # the run's own code brings the modality, or an error says what is missing
+            if not is_known(kind):
+                raise UsageError(
+                    f"{self.run.id} takes {kind} data, a modality that is not installed here",
+                    hint="install the package that brings it",
+                )
         names = [layout.PREPROCESSING]
         if self.run.exists(layout.TOKENIZER):
             names.append(layout.TOKENIZER)

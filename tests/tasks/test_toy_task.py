@@ -86,7 +86,7 @@ def test_every_command_takes_it(folder: Path, invoke: Invoke, monkeypatch: pytes
     assert run.predictions().targets.dtype == np.float64
 
 
-def test_where_its_code_is_not_loaded(folder: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_its_code_is_not_loaded(folder: Path, invoke: Invoke) -> None:
     assert invoke("train", "c.yaml", "training.epochs=1").code == 0
     TASKS._classes.pop("counts")  # as in another process
     refused = invoke("predict", "new.csv", "--run", "visits")
