@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.modalities.table.encoder import Cell, TablePreprocessing
 
-UNKNOWN_TOKEN = 1
 TOLERANCE_OF_ROWS = 0.002
 """Of completeness: their sums are shown beside the answer, and steps cost little."""
 ANSWER_NOT_FINITE = "the model's answer is not a finite number"
@@ -119,6 +118,8 @@ class Explainer:
         self.run = run.id
         self.preprocessing: Preprocessing = opened.preprocessing
         self.spec: DataSpec = opened.spec
+        if len(self.spec.inputs) > 1:
+            raise UsageError(f"{run.id} takes several inputs: explanations are for models with one")
         if label is not None and not self.spec.classes:
             raise UsageError(f"{run.id} predicts numbers: it has no classes to explain")
         if label is not None and label not in self.spec.classes:
@@ -261,7 +262,8 @@ class Explainer:
         weights = np.sum([one.sum(axis=-1) for one in found.attributions], axis=0)
         dropped = None
         if self.spec.task != "regression" and len(tokens) > 1:
-            unknown = np.full_like(ids, UNKNOWN_TOKEN)
+            one = self.spec.input
+            unknown = np.full_like(ids, one.padding if one.unknown is None else one.unknown)
             probability = self._probability(about["index"])
             dropped = attributions.deletion(probability, ids, weights[: len(ids)], unknown)
         return Explanation(

@@ -219,7 +219,11 @@ def _build(config: ExperimentConfig, session: Session) -> Document:
 
 def _built_lines(built: Document) -> list[str]:
     examples = " · ".join(f"{name} {count:,}" for name, count in built["examples"].items())
-    shape = " × ".join("any" if size is None else str(size) for size in built["input_shape"])
+    shapes = built["input_shape"]
+    if isinstance(shapes, dict):
+        shape = ", ".join(f"{name} {_sizes(sizes)}" for name, sizes in shapes.items())
+    else:
+        shape = _sizes(shapes)
     inputs = "text, any length" if built["kind"] == "text" and shape == "any" else f"{built['kind']} {shape}"
     lines = [f"examples  {examples}", f"inputs    {inputs}"]
     if classes := built["classes"]:
@@ -283,3 +287,7 @@ def _measured_lines(cost: Cost) -> list[str]:
         lines.append(f"speed     {cost.rate:,.0f} {RATES[cost.experiment.bundle.kind]}")
     lines.append(f"memory    {size(cost.peak_memory)} · disk {size(cost.disk)}")
     return lines
+
+
+def _sizes(sizes: list[int | None]) -> str:
+    return " × ".join("any" if size is None else str(size) for size in sizes)
