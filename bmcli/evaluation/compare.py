@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from bmcli import tasks
 from bmcli.core.errors import DataError, IntegrityError
 from bmcli.evaluation.stored_evaluations import read_evaluation
 from bmcli.runs import layout
@@ -178,7 +179,7 @@ def _side(split: str, runs: Sequence[Run], documents: Sequence[dict[str, Any]]) 
             name = run.path / layout.predictions_of(split)
             raise IntegrityError(f"{name} is damaged: it does not fit {layout.evaluation_of(split)}")
         read.append(found)
-    return paired.Side(task, [document["metrics"] for document in documents], read)
+    return paired.Side(tasks.of(task), [document["metrics"] for document in documents], read)
 
 
 def _groups(runs: Sequence[Run], facts: Sequence[dict[str, dict[str, Any]]]) -> list[Group]:

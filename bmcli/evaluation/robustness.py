@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.errors import UsageError
 from bmcli.evaluation.figures import to_text
 from bmcli.evaluation.slices import Slice, slices
-from bmcli.metrics.intervals import intervals_of
-from bmcli.metrics.metric import epoch_metrics, headline_of
 from bmcli.modalities.base import at_hand, modality_of
 from bmcli.runs import layout
 
@@ -88,8 +87,8 @@ def _corrupted(ready: Prepared, name: str, strength: int) -> np.ndarray:
 
 
 def _measured(ready: Prepared, name: str, strength: int, outputs: np.ndarray) -> Corrupted:
-    task, targets = ready.spec.task, ready.split.targets
-    metric = headline_of(task)
-    value = epoch_metrics(task, targets, outputs, ready.spec.classes)[metric]
-    found = intervals_of(task, targets, outputs, {metric: value})
+    task, targets = tasks.of(ready.spec.task), ready.split.targets
+    metric = task.headline
+    value = task.measure(targets, outputs, ready.spec.classes)[metric]
+    found = task.intervals(targets, outputs, {metric: value})
     return Corrupted(name, strength, metric, value, found.intervals[metric], found.reasons.get(metric))

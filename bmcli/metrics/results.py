@@ -77,6 +77,17 @@ class WeakestClass:
 
 
 @dataclass(frozen=True)
+class Sections:
+    """What an evaluation holds besides figures; each where the task has it. Fields as in `Evaluation`."""
+
+    per_class: tuple[ClassFigures, ...] = ()
+    confusion_matrix: list[Any] | None = None
+    most_confused: Confusion | None = None
+    weakest_class: WeakestClass | None = None
+    calibration: Reliability | None = None
+
+
+@dataclass(frozen=True)
 class Seen:
     """Which labelled examples a run was made from.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from bmcli.core.errors import DataError, UsageError
-from bmcli.core.registry import Component, Registry
+from bmcli.core.registry import Registered, Registry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +100,7 @@ class Readme:
     example: str
 
 
-class Modality(Component):
+class Modality(Registered):
     """Base of all modalities."""
 
     words: ClassVar[Words] = Words()
@@ -395,7 +395,7 @@ def modality_of(kind: str) -> Modality:
     """The modality of that name; UsageError where there is none."""
     cls = MODALITIES.get(kind)
     if cls not in _made:
-        _made[cls] = cls.model_construct()  # it has no options to validate
+        _made[cls] = cls()
     return _made[cls]
 
 

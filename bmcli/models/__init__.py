@@ -17,8 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bmcli.core.component import Component
 from bmcli.core.plugin_calls import Check, kind_of
-from bmcli.core.registry import Component, Registry
+from bmcli.core.registry import Registry
 
 if TYPE_CHECKING:
     import keras
@@ -101,7 +102,8 @@ class Model(Component):
 
     kinds: ClassVar[tuple[Kind, ...]] = ()
     """Kinds of data that it takes."""
-    tasks: ClassVar[tuple[Task, ...]] = ("binary", "multiclass", "multilabel", "regression")
+    tasks: ClassVar[tuple[Task, ...] | None] = None
+    """Names of the tasks it is for; None: of all."""
 
     def check_input(self, input_shape: tuple[int | None, ...]) -> list[tuple[tuple[str | int, ...], str]]:
         """Options that cannot work for inputs of this shape, as (path of the option, message). Must not

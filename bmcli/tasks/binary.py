@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bmcli.tasks import TASKS
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
+    from bmcli.metrics.calibration import Fitted
+    from bmcli.metrics.intervals import Method
     from bmcli.tasks._truth import Truth
 
 
@@ -31,6 +34,9 @@ class Binary(OneClass):
         "roc_auc": True,
     }
     outputs_are: ClassVar[str] = "the probabilities of the two classes, in the order of labels.txt"
+    averages: ClassVar[tuple[str, ...]] = ("balanced_accuracy", "f1_macro")
+    takes_threshold: ClassVar[bool] = True
+    no_threshold: ClassVar[str] = "validation holds one class"
     rank: ClassVar[int | None] = 3
 
     def fits(self, truth: Truth) -> bool:
@@ -75,3 +81,50 @@ class Binary(OneClass):
     def running(self, raw: Any, dense: Any) -> Any:
         """Right or wrong."""
         return right_of_flags(raw, dense)
+
+    def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+        """See `formulas.binary`."""
+        from bmcli.metrics import formulas
+
+        return formulas.binary(targets, outputs)
+
+    def resampled(
+        self, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """With the figures of the second class."""
+        from bmcli.metrics.class_intervals import resampled_classes
+
+        return resampled_classes(targets, outputs, top_k, second=True)
+
+    def _methods(
+        self,
+        targets: np.ndarray,
+        outputs: np.ndarray,
+        top_k: int | None,
+        draw: Callable[[], dict[str, np.ndarray]],
+    ) -> dict[str, Method]:
+        from bmcli.metrics.class_intervals import methods_of_second
+
+        of_both = super()._methods(targets, outputs, top_k, draw)
+        return of_both | methods_of_second(targets, outputs)
+
+    def curves(self, targets: np.ndarray, outputs: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The second class against the first."""
+        return [(targets == 1, outputs[:, 1])]
+
+    def calibrate(self, targets: np.ndarray, outputs: np.ndarray) -> Fitted | None:
+        """With the threshold of the second class's probability that has the best F1."""
+        from bmcli.metrics.calibration import choose_threshold
+
+        found = super().calibrate(targets, outputs)
+        return found and replace(found, threshold=choose_threshold(targets, outputs[:, 1]))
+
+    def _ranked(self, outputs: np.ndarray, threshold: float | None) -> np.ndarray:
+        """With a threshold the second class comes first from that probability on."""
+        import numpy as np
+
+        ranked = super()._ranked(outputs, threshold)
+        if threshold is None:
+            return ranked
+        second = (outputs[:, 1] >= threshold).astype(ranked.dtype)
+        return np.stack([second, 1 - second], axis=1)

@@ -31,6 +31,13 @@ class Multiclass(OneClass):
         "roc_auc": True,
     }
     outputs_are: ClassVar[str] = "one probability per class, in the order of labels.txt"
+    averages: ClassVar[tuple[str, ...]] = (
+        "balanced_accuracy",
+        "f1_macro",
+        "f1_weighted",
+        "precision_macro",
+        "recall_macro",
+    )
     rank: ClassVar[int | None] = 4
 
     def fits(self, truth: Truth) -> bool:
@@ -76,3 +83,13 @@ class Multiclass(OneClass):
 
         right = ops.equal(ops.argmax(ops.cast(raw, "float32"), axis=-1), ops.argmax(dense, axis=-1))
         return ops.cast(right, "float32")
+
+    def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+        """See `formulas.multiclass`."""
+        from bmcli.metrics import formulas
+
+        return formulas.multiclass(targets, outputs)
+
+    def curves(self, targets: np.ndarray, outputs: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Each class against the rest."""
+        return [(targets == i, scores) for i, scores in enumerate(outputs.T)]

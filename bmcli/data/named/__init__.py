@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bmcli.core.component import Component
 from bmcli.core.plugin_calls import Check, kind_of
-from bmcli.core.registry import Component, Registry
+from bmcli.core.registry import Registry
 from bmcli.files.download import File
 
 if TYPE_CHECKING:
