@@ -115,7 +115,7 @@ ARROWS: dict[str, set[str]] = {
     "report": {"_version", "core", "evaluation", "explain", "files", "plots", "runs"},
     "runs": {"_version", "core"},
     "tasks": {"core", "metrics"},
-    "terminal": {"core", "experiments", "metrics", "runs", "tasks", "training"},
+    "terminal": {"core", "experiments", "metrics", "modalities", "runs", "tasks", "training"},
     "training": {"config", "core", "inference", "modalities", "models", "runs", "tasks"},
 }
 """Which room may import which; '' is `bmcli/__init__.py`. Imports for types count."""

@@ -11,7 +11,7 @@ import numpy as np
 from bmcli.core.errors import Problem, UsageError
 from bmcli.evaluation.figures import to_text
 from bmcli.explain.overlay import overlay
-from bmcli.modalities.table.examples import Table
+from bmcli.modalities.base import modality_of
 from bmcli.plots.samples import worst_first
 from bmcli.runs import layout
 
@@ -56,7 +56,7 @@ def explain_worst(ready: Prepared, explainer: Explainer) -> None:
         "weights_sha256": run.record.weights_sha256,
         "explanations": explained,
     }
-    if isinstance(split.examples, Table):
+    if modality_of(split.examples.kind).columns_of(split.examples):
         found = permutation_importance(ready.session, ready.preprocessing, spec, split)
         document["importance"] = asdict(found)
     run.write_text(layout.explanations_of(ready.name), to_text(document))
