@@ -158,12 +158,12 @@ def _kinds(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
 def _classes(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     training = config.training
     also: tuple[KeyPath, ...] = (("data", "name"), ("data", "path"), ("data", "task"))
-    if facts.task == "regression":
+    if facts.task is not None and not _task(facts.task).has_classes:
         if training.label_smoothing:
-            message = "label smoothing is for classes; this is a regression"
+            message = f"label smoothing is for classes; this is {_task(facts.task).noun}"
             yield Finding(("training", "label_smoothing"), message, also=also)
         if training.class_weights is not None:
-            message = "a regression has no classes to weigh"
+            message = f"{_task(facts.task).noun} has no classes to weigh"
             yield Finding(("training", "class_weights"), message, also=also)
     elif isinstance(training.class_weights, dict) and facts.classes:
         for name in training.class_weights:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.batch import first
 from bmcli.core.errors import Place, Problem
 from bmcli.core.spec import INPUT
@@ -115,23 +116,19 @@ class Explainer:
     ) -> tuple[attributions.Integrated, dict[str, Any]]:
         """The attributions, and the fields of an explanation that come with them."""
         found = attributions.integrated_gradients(gradient, given, baseline, fixed, tolerance)
-        base = found.base + (self.spec.target_offset if self.spec.task == "regression" else 0.0)
+        base = found.base + tasks.of(self.spec.task).score_offset(self.spec.target)
         known = {"base": base, "difference": found.difference, "error": found.error, "steps": found.steps}
         return found, known
 
     def chosen(self, index: int) -> np.ndarray:
         """What makes the score of raw outputs: a class's logit, or the number in the target's own unit."""
-        if self.spec.task == "regression":
-            return np.array([self.spec.target_scale], np.float32)
-        if self.spec.task == "binary":
-            return np.array([1.0 if index == 1 else -1.0], np.float32)
-        return np.eye(len(self.spec.classes), dtype=np.float32)[index]
+        return tasks.of(self.spec.task).score(index, self.spec.target)
 
     def deletion(
         self, index: int, given: np.ndarray, weights: np.ndarray, replacement: np.ndarray
     ) -> tuple[float, float] | None:
         """See `attributions.deletion`; None where no probability is predicted."""
-        if self.spec.task == "regression":
+        if not self.spec.classes:
             return None
         return attributions.deletion(self._probability(index), given, weights, replacement)
 

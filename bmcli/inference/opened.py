@@ -83,6 +83,11 @@ class OpenedRun:
         kind = self.run.record.kind
         if kind is not None and not is_known(kind):
             _ = self.config  # the run's own code brings the modality, or an error says what is missing
+            if not is_known(kind):
+                raise UsageError(
+                    f"{self.run.id} takes {kind} data, a modality that is not installed here",
+                    hint="install the package that brings it",
+                )
         names = [layout.PREPROCESSING]
         if self.run.exists(layout.TOKENIZER):
             names.append(layout.TOKENIZER)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bmcli.config import dump
 from bmcli.config.data_facts import modality_of
 from bmcli.config.drafting.inspect import Look
+from bmcli.core.registry import registry_of
 
 _FEW = 1_000
 
@@ -54,14 +57,20 @@ def _data(look: Look, path: str) -> list[str]:
 def _model(look: Look) -> list[str]:
     if lines := modality_of(look.kind).draft_model(look):
         return list(lines)
-    if look.task == "regression" and look.examples < _FEW:
+    if _solvable(look):
         why = "few rows: a simple model first; bm models lists others"
         return [f"model: {{name: linear, solver: closed_form}}   # {why}"]
     return ["model: {name: mlp, hidden: [64, 64]}   # bm models lists others"]
 
 
+def _solvable(look: Look) -> bool:
+    """Whether the weights of a linear model can be computed at once, and are good enough to begin with."""
+    about: Any = registry_of("task").get(look.task) if look.task else None
+    return bool(about and about.squared_error) and look.examples < _FEW
+
+
 def _training(look: Look) -> list[str]:
-    if look.task == "regression" and look.examples < _FEW:
+    if _solvable(look):
         return ["training:", _entry("epochs", 1, "the weights are computed, not searched for")]
     epochs = modality_of(look.kind).draft_epochs(look.examples)
     batch = 32 if look.examples < 2_000 else 64 if look.examples < 20_000 else 128
