@@ -78,13 +78,13 @@ def test_what_a_bound_looks_like_is_said(text: str, said: str, capsys: pytest.Ca
         (
             "multiclass",
             "mse=9",
-            "the mean squared error is of regression, and the loss of multiclass is the log loss",
+            "the mean squared error is for regression, and the loss of multiclass is the log loss",
         ),
         ("binary", "mse=9", "the mean squared error is for regression"),
         (
             "regression",
             "log_loss=9",
-            "the log loss is of classification, and the loss of regression is the mean squared",
+            "the log loss is for classification, and the loss of regression is the mean squared",
         ),
         ("regression", "Loss=9", "did you mean loss?"),
     ],
