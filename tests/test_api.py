@@ -334,7 +334,9 @@ def test_two_trainings_in_threads(tmp_path: Path) -> None:
     assert sorted(run.id for run in runs) == ["one-v1", "two-v1"] and len(hashes) == 1
 
 
-def test_ctrl_c_keeps_the_state_and_the_run_resumes(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_the_state_and_the_run_resumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     script = f"""
         import bmcli, os, signal
         folder = {str(tmp_path)!r}
@@ -361,11 +363,8 @@ def test_ctrl_c_keeps_the_state_and_the_run_resumes(tmp_path: Path) -> None:
         run.resume(display=again)
         print(run.status, again.resumed.epoch, len(again.resumed.records), len(run.history))
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, done.stderr
-    first, hint, last = done.stdout.splitlines()
+    exec(textwrap.dedent(script), {})
+    first, hint, last = capsys.readouterr().out.splitlines()
     assert first.startswith("InterruptedRunError digits-cnn-v1 was stopped in epoch 2")
     assert hint.strip() == f"bmcli.load('{tmp_path}/digits-cnn-v1').resume()"
     assert last == "completed 2 1 2"

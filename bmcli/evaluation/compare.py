@@ -179,7 +179,7 @@ def _side(split: str, runs: Sequence[Run], documents: Sequence[dict[str, Any]]) 
             name = run.path / layout.predictions_of(split)
             raise IntegrityError(f"{name} is damaged: it does not fit {layout.evaluation_of(split)}")
         read.append(found)
-    return paired.Side(tasks.of(task), [document["metrics"] for document in documents], read)
+    return paired.Side(tasks.stored(task), [document["metrics"] for document in documents], read)
 
 
 def _groups(runs: Sequence[Run], facts: Sequence[dict[str, dict[str, Any]]]) -> list[Group]:

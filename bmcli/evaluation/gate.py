@@ -175,7 +175,7 @@ def _always_holds(check: Check, document: dict[str, Any]) -> bool:
         between = not check.figure.endswith(".support")
     else:
         key = _key(check.figure, document)[0] or ""
-        task = tasks.of(document["task"])
+        task = tasks.stored(document["task"])
         own = key not in task.figures and not re.fullmatch(r"ece|top_\d+_accuracy", key)
         between = key not in task.unbounded and not own
     beyond = {"min": check.bound < 0, "max": check.bound > 1, "drop": check.bound >= 1}
@@ -202,7 +202,7 @@ def _figure(kind: str, name: str, bound: float, document: dict[str, Any], lower_
 
 def _key(name: str, document: dict[str, Any]) -> tuple[str | None, str]:
     """The key of that figure in `metrics`, and else why there is none."""
-    metrics, task = document["metrics"], tasks.of(document["task"])
+    metrics, task = document["metrics"], tasks.stored(document["task"])
     if name in metrics:
         return name, ""
     if "loss" in metrics and (other := next((one for one in tasks.known() if name == one.loss_key), None)):

@@ -47,6 +47,8 @@ class Explainer:
         self.opened = opened
         self.preprocessing: Preprocessing = opened.preprocessing
         self.spec: DataSpec = opened.spec
+        if len(self.spec.inputs) > 1:
+            raise UsageError(f"{run.id} takes several inputs: explanations are for models with one")
         if label is not None and not self.spec.classes:
             raise UsageError(f"{run.id} predicts numbers: it has no classes to explain")
         if label is not None and label not in self.spec.classes:

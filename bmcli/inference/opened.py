@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from bmcli import tasks
 from bmcli.core.errors import ConfigError, UsageError
 from bmcli.inference import session as sessions
 from bmcli.modalities import familiarity as familiarities
@@ -80,7 +81,9 @@ class OpenedRun:
 
     @_Part
     def _loaded(self) -> tuple[Preprocessing, DataSpec]:
-        kind = self.run.record.kind
+        kind, task = self.run.record.kind, self.run.record.task
+        if task not in (None, *tasks.TASKS.names()):
+            _ = self.config  # the run's own code defines the task, or an error says what is missing
         if kind is not None and not is_known(kind):
             _ = self.config  # the run's own code brings the modality, or an error says what is missing
             if not is_known(kind):

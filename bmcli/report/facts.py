@@ -210,7 +210,7 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
         times = "once" if confused["count"] == 1 else f"{confused['count']:,} times"
         context["confused"] = f"Most confused: {confused['true']} taken for {confused['predicted']}, {times}."
     matrix = document.get("confusion_matrix")
-    task = tasks.of(document["task"])
+    task = tasks.stored(document["task"])
     if matrix and "confusion_matrix" in task.plots:
         if len(matrix) <= MOST_CELLS:
             context["matrix"] = _matrix(matrix, document["classes"])
@@ -307,7 +307,7 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
     from bmcli.evaluation import predictions
     from bmcli.plots.samples import WORST
 
-    task, classes = tasks.of(document["task"]), document["classes"]
+    task, classes = tasks.stored(document["task"]), document["classes"]
     path = layout.predictions_of(split)
     if not task.mistake_columns or (not run.exists(path) and path not in run.manifest()):
         return {}

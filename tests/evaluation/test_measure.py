@@ -20,6 +20,8 @@ from bmcli.runs.store import RunStore, open_path
 from bmcli.runs.trust import Trust
 from tests.linear_run import MakeRun
 
+pytestmark = pytest.mark.draws
+
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 200}}
 
 

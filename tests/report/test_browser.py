@@ -22,7 +22,7 @@ from tests.report.conftest import DIGITS, HOSTILE, measured_digits, with_slices
 
 playwright = pytest.importorskip("playwright.sync_api")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+pytestmark = [pytest.mark.skipif(BROWSER is None, reason="no Chromium here"), pytest.mark.draws]
 
 
 @pytest.fixture(scope="module")

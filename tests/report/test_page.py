@@ -20,6 +20,8 @@ from bmcli.runs.run import Run
 from tests.linear_run import MakeRun
 from tests.report.conftest import DIGITS, HOSTILE, with_slices
 
+pytestmark = pytest.mark.draws
+
 
 class Page(HTMLParser):
     """Elements, the text, and every address; checks that tags are closed in order."""

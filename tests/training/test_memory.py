@@ -64,7 +64,7 @@ def test_a_batch_size_that_fits_is_found() -> None:
 
 
 def quick(invoke: Callable[..., Done]) -> Done:
-    return invoke("train", "digits_cnn", "data.limit=100", "training.epochs=1")
+    return invoke("train", "digits_cnn", "data.limit=100", "training.epochs=1", "evaluation.splits=[]")
 
 
 def test_a_tight_fit_is_warned_of(invoke: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,10 +171,13 @@ class Text(Modality):
             return None
         return (" ".join(text.split()).encode("utf-8", "surrogatepass") for text in _texts(examples).texts)
 
-    def fit_familiarity(self, encoder: Preprocessing, examples: Examples) -> Measured:
-        """See Modality."""
+    def fit_familiarity(self, encoder: Preprocessing, examples: Examples) -> Measured | None:
+        """See Modality: not of a tokenizer that a model brings, whose special tokens are in every text."""
+        from bmcli.modalities.text.encoder import OWN
         from bmcli.modalities.text.familiarity import fit
 
+        if _encoder(encoder).tokenizer == OWN:
+            return None
         return fit(encoder, examples)
 
     def load_familiarity(self, document: Any, encoder: Preprocessing) -> Usual:
