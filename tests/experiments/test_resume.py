@@ -499,7 +499,9 @@ def test_without_a_config_it_says_what_to_do(stopped: Path, invoke: Invoke) -> N
         run.remove_file(name)
     done = resume(invoke)
     assert (
-        done.code == 2 and "before its config was stored" in done.err and "bm runs remove trial-v1" in done.err
+        done.code == 2
+        and "before its config was stored" in done.err
+        and "bm runs remove trial-v1" in done.err
     )
 
 
