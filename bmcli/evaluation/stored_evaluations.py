@@ -226,8 +226,8 @@ def _check(model: type[_Part], document: dict[str, Any], origin: str) -> None:
     found = document.get("format", FORMAT)
     if found != FORMAT and type(found) is int:
         raise IntegrityError(
-            f"{origin} has format {str(found)[:_MOST_SHOWN]}; this bm reads format {FORMAT}",
-            hint="a newer bm may read it",
+            f"{origin} has format {str(found)[:_MOST_SHOWN]}; this version of bm reads format {FORMAT}",
+            hint="a newer version of bm may read it",
         )
     try:
         model.model_validate(document)

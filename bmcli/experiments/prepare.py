@@ -91,7 +91,7 @@ def prepare(
             fitted, spec = _fitted(config, bundle)
     else:
         if reused.kind != bundle.kind:
-            raise ConfigError(f"the other run's data is {reused.kind}, this config's is {bundle.kind}")
+            raise ConfigError(f"the other run's data is {reused.kind}, but this config's is {bundle.kind}")
         fitted = preprocessing.with_cache(reused, bundle, config.data.cache_gib)
         spec = preprocessing.spec_of(bundle, fitted)
     _require_computable(bundle)
@@ -179,7 +179,7 @@ def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, 
     weights = config.training.class_weights
     if isinstance(weights, dict) and (others := [name for name in spec.classes if name not in weights]):
         listed = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
-        display.handle(Note(f"training.class_weights: classes that are not named weigh 1: {listed}"))
+        display.handle(Note(f"training.class_weights: classes without a weight get 1: {listed}"))
 
 
 @phase("building the model")

@@ -60,7 +60,7 @@ inputs = preprocessing.finish_batch(encoded[np.arange(len(encoded))])"""
     task = tasks.of(spec.task)
     return f"""# {run_id}
 
-Exported by bm, reloaded in a process of its own, and compared with Keras on stored samples: see export.json.
+Exported by bm, reloaded in a new process, and compared with Keras on stored samples: see export.json.
 
 {taken}
 - Output: float32 [batch, {task.width(len(spec.classes))}]: {task.outputs_are}.
@@ -73,7 +73,7 @@ Exported by bm, reloaded in a process of its own, and compared with Keras on sto
 
 {about.steps}
 
-With bm installed, its own code does that, exactly as in training:
+If bm is installed, it can do this exactly as in training:
 
 ```python
 from pathlib import Path
@@ -81,7 +81,7 @@ from pathlib import Path
 import bmcli
 import numpy as np
 {made}
-preprocessing, spec = bmcli.load_preprocessing(Path("."))  # the folder that this page lies in
+preprocessing, spec = bmcli.load_preprocessing(Path("."))  # the folder of this page
 {encode}
 ```
 """

@@ -163,8 +163,8 @@ class OpenedRun:
         means. UsageError where the run has Python files that are not trusted."""
         if self.has_code and not self.trust.code:
             raise UsageError(
-                f"{self.run.id} brings its own Python code, which would be run",
-                hint=f"look at {self.run.path / layout.CODE}, then say --trust-code",
+                f"{self.run.id} contains its own Python code, which would be run",
+                hint=f"look at {self.run.path / layout.CODE}, then use --trust-code",
             )
         if self.trust.code:
             self.run.refuse_odd(layout.CODE)
@@ -205,8 +205,8 @@ class OpenedRun:
             if run_code or not (self.run.path / layout.CODE).is_dir():
                 raise
             raise UsageError(
-                f"{self.run.id} needs Python code of its own, which would be run",
-                hint=f"look at {self.run.path / layout.CODE}, then say --trust-code",
+                f"{self.run.id} needs its own Python code, which would be run",
+                hint=f"look at {self.run.path / layout.CODE}, then use --trust-code",
             ) from error
 
     def _plain_config(self) -> dict[str, Any]:

@@ -119,15 +119,15 @@ def _summary(run: Run) -> list[tuple[str, str]]:
 def _warnings(run: Run, document: dict[str, Any] | None) -> list[str]:
     record, found = run.record, []
     if record.status != "completed":
-        found.append(f"This run is {run.status}: {record.error or 'its training did not end'}.")
+        found.append(f"This run is {run.status}: {record.error or 'its training is not finished'}.")
     if not record.exact:
-        found.append("The training was continued in a way that is not exactly as if it had never stopped.")
+        found.append("The run was resumed, but not exactly as if it had never been interrupted.")
     if record.onnx and not record.onnx.get("published", True):
         found.append(f"There is no model.onnx: {record.onnx.get('reason') or 'it was not exported'}.")
     if document is None:
-        found.append("No split was measured.")
+        found.append("No split was evaluated.")
     elif document["examples"] < 200:
-        found.append(f"Only {document['examples']:,} examples were measured: the figures are uncertain.")
+        found.append(f"Only {document['examples']:,} examples were evaluated: the metrics are uncertain.")
     return found
 
 
@@ -193,7 +193,7 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
     found = document.get("intervals", {}).get(headline)
     beside = None
     if baseline and baseline.get("value") is not None:
-        beside = f"a trivial answer ({baseline['name']}) has {figure(baseline['value'])}"
+        beside = f"a trivial baseline ({baseline['name']}) has {figure(baseline['value'])}"
     context: dict[str, Any] = {
         "measured": f"{split}, {document['examples']:,} examples",
         "headline": {
@@ -208,7 +208,9 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
     confused = document.get("most_confused")
     if confused:
         times = "once" if confused["count"] == 1 else f"{confused['count']:,} times"
-        context["confused"] = f"Most confused: {confused['true']} taken for {confused['predicted']}, {times}."
+        context["confused"] = (
+            f"Most confused: {confused['true']} predicted as {confused['predicted']}, {times}."
+        )
     matrix = document.get("confusion_matrix")
     task = tasks.stored(document["task"])
     if matrix and "confusion_matrix" in task.plots:
@@ -290,12 +292,12 @@ def _reliability(found: dict[str, Any]) -> dict[str, Any]:
         )
     lines = [
         Line("calibrated", [(0, 0), (1, 1)], "guide"),
-        Line("share that is right, and of how many answers", points, "line-1", dots=True, labels=counts),
+        Line("share of correct predictions, and their number", points, "line-1", dots=True, labels=counts),
     ]
     drawn = chart(
         lines,
-        title="How often answers of each certainty are right",
-        x_label="probability of the answer",
+        title="Accuracy by predicted probability",
+        x_label="predicted probability",
         x_range=(0, 1),
         y_range=(0, 1),
     )

@@ -185,7 +185,7 @@ def test_more_folds_than_examples(tmp_path: Path, monkeypatch, capsys: pytest.Ca
     Path("t.csv").write_text("a,k\n" + "".join(f"{i},{'xy'[i % 2]}\n" for i in range(8)))
     Path("t.yaml").write_text("name: t\ndata: {path: t.csv, target: k}\nmodel: mlp\ntraining: {epochs: 1}\n")
     assert bm(["doctor", "t.yaml", "--folds", "20"]) == 2
-    assert "not enough for 20 folds" in capsys.readouterr().err
+    assert "too few for 20 folds" in capsys.readouterr().err
     assert bm(["doctor", "t.yaml", "--folds", "5"]) == 0, "a fold without any example is no matter"
 
 
@@ -250,7 +250,7 @@ def test_a_good_judge_says_how_good_it_is(
     total = sum(document["splits"].values())
     assert judge["expected"] == round((1 - judge["accuracy"]) * total)
     assert f"about {judge['expected']:,} suspects" in labels["message"]
-    assert ("a weak judge" in labels["message"]) == (judge["accuracy"] < 0.9)
+    assert ("a weak model" in labels["message"]) == (judge["accuracy"] < 0.9)
     check_of_labels = next(one for one in document["checks"] if one["check"] == "labels")
     assert check_of_labels == {
         "check": "labels",
@@ -277,7 +277,7 @@ def test_of_other_splits_the_run_is_judged_by_its_own_evaluation(
     run = make_run(some_digits)
     arguments = ["d.yaml", "data.limit=200", "--run", "trial"]
     labels = findings(examined(capsys, *arguments))["labels"]
-    assert "judge" not in labels and "cannot be said" in labels["message"]
+    assert "judge" not in labels and "is unknown" in labels["message"]
     assert bm(["evaluate", "trial"]) == 0
     capsys.readouterr()
     evaluation = json.loads(run.read_text("evaluation/test.json"))

@@ -137,7 +137,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     spoil(stopped / layout.LAST)
     done = resume(invoke)
     assert done.code == 0, done.err
-    assert "last.safetensors is damaged" in done.err and "going on from checkpoints/previous" in done.err
+    assert "last.safetensors is damaged" in done.err and "resuming from checkpoints/previous" in done.err
     assert record(stopped)["weights_sha256"] == whole["weights_sha256"]
 
 
@@ -156,7 +156,7 @@ def test_after_a_fallback_there_is_a_whole_predecessor_again(
     monkeypatch.setattr(checkpointing, "save", save)
     spoil(stopped / layout.LAST)
     done = resume(invoke)
-    assert done.code == 0 and "going on from checkpoints/previous" in done.err, done.err
+    assert done.code == 0 and "resuming from checkpoints/previous" in done.err, done.err
 
 
 def test_a_lost_checkpoint_falls_back_too(stopped: Path, invoke: Invoke) -> None:
@@ -208,7 +208,7 @@ def test_a_new_run_is_not_forced(invoke: Invoke) -> None:
 def test_changed_data_are_refused_unless_forced(stopped: Path, invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "cells.csv").write_text(cells(shift=0.5))
     done = resume(invoke)
-    assert done.code == 2 and "the data was changed" in done.err
+    assert done.code == 2 and "the data has changed" in done.err
     assert record(stopped)["status"] == "interrupted"
     assert resume(invoke, "--force").code == 0
     assert record(stopped)["exact"] is False
@@ -217,7 +217,7 @@ def test_changed_data_are_refused_unless_forced(stopped: Path, invoke: Invoke, t
 def test_data_with_other_classes_are_refused_always(stopped: Path, invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "cells.csv").write_text(cells().replace("odd", "new"))
     done = resume(invoke, "--force")
-    assert done.code == 3 and "other classes" in done.err
+    assert done.code == 3 and "classes in the data" in done.err
 
 
 def test_changed_code_is_refused_before_it_runs(stopped: Path, invoke: Invoke, tmp_path: Path) -> None:
@@ -401,7 +401,7 @@ def test_a_scheduler_repeats_one_line_until_it_is_done(
     (run / "mine.txt").write_text("of the user")
     done = invoke(*line)
     assert (done.code, done.out) == (0, "trial-v1\n"), done.err
-    assert ("trial-v1 was stopped before its first checkpoint: it begins again" in done.err) == (
+    assert ("trial-v1 was stopped before its first checkpoint: it starts again" in done.err) == (
         moment in BEFORE
     )
     assert ("continuing trial-v1" in done.err) == (moment in AFTER)
@@ -425,7 +425,7 @@ def test_resume_begins_again_too(
             invoke(*line)
     assert invoke("train", "--resume", "trial-v1").code == 2  # nobody is there to say that the code may run
     done = resume(invoke)
-    assert done.code == 0 and "it begins again" in done.err, done.err
+    assert done.code == 0 and "it starts again" in done.err, done.err
     found = record(tmp_path / "runs/trial-v1")
     assert found["weights_sha256"] == whole["weights_sha256"] and found["exact"]
     assert (found["seed"], found["uuid"] != whole["uuid"]) == (whole["seed"], True)
@@ -441,7 +441,7 @@ def test_ctrl_c_before_the_first_checkpoint_shows_the_way(
     )
     done = invoke("train", "c.yaml")
     assert done.code == 143 and "stopped before its first checkpoint" in done.err
-    assert "bm train --resume trial-v1 begins it again" in done.err
+    assert "bm train --resume trial-v1 restarts it" in done.err
 
 
 def test_data_that_changed_meanwhile_is_what_it_begins_with(
@@ -499,7 +499,9 @@ def test_without_a_config_it_says_what_to_do(stopped: Path, invoke: Invoke) -> N
         run.remove_file(name)
     done = resume(invoke)
     assert (
-        done.code == 2 and "before it kept its config" in done.err and "bm runs remove trial-v1" in done.err
+        done.code == 2
+        and "before its config was stored" in done.err
+        and "bm runs remove trial-v1" in done.err
     )
 
 
@@ -564,7 +566,7 @@ def test_a_run_goes_on_without_the_one_whose_weights_it_began_with(
     run = tuned("bmcli.experiments.fit.solve")  # before its first step
     assert invoke("runs", "remove", "base-v1", "--yes").code == 0
     done = invoke("train", *line)
-    assert done.code == 0 and "begins again" not in done.err, done.err
+    assert done.code == 0 and "starts again" not in done.err, done.err
     whole = record(run.parent / "whole-v1")
     assert record(run)["weights_sha256"] == whole["weights_sha256"] and record(run)["exact"]
     assert record(run)["init_from"] == whole["init_from"]
@@ -577,7 +579,7 @@ def test_without_a_state_it_says_that_the_other_run_is_gone(
     shown = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert invoke("runs", "remove", "base-v1", "--yes").code == 0
     done = invoke("train", "--resume", "trial-v1")
-    assert done.code == 2 and "the run whose weights it begins with is gone" in done.err, done.err
+    assert done.code == 2 and "the run whose weights it starts from is gone" in done.err, done.err
     assert "init_from=RUN" in done.err
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == shown
 
