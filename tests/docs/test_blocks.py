@@ -141,9 +141,8 @@ PROGRAMS = [b for b in BLOCKS if b.language == "python" and b.page != "python.md
 def test_the_programs_run(block: Block, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", SyntaxWarning)
-        program = compile(
-            block.text.replace('"training.epochs": 10', '"training.epochs": 1'), block.id, "exec"
-        )
+        text = block.text.replace('"training.epochs": 10', '"training.epochs": 1')
+        program = compile(text, block.id, "exec", dont_inherit=True)  # this file's annotations are its own
     monkeypatch.chdir(workspace.path)
     monkeypatch.syspath_prepend(str(workspace.path))
     exec(program, {"__name__": "__main__"})

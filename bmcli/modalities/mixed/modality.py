@@ -7,17 +7,8 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 from bmcli.core.errors import UsageError
-from bmcli.modalities.base import (
-    MODALITIES,
-    Attribute,
-    Expect,
-    Inspected,
-    Modality,
-    Note,
-    Readme,
-    Words,
-    modality_of,
-)
+from bmcli.modalities.base import MODALITIES, Expect, Modality, Note, modality_of
+from bmcli.modalities.values import Attribute, Inspected, Readme, Words
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,8 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.files.suffixes import TEXT_SUFFIXES as FILES
-from bmcli.modalities.base import MODALITIES, Attribute, Expect, FilesRead, Modality, Note, Readme, Words
+from bmcli.modalities.base import MODALITIES, Expect, Modality, Note
+from bmcli.modalities.values import Attribute, FilesRead, Readme, Words
 
 if TYPE_CHECKING:
     import numpy as np
