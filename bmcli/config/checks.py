@@ -97,7 +97,7 @@ def _monitor(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
 
 
 def _model(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
-    model: Any = config.model
+    model = config.model
     about_data: tuple[KeyPath, ...] = (("data", "name"), ("data", "path"), ("data", "kind"), ("data", "text"))
     name = model.registry_name
     if facts.kind is not None and facts.kind not in model.kinds:
@@ -123,7 +123,7 @@ _MODELS = {"image": "cnn", "text": "transformer", "table": "mlp"}
 
 def _for_model(config: ExperimentConfig, facts: Facts) -> str:
     """What to write if the model does not take the data."""
-    model: Any = config.model
+    model = config.model
     named = "bm models shows the kinds that each model takes"
     if facts.kind == "table" and "text" in model.kinds and not facts.read:
         # A table file contains texts if the config names their column.

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.config.schema import DataConfig
 from bmcli.core.errors import ConfigError, DataError
@@ -45,12 +45,12 @@ class Facts:
 def facts_of(data: DataConfig) -> Facts:
     """What is known about the data; cheap: at most a few folder listings."""
     if data.name is not None:
-        dataset: Any = data.name
+        dataset = data.name
         return Facts(
             kind=dataset.kind,
             task=dataset.task,
             dataset_task=dataset.task,
-            classes=tuple(dataset.class_names()),
+            classes=dataset.class_names(),
             shape=dataset.shape,
             brings_test="test" in dataset.sizes,
             brings_validation="validation" in dataset.sizes,

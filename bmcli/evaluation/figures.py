@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bmcli.core.errors import DivergedError
 from bmcli.core.number_format import quantity
-from bmcli.metrics.metric import Metric, epoch_metrics, headline_of, monitorable
+from bmcli.metrics.metric import epoch_metrics, headline_of, monitorable
 from bmcli.metrics.results import (
     FEW,
     Baseline,
@@ -22,6 +22,7 @@ from bmcli.metrics.results import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.core.components import Measures
     from bmcli.core.spec import Task
 
 
@@ -33,7 +34,7 @@ def evaluate(
     *,
     split: str,
     top_k: int = 5,
-    extra_metrics: Sequence[Metric] = (),
+    extra_metrics: Sequence[Measures] = (),
     training_targets: TargetSummary | None = None,
     examples_sha256: str | None = None,
     temperature: float | None = None,

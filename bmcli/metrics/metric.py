@@ -24,6 +24,7 @@ from bmcli.core.registry import Component, Registry
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.core.components import Measures
     from bmcli.core.spec import Task
 
 
@@ -131,7 +132,7 @@ def headline_of(task: Task) -> str:
     return _HEADLINES[task]
 
 
-def monitorable(task: Task, extra: Sequence[Metric] = ()) -> dict[str, bool]:
+def monitorable(task: Task, extra: Sequence[Measures] = ()) -> dict[str, bool]:
     """All metrics of a split at the end of an epoch: name -> whether greater is better.
 
     A config monitors them as `val_<name>`. extra: the config's `evaluation.metrics`.
@@ -139,7 +140,7 @@ def monitorable(task: Task, extra: Sequence[Metric] = ()) -> dict[str, bool]:
     return _BUILT_IN[task] | {metric.registry_name: metric.greater_is_better for metric in extra}
 
 
-def greater_is_better(task: Task, name: str, extra: Sequence[Metric] = ()) -> bool:
+def greater_is_better(task: Task, name: str, extra: Sequence[Measures] = ()) -> bool:
     """Whether a metric of `monitorable` improves upwards. KeyError for another name."""
     return monitorable(task, extra)[name]
 
@@ -149,7 +150,7 @@ def epoch_metrics(
     targets: np.ndarray,
     outputs: np.ndarray,
     classes: tuple[str, ...],
-    extra: Sequence[Metric] = (),
+    extra: Sequence[Measures] = (),
 ) -> dict[str, float | None]:
     """All `monitorable` metrics of one split, in that order. None: undefined (see above).
 

@@ -18,7 +18,7 @@ import numpy as np
 from bmcli.modalities.preprocessing import in_batches
 
 if TYPE_CHECKING:
-    from bmcli.modalities.image.augment import Augmentation
+    from bmcli.core.components import Augments
     from bmcli.modalities.preprocessing import Source
 
 GROUP_BYTES = 64 * 2**20
@@ -71,7 +71,7 @@ class Feed:
     source: Source
     targets: np.ndarray
     weights: np.ndarray | None
-    augmentations: Sequence[Augmentation]
+    augmentations: Sequence[Augments]
     batch_size: int
     seed: int
     lengths: np.ndarray | None = None
@@ -171,7 +171,7 @@ class Feed:
             first = padded
         return most
 
-    def _uniforms(self, epoch: int, number: int, augmentation: Augmentation) -> np.ndarray:
+    def _uniforms(self, epoch: int, number: int, augmentation: Augments) -> np.ndarray:
         """What the augmentation takes for each training example in `epoch`, float64 [N, uniforms]."""
         shape = len(self.source), augmentation.uniforms
         if not augmentation.alternates:

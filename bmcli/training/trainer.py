@@ -129,7 +129,7 @@ class Trainer:
         self.validation = validation
         self.watch = watch
         self.records: list[dict[str, Any]] = []
-        self.optimizer = config.optimizer.build(  # type: ignore[attr-defined]
+        self.optimizer = config.optimizer.build(
             model.trainable_variables, gradient_clipping=config.gradient_clipping
         )
         self.loop = make_loop(
@@ -194,10 +194,10 @@ class Trainer:
 
     def _rate(self, step: int) -> float:
         whole = (self.epoch - 1) * self.feed.steps_per_epoch + step
-        factor = self.config.schedule.rate(  # type: ignore[attr-defined]
+        factor = self.config.schedule.rate(
             whole, steps_per_epoch=self.feed.steps_per_epoch, epochs=self.epochs
         )
-        return float(self.config.optimizer.learning_rate * factor)  # type: ignore[attr-defined]
+        return float(self.config.optimizer.learning_rate * factor)
 
     def _add(self, group: Group, losses: np.ndarray, metrics: np.ndarray) -> None:
         batch = group.inputs.shape[1]
