@@ -178,7 +178,7 @@ def epoch_metrics(
 
 
 def _own(
-    metric: Metric, task: Task, targets: np.ndarray, outputs: np.ndarray, classes: tuple[str, ...]
+    metric: Measures, task: Task, targets: np.ndarray, outputs: np.ndarray, classes: tuple[str, ...]
 ) -> float | None:
     """A user's metric; errors in it are reported as the user's."""
     name = metric.registry_name
