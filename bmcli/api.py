@@ -19,7 +19,6 @@ from bmcli.core.plain import Document
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.cli.screen import Counting
     from bmcli.config.schema import ExperimentConfig
     from bmcli.core.spec import DataSpec, Kind
     from bmcli.doctor.examine import Examined
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run as StoredRun
     from bmcli.runs.store import RunStore
     from bmcli.runs.trust import Trust
+    from bmcli.terminal.screen import Counting
 
 Split = Literal["train", "validation", "test"]
 _DEVICES = ("auto", "cpu", "gpu")
@@ -861,7 +861,7 @@ def _shown(display: Display | Literal["auto"] | None) -> Iterator[Display]:
     if display is None:
         yield Silent()
     elif display == "auto":
-        from bmcli.cli.progress import TrainingDisplay, python_screen
+        from bmcli.terminal.progress import TrainingDisplay, python_screen
 
         with TrainingDisplay(_Loud(), python_screen()) as shown:
             yield shown
@@ -882,7 +882,7 @@ def _watching(display: Display | Literal["auto"] | None, said: set[str]) -> Disp
     from bmcli.experiments.display import Silent
 
     if display == "auto":
-        from bmcli.cli.progress import SayingOnce
+        from bmcli.terminal.progress import SayingOnce
 
         return SayingOnce(said)
     if isinstance(display, str):
@@ -898,8 +898,8 @@ def _noting(display: Display) -> Callable[[str], None]:
 
 
 def _counting(display: Display | Literal["auto"] | None, kind: Kind, what: str = "predicting") -> Counting:
-    from bmcli.cli.progress import python_screen
-    from bmcli.cli.screen import Counting
-    from bmcli.cli.summary import RATES
+    from bmcli.terminal.progress import python_screen
+    from bmcli.terminal.screen import Counting
+    from bmcli.terminal.summary import RATES
 
     return Counting(python_screen() if display == "auto" else None, what, RATES[kind])

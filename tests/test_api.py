@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 
 import bmcli
-from bmcli.cli.render import error_text
 from bmcli.core.errors import BmError, ConfigError, DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.experiments.display import Began, Event, Finished, Progress
+from bmcli.terminal.render import error_text
 from bmcli.training.events import EpochDone
 
 ROW = {name: [1.0, 2.0] for name in ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")}

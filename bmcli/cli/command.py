@@ -30,11 +30,12 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from typer.models import OptionInfo
 
-from bmcli.cli import completion, render
+from bmcli.cli import completion
 from bmcli.cli.completion import complete_run
 from bmcli.core import streams
 from bmcli.core.errors import UsageError
 from bmcli.core.plain import Document
+from bmcli.terminal import render
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bmcli.cli.render import columns
+from bmcli.terminal.render import columns
 
 
 def option_lines(options: Sequence[Mapping[str, Any]]) -> list[str]:

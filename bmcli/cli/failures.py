@@ -8,7 +8,6 @@ from contextlib import suppress
 
 import typer
 
-from bmcli.cli import render
 from bmcli.core import plugin_calls, streams
 from bmcli.core.errors import (
     BmError,
@@ -18,6 +17,7 @@ from bmcli.core.errors import (
     UsageError,
     is_out_of_memory,
 )
+from bmcli.terminal import render
 
 _CLOSED_PIPE = 141
 """The exit code that a shell shows for a program that wrote to a closed pipe (128 + SIGPIPE)."""

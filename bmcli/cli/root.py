@@ -18,9 +18,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from bmcli.cli import commands as commands_package
-from bmcli.cli import render, startup
+from bmcli.cli import startup
 from bmcli.cli.command import COMMON_NAMES, Session, adapt, common_parameters, is_command
 from bmcli.core.errors import UsageError
+from bmcli.terminal import render
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bmcli.cli import render
+from bmcli.terminal import render
 
 if TYPE_CHECKING:
     from bmcli.cli.command import Session

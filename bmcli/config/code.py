@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import linecache
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,9 @@ from types import TracebackType
 from bmcli.config.problems import config_error
 from bmcli.core import plugin_calls
 from bmcli.core.errors import ConfigError, Place, Problem
+
+_loading = threading.RLock()
+"""A file that another thread is importing has not registered all of its components yet."""
 
 
 def load_code(paths: Sequence[str | Path]) -> None:
@@ -23,7 +27,8 @@ def load_code(paths: Sequence[str | Path]) -> None:
     problems: list[Problem] = []
     for path in paths:
         try:
-            _load(Path(path))
+            with _loading:
+                _load(Path(path))
         except ConfigError as error:
             problems.extend(error.problems)
     if problems:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bmcli.cli import render, root, startup
+from bmcli.cli import root, startup
 from bmcli.cli.command import Session
 from bmcli.core.errors import (
     BmError,
@@ -24,6 +24,7 @@ from bmcli.core.errors import (
     Problem,
     ResourceError,
 )
+from bmcli.terminal import render
 from tests.conftest import Done
 
 BM = [sys.executable, "-c", "from bmcli.cli.app import main; main()"]

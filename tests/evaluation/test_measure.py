@@ -261,9 +261,9 @@ def test_outputs_that_are_not_finite_are_no_evaluation() -> None:
 
 def test_too_few_examples_are_said_in_place_of_an_interval(make_run: MakeRun, tmp_path: Path) -> None:
     from bmcli.cli.commands.evaluate import figures
-    from bmcli.cli.summary import evaluation_lines
     from bmcli.evaluation.gate import Bound, judge
     from bmcli.report.page import model_card, report
+    from bmcli.terminal.summary import evaluation_lines
 
     random = np.random.default_rng(0)
     rows = [f"{x},{2 * x + e}" for x, e in random.normal(size=(200, 2)).round(3).tolist()]

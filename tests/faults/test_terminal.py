@@ -135,7 +135,7 @@ def test_an_error_that_nobody_reads_keeps_its_exit_code(tmp_path: Path) -> None:
 
 def test_going_on_says_so_to_whom_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A note before the training is no reason not to train."""
-    from bmcli.cli import render
+    from bmcli.terminal import render
 
     full = os.fdopen(os.open("/dev/full", os.O_WRONLY), "w", closefd=False)
     monkeypatch.setattr(sys, "stderr", full)

@@ -75,8 +75,8 @@ def check(
 
 def _shown(lines: list[str]) -> str:
     """'ok' and the details; the column table gets the same header as other tables."""
-    from bmcli.cli import render
     from bmcli.core import streams
+    from bmcli.terminal import render
 
     safe = [render.safe(line) for line in lines]
     if "" in safe:
@@ -207,10 +207,10 @@ def _component(config: dict[str, object], most: int = 12) -> str:
 
 def _build(config: ExperimentConfig, session: Session) -> Document:
     """Do everything that training does before its first step; returns the result as plain data."""
-    from bmcli.cli.progress import NotesOnly
     from bmcli.core import stopwatch
     from bmcli.experiments.prepare import described
     from bmcli.experiments.start import start
+    from bmcli.terminal.progress import NotesOnly
 
     with stopwatch.running() as watch, phases(session, watch):
         started = start(config, session.store, display=NotesOnly(session))
@@ -231,7 +231,7 @@ def _built_lines(built: Document) -> list[str]:
 
 def _column_lines(columns: Sequence[Document]) -> list[str]:
     """The type and use of each column of a table."""
-    from bmcli.cli.render import columns as aligned
+    from bmcli.terminal.render import columns as aligned
 
     if not columns:
         return []
@@ -273,8 +273,8 @@ def _measured(cost: Cost) -> dict[str, object]:
 
 
 def _measured_lines(cost: Cost) -> list[str]:
-    from bmcli.cli.summary import RATES
     from bmcli.core.number_format import duration, size
+    from bmcli.terminal.summary import RATES
 
     largest = sorted(cost.parts.items(), key=lambda part: -part[1])[:5]
     time = f"about {duration(cost.seconds)}" + (" at most (early stopping may shorten it)" * cost.upper_bound)

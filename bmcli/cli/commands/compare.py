@@ -122,8 +122,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: bool = Fal
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.text import Text
 
-    from bmcli.cli.render import cell_width, table
     from bmcli.core.sanitize import one_line
+    from bmcli.terminal.render import cell_width, table
 
     safe = [[one_line(cell) for cell in row] for row in (head, *rows)]
     widths = [max(cell_width(row[i]) for row in safe) for i in range(len(head))]

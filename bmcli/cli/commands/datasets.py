@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bmcli.cli.command import Session, command
-from bmcli.cli.render import Verbatim
+from bmcli.terminal.render import Verbatim
 
 if TYPE_CHECKING:
     from bmcli.core.plain import Document
@@ -121,8 +121,8 @@ def _options(dataset: Dataset) -> list[dict[str, object]]:
 
 
 def _table(listed: list[Document]) -> str:
-    from bmcli.cli.render import heading, narrowed
     from bmcli.core import streams
+    from bmcli.terminal.render import heading, narrowed
 
     rows = [("name", "kind", "task", "classes", "examples", "licence", "here")]
     for each in listed:
@@ -144,7 +144,7 @@ def _table(listed: list[Document]) -> str:
 
 
 def _page(found: Document, home: Path) -> str:
-    from bmcli.cli.render import columns
+    from bmcli.terminal.render import columns
 
     shape = "" if found["shape"] is None else " × ".join(map(str, found["shape"]))
     rows = [
@@ -190,7 +190,7 @@ class _Bar:
     def __enter__(self) -> Progress | None:
         import sys
 
-        from bmcli.cli.render import is_terminal
+        from bmcli.terminal.render import is_terminal
 
         if self.session.quiet or self.session.json or not is_terminal(sys.stderr):
             return None

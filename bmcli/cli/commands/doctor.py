@@ -85,9 +85,9 @@ def doctor(
 
 
 def _lines(examined: Examined) -> str:
-    from bmcli.cli.render import painted_marks
     from bmcli.core import streams
     from bmcli.core.sanitize import one_line
+    from bmcli.terminal.render import painted_marks
 
     lines = []
     for one in examined.findings:
@@ -111,10 +111,10 @@ def _clean(examined: Examined) -> list[str]:
 def _machine(session: Session) -> None:
     from dataclasses import asdict
 
-    from bmcli.cli.render import columns, painted_marks
     from bmcli.core import streams
     from bmcli.doctor.machine import examine
     from bmcli.files.download import data_home
+    from bmcli.terminal.render import columns, painted_marks
 
     found = examine(session.runs_dir, data_home())
 

@@ -99,8 +99,8 @@ def evaluate(
 
 def _shown(blocks: Sequence[str]) -> str:
     """The tables one below the other, each with a bold header."""
-    from bmcli.cli.render import Painted, heading
     from bmcli.core import streams
+    from bmcli.terminal.render import Painted, heading
 
     tables = [table.split("\n") for table in "\n".join(blocks).split("\n\n")]
     return Painted("\n\n".join(heading(lines, streams.out()) for lines in tables))
@@ -149,8 +149,8 @@ def figures(evaluation: Evaluation) -> str:
 
 
 def _slices(found: list[Slice]) -> list[str]:
-    from bmcli.cli.render import columns
     from bmcli.core.number_format import figure, interval
+    from bmcli.terminal.render import columns
 
     if not found:
         return []
@@ -169,8 +169,8 @@ def _slices(found: list[Slice]) -> list[str]:
 
 
 def _corruptions(found: list[Corrupted]) -> list[str]:
-    from bmcli.cli.render import columns
     from bmcli.core.number_format import figure, interval
+    from bmcli.terminal.render import columns
 
     if not found:
         return []

@@ -63,7 +63,6 @@ def explain(
     Uses integrated gradients, and Grad-CAM for image networks, each with a check of its reliability. Without
     --run, uses the newest completed run that takes such inputs.
     """
-    from bmcli.cli import render
     from bmcli.cli.commands.predict import error_line, newest
     from bmcli.cli.spinner import Spinner, watched
     from bmcli.core.errors import DataError, Problem, UsageError
@@ -74,6 +73,7 @@ def explain(
     from bmcli.modalities.remark import Unfamiliar
     from bmcli.runs import outputs
     from bmcli.runs.trust import Trust
+    from bmcli.terminal import render
 
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
     opened = OpenedRun(chosen, Trust(trust_code))
@@ -122,13 +122,13 @@ def _importance(session: Session, opened: OpenedRun, inputs: list[str], unseen_o
     from dataclasses import asdict
 
     from bmcli.cli.commands.evaluate import say_seen
-    from bmcli.cli.render import columns, heading
     from bmcli.cli.spinner import Spinner
     from bmcli.core import streams
     from bmcli.core.errors import UsageError
     from bmcli.core.number_format import figure
     from bmcli.evaluation.measure import prepare
     from bmcli.explain.importance import permutation_importance
+    from bmcli.terminal.render import columns, heading
 
     if len(inputs) != 1 or inputs[0] == "-":
         raise UsageError("--importance takes one labelled table file")
@@ -219,10 +219,10 @@ class _Shown:
     def _print(self, one: Explanation, picture: str | None) -> None:
         from rich.text import Text
 
-        from bmcli.cli.render import columns
         from bmcli.core.number_format import figure, quantity
         from bmcli.core.sanitize import one_line
         from bmcli.report import explanations as shown
+        from bmcli.terminal.render import columns
 
         name = one_line(_short(one.input))
         out = self.session.out

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bmcli.cli.command import RunArgument, Session, TrustCodeOption, command
-from bmcli.cli.render import Verbatim
+from bmcli.terminal.render import Verbatim
 
 if TYPE_CHECKING:
     from bmcli.export.formats import Exported

@@ -110,8 +110,8 @@ def gate(
 
 
 def _table(verdict: Verdict) -> str:
-    from bmcli.cli.render import columns, painted_marks
     from bmcli.core import streams
+    from bmcli.terminal.render import columns, painted_marks
 
     rows = [
         ("✓" if check.holds else "✗", check.asked, check.shown, check.reason or "")

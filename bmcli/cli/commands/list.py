@@ -71,8 +71,8 @@ def list(
 
 
 def _table(kinds: Any) -> str:
-    from bmcli.cli.render import columns, heading
     from bmcli.core import streams
+    from bmcli.terminal.render import columns, heading
 
     rows = [("kind", "taken by", "there are")]
     for one in kinds:

@@ -66,8 +66,8 @@ def _details(model: type[Model]) -> dict[str, object]:
 
 
 def _table(listed: list[Document]) -> str:
-    from bmcli.cli.render import columns, heading
     from bmcli.core import streams
+    from bmcli.terminal.render import columns, heading
 
     rows = [("model", "data", "tasks", "")]
     rows += [(each["name"], ", ".join(each["kinds"]), _tasks(each), each["summary"]) for each in listed]
@@ -82,7 +82,7 @@ def _tasks(model: Document) -> str:
 
 def _page(model: Document) -> str:
     from bmcli.cli.component_tables import option_lines
-    from bmcli.cli.render import columns
+    from bmcli.terminal.render import columns
 
     head = [(model["name"], model["summary"]), ("data", ", ".join(model["kinds"])), ("tasks", _tasks(model))]
     if model["source"]:

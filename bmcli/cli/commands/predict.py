@@ -138,7 +138,7 @@ def predict(
     if shown.problems:
         error = inference.unreadable(shown.problems, shown.count + len(shown.problems))
         if session.json and output is None:  # stdout holds one object per input already
-            from bmcli.cli.render import print_error
+            from bmcli.terminal.render import print_error
 
             print_error(error)
             raise typer.Exit(error.exit_code)
@@ -191,7 +191,7 @@ def _stoppable(session: Session, shown: _Shown, output: Path | None) -> Iterator
             f"stopped after {shown.count:,}{of_all} predictions", signal_exit_code=stopped.exit_code
         )
         if session.json and output is None:  # stdout holds one object per input already
-            from bmcli.cli.render import print_error
+            from bmcli.terminal.render import print_error
 
             print_error(error)
             raise typer.Exit(stopped.exit_code) from stopped
@@ -256,8 +256,8 @@ class _Shown:
         self._width = 0
         self._columns: list[str] = []  # the columns of --keep all, from the first file
         self._differs = False
-        from bmcli.cli.screen import Counting, Screen
-        from bmcli.cli.summary import RATES
+        from bmcli.terminal.screen import Counting, Screen
+        from bmcli.terminal.summary import RATES
 
         kind = predictor.preprocessing.kind
         screen = None if session.quiet else Screen(sys.stderr)
@@ -359,8 +359,8 @@ class _Shown:
         predictions, self._held = self._held + predictions, []
         if not predictions:
             return
-        from bmcli.cli.render import heading, terminal_width, width_of
         from bmcli.core import streams
+        from bmcli.terminal.render import heading, terminal_width, width_of
 
         columns = width_of(streams.out()) or terminal_width(streams.out())
         most = max(SHORTEST_NAME, min(NAME_WIDTH, columns // 2 - 2))
@@ -372,8 +372,8 @@ class _Shown:
         self._print("\n".join(_row(*row, self._width) for row in rows))
 
     def _print(self, text: str) -> None:
-        from bmcli.cli.render import print_plain
         from bmcli.core import streams
+        from bmcli.terminal.render import print_plain
 
         print_plain(text, streams.out())
 
@@ -425,10 +425,10 @@ def _probability(p: float) -> str:
 
 def _card(prediction: Prediction, run: str, target_name: str) -> str:
     """A single prediction, with a bar for each class."""
-    from bmcli.cli.render import cell_width, terminal_width, width_of
     from bmcli.core import streams
     from bmcli.core.number_format import quantity
     from bmcli.core.sanitize import one_line
+    from bmcli.terminal.render import cell_width, terminal_width, width_of
 
     head = f"{_name(prediction.input)} · {run}"
     if prediction.value is not None:

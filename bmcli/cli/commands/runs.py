@@ -130,8 +130,8 @@ def _greater_is_better(task: str | None, metric: str) -> bool:
 
 
 def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
-    from bmcli.cli import render
     from bmcli.core import streams
+    from bmcli.terminal import render
 
     if not rows:
         session.note(f"no runs in {session.runs_dir}; bm train CONFIG creates one")
@@ -144,8 +144,8 @@ def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:
 
 def _painted(lines: list[str], rows: list[dict[str, Any]]) -> list[str]:
     """A bold header, and each status in its colour."""
-    from bmcli.cli import render
     from bmcli.core import streams
+    from bmcli.terminal import render
 
     head, *others = lines
     painted = [render.paint(head, render.STRONG, streams.out())]
@@ -159,7 +159,7 @@ def _painted(lines: list[str], rows: list[dict[str, Any]]) -> list[str]:
 
 def _style(status: str) -> str:
     """The colour of a run's status."""
-    from bmcli.cli import render
+    from bmcli.terminal import render
 
     styles = {"completed": render.GOOD, "running": render.STRONG, "interrupted": render.WARNING}
     return styles.get(status, render.ERROR)
@@ -201,9 +201,9 @@ def show(session: Session, run: RunArgument) -> None:
 
 
 def _details(run: Run) -> str:
-    from bmcli.cli import render
     from bmcli.core import streams
     from bmcli.core.number_format import count, duration, figure, moment, size
+    from bmcli.terminal import render
 
     record = run.record
     took = f", took {duration(record.seconds)}" if record.seconds is not None else ""
@@ -264,12 +264,12 @@ def verify(
     import os
     from pathlib import Path
 
-    from bmcli.cli import render
     from bmcli.core import streams
     from bmcli.core.errors import IntegrityError
     from bmcli.core.number_format import agreement
     from bmcli.runs.record import ID
     from bmcli.runs.store import open_path
+    from bmcli.terminal import render
 
     if os.sep in run:
         found = open_path(Path(run), verified=False)

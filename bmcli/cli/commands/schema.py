@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bmcli.cli.command import Session, command
-from bmcli.cli.render import Verbatim
+from bmcli.terminal.render import Verbatim
 
 
 @command

@@ -176,16 +176,16 @@ def _timed(wanted: bool) -> Iterator[Stopwatch | None]:
 
 
 def _train(session: Session, config: ExperimentConfig, tags: Sequence[str], device: str) -> Run:
-    from bmcli.cli.progress import TrainingDisplay
     from bmcli.experiments.train import train
+    from bmcli.terminal.progress import TrainingDisplay
 
     with TrainingDisplay(session) as display:
         return train(config, session.store, tags=tags, device=device, display=display, alone=True)
 
 
 def _resume(session: Session, reference: str, device: str, trust_code: bool, force: bool) -> Run:
-    from bmcli.cli.progress import TrainingDisplay
     from bmcli.experiments.resume import resume
+    from bmcli.terminal.progress import TrainingDisplay
 
     run = session.store.find(reference, purpose="resume")
     trust = open_asking(session, run, trust_code).trust
@@ -282,9 +282,9 @@ def _profile(session: Session, run: Run, watch: Stopwatch) -> dict[str, object]:
     """Show where the time went, and store it in the run."""
     import json
 
-    from bmcli.cli.summary import profile
     from bmcli.core.stopwatch import REST
     from bmcli.runs import layout
+    from bmcli.terminal.summary import profile
 
     parts = watch.seconds()
     for name in [name for name, seconds in parts.items() if seconds < _SHORT and name != REST]:

@@ -10,8 +10,8 @@ import time
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from bmcli.cli import render
 from bmcli.core.number_format import clock, duration
+from bmcli.terminal import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,10 +14,10 @@ from typing import IO, Any
 
 import pytest
 
-from bmcli.cli import render
 from bmcli.cli.command import Session
-from bmcli.cli.screen import Screen
 from bmcli.core.errors import Place, Problem, UsageError
+from bmcli.terminal import render
+from bmcli.terminal.screen import Screen
 
 
 @pytest.fixture

@@ -14,19 +14,18 @@ import time
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Protocol
 
-from bmcli.cli import render
-from bmcli.cli.screen import Screen, fitting
-from bmcli.cli.summary import RATES, header, summary
 from bmcli.core.number_format import clock, duration, figure, setting
 from bmcli.experiments.display import Began, Event, Finished, Note, Progress, Stage, Warned
 from bmcli.runs import layout
 from bmcli.runs.record import now
+from bmcli.terminal import render
+from bmcli.terminal.screen import Screen, fitting
+from bmcli.terminal.summary import RATES, header, summary
 from bmcli.training.events import EpochDone, Resumed, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bmcli.cli.command import Session
     from bmcli.runs.run import Run
 
 
@@ -111,10 +110,18 @@ class _Quietness(Protocol):
     def quiet(self) -> bool: ...
 
 
+class _Notes(Protocol):
+    """Whoever takes notes and warnings."""
+
+    def note(self, text: str) -> None: ...
+
+    def warn(self, text: str) -> None: ...
+
+
 class NotesOnly:
     """A display of notes and warnings, where nothing is trained."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: _Notes) -> None:
         self._session = session
 
     def handle(self, event: Event) -> None:

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 import pytest
 
 from bmcli.cli.command import Session
-from bmcli.cli.progress import NotebookScreen, TrainingDisplay, python_screen
-from bmcli.cli.screen import Counting, Screen, bar_of
 from bmcli.experiments.display import Began, Finished, Note, Stage, Warned
 from bmcli.metrics.results import Baseline, Confusion, Evaluation, WeakestClass
 from bmcli.runs import layout
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
+from bmcli.terminal.progress import NotebookScreen, TrainingDisplay, python_screen
+from bmcli.terminal.screen import Counting, Screen, bar_of
 from bmcli.training.events import EpochDone, Resumed, StepsDone, TrainingDone
 
 
