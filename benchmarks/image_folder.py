@@ -98,6 +98,7 @@ def bm_reads(folder: str, cache_gib: float) -> dict[str, Any]:
 
     from bmcli import data
     from bmcli.config import resolve
+    from bmcli.core.spec import INPUT
     from bmcli.modalities import preprocessing
     from bmcli.training.feed import Feed
 
@@ -110,10 +111,12 @@ def bm_reads(folder: str, cache_gib: float) -> dict[str, Any]:
     bundle = data.load(config.data, pictures=config.preprocessing.image)
     fitted, _ = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
     targets = np.eye(CLASSES, dtype=np.float32)[bundle.train.targets]
-    feed = Feed(fitted.encode(bundle.train.examples), targets, None, [], BATCH, seed=0)
+    feed = Feed(fitted.source(bundle.train.examples), targets, None, [], BATCH, seed=0)
 
     def epoch(number: int) -> Any:
-        return (batch for group in feed.groups(number, start=0, size=lambda: 16) for batch in group.inputs)
+        return (
+            batch for group in feed.groups(number, start=0, size=lambda: 16) for batch in group.inputs[INPUT]
+        )
 
     return _timed(epoch, began)
 

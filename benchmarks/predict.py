@@ -131,7 +131,7 @@ def bulk(engine: str, arrays: Path, model: Path) -> dict[str, float]:
         from bmcli.inference.session import OnnxSession
 
         session = OnnxSession(model.read_bytes())
-        return {"bm, ONNX Runtime": _rate(lambda: session.predict(inputs), len(inputs))}
+        return {"bm, ONNX Runtime": _rate(lambda: session.predict({"input": inputs}), len(inputs))}
     import keras
 
     loaded = keras.models.load_model(model)

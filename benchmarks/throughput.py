@@ -76,11 +76,11 @@ def rate(side: str, pictures: int, batch_size: int, epochs: int) -> float:
     return statistics.median(rates)
 
 
-def scaled(batch: Any) -> Any:
+def scaled(batch: dict[str, Any]) -> dict[str, Any]:
     """Pixels from 0 to 1, within the compiled step."""
     from keras import ops
 
-    return ops.cast(batch, "float32") / 255
+    return {name: ops.cast(pixels, "float32") / 255 for name, pixels in batch.items()}
 
 
 def bm_loop(precision: str, inputs: Any, labels: Any, batch_size: int) -> Epoch:
@@ -88,7 +88,8 @@ def bm_loop(precision: str, inputs: Any, labels: Any, batch_size: int) -> Epoch:
     import numpy as np
 
     from bmcli.config.schema import TrainingConfig
-    from bmcli.core.spec import DataSpec
+    from bmcli.core.spec import INPUT, DataSpec
+    from bmcli.modalities.source import NamedSources
     from bmcli.models import MODELS
     from bmcli.models._head import finished
     from bmcli.training import device
@@ -104,11 +105,11 @@ def bm_loop(precision: str, inputs: Any, labels: Any, batch_size: int) -> Epoch:
     cnn = MODELS.get("cnn")()
     config = TrainingConfig(epochs=10_000, batch_size=batch_size, optimizer=Adam(), schedule=Constant())
     gpu = device.select("auto", threads.suiting(cnn, config))
-    spec = DataSpec("image", "multiclass", (32, 32, 3), tuple("abcdefghij"))
+    spec = DataSpec.single("image", "multiclass", (32, 32, 3), tuple("abcdefghij"))
     with precisions.policy(precisions.resolve(precision, gpu=gpu)):
         model = cnn.build(spec)
     targets = np.eye(10, dtype=np.float32)[labels]
-    feed = Feed(inputs, targets, None, [], batch_size, seed=0)
+    feed = Feed(NamedSources({INPUT: inputs}), targets, None, [], batch_size, seed=0)
     watch = Watch("loss", greater_is_better=False, keep_last=True)
     parts = select.parts(cnn, config, gpu=gpu)
     events = Trainer(model, finished(model, spec), spec, config, feed, scaled, None, watch, parts).run()

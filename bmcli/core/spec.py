@@ -14,6 +14,36 @@ Task = str
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
+INPUT = "input"
+"""The name of an only input: in batches, in the network and in every exported model."""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input of a model, as the model takes it.
+
+    shape: of one example, without the batch axis: (height, width, channels) for images; (None,) for token
+        ids; (features,) for tables. None: any size.
+    dtype: 'float32', or 'int32' for token ids.
+    name: of the input layer, of the array in a batch, and of the exported model's input.
+    padding: the value behind an example that is shorter than others of its batch; None: all have one size.
+    unknown: the token id of what training does not have; token ids only.
+    vocabulary_size: number of token ids, padding included; token ids only.
+    max_length: the longest sequence that is made; where one size is free.
+    """
+
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+    name: str = INPUT
+    padding: int | None = None
+    unknown: int | None = None
+    vocabulary_size: int | None = None
+    max_length: int | None = None
+
+    def sized(self, size: int) -> tuple[int, ...]:
+        """The shape, `size` in place of what is free."""
+        return tuple(size if one is None else one for one in self.shape)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -36,36 +66,93 @@ class Target:
 class DataSpec:
     """Everything a model builder may know: the inputs and the target.
 
-    input_shape: of one example as the model's input, without the batch axis: (height, width, channels)
-        float32 for images; (None,) int32 token ids for texts, 0 is padding; (features,) float32 for tables.
-    vocabulary_size: number of token ids, padding included; texts only.
-    max_length: the longest token sequence the preprocessing makes; texts only.
-    target_offset, target_scale: regression targets are standardised in training; the finished model undoes
-        it, so that it predicts in the data's unit.
+    inputs: in the order in which a model's inputs are listed; most data has one, called 'input'.
     """
 
     kind: Kind
-    task: Task
-    input_shape: tuple[int | None, ...]
-    classes: tuple[str, ...] = ()
-    target_name: str = "target"
-    vocabulary_size: int | None = None
-    max_length: int | None = None
-    target_offset: float = 0.0
-    target_scale: float = 1.0
+    inputs: tuple[InputSpec, ...]
+    target: Target
+
+    @classmethod
+    def single(
+        cls,
+        kind: Kind,
+        task: Task,
+        input_shape: tuple[int | None, ...],
+        classes: tuple[str, ...] = (),
+        target_name: str = "target",
+        vocabulary_size: int | None = None,
+        max_length: int | None = None,
+        target_offset: float = 0.0,
+        target_scale: float = 1.0,
+    ) -> DataSpec:
+        """Of data with one input; token ids where `vocabulary_size` is given or the length is free."""
+        tokens = vocabulary_size is not None or input_shape == (None,)
+        one = InputSpec(
+            input_shape,
+            "int32" if tokens else "float32",
+            padding=0 if tokens else None,
+            unknown=1 if tokens else None,
+            vocabulary_size=vocabulary_size,
+            max_length=max_length,
+        )
+        return cls(kind, (one,), Target(task, classes, target_name, target_offset, target_scale))
+
+    @property
+    def input(self) -> InputSpec:
+        """The only input; ValueError where there are several."""
+        if len(self.inputs) != 1:
+            names = ", ".join(one.name for one in self.inputs)
+            raise ValueError(f"this data has {len(self.inputs)} inputs ({names}): see spec.inputs")
+        return self.inputs[0]
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Of the only input; see InputSpec.shape."""
+        return self.input.shape
+
+    @property
+    def input_dtype(self) -> str:
+        """Of the only input: 'int32' for token ids, else 'float32'."""
+        return self.input.dtype
+
+    @property
+    def vocabulary_size(self) -> int | None:
+        """Of the only input; see InputSpec."""
+        return self.input.vocabulary_size
+
+    @property
+    def max_length(self) -> int | None:
+        """The longest sequence that any input has; None where no input's size is free."""
+        return max((one.max_length for one in self.inputs if one.max_length is not None), default=None)
+
+    @property
+    def task(self) -> Task:
+        """See Target."""
+        return self.target.task
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """See Target."""
+        return self.target.classes
+
+    @property
+    def target_name(self) -> str:
+        """See Target."""
+        return self.target.name
+
+    @property
+    def target_offset(self) -> float:
+        """See Target."""
+        return self.target.offset
+
+    @property
+    def target_scale(self) -> float:
+        """See Target."""
+        return self.target.scale
 
     @property
     def units(self) -> int:
         """Width of the model's last layer: 1 for binary and regression, else one per class or label."""
         task: Any = registry_of("task").get(self.task)()
         return int(task.units(len(self.classes)))
-
-    @property
-    def target(self) -> Target:
-        """What is predicted."""
-        return Target(self.task, self.classes, self.target_name, self.target_offset, self.target_scale)
-
-    @property
-    def input_dtype(self) -> str:
-        """'int32' for token ids, else 'float32'."""
-        return "int32" if self.kind == "text" else "float32"

@@ -139,7 +139,7 @@ def _read(
 
 def _with_given_files(parts: Parts, config: DataConfig) -> Parts:
     """A named dataset with `validation` or `test` given as a file or folder of one's own."""
-    spec = DataSpec(parts.kind, parts.task, (), parts.classes, parts.target_name)
+    spec = DataSpec.single(parts.kind, parts.task, (), parts.classes, parts.target_name)
     for name in SPLITS[1:]:
         where = getattr(config, name)
         if isinstance(where, str):

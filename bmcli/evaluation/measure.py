@@ -165,7 +165,7 @@ def _usable(
     """The rows whose cells can be read as in training; DataError with the others, unless they are skipped."""
     import numpy as np
 
-    _, bad = preprocessing.encode_usable(split.examples)
+    _, bad = preprocessing.usable(split.examples)
     if not bad:
         return split
     if not skip or len(bad) == len(split):
@@ -229,15 +229,14 @@ def predict_all(
     """The finished model's outputs for all examples, float32 [N, C]; decodes a few batches at a time."""
     import numpy as np
 
-    source = preprocessing.encode(examples)
+    source = preprocessing.source(examples)
     order = np.arange(len(source))
-    lengths = modality_of(preprocessing.kind).lengths(source)
-    if lengths is not None:  # the model then sees hardly any padding
-        order = np.argsort(lengths, kind="stable")
+    if lengths := source.used_lengths(preprocessing.inputs):  # the model then sees hardly any padding
+        order = np.argsort(next(iter(lengths.values())), kind="stable")
     step = batch_size * AHEAD
     found = np.concatenate(
         [
-            session.predict(preprocessing.finish(source[order[start : start + step]]), batch_size)
+            session.predict(preprocessing.finish_batch(source[order[start : start + step]]), batch_size)
             for start in range(0, len(order), step)
         ]
     )

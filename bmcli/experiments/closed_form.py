@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from bmcli.core.batch import first
 from bmcli.core.stopwatch import phase
 from bmcli.experiments import checkpointing
 from bmcli.runs import layout
@@ -44,7 +45,7 @@ def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display,
     preprocessing: Any = experiment.preprocessing
     inputs = modality_of(spec.kind).exact(preprocessing, train.examples)
     if inputs is None:
-        inputs = preprocessing.finish(feed.source[np.arange(len(feed.source))])
+        inputs = first(preprocessing.finish_batch(feed.source[np.arange(len(feed.source))]))
     # Not the feed's targets, which are rounded to float32.
     targets = ((train.targets - spec.target_offset) / spec.target_scale).reshape(-1, 1)
     solution = model.solve(trainer.model, spec, inputs, targets)

@@ -41,7 +41,7 @@ def finish(run: Run, experiment: Experiment, display: Display, trackers: Tracker
         display.handle(Warned(f"no {layout.MODEL_ONNX}: {status.reason}; predictions will go through Keras"))
 
     evaluations = []
-    session = open_session(run, lambda: model)
+    session = open_session(run, lambda: model, experiment.spec)
     for name in experiment.config.evaluation.splits:
         split = experiment.bundle.split(name)
         if split is None:

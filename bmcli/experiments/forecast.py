@@ -29,10 +29,11 @@ from bmcli.training.events import EpochDone, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
+    from bmcli.core.batch import Batch
     from bmcli.core.stopwatch import Stopwatch
     from bmcli.data.bundle import Split
     from bmcli.experiments.prepare import Experiment
-    from bmcli.modalities.preprocessing import Source
+    from bmcli.modalities.source import BatchSource
     from bmcli.runs.run import Run
     from bmcli.training.trainer import Trainer
 
@@ -154,7 +155,7 @@ class _Piece:
 
         self._beyond = count / part - 1
         source = _First(validation.source, part)
-        lengths = None if validation.lengths is None else validation.lengths[:part]
+        lengths = {name: of[:part] for name, of in validation.lengths.items()}
         self._trainer.validation = replace(validation, source=source, metrics=metrics, lengths=lengths)
 
     def run(self) -> Iterator[events.Event]:
@@ -296,13 +297,13 @@ class _Telling:
 class _First:
     """The first `count` examples of a source."""
 
-    def __init__(self, source: Source, count: int) -> None:
+    def __init__(self, source: BatchSource, count: int) -> None:
         self._source, self._count = source, count
 
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray:
+    def __getitem__(self, indices: np.ndarray, /) -> Batch:
         return self._source[indices]
 
 

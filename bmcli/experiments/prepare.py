@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bmcli import tasks
 from bmcli.config.problems import config_error
 from bmcli.core import backend
+from bmcli.core.batch import first
 from bmcli.core.errors import ConfigError, Problem
 from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
@@ -131,12 +132,14 @@ def refitted(experiment: Experiment, train: Split) -> Experiment:
 def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, Any]:
     """What training begins with, as plain JSON data: docs/json.md has it under `bm check`."""
     splits = {name: bundle.split(name) for name in SPLITS}
+    by_name = {one.name: list(one.shape) for one in spec.inputs}
+    shapes: Any = list(spec.input_shape) if len(by_name) == 1 else by_name
     return {
         "kind": bundle.kind,
         "task": bundle.task,
         "classes": list(bundle.classes),
         "examples": {name: len(split) for name, split in splits.items() if split is not None},
-        "input_shape": list(spec.input_shape),
+        "input_shape": shapes,
         "parameters": parameters,
         **({"columns": [one.to_json() for one in bundle.columns]} if bundle.columns else {}),
     }
@@ -160,7 +163,7 @@ def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, 
         task=spec.task,
         classes=spec.classes,
         read=True,
-        input_shape=tuple(spec.input_shape),
+        input_shape=spec.input_shape if len(spec.inputs) == 1 else None,
         text=bundle.text_column,
     )
     if found := checks.against(config, facts):
@@ -200,17 +203,16 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
     model = experiment.config.model
     if type(model).initialise is Model.initialise:
         return
-    source = experiment.preprocessing.encode(experiment.bundle.train.examples)
+    source = experiment.preprocessing.source(experiment.bundle.train.examples)
     spread = np.linspace(0, len(source) - 1, min(len(source), SAMPLE)).astype(np.int64)
-    model.initialise(network, experiment.preprocessing.finish(source[spread]))
+    sample = experiment.preprocessing.finish_batch(source[spread])
+    model.initialise(network, first(sample) if len(sample) == 1 else sample)
 
 
 @phase("preprocessing")
 def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
     """A trainer at step 0."""
-
     from bmcli.metrics.metric import epoch_metrics, greater_is_better
-    from bmcli.modalities.base import modality_of
     from bmcli.training.feed import Feed
     from bmcli.training.steps import select
     from bmcli.training.targets import dense_targets, example_weights
@@ -220,8 +222,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     config, bundle, spec = experiment.config, experiment.bundle, experiment.spec
     training = config.training
     preprocessing = experiment.preprocessing
-    source = preprocessing.encode(bundle.train.examples)
-    modality = modality_of(spec.kind)
+    source = preprocessing.source(bundle.train.examples)
     feed = Feed(
         source=source,
         targets=dense_targets(spec, bundle.train.targets, label_smoothing=training.label_smoothing),
@@ -229,17 +230,18 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         augmentations=config.data.augment,
         batch_size=training.batch_size,
         seed=config.seed,
-        lengths=modality.lengths(source) if training.batch_by_length else None,
+        lengths=source.used_lengths(spec.inputs) if training.batch_by_length else {},
+        padded=frozenset(one.name for one in spec.inputs if one.padding is not None),
     )
     validation = None
     extra = config.evaluation.metrics
     if (held_out := bundle.validation) is not None:
-        source = preprocessing.encode(held_out.examples)
+        source = preprocessing.source(held_out.examples)
         validation = Validation(
             source=source,
             metrics=lambda outputs: epoch_metrics(spec.task, held_out.targets, outputs, spec.classes, extra),
             batch_size=config.evaluation.batch_size,
-            lengths=modality.lengths(source),
+            lengths=source.used_lengths(spec.inputs),
         )
     stopping = training.early_stopping
     figure = training.monitor.removeprefix("val_")
@@ -250,7 +252,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         min_delta=stopping.min_delta if stopping else 0.0,
         keep_last=validation is None,
     )
-    finish = preprocessing.finish_tensor
+    finish = preprocessing.finish_tensors
     with phase("building the model"):
         parts = select.parts(config.model, training, gpu=experiment.gpu)
         return Trainer(network, complete, spec, training, feed, finish, validation, watch, parts)

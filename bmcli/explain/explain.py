@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.core.batch import first
 from bmcli.core.errors import Place, Problem
+from bmcli.core.spec import INPUT
 from bmcli.explain import attributions
 from bmcli.files import dates
 from bmcli.modalities.table.examples import Table
@@ -138,7 +140,8 @@ class Explainer:
         others. indices: of the class to explain, for each input."""
         problems = list(inputs.problems)
         if inputs.names:
-            compact, unusable = self.preprocessing.encode_usable(inputs.examples)
+            batch, unusable = self.preprocessing.usable(inputs.examples)
+            compact = first(batch)
             if self.familiarity is None:
                 said = self.preprocessing.unfamiliar(inputs.examples)
             else:
@@ -159,8 +162,8 @@ class Explainer:
 
     def _one(self, name: str, compact: np.ndarray, example: Examples, wanted: int | None) -> Explanation:
         """FloatingPointError where the answer or an attribution is not finite."""
-        finished = self.preprocessing.finish(compact)
-        output = self.session.predict(finished)[0]
+        finished = first(self.preprocessing.finish_batch({INPUT: compact}))
+        output = self.session.predict({INPUT: finished})[0]
         if not np.isfinite(output).all():
             raise FloatingPointError(ANSWER_NOT_FINITE)
         index = wanted if wanted is not None else int(output.argmax())
@@ -216,7 +219,7 @@ class Explainer:
         )
 
     def _probability(self, index: int) -> Callable[[np.ndarray], np.ndarray]:
-        return lambda batch: self.session.predict(np.asarray(batch))[:, index]
+        return lambda batch: self.session.predict({INPUT: np.asarray(batch)})[:, index]
 
     def _image(
         self, about: dict[str, Any], compact: np.ndarray, finished: np.ndarray, _: Examples

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bmcli.core.batch import Batch, first, in_parts
 from bmcli.core.errors import MissingExtraError
+from bmcli.core.spec import INPUT
 
 if TYPE_CHECKING:
     from bmcli.inference.session import Session
@@ -15,15 +18,16 @@ if TYPE_CHECKING:
 Format = Literal["onnx", "saved_model", "litert"]
 
 
-def load(format: Format, path: Path) -> Session:
+def load(format: Format, path: Path, inputs: Sequence[str] = (INPUT,)) -> Session:
     """An exported model in its own runtime: no Keras, no code of the user's.
 
-    Raises MissingExtraError without LiteRT's runtime; whatever the runtime raises on a model it cannot load.
+    inputs: the names of its inputs. Raises MissingExtraError without LiteRT's runtime; whatever the runtime
+    raises on a model it cannot load.
     """
     if format == "onnx":
         from bmcli.inference.session import OnnxSession
 
-        return OnnxSession(path.read_bytes(), origin=str(path))
+        return OnnxSession(path.read_bytes(), origin=str(path), inputs=inputs)
     return SavedModel(path) if format == "saved_model" else LiteRT(path)
 
 
@@ -40,9 +44,11 @@ class SavedModel:
 
         self._model = tf.saved_model.load(str(path))
 
-    def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    def predict(self, inputs: Batch, batch_size: int = 256) -> np.ndarray:
         """See `bmcli.inference.session.Session`."""
-        return np.concatenate([self._model.serve(batch).numpy() for batch in _batches(inputs, batch_size)])
+        parts = in_parts(inputs, batch_size)
+        given = (first(part) if len(part) == 1 else part for part in parts)
+        return np.concatenate([self._model.serve(one).numpy() for one in given])
 
 
 class LiteRT:
@@ -57,9 +63,9 @@ class LiteRT:
         self._interpreter = Interpreter(model_path=str(path))
         self._run = self._interpreter.get_signature_runner()
 
-    def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    def predict(self, inputs: Batch, batch_size: int = 256) -> np.ndarray:
         """See `bmcli.inference.session.Session`."""
-        return np.concatenate([self._run(input=batch)["output_0"] for batch in _batches(inputs, batch_size)])
+        return np.concatenate([self._run(**part)["output_0"] for part in in_parts(inputs, batch_size)])
 
 
 def require_litert() -> None:
@@ -68,7 +74,3 @@ def require_litert() -> None:
 
     if find_spec("ai_edge_litert") is None:
         raise MissingExtraError("export to LiteRT", "litert")
-
-
-def _batches(inputs: np.ndarray, size: int) -> list[np.ndarray]:
-    return [inputs[start : start + size] for start in range(0, len(inputs), size)]

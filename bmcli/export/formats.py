@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmcli.core import backend
+from bmcli.core.batch import fed, rows
 from bmcli.core.errors import IntegrityError, ResourceError, UsageError
 from bmcli.export.engines import Format, require_litert
 from bmcli.export.publish import publish_verified, told
@@ -137,7 +138,7 @@ def _write_model(
 
     _require_tensorflow(format)
     model = opened.model
-    model(samples.inputs[:1])  # Keras exports only a model that has been called
+    model(fed(model, rows(samples.inputs, slice(1))))  # Keras exports only a model that has been called
     try:
         with atomic.resources(f"write {path}"), quiet_converter():
             if format == "saved_model":

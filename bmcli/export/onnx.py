@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bmcli.core import backend
+from bmcli.core.batch import fed
 from bmcli.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ OPSET = 18
 
 
 def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
-    """The model as an ONNX file: 'input' [batch, ...] to 'output' [batch, C], float32.
+    """The model as an ONNX file: 'input' [batch, ...] (of several, their names) to 'output' [batch, C],
+    float32.
 
     Batch and, for texts, length are free. model: finished, built under the float32 policy. What a reader
     needs to name the outputs stands in the metadata. Raises whatever Keras or tf2onnx raise on layers they
@@ -57,7 +59,7 @@ def _converted(model: keras.Model, spec: DataSpec) -> ModelProto:
     import onnx
 
     # Keras exports only a model that has been called.
-    model(np.zeros((1, *(size or 1 for size in spec.input_shape)), spec.input_dtype))
+    model(fed(model, {one.name: np.zeros((1, *one.sized(1)), one.dtype) for one in spec.inputs}))
     with tempfile.TemporaryDirectory(prefix="bm-onnx-") as folder, quiet_converter():
         path = Path(folder) / "exported.onnx"
         model.export(path, format="onnx", verbose=False, opset_version=OPSET)
@@ -101,22 +103,34 @@ def _without_erfc(exported: ModelProto) -> None:
 
 
 def _name_ends(exported: ModelProto, spec: DataSpec) -> None:
-    """Call the ends 'input' and 'output', and their free dimensions by what they are."""
+    """Call the ends as the spec does and 'output', and their free dimensions by what they are."""
     graph = exported.graph
-    (start,), (end,) = graph.input, graph.output
-    renamed = {start.name: "input", end.name: "output"}
+    (end,) = graph.output
+    renamed = {start.name: _spec_name(start.name, spec) for start in graph.input}
+    if sorted(renamed.values()) != sorted(one.name for one in spec.inputs):
+        raise ValueError(f"the converter names the inputs {', '.join(renamed)}")
+    renamed[end.name] = "output"
     for node in graph.node:
         for names in (node.input, node.output):
             for index, name in enumerate(names):
                 names[index] = renamed.get(name, name)
         _rename_captured(node, renamed)
-    start.name, end.name = "input", "output"
-    start_sizes, end_sizes = start.type.tensor_type.shape.dim, end.type.tensor_type.shape.dim
-    for size, name in zip(start_sizes, ("batch", "length"), strict=False):
-        if not size.HasField("dim_value"):
-            size.dim_param = name
-    end_sizes[0].dim_param = "batch"
+    end.name = "output"
+    for start in graph.input:
+        start.name = renamed[start.name]
+        length = "length" if len(spec.inputs) == 1 else f"length of {start.name}"
+        for size, name in zip(start.type.tensor_type.shape.dim, ("batch", length), strict=False):
+            if not size.HasField("dim_value"):
+                size.dim_param = name
+    end.type.tensor_type.shape.dim[0].dim_param = "batch"
     graph.name = "bm"
+
+
+def _spec_name(name: str, spec: DataSpec) -> str:
+    """What the spec calls the input that the converter gave this name."""
+    if len(spec.inputs) == 1:
+        return spec.inputs[0].name
+    return next((one.name for one in spec.inputs if name.partition(":")[0] == one.name), name)
 
 
 def _rename_captured(node: object, renamed: dict[str, str]) -> None:
@@ -141,6 +155,8 @@ def _describe(exported: ModelProto, spec: DataSpec) -> None:
         "classes": json.dumps(list(spec.classes), ensure_ascii=False),
         "target": spec.target_name,
     }
+    # Where it is not 0: what reads the model may cut padding off.
+    about |= {f"padding of {one.name}": str(one.padding) for one in spec.inputs if one.padding}
     for key, value in about.items():
         entry = exported.metadata_props.add()
         entry.key, entry.value = key, value

@@ -64,7 +64,7 @@ def publish_verified(run: Run, model: keras.Model, spec: DataSpec, samples: Samp
     """Export, compare on `samples`, and write model.onnx if it agrees; else there is none afterwards."""
     try:
         exported = to_onnx(model, spec)
-        session = OnnxSession(exported)
+        session = OnnxSession(exported, inputs=tuple(samples.inputs))
         agreement = verify(session, samples)
     except MemoryError:
         raise

@@ -43,7 +43,8 @@ def repeat_samples(opened: OpenedRun) -> list[Repeated]:
     samples = Samples.from_bytes(run.read_bytes(SAMPLES), origin=str(run.path / SAMPLES))
     found = []
     if MODEL_ONNX in run.manifest():
-        found.append(Repeated("onnx", verify(OnnxSession(run.read_bytes(MODEL_ONNX)), samples)))
+        session = OnnxSession(run.read_bytes(MODEL_ONNX), inputs=tuple(samples.inputs))
+        found.append(Repeated("onnx", verify(session, samples)))
     model = opened.model
     agreement = verify(KerasSession(model), samples)
     if agreement.agrees and weights_sha256(model) != run.record.weights_sha256:

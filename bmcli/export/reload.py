@@ -36,7 +36,7 @@ def main(format: Format, model: str, samples: str) -> None:
     """What the new process does."""
     stored = Samples.from_bytes(Path(samples).read_bytes(), origin=samples)
     try:
-        agreement = verify(load(format, Path(model)), stored)
+        agreement = verify(load(format, Path(model), tuple(stored.inputs)), stored)
     except BmError as error:
         agreement = Agreement(len(stored), None, error.message)
     except Exception as error:  # the runtimes' own exceptions share no base

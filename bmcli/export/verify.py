@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli.core.batch import rows
 from bmcli.core.number_format import setting
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def verify(session: Session, samples: Samples) -> Agreement:
     """Compare on all samples at once, and on the first and last few one at a time."""
     few = np.unique([*range(min(3, len(samples))), *range(max(0, len(samples) - 3), len(samples))])
     outputs = session.predict(samples.inputs, batch_size=len(samples))
-    single = session.predict(samples.inputs[few], batch_size=1)
+    single = session.predict(rows(samples.inputs, few), batch_size=1)
     together = compare(outputs, samples.outputs)
     alone = compare(single, samples.outputs[few])
     return together if not together.agrees or alone.agrees else alone

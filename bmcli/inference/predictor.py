@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bmcli.core.batch import Batch, first, rows
 from bmcli.core.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.metrics import calibration
 from bmcli.metrics.calibration import temper
@@ -106,7 +107,7 @@ class _Encoded:
     odd, taken: as in Unfamiliar, of the usable inputs; beside: the rows that are carried along.
     """
 
-    compact: np.ndarray
+    compact: Batch
     names: list[str]
     problems: list[Problem]
     odd: list[tuple[str, ...]]
@@ -174,14 +175,14 @@ class Predictor:
 
     def _encoded(self, inputs: Inputs) -> _Encoded:
         if not inputs.names:
-            return _Encoded(np.zeros(0), [], list(inputs.problems), [], {}, None)
-        compact, unusable = self.preprocessing.encode_usable(inputs.examples)
+            return _Encoded({}, [], list(inputs.problems), [], {}, None)
+        compact, unusable = self.preprocessing.usable(inputs.examples)
         problems = [Problem(message, Place(inputs.names[i])) for i, message in unusable.items()]
         good = [i for i in range(len(inputs.names)) if i not in unusable]
         if self.familiarity is None:
             said = self.preprocessing.unfamiliar(inputs.examples)
         else:
-            said = self.familiarity.look(self.preprocessing, inputs.examples, compact, unusable)
+            said = self.familiarity.look(self.preprocessing, inputs.examples, first(compact), unusable)
         odd = [said.odd.get(i, ()) for i in good]
         beside = None if inputs.beside is None else inputs.beside[good].rows(named=True)
         names = [inputs.names[i] for i in good]
@@ -193,9 +194,9 @@ class Predictor:
         self.taken.update(encoded.taken)
         predictions = []
         for start in range(0, len(names), batch_size):
-            some = compact[start : start + batch_size]
+            some = rows(compact, slice(start, start + batch_size))
             odd = encoded.odd[start : start + batch_size]
-            batch = self.preprocessing.finish(some)
+            batch = self.preprocessing.finish_batch(some)
             outputs = temper(self.spec.task, self.session.predict(batch, batch_size), self.temperature)
             ranked = np.argsort(-outputs, axis=1, kind="stable")
             if self.threshold is not None and self.spec.task == "binary":

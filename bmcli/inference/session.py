@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 import numpy as np
 
 from bmcli import tasks
+from bmcli.core.batch import Batch, count, fed, in_parts, rows
 from bmcli.core.cores import available_cores
 from bmcli.core.errors import IntegrityError, ResourceError
+from bmcli.core.spec import INPUT
 from bmcli.inference.onnx_safety import RefusedError, vet
 from bmcli.runs.layout import MODEL_ONNX, PREPROCESSING
 
@@ -33,7 +35,7 @@ class Session(Protocol):
 
     engine: Literal["onnx", "keras"]
 
-    def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    def predict(self, inputs: Batch, batch_size: int = 256) -> np.ndarray:
         """The finished model's outputs, float32 [n, C], for preprocessed inputs [n, ...], in their order.
 
         See `bmcli.models._head.finished` for what the C columns are.
@@ -54,7 +56,8 @@ def open_session(run: Run, model: Callable[[], keras.Model], spec: DataSpec | No
     fit `spec`, and whatever `model` raises.
     """
     if not needs_keras(run):
-        session = OnnxSession(run.read_bytes(MODEL_ONNX), origin=str(run.path / MODEL_ONNX))
+        names = tuple(one.name for one in spec.inputs) if spec is not None else (INPUT,)
+        session = OnnxSession(run.read_bytes(MODEL_ONNX), origin=str(run.path / MODEL_ONNX), inputs=names)
         wanted = tasks.of(spec.task).width(len(spec.classes)) if spec is not None else session.width
         if session.width != wanted:
             raise IntegrityError(
@@ -83,8 +86,8 @@ _DTYPES = {"tensor(int32)": np.dtype("int32"), "tensor(float)": np.dtype("float3
 class OnnxSession:
     """A model in ONNX Runtime, on the CPU.
 
-    model: the bytes of the .onnx file; origin: its name, for messages.
-    width: how many columns its output has.
+    model: the bytes of the .onnx file; origin: its name, for messages; inputs: the names that its inputs must
+    have. width: how many columns its output has.
     Raises IntegrityError where ONNX Runtime cannot read it, or it is not one of bm's.
 
     ONNX Runtime works in other threads while the main one waits, so that Ctrl-C ends it. Safe to call from
@@ -93,7 +96,14 @@ class OnnxSession:
 
     engine: Literal["onnx", "keras"] = "onnx"
 
-    def __init__(self, model: bytes, *, origin: str = MODEL_ONNX, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        origin: str = MODEL_ONNX,
+        inputs: Sequence[str] = (INPUT,),
+        threads: int | None = None,
+    ) -> None:
         self._origin = origin
         self._model = model
         self._cores = threads or available_cores()
@@ -107,32 +117,33 @@ class OnnxSession:
             raise IntegrityError(f"{origin} is damaged: {_first_line(error)}", hint=hint) from error
         self._starting = threading.Lock()
         self._workers: tuple[Any, ThreadPoolExecutor] | None = None
-        inputs, outputs = self._shared.get_inputs(), self._shared.get_outputs()
+        ends, outputs = self._shared.get_inputs(), self._shared.get_outputs()
         if (
-            [i.name for i in inputs] != ["input"]
+            {i.name for i in ends} != set(inputs)
             or [o.name for o in outputs] != ["output"]
-            or inputs[0].type not in _DTYPES
+            or any(i.type not in _DTYPES for i in ends)
             or outputs[0].type != "tensor(float)"
             or not _is_table(outputs[0].shape)
         ):
             raise IntegrityError(f"{origin} is not a model of bm: its input and output differ", hint=hint)
         self.width = int(outputs[0].shape[1])
-        self._dtype = _DTYPES[inputs[0].type]
+        self._dtypes = {i.name: _DTYPES[i.type] for i in ends}
+        self._padding = {i.name: padding_of(self._shared, i.name) for i in ends if _is_padded(i)}
 
-    def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    def predict(self, inputs: Batch, batch_size: int = 256) -> np.ndarray:
         """See Session; IntegrityError where the model cannot be run, or answers in another shape."""
-        if not len(inputs):
+        if not count(inputs):
             return np.zeros((0, self.width), np.float32)
         return _aside(lambda ending: self._predict(inputs, batch_size, ending))
 
-    def _predict(self, inputs: np.ndarray, batch_size: int, ending: Any) -> np.ndarray:
+    def _predict(self, inputs: Batch, batch_size: int, ending: Any) -> np.ndarray:
         """ending: the RunOptions by which the caller ends the work."""
-        if self._cores == 1 or len(inputs) <= PART:
-            shared = self._shared
-            return np.concatenate([self._answer(shared, b, ending) for b in _batches(inputs, batch_size)])
+        if self._cores == 1 or count(inputs) <= PART:
+            given = self._batches(inputs, batch_size)
+            return np.concatenate([self._answer(self._shared, batch, ending) for batch in given])
         single, pool = self._started()
         size = max(1, min(PART, batch_size // self._cores))
-        batches = list(_batches(inputs, size))
+        batches = list(self._batches(inputs, size))
         answers = list(pool.map(lambda batch: self._answer_or_not(single, batch, ending), batches))
         # What did not fit beside the batches of the other cores may fit alone.
         return np.concatenate(
@@ -151,26 +162,33 @@ class OnnxSession:
                 self._workers = single, ThreadPoolExecutor(self._cores, thread_name_prefix="bm-predict")
             return self._workers
 
-    def _answer_or_not(self, session: Any, batch: np.ndarray, ending: Any) -> np.ndarray | None:
+    def _answer_or_not(self, session: Any, batch: Batch, ending: Any) -> np.ndarray | None:
         try:
             return self._run(session, batch, ending)
         except ResourceError:
             return None
 
-    def _answer(self, session: Any, batch: np.ndarray, ending: Any) -> np.ndarray:
+    def _answer(self, session: Any, batch: Batch, ending: Any) -> np.ndarray:
         """Of a batch, in halves where memory does not suffice for it."""
         try:
             return self._run(session, batch, ending)
         except ResourceError:
-            if len(batch) == 1:
+            if count(batch) == 1:
                 raise
-        halves = batch[: len(batch) // 2], batch[len(batch) // 2 :]
-        return np.concatenate([self._answer(session, half, ending) for half in halves])
+        half = count(batch) // 2
+        halves = (rows(batch, part) for part in (slice(half), slice(half, None)))
+        return np.concatenate([self._answer(session, part, ending) for part in halves])
 
-    def _run(self, session: Any, batch: np.ndarray, ending: Any) -> np.ndarray:
-        batch = np.ascontiguousarray(batch, dtype=self._dtype)
+    def _batches(self, inputs: Batch, size: int) -> Iterator[Batch]:
+        for batch in in_parts(inputs, size):
+            for name, padding in self._padding.items():
+                batch[name] = _trimmed(batch[name], padding)
+            yield batch
+
+    def _run(self, session: Any, batch: Batch, ending: Any) -> np.ndarray:
+        given = {name: np.ascontiguousarray(batch[name], dtype) for name, dtype in self._dtypes.items()}
         try:
-            (output,) = session.run(["output"], {"input": batch}, ending)
+            (output,) = session.run(["output"], given, ending)
         except Exception as error:
             reason = _first_line(error)
             if "allocate" in reason or "bad_alloc" in reason or "Available memory" in reason:
@@ -181,9 +199,9 @@ class OnnxSession:
                 ) from error
             raise IntegrityError(f"{self._origin} cannot be run: {reason}") from error
         # More columns than were declared would be classes that nobody has named.
-        if output.ndim != 2 or len(output) != len(batch) or output.shape[1] > self.width:
+        if output.ndim != 2 or len(output) != count(batch) or output.shape[1] > self.width:
             raise IntegrityError(
-                f"{self._origin} answers {len(batch)} inputs with {list(output.shape)} numbers"
+                f"{self._origin} answers {count(batch)} inputs with {list(output.shape)} numbers"
             )
         return output
 
@@ -223,13 +241,13 @@ class KerasSession:
         self._model = model
         self._turn = threading.Lock()
 
-    def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    def predict(self, inputs: Batch, batch_size: int = 256) -> np.ndarray:
         """See Session."""
-        if len(inputs) == 0:
+        if count(inputs) == 0:
             return np.zeros((0, self._model.output_shape[-1]), np.float32)
         # Not cut to the tokens used, as ONNX Runtime's batches are: TensorFlow would trace every length anew.
         with self._turn:
-            outputs = self._model.predict(inputs, batch_size=batch_size, verbose=0)
+            outputs = self._model.predict(fed(self._model, inputs), batch_size=batch_size, verbose=0)
         return np.asarray(outputs, dtype=np.float32)
 
 
@@ -288,15 +306,24 @@ def _limit_memory() -> None:
         _limited = True
 
 
-def _batches(inputs: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    return (_trimmed(inputs[start : start + size]) for start in range(0, len(inputs), size))
+def _is_padded(end: Any) -> bool:
+    """Whether a model's input is token ids of any length."""
+    return end.type == "tensor(int32)" and len(end.shape) == 2 and not isinstance(end.shape[1], int)
 
 
-def _trimmed(batch: np.ndarray) -> np.ndarray:
+def padding_of(session: Any, name: str) -> int:
+    """What an input is padded with, as `bmcli.export.onnx` notes it in the model: 0 unless it says otherwise.
+
+    ValueError where it is no number.
+    """
+    return int(session.get_modelmeta().custom_metadata_map.get(f"padding of {name}", 0))
+
+
+def _trimmed(batch: np.ndarray, padding: int) -> np.ndarray:
     """Token ids without the columns that are padding in every row: no model's output depends on them."""
-    if batch.ndim != 2 or batch.dtype.kind != "i":
+    if batch.ndim != 2:
         return batch
-    used = np.flatnonzero(batch.any(axis=0))
+    used = np.flatnonzero((batch.any(axis=0)) if padding == 0 else (batch != padding).any(axis=0))
     return batch[:, : used[-1] + 1 if len(used) else 1]
 
 

@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.examples import Data, Examples
-    from bmcli.core.spec import DataSpec
     from bmcli.files.facts import ColumnFacts
     from bmcli.files.tables import Frame
     from bmcli.modalities.inputs import Inputs, Reading
     from bmcli.modalities.measured import Measured, Usual
-    from bmcli.modalities.preprocessing import Preprocessing, Source
+    from bmcli.modalities.preprocessing import Preprocessing
 
 Note = Callable[[str], object]
 Expect = Callable[[int], object]
@@ -115,8 +114,6 @@ class Modality(Component):
     """Whether a README beside the class folders may have such a suffix."""
     piece: ClassVar[int] = 256
     """Inputs that are read, and handed on, at a time."""
-    dtype: ClassVar[str] = "float32"
-    """Of the model's inputs."""
     takes_texts: ClassVar[bool] = False
     """Whether an input may be a text itself (`--text`), or a line of a file (`--lines`)."""
     of_tables: ClassVar[bool] = False
@@ -290,10 +287,6 @@ class Modality(Component):
         """A loaded one, made to keep decoded examples in memory as a fitted one does."""
         return encoder
 
-    def lengths(self, source: Source) -> np.ndarray | None:
-        """Of each encoded example, int64 [N], where batches of like lengths save work; else None."""
-        return None
-
     def exact(self, encoder: Preprocessing, examples: Examples) -> np.ndarray | None:
         """Model inputs in float64, for solving in closed form, where float32 would lose something."""
         return None
@@ -373,10 +366,6 @@ class Modality(Component):
         """uint8 [h, w] or [h, w, 3], small; of examples without an excerpt."""
         raise NotImplementedError
 
-    def edge_cases(self, inputs: np.ndarray, most: int) -> np.ndarray:
-        """Model inputs [n, ...] with those added that an exported model may get wrong; at most `most`."""
-        return inputs
-
     def readme(self) -> Readme:
         """What the page of an export says of inputs."""
         return Readme(
@@ -393,9 +382,6 @@ class Modality(Component):
     def examiner(self) -> Any:
         """What finds faults in data, where it is not `bmcli.doctor.<name>`: see bmcli.doctor.findings."""
         return None
-
-    def check_spec(self, encoder: Preprocessing, spec: DataSpec) -> None:
-        """ValueError where a loaded encoder does not fit the spec beside it."""
 
 
 MODALITIES: Registry[Modality] = Registry(

@@ -45,11 +45,13 @@ def encoded(
     """What the model takes of each, and its target. One that cannot be used is like no other."""
     for start in range(0, len(examples), PIECE):
         places = np.arange(start, min(start + PIECE, len(examples)))
-        rows, unusable = encoder.encode_usable(examples.take(places))
+        batch, unusable = encoder.usable(examples.take(places))
         some = np.ascontiguousarray(targets[places].astype("<f8"))
-        found = iter(np.ascontiguousarray(rows.astype("<f4") + np.float32(0)))  # -0 is 0
+        # -0 is 0.
+        arrays = [np.ascontiguousarray(rows.astype("<f4") + np.float32(0)) for rows in batch.values()]
+        found = zip(*arrays, strict=True)
         for i in range(len(places)):
             if i in unusable:
                 yield f"unusable {ids[start + i]}".encode("utf-8", "surrogatepass")
             else:
-                yield next(found).tobytes() + some[i].tobytes()
+                yield b"".join(row.tobytes() for row in next(found)) + some[i].tobytes()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.core.batch import first
 from bmcli.core.errors import IntegrityError
 from bmcli.modalities.base import is_known, modality_of
 from bmcli.modalities.measured import FEWEST, Trait, Usual, spread
@@ -76,7 +77,8 @@ class Familiarity:
         some = examples
         if len(examples) > COMPARED:
             some = examples.take(spread(len(examples), COMPARED))
-        compact, unusable = preprocessing.encode_usable(some)
+        batch, unusable = preprocessing.usable(some)
+        compact = first(batch)
         if some is examples:
             return self.look(preprocessing, examples, compact, unusable).notes(where)
         good = [i for i in range(len(some)) if i not in unusable]

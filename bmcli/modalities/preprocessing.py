@@ -12,45 +12,26 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from bmcli import tasks
 from bmcli.core.errors import IntegrityError
+from bmcli.core.spec import DataSpec, Target
 from bmcli.modalities.base import is_known, modality_of
 from bmcli.modalities.remark import Remark, Unfamiliar
 from bmcli.runs.documents import strict
 from bmcli.runs.layout import PREPROCESSING, TOKENIZER
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from bmcli.config.schema import PreprocessingConfig
+    from bmcli.core.batch import Batch
     from bmcli.core.examples import Data, Examples
-    from bmcli.core.spec import DataSpec, Kind
+    from bmcli.core.spec import InputSpec, Kind
+    from bmcli.modalities.source import NamedSources
 
 FORMAT = 1
-
-
-class Source(Protocol):
-    """Compact arrays, indexable by an array of positions; may decode files while doing so.
-
-    Safe to call from several threads.
-    """
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray:
-        """The rows at `indices` (int64 [n]) in that order: uint8 [n, h, w, c], int32 [n, max_length] (0 is
-        padding) or float32 [n, features]."""
-        ...
-
-
-def in_batches(source: Source, batches: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """`source[batch]` of each, in order; a source that decodes files may begin several at once."""
-    ahead = getattr(source, "in_batches", None)
-    yield from ahead(batches) if ahead is not None else (source[batch] for batch in batches)
 
 
 class Preprocessing(Protocol):
@@ -59,25 +40,25 @@ class Preprocessing(Protocol):
     kind: ClassVar[Kind]
 
     @property
-    def input_shape(self) -> tuple[int | None, ...]:
-        """See DataSpec.input_shape."""
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """What the model takes, in order."""
         ...
 
-    def encode(self, examples: Examples) -> Source:
-        """Compact arrays of raw examples. DataError listing all that cannot be read."""
+    def source(self, examples: Examples) -> NamedSources:
+        """Compact arrays of raw examples, by input name. DataError listing all that cannot be read."""
         ...
 
-    def encode_usable(self, examples: Examples) -> tuple[np.ndarray, dict[int, str]]:
+    def usable(self, examples: Examples) -> tuple[Batch, dict[int, str]]:
         """Compact arrays of those examples that can be used, in their order, and position -> what is wrong
         with each of the others. DataError only where all of them lack something (a column)."""
         ...
 
-    def finish(self, batch: np.ndarray) -> np.ndarray:
-        """The model's input from a batch of compact arrays."""
+    def finish_batch(self, batch: Batch) -> Batch:
+        """The model's inputs from a batch of compact arrays."""
         ...
 
-    def finish_tensor(self, batch: Any) -> Any:
-        """The same in keras.ops, for a tensor within a compiled step."""
+    def finish_tensors(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The same in keras.ops, for tensors within a compiled step."""
         ...
 
     def remarks(self, bundle: Data, options: PreprocessingConfig) -> tuple[Remark, ...]:
@@ -117,20 +98,9 @@ def with_cache(preprocessing: Preprocessing, bundle: Data, cache_gib: float) -> 
 
 def spec_of(bundle: Data, preprocessing: Preprocessing) -> DataSpec:
     """What a model needs to know of this data, prepared in this way (fitted on it, or on another run's)."""
-    from bmcli.core.spec import DataSpec
-
     offset, scale = tasks.of(bundle.task).scaling(bundle.train.targets)
-    return DataSpec(
-        kind=bundle.kind,
-        task=bundle.task,
-        input_shape=preprocessing.input_shape,
-        classes=bundle.classes,
-        target_name=bundle.target_name,
-        vocabulary_size=getattr(preprocessing, "vocabulary_size", None),
-        max_length=getattr(preprocessing, "max_length", None),
-        target_offset=offset,
-        target_scale=scale,
-    )
+    target = Target(bundle.task, bundle.classes, bundle.target_name, offset, scale)
+    return DataSpec(bundle.kind, preprocessing.inputs, target)
 
 
 def dump(preprocessing: Preprocessing, spec: DataSpec) -> dict[str, str]:
@@ -168,12 +138,15 @@ def load(files: Mapping[str, str] | Path) -> tuple[Preprocessing, DataSpec]:
         document = strict(files[PREPROCESSING])
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}, where this bm knows {FORMAT}")
-        spec = _spec(document)
-        modality = modality_of(spec.kind)
-        preprocessing = modality.load(document[spec.kind], files)
-        if tuple(preprocessing.input_shape) != spec.input_shape:
+        kind, target = _kind(document), _target(document)
+        preprocessing = modality_of(kind).load(document[kind], files)
+        spec = DataSpec(kind, preprocessing.inputs, target)
+        if list(spec.input_shape) != document["input_shape"]:
             raise ValueError("its input_shape is not what it makes")
-        modality.check_spec(preprocessing, spec)
+        if spec.vocabulary_size != document["vocabulary_size"]:
+            raise ValueError("its vocabulary_size is not the tokenizer's")
+        if spec.max_length != document["max_length"]:
+            raise ValueError("its max_length is not what it makes")
     except KeyError as error:
         raise IntegrityError(f"{PREPROCESSING} is damaged: {error} is missing") from error
     except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
@@ -181,29 +154,28 @@ def load(files: Mapping[str, str] | Path) -> tuple[Preprocessing, DataSpec]:
     return preprocessing, spec
 
 
-def _spec(document: dict[str, Any]) -> DataSpec:
-    """The spec, each value checked; KeyError or ValueError where one is not what `dump` writes."""
-    from bmcli.core.spec import DataSpec
+def _kind(document: dict[str, Any]) -> Kind:
+    kind: Kind = document["kind"]
+    if not is_known(kind):
+        raise ValueError(f"kind {kind!r}")
+    return kind
 
-    if not is_known(document["kind"]):
-        raise ValueError(f"kind {document['kind']!r}")
+
+def _target(document: dict[str, Any]) -> Target:
+    """What is answered, each value checked; KeyError or ValueError where one is not what `dump` writes."""
     if document["task"] not in tasks.TASKS:
         raise ValueError(f"task {document['task']!r}")
-    spec = DataSpec(
-        kind=document["kind"],
-        task=document["task"],
-        input_shape=tuple(document["input_shape"]),
-        classes=tuple(document["classes"]),
-        target_name=document["target_name"],
-        vocabulary_size=document["vocabulary_size"],
-        max_length=document["max_length"],
-        target_offset=float(document["target_offset"]),
-        target_scale=float(document["target_scale"]),
+    target = Target(
+        document["task"],
+        tuple(document["classes"]),
+        document["target_name"],
+        float(document["target_offset"]),
+        float(document["target_scale"]),
     )
-    if not all(isinstance(name, str) for name in (*spec.classes, spec.target_name)):
+    if not all(isinstance(name, str) for name in (*target.classes, target.name)):
         raise ValueError("a class's name is no text")
-    if bool(spec.classes) != tasks.of(spec.task).has_classes:
+    if bool(target.classes) != tasks.of(target.task).has_classes:
         raise ValueError("its classes do not fit its task")
-    if not (math.isfinite(spec.target_offset) and math.isfinite(spec.target_scale) and spec.target_scale > 0):
+    if not (math.isfinite(target.offset) and math.isfinite(target.scale) and target.scale > 0):
         raise ValueError("target_offset or target_scale")
-    return spec
+    return target

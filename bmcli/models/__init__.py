@@ -45,7 +45,7 @@ def _network(result: Any, args: tuple[Any, ...]) -> str | None:
     if not isinstance(result, keras.Model):
         return f"gives {kind_of(result)}, not a keras.Model" + (" (no return?)" if result is None else "")
     try:
-        ends = [result.input, result.output]
+        inputs, output = keras.tree.flatten(result.input), result.output
     except (AttributeError, ValueError):
         kind = (
             "Sequential without an input" if isinstance(result, keras.Sequential) else type(result).__name__
@@ -54,18 +54,29 @@ def _network(result: Any, args: tuple[Any, ...]) -> str | None:
             f"gives a model that is not built ({kind}): start with keras.Input(spec.input_shape, "
             "dtype=spec.input_dtype)"
         )
-    for end, name in zip(ends, ("input", "output"), strict=True):
-        if isinstance(end, list | tuple | dict):
-            return f"gives a model with {len(end)} {name}s instead of one"
-    shape, wanted = tuple(ends[0].shape)[1:], tuple(spec.input_shape)
-    if len(shape) != len(wanted) or any(
-        s not in (None, w) for s, w in zip(shape, wanted, strict=True) if w is not None
-    ):
-        return f"gives a model for inputs of shape {shape}, but spec.input_shape is {wanted}"
-    if tuple(ends[1].shape)[1:] != (spec.units,):
-        shape = tuple(ends[1].shape)[1:]
+    wanted = {one.name: one.shape for one in spec.inputs}
+    if len(inputs) != len(wanted):
+        many = "one" if len(wanted) == 1 else f"{len(wanted)}: {', '.join(wanted)}"
+        return f"gives a model with {len(inputs)} input{'s' if len(inputs) > 1 else ''} instead of {many}"
+    if isinstance(output, list | tuple | dict):
+        return f"gives a model with {len(output)} outputs instead of one"
+    if len(wanted) == 1:
+        shapes = dict.fromkeys(wanted, inputs[0].shape)
+    else:
+        shapes = {one.name: one.shape for one in inputs}
+        if shapes.keys() != wanted.keys():
+            return f"gives a model with inputs {', '.join(shapes)}, but spec.inputs are {', '.join(wanted)}"
+    for name, shape in wanted.items():
+        given = tuple(shapes[name])[1:]
+        if len(given) != len(shape) or any(
+            s not in (None, w) for s, w in zip(given, shape, strict=True) if w is not None
+        ):
+            said = "spec.input_shape" if len(wanted) == 1 else f"the shape of '{name}' in spec.inputs"
+            return f"gives a model for inputs of shape {given}, but {said} is {shape}"
+    if tuple(output.shape)[1:] != (spec.units,):
+        given = tuple(output.shape)[1:]
         return (
-            f"gives a model that has outputs of shape {shape} per example; spec.units requires "
+            f"gives a model that has outputs of shape {given} per example; spec.units requires "
             f"({spec.units},)"
         )
     return None
@@ -117,13 +128,17 @@ class Model(Component):
         return False
 
     def build(self, spec: DataSpec) -> keras.Model:
-        """The network: inputs [batch, *spec.input_shape] to raw outputs [batch, spec.units], float32."""
+        """The network: inputs [batch, *spec.input_shape] to raw outputs [batch, spec.units], float32.
+
+        Of data with several inputs: an input layer for each of `spec.inputs`, of its name, shape and dtype.
+        """
         raise NotImplementedError
 
-    def initialise(self, model: keras.Model, sample: np.ndarray) -> None:
+    def initialise(self, model: keras.Model, sample: Any) -> None:
         """Set weights from the training data before the first step; most models have none.
 
-        sample: preprocessed inputs of the training split, float32 or int32 [n, ...].
+        sample: preprocessed inputs of the training split, float32 or int32 [n, ...]; where there are several
+        inputs, a dict of them by name.
         """
 
     def solve(self, model: keras.Model, spec: DataSpec, inputs: Any, targets: Any) -> Solution | None:

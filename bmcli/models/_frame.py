@@ -15,7 +15,7 @@ def network_input(spec: DataSpec) -> Any:
     """The symbolic batch that a builder starts from: [batch, *spec.input_shape], in the spec's dtype."""
     import keras
 
-    return keras.Input(spec.input_shape, dtype=spec.input_dtype, name="input")
+    return keras.Input(spec.input.shape, dtype=spec.input.dtype, name=spec.input.name)
 
 
 def network(name: str, inputs: Any, features: Any, spec: DataSpec, *, l2: float = 0.0) -> keras.Model:

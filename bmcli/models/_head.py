@@ -24,7 +24,8 @@ def finished(model: keras.Model, spec: DataSpec, views: str = "none") -> keras.M
 
     raw = model.output if views == "none" else _averaged(model, views)
     output = tasks.of(spec.task).head(raw, spec.target)
-    return keras.Model(model.input, output, name=model.name)
+    inputs = {one.name: one for one in model.inputs} if len(model.inputs) > 1 else model.input
+    return keras.Model(inputs, output, name=model.name)
 
 
 def _averaged(model: keras.Model, views: str) -> Any:

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmcli.modalities.preprocessing import in_batches
+from bmcli.core.batch import Batch, stacked
+from bmcli.core.spec import INPUT
 
 if TYPE_CHECKING:
     from bmcli.core.components import Augments
-    from bmcli.modalities.preprocessing import Source
+    from bmcli.modalities.source import NamedSources
 
 GROUP_BYTES = 64 * 2**20
 """A prepared group stays below this, however many steps the caller asks for."""
@@ -31,6 +32,9 @@ POOL = 50
 LENGTHS = 8
 """Into so many different lengths batches of texts are padded: each is compiled once."""
 
+Signature = tuple[tuple[str, tuple[int | None, ...]], ...]
+"""Input name and shape, of each input."""
+
 # What a stream of random numbers is for; part of its key, so that no two streams are ever the same.
 ORDER, AUGMENTATION = 0, 1
 
@@ -39,42 +43,58 @@ ORDER, AUGMENTATION = 0, 1
 class Group:
     """Several batches of one size, ready for the model.
 
-    inputs [steps, batch, ...], compact arrays; targets float32 [steps, batch, units]; weights float32
-    [steps, batch]; examples int64 [steps, batch], positions in the training split.
+    inputs: compact arrays [steps, batch, ...] by name; targets float32 [steps, batch, units]; weights float32
+    [steps, batch]; examples int64 [steps, batch], positions in the training split. padded: names of inputs
+    that have another length in other groups.
     """
 
-    inputs: np.ndarray
+    inputs: Batch
     targets: np.ndarray
     weights: np.ndarray
     examples: np.ndarray
+    padded: frozenset[str] = frozenset()
 
     @property
     def steps(self) -> int:
         """Number of batches."""
-        return len(self.inputs)
+        return len(self.examples)
 
     @property
-    def signature(self) -> tuple[int | None, ...]:
-        """Shape of a batch for which steps are compiled once: of texts, those of any length."""
-        batch, *shape = self.inputs.shape[1:]
-        return (batch, None) if self.inputs.dtype == np.int32 else (batch, *shape)
+    def batch_size(self) -> int:
+        """Examples in each batch."""
+        return self.examples.shape[1]
+
+    @property
+    def shapes(self) -> Signature:
+        """Of a batch's inputs."""
+        return tuple((name, array.shape[1:]) for name, array in self.inputs.items())
+
+    @property
+    def signature(self) -> Signature:
+        """Shapes of a batch's inputs for which steps are compiled once: of padded inputs, those of any
+        length."""
+        return tuple(
+            (name, (shape[0], None) if name in self.padded else shape) for name, shape in self.shapes
+        )
 
 
 @dataclass(frozen=True)
 class Feed:
     """The training split, ready to be drawn from.
 
-    targets float32 [N, units]; weights float32 [N] or None. lengths: int [N], the tokens of each text, where
-    batches are to hold texts of about the same length; they are then padded no longer than needed.
+    targets float32 [N, units]; weights float32 [N] or None. augmentations change the input called 'input'.
+    lengths: of padded inputs int [N] by name, where batches are to hold examples of about the same length in
+    the first of them; each is then padded no longer than needed. padded: as in Group.
     """
 
-    source: Source
+    source: NamedSources
     targets: np.ndarray
     weights: np.ndarray | None
     augmentations: Sequence[Augments]
     batch_size: int
     seed: int
-    lengths: np.ndarray | None = None
+    lengths: Mapping[str, np.ndarray] = field(default_factory=dict)
+    padded: frozenset[str] = frozenset()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -85,11 +105,12 @@ class Feed:
         """The permutation of the training examples in `epoch`, int64 [N]."""
         rng = stream(self.seed, ORDER, epoch)
         order = rng.permutation(len(self.source))
-        if self.lengths is None:
+        if not self.lengths:
             return order
+        lengths = next(iter(self.lengths.values()))
         for start in range(0, len(order), POOL * self.batch_size):
             pool = order[start : start + POOL * self.batch_size]
-            pool[:] = pool[np.argsort(self.lengths[pool], kind="stable")]
+            pool[:] = pool[np.argsort(lengths[pool], kind="stable")]
         whole = len(order) // self.batch_size
         batches = order[: whole * self.batch_size].reshape(whole, self.batch_size)
         batches[:] = batches[rng.permutation(whole)]
@@ -141,7 +162,7 @@ class Feed:
         whole = len(order) // self.batch_size
         step = start
         starts = range(start * self.batch_size, len(order), self.batch_size)
-        drawn = in_batches(self.source, [order[first : first + self.batch_size] for first in starts])
+        drawn = self.source.in_batches([order[first : first + self.batch_size] for first in starts])
         batch_bytes = 0
         while step < self.steps_per_epoch:
             if step < whole:
@@ -149,23 +170,24 @@ class Feed:
                 count = max(1, min(size(), whole - step, fitting))
             else:
                 count = 1
-            if self.lengths is not None:
+            if self.lengths:
                 count = self._alike(order, step, count)
             chosen = order[step * self.batch_size : (step + count) * self.batch_size]
             batches = [self._batch(next(drawn), part, uniforms) for part in np.split(chosen, count)]
-            inputs, targets, weights = (np.stack(parts) for parts in zip(*batches, strict=True))
-            batch_bytes = inputs[0].nbytes
-            yield Group(inputs, targets, weights, chosen.reshape(count, -1))
+            inputs, targets, weights = zip(*batches, strict=True)
+            batch_bytes = sum(array.nbytes for array in inputs[0].values())
+            examples = chosen.reshape(count, -1)
+            yield Group(stacked(inputs), np.stack(targets), np.stack(weights), examples, self.padded)
             step += count
 
     def _alike(self, order: np.ndarray, step: int, most: int) -> int:
         """How many batches from `step` on are padded to one length; at most `most`."""
-        assert self.lengths is not None
-        longest = self.source[order[:1]].shape[1]
-        first = 0
+        longest = {name: array.shape[1] for name, array in self.source[order[:1]].items()}
+        first: list[int] = []
         for count in range(most):
             start = (step + count) * self.batch_size
-            padded = padded_length(self.lengths[order[start : start + self.batch_size]], longest)
+            some = order[start : start + self.batch_size]
+            padded = [padded_length(of[some], longest[name]) for name, of in self.lengths.items()]
             if count and padded != first:
                 return count
             first = padded
@@ -180,13 +202,13 @@ class Feed:
         return numbers if epoch % 2 else np.nextafter(1.0, 0.0) - numbers
 
     def _batch(
-        self, inputs: np.ndarray, examples: np.ndarray, uniforms: list[np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self, inputs: Batch, examples: np.ndarray, uniforms: list[np.ndarray]
+    ) -> tuple[Batch, np.ndarray, np.ndarray]:
         targets = self.targets[examples]
         for augmentation, numbers in zip(self.augmentations, uniforms, strict=True):
-            inputs, targets = augmentation.apply(inputs, targets, numbers[examples])
-        if self.lengths is not None:
-            inputs = inputs[:, : padded_length(self.lengths[examples], inputs.shape[1])]
+            changed, targets = augmentation.apply(inputs[INPUT], targets, numbers[examples])
+            inputs = {**inputs, INPUT: changed}
+        inputs = shortened(inputs, self.lengths, examples)
         weights = np.ones(len(examples), np.float32) if self.weights is None else self.weights[examples]
         return inputs, targets, weights
 
@@ -194,6 +216,14 @@ class Feed:
 def stream(seed: int, *key: int) -> np.random.Generator:
     """An independent stream of random numbers for (seed, key), by a counter-based generator."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *key])))
+
+
+def shortened(inputs: Batch, lengths: Mapping[str, np.ndarray], examples: np.ndarray) -> Batch:
+    """These examples' inputs, those that have lengths padded no longer than needed; views."""
+    if not lengths:
+        return inputs
+    cut = {name: padded_length(of[examples], inputs[name].shape[1]) for name, of in lengths.items()}
+    return {name: array[:, : cut[name]] if name in cut else array for name, array in inputs.items()}
 
 
 def padded_length(lengths: np.ndarray, longest: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from bmcli.core.errors import DivergedError
 from bmcli.core.stopwatch import phase, waiting
 from bmcli.training.checkpoints import TrainingState
 from bmcli.training.events import EpochDone, Event, Resumed, StepsDone, TrainingDone
-from bmcli.training.feed import padded_length
+from bmcli.training.feed import shortened
 from bmcli.training.steps.base import Finish
 from bmcli.training.steps.select import forward, make_loop
 from bmcli.training.watch import Watch
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from bmcli.config.schema import TrainingConfig
     from bmcli.core.spec import DataSpec
-    from bmcli.modalities.preprocessing import Source
-    from bmcli.training.feed import Feed, Group
+    from bmcli.modalities.source import BatchSource
+    from bmcli.training.feed import Feed, Group, Signature
 
 GROUP_SECONDS = 0.3
 """A group of steps takes about this long: often enough for a live display and a quick answer to Ctrl-C."""
@@ -41,14 +41,15 @@ MAX_GROUP = 256
 class Validation:
     """What is measured after every epoch.
 
-    metrics: from finished-model outputs [N, C] float32 to named figures, `loss` among them; lengths: the
-    tokens of each text, which are then looked at in that order, padded no longer than needed.
+    metrics: from finished-model outputs [N, C] float32 to named figures, `loss` among them; lengths: of
+    padded inputs int [N] by name: examples are then looked at in the order of the first, padded no
+    longer than needed.
     """
 
-    source: Source
+    source: BatchSource
     metrics: Callable[[np.ndarray], dict[str, float | None]]
     batch_size: int
-    lengths: np.ndarray | None = None
+    lengths: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass
@@ -67,7 +68,7 @@ class _Clock:
     """Adapts the group size to GROUP_SECONDS, in powers of two."""
 
     size: int = 1
-    compiled: set[tuple[int | None, ...]] = field(default_factory=set)
+    compiled: set[Signature] = field(default_factory=set)
 
     def phase(self, group: Group) -> str:
         """What a group's time goes into: the first one of a shape compiles."""
@@ -200,7 +201,7 @@ class Trainer:
         return float(self.config.optimizer.learning_rate * factor)
 
     def _add(self, group: Group, losses: np.ndarray, metrics: np.ndarray) -> None:
-        batch = group.inputs.shape[1]
+        batch = group.batch_size
         # One by one: a sum in another order would differ in its last bit with the size of the groups.
         for loss, metric in zip(losses.tolist(), metrics.tolist(), strict=True):
             self._now.loss += loss * batch
@@ -216,7 +217,7 @@ class Trainer:
         raise DivergedError(
             f"{what} NaN or infinite in epoch {self.epoch}, step {step} of "
             f"{self.feed.steps_per_epoch}, at learning rate {rates[last]:.3g} "
-            f"(training examples {examples}{', ...' if group.inputs.shape[1] > 8 else ''})",
+            f"(training examples {examples}{', ...' if group.batch_size > 8 else ''})",
             hint="try a smaller training.optimizer.learning_rate, training.gradient_clipping: 1, or "
             "training.precision: float32",
         )
@@ -300,16 +301,14 @@ class Trainer:
         if self.validation is None:
             return {}
         v, count = self.validation, len(self.validation.source)
-        order = np.arange(count) if v.lengths is None else np.argsort(v.lengths, kind="stable")
+        order = np.argsort(next(iter(v.lengths.values())), kind="stable") if v.lengths else np.arange(count)
         with self._averaged():
             outputs = []
             for start in range(0, count, v.batch_size):
                 part = order[start : start + v.batch_size]
                 # The last batch is filled up, so that one compiled shape serves all.
                 full = np.resize(part, v.batch_size) if count > v.batch_size else part
-                inputs = v.source[full]
-                if v.lengths is not None:
-                    inputs = inputs[:, : padded_length(v.lengths[full], inputs.shape[1])]
+                inputs = shortened(v.source[full], v.lengths, full)
                 outputs.append(self._forward(inputs)[: len(part)])
         in_order = np.empty_like(np.concatenate(outputs))
         in_order[order] = np.concatenate(outputs)

@@ -227,7 +227,8 @@ def test_the_keras_model_answers_like_the_published_one(digits: Path) -> None:
     run = Run(digits)
     inputs = np.random.default_rng(0).normal(size=(7, 8, 8, 1)).astype(np.float32)
     plain = keras.saving.load_model(digits / "model.keras")(inputs).numpy()
-    np.testing.assert_allclose(OpenedRun(run).session.predict(inputs), plain, rtol=1e-5, atol=1e-5)
+    answers = OpenedRun(run).session.predict({"input": inputs})
+    np.testing.assert_allclose(answers, plain, rtol=1e-5, atol=1e-5)
 
 
 def test_resume_refuses_a_completed_run(digits: Path, invoke: Callable[..., Done]) -> None:

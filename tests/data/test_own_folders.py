@@ -359,18 +359,18 @@ def test_validation_and_test_as_folders(flowers: Path, load: Load, tmp_path: Pat
 
 
 def test_labelled_folders_for_scoring(flowers: Path, load: Load) -> None:
-    spec = DataSpec("image", "multiclass", (8, 8, 3), ("x", "rose", "daisy", "aster"))
+    spec = DataSpec.single("image", "multiclass", (8, 8, 3), ("x", "rose", "daisy", "aster"))
     config = DataConfig(path="elsewhere")
     split = read_labelled(flowers, config, spec)
     assert len(split) == 30 and split.targets[0] == 3 and split.targets[-1] == 1
     with pytest.raises(DataError) as error:
-        read_labelled(flowers, config, DataSpec("image", "multiclass", (8, 8, 3), ("aster", "rose")))
+        read_labelled(flowers, config, DataSpec.single("image", "multiclass", (8, 8, 3), ("aster", "rose")))
     assert len(error.value.problems) == 10 and "unknown class 'daisy'" in error.value.problems[0].message
     assert np.array_equal(np.unique(split.targets), [1, 2, 3])
 
 
 def test_labelled_folders_with_useless_levels(flowers: Path, tmp_path: Path) -> None:
-    spec = DataSpec("image", "multiclass", (8, 8, 3), ("aster", "daisy", "rose"))
+    spec = DataSpec.single("image", "multiclass", (8, 8, 3), ("aster", "daisy", "rose"))
     config = DataConfig(path="elsewhere", group="never")
     (tmp_path / "seg_test").mkdir()
     flowers.rename(tmp_path / "seg_test/seg_test")
@@ -393,7 +393,7 @@ def test_other_encodings_are_said_wherever_files_come_from(load: Load, tmp_path:
     bundle = load(path=tmp_path / "data", validation=tmp_path / "held", test=0)
     assert "12 files are read as UTF-16, not UTF-8: a/0.txt, ..." in bundle.notes
     said: list[str] = []
-    spec = DataSpec("text", "binary", (None,), ("a", "b"))
+    spec = DataSpec.single("text", "binary", (None,), ("a", "b"))
     split = read_labelled(tmp_path / "held", DataConfig(path=str(tmp_path / "data")), spec, said.append)
     assert split.examples.texts[0] == "a ù 0"  # type: ignore[union-attr]
     assert said == ["12 files are read as UTF-16, not UTF-8: a/0.txt, ..."]

@@ -332,7 +332,7 @@ def test_validation_and_test_files(csv_file: Path, load: Load, tmp_path: Path) -
 
 
 def test_scoring_a_labelled_table(csv_file: Path, tmp_path: Path) -> None:
-    spec = DataSpec("table", "binary", (4,), ("k0", "k1"), "kind")
+    spec = DataSpec.single("table", "binary", (4,), ("k0", "k1"), "kind")
     path = write(tmp_path / "new.csv", "kind,size,colour,note\nk1,3,red,x\nk0,NA,blue,y\n")
     split = read_labelled(path, DataConfig(path=str(csv_file)), spec)
     assert split.targets.tolist() == [1, 0] and split.ids == ("new.csv:1", "new.csv:2")
@@ -510,7 +510,7 @@ def test_a_text_of_several_columns(load: Load, tmp_path: Path, suffix: str) -> N
     assert one.fingerprint == same.fingerprint
     with pytest.raises(DataError, match="no column 'titel'"):
         load(path=path, text=["titel", "body"], target="label")
-    spec = DataSpec("text", bundle.task, (None,), bundle.classes, "label")
+    spec = DataSpec.single("text", bundle.task, (None,), bundle.classes, "label")
     config = DataConfig(path=str(path), text=["title", "body"], target="label", skip_unusable=True)
     assert read_labelled(path, config, spec).examples.texts[0] == texts[f"t{suffix}:1"]  # type: ignore[union-attr]
 

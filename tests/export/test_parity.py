@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bmcli.core import quiet
-from bmcli.core.spec import DataSpec, Task
+from bmcli.core.spec import INPUT, DataSpec, Task
 from bmcli.export.onnx import to_onnx
 from bmcli.export.samples import with_edge_cases
 from bmcli.export.verify import compare
@@ -63,7 +63,7 @@ CASES = [
 
 
 def spec_for(kind: str, task: Task = "multiclass") -> DataSpec:
-    return DataSpec(
+    return DataSpec.single(
         kind,  # type: ignore[arg-type]
         task,
         classes=() if task == "regression" else CLASSES[: 2 if task == "binary" else 3],
@@ -80,7 +80,7 @@ def inputs_for(spec: DataSpec, count: int = 24) -> np.ndarray:
     tokens = rng.integers(2, spec.vocabulary_size, (count, spec.max_length)).astype(np.int32)
     lengths = rng.integers(1, spec.max_length + 1, count)
     tokens[np.arange(spec.max_length) >= lengths[:, None]] = 0
-    return with_edge_cases(tokens)
+    return with_edge_cases(spec, {INPUT: tokens})[INPUT]
 
 
 @dataclass(frozen=True)
@@ -143,9 +143,9 @@ def test_onnx_runtime_agrees_with_keras(case, capfd):
     said = capfd.readouterr()
     assert said.out == said.err == ""
     for batch_size in (len(case.inputs), 7, 1):
-        agreement = compare(session.predict(case.inputs, batch_size), case.expected)
+        agreement = compare(session.predict({INPUT: case.inputs}, batch_size), case.expected)
         assert agreement.agrees, (batch_size, agreement)
-    assert session.predict(case.inputs[:0]).shape == (0, 3)
+    assert session.predict({INPUT: case.inputs[:0]}).shape == (0, 3)
 
 
 @pytest.mark.parametrize("views", ["flip", "move", "shift"])
@@ -171,7 +171,7 @@ def test_views_are_part_of_the_model(views):
     expected = np.asarray(model(inputs))
     np.testing.assert_allclose(expected, exponents / exponents.sum(axis=1, keepdims=True), atol=1e-5)
     assert not np.allclose(expected, np.asarray(finished(network, spec)(inputs)), atol=1e-4)
-    assert compare(OnnxSession(to_onnx(model, spec)).predict(inputs), expected).agrees
+    assert compare(OnnxSession(to_onnx(model, spec)).predict({INPUT: inputs}), expected).agrees
     assert {v.path for v in model.variables} == {v.path for v in network.variables}
 
 
@@ -233,6 +233,6 @@ def test_every_task_survives_the_export(task):
     spec = spec_for("table", task)
     inputs = inputs_for(spec)
     model = finished(MODELS.get("mlp")(hidden=[4]).build(spec), spec)
-    samples = KerasSession(model).predict(inputs)
+    samples = KerasSession(model).predict({INPUT: inputs})
     assert samples.shape == (len(inputs), {"binary": 2, "multilabel": 3, "regression": 1}[task])
-    assert compare(OnnxSession(to_onnx(model, spec)).predict(inputs), samples).agrees
+    assert compare(OnnxSession(to_onnx(model, spec)).predict({INPUT: inputs}), samples).agrees

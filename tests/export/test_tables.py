@@ -15,7 +15,7 @@ from bmcli.export import tables
 from bmcli.models import MODELS
 from bmcli.models._head import finished
 
-SPEC = DataSpec("text", "binary", (None,), ("no", "yes"), vocabulary_size=40, max_length=12)
+SPEC = DataSpec.single("text", "binary", (None,), ("no", "yes"), vocabulary_size=40, max_length=12)
 SMALL: dict[str, dict[str, Any]] = {
     "gru": {"units": [4], "embedding": 5},
     "transformer": {"width": 8, "feed_forward": 12, "merge": 2},

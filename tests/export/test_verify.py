@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bmcli.core.batch import Batch
+from bmcli.core.spec import INPUT, DataSpec
 from bmcli.export.samples import COUNT, Samples, choose, with_edge_cases
 from bmcli.export.verify import compare, verify
 
@@ -44,25 +46,26 @@ class Stub:
 
     engine = "onnx"
 
-    def predict(self, inputs: np.ndarray, batch_size: int = 256) -> np.ndarray:
-        return inputs + (1 if batch_size == 1 else 0)
+    def predict(self, inputs: Batch, batch_size: int = 256) -> np.ndarray:
+        return inputs[INPUT] + (1 if batch_size == 1 else 0)
 
 
 def test_rows_are_also_asked_one_at_a_time():
-    assert not verify(Stub(), Samples(KERAS, KERAS)).agrees
+    assert not verify(Stub(), Samples({INPUT: KERAS}, KERAS)).agrees
 
 
 def test_samples_come_back_from_bytes():
     tokens = np.arange(12, dtype=np.int32).reshape(2, 6)
-    again = Samples.from_bytes(Samples(tokens, KERAS).to_bytes())
-    np.testing.assert_array_equal(again.inputs, tokens)
+    again = Samples.from_bytes(Samples({INPUT: tokens}, KERAS).to_bytes())
+    np.testing.assert_array_equal(again.inputs[INPUT], tokens)
     np.testing.assert_array_equal(again.outputs, KERAS)
-    assert again.inputs.dtype == np.int32
+    assert again.inputs[INPUT].dtype == np.int32
 
 
 def test_texts_bring_their_edge_cases():
     tokens = np.full((COUNT, 9), 5, np.int32)
-    cases = with_edge_cases(tokens)
+    spec = DataSpec.single("text", "binary", (None,), ("no", "yes"), vocabulary_size=9, max_length=9)
+    cases = with_edge_cases(spec, {INPUT: tokens})[INPUT]
     assert cases.shape == (COUNT, 9)
     assert not cases[-3].any()
     assert cases[-2].tolist() == [1] + [0] * 8
@@ -83,7 +86,7 @@ def test_samples_are_spread_over_the_split_and_stay_small():
         data = split(size, count)
         bundle = DataBundle("image", "binary", ("a", "b"), data, None, None, "0")
         preprocessing, spec = fit(bundle, PreprocessingConfig())
-        inputs = choose(spec, preprocessing, data)
+        inputs = choose(spec, preprocessing, data)[INPUT]
         assert len(inputs) == expected
         firsts = inputs[:, 0, 0, 0]
         assert len(np.unique(firsts)) == expected

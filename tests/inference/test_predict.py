@@ -26,7 +26,8 @@ class Fixed:
         self.width = width
         self.batches: list[int] = []
 
-    def predict(self, inputs, batch_size=256):
+    def predict(self, batch, batch_size=256):
+        inputs = batch["input"]
         self.batches.append(len(inputs))
         return inputs.reshape(len(inputs), -1)[:, : self.width].astype(np.float32)
 
@@ -37,7 +38,7 @@ def predictor(task: str, outputs: np.ndarray, classes=CLASSES) -> tuple[Predicto
     pictures = np.zeros((len(outputs), 1, 4, 1), np.uint8)
     pictures[:, 0, :width, 0] = np.rint(outputs * 255)
     prepared = ImagePreprocessing(1, 4, 1, "unit", (1 / 255,), (0.0,))
-    spec = DataSpec("image", task, (1, 4, 1), () if task == "regression" else classes)
+    spec = DataSpec.single("image", task, (1, 4, 1), () if task == "regression" else classes)
     names = tuple(f"{i}.png" for i in range(len(outputs)))
     return Predictor("r-v1", prepared, spec, Fixed(width)), Inputs(Images(arrays=pictures), names)
 

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 
 from bmcli.core.cores import available_cores
 from bmcli.core.errors import IntegrityError
+from bmcli.core.spec import INPUT
 from bmcli.inference.session import OnnxSession
 
 
@@ -38,10 +39,10 @@ def onnx_model(
 def test_batches_come_back_in_order():
     inputs = np.random.default_rng(0).normal(size=(11, 3)).astype(np.float32)
     session = OnnxSession(onnx_model())
-    whole = session.predict(inputs)
+    whole = session.predict({INPUT: inputs})
     assert whole.dtype == np.float32
     for size in (1, 4, 11, 256):
-        np.testing.assert_array_equal(session.predict(inputs, batch_size=size), whole)
+        np.testing.assert_array_equal(session.predict({INPUT: inputs}, batch_size=size), whole)
     np.testing.assert_allclose(whole, np.exp(inputs) / np.exp(inputs).sum(1, keepdims=True), rtol=1e-6)
 
 
@@ -49,35 +50,35 @@ def test_batches_come_back_in_order():
 def test_many_inputs_come_back_in_order_whichever_core_answers(threads):
     inputs = np.random.default_rng(0).normal(size=(1_003, 3)).astype(np.float32)
     one_by_one = np.concatenate(
-        [OnnxSession(onnx_model(), threads=1).predict(row[None]) for row in inputs[:9]]
+        [OnnxSession(onnx_model(), threads=1).predict({INPUT: row[None]}) for row in inputs[:9]]
     )
     session = OnnxSession(onnx_model(), threads=threads)
-    whole = session.predict(inputs)
+    whole = session.predict({INPUT: inputs})
     np.testing.assert_array_equal(whole[:9], one_by_one)
     for size in (1, 70, 5_000):
-        np.testing.assert_array_equal(session.predict(inputs, batch_size=size), whole)
+        np.testing.assert_array_equal(session.predict({INPUT: inputs}, batch_size=size), whole)
 
 
 def test_a_failure_on_one_core_is_the_failure_of_all():
     with pytest.raises(IntegrityError, match="cannot be run"):
-        OnnxSession(onnx_model(), threads=2).predict(np.zeros((500, 4), np.float32))
+        OnnxSession(onnx_model(), threads=2).predict({INPUT: np.zeros((500, 4), np.float32)})
 
 
 def test_nothing_in_nothing_out():
-    assert OnnxSession(onnx_model()).predict(np.zeros((0, 3), np.float32)).shape == (0, 3)
+    assert OnnxSession(onnx_model()).predict({INPUT: np.zeros((0, 3), np.float32)}).shape == (0, 3)
 
 
 def test_other_float_widths_and_layouts_are_taken():
     inputs = np.asfortranarray(np.random.default_rng(0).normal(size=(4, 3)))
-    assert OnnxSession(onnx_model()).predict(inputs).shape == (4, 3)
+    assert OnnxSession(onnx_model()).predict({INPUT: inputs}).shape == (4, 3)
 
 
 def test_padding_of_a_whole_batch_is_cut_off():
     """Seen through a model that hands its input back: 3 tokens wide after the cut."""
     session = OnnxSession(onnx_model("Cast", TensorProto.INT32))
     tokens = np.int32([[5, 6, 7, 0, 0], [1, 0, 0, 0, 0]])
-    np.testing.assert_array_equal(session.predict(tokens), [[5, 6, 7], [1, 0, 0]])
-    assert OnnxSession(onnx_model("Cast", TensorProto.INT32)).predict(tokens * 0).shape == (2, 1)
+    np.testing.assert_array_equal(session.predict({INPUT: tokens}), [[5, 6, 7], [1, 0, 0]])
+    assert OnnxSession(onnx_model("Cast", TensorProto.INT32)).predict({INPUT: tokens * 0}).shape == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_neither_tensorflow_nor_keras_is_imported(tmp_path: Path):
         "from pathlib import Path\n"
         "import numpy as np\n"
         "from bmcli.inference.session import OnnxSession\n"
-        "OnnxSession(Path(sys.argv[1]).read_bytes()).predict(np.zeros((2, 3), np.float32))\n"
+        "OnnxSession(Path(sys.argv[1]).read_bytes()).predict({'input': np.zeros((2, 3), np.float32)})\n"
         "print([m for m in ('tensorflow', 'keras', 'sklearn', 'polars', 'PIL') if m in sys.modules])\n"
     )
     done = subprocess.run(
@@ -160,7 +161,7 @@ def test_a_signal_ends_a_model_that_takes_for_ever(
         "def run(args):\n"
         "    session = OnnxSession(Path('m.onnx').read_bytes())\n"
         "    print('ready', flush=True)\n"
-        f"    session.predict(np.ones(({inputs}, 3), np.float32))\n"
+        f"    session.predict({{'input': np.ones(({inputs}, 3), np.float32)}})\n"
         "class App:\n"
         "    main = staticmethod(lambda *_, **__: run(None))\n"
         "app.build_app = lambda enter: App\n"
@@ -198,7 +199,7 @@ def test_only_the_error_says_what_went_wrong(capfd: pytest.CaptureFixture[str]) 
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     with pytest.raises(IntegrityError, match="cannot be run"):
-        OnnxSession(model.SerializeToString()).predict(np.ones((1, 3), np.float32))
+        OnnxSession(model.SerializeToString()).predict({INPUT: np.ones((1, 3), np.float32)})
     assert capfd.readouterr().err == ""
 
 
@@ -211,10 +212,10 @@ def test_what_does_not_fit_at_once_is_done_in_pieces(monkeypatch: pytest.MonkeyP
         "from tests.inference.test_session import widened\n"
         "model = widened()\n"
         "x = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)\n"
-        "answers = session.OnnxSession(model, threads=int(sys.argv[1])).predict(x)\n"
+        "answers = session.OnnxSession(model, threads=int(sys.argv[1])).predict({'input': x})\n"
         "assert np.array_equal(answers, np.repeat(x.mean(1, keepdims=True), 3, 1)), answers\n"
         "try:\n"
-        "    session.OnnxSession(widened(100)).predict(x)\n"
+        "    session.OnnxSession(widened(100)).predict({'input': x})\n"
         "except session.ResourceError as error:\n"
         "    assert 'its operator Expand takes more than 0.0977 GiB for one input' in str(error), error\n"
         "else:\n"

@@ -14,7 +14,7 @@ from bmcli.core.spec import DataSpec
 from bmcli.inference import weights as w
 from bmcli.models import MODELS
 
-SPEC = DataSpec("table", "multiclass", (3,), ("a", "b"))
+SPEC = DataSpec.single("table", "multiclass", (3,), ("a", "b"))
 
 
 def mlp(seed: int, **options: object):

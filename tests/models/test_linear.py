@@ -23,7 +23,7 @@ def diabetes(request):
 def solved(features: np.ndarray, target: np.ndarray, dtype: type = np.float64, **options: object):
     """On standardised columns, as the preprocessing makes them; (finished model, raw coefficients, bias)."""
     mean, scale = features.mean(axis=0), features.std(axis=0)
-    spec = DataSpec(
+    spec = DataSpec.single(
         "table", "regression", (features.shape[1],), target_offset=target.mean(), target_scale=target.std()
     )
     component = MODELS.get("linear")(solver="closed_form", **options)
@@ -77,7 +77,7 @@ def test_gradient_steps_find_the_same():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(256, 3)).astype(np.float32)
     targets = (features @ [[1.0], [-2.0], [0.5]] + 0.3 + 0.1 * rng.normal(size=(256, 1))).astype(np.float32)
-    spec = DataSpec("table", "regression", (3,))
+    spec = DataSpec.single("table", "regression", (3,))
     for l2 in (0.0, 0.2):
         network = MODELS.get("linear")(l2=l2).build(spec)
         network.compile(keras.optimizers.SGD(0.1), "mse")
@@ -94,7 +94,7 @@ def test_features_that_depend_on_each_other_give_the_smallest_weights():
     rng = np.random.default_rng(0)
     one = rng.normal(size=(50, 1))
     component = MODELS.get("linear")(solver="closed_form")
-    spec = DataSpec("table", "regression", (3,))
+    spec = DataSpec.single("table", "regression", (3,))
     inputs = np.hstack([one, one, np.zeros((50, 1))])
     solution = component.solve(component.build(spec), spec, inputs, 4 * one + 1)
     assert solution is not None
@@ -114,6 +114,6 @@ def test_the_closed_form_is_for_regression_only():
 
 def test_by_gradient_nothing_is_solved():
     component = MODELS.get("linear")()
-    spec = DataSpec("table", "regression", (1,))
+    spec = DataSpec.single("table", "regression", (1,))
     model = component.build(spec)
     assert component.solve(model, spec, np.zeros((2, 1)), np.zeros((2, 1))) is None

@@ -28,7 +28,7 @@ SMALLER = {
 
 def spec_for(kind: str, task: Task) -> DataSpec:
     classes = {"binary": ("no", "yes"), "regression": ()}.get(task, ("a", "b", "c"))
-    return DataSpec(kind, task, classes=classes, **SHAPES[kind])
+    return DataSpec.single(kind, task, classes=classes, **SHAPES[kind])
 
 
 def inputs_for(spec: DataSpec, count: int = 3) -> np.ndarray:
@@ -105,7 +105,7 @@ def names_and_shapes(model) -> list[tuple[str, tuple]]:
 
 
 def test_the_default_cnn_is_the_introductory_one():
-    spec = DataSpec("image", "multiclass", (32, 32, 3), tuple("0123456789"))
+    spec = DataSpec.single("image", "multiclass", (32, 32, 3), tuple("0123456789"))
     model = MODELS.get("cnn")().build(spec)
     assert names_and_shapes(model) == [
         ("input", (32, 32, 3)), ("conv1", (30, 30, 32)), ("pool1", (15, 15, 32)),
@@ -120,7 +120,7 @@ def test_the_default_cnn_is_the_introductory_one():
 
 
 def test_the_other_introductory_cnn():
-    spec = DataSpec("image", "multiclass", (28, 28, 1), tuple("0123456789"))
+    spec = DataSpec.single("image", "multiclass", (28, 28, 1), tuple("0123456789"))
     model = MODELS.get("cnn")(filters=[32, 64], pool_last=True, dense=[128]).build(spec)
     assert [layer.name for layer in model.layers[1:-1]] == [
         "conv1", "pool1", "conv2", "pool2", "flatten", "dense1"
@@ -129,7 +129,9 @@ def test_the_other_introductory_cnn():
 
 
 def test_the_default_mlp_is_784_128_10():
-    model = MODELS.get("mlp")().build(DataSpec("image", "multiclass", (28, 28, 1), tuple("0123456789")))
+    model = MODELS.get("mlp")().build(
+        DataSpec.single("image", "multiclass", (28, 28, 1), tuple("0123456789"))
+    )
     assert model.count_params() == 784 * 128 + 128 + 128 * 10 + 10
 
 
@@ -140,7 +142,7 @@ def test_what_is_too_large_for_the_picture_is_told_before_keras(name, size, opti
     component = MODELS.get(name)(**(options if name == "cnn" else {"widths": [2, 2, 2]}))
     problems = component.check_input((size, 40, 3))
     try:
-        model = component.build(DataSpec("image", "binary", (size, 40, 3), ("a", "b")))
+        model = component.build(DataSpec.single("image", "binary", (size, 40, 3), ("a", "b")))
         fits = all(0 not in layer.output.shape for layer in model.layers)
     except ValueError:
         fits = False

@@ -7,7 +7,7 @@ import numpy as np
 from bmcli.core.spec import DataSpec
 from bmcli.models import MODELS
 
-SPEC = DataSpec("image", "multiclass", input_shape=(16, 16, 3), classes=("a", "b"))
+SPEC = DataSpec.single("image", "multiclass", input_shape=(16, 16, 3), classes=("a", "b"))
 
 
 def pictures() -> np.ndarray:

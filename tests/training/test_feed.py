@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bmcli.modalities.text.encoder import used_tokens
+from bmcli.core.spec import INPUT
+from bmcli.modalities.source import NamedSources
 from bmcli.training.feed import Feed, Group, padded_length
 
 N, BATCH = 23, 5
@@ -28,12 +29,12 @@ class Noise:
 def feed() -> Feed:
     source = np.arange(N, dtype=np.float64).reshape(N, 1) * 10
     targets = np.arange(N, dtype=np.float32).reshape(N, 1)
-    return Feed(source, targets, None, [Noise()], BATCH, seed=3)
+    return Feed(NamedSources({INPUT: source}), targets, None, [Noise()], BATCH, seed=3)
 
 
 def batches(feed: Feed, epoch: int = 1, start: int = 0, size: int = 1) -> list[tuple[np.ndarray, ...]]:
     groups = feed.groups(epoch, start=start, size=lambda: size)
-    return [row for g in groups for row in zip(g.inputs, g.targets, g.examples, strict=True)]
+    return [row for g in groups for row in zip(g.inputs[INPUT], g.targets, g.examples, strict=True)]
 
 
 def assert_equal(left: list[tuple[np.ndarray, ...]], right: list[tuple[np.ndarray, ...]]) -> None:
@@ -70,7 +71,7 @@ def test_targets_belong_to_their_inputs(feed: Feed) -> None:
 
 def test_the_last_smaller_batch_stands_alone(feed: Feed) -> None:
     groups: list[Group] = list(feed.groups(1, start=0, size=lambda: 100))
-    assert [g.inputs.shape[:2] for g in groups][-1] == (1, N % BATCH)
+    assert [g.inputs[INPUT].shape[:2] for g in groups][-1] == (1, N % BATCH)
 
 
 def test_an_unreadable_example_is_raised_to_whoever_trains(feed: Feed) -> None:
@@ -82,7 +83,7 @@ def test_an_unreadable_example_is_raised_to_whoever_trains(feed: Feed) -> None:
             raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):
-        batches(replace(feed, source=Broken()))
+        batches(replace(feed, source=NamedSources({INPUT: Broken()})))
 
 
 def test_leaving_early_ends_the_thread(feed: Feed) -> None:
@@ -99,14 +100,15 @@ def texts(count: int = 203, longest: int = 40) -> Feed:
     tokens = np.where(np.arange(longest) < lengths[:, None], 7, 0).astype(np.int32)
     tokens[:, 0] = np.arange(count) + 1
     targets = np.arange(count, dtype=np.float32).reshape(-1, 1)
-    return Feed(tokens, targets, None, [], 8, seed=3, lengths=used_tokens(tokens))
+    lengths = {INPUT: np.count_nonzero(tokens, axis=1)}
+    return Feed(NamedSources({INPUT: tokens}), targets, None, [], 8, seed=3, lengths=lengths)
 
 
 def test_texts_of_like_length_share_a_batch_and_lose_nothing_but_padding() -> None:
     feed = texts()
     seen, padding, plain_padding = [], 0, 0
     for inputs, targets, examples in batches(feed):
-        whole = feed.source[examples]
+        whole = feed.source[examples][INPUT]
         np.testing.assert_array_equal(inputs, whole[:, : inputs.shape[1]])
         assert not whole[:, inputs.shape[1] :].any()
         np.testing.assert_array_equal(targets[:, 0], examples)

@@ -10,7 +10,7 @@ from bmcli.core.spec import DataSpec
 from bmcli.training.targets import dense_targets, example_weights
 
 CLASSES = ("a", "b", "c")
-MULTICLASS = DataSpec("table", "multiclass", (2,), CLASSES)
+MULTICLASS = DataSpec.single("table", "multiclass", (2,), CLASSES)
 
 
 def test_one_hot_and_smoothing() -> None:
@@ -20,12 +20,12 @@ def test_one_hot_and_smoothing() -> None:
 
 
 def test_binary_is_one_column() -> None:
-    spec = DataSpec("table", "binary", (2,), ("no", "yes"))
+    spec = DataSpec.single("table", "binary", (2,), ("no", "yes"))
     np.testing.assert_array_equal(dense_targets(spec, np.array([0, 1])), [[0], [1]])
 
 
 def test_regression_is_standardised() -> None:
-    spec = DataSpec("table", "regression", (2,), target_offset=10.0, target_scale=2.0)
+    spec = DataSpec.single("table", "regression", (2,), target_offset=10.0, target_scale=2.0)
     np.testing.assert_array_equal(dense_targets(spec, np.array([10.0, 14.0])), [[0], [2]])
 
 

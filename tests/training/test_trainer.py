@@ -9,7 +9,8 @@ import pytest
 
 from bmcli.config.schema import CheckpointConfig, TrainingConfig
 from bmcli.core.errors import DivergedError, IntegrityError
-from bmcli.core.spec import DataSpec
+from bmcli.core.spec import INPUT, DataSpec
+from bmcli.modalities.source import NamedSources
 from bmcli.training.checkpoints import TrainingState, from_bytes, to_bytes
 from bmcli.training.events import EpochDone, StepsDone, TrainingDone
 from bmcli.training.feed import Feed
@@ -19,7 +20,7 @@ from bmcli.training.trainer import Trainer, Validation
 from bmcli.training.watch import Watch
 
 N, FEATURES, CLASSES = 50, 6, 3
-SPEC = DataSpec("table", "multiclass", (FEATURES,), ("a", "b", "c"))
+SPEC = DataSpec.single("table", "multiclass", (FEATURES,), ("a", "b", "c"))
 RNG = np.random.default_rng(0)
 INPUTS = RNG.normal(size=(N, FEATURES)).astype(np.float32)
 LABELS = INPUTS[:, :CLASSES].argmax(axis=1)
@@ -57,8 +58,9 @@ def trainer(
         **training,
     }
     config = TrainingConfig(**options)
-    feed = Feed(inputs, TARGETS, None, [], config.batch_size, seed)
-    validation = Validation(INPUTS, lambda out: {"accuracy": float((out.argmax(1) == LABELS).mean())}, 16)
+    feed = Feed(NamedSources({INPUT: inputs}), TARGETS, None, [], config.batch_size, seed)
+    held_out = NamedSources({INPUT: INPUTS})
+    validation = Validation(held_out, lambda out: {"accuracy": float((out.argmax(1) == LABELS).mean())}, 16)
     watch = Watch("val_accuracy", greater_is_better=True)
     complete = finished(network, SPEC)
     return Trainer(network, complete, SPEC, config, feed, lambda b: b, validation, watch, parts)

@@ -24,11 +24,12 @@ from bmcli.modalities.image.formats import FORMATS, Unusable
 from bmcli.modalities.image.prefetch import decoded_ahead
 from bmcli.modalities.image.probe import depths_of, kept_rows, sums
 from bmcli.modalities.remark import Remark, Unfamiliar
+from bmcli.modalities.source import SingleInput
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ImageConfig, PreprocessingConfig
     from bmcli.core.examples import Data
-    from bmcli.modalities.preprocessing import Source
+    from bmcli.modalities.source import Source
 
 DEFAULT_SIZE = (64, 64)
 DEFAULT_CACHE_BYTES = 4 * 2**30
@@ -45,7 +46,7 @@ CHUNK_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
-class ImagePreprocessing:
+class ImagePreprocessing(SingleInput):
     """Pictures as float32 [n, height, width, channels]: pixel · scale + offset, per channel.
 
     scale, offset: one number per channel, float64; the arithmetic on pixels is float32 everywhere.

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli.core.spec import INPUT
 from bmcli.modalities.measured import LOOKED_AT, Measured, Trait, Usual, outer, ranges_of, spread
 from bmcli.modalities.novelty import ENOUGH, FAR
 from bmcli.modalities.remark import THAN
 
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples
-    from bmcli.modalities.preprocessing import Preprocessing, Source
+    from bmcli.modalities.preprocessing import Preprocessing
+    from bmcli.modalities.source import Source
 
 DECODED = 3_000
 """Training images that are measured where they would have to be decoded for it once more."""
@@ -155,7 +157,7 @@ class ImageTraits(Usual):
 
     def known(self, encoder: Preprocessing) -> tuple[Trait, ...]:
         """See Usual."""
-        return tuple(IMAGES[name] for name in image_traits(encoder.input_shape[2] or 0))
+        return tuple(IMAGES[name] for name in image_traits(encoder.inputs[0].shape[2] or 0))
 
     def measured(
         self, encoder: Preprocessing, examples: Examples, compact: np.ndarray
@@ -166,7 +168,7 @@ class ImageTraits(Usual):
 
 def fit(encoder: Preprocessing, examples: Examples) -> Measured:
     """Of training images: in memory, or many of them."""
-    source = encoder.encode(examples)
+    source = encoder.source(examples).sources[INPUT]
     compact = np.asarray(source[_to_measure(source)])
     ranges = ranges_of(statistics(compact), ("contrast", "detail", "colour"))
     _, traits = of_images(compact)

@@ -236,7 +236,7 @@ class Image(Modality):
         from bmcli.modalities.image.corruptions import PICTURES
         from bmcli.modalities.image.examples import Images
 
-        source = encoder.encode(examples)
+        source = _encoder(encoder).encode(examples)
         for start in range(0, len(examples), ENCODED):
             some = np.asarray(source[np.arange(start, min(start + ENCODED, len(examples)))])
             yield Images(arrays=PICTURES[name](some, strength, rng))

@@ -28,12 +28,13 @@ from bmcli.files.dates import DateFormat, Part
 from bmcli.files.facts import shortened, truth_value
 from bmcli.files.numbers import FALSE, MISSING, TRUE, NumberFormat, numeric_marks
 from bmcli.modalities.remark import Remark, Unfamiliar
+from bmcli.modalities.source import SingleInput
 from bmcli.modalities.table.examples import Table
 
 if TYPE_CHECKING:
     from bmcli.config.schema import PreprocessingConfig, TableConfig
     from bmcli.core.examples import Data
-    from bmcli.modalities.preprocessing import Source
+    from bmcli.modalities.source import Source
 
 LARGEST = float(np.finfo(np.float32).max)
 LISTED = 1000
@@ -195,7 +196,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class TablePreprocessing:
+class TablePreprocessing(SingleInput):
     """Rows as float32 [n, features], in the order of `features`.
 
     means: of each feature over the training rows (of a category its share); empty in runs of an older bm.

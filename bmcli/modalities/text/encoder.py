@@ -30,9 +30,10 @@ import numpy as np
 
 from bmcli.core.errors import DataError, IntegrityError
 from bmcli.core.examples import Examples
-from bmcli.core.spec import Kind
+from bmcli.core.spec import INPUT, InputSpec, Kind
 from bmcli.files import scripts
 from bmcli.modalities.remark import Remark, Unfamiliar
+from bmcli.modalities.source import SingleInput
 from bmcli.modalities.text.examples import Texts
 from bmcli.runs.layout import TOKENIZER
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from bmcli.config.schema import PreprocessingConfig, TextConfig
     from bmcli.core.examples import Data
-    from bmcli.modalities.preprocessing import Source
+    from bmcli.modalities.source import Source
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 PAD_ID, UNKNOWN_ID = 0, 1
@@ -87,7 +88,7 @@ _beyond_ascii = re.compile(r"[^\x00-\x7f]+")
 
 
 @dataclass(frozen=True)
-class TextPreprocessing:
+class TextPreprocessing(SingleInput):
     """Texts as int32 [n, max_length] token ids, padded with 0 at the end.
 
     tokenizer: 'word', 'pieces', 'bpe' or 'wordpiece'; truncate: which side of a longer text is cut off;
@@ -159,6 +160,14 @@ class TextPreprocessing:
     def input_shape(self) -> tuple[int | None, ...]:
         """(None,): a model takes any length."""
         return (None,)
+
+    @property
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """Token ids."""
+        tokens = InputSpec(
+            self.input_shape, "int32", INPUT, PAD_ID, UNKNOWN_ID, self.vocabulary_size, self.max_length
+        )
+        return (tokens,)
 
     @cached_property
     def ids(self) -> dict[str, int]:
@@ -401,8 +410,3 @@ def _alphabet(word_counts: dict[str, int], most: int) -> list[str]:
             counts[character] += count
     ranked = sorted(counts, key=lambda character: (-counts[character], character))
     return ranked[:most]
-
-
-def used_tokens(tokens: np.ndarray) -> np.ndarray:
-    """How many of each row's tokens are no padding, which is 0 and stands at the end: int64 [N]."""
-    return np.count_nonzero(tokens, axis=1)

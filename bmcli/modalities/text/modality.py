@@ -13,17 +13,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.examples import Data, Examples
-    from bmcli.core.spec import DataSpec
     from bmcli.files.facts import ColumnFacts
     from bmcli.files.tables import Frame
     from bmcli.modalities.inputs import Inputs, Reading
     from bmcli.modalities.measured import Measured, Usual
-    from bmcli.modalities.preprocessing import Preprocessing, Source
+    from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.modalities.text.encoder import TextPreprocessing
     from bmcli.modalities.text.examples import Texts
-
-UNKNOWN = 1
-"""The token id of an unknown word."""
 
 
 @MODALITIES.register("text")
@@ -43,7 +39,6 @@ class Text(Modality):
     file_suffixes = FILES
     documents = True
     piece = 1024
-    dtype = "int32"
     takes_texts = True
     of_tables = True
     has_lengths = True
@@ -136,19 +131,6 @@ class Text(Modality):
 
         return {TOKENIZER: _encoder(encoder).tokenizer_json()}
 
-    def check_spec(self, encoder: Preprocessing, spec: DataSpec) -> None:
-        """See Modality."""
-        if _encoder(encoder).vocabulary_size != spec.vocabulary_size:
-            raise ValueError("its vocabulary_size is not the tokenizer's")
-
-    def lengths(self, source: Source) -> np.ndarray:
-        """See Modality: how many tokens each has."""
-        import numpy as np
-
-        from bmcli.modalities.text.encoder import used_tokens
-
-        return used_tokens(np.asarray(source))
-
     def add_to_fingerprint(
         self, examples: Examples, add: Callable[[Any], None], digests: Mapping[str, bytes]
     ) -> None:
@@ -228,18 +210,6 @@ class Text(Modality):
         return _texts(examples).texts[position]
 
     named_in_plots = False
-
-    def edge_cases(self, inputs: np.ndarray, most: int) -> np.ndarray:
-        """See Modality: a text without tokens, one of an unknown word alone, and the first text cut to a
-        third, in the last three rows."""
-        import numpy as np
-
-        length = inputs.shape[1]
-        edges = np.zeros((3, length), inputs.dtype)
-        edges[1, 0] = UNKNOWN
-        third = max(1, length // 3)
-        edges[2, :third] = inputs[0, :third]
-        return np.concatenate([inputs[: most - len(edges)], edges])
 
     def readme(self) -> Readme:
         """See Modality."""

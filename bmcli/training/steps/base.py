@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from bmcli.core.spec import Task
     from bmcli.training.feed import Group
 
-Finish = Callable[[Any], Any]
-"""From a tensor of compact arrays to the model's input, in keras.ops: `Preprocessing.finish_tensor`."""
+Finish = Callable[[dict[str, Any]], dict[str, Any]]
+"""From tensors of compact arrays, by name, to the model's inputs, in keras.ops:
+`Preprocessing.finish_tensors`."""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.core.batch import fed
 from bmcli.training.steps.base import GroupResult, Loop
 
 if TYPE_CHECKING:
     import keras
 
+    from bmcli.core.batch import Batch
     from bmcli.training.feed import Group
     from bmcli.training.steps.base import Finish
 
@@ -48,7 +50,8 @@ class StepLoop(Loop):
         told = []
         try:
             for step in range(group.steps):
-                batch = group.inputs[step], group.targets[step], group.weights[step], rates[step]
+                inputs = {name: array[step] for name, array in group.inputs.items()}
+                batch = inputs, group.targets[step], group.weights[step], rates[step]
                 state, going, loss, metric = self._compiled(state, going, *batch)
                 told.append((going, loss, metric))
         finally:
@@ -77,7 +80,7 @@ class StepLoop(Loop):
 
         def total(trainable: list[Any]) -> Any:
             raw, changed, extra = self.model.stateless_call(
-                trainable, others, self.finish(inputs), training=True, return_losses=True
+                trainable, others, fed(self.model, self.finish(inputs)), training=True, return_losses=True
             )
             loss = jnp.mean(self.task.loss(raw, targets) * weights)
             return sum(extra, loss), (loss, jnp.sum(self.task.running(raw, targets)), changed)
@@ -98,15 +101,15 @@ class StepLoop(Loop):
         return jax.lax.cond(finite, update, lambda: state), finite, loss, metric
 
 
-def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[Batch], np.ndarray]:
     """See `select.forward`."""
     import jax
 
     @jax.jit
     def compiled(trainable: list[Any], others: list[Any], batch: Any) -> Any:
-        return model.stateless_call(trainable, others, finish(batch), training=False)[0]
+        return model.stateless_call(trainable, others, fed(model, finish(batch)), training=False)[0]
 
-    def call(batch: np.ndarray) -> np.ndarray:
+    def call(batch: Batch) -> np.ndarray:
         variables = model.trainable_variables, model.non_trainable_variables
         return np.asarray(compiled(*([v.value for v in part] for part in variables), batch))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.config.schema import TrainingConfig
+    from bmcli.core.batch import Batch
     from bmcli.core.components import Builds
     from bmcli.core.spec import Task
 
@@ -44,7 +45,7 @@ def make_loop(
     return _backend().StepLoop(model, optimizer, task, finish, ema=ema, xla=xla, parts=parts)
 
 
-def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[Batch], np.ndarray]:
     """A compiled way from compact arrays to the model's outputs, without training behaviour; parts: as in
     `make_loop`."""
     return _backend().forward(model, finish, parts=parts)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.core.batch import fed
 from bmcli.training.steps.base import GroupResult, Loop
 from bmcli.training.steps.fused_layers import fuse
 from bmcli.training.steps.threads import divided
@@ -14,7 +15,8 @@ from bmcli.training.steps.threads import divided
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.training.feed import Group
+    from bmcli.core.batch import Batch
+    from bmcli.training.feed import Group, Signature
     from bmcli.training.steps.base import Finish
 
 
@@ -35,14 +37,14 @@ class StepLoop(Loop):
         self._one = tf.function(self._step, jit_compile=True) if xla else self._step
         # The number of steps is dynamic, so that a group may grow without being compiled anew.
         self._compiled = tf.function(self._group, reduce_retracing=False)
-        self._signatures: dict[tuple[int | None, ...], Any] = {}
+        self._signatures: dict[Signature, Any] = {}
 
     def run(self, group: Group, rates: np.ndarray) -> GroupResult:
         """Take the steps of `group` with the learning rates `rates` (float32 [steps])."""
         import tensorflow as tf
 
         taken, finite, losses, metrics = self._concrete(group)(
-            tf.constant(group.inputs),
+            {name: tf.constant(array) for name, array in group.inputs.items()},
             tf.constant(group.targets),
             tf.constant(group.weights),
             tf.constant(rates),
@@ -54,20 +56,20 @@ class StepLoop(Loop):
         import tensorflow as tf
 
         # XLA compiles each length of texts by itself.
-        shape = group.inputs.shape[1:] if self.xla else group.signature
-        if shape not in self._signatures:
-            self._signatures[shape] = self._compiled.get_concrete_function(
-                tf.TensorSpec([None, *shape], group.inputs.dtype),
+        shapes = group.shapes if self.xla else group.signature
+        if shapes not in self._signatures:
+            self._signatures[shapes] = self._compiled.get_concrete_function(
+                {name: tf.TensorSpec([None, *shape], group.inputs[name].dtype) for name, shape in shapes},
                 tf.TensorSpec([None, *group.targets.shape[1:]], tf.float32),
                 tf.TensorSpec([None, *group.weights.shape[1:]], tf.float32),
                 tf.TensorSpec([None], tf.float32),
             )
-        return self._signatures[shape]
+        return self._signatures[shapes]
 
     def _group(self, inputs: Any, targets: Any, weights: Any, rates: Any) -> Any:
         import tensorflow as tf
 
-        steps = tf.shape(inputs)[0]
+        steps = tf.shape(targets)[0]
         losses = tf.TensorArray(tf.float32, size=steps)
         metrics = tf.TensorArray(tf.float32, size=steps)
 
@@ -75,7 +77,8 @@ class StepLoop(Loop):
             return tf.logical_and(step < steps, finite)
 
         def body(step: Any, _finite: Any, losses: Any, metrics: Any) -> Any:
-            finite, loss, metric = self._one(inputs[step], targets[step], weights[step], rates[step])
+            some = {name: whole[step] for name, whole in inputs.items()}
+            finite, loss, metric = self._one(some, targets[step], weights[step], rates[step])
             return step + 1, finite, losses.write(step, loss), metrics.write(step, metric)
 
         taken, finite, losses, metrics = tf.while_loop(
@@ -87,8 +90,10 @@ class StepLoop(Loop):
         import tensorflow as tf
 
         variables = self.model.trainable_variables
-        count = divided(inputs, self.parts)
-        split = zip(*(tf.split(whole, count) for whole in (inputs, targets, weights)), strict=True)
+        count = divided(targets, self.parts)
+        split = zip(
+            _split(inputs, count), *(tf.split(whole, count) for whole in (targets, weights)), strict=True
+        )
         # One after the other in this program, at the same time on the cores: they do not need each other.
         parts = [self._one_part(*part, count=count) for part in split]
         gradients = [_sum(each) for each in zip(*(part[0] for part in parts), strict=True)]
@@ -118,29 +123,37 @@ class StepLoop(Loop):
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            raw = self.model(self.finish(inputs), training=True)
+            raw = self.model(fed(self.model, self.finish(inputs)), training=True)
             loss = tf.reduce_mean(self.task.loss(raw, targets) * weights) / count
             total = loss + tf.add_n(self.model.losses) / count if self.model.losses else loss
         gradients = tape.gradient(total, [v.value for v in self.model.trainable_variables])
         return gradients, loss, total, tf.reduce_sum(self.task.running(raw, targets))
 
 
-def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[Batch], np.ndarray]:
     """See `select.forward`."""
     import tensorflow as tf
 
-    def outputs(batch: Any) -> Any:
-        split = tf.split(batch, divided(batch, parts))
-        return tf.concat([model(finish(part), training=False) for part in split], axis=0)
+    def outputs(batch: dict[str, Any]) -> Any:
+        split = _split(batch, divided(next(iter(batch.values())), parts))
+        return tf.concat([model(fed(model, finish(part)), training=False) for part in split], axis=0)
 
     # After a second length of texts it is compiled for any.
     compiled = tf.function(outputs, reduce_retracing=True)
 
-    def call(batch: np.ndarray) -> np.ndarray:
-        outputs: np.ndarray = compiled(tf.constant(batch)).numpy()
+    def call(batch: Batch) -> np.ndarray:
+        outputs: np.ndarray = compiled({name: tf.constant(array) for name, array in batch.items()}).numpy()
         return outputs
 
     return call
+
+
+def _split(batch: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """The batch in so many equal parts."""
+    import tensorflow as tf
+
+    pieces = [tf.split(whole, count) for whole in batch.values()]
+    return [dict(zip(batch, part, strict=True)) for part in zip(*pieces, strict=True)]
 
 
 def _sum(parts: tuple[Any, ...]) -> Any:

@@ -63,7 +63,7 @@ def loop(policy="float32"):
 
 
 def group(a, b, inputs=inputs):
-    return Group(inputs[a:b], targets[a:b], weights[a:b], np.zeros((b - a, 8), np.int64))
+    return Group({"input": inputs[a:b]}, targets[a:b], weights[a:b], np.zeros((b - a, 8), np.int64))
 
 
 def values(loop):
@@ -88,7 +88,7 @@ for policy in ("float32", "mixed_bfloat16"):
     assert int(one.optimizer.iterations.numpy()) == 6
     assert float(one.optimizer.learning_rate.numpy()) == rates[0]
     call = forward(one.model, lambda batch: batch)
-    assert np.allclose(call(inputs[0]), one.model.predict(inputs[0], verbose=0), atol=1e-3)
+    assert np.allclose(call({"input": inputs[0]}), one.model.predict(inputs[0], verbose=0), atol=1e-3)
 
 bad = inputs.copy()
 bad[3, 0, 0] = np.nan

@@ -65,7 +65,7 @@ def trained(inputs: np.ndarray, make: Any, *, parts: int) -> tuple[list[np.ndarr
     targets = np.eye(3, dtype=np.float32)[rng.integers(0, 3, (STEPS, batch))]
     weights = rng.uniform(0.5, 2, (STEPS, batch)).astype(np.float32)
     loop = make_loop(model, optimizer, "multiclass", lambda x: x, ema=None, parts=parts)
-    group = Group(inputs, targets, weights, np.zeros((STEPS, batch), np.int64))
+    group = Group({"input": inputs}, targets, weights, np.zeros((STEPS, batch), np.int64))
     told = loop.run(group, np.full(STEPS, 0.01, np.float32))
     return [v.numpy() for v in model.trainable_variables], told
 
@@ -119,7 +119,7 @@ def test_outputs_do_not_depend_on_the_parts() -> None:
     model = dense()
     for size in (8, 7, 1):
         batch = np.random.default_rng(size).normal(size=(size, 5)).astype(np.float32)
-        whole, halves = (forward(model, lambda x: x, parts=parts)(batch) for parts in (1, 2))
+        whole, halves = (forward(model, lambda x: x, parts=parts)({"input": batch}) for parts in (1, 2))
         assert halves.shape == (size, 3)
         np.testing.assert_allclose(whole, halves, rtol=1e-6, atol=1e-7)
 
