@@ -1,7 +1,7 @@
-"""What the shell offers on TAB, beyond options: runs, configs, keys and values of a config, figures.
+"""Shell completion beyond options: runs, configs, keys and values of a config, metrics.
 
-Nothing here fails, as nobody would see why, and nothing loads more than `bm check` does. bash takes `=` for
-the end of a word, so after it only the value is completed; zsh and others complete the whole KEY=VALUE.
+Nothing here raises, as the error would be invisible, and nothing loads more than `bm check` does. bash ends a
+word at `=`, so after it only the value is completed; zsh and others complete the whole KEY=VALUE.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bmcli.runs.store import RunStore
 
 Offer = tuple[str, str]
-"""What is offered, and a word about it."""
+"""A completion and its description."""
 
 _CONFIG_SUFFIXES = (".yaml", ".yml")
 _MOST_FILES = 200
@@ -31,7 +31,7 @@ C = TypeVar("C", bound=Callable[..., object])
 
 
 def _quietly(complete: C) -> C:
-    """Whatever goes wrong (a damaged run, an unreadable folder, a broken plugin): nothing is offered."""
+    """On any error (a damaged run, an unreadable folder, a broken plugin), offer nothing."""
     import functools
 
     @functools.wraps(complete)
@@ -55,7 +55,8 @@ def complete_run(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
 
 def _run_offers(ctx: typer.Context, incomplete: str, *, resumes: bool) -> list[Offer]:
-    """A name and `latest` are offered where they mean a run: a completed one; to resume, one that is not."""
+    """A name and `latest` are offered if they refer to a run: a completed one, or, to resume, an unfinished
+    one."""
     from bmcli.runs.store import status_of
 
     runs = _runs(ctx)
@@ -92,7 +93,7 @@ def _store(ctx: typer.Context) -> RunStore:
 
 @_quietly
 def complete_sort(ctx: typer.Context, incomplete: str) -> list[Offer]:
-    """What `bm runs` sorts by: its columns, and the metrics its runs have."""
+    """Sort keys of `bm runs`: its columns, and the metrics of its runs."""
     figures = {name for run in _runs(ctx) for name in run.record.metrics.get("test", {})}
     return _beginning([(name, "") for name in (*_SORTS, *sorted(figures))], incomplete)
 
@@ -116,7 +117,8 @@ def complete_bound(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
 
 def _with_value(offers: list[Offer], values: dict[str, object]) -> list[Offer]:
-    """A single KEY= also with a value, so that the shell stops after the `=` instead of adding a space."""
+    """For a single KEY=, also offer a value, so that the shell stops after the `=` instead of adding a
+    space."""
     if len(offers) != 1:
         return offers
     value = values.get(offers[0][0].rstrip("="))
@@ -128,13 +130,13 @@ def _with_value(offers: list[Offer], values: dict[str, object]) -> list[Offer]:
 
 @_quietly
 def complete_config(incomplete: str) -> list[Offer]:
-    """Config files, folders on the way to some, and the configs that come with bm."""
+    """Config files, folders that may contain some, and the configs that ship with bm."""
     return [*_files(incomplete, lambda name: name.endswith(_CONFIG_SUFFIXES)), *_shipped(incomplete)]
 
 
 @_quietly
 def complete_source(incomplete: str) -> list[Offer]:
-    """For `bm init`: the configs that come with bm, and any data."""
+    """For `bm init`: the configs that ship with bm, and any data."""
     return [*_shipped(incomplete), *_files(incomplete, lambda name: True)]
 
 
@@ -145,7 +147,7 @@ def _shipped(incomplete: str) -> list[Offer]:
 
 
 def _files(incomplete: str, wanted: Callable[[str], bool], deep: int = 0) -> list[Offer]:
-    """Files and folders that begin like that. A single folder is looked into: shells end a single word."""
+    """Files and folders with this prefix. A single folder is listed too, because shells end a single word."""
     head, tail = os.path.split(incomplete)
     found: list[Offer] = []
     for entry in sorted(os.scandir(Path(head or ".").expanduser()), key=lambda entry: entry.name):
@@ -169,10 +171,10 @@ def _files(incomplete: str, wanted: Callable[[str], bool], deep: int = 0) -> lis
 
 @_quietly
 def complete_change(ctx: typer.Context, incomplete: str) -> list[Offer]:
-    """KEY= of the config's schema, and what may stand after the `=` where that is a choice."""
+    """KEY= of the config's schema, and the choices after the `=`."""
     in_bash = os.environ.get("_BM_COMPLETE") == "complete_bash"
     given = [str(one) for one in ctx.params.get("overrides") or ()]
-    if in_bash:  # `key`, `=` and the value come as words of their own
+    if in_bash:  # `key`, `=` and the value are separate words
         if _current_word() == "=" and given:
             return _values(ctx, given[-1], "", "")
         if given[-1:] == ["="] and len(given) > 1:
@@ -209,7 +211,7 @@ def _default(schema: Schema) -> str:
 
 
 def _keys(ctx: typer.Context) -> Iterator[tuple[str, Schema]]:
-    """Every path that takes a value, with its schema; options of the components that the config names."""
+    """Every path that takes a value, with its schema, including options of the config's components."""
     from bmcli.config.parsing.merge import shape_of
     from bmcli.config.reference.json_schema import options, sections
     from bmcli.core.registry import registry_of
@@ -230,7 +232,7 @@ def _keys(ctx: typer.Context) -> Iterator[tuple[str, Schema]]:
 
 
 def _named(ctx: typer.Context) -> dict[str, str]:
-    """The components the config file names, by their paths; none where it cannot be read."""
+    """The components of the config file, by their paths; none if it cannot be read."""
     from bmcli.config.parsing.merge import merged
 
     source = ctx.params.get("config")
@@ -253,7 +255,7 @@ def _named(ctx: typer.Context) -> dict[str, str]:
 
 
 def _values(ctx: typer.Context, key: str, incomplete: str, before: str) -> list[Offer]:
-    """What the key takes, where that can be listed: names of a registry, words of a choice, files."""
+    """The possible values of a key, if they can be listed: names of a registry, choices, files."""
     from bmcli.config.parsing import messages as words
     from bmcli.config.reference import catalogue
 

@@ -1,4 +1,4 @@
-"""What `bm list`, `bm models` and their like show of components and options."""
+"""Component and option listings of `bm list`, `bm models` and so on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bmcli.terminal.render import columns
 
 
 def option_lines(options: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A heading, and two lines of each option: name, default and type; then what it is."""
+    """A heading, and two lines per option: name, default and type; then its description."""
     from bmcli.config.parsing.messages import as_written
 
     rows = [("option", "default", "type")]
@@ -38,7 +38,7 @@ def entry_lines(entry: Mapping[str, Any]) -> list[str]:
 
 
 def list_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """All entries: name and summary of each, and below them its options, a line each."""
+    """All entries: name and summary of each, followed by its options, one per line."""
     from bmcli.config.parsing.messages import as_written
 
     width = max((len(entry["name"]) for entry in entries), default=0)

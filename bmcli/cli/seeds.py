@@ -1,4 +1,4 @@
-"""What several runs have in common that differ in their seed alone: each figure's mean and spread."""
+"""Summary of runs that differ only in their seed: mean and spread of each metric."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 
 def across(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, object]]]:
-    """Split -> metric -> {mean, deviation, values}, of what every run has a value of.
+    """Split -> metric -> {mean, deviation, values}, for metrics that every run has.
 
-    deviation: the standard deviation of one run, with n - 1: what another seed would change; not that of the
-    mean.
+    deviation: the standard deviation between runs, with n - 1; not that of the mean.
     """
     metrics = [run.record.metrics for run in runs]
     found: dict[str, dict[str, dict[str, object]]] = {}
@@ -32,7 +31,7 @@ def across(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, object]]]:
 
 
 def lines(runs: Sequence[Run], seeds: Sequence[int], summary: dict[str, dict[str, Document]]) -> list[str]:
-    """The runs with their headline figure, and its mean."""
+    """The runs with their headline metric, and its mean."""
     headline = runs[0].record.headline
     split = "test" if "test" in summary else next(iter(summary), None)
     known = summary.get(split or "", {}).get(headline or "")

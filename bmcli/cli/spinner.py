@@ -1,4 +1,4 @@
-"""A sign that something is being done, for what takes longer than a moment."""
+"""A spinner for work that takes a while."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 
 
 class Spinner:
-    """What is being done, on stderr while somebody looks, else nothing. first: at the beginning."""
+    """Shows the current phase on stderr, if it is a terminal. first: the initial phase."""
 
     def __init__(self, session: Session, first: str = "reading the data") -> None:
         self._status: Any = None
@@ -39,7 +39,8 @@ class Spinner:
 
 
 def watched(session: Session, items: Iterable[Item], what: str) -> Iterator[Item]:
-    """The items, with a spinner while each is made: what is shown of one is not written over."""
+    """Iterate over the items, with a spinner while each is computed; output for an item is not
+    overwritten."""
     waiting = iter(items)
     while True:
         with Spinner(session, what):
@@ -52,7 +53,7 @@ def watched(session: Session, items: Iterable[Item], what: str) -> Iterator[Item
 
 @contextmanager
 def phases(session: Session, watch: Stopwatch) -> Iterator[None]:
-    """What the stopwatch is at, and for how long all of it has taken."""
+    """The stopwatch's current phase, and the total time."""
     if not _is_seen(session):
         yield
         return

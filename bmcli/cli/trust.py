@@ -1,4 +1,4 @@
-"""Asking before the Python files that came with somebody's run directory are run."""
+"""Asks before Python files from a run directory are executed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def open_asking(session: Session, run: Run, trust_code: bool) -> OpenedRun:
-    """The run, opened. Where it has Python files and --trust-code is not given, it is asked whether they may
-    be executed; UsageError for a no."""
+    """Open the run. If it has Python files and --trust-code is not given, ask whether they may be executed;
+    UsageError if not."""
     from bmcli.core.errors import UsageError
     from bmcli.inference.opened import OpenedRun
     from bmcli.runs.trust import Trust
@@ -22,14 +22,14 @@ def open_asking(session: Session, run: Run, trust_code: bool) -> OpenedRun:
     opened = OpenedRun(run, Trust(trust_code))
     if trust_code or not opened.has_code:
         return opened
-    if not session.confirm(f"Run the Python files that {run.id} brings along?", "--trust-code"):
-        raise UsageError(f"{run.id} needs its Python files, which were not run")
+    if not session.confirm(f"Run the Python files stored in {run.id}?", "--trust-code"):
+        raise UsageError(f"{run.id} needs its Python files, which were not executed")
     return OpenedRun(run, Trust(code=True))
 
 
 def asking(session: Session, trust_code: bool) -> Callable[[Sequence[str]], None]:
-    """For the files a config names, before they run: unless trusted, those that lie in a run directory are
-    asked for (UsageError for a no); others may run."""
+    """Call before running the files that a config lists: unless trusted, ask about those in a run directory
+    (UsageError if refused); others may run."""
 
     def ask(files: Sequence[str]) -> None:
         from bmcli.core.errors import UsageError
@@ -38,7 +38,7 @@ def asking(session: Session, trust_code: bool) -> Callable[[Sequence[str]], None
         for file in files:
             if trust_code or not came_with_a_run(file):
                 continue
-            if not session.confirm(f"Run {file}, which came with a run?", "--trust-code"):
-                raise UsageError(f"{file} came with a run and was not run")
+            if not session.confirm(f"Run {file}, which is stored in a run?", "--trust-code"):
+                raise UsageError(f"{file} is stored in a run and was not executed")
 
     return ask

@@ -1,8 +1,8 @@
-"""Files that are either there in full or not at all.
+"""Writes files completely or not at all.
 
 A file is written under a temporary name in its own folder, synced to disk and renamed; then the folder is
-synced. Whoever reads sees the old file or the new one, also after a power cut. What the machine cannot do
-(disk full, no permission) is a ResourceError, and the temporary file is gone.
+synced. Readers see the old file or the new one, even after a power cut. If the system fails (disk full, no
+permission), a ResourceError is raised and the temporary file removed.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from bmcli.runs.layout import TEMPORARY
 from bmcli.runs.safe_paths import kind_of, refusal
 
 _LONGEST_NAME = 255
-"""Bytes that a file's name may have."""
+"""Largest length of a file name in bytes."""
 
 _HINTS = {
-    errno.ENOSPC: "free some space, or choose another place (--runs-dir, --output)",
-    errno.EDQUOT: "free some space, or choose another place (--runs-dir, --output)",
-    errno.EACCES: "the permissions forbid it: new runs can go elsewhere (--runs-dir), old ones be copied",
-    errno.EROFS: "the disk is read-only: new runs can go elsewhere (--runs-dir), old ones be copied",
+    errno.ENOSPC: "free some space, or choose another location (--runs-dir, --output)",
+    errno.EDQUOT: "free some space, or choose another location (--runs-dir, --output)",
+    errno.EACCES: "permission denied: write new runs elsewhere (--runs-dir), and copy existing ones",
+    errno.EROFS: "the disk is read-only: write new runs elsewhere (--runs-dir), and copy existing ones",
 }
 
 
 @contextmanager
 def resources(action: str) -> Iterator[None]:
-    """Turn an OSError, or a library's word of a full disk, into a ResourceError 'cannot <action>: …'."""
+    """Turn an OSError, or a library's error about a full disk, into a ResourceError 'cannot <action>: …'."""
     try:
         yield
     except BmError:
@@ -44,7 +44,7 @@ def resources(action: str) -> Iterator[None]:
         reason = error.strerror or str(error)
         raise ResourceError(f"cannot {action}: {reason}", hint=_HINTS.get(error.errno or 0)) from error
     except Exception as error:
-        # TensorFlow and Polars raise exceptions of their own, which quote the system.
+        # TensorFlow and Polars raise their own exceptions, which quote the system's message.
         for number in (errno.ENOSPC, errno.EDQUOT):
             if os.strerror(number) in str(error):
                 raise ResourceError(f"cannot {action}: {os.strerror(number)}", hint=_HINTS[number]) from error
@@ -64,13 +64,13 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
     """A descriptor of a regular file, opened without following a link in its place; OSError as `os.open`.
 
     flags: as `os.open` takes them; a file that they create gets the usual permissions. IntegrityError for a
-    link, which may lead anywhere, and for a pipe or a device, which could keep one waiting for ever, or fill
-    the memory.
+        link, which may lead anywhere, and for a pipe or a device, which could block forever or fill the
+        memory.
     """
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        # ELOOP for a link, ENXIO for a socket or a pipe that nobody reads, EISDIR for writing to a folder.
+        # ELOOP for a link, ENXIO for a socket or a pipe without a reader, EISDIR for writing to a folder.
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR) and os.path.lexists(path):
             raise refusal(path, kind_of(path.lstat().st_mode)) from None
         raise
@@ -81,7 +81,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
 
 
 def read_regular(path: Path) -> io.BufferedReader:
-    """Open a file to read it; see `open_regular`."""
+    """Open a file for reading; see `open_regular`."""
     return open(open_regular(path), "rb")
 
 
@@ -104,10 +104,10 @@ def write_together(
     writers: Mapping[Path, Callable[[Path], object]],
     before: Callable[[dict[Path, str]], None] | None = None,
 ) -> None:
-    """Let each writer write its file; when all are safe on disk, put them in place, in their order.
+    """Let each writer write its file; when all are safely on disk, put them in place, in this order.
 
-    See `write_with`. Cut off in between, some files are new and some are old, each of them whole.
-    before: called with the SHA-256 (hex) of each, when all are safe on disk and none is in place.
+    See `write_with`. If interrupted in between, some files are new and some are old, each of them complete.
+    before: called with the SHA-256 (hex) of each, when all are safely on disk and none is in place.
     """
     temporaries = {path: _temporary(path) for path in writers}
     try:
@@ -131,7 +131,7 @@ def write_together(
                 sync_folder(folder)
     finally:
         for temporary in temporaries.values():
-            with suppress(OSError):  # in place, never made, or what hindered it hinders this too
+            with suppress(OSError):  # in place, never created, or blocked by the same error
                 temporary.unlink()
 
 
@@ -150,8 +150,9 @@ def write_bytes(path: Path, data: bytes) -> None:
 def append_line(path: Path, text: str) -> None:
     """Add `text` and a newline, in one write, synced.
 
-    A line that was cut off by a crash is closed first, so that it spoils no other. A file that has a second
-    name elsewhere (a hard link, as backups and snapshots make them) is copied first: only this name grows.
+    A line that was cut off by a crash is ended first, so that it does not corrupt the next. A file that has a
+    second name elsewhere (a hard link, as backups and snapshots create them) is copied first, so that only
+    this name grows.
     """
     with resources(f"write {path}"):
         with suppress(FileNotFoundError), read_regular(path) as shared:
@@ -172,9 +173,9 @@ def append_line(path: Path, text: str) -> None:
 def write_folder(path: Path, writer: Callable[[Path], object]) -> None:
     """Let `writer` fill a new folder, then put it in place of the folder `path`.
 
-    writer: gets an empty folder beside `path`. Where it raises, nothing is left behind and `path` is as it
-    was. Between the old folder and the new there is a moment without either; a cut-off then leaves the old
-    one under a temporary name.
+    writer: gets an empty folder beside `path`. If it raises, nothing is left behind and `path` is unchanged.
+        For a moment there is neither the old nor the new folder; an interruption then leaves the old one
+        under a temporary name.
     """
     with resources(f"write {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""JSON that came with a run, checked where it is read: a stranger may have written it.
+"""Validates the JSON of a run when it is read, because it may come from a stranger.
 
-What a file of bm's own cannot hold is refused here, before anything computes with it: NaN and infinity (also
-as 1e999), integers beyond 64 bits, nesting without end.
+Values that bm never writes are refused before they are used: NaN and infinity (also as 1e999), integers
+beyond 64 bits, unbounded nesting.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 DEEPEST = 50
-"""Levels of maps and lists; bm writes fewer than ten."""
+"""Largest nesting depth of maps and lists; bm writes fewer than ten levels."""
 
 _EXTREME = re.compile(r"\d{19}|[eE]\+?\d{3}")
-"""Whatever number is beyond the ranges has one of these: only then is each number looked at."""
+"""Every number out of range contains one of these; only then are all numbers checked."""
 
 
 def strict(text: str | bytes) -> Any:
-    """The value of a JSON text; ValueError where it is not strict JSON with numbers of float64 and int64.
+    """The value of a JSON text; ValueError unless it is strict JSON with float64 and int64 numbers.
 
     text: bytes in UTF-8.
     """
@@ -63,7 +63,7 @@ def _bounded(digits: str) -> int:
 
 
 def _deeper(value: object, levels: int) -> bool:
-    """Whether maps and lists stand in one another more than so many levels deep."""
+    """Whether maps and lists are nested more deeply than this."""
     row = [value]
     for _ in range(levels + 1):
         row = [
@@ -77,10 +77,10 @@ def _deeper(value: object, levels: int) -> bool:
 
 @contextmanager
 def reading(run: Run, name: str) -> Iterator[Any]:
-    """The verified JSON document of a run, for as long as it is taken apart.
+    """Context manager that gives the verified JSON document of a run.
 
-    IntegrityError, which names the file, where it is missing, no strict JSON, or not what those expect who
-    take it apart: a key that is not there, a word in the place of a number.
+    IntegrityError with the file's name if it is missing or not strict JSON, or if the code inside the context
+    finds a missing key or a value of the wrong type.
     """
     text = run.read_text(name)
     try:
@@ -92,12 +92,12 @@ def reading(run: Run, name: str) -> Iterator[Any]:
 
 
 def epochs(run: Run) -> list[Document]:
-    """The lines of metrics.jsonl: `epoch` (int, from 1) and figures (numbers or None); [] where none was
-    finished. IntegrityError where a line is anything else; one that a crash cut off is left out."""
+    """The lines of metrics.jsonl: `epoch` (int, from 1) and figures (numbers or None); [] if no epoch was
+    finished. IntegrityError for any other line, except a last one cut off by a crash, which is ignored."""
     if not run.exists(layout.METRICS) and layout.METRICS not in run.manifest():
         return []
     text = run.read_text(layout.METRICS)
-    lines = text.split("\n")[:-1]  # whatever stands after the last line's end was cut off
+    lines = text.split("\n")[:-1]  # anything after the last newline was cut off
     found = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -1,7 +1,7 @@
-"""What a run's record keeps of where it ran: versions, git, hardware, and a few environment variables.
+"""The environment stored in a run's record: versions, git, hardware, and a few environment variables.
 
-Nothing here imports what it reports on. Only the variables named here are ever recorded: others may hold
-secrets.
+Nothing here imports the packages that it reports. Only the variables named here are ever recorded: others may
+hold secrets.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PACKAGES = (
 )
 
 USUAL = frozenset({"bm", "python", "backend", "os", *_PACKAGES})
-"""What `versions` names. A record may name more: the packages that brought a run's components."""
+"""Packages in `versions`. A record may have more: the packages that provided a run's components."""
 
 DECISIVE_VARIABLES = (
     "NVIDIA_TF32_OVERRIDE",
@@ -45,7 +45,7 @@ DECISIVE_VARIABLES = (
     "TF_XLA_FLAGS",
     "TF_ENABLE_CUBLAS_TENSOR_OP_MATH_FP32",
 )
-"""They choose among kernels that round differently."""
+"""Variables that select kernels with different rounding."""
 _RECORDED = (
     "KERAS_BACKEND",
     "CUDA_VISIBLE_DEVICES",
@@ -60,7 +60,8 @@ _RECORDED = (
     "TF_GPU_ALLOCATOR",
     *DECISIVE_VARIABLES,
 )
-"""Each by its full name: a pattern like TF_* would also take Terraform's TF_VAR_* and TF_TOKEN_*, secrets."""
+"""Recorded variables, each by its full name: a pattern like TF_* would also take Terraform's TF_VAR_* and
+TF_TOKEN_*, secrets."""
 
 _GIT_SECONDS = 2.0
 
@@ -72,8 +73,8 @@ def program() -> tuple[str, ...]:
 
 
 def versions() -> dict[str, str]:
-    """bm, Python, the operating system, Keras's backend and every package that decides the figures; absent
-    ones left out."""
+    """bm, Python, the operating system, Keras's backend and every package that affects results; absent ones
+    are left out."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"bm": __version__, "python": platform.python_version(), "backend": backend.name()}
@@ -87,8 +88,8 @@ def versions() -> dict[str, str]:
 
 
 def brought(recorded: dict[str, str]) -> dict[str, tuple[str, str | None]]:
-    """The packages of a record that brought a run's components: name -> version then, and now (None where it
-    is not installed)."""
+    """The packages in a record that provided the run's components: name -> version then, and now (None where
+    it is not installed)."""
     names = sorted(recorded.keys() - USUAL)
     if not names:
         return {}
@@ -109,7 +110,7 @@ def variables() -> dict[str, str]:
 
 
 def git(folder: Path) -> dict[str, object] | None:
-    """Commit and dirtiness of the repository `folder` is in; None without git or repository."""
+    """Commit and dirty flag of the repository that contains `folder`; None without git or repository."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
@@ -120,7 +121,7 @@ def git(folder: Path) -> dict[str, object] | None:
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            # A repository of somebody else's may name programs for git to start: none of them.
+            # Someone else's repository may configure programs for git to start: disable them.
             ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments],
             capture_output=True,
             text=True,
@@ -128,13 +129,13 @@ def _git(folder: Path, *arguments: str) -> str | None:
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
         )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-        return None  # no git, a huge repository, odd names: the record says 'unknown'
+        return None  # no git, a huge repository, unusual names: recorded as unknown
     return done.stdout if done.returncode == 0 else None
 
 
 def hardware(gpus: Sequence[str] = (), threads: int | None = None) -> dict[str, object]:
-    """Processor, usable cores, memory in bytes, and, as given, the graphics cards' names and the threads that
-    one operation has (None: all cores)."""
+    """Processor, usable cores, memory in bytes, and the given GPU names and threads per operation (None: all
+    cores)."""
     import psutil
 
     return {
@@ -147,8 +148,8 @@ def hardware(gpus: Sequence[str] = (), threads: int | None = None) -> dict[str, 
 
 
 def available_memory() -> int:
-    """Bytes this process may still take: the machine's, or what is left under a limit of its control group or
-    of its address space."""
+    """Bytes of memory still available to this process: the machine's, or the rest under a limit of its
+    control group or address space."""
     import resource
 
     import psutil
@@ -161,12 +162,12 @@ def available_memory() -> int:
 
 
 def peak_memory() -> int:
-    """Bytes this process has held at most so far."""
+    """Peak memory of this process in bytes."""
     import resource
     import sys
 
     try:
-        # What getrusage tells includes the process that started this one.
+        # The value from getrusage includes the parent process.
         found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
     except OSError:  # not Linux
         found = None
@@ -179,7 +180,7 @@ def peak_memory() -> int:
 def _left_in_control_groups(
     root: Path = Path("/sys/fs/cgroup"), of: Path = Path("/proc/self/cgroup")
 ) -> list[int]:
-    """What each control group of this process has left, in bytes; those without a limit are left out."""
+    """The memory left in each control group of this process, in bytes, without those that have no limit."""
     try:
         lines = of.read_text("utf-8").splitlines()
     except OSError:  # not Linux
@@ -193,7 +194,7 @@ def _left_in_control_groups(
             top, names = root / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes")
         else:
             continue
-        # In a container the path may be that of the host, which is not to be seen: then the root is ours.
+        # In a container the path may be that of the host, which is not visible: then use the root.
         folder = top / path.lstrip("/")
         for group in (folder, *folder.parents):
             if not group.is_relative_to(top):
@@ -212,7 +213,7 @@ def _number(file: Path) -> int | None:
 
 
 def _cached(group: Path) -> int | None:
-    """Bytes of files kept in memory, which the kernel gives back when they are needed."""
+    """Bytes of cached files, which the kernel frees on demand."""
     try:
         found = re.search(
             r"^(?:total_)?inactive_file (\d+)$", (group / "memory.stat").read_text("ascii"), re.MULTILINE

@@ -1,4 +1,4 @@
-"""The names of everything in a run directory. No other module writes one down."""
+"""The names of all files in a run directory. No other module contains them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ METRICS = "metrics.jsonl"
 PREPROCESSING = "preprocessing.json"
 TOKENIZER = "tokenizer.json"
 INPUT_STATISTICS = "input_statistics.json"
-"""What the training inputs are like: the ranges by which an odd input is told."""
+"""Statistics of the training inputs, to detect unfamiliar inputs."""
 EXAMPLES = "examples.safetensors"
-"""Hashes of the contents and names of the run's examples: by which one that was seen is known again."""
+"""Hashes of the contents and names of the run's examples, to recognise examples it has seen."""
 COLUMNS = "columns.json"
-"""Of a table file: what each column means, why, and what it was used for."""
+"""For a table file: type and use of each column, with the reason."""
 COEFFICIENTS = "coefficients.json"
-"""Of a linear model solved in closed form, in the table's own units, float64."""
+"""Coefficients of a linear model solved in closed form, in the table's own units, float64."""
 LAST = "checkpoints/last.safetensors"
 PREVIOUS = "checkpoints/previous.safetensors"
 BEST = "checkpoints/best.safetensors"
 MODEL_KERAS = "model.keras"
 MODEL_ONNX = "model.onnx"
 SAMPLES = "samples.safetensors"
-"""Stored inputs and the outputs Keras gave for them: what an export or a later check must reproduce."""
+"""Stored inputs with Keras's outputs, which an export or a later check must reproduce."""
 CALIBRATION = "calibration.json"
 """Temperature and threshold, fitted on the validation split."""
 EVALUATION = "evaluation"
@@ -33,52 +33,51 @@ EXPLANATIONS = "explanations"
 EXPORTS = "exports"
 REPORT = "report.html"
 PROFILE = "profile.json"
-"""Where the time of a training went, where it was asked."""
+"""Times of the training phases, with --profile."""
 TENSORBOARD = "tensorboard"
 LOG = "train.log"
 LOCK = ".lock"
-"""Held by the process that trains; tells a running run from one that was killed."""
+"""Held by the training process; distinguishes a running run from a killed one."""
 MANIFEST_LOCK = ".manifest.lock"
-"""Held for the moments in which files and the manifest change together."""
+"""Held while files and the manifest change together."""
 TEMPORARY = ".tmp-"
-"""Begins the name of a file that is still being written; what a killed process leaves is ignored."""
+"""Prefix of files that are still being written; leftovers of a killed process are ignored."""
 
 NUMBERS = ".numbers.json"
-"""In the runs folder: the highest number each name has had, so that none is used again."""
+"""In the runs folder: the highest number of each name, so that numbers are never reused."""
 NUMBERS_LOCK = ".numbers.lock"
 TAG_MOVES = ".tags.json"
-"""In the runs folder, for the moments in which a tag moves: to which run, so that a move that was cut off can
-be finished."""
+"""In the runs folder, while a tag is moved: the target run, so that an interrupted move can be completed."""
 TAGS_LOCK = ".tags.lock"
 REMOVING = ".removing-"
-"""Begins the name of a run directory that is being removed."""
+"""Prefix of run directories that are being removed."""
 
 
 def evaluation_of(stem: str) -> str:
-    """The figures of a split, or of a scored file (`<file stem>-<hash8>`)."""
+    """The evaluation of a split, or of a file (`<file stem>-<hash8>`)."""
     return f"{EVALUATION}/{stem}.json"
 
 
 def predictions_of(stem: str) -> str:
-    """The predictions of a split or a scored file."""
+    """The predictions of a split or a file."""
     return f"{PREDICTIONS}/{stem}.csv"
 
 
 def worst_of(stem: str) -> str:
-    """The beginnings of the texts or rows that were answered worst, by id."""
+    """The beginnings of the worst predicted texts or rows, by id."""
     return f"{PREDICTIONS}/{stem}-worst.json"
 
 
 def explanations_of(split: str) -> str:
-    """What the run looked at in its worst answers of a split."""
+    """The explanations of the worst predictions of a split."""
     return f"{EXPLANATIONS}/{split}.json"
 
 
 def explanation_picture(split: str, number: int) -> str:
-    """The picture of one of those."""
+    """The image of one of these explanations."""
     return f"{EXPLANATIONS}/{split}-{number}.png"
 
 
 def plot_of(name: str) -> str:
-    """A picture."""
+    """A plot."""
     return f"{PLOTS}/{name}.png"

@@ -1,7 +1,7 @@
-"""Locks between processes. The kernel lets go of them when their process ends, however it ends.
+"""Locks between processes. The kernel releases them when their process ends in any way.
 
-On a disk shared between machines the kernel's lock need not be seen by the others. So whoever trains a run
-also touches its lock file again and again: while that heartbeat goes on, other machines keep away.
+On a disk shared between machines, other machines may not see the kernel's lock. So the training process also
+touches its lock file regularly: as long as this heartbeat continues, other machines keep away.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from bmcli.runs.atomic import open_regular, read_regular, resources
 
 HEARTBEAT_SECONDS = 5.0
 SILENCE_SECONDS = 60.0
-"""A holder on another machine that has not been heard of for so long is dead: long enough for clocks that
-differ and disks that stall."""
+"""A holder on another machine without a heartbeat for this long counts as dead; long enough for clock
+differences and stalled disks."""
 
 _LONGEST_OWNER = 4096
-"""Bytes: what says who holds a lock is one short line."""
+"""Largest number of bytes read: the holder is described in one short line."""
 
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Wait for the lock file `path` and hold it: for moments."""
+    """Wait for the lock file `path` and hold it briefly."""
     with resources(f"lock {path}"):
         descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
     try:
@@ -43,9 +43,9 @@ def exclusive(path: Path) -> Iterator[None]:
 
 
 class TrainingLock:
-    """Held for as long as a process trains a run.
+    """Held while a process trains a run.
 
-    The file says who holds it, for people; whether it is held, the kernel says.
+    The file names the holder, for people; the kernel decides whether it is held.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,7 +55,7 @@ class TrainingLock:
         self._released = threading.Event()
 
     def acquire(self) -> None:
-        """Take it, unless this process has it; UsageError where another one has."""
+        """Take it, unless this process has it; UsageError if another process has it."""
         if self._descriptor is not None:
             return
         descriptor = self._locked()
@@ -80,12 +80,12 @@ class TrainingLock:
                 raise self._taken() from None
             if self._alive_elsewhere():
                 os.close(descriptor)
-                after = f"{SILENCE_SECONDS:.0f} s after its last sign of life"
-                raise self._taken(f"if that process is dead, the run is free {after}")
+                after = f"{SILENCE_SECONDS:.0f} s after its last heartbeat"
+                raise self._taken(f"if that process is dead, the run can be used {after}")
             if os.fstat(descriptor).st_nlink > 1:
-                # It has another name somewhere (a copy made of hard links): what is written would show there.
+                # It has another name somewhere (a copy made of hard links), where writes would appear.
                 self.path.unlink(missing_ok=True)
-            # Whoever let go just before has taken the file away: a lock on it would guard nothing.
+            # The previous holder has just removed the file: a lock on it would protect nothing.
             elif self.path.exists() and os.fstat(descriptor).st_ino == self.path.stat().st_ino:
                 return descriptor
             os.close(descriptor)
@@ -96,29 +96,30 @@ class TrainingLock:
         return UsageError(f"{self.path.parent.name} is being trained by another process{by}", hint=hint)
 
     def _alive_elsewhere(self) -> bool:
-        """Whether another machine's process has it and was heard of lately; asked where no lock is seen."""
+        """Whether a process on another machine has it, with a recent heartbeat; used if no kernel lock is
+        visible."""
         owner = _owner(self.path)
         if not owner or owner.get("host") == socket.gethostname():
             return False
         return self._beats()
 
     def _beats(self) -> bool:
-        """Whether the holder gave a sign of life lately."""
+        """Whether the holder has a recent heartbeat."""
         try:
             return time.time() - self.path.lstat().st_mtime < SILENCE_SECONDS
         except FileNotFoundError:
             return False
 
     def lost(self) -> bool:
-        """Whether another machine's process took it from this one, which was silent for too long (stopped, or
-        its disk away): the kernel's lock is not seen there."""
+        """Whether a process on another machine took it over because this one had no heartbeat for too long
+        (stopped, or without its disk): the kernel's lock is not visible there."""
         if self._descriptor is None:
             return False
         owner = _owner(self.path)
         return bool(owner) and owner != self._mine
 
     def release(self) -> None:
-        """Let go, and take the file away, unless it is another's by now."""
+        """Release it, and remove the file, unless another process has it by now."""
         if self._descriptor is not None:
             self._released.set()
             if not self.lost():
@@ -134,7 +135,7 @@ class TrainingLock:
             descriptor = open_regular(self.path)
         except FileNotFoundError:
             return False
-        except PermissionError:  # somebody else's: whether the kernel holds it cannot be asked
+        except PermissionError:  # someone else's file: the kernel's lock cannot be queried
             return self._beats()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -147,7 +148,9 @@ class TrainingLock:
 
 def _beat(path: Path, released: threading.Event) -> None:
     while not released.wait(HEARTBEAT_SECONDS):
-        with suppress(OSError):  # just let go of, or the disk is away for a moment: the next beat tells
+        with suppress(
+            OSError
+        ):  # just released, or the disk is briefly unavailable: the next heartbeat will show
             os.utime(path, follow_symlinks=False)
 
 
@@ -155,6 +158,6 @@ def _owner(path: Path) -> dict[str, object]:
     try:
         with read_regular(path) as file:
             found = json.loads(file.read(_LONGEST_OWNER))
-    except (OSError, ValueError, RecursionError):  # just gone, or not yet written: nothing is known
+    except (OSError, ValueError, RecursionError):  # just removed, or not yet written: unknown
         return {}
     return found if isinstance(found, dict) else {}

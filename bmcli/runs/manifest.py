@@ -1,8 +1,8 @@
 """manifest.json: the SHA-256 of every finished file of a run.
 
-Files and manifest change in an order that survives being cut off anywhere: first the manifest announces the
-new hash (`pending`), then the file takes its place, then the announced hash becomes the valid one. In
-between, a file may have its old content or the announced one; both are right.
+Files and manifest change in an order that survives an interruption at any point: first the manifest announces
+the new hash (`pending`), then the file is put in place, then the announced hash becomes the valid one. In
+between, a file may have its old content or the announced one; both are valid.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bmcli.runs.layout import MANIFEST, RECORD
 FORMAT = 1
 
 LARGEST = 64 << 20
-"""Bytes that a manifest may have: that of a run with half a million files."""
+"""Largest size of a manifest in bytes; enough for half a million files."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +32,24 @@ class Manifest:
     pending: Mapping[str, str] = field(default_factory=dict)
 
     def names(self, path: str) -> bool:
-        """Whether it vouches for that file."""
+        """Whether it lists this file."""
         return path in self.files or path in self.pending
 
     def accepts(self, path: str, sha256: str) -> bool:
-        """Whether a file of that hash is what it should be."""
+        """Whether this hash of the file is valid."""
         return sha256 in (self.files.get(path), self.pending.get(path))
 
     def announce(self, path: str, sha256: str) -> Manifest:
-        """The file is about to get this content."""
+        """Announce the new content of a file."""
         return replace(self, pending={**self.pending, path: sha256})
 
     def settle(self, path: str, sha256: str) -> Manifest:
-        """The file has this content."""
+        """Record that the file has this content."""
         pending = {name: value for name, value in self.pending.items() if name != path}
         return Manifest({**self.files, path: sha256}, pending)
 
     def without(self, *paths: str) -> Manifest:
-        """No longer vouch for these files, or for anything in these folders."""
+        """Drop these files, and everything in these folders."""
 
         def kept(name: str) -> bool:
             return not any(name == path or name.startswith(f"{path}/") for path in paths)
@@ -61,7 +61,8 @@ class Manifest:
 
 
 def read(folder: Path) -> Manifest:
-    """The run's manifest; empty where a run is just begun, IntegrityError where it is damaged or lost."""
+    """The run's manifest; empty for a run that has just been created; IntegrityError if it is damaged or
+    lost."""
     path = folder / MANIFEST
     try:
         with atomic.read_regular(path) as file:
@@ -72,13 +73,16 @@ def read(folder: Path) -> Manifest:
     except (FileNotFoundError, NotADirectoryError):
         if not os.path.lexists(folder / RECORD):
             return Manifest()
-        raise IntegrityError(f"{folder} has lost its {MANIFEST}: nothing vouches for its files") from None
+        raise IntegrityError(f"{folder} has lost its {MANIFEST}: its files cannot be verified") from None
     except ValueError as error:
         raise IntegrityError(f"{path} is damaged: {error}") from error
     if not isinstance(data, dict):
         raise IntegrityError(f"{path} is damaged: it is not a map")
     if data.get("format") != FORMAT:
-        raise IntegrityError(f"{path} has a format this bm does not know", hint="a newer bm may read it")
+        raise IntegrityError(
+            f"{path} has a format that this version of bm does not know",
+            hint="a newer version of bm may read it",
+        )
     files, pending = data.get("files"), data.get("pending", {})
     for part in (files, pending):
         if not isinstance(part, dict) or not all(map(_is_sha256, part.values())):

@@ -1,4 +1,4 @@
-"""run.json: what is known of a run, as one frozen value."""
+"""run.json: the record of a run, as one frozen value."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The content of run.json. What is not known yet is None or empty.
+    """The content of run.json. Unknown fields are None or empty.
 
     id, name, version: as created; a copied directory keeps them.
     created, started, finished: ISO 8601, UTC; `started` of the first start, `finished` of the last end.
@@ -97,7 +97,7 @@ class RunRecord:
     extra: dict[str, object] = field(default_factory=dict)
 
     def changed(self, **changes: object) -> RunRecord:
-        """The same with these fields changed; TypeError for a field there is none of."""
+        """A copy with these fields changed; TypeError for an unknown field."""
         frozen: Document = {n: tuple(v) if isinstance(v, list) else v for n, v in changes.items()}
         return replace(self, **frozen)
 
@@ -108,7 +108,7 @@ class RunRecord:
         return {"format": FORMAT, **data, **extra}
 
     def to_text(self) -> str:
-        """As it stands in run.json. ValueError for NaN or infinity, which JSON has no word for."""
+        """The text of run.json. ValueError for NaN or infinity, which JSON does not have."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -122,10 +122,10 @@ OF_TRAINING = (
     "metrics",
     "headline",
 )
-"""Fields that a training fills as it goes on."""
+"""Fields that training fills in."""
 
 EMPTY = RunRecord("", "", "", 0, "running", "")
-"""What stands in the fields that nothing is known of yet."""
+"""Default values of unknown fields."""
 
 _REQUIRED = ("id", "uuid", "name", "version", "status", "created")
 
@@ -142,13 +142,15 @@ _JSON_TYPES: dict[str, frozenset[type]] = {
 
 
 def _expected(annotation: str) -> frozenset[type]:
-    """What JSON may hold for a field, from its annotation: 'dict[str, int] | None' -> {dict, NoneType}."""
+    """The JSON types allowed for a field, from its annotation: 'dict[str, int] | None' -> {dict,
+    NoneType}."""
     main, *optional = annotation.split(" | ")
     return _JSON_TYPES[main.partition("[")[0]] | ({type(None)} if optional else set())
 
 
 def _held(annotation: str) -> type | None:
-    """What a list's or map's values are, from the annotation: 'dict[str, int]' -> int; None for anything."""
+    """The type of a list's or map's values, from the annotation: 'dict[str, int]' -> int; None for
+    anything."""
     inside = annotation.partition(" | ")[0].partition("[")[2].removesuffix("]").removesuffix(", ...")
     held = inside.split(", ", 1)[-1].partition("[")[0]
     return {"str": str, "int": int, "Document": dict}.get(held)
@@ -179,7 +181,7 @@ _INSIDE: dict[str, dict[str, frozenset[type]]] = {
         "samples": _NUMBERS,
     },
 }
-"""What maps of mixed values hold."""
+"""The value types of mixed maps."""
 
 _DEFAULTS: dict[str, object] = {f.name: f.default for f in fields(RunRecord) if f.default is not MISSING}
 _MAPS = [f.name for f in fields(RunRecord) if f.default_factory is dict and f.name != "extra"]
@@ -188,7 +190,7 @@ _HELD = {f.name: _held(str(f.type)) for f in fields(RunRecord)}
 
 
 def _odd(known: Document) -> str | None:
-    """The first field whose value is of the right type and yet none that bm writes."""
+    """The first field whose value has the right type but is not one that bm writes."""
     if known["status"] not in STATUSES:
         return "status"
     if not ID.fullmatch(known["id"]):
@@ -214,7 +216,7 @@ def _odd(known: Document) -> str | None:
 
 
 def _is_moment(text: str) -> bool:
-    """Whether it is a time as `now` writes it, of a year that calendars of all time zones know."""
+    """Whether it is a time as written by `now`, in a year that is valid in all time zones."""
     try:
         return 1900 < datetime.fromisoformat(text).year < 9000
     except ValueError:
@@ -222,7 +224,7 @@ def _is_moment(text: str) -> bool:
 
 
 def from_text(text: str | bytes, origin: str) -> RunRecord:
-    """The record; IntegrityError where it is damaged or of an unknown format. origin: path, for messages."""
+    """The record; IntegrityError if it is damaged or has an unknown format. origin: path, for messages."""
     try:
         data = strict(text)
     except ValueError as error:
@@ -232,12 +234,13 @@ def from_text(text: str | bytes, origin: str) -> RunRecord:
     format_ = data.pop("format", None)
     if format_ != FORMAT:
         raise IntegrityError(
-            f"{origin} has format {format_!r}; this bm reads format {FORMAT}", hint="a newer bm may read it"
+            f"{origin} has format {format_!r}; this version of bm reads format {FORMAT}",
+            hint="a newer version of bm may read it",
         )
     missing = [name for name in _REQUIRED if name not in data]
     if missing:
         raise IntegrityError(f"{origin} is damaged: it lacks {', '.join(missing)}")
-    # One pass: a table of a thousand runs waits for this.
+    # A single pass, because listing a thousand runs depends on its speed.
     known: dict[str, object] = {}
     extra: dict[str, object] = {}
     for name, value in data.items():

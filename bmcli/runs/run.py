@@ -1,4 +1,4 @@
-"""One run and its directory: what is written is written atomically, what is read is verified."""
+"""A run and its directory: writes are atomic, reads are verified."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bmcli.runs.manifest import Manifest
 from bmcli.runs.record import ID, RunRecord, Status
 
 _GROWING = (layout.METRICS, layout.LOG, layout.TENSORBOARD)
-"""What is appended to while a run trains: it joins the manifest when the run ends."""
+"""Files that grow during training; they join the manifest when the run ends."""
 
 _OF_TRAINING = (
     layout.METRICS,
@@ -47,21 +47,21 @@ _OF_TRAINING = (
     layout.PROFILE,
     layout.TENSORBOARD,
 )
-"""Files and folders that a training writes from its data and its config."""
+"""Files and folders that training writes from its data and config."""
 
 _ATTEMPTS = 3
 
 _LARGEST = {".json": 256 << 20, ".jsonl": 256 << 20, ".yaml": 64 << 20, ".csv": 4 << 30, ".png": 256 << 20}
-"""Bytes that files which are read whole may have, by their suffix: far beyond what bm writes, and short of
-what a sparse file can pretend to."""
+"""Largest sizes, by suffix, of files that are read as a whole: far more than bm writes, and less than a
+sparse file can pretend to have."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What a check of all files found.
+    """The result of checking all files.
 
-    problems: damaged and missing files. unverified: files the manifest does not name. checked: files that are
-    as they should be.
+    problems: damaged and missing files. unverified: files that the manifest does not list. checked: number of
+        intact files.
     """
 
     problems: tuple[Problem, ...]
@@ -70,10 +70,10 @@ class Verification:
 
 
 class Run:
-    """A run directory, wherever it lies.
+    """A run directory, wherever it is.
 
-    path: the directory. Its name is the run's id where it looks like one; a copy under any other name keeps
-    the id it was created with.
+    path: the directory. Its name is the run's id if it looks like one; a copy under any other name keeps the
+        id it was created with.
     """
 
     def __init__(self, path: Path, record: RunRecord | None = None) -> None:
@@ -110,8 +110,8 @@ class Run:
 
     @property
     def record(self) -> RunRecord:
-        """run.json, read once; IntegrityError where it is missing or damaged."""
-        record = self._record  # another thread may `reload` meanwhile
+        """run.json, read once; IntegrityError if it is missing or damaged."""
+        record = self._record  # another thread may call `reload` meanwhile
         if record is None:
             text = self.read_bytes(layout.RECORD)
             record = self._record = records.from_text(text, str(self.path / layout.RECORD))
@@ -119,16 +119,16 @@ class Run:
 
     @property
     def killed(self) -> bool:
-        """Whether it calls itself running and no process is at it."""
+        """Whether its status is running but no process trains it."""
         return self.record.status == "running" and not self._lock.held()
 
     @property
     def status(self) -> Status:
-        """The record's, but 'failed' for a run whose process died without a word."""
+        """The record's status, or 'failed' for a run whose process was killed."""
         return "failed" if self.killed else self.record.status
 
     def reload(self) -> Run:
-        """Forget what was read of run.json; another process may have changed it."""
+        """Read run.json again when needed, as another process may have changed it."""
         self._record = None
         return self
 
@@ -137,8 +137,8 @@ class Run:
     def start(self, record: RunRecord, files: Mapping[str, bytes] | None = None) -> None:
         """Begin a new run with this record: its directory exists and is empty.
 
-        files: relative path -> content of what the run is made from. They are in place before run.json is:
-        wherever a process is killed, what counts as a run has them.
+        files: relative path -> content of the run's inputs. They are written before run.json, so that every
+            run has them, whenever a process is killed.
         """
         contents = {**(files or {}), layout.RECORD: record.to_text().encode("utf-8")}
         self._lock.acquire()
@@ -151,8 +151,8 @@ class Run:
         self._record = record
 
     def hold(self) -> None:
-        """Take its lock before there is anything else: a directory that is being made is never taken for one
-        that a killed process left. `start` keeps it."""
+        """Take its lock before creating anything else, so that a new directory is never mistaken for a
+        leftover of a killed process. `start` keeps the lock."""
         self._lock.acquire()
 
     def let_go(self) -> None:
@@ -166,7 +166,7 @@ class Run:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Keep other processes from training it meanwhile. UsageError where one is at it."""
+        """Keep other processes from training it meanwhile. UsageError if one does."""
         self._lock.acquire()
         try:
             self.reload()
@@ -175,10 +175,10 @@ class Run:
             self._lock.release()
 
     def open(self) -> None:
-        """Continue to train: 'running' again. UsageError where another process is at it.
+        """Resume training: the status becomes 'running' again. UsageError if another process trains it.
 
-        A run this process has just created, or opened before, is open already. What a killed process left
-        half-written is taken away.
+        A run this process has just created, or opened before, is open already. Files left half-written by a
+        killed process are removed.
         """
         if self._opened is not None:
             return
@@ -192,16 +192,16 @@ class Run:
         self.update(status="running", finished=None, error=None, resumed=again)
 
     def count_from(self, moment: float) -> None:
-        """Count its time from that `time.monotonic()` on, when the command began that trains it."""
+        """Count its time from this `time.monotonic()`, when the training command started."""
         if self._opened is not None:
             self._opened = min(self._opened, moment)
 
     def begin_again(self, **known: Any) -> None:
-        """Train from the first step again, in the same directory: 'running' again, as `open` has it.
+        """Restart training from the first step, in the same directory; otherwise as `open`.
 
-        What the training had written is taken away; the config, the user's code, the log, exports and
-        whatever else lies there stay. known: fields of the record, as at a start; the others that a training
-        fills are emptied.
+        Files written by training are removed; the config, the user's code, the log, exports and any other
+        files stay. known: fields of the record, as for a new run; other fields filled by training are
+        emptied.
         """
         self._lock.acquire()
         self._opened = time.monotonic()
@@ -210,7 +210,7 @@ class Run:
         left += [name for name in _OF_TRAINING if self.exists(name)]
         with self._changing() as manifest:
             manifests.write(self.path, manifest.without(*_OF_TRAINING, *_GROWING))
-            with atomic.resources(f"begin {self.path} again"):
+            with atomic.resources(f"restart {self.path}"):
                 for name in left:
                     self._inside(name).unlink(missing_ok=True)
         self.reload()
@@ -219,10 +219,10 @@ class Run:
         self.update(status="running", finished=None, error=None, resumed=again, **{**emptied, **known})
 
     def seal(self, status: Status, **changes: Any) -> None:
-        """End: bring everything not yet there into the manifest, set the status, let go of the lock.
+        """End the run: add all remaining files to the manifest, set the status, release the lock.
 
-        In this order: a run that says it is complete is vouched for in full. The lock is let go of even where
-        all of this fails.
+        In this order, so that the manifest of a complete run covers all files. The lock is released even if
+        this fails.
         """
         try:
             with self._changing() as manifest:
@@ -241,7 +241,7 @@ class Run:
             self._lock.release()
 
     def update(self, **changes: Any) -> RunRecord:
-        """Change fields of run.json, atomically; what another process changed meanwhile stays."""
+        """Change fields of run.json, atomically; concurrent changes by other processes are kept."""
         with self._changing():
             self._record = None
             changed = self.record.changed(**changes)
@@ -264,8 +264,8 @@ class Run:
         self.write_together({name: writer})
 
     def write_together(self, writers: Mapping[str, Callable[[Path], object]]) -> None:
-        """The same for several files, put in place in their order when all are written: quicker than one by
-        one, as the disk is waited for less often."""
+        """The same for several files, put in place in this order once all are written: faster than one by
+        one, with fewer waits for the disk."""
         names = {self._inside(name): name for name in writers}
         with self._changing() as manifest:
             written: dict[str, str] = {}
@@ -292,7 +292,7 @@ class Run:
                 manifests.write(self.path, manifest.without(name))
 
         with self._changing():
-            pass  # the run is there, and this process may change it: found before the folder is filled
+            pass  # check that the run exists and may be changed before filling the folder
         atomic.write_folder(path, write)
         with self._changing() as manifest:
             for file in sorted(file for file, _ in safe_paths.entries(path)):
@@ -300,7 +300,7 @@ class Run:
             manifests.write(self.path, manifest)
 
     def append_line(self, name: str, text: str) -> None:
-        """Add a line to a growing file. It joins the manifest with `seal`, or stays there."""
+        """Add a line to a growing file. It joins the manifest with `seal`, or stays in it."""
         path = self._inside(name)
         with self._writing:
             if name in self._appended:
@@ -318,7 +318,7 @@ class Run:
             atomic.append_line(path, text)
 
     def remove_file(self, name: str) -> None:
-        """Take a file away, where it is there: one that is no longer true."""
+        """Remove an outdated file, if it exists."""
         self.remove_files([name])
 
     def remove_files(self, names: Iterable[str]) -> None:
@@ -327,7 +327,7 @@ class Run:
         if not paths:
             return
         with self._changing() as manifest, atomic.resources(f"remove {', '.join(map(str, paths.values()))}"):
-            # In this order: a file nobody vouches for does no harm, one that is missed does.
+            # In this order: an unlisted file does no harm, but a missing one does.
             if any(map(manifest.names, paths)):
                 manifests.write(self.path, manifest.without(*paths))
             for path in paths.values():
@@ -351,7 +351,7 @@ class Run:
             raise IntegrityError(f"{self.path / name} is damaged: {error}") from error
 
     def read_bytes(self, name: str) -> bytes:
-        """A verified file; IntegrityError where it is missing or not what the manifest says."""
+        """A verified file; IntegrityError if it is missing or does not match the manifest."""
         path = self._inside(name)
         data = b""
 
@@ -369,13 +369,13 @@ class Run:
         return data
 
     def verified(self, name: str) -> Path:
-        """The path of a file that has just been verified, for those who read files themselves."""
+        """The path of a file that has just been verified, for libraries that open files themselves."""
         path = self._inside(name)
         self._check(name, lambda: atomic.sha256_of(path))
         return path
 
     def verified_config(self, *, with_code: bool) -> Path:
-        """The path of config.yaml, verified; with_code: the Python files that came with the run too."""
+        """The path of config.yaml, verified; with_code: also verify the run's Python files."""
         if with_code:
             self.refuse_odd(layout.CODE)
             for name in self.files():
@@ -384,14 +384,14 @@ class Run:
         return self.verified(layout.CONFIG)
 
     def refuse_odd(self, folder: str = "") -> None:
-        """IntegrityError where a link, a pipe or the like lies in the run, or in one of its folders."""
+        """IntegrityError if the run, or one of its folders, contains a link, a pipe or similar."""
         for name, kind in safe_paths.odd(self.path).items():
             if not _unfinished(name) and f"{name}/".startswith(f"{folder}/" if folder else ""):
                 raise safe_paths.refusal(self.path / name, kind)
 
     def path_of(self, name: str) -> Path:
-        """The path of a file or folder of the run, for those who write or list it themselves; it need not
-        exist. IntegrityError where a link or a pipe stands in its place, or in that of a folder above it."""
+        """The path of a file or folder of the run, for code that writes or lists it itself; it need not
+        exist. IntegrityError if it, or a folder above it, is a link or a pipe."""
         return self._inside(name)
 
     def manifest(self) -> dict[str, str]:
@@ -399,7 +399,7 @@ class Run:
         return dict(manifests.read(self.path).files)
 
     def files(self) -> list[str]:
-        """Relative paths of all files, sorted: without the manifest, locks and what was never finished."""
+        """Relative paths of all files, sorted, without the manifest, locks and unfinished files."""
         own = {layout.MANIFEST, layout.LOCK, layout.MANIFEST_LOCK}
         return sorted(
             name
@@ -412,9 +412,9 @@ class Run:
         return sum((self.path / name).lstat().st_size for name in self.files())
 
     def verify(self) -> Verification:
-        """Compare every file with the manifest; IntegrityError where there is none.
+        """Compare every file with the manifest; IntegrityError if there is none.
 
-        What was cut off between a file and the manifest is completed, where the run can be written to.
+        Interrupted updates of the manifest are completed, if the run is writable.
         """
         odd = {name: kind for name, kind in safe_paths.odd(self.path).items() if not _unfinished(name)}
         if not odd:
@@ -422,7 +422,7 @@ class Run:
                 self.settle()
         manifest = manifests.read(self.path)
         files = self.files()
-        problems = [Problem(f"{name} is {kind}, which has no place in a run") for name, kind in odd.items()]
+        problems = [Problem(f"{name} is {kind}, which is not allowed in a run") for name, kind in odd.items()]
         behind = tuple(f"{name}/" for name in odd)
         missing = sorted(set(manifest.files) - set(files) - set(odd))
         problems += [Problem(f"{name} is missing") for name in missing if not name.startswith(behind)]
@@ -439,7 +439,7 @@ class Run:
         return Verification(tuple(problems), tuple(unverified), checked)
 
     def _tidy(self) -> None:
-        """Take away what was never finished, and settle what was announced: nobody else writes now."""
+        """Remove unfinished files and complete announced ones; no other process writes now."""
         for folder, folders, names in os.walk(self.path, topdown=False):
             for name in [name for name in (*folders, *names) if name.startswith(layout.TEMPORARY)]:
                 left = Path(folder) / name
@@ -450,7 +450,7 @@ class Run:
         self.settle()
 
     def settle(self) -> None:
-        """Complete what was cut off between a file and its place in the manifest."""
+        """Complete interrupted updates of the manifest."""
         if not manifests.read(self.path).pending:
             return
         with self._changing() as manifest:
@@ -466,7 +466,7 @@ class Run:
         return safe_paths.locate(self.path, name)
 
     def _check(self, name: str, load: Callable[[], str]) -> None:
-        """IntegrityError unless the hash that `load` finds is right. load: reads the file anew."""
+        """IntegrityError unless the hash returned by `load` is valid. load: reads the file again."""
         for attempt in range(_ATTEMPTS):
             try:
                 sha256 = load()
@@ -482,14 +482,14 @@ class Run:
             if attempt + 1 < _ATTEMPTS:  # another process may have replaced it between the two readings
                 time.sleep(0.02)
         raise IntegrityError(
-            f"{self.path / name} is damaged or changed: its SHA-256 is not the manifest's",
+            f"{self.path / name} is damaged or changed: its SHA-256 does not match the manifest",
             hint="bm runs verify checks every file of a run",
         )
 
     @contextmanager
     def unchanging(self) -> Iterator[None]:
-        """Keep its files from being changed meanwhile, where that lock can be taken: a run that can only be
-        read, or in which a stranger put a link for the lock, nobody changes."""
+        """Keep its files from being changed meanwhile, if the lock can be taken; a read-only run, or one
+        whose lock file is a link, is not changed by anyone."""
         with ExitStack() as held:
             with suppress(IntegrityError, ResourceError):
                 held.enter_context(exclusive(self.path / layout.MANIFEST_LOCK))
@@ -497,7 +497,7 @@ class Run:
 
     @contextmanager
     def _changing(self) -> Iterator[Manifest]:
-        """Keep other threads and processes from changing files meanwhile; gives the manifest as it is."""
+        """Keep other threads and processes from changing files meanwhile; returns the current manifest."""
         with self._writing:
             lock = exclusive(self.path / layout.MANIFEST_LOCK) if self._depth == 0 else nullcontext()
             self._depth += 1
@@ -507,8 +507,9 @@ class Run:
                         raise ResourceError(f"{self.path} was removed meanwhile")
                     if self._opened is not None and self._depth == 1 and self._lock.lost():
                         raise ResourceError(
-                            f"{self.path.name} was taken over by another process while this one was silent",
-                            hint="nothing more is written; the other process goes on with the run",
+                            f"{self.path.name} was taken over by another process while this one had no "
+                            "heartbeat",
+                            hint="this process stops writing; the other one continues the run",
                         )
                     yield manifests.read(self.path)
             finally:
@@ -520,11 +521,11 @@ def _writer(data: bytes) -> Callable[[Path], object]:
 
 
 def _unfinished(name: str) -> bool:
-    """Whether the file, or a folder it lies in, was still being written when it was left."""
+    """Whether the file, or a folder that contains it, is an unfinished one."""
     return any(part.startswith(layout.TEMPORARY) for part in name.split("/"))
 
 
 def came_with_a_run(file: str | Path) -> bool:
-    """Whether a file lies in a run directory, by its own path or by what its links lead to."""
+    """Whether a file is in a run directory, by its own path or by its links' targets."""
     above = {*Path(file).parents, *Path(file).resolve().parents}
     return any(os.path.lexists(folder / layout.RECORD) for folder in above)

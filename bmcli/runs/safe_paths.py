@@ -1,10 +1,10 @@
-"""The gate to what lies in a run directory: nothing there leads anywhere else.
+"""Checks every path inside a run directory: nothing in it may lead elsewhere.
 
 A run may come from a stranger. Its files are regular files and its folders are folders; a symbolic link, a
-pipe, a socket or a device in their place is refused before anything is opened, made, replaced or removed
+pipe, a socket or a device in their place is refused before anything is opened, created, replaced or removed
 through it. The run directory itself may be reached through links, as the folders above it may.
 
-`Run` asks `locate` about every name before it touches it; libraries that open files themselves (Keras,
+`Run` passes every name to `locate` before touching the file; libraries that open files themselves (Keras,
 TensorBoard's readers, experiment trackers) get a path only after that.
 """
 
@@ -27,24 +27,24 @@ _KINDS = {
     stat.S_IFREG: "a file",
 }
 
-_HINT = "bm follows no links inside a run and opens only files; bm runs verify names everything of this kind"
+_HINT = "bm follows no links inside a run and opens only regular files; bm runs verify lists all others"
 
 
 def kind_of(mode: int) -> str:
-    """What something is, in words, from its mode: 'a symbolic link'."""
+    """The type of a file in words, from its mode: 'a symbolic link'."""
     return _KINDS.get(stat.S_IFMT(mode), "something unknown")
 
 
 def refusal(path: Path, kind: str) -> IntegrityError:
-    """That something inside a run is of a kind that has no place there."""
-    return IntegrityError(f"{path} is {kind}, which has no place in a run", hint=_HINT)
+    """The error for a file type that is not allowed inside a run."""
+    return IntegrityError(f"{path} is {kind}, which is not allowed in a run", hint=_HINT)
 
 
 def locate(root: Path, name: str) -> Path:
     """The path of a file or folder of a run, whether it exists yet or not.
 
     root: the run directory; name: relative, with '/'. ValueError for a name that leaves the run,
-    IntegrityError where it, or a folder on the way to it, is neither a file nor a folder.
+    IntegrityError if it, or a folder above it, is neither a file nor a folder.
     """
     parts = PurePosixPath(name)
     if not name or parts.is_absolute() or ".." in parts.parts:
@@ -63,7 +63,8 @@ def locate(root: Path, name: str) -> Path:
 
 
 def entries(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Everything in a run directory but folders: relative path with '/', and the entry. Follows no link."""
+    """Everything in a run directory except folders: relative path with '/', and the entry. Follows no
+    links."""
     pending = [("", str(root))]
     while pending:
         inside, folder = pending.pop()

@@ -1,4 +1,4 @@
-"""The runs folder: makes runs, finds them by what people call them, removes them."""
+"""The runs folder: creates, finds and removes runs."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ Purpose = Literal["use", "resume"]
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _LONGEST_NAME = 100
 _SURROGATE = re.compile("[\ud800-\udfff]")
-"""What bytes that are no UTF-8 become on a command line."""
+"""How bytes that are not UTF-8 appear on a command line."""
 
 
 def validate_name(name: str) -> None:
-    """UsageError unless a run may bear that name."""
+    """UsageError unless this is a valid run name."""
     if len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) and name != LATEST and not ID.fullmatch(name):
         return
     raise UsageError(
         f"'{name}' cannot be a run's name",
         hint="lower-case letters, digits, '.', '_' and '-', beginning with a letter or digit, at most "
-        f"{_LONGEST_NAME}; not 'latest', and without a version like -v3 at its end",
+        f"{_LONGEST_NAME}; not 'latest', and without a version like -v3 at the end",
     )
 
 
 def validate_tag(tag: str) -> None:
-    """UsageError unless `@tag` can mean a run."""
+    """UsageError unless `@tag` can refer to a run."""
     odd = not tag or os.sep in tag or tag.startswith(("@", "-")) or any(c.isspace() for c in tag)
     if not odd and tag.isprintable() and len(tag) <= _LONGEST_NAME:
         return
@@ -61,12 +61,12 @@ def validate_tag(tag: str) -> None:
 
 
 def validate_label(tag: str) -> None:
-    """UsageError unless a new run may bear that tag."""
+    """UsageError unless a new run may have this tag."""
     odd = bool(_SURROGATE.search(tag))
     if tag.strip() and len(tag) <= _LONGEST_NAME and not odd:
         return
     shown = tag[:_LONGEST_NAME] + ("…" if len(tag) > _LONGEST_NAME and tag.strip() else "")
-    hint = "it has to be UTF-8" if odd else f"a tag has 1 to {_LONGEST_NAME} characters"
+    hint = "it must be UTF-8" if odd else f"a tag has 1 to {_LONGEST_NAME} characters"
     raise UsageError(f"'{shown}' cannot be a tag", hint=hint)
 
 
@@ -75,9 +75,9 @@ def _escaped(surrogate: re.Match[str]) -> str:
 
 
 def started_by() -> Document:
-    """The fields of a record that say by what it is trained, now: command line, versions, git, machine."""
+    """The fields of a record about the current environment: command line, versions, git, machine."""
     return {
-        # Bytes of a file's name that are no UTF-8 are written as escapes: a record is UTF-8.
+        # Bytes of a file name that are not UTF-8 are escaped, because a record is UTF-8.
         "command": tuple(_SURROGATE.sub(_escaped, word) for word in (*environment.program(), *sys.argv[1:])),
         "versions": environment.versions(),
         "git": environment.git(Path.cwd()),
@@ -87,18 +87,18 @@ def started_by() -> Document:
 
 
 def open_path(path: Path, *, verified: bool = True) -> Run:
-    """The run in that directory, wherever it lies; UsageError where there is none.
+    """The run in this directory, wherever it is; UsageError if there is none.
 
-    verified: IntegrityError where its run.json is not what its manifest says.
+    verified: IntegrityError if its run.json does not match its manifest.
     """
     if not _is_run(path):
         what = "this is not a run directory" if _exists(path) else "there is no run directory"
-        raise UsageError(f"{path}: {what}", hint=f"a run directory holds a {layout.RECORD}")
+        raise UsageError(f"{path}: {what}", hint=f"a run directory contains a {layout.RECORD}")
     return _checked(Run(path)) if verified else Run(path)
 
 
 def reference_to(run: Run) -> str:
-    """What to type here to mean that run: its id, or its path where bm would not look for the id."""
+    """How to refer to this run here: its id, or its path if bm would not find the id."""
     default = Path(os.environ.get("BM_RUNS_DIR") or "runs")
     if run.path.name == run.id and run.path.parent.resolve() == default.resolve():
         return run.id
@@ -114,11 +114,11 @@ def _exists(path: Path) -> bool:
 
 
 def _is_run(path: Path) -> bool:
-    """Whether it has a run.json, or once had: its manifest remembers."""
+    """Whether it has a run.json, or once had one, by its manifest."""
     try:
         if path.is_dir() and os.path.lexists(path / layout.RECORD):
             return True
-    except OSError:  # a name too long for the system, say
+    except OSError:  # for example, a name too long for the system
         return False
     try:
         return layout.RECORD in manifests.read(path).files
@@ -133,7 +133,7 @@ def _checked(run: Run) -> Run:
 
 
 class RunStore:
-    """The runs in one folder. The folder need not exist: it is made with the first run."""
+    """The runs in one folder. The folder need not exist: it is created with the first run."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -145,7 +145,7 @@ class RunStore:
     ) -> Run:
         """A new, running, locked run with the next number of that name.
 
-        files: what it is made from, as `Run.start` takes it. known: fields of the record that are known
+        files: its inputs, as for `Run.start`. known: fields of the record that are known
         already (seed=..., model=...).
         """
         validate_name(name)
@@ -170,14 +170,14 @@ class RunStore:
             ).changed(**known)
             run.start(record, files)
         except BaseException:
-            # The reason is on its way up; an empty run helps nobody.
+            # The error is raised anyway; an empty run would be useless.
             shutil.rmtree(run.path, ignore_errors=True)
             run.let_go()
             raise
         return run
 
     def _claim(self, name: str) -> tuple[Run, int]:
-        """A directory of one's own, locked, and its number. mkdir succeeds for one process only."""
+        """A new locked directory and its number. mkdir succeeds for only one process."""
         with exclusive(self.root / layout.NUMBERS_LOCK):
             numbers = self._numbers()
             taken = [int(found["version"]) for found in self._ids() if found["name"] == name]
@@ -203,7 +203,7 @@ class RunStore:
         return run, version
 
     def _numbers(self) -> dict[str, int]:
-        """Name -> the highest number it has had."""
+        """Name -> its highest number so far."""
         path = self.root / layout.NUMBERS
         try:
             with atomic.read_regular(path) as file:
@@ -224,19 +224,22 @@ class RunStore:
     # Finding
 
     def _ids(self) -> list[re.Match[str]]:
-        """Names of the directories that look like runs, taken apart."""
+        """The parsed names of directories that look like runs."""
         try:
             with os.scandir(self.root) as entries:
                 names = [entry.name for entry in entries]
         except FileNotFoundError:
             return []
         except NotADirectoryError:
-            raise UsageError(f"{self.root} is not a folder", hint="--runs-dir says where runs live") from None
+            raise UsageError(
+                f"{self.root} is not a folder", hint="--runs-dir sets the folder of the runs"
+            ) from None
         return [found for name in names if (found := ID.fullmatch(name))]
 
     def all(self) -> list[Run]:
         """Every run, newest first; damaged ones last, whose `record` raises IntegrityError."""
-        # A read must not fail where a tag cannot be settled: `@tag` and the next move say what hinders it.
+        # A read must not fail because a tag move cannot be completed: `@tag` and the next move will report
+        # it.
         with suppress(ResourceError, IntegrityError):
             self._settle_tags()
         return self._every()
@@ -247,7 +250,7 @@ class RunStore:
     def named(self, name: str) -> list[Run]:
         """Every run of that name, newest first, whatever its status; damaged ones last.
 
-        By number: it counts up, also where the clock was set back.
+        By number, which increases even if the clock was set back.
         """
         runs = self._runs(found.group() for found in self._ids() if found["name"] == name)
         return sorted(runs, key=lambda run: (_created(run) != "", run.version), reverse=True)
@@ -260,17 +263,17 @@ class RunStore:
                 run.record  # noqa: B018 (reads it)
             except IntegrityError:
                 if not _is_run(run.path):
-                    continue  # just being made, or not ours
+                    continue  # being created, or not a run
             runs.append(run)
         return runs
 
     def find(self, reference: str, purpose: Purpose = "use") -> Run:
-        """The run that a RUN on the command line means.
+        """The run that a RUN argument refers to.
 
         Text with a path separator is a run directory's path; else `@tag`, an exact id, `latest`, or a name.
         `latest`, a name and a tag mean the newest completed run, or for 'resume' the newest that was
-        interrupted or crashed. An exact id or path means that run, whatever its status. UsageError where
-        there is none.
+        interrupted or crashed. An exact id or path means that run, whatever its status. UsageError if there
+        is none.
         """
         if os.sep in reference:
             return open_path(Path(reference))
@@ -290,12 +293,12 @@ class RunStore:
         with suppress(ResourceError):
             self._settle_tags()
         with ExitStack() as still:
-            # Records are read one after the other: a tag that moved meanwhile would be seen on none.
+            # Records are read one after the other: a tag that moved meanwhile would be found on none.
             with suppress(ResourceError):
                 if os.path.lexists(self.root / layout.TAGS_LOCK):
                     still.enter_context(exclusive(self.root / layout.TAGS_LOCK))
             readable = [run for run in self._every() if status_of(run) != "damaged"]
-            # A move that was cut off and cannot be finished (the folder is read-only) counts all the same.
+            # An interrupted move that cannot be completed (in a read-only folder) still counts.
             moved = self._tag_moves().get(tag)
         holders = [run for run in readable if run.path.name == moved]
         holders = holders or [run for run in readable if tag in run.record.tags]
@@ -306,7 +309,7 @@ class RunStore:
         hint = did_you_mean(reference, known) or (
             f"tags: {', '.join(known[:10])}"
             if known
-            else "bm gate RUN --tag TAG and bm train --tag TAG give one"
+            else "bm gate RUN --tag TAG and bm train --tag TAG set one"
         )
         raise UsageError(f"no completed run in {self.root} has the tag '{tag}'", hint=hint)
 
@@ -315,16 +318,16 @@ class RunStore:
         if run.path.resolve().parent != self.root.resolve() or not ID.fullmatch(run.path.name):
             raise UsageError(
                 f"{run.path} is not in {self.root}, where @TAG looks for runs",
-                hint="--runs-dir names the folder that it is in",
+                hint="give its folder with --runs-dir",
             )
         if status_of(run) != "completed":
-            raise UsageError(f"{run.id} is {status_of(run)}: only a completed run can hold a tag that moves")
+            raise UsageError(f"{run.id} is {status_of(run)}: only a completed run can have a moving tag")
 
     def move_tag(self, tag: str, run: Run) -> None:
         """Take the tag from all other runs and give it to this one. UsageError as `check_taggable`.
 
-        One run holds it at any moment, whoever else moves it and wherever a process is killed: the move
-        counts from when it is written down, and whoever reads next finishes it.
+        The tag is on exactly one run at any moment, even if others move it or a process is killed: the move
+        takes effect when it is written down, and the next reader completes it.
         """
         self.check_taggable(run)
         with exclusive(self.root / layout.TAGS_LOCK):
@@ -334,9 +337,9 @@ class RunStore:
         run.reload()
 
     def label(self, run: Run, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> tuple[str, ...]:
-        """Give a run labels and take others away; what it has afterwards. Other runs keep theirs.
+        """Add and remove tags of a run; returns its tags. Other runs keep theirs.
 
-        UsageError for a label that cannot be one, or that is to be taken away and is not there.
+        UsageError for an invalid tag, or for one to remove that the run does not have.
         """
         for tag in add:
             validate_label(tag)
@@ -352,15 +355,15 @@ class RunStore:
         return tuple(kept)
 
     def _settle_tags(self) -> None:
-        """Finish the moves of tags that were cut off."""
+        """Complete interrupted tag moves."""
         if not os.path.lexists(self.root / layout.TAG_MOVES):
             return
-        # Where one is being made, this waits until it is done.
+        # If a move is in progress, this waits until it is done.
         with exclusive(self.root / layout.TAGS_LOCK):
             self._carry_out(self._tag_moves())
 
     def _carry_out(self, moves: Mapping[str, str], insist: str | None = None) -> None:
-        """Give each tag to its run, then take it from the others; what cannot be done stays written down.
+        """Add each tag to its run, then remove it from the others; failed moves stay recorded.
 
         insist: the tag for which that is an error.
         """
@@ -368,7 +371,7 @@ class RunStore:
         every = [run for run in self._every() if status_of(run) != "damaged"]
         for tag, holder in moves.items():
             try:
-                # A run that was removed meanwhile holds nothing, and nobody loses the tag to it.
+                # A run that was removed meanwhile gets no tag, and no other run loses it.
                 for run in [run for run in every if run.path.name == holder]:
                     if tag not in run.record.tags:
                         run.update(tags=[*run.record.tags, tag])
@@ -386,7 +389,7 @@ class RunStore:
                 (self.root / layout.TAG_MOVES).unlink(missing_ok=True)
 
     def _tag_moves(self) -> dict[str, str]:
-        """Tag -> the directory of the run it is to be moved to; empty where no move is under way."""
+        """Tag -> directory of its target run; empty if no move is in progress."""
         path = self.root / layout.TAG_MOVES
         try:
             with atomic.read_regular(path) as file:
@@ -405,15 +408,15 @@ class RunStore:
         atomic.write_bytes(self.root / layout.TAG_MOVES, text.encode() + b"\n")
 
     def exact(self, run_id: str) -> Run:
-        """The run of that very id, not verified: for removing and checking damaged ones too."""
+        """The run with exactly this id, not verified, so that damaged runs can be removed and checked."""
         path = self.root / run_id
         if ID.fullmatch(run_id) and not _is_run(path) and any(r.path == path for r in self.leftovers()):
             return Run(path)
         if not ID.fullmatch(run_id) or not _is_run(path):
             if run_id == LATEST or run_id.startswith("@"):
                 raise UsageError(
-                    f"'{run_id}' may mean another run tomorrow: give a run id",
-                    hint=f"now it means {self.find(run_id).path.name}",
+                    f"'{run_id}' may refer to another run later: give a run id",
+                    hint=f"now it refers to {self.find(run_id).path.name}",
                 )
             runs = [run.path.name for run in self.named(run_id)]
             if runs:
@@ -423,8 +426,8 @@ class RunStore:
         return Run(self.root / run_id)
 
     def completed(self, reference: str) -> list[Run]:
-        """The runs that a RUN of `bm compare` means: of a name all its completed ones, oldest first, else the
-        one found."""
+        """The runs that a RUN of `bm compare` refers to: for a name, all completed runs, oldest first;
+        otherwise the one found."""
         runs = [run for run in self.named(reference) if _fits(run, "use")] if os.sep not in reference else []
         return [_checked(run) for run in reversed(runs)] or [self.find(reference)]
 
@@ -435,7 +438,10 @@ class RunStore:
             state = status_of(newest)
             hint = f"{newest.id} is {state}"
             if purpose == "use" and state in ("interrupted", "failed"):
-                hint += f": bm train --resume {reference_to(newest)} continues it; its id names it as it is"
+                hint += (
+                    f": bm train --resume {reference_to(newest)} continues it; use its id to refer to "
+                    "it anyway"
+                )
             whose = self.root if reference == LATEST else f"'{reference}'"
             return UsageError(f"{whose} has no {wanted} run", hint=hint)
         runs = [found for found in self._ids() if _is_run(self.root / found.group())]
@@ -443,7 +449,7 @@ class RunStore:
         if not ids:
             return UsageError(
                 f"there are no runs in {self.root}",
-                hint="bm train CONFIG makes one; --runs-dir looks elsewhere",
+                hint="bm train CONFIG creates one; --runs-dir chooses another folder",
             )
         names = sorted({found["name"] for found in runs})
         close = did_you_mean(reference, [*ids, *names, LATEST])
@@ -454,45 +460,46 @@ class RunStore:
     # Removing
 
     def leftovers(self) -> list[Run]:
-        """Directories of runs whose process was killed before there was a run.json: no runs, but in the way
-        of nobody. They hold a config at most. Sorted by id."""
+        """Directories whose process was killed before run.json was written. They are not runs, and contain at
+        most a config. Sorted by id."""
         if not self.root.is_dir():
             return []
         suspects = [Run(self.root / found.group()) for found in self._ids()]
         suspects = [run for run in suspects if _is_leftover(run)]
         if suspects:
-            # While nobody holds this lock, no run is between its directory and its own lock.
+            # While no process holds this lock, no run is between creating its directory and taking its own
+            # lock.
             try:
                 with exclusive(self.root / layout.NUMBERS_LOCK):
                     suspects = [run for run in suspects if _is_leftover(run)]
-            except ResourceError:  # a folder that can only be read
+            except ResourceError:  # a read-only folder
                 return []
         return sorted(suspects, key=lambda run: (run.name, run.version))
 
     def is_running(self, run: Run) -> bool:
-        """Whether a process trains it now."""
+        """Whether a process is training it."""
         return status_of(run.reload()) == "running"
 
     def check_removable(self, run: Run) -> None:
-        """UsageError while it trains."""
+        """UsageError while it is being trained."""
         if self.is_running(run):
             raise UsageError(f"{run.path.name} is being trained", hint="stop it first")
 
     def remove(self, run: Run) -> None:
-        """Delete a run; its number is never used again. UsageError while it trains."""
+        """Delete a run; its number is never used again. UsageError while it is being trained."""
         self.check_removable(run)
         with exclusive(self.root / layout.NUMBERS_LOCK), atomic.resources(f"remove {run.path}"):
             numbers = self._numbers()
             if numbers.get(run.name, 0) < run.version:
                 self._write_numbers({**numbers, run.name: run.version})
-            # Out of sight at once, so that nobody finds half a run; then away.
+            # Rename it first, so that no one finds a partial run; then delete it.
             hidden = self.root / f"{layout.REMOVING}{run.path.name}-{secrets.token_hex(4)}"
             with run.unchanging():
                 run.path.rename(hidden)
             self._sweep()
 
     def sweep(self) -> None:
-        """Finish what killed processes had begun to remove or to write in the runs folder itself."""
+        """Complete removals and writes in the runs folder that killed processes left unfinished."""
         if self.root.is_dir():
             with exclusive(self.root / layout.NUMBERS_LOCK), atomic.resources(f"clean up {self.root}"):
                 self._sweep()
@@ -503,24 +510,24 @@ class RunStore:
         for path in left:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            else:  # a run that was a link: what it led to is not the run's to remove
+            else:  # the run was a link: do not remove its target
                 path.unlink()
 
 
 def _is_leftover(run: Run) -> bool:
-    """Whether nothing but what comes before a run.json is there, and nobody is at it."""
+    """Whether the directory contains only files written before run.json, and no process holds it."""
     before = {layout.CONFIG, layout.CODE, layout.MANIFEST, layout.LOCK, layout.MANIFEST_LOCK}
     try:
         if run.path.is_symlink() or not run.path.is_dir() or _is_run(run.path):
             return False
         names = os.listdir(run.path)  # noqa: PTH208 (a set of names)
         return all(n in before or n.startswith(layout.TEMPORARY) for n in names) and not run.held
-    except (OSError, IntegrityError):  # not bm's
+    except (OSError, IntegrityError):  # not created by bm
         return False
 
 
 def status_of(run: Run) -> str:
-    """The run's status, 'damaged' where run.json cannot be read."""
+    """The run's status, or 'damaged' if run.json cannot be read."""
     try:
         return run.status
     except IntegrityError:
@@ -537,7 +544,7 @@ def _newest_first(runs: list[Run]) -> list[Run]:
 
 
 def _created(run: Run) -> str:
-    """When it was made; empty for a damaged run."""
+    """When it was created; empty for a damaged run."""
     try:
         return run.record.created
     except IntegrityError:
@@ -546,9 +553,9 @@ def _created(run: Run) -> str:
 
 def _damaged_numbers(path: Path) -> IntegrityError:
     return IntegrityError(
-        f"{path} is damaged", hint="delete it: numbers then count on from the runs that exist"
+        f"{path} is damaged", hint="delete it: numbers then continue from the existing runs"
     )
 
 
 def _damaged_moves(path: Path) -> IntegrityError:
-    return IntegrityError(f"{path} is damaged", hint="delete it, and give the tags again with bm gate --tag")
+    return IntegrityError(f"{path} is damaged", hint="delete it, and set the tags again with bm gate --tag")

@@ -1,4 +1,4 @@
-"""Whether Python files that came with a run may be executed."""
+"""Whether Python files in a run directory may be executed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Trust:
-    """Decided once, where a command or a call of the Python API begins, and handed down.
+    """Decided once, at the start of a command or API call, and passed on.
 
     code: whether the Python files in a run directory may be executed (--trust-code).
     """

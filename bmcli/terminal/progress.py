@@ -1,8 +1,8 @@
-"""Shows a training while it runs, on stderr and in the run's log, and how far other long work is.
+"""Shows the progress of training, on stderr and in the run's log, and of other long work.
 
 On a terminal: header, a table that grows by a row per epoch, and two lines below it that are rewritten as
 steps are done. In a notebook: the same on the cell's stdout, with one line that is rewritten. In a pipe:
-plain lines. Training never ends because nobody looks any more.
+plain lines. Training continues even if the output is closed.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 _EARLIER = 5
-"""Epochs of earlier sittings that are shown again."""
+"""Number of epochs of earlier sessions shown again."""
 _NOTEBOOK_WIDTH = 100
 _REDRAWN = 0.2
-"""Seconds between two pictures of a line that is rewritten in a notebook, which keeps each of them."""
+"""Seconds between updates of a line in a notebook, which stores each of them."""
 
 _TIMINGS = ("epoch", "learning_rate", "seconds", "training_seconds", "examples_per_second")
 
@@ -50,7 +50,7 @@ class NotebookScreen(Screen):
 
     @property
     def width(self) -> int:
-        """Columns that a cell has room for."""
+        """Width of a cell in columns."""
         return _NOTEBOOK_WIDTH
 
     def live(self, lines: Sequence[str]) -> None:
@@ -70,9 +70,9 @@ class NotebookScreen(Screen):
 
 
 def python_screen() -> Screen:
-    """Where a program that uses bm from Python sees what happens: a notebook's cell, else stderr.
+    """Where progress is shown when bm is used from Python: a notebook's cell, else stderr.
 
-    Lines are rewritten for the main thread alone: several trainings at once would rewrite each other's.
+    Lines are only rewritten for the main thread: parallel training runs would overwrite each other.
     """
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     screen = NotebookScreen(sys.stdout) if getattr(shell, "kernel", None) else Screen(sys.stderr)
@@ -83,7 +83,7 @@ def python_screen() -> Screen:
 class SayingOnce:
     """A display of notes and warnings for programs, each once, however many inputs it is about.
 
-    said: what was said already.
+    said: messages shown already.
     """
 
     def __init__(self, said: set[str]) -> None:
@@ -104,7 +104,7 @@ class SayingOnce:
 
 
 class _Quietness(Protocol):
-    """Whoever says whether only warnings are wanted."""
+    """An object that says whether only warnings are shown."""
 
     @property
     def quiet(self) -> bool: ...
@@ -133,9 +133,9 @@ class NotesOnly:
 
 
 class TrainingDisplay:
-    """Shows a training to whoever looks; `bmcli.experiments.display.Display` for the command line.
+    """Shows training progress; the `bmcli.experiments.display.Display` of the command line.
 
-    With --quiet only warnings are seen. Everything goes to the run's log too.
+    With --quiet only warnings are shown. Everything also goes to the run's log.
     """
 
     def __init__(self, session: _Quietness, stream: IO[str] | Screen | None = None) -> None:
@@ -221,7 +221,7 @@ class TrainingDisplay:
         self._say(others)
 
     def close(self) -> None:
-        """Take the live lines away."""
+        """Remove the live lines."""
         self._screen.live([])
 
     def _resumed(self, event: Resumed) -> None:
@@ -263,7 +263,7 @@ class TrainingDisplay:
         best: bool,
         style: str = "",
     ) -> None:
-        """A row of the table, below its head."""
+        """A row of the table, below its header."""
         star = self._screen.painted("★ best" if self._screen.is_live else "best", style or render.GOOD)
         if not self._screen.is_live:
             tail = (f"  {star}" if best else "") + (f"  {more}" if more else "")
@@ -272,7 +272,7 @@ class TrainingDisplay:
         width = _number_width(epochs)
         room = self._screen.width - width
         fitting = _narrowed(_columns(record, self._monitor), self._monitor, room)
-        if fitting != self._columns:  # the first row, or the window has another width now
+        if fitting != self._columns:  # the first row, or the window's width has changed
             self._columns = fitting
             head = "".join(f"  {name:>{_width(name)}}" for name in self._columns)
             # Wide enough for the last epoch's number, so that no row moves.
@@ -288,7 +288,7 @@ class TrainingDisplay:
         parts = {
             "done": f"{event.step:>{len(steps)},}/{steps}",
             "rate": f"{event.examples_per_second:,.0f} {self._rate}",
-            # Where nothing is known of the time left, all steps so far have compiled.
+            # If the remaining time is unknown, all steps so far included compilation.
             "step": _per_step(event.seconds / max(event.step, 1)) if event.seconds_left is not None else "",
             "epoch": f"epoch {duration(event.seconds)}" + (", all" if event.seconds_left is not None else ""),
             "left": f"{clock(event.seconds_left)} left" if event.seconds_left is not None else "",
@@ -320,7 +320,7 @@ class TrainingDisplay:
 
 
 def _columns(record: dict[str, float | int | None], monitor: str) -> list[str]:
-    """The figures a row shows: loss, and with a validation split its loss and metric, what is monitored."""
+    """The metrics in a row: loss, and with a validation split its loss and metric, and the monitored one."""
     measured = [name for name in record if name not in _TIMINGS]
     running = next((name for name in measured if name != "loss" and not name.startswith("val_")), None)
     wanted = ["loss", "val_loss", f"val_{running}"] if "val_loss" in record else ["loss", running or ""]
@@ -328,7 +328,7 @@ def _columns(record: dict[str, float | int | None], monitor: str) -> list[str]:
 
 
 def _narrowed(columns: list[str], monitor: str, room: int) -> list[str]:
-    """Those of the columns that fit, with the time and a star: at least the one that decides."""
+    """The columns that fit, with the time and a star; at least the monitored one."""
     columns = list(columns)
     while len(columns) > 1 and sum(2 + _width(name) for name in columns) + len("  0:00:00  ★ best") >= room:
         columns.remove(next((name for name in columns if name != monitor), columns[0]))

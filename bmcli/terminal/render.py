@@ -1,8 +1,8 @@
-"""How things look on a terminal, in a pipe and as JSON.
+"""Output on a terminal, in a pipe and as JSON.
 
-All of Rich is reached through here, late: its import costs more than most commands. No text is ever read as
-markup, and control characters, of whatever name they came with, are shown as escapes: names from outside
-cannot colour, move or rewrite anything.
+Rich is only used here, and imported late, because its import costs more than most commands. Text is never
+read as markup, and control characters are shown as escapes, so that names from outside cannot colour, move or
+rewrite anything.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from bmcli.core.errors import BmError
 
 UNBOUNDED = 10_000
-"""The width of what goes into a pipe or a file: lines there are not folded."""
+"""The width for pipes and files, where lines are not wrapped."""
 
 
 def to_json(document: object, *, indent: int | None = 2) -> str:
-    """Strict JSON: NaN and infinity raise ValueError, as they are a mistake of whoever made the document."""
+    """Strict JSON: NaN and infinity raise ValueError, because they are a bug in the caller."""
     return json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
 
 
@@ -52,7 +52,7 @@ def write_json(document: object, stream: IO[str], *, indent: int | None = 2) -> 
 
 
 def is_terminal(stream: IO[str]) -> bool:
-    """Whether a person looks at it; False for a closed stream."""
+    """Whether the stream is a terminal; False for a closed stream."""
     try:
         return stream.isatty()
     except (AttributeError, ValueError):  # None under pythonw, or closed
@@ -60,17 +60,17 @@ def is_terminal(stream: IO[str]) -> bool:
 
 
 ERROR, WARNING, GOOD, STRONG, SOFT = "1;31", "1;35", "32", "1", "2"
-"""ANSI styles of the basic colours that every theme, dark or light, makes readable: no yellow, no white."""
+"""ANSI styles in basic colours that are readable in dark and light themes: not yellow or white."""
 
 
 class Painted(str):
-    """Text that is safe already and has its colours."""
+    """Text that is already safe and coloured."""
 
     __slots__ = ()
 
 
 class Verbatim(str):
-    """Text that is copied or read by a program, such as a path: its lines are never folded."""
+    """Text that is copied or read by a program, such as a path: its lines are never wrapped."""
 
     __slots__ = ()
 
@@ -79,8 +79,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def paints(stream: IO[str]) -> bool:
-    """Whether what is written there may have colour: a terminal's may, but for NO_COLOR and a dumb one;
-    FORCE_COLOR asks for it in a pipe."""
+    """Whether the stream gets colour: terminals do, unless NO_COLOR is set or TERM is dumb; FORCE_COLOR adds
+    it in pipes."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR", "0").lower() not in ("", "0", "false", "no"):
@@ -89,12 +89,12 @@ def paints(stream: IO[str]) -> bool:
 
 
 def paint(text: str, style: str, stream: IO[str]) -> str:
-    """The text in that style, where the stream shows any. Only for what is safe already."""
+    """The text in this style, if the stream has colour. Only for text that is already safe."""
     return f"\x1b[{style}m{text}\x1b[0m" if text and paints(stream) else text
 
 
 def heading(lines: Sequence[str], stream: IO[str]) -> Painted:
-    """A table's lines, made safe, with its head, the first one, in bold. Tables look alike everywhere."""
+    """A table's lines, made safe, with the header (the first line) in bold."""
     head, *rows = map(safe, lines)
     return Painted("\n".join([paint(head, STRONG, stream), *rows]))
 
@@ -111,11 +111,11 @@ def painted_marks(lines: Sequence[str], stream: IO[str]) -> Painted:
 
 
 def folded(line: str, width: int, indent: int | None = None) -> list[str]:
-    """A line in pieces of at most `width` cells, so that no word is broken in two.
+    """A line in pieces of at most `width` cells, without breaking words.
 
-    It is broken between columns (two blanks) or before a '·' where that leaves no half-empty line, else
-    between words. What follows is indented to the second column where there is room, or by `indent`. A word
-    that is wider stays whole, and so does a line with a command of bm's, which is there to be copied.
+    It is broken between columns (two spaces) or before a '·' if that leaves no half-empty line, else between
+    words. Continuation lines are indented to the second column if there is room, or by `indent`. Wider words
+    stay whole, and so do lines with a bm command, which is meant to be copied.
     """
     if len(line) <= width and (line.isascii() or _cells(line) <= width):
         return [line]
@@ -127,7 +127,7 @@ def folded(line: str, width: int, indent: int | None = None) -> list[str]:
         if indent > width // 2:
             indent = min(len(line) - len(line.lstrip(" ")) + 2, width // 2)
     pieces, current, used = [], "", 0
-    # Gaps and words by turns; the gap belongs before the word that follows it.
+    # Gaps and words alternate; a gap belongs to the word after it.
     for part in re.findall(r" *[^ ]+", line):
         cells = _cells(part)
         fits = used + cells <= width or _cells(part.lstrip(" ")) > width - indent
@@ -144,7 +144,7 @@ def folded(line: str, width: int, indent: int | None = None) -> list[str]:
 
 
 def _broken(line: str, width: int) -> tuple[str, str]:
-    """A full line, and what of its end goes to the next one: a column or a clause that has begun."""
+    """A full line, and the part of its end that moves to the next one: a started column or clause."""
     body = len(line) - len(line.lstrip(" "))
     for gap in reversed([*re.finditer(r" {2,}(?=\S)| (?=·(?: |$))", line)]):
         if gap.start() > body and 2 * _cells(line[: gap.start()]) >= width:
@@ -166,7 +166,7 @@ def width_of(stream: IO[str]) -> int | None:
 
 
 def terminal_width(stream: IO[str] | None = None) -> int:
-    """Columns of the terminal, 80 where it does not say.
+    """Columns of the terminal, or 80 if unknown.
 
     stream: whose terminal; stdout may be a pipe while stderr is not, as in `RUN=$(bm train ...)`.
     """
@@ -179,7 +179,7 @@ def terminal_width(stream: IO[str] | None = None) -> int:
 
 
 def moves_cursor(stream: IO[str]) -> bool:
-    """Whether lines may be rewritten: on a terminal that can, which NO_COLOR did not ask for plain text."""
+    """Whether lines may be rewritten: on a capable terminal, unless NO_COLOR is set."""
     return (
         is_terminal(stream)
         and not os.environ.get("NO_COLOR")
@@ -188,7 +188,7 @@ def moves_cursor(stream: IO[str]) -> bool:
 
 
 def console(stream: IO[str]) -> Console:
-    """A Rich console on `stream` that takes every string literally and lets no control character through."""
+    """A Rich console on `stream` that treats every string literally and escapes control characters."""
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
     from rich.text import Text
@@ -226,7 +226,7 @@ def console(stream: IO[str]) -> Console:
 
 
 def table(*columns: str, right: Sequence[str] = ()) -> Table:
-    """An empty table in the house style: no frame, bold head. `right`: columns of figures."""
+    """An empty table in bm's style: no frame, bold header. `right`: columns of numbers."""
     from rich.table import Table
 
     result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -236,9 +236,9 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
 
 
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
-    """Rows of cells, made safe, as aligned lines. right: the columns of figures.
+    """Rows of cells, made safe, as aligned lines. right: the columns of numbers.
 
-    For long tables without folding or colour: a thousand rows cost less than importing Rich.
+    For long tables without wrapping or colour: a thousand rows cost less than importing Rich.
     """
     cells = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(cell_width, column)) for column in zip(*cells, strict=True)]
@@ -253,10 +253,10 @@ def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[st
 def narrowed(
     rows: Sequence[Sequence[str]], least: Sequence[str], stream: IO[str], right: Sequence[str] = ()
 ) -> list[str]:
-    """A table's lines, as `columns` has them, without the columns that a narrow terminal has no room for.
+    """A table's lines, as from `columns`, without the columns for which a narrow terminal has no room.
 
-    rows: the first is the head; least: the columns to do without, the least important first; right: those of
-    figures.
+    rows: the first is the header. least: the columns that may be dropped, least important first. right: those
+        of numbers.
     """
     width = width_of(stream) or terminal_width(stream)
     head, lines = list(rows[0]), []
@@ -271,7 +271,7 @@ def narrowed(
 
 
 def cell_width(text: str) -> int:
-    """Terminal cells a text takes: East Asian wide characters take two."""
+    """Width of a text in terminal cells: East Asian wide characters take two."""
     if text.isascii():
         return len(text)
     from unicodedata import combining, east_asian_width
@@ -280,13 +280,13 @@ def cell_width(text: str) -> int:
 
 
 def error_text(error: BmError) -> str:
-    """What a person sees of an error: what is wrong, where, what to do; at most a few lines per problem."""
+    """The text of an error: what is wrong, where, what to do; at most a few lines per problem."""
     room = terminal_width(sys.stderr) if is_terminal(sys.stderr) else None
     return errors.error_text(error, width=room)
 
 
 def error_document(error: BmError) -> dict[str, object]:
-    """The error as `--json` shows it: the first in full, and all of them."""
+    """The error in `--json`: the first problem in full, and all problems."""
     problems = error.problems
     first = problems[0] if problems else None
     place = error.place or (first.place if first else None)
@@ -313,11 +313,11 @@ def print_error(error: BmError) -> None:
 
 
 _ASCII = str.maketrans("━╸─★✓✗·→–−…×█“”‘’", "=>-**x.>--.x#\"\"''")
-"""For terminals and pipes whose encoding has no such signs."""
+"""For terminals and pipes whose encoding lacks these symbols."""
 
 
 def encodable(text: str, encoding: str) -> str:
-    """The text as that encoding can hold it: bm's own signs in ASCII, others as escapes."""
+    """The text in this encoding: bm's own symbols in ASCII, others as escapes."""
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
@@ -328,9 +328,9 @@ def encodable(text: str, encoding: str) -> str:
 def print_plain(text: str, stream: IO[str] | None = None, *, lead: str = "", style: str = "") -> None:
     """A line without Rich: for errors and notes, which must work when all else fails.
 
-    stream: default stderr, where what nobody can take (a full disk, a reader or terminal that is gone) is
-    left out: the work and its exit code matter more. OSError from any other stream. lead: a word of bm's own
-    before it, in that style. Long lines are folded on a terminal, but for `Verbatim` text.
+    stream: default stderr, whose failures (a full disk, a closed pipe or terminal) are ignored, because the
+        work and its exit code matter more. OSError from any other stream. lead: a word before the text, in
+        this style. Long lines are wrapped on a terminal, except `Verbatim` text.
     """
     if stream is None:
         with contextlib.suppress(OSError):

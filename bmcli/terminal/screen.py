@@ -1,6 +1,6 @@
-"""A terminal's lines, some of which are rewritten, and how far long work is.
+"""A terminal's lines, some of which are rewritten, and progress of long work.
 
-By itself, as a prediction that takes a third of a second needs no more than this.
+A separate module, so that a fast prediction does not have to import more.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 BAR = 24
-"""Cells of the progress bar where there is room; below `_SHORTEST_BAR` there is none."""
+"""Width of the progress bar, if there is room; below `_SHORTEST_BAR` it is left out."""
 _SHORTEST_BAR = 6
 
 _PLAIN_EVERY = 10.0
@@ -25,7 +25,7 @@ _PLAIN_EVERY = 10.0
 
 
 class Screen:
-    """A stream that may be a terminal, and may go away.
+    """A stream that may be a terminal, and may be closed at any time.
 
     Lines stay; below them, on a terminal, `live` lines are rewritten in place.
     """
@@ -38,7 +38,7 @@ class Screen:
         encoding = (getattr(stream, "encoding", None) or "ascii").lower()
         self._ascii = not encoding.startswith("utf")
         self._drawn_cells: list[int] = []
-        """Widths of the live lines that are there."""
+        """Widths of the current live lines."""
         self._gone = False
 
     @property
@@ -47,16 +47,16 @@ class Screen:
         return render.terminal_width(self._stream)
 
     def painted(self, text: str, style: str) -> str:
-        """A part of a line in that style, where colours are shown. Only for what is safe already."""
+        """Part of a line in this style, if colours are shown. Only for text that is already safe."""
         return f"\x1b[{style}m{text}\x1b[0m" if text and self.paints else text
 
     def lines(
         self, lines: Sequence[str], style: str = "", indent: int | None = None, lead: str = "", tail: str = ""
     ) -> None:
-        """Write lines that stay; on a terminal, what does not fit the width goes on in the next row.
+        """Write permanent lines; on a terminal, lines that do not fit are wrapped.
 
-        style: ANSI parameters ('1' bold) of the lines; indent: of what does not fit. lead, tail: painted text
-        before the first line and after the last.
+        style: ANSI parameters ('1' bold) of the lines; indent: of wrapped lines. lead, tail: painted text
+            before the first line and after the last.
         """
         safe = [render.safe(line) for line in lines]
         if lead or tail:
@@ -69,17 +69,17 @@ class Screen:
         self._write(self._erased() + "".join(f"{line}\n" for line in safe))
 
     def live(self, lines: Sequence[str]) -> None:
-        """Replace the lines below; nothing where nobody sees it."""
+        """Replace the live lines; does nothing without a terminal."""
         if not self.is_live:
             return
-        # One column less than there are: some terminals wrap when the last one is filled.
+        # One column less than available: some terminals wrap when the last one is filled.
         cut = [render.one_line(line)[: self.width - 1] for line in lines]
         text = self._erased() + "".join(f"{line}\n" for line in cut)
         self._drawn_cells = [render.cell_width(line) for line in cut]
         self._write(text)
 
     def _erased(self) -> str:
-        # In a window that became narrower since, a line takes several rows.
+        # If the window has become narrower since, a line takes several rows.
         width = self.width if self._drawn_cells else 1
         height = sum(max(1, -(-cells // width)) for cells in self._drawn_cells)
         self._drawn_cells = []
@@ -94,16 +94,17 @@ class Screen:
             self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):
-            # The pipe's reader or the terminal is gone (EPIPE, EIO), or the stream is closed. The training is
-            # worth more than its picture, and the log has it all.
+            # The pipe's reader or the terminal is gone (EPIPE, EIO), or the stream is closed. Training must
+            # continue, and the log has everything.
             self._gone = True
 
 
 class Counting:
-    """How far work on many inputs is, with its rate and the time left, while somebody looks.
+    """Progress on many inputs, with rate and time left, if stderr is a terminal.
 
     A line that is rewritten, from half a second on; on a terminal that wants plain text a line now and then;
-    in a pipe nothing. what: 'predicting'; unit: 'img/s'. To be entered; others write within `hidden`.
+    in a pipe nothing. what: 'predicting'; unit: 'img/s'. Use it as a context manager; write other output
+    inside `hidden`.
     """
 
     def __init__(self, screen: Screen | None, what: str, unit: str) -> None:
@@ -127,11 +128,11 @@ class Counting:
 
     @property
     def is_shown(self) -> bool:
-        """Whether somebody looks."""
+        """Whether progress is shown."""
         return self._screen is not None
 
     def stop(self) -> None:
-        """Take the line away for good."""
+        """Remove the line permanently."""
         self._over.set()
         if self._ticking is not None:
             self._ticking.join()
@@ -139,16 +140,16 @@ class Counting:
             self._screen.live([])
 
     def expect(self, number: int) -> None:
-        """So many more inputs are coming."""
+        """Add to the number of expected inputs."""
         self.total += number
 
     def advance(self, number: int) -> None:
-        """So many more are done."""
+        """Add to the number of inputs done."""
         self.done += number
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """The line is out of the way of what is written meanwhile."""
+        """Hide the line while other output is written."""
         if self._screen is None:
             yield
             return

@@ -1,4 +1,4 @@
-"""What `bm train` says before and after training: labelled lines, as text."""
+"""The lines that `bm train` prints before and after training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 THINGS = {"image": "images", "text": "texts", "table": "rows"}
-"""What examples of each kind are called."""
+"""The names of examples of each kind."""
 
 RATES = {"image": "img/s", "text": "texts/s", "table": "rows/s"}
 
@@ -70,14 +70,16 @@ def _spread(sizes: tuple[int, int] | None) -> str:
 
 
 def summary(finished: Finished) -> list[str]:
-    """The lines below the table of epochs: what came out, where it is, what to do with it."""
+    """The lines below the table of epochs: results, location, next command."""
     run, record = finished.run, finished.run.record
     first = f"✓ {run.id} completed in {duration(record.seconds)}"
     if record.best_epoch is not None:
         first += f" · best epoch {record.best_epoch} by {record.monitor}"
     lines = [first]
     if record.best_epoch == 1 and (record.epochs or 0) >= 3:
-        lines.append("the first epoch was the best: it overfits at once, or learns too fast")
+        lines.append(
+            "the first epoch was the best: the model overfits at once, or the learning rate is too high"
+        )
     if finished.evaluations:
         lines += evaluation_lines(_shown(finished.evaluations), record.kind)
     lines.append(" · ".join(_files(run)))
@@ -88,12 +90,12 @@ def summary(finished: Finished) -> list[str]:
 
 
 def _shown(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """The test split's, or the last one measured."""
+    """The evaluation of the test split, or the last one."""
     return next((e for e in evaluations if e.split == "test"), evaluations[-1])
 
 
 def evaluation_lines(evaluation: Evaluation, kind: str | None) -> list[str]:
-    """One split's figures: the headline beside the trivial answer, what is weak, what is mixed up."""
+    """One split's metrics: the headline with the baseline, the weakest class, the most frequent confusion."""
     head = f"{evaluation.split}, {evaluation.examples:,} {THINGS.get(kind or '', 'examples')}"
     baseline = evaluation.baseline
     beside = f"{one_line(baseline.name)}: {figure(baseline.value)}" if baseline is not None else ""

@@ -133,7 +133,7 @@ def test_nothing_is_written_into_a_run(place: str, write: Write, runs: Path, tmp
         path = path if path.suffix == ".json" and suffix == ".json" else path.with_suffix(suffix)
         before = {file: file.read_bytes() for file in runs.rglob("*") if file.is_file()}
         done = to(str(path))
-        assert done.code == 2 and ("lies in the run directory" in done.err or "no folder" in done.err), done
+        assert done.code == 2 and ("is inside the run directory" in done.err or "no folder" in done.err), done
         assert {file: file.read_bytes() for file in runs.rglob("*") if file.is_file()} == before
     assert to(str(runs / f"beside{suffix}")).code == 0  # a runs folder is the user's
     (runs / f"beside{suffix}").unlink()
@@ -163,12 +163,12 @@ def test_what_cannot_take_a_file_is_refused_at_once(write: Write, tmp_path: Path
 def test_folders_of_outputs(bm_here: Invoke, runs: Path, tmp_path: Path) -> None:
     """In a folder that the user names, bm chooses the files' names: no link is followed there."""
     (tmp_path / "precious").write_text("theirs")
-    with pytest.raises(UsageError, match="is a symbolic link already"):
+    with pytest.raises(UsageError, match="already exists and is a symbolic link"):
         (tmp_path / "x.png").symlink_to(tmp_path / "precious")
         outputs.check(tmp_path / "x.png", made_by_bm=True)
     for command in (["explain", "grey.png", "--run", "good"], ["export", "good", "--format", "onnx"]):
         done = bm_here(*command, "--output", str(runs / "good-v1/exports/mine"))
-        assert done.code == 2 and "lies in the run directory" in done.err, done
+        assert done.code == 2 and "is inside the run directory" in done.err, done
     assert (tmp_path / "precious").read_text() == "theirs"
 
 
@@ -177,7 +177,7 @@ def test_a_folder_of_outputs_is_no_stream(name: str, bm_here: Invoke, tmp_path: 
     before = sorted(tmp_path.iterdir())
     for command in (["explain", "grey.png", "--run", "good"], ["export", "good", "--format", "onnx"]):
         done = bm_here(*command, "--output", name)
-        assert done.code == 2 and f"--output {name} is no folder" in done.err, done
+        assert done.code == 2 and f"--output {name} is not a folder" in done.err, done
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -80,7 +80,7 @@ def test_nothing_is_followed(place: str, kind: str, use: str, run: Run, outside:
     put(run.path / place, kind, outside)
     before = seen(outside)
     name = place if place.endswith(".json") else f"{place}/a.json"
-    with pytest.raises(IntegrityError, match="has no place in a run"):
+    with pytest.raises(IntegrityError, match="is not allowed in a run"):
         USES[use](run, name)
     assert seen(outside) == before
 

@@ -36,7 +36,7 @@ def test_a_machine_that_was_heard_of_lately_keeps_its_run(elsewhere: Run) -> Non
     assert elsewhere.status == "running"
     with pytest.raises(UsageError, match="pid 7 on another-machine") as caught, elsewhere.claimed():
         pass
-    assert "last sign of life" in str(caught.value.hint)
+    assert "last heartbeat" in str(caught.value.hint)
     assert (elsewhere.path / layout.LOCK).exists()
 
 
