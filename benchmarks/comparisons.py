@@ -25,8 +25,8 @@ from _sides import begin, new_parser, show
 from scipy.special import stdtr
 
 from bmcli.metrics import intervals, paired
-from bmcli.metrics.metric import epoch_metrics
 from bmcli.metrics.predictions import Predictions
+from bmcli.tasks import of
 
 if TYPE_CHECKING:
     from bmcli.core.spec import Task
@@ -141,8 +141,8 @@ def simulated(rng: np.random.Generator, scenario: Scenario, runs: int) -> Runs:
 def side(targets: np.ndarray, outputs: Sequence[np.ndarray]) -> paired.Side:
     """As `bm compare` makes it of runs."""
     ids = tuple(str(i) for i in range(len(targets)))
-    figures = [epoch_metrics("binary", targets, one, ("no", "yes")) for one in outputs]
-    return paired.Side("binary", figures, [Predictions(ids, targets, one) for one in outputs])
+    figures = [of("binary").measure(targets, one, ("no", "yes")) for one in outputs]
+    return paired.Side(of("binary"), figures, [Predictions(ids, targets, one) for one in outputs])
 
 
 def p_by_welch(found: paired.Difference, first: paired.Side, second: paired.Side) -> float:

@@ -21,8 +21,9 @@ from functools import cache
 
 import numpy as np
 
+from bmcli.metrics import class_intervals
 from bmcli.metrics import intervals as ours
-from bmcli.metrics.metric import epoch_metrics
+from bmcli.tasks import of
 
 Sampler = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
 LARGE = 400_000
@@ -186,14 +187,26 @@ def truth_of(name: str) -> dict[str, float]:
 
 
 def _figures(task: str, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
-    from bmcli.metrics.calibration import reliability
     from bmcli.metrics.formulas import top_k_accuracy
 
-    figures = epoch_metrics(task, targets, outputs, ())  # type: ignore[arg-type]
+    figures = of(task).measure(targets, outputs, ())
     if task == "multiclass" and outputs.shape[1] > 5:
         figures["top_5_accuracy"] = top_k_accuracy(targets, outputs, 5)
-    found = reliability(task, targets, outputs)  # type: ignore[arg-type]
+    found = of(task).reliability(targets, outputs)
     return {**figures, **({"ece": found.ece} if found else {})}  # type: ignore[dict-item]
+
+
+def _shares(
+    task: str, targets: np.ndarray, outputs: np.ndarray, top_k: int | None
+) -> dict[str, tuple[int, int]]:
+    """The figures that are shares of examples: (hits, of how many)."""
+    if task == "multilabel":
+        return class_intervals.shares_of_labels(targets > 0.5, outputs)
+    found = class_intervals.shares_of_classes(targets, outputs, top_k)
+    if task == "binary":
+        both, answers, support = class_intervals.of_second(targets, outputs)
+        found |= {"recall": (both, support), "precision": (both, answers)}
+    return found
 
 
 def common(
@@ -208,13 +221,12 @@ def common(
     if task == "regression":
         return found
     z = 1.959963984540054
-    shares = ours.shares(task, targets, outputs, ours.top_k_of(figures))  # type: ignore[arg-type]
-    for name, (hits, count) in shares.items():
+    for name, (hits, count) in _shares(task, targets, outputs, ours.top_k_of(figures)).items():
         if count:
             middle = (hits + z * z / 2) / (count + z * z)
             half = z * math.sqrt(hits * (count - hits) / count + z * z / 4) / (count + z * z)
             found[name] = (middle - half, middle + half)
-    value, influences = ours.area(task, targets, outputs)  # type: ignore[arg-type]
+    value, influences = class_intervals.area(of(task).curves(targets, outputs))  # type: ignore[attr-defined]
     found["roc_auc"] = None
     if value is not None and influences is not None and 0 < value < 1 and influences.any():
         logit, step = (
@@ -249,10 +261,10 @@ def measure(name: str, examples: int, samples: int, resamples: int = ours.RESAMP
     for _ in range(samples if examples < 5_000 else max(samples // 4, 1)):
         targets, outputs = population.draw(rng, examples)
         figures = _figures(population.task, targets, outputs)
-        given = (population.task, targets, outputs)
-        drawn = ours.resampled(*given, ours.top_k_of(figures))  # type: ignore[arg-type]
-        before = common(*given, figures, drawn)
-        after = ours.intervals_of(*given, figures, drawn).intervals  # type: ignore[arg-type]
+        given = (targets, outputs)
+        drawn = of(population.task).resampled(*given, ours.top_k_of(figures))
+        before = common(population.task, *given, figures, drawn)
+        after = of(population.task).intervals(*given, figures, drawn).intervals
         for figure, value in figures.items():
             if value is None or figure not in counts:
                 continue

@@ -17,6 +17,8 @@ from bmcli.core.errors import BmError, ConfigError, IntegrityError, UsageError, 
 from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     import keras
 
     from bmcli.config.schema import ExperimentConfig
@@ -209,9 +211,8 @@ class Run:
         UsageError for what is no input of this run, or could mean two things; DataError listing all inputs
         that cannot be used.
         """
-        from bmcli.experiments.display import Progress, Warned
+        from bmcli.experiments.display import Progress
         from bmcli.inference import predictor as inference
-        from bmcli.modalities.remark import Unfamiliar
 
         with _in_python():
             opened = self._opened(trust_code)
@@ -236,11 +237,7 @@ class Run:
             if strict:
                 predictions, refused = inference.refused(predictions)
                 problems += refused
-            odd = {i: one.unfamiliar for i, one in enumerate(predictions) if one.unfamiliar}
-            for said in Unfamiliar(taken=predictor.taken).notes("inputs"):
-                note(said)
-            for warning in Unfamiliar(odd).notes("inputs"):
-                watching.handle(Warned(warning))
+            _tell_unfamiliar(watching, predictor.taken, predictions)
             if problems:
                 raise inference.unreadable(problems, len(predictions) + len(problems))
             return predictions
@@ -895,6 +892,19 @@ def _noting(display: Display) -> Callable[[str], None]:
     from bmcli.experiments.display import Note
 
     return lambda text: display.handle(Note(text))
+
+
+def _tell_unfamiliar(display: Display, taken: Counter[str], predictions: Sequence[Prediction]) -> None:
+    """What inputs were taken for, and which of them are unlike the training data."""
+    from bmcli.experiments.display import Warned
+    from bmcli.modalities.remark import Unfamiliar
+
+    note = _noting(display)
+    for text in Unfamiliar(taken=taken).notes("inputs"):
+        note(text)
+    odd = {i: one.unfamiliar for i, one in enumerate(predictions) if one.unfamiliar}
+    for text in Unfamiliar(odd).notes("inputs"):
+        display.handle(Warned(text))
 
 
 def _counting(display: Display | Literal["auto"] | None, kind: Kind, what: str = "predicting") -> Counting:

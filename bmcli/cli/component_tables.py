@@ -40,6 +40,7 @@ def entry_lines(entry: Mapping[str, Any]) -> list[str]:
 def list_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """All entries: name and summary of each, followed by its options, one per line."""
     from bmcli.config.parsing.messages import as_written
+    from bmcli.core.registry import registry_of
 
     width = max((len(entry["name"]) for entry in entries), default=0)
     lines: list[str] = []
@@ -47,7 +48,7 @@ def list_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
         notes = []
         if "error" in entry:
             notes.append(entry["error"])
-        if entry.get("tasks") and len(entry["tasks"]) < 4:
+        if entry.get("tasks") and len(entry["tasks"]) < len(registry_of("task").names()):
             notes.append(f"[{', '.join(entry['tasks'])}]")
         summary = " ".join([entry["summary"], *notes]).strip()
         lines += columns([(entry["name"].ljust(width), summary)])

@@ -6,7 +6,6 @@ keys involved (`also`). Whatever depends on the data is left to the rooms that r
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -18,7 +17,7 @@ from bmcli.config.data_facts import Facts, facts_of, forget
 from bmcli.config.finding import Finding, KeyPath
 from bmcli.config.schema import AUTO_EPOCHS, DataConfig, ExperimentConfig
 from bmcli.core.errors import did_you_mean
-from bmcli.core.registry import HOMES
+from bmcli.core.registry import registry_of
 
 _MOST_FINDINGS = 100
 
@@ -80,14 +79,17 @@ def _validation(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
         yield Finding(("training", "monitor"), message, "write loss, or set data.validation to a share", also)
 
 
+def _task(name: str) -> Any:
+    """The task of that name, which a room above this one defines."""
+    return registry_of("task").get(name)()
+
+
 def _monitor(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     monitor = config.training.monitor
-    module: Any = importlib.import_module(HOMES["metric"].partition(":")[0])
     task = facts.task
-    tasks = [task] if task else ["binary", "multiclass", "multilabel", "regression"]
     known = ["loss"]
-    for one in tasks:
-        known += [f"val_{name}" for name in module.monitorable(one, config.evaluation.metrics)]
+    for one in [task] if task else registry_of("task").local_names():
+        known += [f"val_{name}" for name in _task(one).monitorable(config.evaluation.metrics)]
     if monitor in known:
         return
     for_task = f" for a {task} task" if task else ""
@@ -104,7 +106,7 @@ def _model(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
         message = f"{name} takes {_listed(model.kinds)}, but the data consists of {_MANY[facts.kind]}"
         yield Finding(("model",), message, _for_model(config, facts), about_data)
         return
-    if facts.task is not None and facts.task not in model.tasks:
+    if None not in (facts.task, model.tasks) and facts.task not in model.tasks:
         message = f"{name} does not support {facts.task} tasks"
         yield Finding(("model",), message, "bm models shows the tasks of each model", about_data)
     elif facts.task is not None:
@@ -210,10 +212,9 @@ def _schedule(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
 
 def _metrics(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     task = facts.task
-    module: Any = importlib.import_module(HOMES["metric"].partition(":")[0])
     for index, metric in enumerate(config.evaluation.metrics):
         tasks = getattr(metric, "tasks", None)
-        if task is not None and metric.registry_name in module.monitorable(task, []):
+        if task is not None and metric.registry_name in _task(task).figures:
             message = f"metric '{metric.registry_name}' has the name of a built-in metric"
             yield Finding(("evaluation", "metrics", index), message, "choose a different name")
         if task is not None and tasks is not None and task not in tasks:

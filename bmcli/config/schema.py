@@ -26,8 +26,9 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function
 
+from bmcli.core.component import Component
 from bmcli.core.plain import Document
-from bmcli.core.registry import Component, registry_of
+from bmcli.core.registry import registry_of
 
 if TYPE_CHECKING:
     from bmcli.core.components import Augments, Builds, Measures, Optimizes, Provides, Schedules

@@ -101,7 +101,7 @@ class Schedules(Named, Protocol):
 class Measures(Named, Protocol):
     """A user's own metric; see `bmcli.metrics.metric.Metric`."""
 
-    tasks: ClassVar[tuple[Task, ...]]
+    tasks: ClassVar[tuple[Task, ...] | None]
     greater_is_better: ClassVar[bool]
 
     def compute(self, targets: np.ndarray, outputs: np.ndarray, classes: tuple[str, ...]) -> float: ...

@@ -26,7 +26,7 @@ from bmcli.core.errors import BmError, Place, PluginError, is_out_of_memory
 from bmcli.core.sanitize import one_line
 
 if TYPE_CHECKING:
-    from bmcli.core.registry import Component
+    from bmcli.core.registry import Registered
 
 CODE_PREFIX = "_bmcli_code_"
 """Prefix of the module names of files listed under `code`."""
@@ -37,7 +37,7 @@ Check = Callable[[object, tuple[object, ...]], "str | None"]
 _LONGEST = 300
 """Largest number of characters of an exception's message."""
 
-_classes: dict[str, list[type[Component]]] = {}
+_classes: dict[str, list[type[Registered]]] = {}
 """Module -> the components it registered, without built-in ones."""
 
 _packages: set[str] = set()
@@ -61,7 +61,7 @@ def expect(module: str) -> None:
     _packages.add(module.partition(".")[0])
 
 
-def take_in(cls: type[Component]) -> None:
+def take_in(cls: type[Registered]) -> None:
     """Guard a registered class: the methods that bm calls, and its properties."""
     for owner in cls.__mro__:
         if owner is object or comes_with_bm(owner) or owner.__module__.partition(".")[0] == "pydantic":
@@ -254,17 +254,17 @@ def raised_by_code(error: BaseException) -> bool:
     return not _in_main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
 
 
-def _component_in(frame: TracebackType) -> Component | type[Component] | None:
-    from bmcli.core.registry import Component
+def _component_in(frame: TracebackType) -> Registered | type[Registered] | None:
+    from bmcli.core.registry import Registered
 
     here = frame.tb_frame.f_locals
-    if isinstance(found := here.get("self"), Component):
+    if isinstance(found := here.get("self"), Registered):
         return found
     found = here.get("cls")
-    return found if isinstance(found, type) and issubclass(found, Component) else None
+    return found if isinstance(found, type) and issubclass(found, Registered) else None
 
 
-def _only_one(module: str) -> type[Component] | None:
+def _only_one(module: str) -> type[Registered] | None:
     """The component of a module that registers only one."""
     found = _classes.get(module, [])
     return found[0] if len(found) == 1 else None
@@ -301,12 +301,12 @@ def _said(error: BaseException) -> str:
     return f"{kind}: {message}" if message else kind
 
 
-def _fault(component: Component, method: Callable[..., object], wrong: str) -> PluginError:
+def _fault(component: Registered, method: Callable[..., object], wrong: str) -> PluginError:
     code = method.__code__
     return _error(component, Place(code.co_filename, code.co_firstlineno), f"{method.__name__} {wrong}")
 
 
-def _error(component: Component | type[Component] | None, place: Place, what: str) -> PluginError:
+def _error(component: Registered | type[Registered] | None, place: Place, what: str) -> PluginError:
     import linecache
 
     file = one_line(Path(place.file).name)
@@ -322,7 +322,7 @@ def _error(component: Component | type[Component] | None, place: Place, what: st
     )
 
 
-def described(component: Component | type[Component]) -> str:
+def described(component: Registered | type[Registered]) -> str:
     """ "model 'tiny'"."""
     return f"{component.registry_kind or 'component'} '{one_line(component.registry_name)}'"
 

@@ -1,19 +1,8 @@
-"""Components and registries: everything that a config chooses by name.
+"""Registries: classes by name, each found by its place.
 
-A component is one small pydantic class: its fields are the options (type, default, range, one line of
-documentation each), its docstring's first line is its summary, and a method does the work and has the heavy
-imports. So every option is known without Keras, and a user's class behaves like a built-in one:
-
-    @MODELS.register("tiny")
-    class Tiny(Model):
-        \"\"\"A single hidden layer.\"\"\"
-
-        units: PositiveInt = Field(32, description="Width of the hidden layer.")
-
-        def build(self, spec): ...
-
-Names are known without imports: a registry reads the file names of its package and the entry points; a module
-is imported when one of its names is requested.
+What has options, which a config may set, is a `Component`. Names are found without importing what they name:
+a registry looks at the file names of its package, and at entry points; a module is imported when one of its
+names is asked for.
 """
 
 from __future__ import annotations
@@ -26,22 +15,18 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from bmcli.core import plugin_calls
 from bmcli.core.errors import PluginError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from bmcli.core.component import Component
 
-class Component(BaseModel):
-    """Base of everything chosen by name. Frozen: an instance is a value, and its fields are the options."""
 
-    # defer_build: validators are only built for components that a config uses, to save start-up time.
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, defer_build=True
-    )
+class Registered:
+    """Base of everything that a registry holds. Tasks and modalities, which have no options, derive from it
+    alone: they are there without pydantic."""
 
     registry_name: ClassVar[str] = ""
     registry_kind: ClassVar[str] = ""
@@ -56,10 +41,6 @@ class Component(BaseModel):
     def summary(cls) -> str:
         """The docstring's first line."""
         return (cls.__doc__ or "").strip().split("\n")[0]
-
-    def to_config(self) -> dict[str, object]:
-        """`{name: ..., option: value, ...}` with every default filled in, as plain YAML data."""
-        return {"name": self.registry_name, **self.model_dump(mode="json")}
 
 
 HOMES = {
@@ -77,17 +58,17 @@ rooms above it."""
 
 
 def registry_of(kind: str) -> Registry[Component]:
-    """The registry of that kind, imported now."""
+    """The registry of that kind, imported now; that of tasks is typed as if they had options."""
     module, _, attribute = HOMES[kind].partition(":")
     registry: Registry[Component] = getattr(importlib.import_module(module), attribute)
     return registry
 
 
-C = TypeVar("C", bound=Component)
+C = TypeVar("C", bound=Registered)
 
 
 class Registry(Generic[C]):
-    """The named components of one kind.
+    """The named classes of one kind.
 
     kind: singular noun for messages ('model').
     base: the class every entry derives from.

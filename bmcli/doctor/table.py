@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from bmcli.doctor.findings import Finding, Gathered, Pair, of_pairs
@@ -24,7 +22,7 @@ def same_rows(tables: list[Table]) -> list[Pair]:
     Of n equal rows n - 1 pairs; of rows that are nearly equal all, each by the first row that equals it.
     """
     columns = [np.concatenate([table.columns[name] for table in tables]) for name in tables[0].columns]
-    seen: dict[tuple[Any, ...], int] = {}
+    seen: dict[tuple[object, ...], int] = {}
     pairs = []
     equal: list[int] = []
     for i, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):

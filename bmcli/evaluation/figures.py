@@ -6,18 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from bmcli import tasks
 from bmcli.core.errors import DivergedError
-from bmcli.core.number_format import quantity
-from bmcli.metrics.metric import epoch_metrics, headline_of, monitorable
-from bmcli.metrics.results import (
-    FEW,
-    Baseline,
-    ClassFigures,
-    Confusion,
-    Evaluation,
-    TargetSummary,
-    WeakestClass,
-)
+from bmcli.core.spec import Target
+from bmcli.metrics.results import Baseline, Evaluation, TargetSummary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,23 +42,16 @@ def evaluate(
     """
     import numpy as np
 
-    from bmcli.metrics.calibration import reliability
-    from bmcli.metrics.intervals import intervals_of
-
     bad = int((~np.isfinite(outputs)).any(axis=1).sum())
     if bad:
         raise DivergedError(
             f"the model answers NaN or infinity for {bad} of {len(outputs)} examples of {split}",
             hint="train again with a smaller learning rate, or gradient_clipping",
         )
-    metrics = epoch_metrics(task, targets, outputs, classes, extra_metrics)
-    figures, matrix = _classes(task, classes, targets, outputs, top_k, metrics)
-    calibration = reliability(task, targets, outputs, temperature)
-    lower = [name for name, up in monitorable(task, extra_metrics).items() if not up]
-    if calibration is not None:
-        metrics["ece"] = calibration.ece
-        lower.append("ece")
-    found = intervals_of(task, targets, outputs, metrics)
+    asked, target = tasks.of(task), Target(task, tuple(classes))
+    meter = asked.meter(target, extra=extra_metrics, top_k=top_k, temperature=temperature)
+    meter.update(targets, outputs)
+    metrics, found, sections = meter.figures(), meter.intervals(), meter.sections()
     return Evaluation(
         split=split,
         examples=len(targets),
@@ -75,14 +60,14 @@ def evaluate(
         metrics=metrics,
         intervals=found.intervals,
         no_interval=found.reasons,
-        headline=headline_of(task),
-        lower_is_better=tuple(lower),
+        headline=asked.headline,
+        lower_is_better=asked.lower_is_better(metrics, extra_metrics),
         baseline=baseline(task, classes, targets, training_targets) if training_targets else None,
-        per_class=figures,
-        confusion_matrix=None if matrix is None else matrix.tolist(),
-        most_confused=None if matrix is None or task == "multilabel" else _most_confused(matrix, classes),
-        weakest_class=_weakest(figures, "f1" if task == "multilabel" else "recall"),
-        calibration=calibration,
+        per_class=sections.per_class,
+        confusion_matrix=sections.confusion_matrix,
+        most_confused=sections.most_confused,
+        weakest_class=sections.weakest_class,
+        calibration=sections.calibration,
         training_targets=training_targets,
         examples_sha256=examples_sha256,
     )
@@ -90,42 +75,17 @@ def evaluate(
 
 def summarize(task: Task, classes: tuple[str, ...], targets: np.ndarray) -> TargetSummary:
     """The summary of a training split's targets."""
-    import numpy as np
-
-    if task == "regression":
-        return TargetSummary(len(targets), mean=float(np.mean(targets)) if len(targets) else None)
-    if task == "multilabel":
-        counts = np.asarray(targets).sum(axis=0)
-    else:
-        counts = np.bincount(targets, minlength=len(classes))
-    return TargetSummary(len(targets), counts=tuple(int(count) for count in counts))
+    return tasks.of(task).summarise(targets, classes)
 
 
 def baseline(
     task: Task, classes: tuple[str, ...], targets: np.ndarray, training: TargetSummary
 ) -> Baseline | None:
-    """What the best answer that ignores the input gets of the headline figure.
-
-    Always the most frequent training class; always the training mean; for multilabel every label always,
-    which has the best F1 of all constant answers. None where there was nothing to learn from.
-    """
-    import numpy as np
-
-    from bmcli.metrics import formulas
-
-    headline = headline_of(task)
+    """What the best answer that ignores the input gets of the headline figure; None where there was nothing
+    to learn from, or none is known."""
     if not len(targets) or not training.examples:
         return None
-    if task == "regression":
-        assert training.mean is not None
-        value = formulas.regression(targets, np.full(len(targets), training.mean))[headline]
-        return Baseline(f"always the training mean, {quantity(training.mean)}", headline, value)
-    if task == "multilabel":
-        value = formulas.multilabel(targets, np.ones_like(targets))[headline]
-        return Baseline("always every label", headline, value)
-    assert training.counts is not None
-    most = int(np.argmax(training.counts))
-    return Baseline(f"always '{classes[most]}'", headline, float(np.mean(targets == most)))
+    return tasks.of(task).baseline(targets, classes, training)
 
 
 def to_text(document: dict[str, Any]) -> str:
@@ -140,74 +100,3 @@ def to_text(document: dict[str, Any]) -> str:
         return json.dumps(data, allow_nan=False)
 
     return "{\n" + ",\n".join(f"  {one(key)}: {value(data)}" for key, data in document.items()) + "\n}\n"
-
-
-def _classes(
-    task: Task,
-    classes: tuple[str, ...],
-    targets: np.ndarray,
-    outputs: np.ndarray,
-    top_k: int,
-    metrics: dict[str, float | None],
-) -> tuple[tuple[ClassFigures, ...], np.ndarray | None]:
-    """Per-class figures and the confusion matrix; adds top-k accuracy to `metrics` where it says anything."""
-    import numpy as np
-
-    from bmcli.metrics import formulas
-    from bmcli.metrics.intervals import class_intervals
-
-    if task == "regression":
-        return (), None
-    if task == "multilabel":
-        matrix = formulas.label_confusion(targets > 0.5, outputs >= 0.5)
-        values = formulas.per_label(matrix)
-    else:
-        predicted = outputs.argmax(axis=1)
-        matrix = formulas.confusion_matrix(targets, predicted, len(classes))
-        values = formulas.per_class(matrix)
-        if len(classes) > top_k:
-            metrics[f"top_{top_k}_accuracy"] = formulas.top_k_accuracy(targets, outputs, top_k)
-
-    def defined(array: np.ndarray, index: int) -> float | None:
-        return None if np.isnan(array[index]) else float(array[index])
-
-    found = []
-    for index, name in enumerate(classes):
-        counts = values.hits[index], values.answers[index], values.support[index]
-        of_class = class_intervals(*(int(count) for count in counts))
-        found.append(
-            ClassFigures(
-                name=name,
-                index=index,
-                precision=defined(values.precision, index),
-                recall=defined(values.recall, index),
-                f1=defined(values.f1, index),
-                support=int(values.support[index]),
-                recall_interval=of_class["recall"],
-                precision_interval=of_class["precision"],
-                f1_interval=of_class["f1"],
-            )
-        )
-    return tuple(found), matrix
-
-
-def _most_confused(matrix: np.ndarray, classes: tuple[str, ...]) -> Confusion | None:
-    """The largest count off the diagonal, the first of equals; None where there is no mistake."""
-    import numpy as np
-
-    mistakes = matrix - np.diag(np.diag(matrix))
-    true, predicted = np.unravel_index(int(mistakes.argmax()), mistakes.shape)
-    count = int(mistakes[true, predicted])
-    return Confusion(classes[true], classes[predicted], count) if count else None
-
-
-def _weakest(figures: tuple[ClassFigures, ...], metric: str) -> WeakestClass | None:
-    """The lowest value of the classes that occur, of equals the one with most examples; None where no class
-    has a flaw."""
-    known = [(getattr(one, metric), -one.support, one) for one in figures if one.support]
-    if not known:
-        return None
-    value, _, one = min(known, key=lambda entry: entry[:2])
-    if value >= 1.0:
-        return None
-    return WeakestClass(one.name, one.index, metric, value, one.support, one.support < FEW)

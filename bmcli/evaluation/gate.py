@@ -8,26 +8,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from bmcli import tasks
 from bmcli.core.errors import DataError, UsageError, did_you_mean
 from bmcli.core.number_format import figure
 from bmcli.evaluation.compare import pair
 from bmcli.evaluation.stored_evaluations import read_evaluation
-from bmcli.metrics.metric import monitorable
 
 if TYPE_CHECKING:
     from bmcli.metrics.paired import Difference
     from bmcli.runs.run import Run
 
 PER_CLASS = "per_class."
-_LOSSES = {"log_loss": ("the log loss", "classification"), "mse": ("the mean squared error", "regression")}
-"""Names of `loss` by what it is: what they mean, and of which tasks."""
-
 TOLERANCE = 8 * 2.0**-52
 """Figures that differ by no more than this part of their size are equal: it is what adding, dividing and
 subtracting float64 leaves, so that 0.97 − 0.96 is a drop of 0.01 and no more."""
-
-_UNBOUNDED = ("loss", "mae", "rmse", "r2")
-"""Of bm's own figures those that need not lie between 0 and 1."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -93,7 +87,7 @@ class Verdict:
         """Whether all of them do."""
         return all(check.holds for check in self.checks)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data."""
         return {**asdict(self), "holds": self.holds}
 
@@ -181,13 +175,14 @@ def _always_holds(check: Check, document: dict[str, Any]) -> bool:
         between = not check.figure.endswith(".support")
     else:
         key = _key(check.figure, document)[0] or ""
-        own = key not in monitorable(document["task"]) and not re.fullmatch(r"ece|top_\d+_accuracy", key)
-        between = key not in _UNBOUNDED and not own
+        task = tasks.of(document["task"])
+        own = key not in task.figures and not re.fullmatch(r"ece|top_\d+_accuracy", key)
+        between = key not in task.unbounded and not own
     beyond = {"min": check.bound < 0, "max": check.bound > 1, "drop": check.bound >= 1}
     return between and beyond[check.kind]
 
 
-def _figure(kind: str, name: str, bound: float, document: dict[str, Any], lower_bound: bool) -> Check:
+def _figure(kind: str, name: str, bound: float, document: dict[str, object], lower_bound: bool) -> Check:
     value, interval, missing = _look_up(name, document)
     if value is None:
         return Check(kind, name, bound, None, None, False, missing)
@@ -207,15 +202,15 @@ def _figure(kind: str, name: str, bound: float, document: dict[str, Any], lower_
 
 def _key(name: str, document: dict[str, Any]) -> tuple[str | None, str]:
     """The key of that figure in `metrics`, and else why there is none."""
-    metrics, task = document["metrics"], document["task"]
+    metrics, task = document["metrics"], tasks.of(document["task"])
     if name in metrics:
         return name, ""
-    if name in _LOSSES and "loss" in metrics:
-        meant, of = _LOSSES[name]
-        if of == ("regression" if task == "regression" else "classification"):
+    if "loss" in metrics and (other := next((one for one in tasks.known() if name == one.loss_key), None)):
+        if name == task.loss_key:
             return "loss", ""
-        own = next(what for what, tasks in _LOSSES.values() if tasks != of)
-        return None, f"there is no figure '{name}': {meant} is of {of}, and the loss of {task} is {own}"
+        meant = f"{other.loss_means} is of {other.family}"
+        asked = document["task"]
+        return None, f"there is no figure '{name}': {meant}, and the loss of {asked} is {task.loss_means}"
     return (
         None,
         f"there is no figure '{name}': {did_you_mean(name, metrics) or 'known: ' + ', '.join(metrics)}",

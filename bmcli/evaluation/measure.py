@@ -183,7 +183,7 @@ def measure(ready: Prepared) -> Evaluation:
     Raises DataError for an empty split or an example that cannot be read, DivergedError for outputs that are
     not finite, UsageError where a user's metric fails.
     """
-    from bmcli.metrics import calibration
+    from bmcli.inference import calibration
 
     run, name, split, spec, options = ready.run, ready.name, ready.split, ready.spec, ready.options
     if not len(split):

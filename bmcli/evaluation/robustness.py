@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.errors import UsageError
 from bmcli.evaluation.figures import to_text
 from bmcli.evaluation.slices import Slice, slices
-from bmcli.metrics.intervals import intervals_of
-from bmcli.metrics.metric import epoch_metrics, headline_of
 from bmcli.modalities.base import at_hand, modality_of
 from bmcli.runs import layout
 
@@ -36,7 +35,7 @@ class Corrupted:
     interval: tuple[float, float] | None
     no_interval: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data."""
         return {**asdict(self), "interval": self.interval and list(self.interval)}
 
@@ -88,8 +87,8 @@ def _corrupted(ready: Prepared, name: str, strength: int) -> np.ndarray:
 
 
 def _measured(ready: Prepared, name: str, strength: int, outputs: np.ndarray) -> Corrupted:
-    task, targets = ready.spec.task, ready.split.targets
-    metric = headline_of(task)
-    value = epoch_metrics(task, targets, outputs, ready.spec.classes)[metric]
-    found = intervals_of(task, targets, outputs, {metric: value})
+    task, targets = tasks.of(ready.spec.task), ready.split.targets
+    metric = task.headline
+    value = task.measure(targets, outputs, ready.spec.classes)[metric]
+    found = task.intervals(targets, outputs, {metric: value})
     return Corrupted(name, strength, metric, value, found.intervals[metric], found.reasons.get(metric))

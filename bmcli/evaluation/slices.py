@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.errors import UsageError, did_you_mean
 from bmcli.core.number_format import cell
 from bmcli.files.dates import DateFormat, written
-from bmcli.metrics.intervals import intervals_of
-from bmcli.metrics.metric import epoch_metrics, headline_of
 from bmcli.modalities.base import modality_of
 from bmcli.modalities.table.columns import guessed
 
@@ -45,7 +44,7 @@ class Slice:
     few: bool
     no_interval: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data."""
         return {**asdict(self), "interval": self.interval and list(self.interval)}
 
@@ -77,13 +76,14 @@ def slices(
 ) -> list[Slice]:
     """The slices by each of `by`, in order of their values. UsageError for what the data does not have."""
     check_sliceable(split, by)
-    metric = headline_of(task)
+    asked = tasks.of(task)
+    metric = asked.headline
     found = []
     for name in dict.fromkeys(by):
         for value, rows in _parts(name, split):
             targets, predicted = split.targets[rows], outputs[rows]
-            figures = epoch_metrics(task, targets, predicted, classes)
-            of_metric = intervals_of(task, targets, predicted, {metric: figures[metric]})
+            figures = asked.measure(targets, predicted, classes)
+            of_metric = asked.intervals(targets, predicted, {metric: figures[metric]})
             interval, why = of_metric.intervals[metric], of_metric.reasons.get(metric)
             few = len(rows) < FEW
             found.append(Slice(name, value, len(rows), metric, figures[metric], interval, few, why))

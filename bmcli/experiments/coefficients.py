@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bmcli.core.components import Solved
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bmcli.modalities.table.encoder import Feature
 
 
-def raw_coefficients(solution: Solved, spec: DataSpec, features: Sequence[Feature]) -> dict[str, Any]:
+def raw_coefficients(solution: Solved, spec: DataSpec, features: Sequence[Feature]) -> dict[str, object]:
     """Coefficients per unit of each raw column, and the intercept, as strict JSON data.
 
     solution: maps standardised features to the standardised target, float64. A category's coefficient is what

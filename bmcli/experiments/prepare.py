@@ -212,7 +212,6 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
 @phase("preprocessing")
 def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
     """A trainer at step 0."""
-    from bmcli.metrics.metric import epoch_metrics, greater_is_better
     from bmcli.training.feed import Feed
     from bmcli.training.steps import select
     from bmcli.training.targets import dense_targets, example_weights
@@ -220,7 +219,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     from bmcli.training.watch import Watch
 
     config, bundle, spec = experiment.config, experiment.bundle, experiment.spec
-    training = config.training
+    task, training = tasks.of(spec.task), config.training
     preprocessing = experiment.preprocessing
     source = preprocessing.source(bundle.train.examples)
     feed = Feed(
@@ -239,7 +238,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         source = preprocessing.source(held_out.examples)
         validation = Validation(
             source=source,
-            metrics=lambda outputs: epoch_metrics(spec.task, held_out.targets, outputs, spec.classes, extra),
+            metrics=lambda outputs: task.measure(held_out.targets, outputs, spec.classes, extra),
             batch_size=config.evaluation.batch_size,
             lengths=source.used_lengths(spec.inputs),
         )
@@ -247,7 +246,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     figure = training.monitor.removeprefix("val_")
     watch = Watch(
         training.monitor if validation is not None else "loss",
-        greater_is_better=validation is not None and greater_is_better(spec.task, figure, extra),
+        greater_is_better=validation is not None and task.monitorable(extra)[figure],
         patience=stopping.patience if stopping else None,
         min_delta=stopping.min_delta if stopping else 0.0,
         keep_last=validation is None,

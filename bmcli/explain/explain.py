@@ -75,7 +75,7 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON data; an image's attributions are in its PNG."""
-        document: dict[str, Any] = {
+        document: dict[str, object] = {
             "input": self.input,
             "run": self.run,
             "label": self.label,

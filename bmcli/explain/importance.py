@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.errors import DataError, UsageError
 from bmcli.evaluation.measure import predict_all
-from bmcli.metrics.metric import epoch_metrics, greater_is_better, headline_of
 from bmcli.modalities.table.examples import Table
 
 if TYPE_CHECKING:
@@ -57,8 +57,9 @@ def permutation_importance(
     where an answer is not finite."""
     if not isinstance(split.examples, Table):
         raise UsageError("importance is measured of the columns of a table")
-    metric = headline_of(spec.task)
-    sign = 1.0 if greater_is_better(spec.task, metric) else -1.0
+    task = tasks.of(spec.task)
+    metric = task.headline
+    sign = 1.0 if task.figures[metric] else -1.0
     rng = np.random.default_rng(seed)
 
     def measured(table: Table) -> float:
@@ -66,7 +67,7 @@ def permutation_importance(
         bad = int((~np.isfinite(outputs)).any(axis=1).sum())
         if bad:
             raise DataError(f"the model's answer is not a finite number for {bad:,} of {len(outputs):,} rows")
-        value = epoch_metrics(spec.task, split.targets, outputs, spec.classes)[metric]
+        value = task.measure(split.targets, outputs, spec.classes)[metric]
         if value is None:
             raise UsageError(f"{metric} is undefined on these {len(split.targets):,} rows")
         return value

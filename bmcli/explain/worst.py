@@ -4,7 +4,7 @@ table what each column is worth."""
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def explain_worst(ready: Prepared, explainer: Explainer) -> None:
     run.write_text(layout.explanations_of(ready.name), to_text(document))
 
 
-def _truth(ready: Prepared, position: int) -> Any:
+def _truth(ready: Prepared, position: int) -> object:
     """A class, labels, or a number."""
     target = ready.split.targets[position]
     if ready.spec.task == "regression":

@@ -41,28 +41,13 @@ def write(path: Path, predictions: Iterable[Prediction]) -> None:
     outputs.write_with(path, lambda temporary: writer(temporary, predictions), suffix=_suffix(path))
 
 
-def flat(prediction: Prediction) -> dict[str, Any]:
-    """One row: input, run, and value; or label, index, probability, label_2, probability_2, ...; or for
-    multilabel the labels that hold, and p_<index> for each of `top`. Columns that are kept stand between."""
-    row: dict[str, Any] = {"input": _valid(prediction.input), "run": prediction.run}
-    answer = _answer(prediction)
+def flat(prediction: Prediction) -> dict[str, object]:
+    """One row: input, run, and what the answer has. Columns that are kept stand between."""
+    row: dict[str, object] = {"input": _valid(prediction.input), "run": prediction.run}
+    answer = prediction.answer.row()
     for name, value in (prediction.kept or {}).items():
         row[f"{name} (input)" if name in row or name in answer else name] = value
     return row | answer
-
-
-def _answer(prediction: Prediction) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    if prediction.value is not None:
-        return {"value": prediction.value}
-    if prediction.labels is not None:
-        row["labels"] = "; ".join(choice.label for choice in prediction.labels)
-        by_index = sorted(prediction.top, key=lambda choice: choice.index)
-        return row | {f"p_{choice.index}": choice.probability for choice in by_index}
-    row |= prediction.top[0].to_json()
-    for place, choice in enumerate(prediction.top[1:], start=2):
-        row |= {f"label_{place}": choice.label, f"probability_{place}": choice.probability}
-    return row
 
 
 def _valid(name: str) -> str:

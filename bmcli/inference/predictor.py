@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from bmcli import tasks
 from bmcli.core.batch import Batch, first, rows
 from bmcli.core.errors import DataError, IntegrityError, Place, Problem, UsageError
-from bmcli.metrics import calibration
-from bmcli.metrics.calibration import temper
+from bmcli.inference import calibration
 from bmcli.modalities.base import modality_of
 from bmcli.modalities.remark import joined
+from bmcli.tasks._answers import Classes, Labels, Value
 
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples
@@ -31,73 +32,65 @@ if TYPE_CHECKING:
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run
     from bmcli.runs.store import RunStore
-
-TOP_K = 5
-THRESHOLD = 0.5
-"""From this probability on, a label of a multilabel model holds."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A class or label with its probability."""
-
-    label: str
-    index: int
-    probability: float
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in a prediction's `top`."""
-        return {"label": self.label, "index": self.index, "probability": self.probability}
+    from bmcli.tasks._answers import Answer, Choice
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a run says of one input. `label`, `index` and `probability` are those of the predicted class.
+    """What a run says of one input.
 
-    top: the most probable classes or labels, best first; empty for regression.
-    labels: those that hold, for multilabel; None for other tasks.
-    value: in the target's own unit, for regression; None for other tasks.
     unfamiliar: in what the input does not look like the training data. kept: columns of the input's row that
     are carried along.
     """
 
     input: str
     run: str
-    top: tuple[Choice, ...] = ()
-    labels: tuple[Choice, ...] | None = None
-    value: float | None = None
+    answer: Answer
     unfamiliar: tuple[str, ...] = ()
-    kept: Mapping[str, Any] | None = None
+    kept: Mapping[str, object] | None = None
+
+    @property
+    def top(self) -> tuple[Choice, ...]:
+        """The most probable classes or labels, best first; empty for other tasks."""
+        return self.answer.top if isinstance(self.answer, Classes | Labels) else ()
+
+    @property
+    def labels(self) -> tuple[Choice, ...] | None:
+        """The labels that hold; None where an example does not have several."""
+        return self.answer.labels if isinstance(self.answer, Labels) else None
+
+    @property
+    def value(self) -> float | None:
+        """In the target's own unit, of a number; else None."""
+        return self.answer.value if isinstance(self.answer, Value) else None
+
+    @property
+    def _class(self) -> Choice | None:
+        return self.answer.top[0] if isinstance(self.answer, Classes) else None
 
     @property
     def label(self) -> str | None:
-        """The predicted class; None for regression and multilabel."""
-        return None if self.labels is not None or not self.top else self.top[0].label
+        """The predicted class; None where there is not exactly one."""
+        return self._class.label if self._class else None
 
     @property
     def index(self) -> int | None:
-        """The predicted class's index; None for regression and multilabel."""
-        return None if self.labels is not None or not self.top else self.top[0].index
+        """The predicted class's index; None where there is not exactly one."""
+        return self._class.index if self._class else None
 
     @property
     def probability(self) -> float | None:
-        """Of the predicted class; None for regression and multilabel."""
-        return None if self.labels is not None or not self.top else self.top[0].probability
+        """Of the predicted class; None where there is not exactly one."""
+        return self._class.probability if self._class else None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data, without `format`; see docs/predict.md."""
-        head: dict[str, Any] = {"input": self.input, "run": self.run}
+        head: dict[str, object] = {"input": self.input, "run": self.run}
         if self.unfamiliar:
             head["unfamiliar"] = list(self.unfamiliar)
         if self.kept is not None:
             head["columns"] = dict(self.kept)
-        if self.value is not None:
-            return {**head, "value": self.value}
-        if self.labels is not None:
-            head["labels"] = [choice.to_json() for choice in self.labels]
-        else:
-            head |= self.top[0].to_json()
-        return {**head, "top": [choice.to_json() for choice in self.top]}
+        return {**head, **self.answer.to_json()}
 
 
 @dataclass(frozen=True)
@@ -112,7 +105,7 @@ class _Encoded:
     problems: list[Problem]
     odd: list[tuple[str, ...]]
     taken: Mapping[str, int]
-    beside: list[dict[str, Any]] | None
+    beside: list[dict[str, object]] | None
 
 
 @dataclass(frozen=True)
@@ -121,7 +114,7 @@ class Predictor:
 
     run: its id. temperature: what all logits are divided by. threshold: from which probability on the second
     of two classes is predicted, and a label of a multilabel model holds; None: the most probable one, and
-    THRESHOLD. familiarity: what the training data were like, to tell odd inputs. taken: what was read
+    0.5. familiarity: what the training data were like, to tell odd inputs. taken: what was read
     as something that training has, so far, as in Unfamiliar.
     """
 
@@ -139,7 +132,7 @@ class Predictor:
     ) -> tuple[list[Prediction], list[Problem]]:
         """The predictions of those inputs that can be used, in order, and what is wrong with the others.
 
-        top_k: how many classes `top` holds; default TOP_K, for multilabel all labels.
+        top_k: how many classes `top` holds; default 5, for multilabel all labels.
         """
         encoded = self._encoded(inputs)
         return self._answers(encoded, top_k, batch_size), encoded.problems
@@ -192,50 +185,21 @@ class Predictor:
         """The predictions; inputs without a finite answer join the problems."""
         compact, names, problems = encoded.compact, encoded.names, encoded.problems
         self.taken.update(encoded.taken)
-        predictions = []
+        task, predictions = tasks.of(self.spec.task), []
         for start in range(0, len(names), batch_size):
             some = rows(compact, slice(start, start + batch_size))
             odd = encoded.odd[start : start + batch_size]
             batch = self.preprocessing.finish_batch(some)
-            outputs = temper(self.spec.task, self.session.predict(batch, batch_size), self.temperature)
-            ranked = np.argsort(-outputs, axis=1, kind="stable")
-            if self.threshold is not None and self.spec.task == "binary":
-                second = (outputs[:, 1] >= self.threshold).astype(ranked.dtype)
-                ranked = np.stack([second, 1 - second], axis=1)
+            outputs = task.temper(self.session.predict(batch, batch_size), self.temperature)
             finite = np.isfinite(outputs).all(axis=1)
-            for i, name in enumerate(names[start : start + batch_size]):
+            answers = task.answer(self.spec.target, outputs, top_k, self.threshold)
+            for i, (name, answer) in enumerate(zip(names[start : start + batch_size], answers, strict=True)):
                 if finite[i]:
-                    prediction = self._prediction(name, outputs[i], ranked[i], top_k)
-                    if odd[i] or encoded.beside is not None:
-                        kept = None if encoded.beside is None else encoded.beside[start + i]
-                        prediction = replace(prediction, unfamiliar=odd[i], kept=kept)
-                    predictions.append(prediction)
+                    kept = None if encoded.beside is None else encoded.beside[start + i]
+                    predictions.append(Prediction(name, self.run, answer, odd[i], kept))
                 else:
                     problems.append(Problem("the model's answer is not a finite number", Place(name)))
         return predictions
-
-    def _prediction(self, name: str, output: np.ndarray, best: np.ndarray, top_k: int | None) -> Prediction:
-        if self.spec.task == "regression":
-            return Prediction(name, self.run, value=_shortest(output[0]))
-        several = self.spec.task == "multilabel"
-        wanted = best if several and top_k is None else best[: top_k or TOP_K]
-        top = tuple(self._choice(output, i) for i in wanted.tolist())
-        if not several:
-            return Prediction(name, self.run, top)
-        holding = tuple(
-            self._choice(output, i)
-            for i in best.tolist()
-            if output[i] >= (THRESHOLD if self.threshold is None else self.threshold)
-        )
-        return Prediction(name, self.run, top, labels=holding)
-
-    def _choice(self, output: np.ndarray, index: int) -> Choice:
-        return Choice(self.spec.classes[index], index, _shortest(output[index]))
-
-
-def _shortest(value: np.float32) -> float:
-    """The number with the fewest digits that is this float32: 0.9, not 0.8999999761581421."""
-    return float(str(np.float32(value)))
 
 
 def open_predictor(
@@ -250,16 +214,16 @@ def open_predictor(
     """
     run, spec = opened.run, opened.spec
     temperature = calibration.required(run).temperature if calibrated else 1.0
-    if threshold is not None and spec.task not in ("binary", "multilabel"):
+    task = tasks.of(spec.task)
+    if threshold is not None and not task.takes_threshold:
         raise UsageError(f"--threshold is for two classes, and for labels: {run.id} is {spec.task}")
     if threshold == "best":
         chosen = calibration.required(run).threshold
         if chosen is None:
-            why = "validation holds one class" if spec.task == "binary" else "that is for two classes"
-            raise UsageError(f"{run.id} has no chosen threshold: {why}", hint="--threshold 0.4")
+            raise UsageError(f"{run.id} has no chosen threshold: {task.no_threshold}", hint="--threshold 0.4")
         # A temperature moves a probability, and the threshold with it.
         half = np.array([[1 - chosen.value, chosen.value]], np.float32)
-        threshold = float(temper("binary", half, temperature)[0, 1])
+        threshold = float(task.temper(half, temperature)[0, 1])
     session, known = opened.session, opened.familiarity
     return Predictor(run.id, opened.preprocessing, spec, session, temperature, threshold, known)
 

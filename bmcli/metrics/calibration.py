@@ -8,25 +8,14 @@ class. For two classes also the threshold of the second one's probability that h
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from bmcli.core.errors import IntegrityError, UsageError
-from bmcli.metrics import formulas
-from bmcli.runs import layout
-from bmcli.runs.documents import strict
-from bmcli.runs.store import reference_to
-
-if TYPE_CHECKING:
-    from bmcli.core.spec import Task
-    from bmcli.runs.run import Run
-
-FORMAT = 1
 BINS = 15
-FITTED_ON = "validation"
-_LEAST, _MOST = 0.05, 20.0
+LEAST, MOST = 0.05, 20.0
+"""Temperatures between which one is searched for."""
 PRIOR = 0.5
 """The logarithm of a temperature is taken to be so far from 0, give or take: few examples move it little."""
 FEWEST_MISTAKES = 10
@@ -66,29 +55,17 @@ class Threshold:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """What calibration.json holds: fitted on the validation split of that many examples. log_loss: of the
-    split, without and with the temperature."""
+class Fitted:
+    """Of validation outputs. log_loss: of the split, without and with the temperature."""
 
-    split: str
-    examples: int
-    examples_sha256: str | None
     temperature: float
     log_loss: tuple[float, float]
-    threshold: Threshold | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Strict JSON data."""
-        return {"format": FORMAT, **asdict(self), "log_loss": list(self.log_loss)}
+    threshold: Threshold | None = None
 
 
-def reliability(
-    task: Task, targets: np.ndarray, outputs: np.ndarray, temperature: float | None = None
-) -> Reliability | None:
-    """Of finite outputs as in `evaluate`; None for regression."""
-    if task == "regression" or not len(targets):
-        return None
-    confidence, right = answers(task, targets, outputs)
+def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
+    """Of at least one answer. confidence: float64 [A], its probability; right: float64 [A], 1 where it came
+    true."""
     # Right-closed bins, as in the papers; a probability of 0 belongs to the first.
     bin_of = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     counts = np.bincount(bin_of, minlength=BINS)
@@ -99,69 +76,41 @@ def reliability(
         if n
     )
     error = float(np.abs(sure - true).sum() / len(confidence))
-    if temperature is None:
-        return Reliability(error, bins)
-    after = reliability(task, targets, temper(task, outputs, temperature))
-    assert after is not None
-    return Reliability(error, bins, temperature, after.ece)
+    return Reliability(error, bins)
 
 
-def answers(task: Task, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probability, and whether it came true, of every answer; float64."""
-    if task == "multilabel":
-        return outputs.reshape(-1).astype(np.float64), (targets.reshape(-1) > 0.5).astype(np.float64)
-    best = outputs.argmax(axis=1)
-    return outputs.max(axis=1).astype(np.float64), (best == targets).astype(np.float64)
-
-
-def _right(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    if task == "multilabel":
-        return np.asarray((targets > 0.5) == (outputs >= 0.5))
-    return np.asarray(outputs.argmax(axis=1) == targets)
-
-
-def temper(task: Task, outputs: np.ndarray, temperature: float) -> np.ndarray:
-    """The probabilities with their logits divided by the temperature, float32 of the same shape."""
-    if task == "regression" or temperature == 1.0:
-        return outputs
+def temper_classes(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities [N, C] with their logits divided by the temperature, float32."""
     tiny = float(np.finfo(np.float32).tiny)
-    p = np.clip(outputs.astype(np.float64), tiny, 1.0)
-    if task == "multilabel":
-        logits = (np.log(p) - np.log(np.clip(1.0 - outputs.astype(np.float64), tiny, 1.0))) / temperature
-        return np.asarray(1.0 / (1.0 + np.exp(-logits)), np.float32)
-    scores = np.log(p) / temperature
+    scores = np.log(np.clip(probabilities.astype(np.float64), tiny, 1.0)) / temperature
     odds = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
 
 
-def fit(
-    task: Task, targets: np.ndarray, outputs: np.ndarray, *, examples_sha256: str | None = None
-) -> Calibration | None:
-    """Temperature, and for two classes the threshold, of validation outputs; None where there is nothing to
-    fit. A temperature of 1 where there is too little to go by."""
-    if task == "regression" or not len(targets):
-        return None
+def temper_labels(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """The same of independent probabilities."""
+    tiny = float(np.finfo(np.float32).tiny)
+    p = np.clip(probabilities.astype(np.float64), tiny, 1.0)
+    other = np.clip(1.0 - probabilities.astype(np.float64), tiny, 1.0)
+    return np.asarray(1.0 / (1.0 + np.exp(-(np.log(p) - np.log(other)) / temperature)), np.float32)
+
+
+def fit_temperature(examples: int, mistakes: int, loss: Callable[[float], float]) -> Fitted:
+    """loss: of the split, as a function of the temperature. A temperature of 1 where there is too little to
+    go by."""
     from scipy.optimize import minimize_scalar
 
-    def loss(temperature: float) -> float:
-        tempered = temper(task, outputs, temperature)
-        if task == "multilabel":
-            return formulas.binary_cross_entropy(targets > 0.5, tempered)
-        return formulas.log_loss(targets, tempered)
-
-    mistakes = int((~_right(task, targets, outputs)).sum())
-    least = np.log(_LEAST) if mistakes >= FEWEST_MISTAKES else 0.0
+    least = np.log(LEAST) if mistakes >= FEWEST_MISTAKES else 0.0
     found = minimize_scalar(
-        lambda log: len(targets) * loss(float(np.exp(log))) + (log / PRIOR) ** 2 / 2,
-        bounds=(least, np.log(_MOST)),
+        lambda log: examples * loss(float(np.exp(log))) + (log / PRIOR) ** 2 / 2,
+        bounds=(least, np.log(MOST)),
         method="bounded",
     )
     temperature = float(np.exp(found.x))
     before, after = loss(1.0), loss(temperature)
     if after >= before:
         temperature, after = 1.0, before
-    threshold = choose_threshold(targets, outputs[:, 1]) if task == "binary" else None
-    return Calibration(FITTED_ON, len(targets), examples_sha256, temperature, (before, after), threshold)
+    return Fitted(temperature, (before, after))
 
 
 def choose_threshold(targets: np.ndarray, probabilities: np.ndarray) -> Threshold | None:
@@ -182,38 +131,3 @@ def choose_threshold(targets: np.ndarray, probabilities: np.ndarray) -> Threshol
     half = probabilities >= 0.5
     at_half = 2 * float((half & (targets == 1)).sum()) / max(int(half.sum()) + positives, 1)
     return Threshold(float(cuts[chosen]), float(f1[chosen]), at_half)
-
-
-def load(run: Run) -> Calibration | None:
-    """What was fitted for a run; None where nothing was, IntegrityError where the file is damaged."""
-    if not run.exists(layout.CALIBRATION) and layout.CALIBRATION not in run.manifest():
-        return None
-    try:
-        found = strict(run.read_text(layout.CALIBRATION))
-        found.pop("format")
-        threshold = found.pop("threshold")
-        low, high = found.pop("log_loss")
-        made = Calibration(
-            **found, log_loss=(low, high), threshold=None if threshold is None else Threshold(**threshold)
-        )
-        if not _LEAST <= made.temperature <= _MOST:
-            raise ValueError(f"temperature {made.temperature}")
-        numbers = [low, high, *(vars(made.threshold).values() if made.threshold else ())]
-        if not all(type(number) in (int, float) for number in numbers) or type(made.examples) is not int:
-            raise ValueError("it holds words for numbers")
-        if made.threshold is not None and not 0 <= made.threshold.value <= 1:
-            raise ValueError(f"threshold {made.threshold.value}")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(f"{run.path / layout.CALIBRATION} is damaged: {error}") from error
-    return made
-
-
-def required(run: Run) -> Calibration:
-    """The same; UsageError where there is none."""
-    found = load(run)
-    if found is None:
-        if run.record.task == "regression":
-            raise UsageError(f"{run.id} predicts numbers: there is nothing to calibrate")
-        hint = f"bm evaluate {reference_to(run)} --split {FITTED_ON} fits it"
-        raise UsageError(f"{run.id} has no calibration", hint=hint)
-    return found

@@ -1,6 +1,4 @@
-"""Metrics by name: those of each task, whether higher is better, and the registry for users' own.
-
-Names are known here without NumPy, so that a config can be checked; `formulas.py` computes.
+"""The registry for a user's own figures, and a line about each of bm's, which the tasks name.
 
 Rules for all metrics:
   - An undefined metric is None (JSON null), never NaN: no examples, an ROC curve of one class only, R² of a
@@ -14,12 +12,13 @@ Rules for all metrics:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING, ClassVar
 
+from bmcli.core.component import Component
 from bmcli.core.errors import UsageError
 from bmcli.core.plugin_calls import Check, not_a_number
-from bmcli.core.registry import Component, Registry
+from bmcli.core.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +44,8 @@ class Metric(Component):
 
     results: ClassVar[dict[str, Check]] = {"compute": not_a_number}
 
-    tasks: ClassVar[tuple[Task, ...]] = ("binary", "multiclass", "multilabel", "regression")
+    tasks: ClassVar[tuple[Task, ...] | None] = None
+    """Names of the tasks it is for; None: of all."""
     greater_is_better: ClassVar[bool] = True
 
     def compute(self, targets: np.ndarray, outputs: np.ndarray, classes: tuple[str, ...]) -> float:
@@ -59,42 +59,6 @@ class Metric(Component):
 
 
 METRICS: Registry[Metric] = Registry("metric", Metric, __name__, needs="compute")
-
-_CLASSIFICATION = {
-    "loss": False,
-    "accuracy": True,
-    "balanced_accuracy": True,
-    "f1_macro": True,
-    "f1_weighted": True,
-    "precision_macro": True,
-    "recall_macro": True,
-    "roc_auc": True,
-}
-
-_BUILT_IN: dict[Task, dict[str, bool]] = {
-    "binary": {
-        "loss": False,
-        "accuracy": True,
-        "balanced_accuracy": True,
-        "precision": True,
-        "recall": True,
-        "f1": True,
-        "f1_macro": True,
-        "roc_auc": True,
-    },
-    "multiclass": _CLASSIFICATION,
-    "multilabel": {
-        "loss": False,
-        "subset_accuracy": True,
-        "label_accuracy": True,
-        "f1_macro": True,
-        "f1_micro": True,
-        "precision_micro": True,
-        "recall_micro": True,
-        "roc_auc": True,
-    },
-    "regression": {"loss": False, "mae": False, "rmse": False, "r2": True},
-}
 
 DESCRIPTIONS = {
     "loss": "Mean cross-entropy in nats; for regression, the mean squared error.",
@@ -119,72 +83,23 @@ DESCRIPTIONS = {
 }
 """One line about each metric."""
 
-_HEADLINES: dict[Task, str] = {
-    "binary": "accuracy",
-    "multiclass": "accuracy",
-    "multilabel": "f1_macro",
-    "regression": "r2",
-}
 
-
-def headline_of(task: Task) -> str:
-    """The headline metric of this task."""
-    return _HEADLINES[task]
-
-
-def monitorable(task: Task, extra: Sequence[Measures] = ()) -> dict[str, bool]:
-    """All metrics of a split at the end of an epoch: name -> whether greater is better.
-
-    A config monitors them as `val_<name>`. extra: the config's `evaluation.metrics`.
-    """
-    return _BUILT_IN[task] | {metric.registry_name: metric.greater_is_better for metric in extra}
-
-
-def greater_is_better(task: Task, name: str, extra: Sequence[Measures] = ()) -> bool:
-    """Whether a metric of `monitorable` improves upwards. KeyError for another name."""
-    return monitorable(task, extra)[name]
-
-
-def epoch_metrics(
+def value_of(
+    metric: Measures,
     task: Task,
+    built_in: Collection[str],
     targets: np.ndarray,
     outputs: np.ndarray,
     classes: tuple[str, ...],
-    extra: Sequence[Measures] = (),
-) -> dict[str, float | None]:
-    """All `monitorable` metrics of one split, in that order. None: undefined (see above).
-
-    targets: as in `Split.targets`; outputs: float32 of the finished model. `loss` is the mean log loss in
-    nats (multilabel: over labels too), or the mean squared error in the target's unit.
-
-    Raises UsageError if a user's metric has the name of a built-in or is for another task, PluginError if it
-    fails.
-    """
-    from bmcli.metrics import formulas
-
-    if not formulas.usable(outputs):
-        return dict.fromkeys(monitorable(task, extra))
-    if task == "regression":
-        figures = formulas.regression(targets, outputs)
-    elif task == "multilabel":
-        figures = formulas.multilabel(targets, outputs)
-    elif task == "binary":
-        figures = formulas.binary(targets, outputs)
-    else:
-        figures = formulas.multiclass(targets, outputs)
-    for metric in extra:
-        figures[metric.registry_name] = _own(metric, task, targets, outputs, classes)
-    return figures
-
-
-def _own(
-    metric: Measures, task: Task, targets: np.ndarray, outputs: np.ndarray, classes: tuple[str, ...]
 ) -> float | None:
-    """A user's metric; errors in it are reported as the user's."""
+    """A user's figure of one split. built_in: the names of the task's own.
+
+    Raises UsageError where it has a built-in's name or is for another task, PluginError where it fails.
+    """
     name = metric.registry_name
-    if name in _BUILT_IN[task]:
+    if name in built_in:
         raise UsageError(f"metric '{name}' has the name of a built-in metric", hint="choose a different name")
-    if task not in metric.tasks:
+    if metric.tasks is not None and task not in metric.tasks:
         raise UsageError(f"metric '{name}' is for {', '.join(metric.tasks)}, not {task}")
     # Read-only views: all metrics of a split are computed from the same two arrays.
     value = float(metric.compute(_read_only(targets), _read_only(outputs), classes))

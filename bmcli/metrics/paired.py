@@ -21,14 +21,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
 from bmcli.metrics import intervals
 
 if TYPE_CHECKING:
-    from bmcli.core.spec import Task
     from bmcli.metrics.predictions import Predictions
 
 MOST_SHOWN = 20
@@ -73,20 +72,34 @@ class Disagreements:
     examples: tuple[Disagreement, ...]
 
 
+class Compared(Protocol):
+    """What a comparison asks of a task: see `bmcli.tasks.Task`, which has it."""
+
+    exclusive: ClassVar[bool]
+
+    def resampled(
+        self, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
+    ) -> dict[str, np.ndarray]: ...
+
+    def influences(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None: ...
+
+    def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None: ...
+
+
 class Side:
     """One run or several that differ in their seed; their figures and predictions of one split."""
 
     def __init__(
         self,
-        task: Task,
+        task: Compared,
         figures: Sequence[Mapping[str, float | None]],
         predictions: Sequence[Predictions],
     ) -> None:
-        self.task: Task = task
+        self.task = task
         self.figures = figures
         self.predictions = predictions
         top_k = intervals.top_k_of(figures[0])
-        each = [intervals.resampled(task, p.targets, p.outputs, top_k) for p in predictions]
+        each = [task.resampled(p.targets, p.outputs, top_k) for p in predictions]
         self._resampled = {name: np.mean([found[name] for found in each], axis=0) for name in each[0]}
         self._apart = {name: self._variance_apart([found[name] for found in each]) for name in each[0]}
 
@@ -104,9 +117,7 @@ class Side:
     @cached_property
     def _influences(self) -> list[np.ndarray] | None:
         """Of each example on each run's area under the ROC curve; None where one has none."""
-        if self.task == "regression":
-            return None
-        found = [intervals.area(self.task, p.targets, p.outputs)[1] for p in self.predictions]
+        found = [self.task.influences(p.targets, p.outputs) for p in self.predictions]
         known = [one for one in found if one is not None]
         return known if len(known) == len(found) else None
 
@@ -133,12 +144,9 @@ class Side:
         known = apart[:, np.isfinite(apart).all(axis=0)]
         return float(known.var(axis=1, ddof=1).sum() / (len(each) - 1)) if known.shape[1] > 1 else 0.0
 
-    def right(self) -> np.ndarray:
-        """bool [N], of the first run: which answers are right altogether."""
-        targets, outputs = self.predictions[0].targets, self.predictions[0].outputs
-        if self.task == "multilabel":
-            return np.asarray(((targets > 0.5) == (outputs >= 0.5)).all(axis=1))
-        return np.asarray(outputs.argmax(axis=1) == targets)
+    def right(self) -> np.ndarray | None:
+        """bool [N], of the first run: which answers are right altogether; None where none is or is not."""
+        return self.task.right(self.predictions[0].targets, self.predictions[0].outputs)
 
 
 def differences(first: Side, second: Side) -> list[Difference]:
@@ -165,8 +173,9 @@ def _difference(metric: str, difference: float, first: Side, second: Side) -> Di
         return Difference(metric, difference, None, None)
     if len(first) + len(second) > 2:
         return _with_seeds(metric, difference, error, first, second)
-    if metric in ("accuracy", "subset_accuracy"):
-        p = mcnemar(first.right(), second.right())
+    rights = (first.right(), second.right()) if metric in ("accuracy", "subset_accuracy") else (None, None)
+    if rights[0] is not None and rights[1] is not None:
+        p = mcnemar(rights[0], rights[1])
     elif drawn is not None:
         p = _bootstrap_p(drawn)
     else:
@@ -301,13 +310,13 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
 
 
 def disagreements(first: Side, second: Side, classes: Sequence[str]) -> Disagreements | None:
-    """Of the first run of each side; None for regression."""
-    if first.task == "regression":
-        return None
+    """Of the first run of each side; None where no answer is right or wrong altogether."""
     a, b = first.right(), second.right()
+    if a is None or b is None:
+        return None
     one, other = first.predictions[0], second.predictions[0]
     examples = []
-    if first.task != "multilabel":
+    if first.task.exclusive:
         wrong_by = np.where(a, other.outputs.max(axis=1), one.outputs.max(axis=1))
         where = np.flatnonzero(a != b)
         for i in where[np.argsort(-wrong_by[where], kind="stable")][:MOST_SHOWN]:

@@ -17,8 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bmcli.core.component import Component
 from bmcli.core.plugin_calls import Check, kind_of
-from bmcli.core.registry import Component, Registry
+from bmcli.core.registry import Registry
 
 if TYPE_CHECKING:
     import keras
@@ -38,7 +39,7 @@ class Solution:
     bias: np.ndarray
 
 
-def _network(result: Any, args: tuple[Any, ...]) -> str | None:
+def _network(result: object, args: tuple[Any, ...]) -> str | None:
     import keras
 
     spec = args[0]
@@ -82,7 +83,7 @@ def _network(result: Any, args: tuple[Any, ...]) -> str | None:
     return None
 
 
-def _findings(result: Any, _: tuple[Any, ...]) -> str | None:
+def _findings(result: object, _: tuple[object, ...]) -> str | None:
     fine = isinstance(result, list) and all(
         isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], tuple) and isinstance(one[1], str)
         for one in result
@@ -101,7 +102,8 @@ class Model(Component):
 
     kinds: ClassVar[tuple[Kind, ...]] = ()
     """Kinds of data that it takes."""
-    tasks: ClassVar[tuple[Task, ...]] = ("binary", "multiclass", "multilabel", "regression")
+    tasks: ClassVar[tuple[Task, ...] | None] = None
+    """Names of the tasks it is for; None: of all."""
 
     def check_input(self, input_shape: tuple[int | None, ...]) -> list[tuple[tuple[str | int, ...], str]]:
         """Options that cannot work for inputs of this shape, as (path of the option, message). Must not
@@ -141,7 +143,7 @@ class Model(Component):
         inputs, a dict of them by name.
         """
 
-    def solve(self, model: keras.Model, spec: DataSpec, inputs: Any, targets: Any) -> Solution | None:
+    def solve(self, model: keras.Model, spec: DataSpec, inputs: object, targets: object) -> Solution | None:
         """Set the weights in closed form from all training data; None if the model has no closed form.
 
         inputs: float32 or float64 [N, features]; targets as for the loss, [N, units].

@@ -34,7 +34,7 @@ MOST_CELLS = 25
 MOST_COLUMNS = 200
 
 
-def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
+def of_run(run: Run, split: str | None = None) -> dict[str, object]:
     """The context of run.html.j2 and card.md.j2. What an older run lacks is left out.
 
     split: whose mistakes are shown; default: test, else what there is. IntegrityError where a file is
@@ -46,7 +46,7 @@ def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
         documents[split] = found
     shown = split if split in documents else next(iter(documents), None)
     document = documents.get(shown) if shown is not None else None
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         "title": run.id,
         "made_from": run.id,
         "lead": _lead(run),
@@ -190,13 +190,13 @@ def _curves(run: Run) -> list[Markup]:
     return charts
 
 
-def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
+def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, object]:
     headline, baseline = document["headline"], document.get("baseline")
     found = document.get("intervals", {}).get(headline)
     beside = None
     if baseline and baseline.get("value") is not None:
         beside = f"a trivial answer ({baseline['name']}) has {figure(baseline['value'])}"
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         "measured": f"{split}, {document['examples']:,} examples",
         "headline": {
             "name": headline,
@@ -235,7 +235,7 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
 
 def _closer(run: Run, split: str | None) -> dict[str, Any]:
     """Slices and corrupted copies, where they were measured."""
-    tables: dict[str, list[dict[str, Any]]] = {kind: [] for kind in CLOSER}
+    tables: dict[str, list[dict[str, object]]] = {kind: [] for kind in CLOSER}
     for kind, rows in tables.items():
         for one in read_closer(run, split, kind) if split is not None else []:
             found = one["interval"]
@@ -251,7 +251,7 @@ def _closer(run: Run, split: str | None) -> dict[str, Any]:
     return tables
 
 
-def _matrix(matrix: list[list[int]], classes: Sequence[str]) -> dict[str, Any]:
+def _matrix(matrix: list[list[int]], classes: Sequence[str]) -> dict[str, object]:
     rows = []
     for i, counts in enumerate(matrix):
         total = sum(counts)
@@ -267,7 +267,7 @@ def _matrix(matrix: list[list[int]], classes: Sequence[str]) -> dict[str, Any]:
     return {"names": list(classes), "rows": rows}
 
 
-def _classes(document: dict[str, Any]) -> dict[str, Any]:
+def _classes(document: dict[str, Any]) -> dict[str, object]:
     counts = (document.get("training_targets") or {}).get("counts") or []
     every = sorted(document["per_class"], key=lambda one: (one["recall"] is None, one["recall"] or 0.0))
     rows = [
@@ -309,7 +309,7 @@ def _reliability(found: dict[str, Any]) -> dict[str, Any]:
     return {"reliability": drawn, "reliability_text": text + "."}
 
 
-def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
+def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, object]:
     """Of the predictions that were kept, the wrong ones, surest first; of numbers, the furthest off."""
     import numpy as np
 
@@ -372,7 +372,7 @@ def _data(run: Run) -> list[tuple[str, str]]:
     return [(name, text) for name, text in rows if text]
 
 
-def _columns(run: Run) -> dict[str, Any] | None:
+def _columns(run: Run) -> dict[str, object] | None:
     """What each column of a table means."""
     if not run.exists(layout.COLUMNS) and layout.COLUMNS not in run.manifest():
         return None

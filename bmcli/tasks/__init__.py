@@ -20,30 +20,44 @@ the finished model, [N, width].
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bmcli.core.registry import Component, Registry
+from bmcli.core.registry import Registered, Registry
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.core.components import Measures
     from bmcli.core.spec import Target
+    from bmcli.metrics.calibration import Fitted, Reliability
+    from bmcli.metrics.intervals import Found, Method
+    from bmcli.metrics.results import Baseline, Sections, TargetSummary
+    from bmcli.tasks._answers import Answer
+    from bmcli.tasks._meter import Meter
     from bmcli.tasks._truth import Truth
 
 
-class Task(Component):
+class Task(Registered):
     """Base of all tasks."""
 
     headline: ClassVar[str] = "loss"
     """The one figure people quote."""
     figures: ClassVar[dict[str, bool]] = {"loss": False}
     """The figures of a split -> whether greater is better."""
+    descriptions: ClassVar[dict[str, str]] = {}
+    """A line about each of those that no other task has."""
     running_name: ClassVar[str] = ""
     """The figure that is counted along with the loss while training."""
     loss_name: ClassVar[str] = "loss"
     """What the loss is, for people."""
+    loss_key: ClassVar[str] = "loss"
+    """The loss by what it is, where figures are named: log_loss, mse."""
+    loss_means: ClassVar[str] = "its own"
+    """The same in words."""
+    family: ClassVar[str] = ""
+    """What tasks with this loss are called together."""
     outputs_are: ClassVar[str] = "the model's answer"
     """What the finished model's outputs are, for whoever uses an exported model."""
 
@@ -56,6 +70,12 @@ class Task(Component):
     plural: ClassVar[str] = "classes"
     exclusive: ClassVar[bool] = False
     """Whether each example has exactly one class."""
+    unbounded: ClassVar[tuple[str, ...]] = ("loss",)
+    """Those of `figures` that need not lie between 0 and 1."""
+    takes_threshold: ClassVar[bool] = False
+    """Whether a threshold of a probability changes its answers."""
+    no_threshold: ClassVar[str] = ""
+    """Why none may have been chosen on validation."""
     squared_error: ClassVar[bool] = False
     """Whether the loss is the squared error of a linear output, which has a minimum in closed form."""
     rank: ClassVar[int | None] = None
@@ -100,7 +120,7 @@ class Task(Component):
         """Examples of each class or label, int64 [classes]; None where there are none."""
         return None
 
-    def alike(self, one: Any, other: Any, tolerance: float) -> bool:
+    def alike(self, one: object, other: object, tolerance: float) -> bool:
         """Whether two nearly equal examples have the same target; a quantity may differ by the tolerance."""
         import numpy as np
 
@@ -128,7 +148,7 @@ class Task(Component):
         """Numbers in one output of the finished model."""
         return self.units(classes)
 
-    def head(self, raw: Any, target: Target) -> Any:
+    def head(self, raw: object, target: Target) -> object:
         """The layer called 'output', float32 [batch, width], on the network's raw output. Of Keras's own
         layers alone, so that plain Keras loads the saved model."""
         raise NotImplementedError
@@ -137,11 +157,11 @@ class Task(Component):
         """Targets as the loss takes them: float32 [N, units]."""
         raise NotImplementedError
 
-    def loss(self, raw: Any, dense: Any) -> Any:
+    def loss(self, raw: object, dense: object) -> Any:
         """The loss of each example, float32 [batch]; written in keras.ops."""
         raise NotImplementedError
 
-    def running(self, raw: Any, dense: Any) -> Any:
+    def running(self, raw: object, dense: object) -> Any:
         """The running figure of each example, float32 [batch]; written in keras.ops."""
         raise NotImplementedError
 
@@ -149,18 +169,183 @@ class Task(Component):
         """Mean loss and running figure of an epoch in the target's own unit."""
         return loss, running
 
+    # --- figures --------------------------------------------------------------------------------------------
+
+    def monitorable(self, extra: Sequence[Measures] = ()) -> dict[str, bool]:
+        """Every figure of a split at the end of an epoch: name -> whether greater is better.
+
+        A config monitors them as `val_<name>`. extra: the config's `evaluation.metrics`.
+        """
+        return self.figures | {metric.registry_name: metric.greater_is_better for metric in extra}
+
+    def lower_is_better(self, names: Iterable[str], extra: Sequence[Measures] = ()) -> tuple[str, ...]:
+        """Those of the names that improve downwards."""
+        known = self.monitorable(extra)
+        return tuple(name for name in names if not known.get(name, True))
+
+    def measure(
+        self,
+        targets: np.ndarray,
+        outputs: np.ndarray,
+        classes: tuple[str, ...],
+        extra: Sequence[Measures] = (),
+    ) -> dict[str, float | None]:
+        """All `monitorable` figures of one split, in that order. None: undefined, as where there are no
+        examples or an output is not finite.
+
+        Raises UsageError where a user's metric has a built-in's name or is for another task, PluginError
+        where it fails.
+        """
+        from bmcli.metrics import formulas
+        from bmcli.metrics.metric import value_of
+
+        if not formulas.usable(outputs):
+            return dict.fromkeys(self.monitorable(extra))
+        found = self.compute(targets, outputs)
+        for metric in extra:
+            found[metric.registry_name] = value_of(
+                metric, self.registry_name, self.figures, targets, outputs, classes
+            )
+        return found
+
+    def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+        """All `figures` of at least one example and finite outputs, in that order."""
+        raise NotImplementedError
+
+    def evaluated(
+        self, target: Target, targets: np.ndarray, outputs: np.ndarray, extra: Sequence[Measures], top_k: int
+    ) -> dict[str, float | None]:
+        """What an evaluation measures: `measure`, and what is too much for the end of an epoch."""
+        return self.measure(targets, outputs, target.classes, extra)
+
+    def intervals(
+        self,
+        targets: np.ndarray,
+        outputs: np.ndarray,
+        figures: Mapping[str, float | None],
+        drawn: dict[str, np.ndarray] | None = None,
+    ) -> Found:
+        """95 % confidence intervals of these figures, or why they have none. drawn: what `resampled` makes of
+        them, where that is known."""
+        from bmcli.metrics.intervals import intervals_of
+
+        return intervals_of(self.interval_methods(targets, outputs, figures, drawn), figures)
+
+    def interval_methods(
+        self,
+        targets: np.ndarray,
+        outputs: np.ndarray,
+        figures: Mapping[str, float | None],
+        drawn: dict[str, np.ndarray] | None,
+    ) -> dict[str, Method]:
+        """The method of every figure for which one is known; see `bmcli.metrics.intervals`."""
+        return {}
+
+    def resampled(
+        self, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """Every figure that can be resampled, of each resample: name -> float64 [RESAMPLES], NaN: undefined.
+
+        The r-th resample is the same for all runs of as many examples: their differences are paired.
+        """
+        return {}
+
+    def influences(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
+        """Of each example on the area under the ROC curve, float64 [N]; None where there is none."""
+        return None
+
+    def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
+        """Which answers are right altogether, bool [N]; None where an answer is more or less right."""
+        return None
+
+    def meter(
+        self,
+        target: Target,
+        *,
+        extra: Sequence[Measures] = (),
+        top_k: int = 5,
+        temperature: float | None = None,
+    ) -> Meter:
+        """What a split is measured with, batch by batch. temperature: the run's, where it was not fitted on
+        these examples."""
+        from bmcli.tasks._meter import WholeSplit
+
+        return WholeSplit(self, target, extra, top_k, temperature)
+
+    def sections(
+        self, target: Target, targets: np.ndarray, outputs: np.ndarray, temperature: float | None
+    ) -> Sections:
+        """What an evaluation holds besides figures. temperature: as in `meter`."""
+        from bmcli.metrics.results import Sections
+
+        return Sections(calibration=self.reliability(targets, outputs, temperature))
+
+    # --- the trivial answer, and calibration ----------------------------------------------------------------
+
+    def summarise(self, targets: np.ndarray, classes: Sequence[str]) -> TargetSummary:
+        """Of a training split's targets, all that a trivial answer may know."""
+        from bmcli.metrics.results import TargetSummary
+
+        return TargetSummary(len(targets))
+
+    def baseline(
+        self, targets: np.ndarray, classes: Sequence[str], training: TargetSummary
+    ) -> Baseline | None:
+        """What the best answer that ignores the input gets of the headline figure; None where none is known.
+        Neither the targets nor training's are empty."""
+        return None
+
+    def certainties(self, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Probability, and whether it came true (1 or 0), of every answer, float64 [A]; None where answers
+        have no probability."""
+        return None
+
+    def temper(self, outputs: np.ndarray, temperature: float) -> np.ndarray:
+        """The probabilities with their logits divided by the temperature, float32 of the same shape."""
+        return outputs
+
+    def reliability(
+        self, targets: np.ndarray, outputs: np.ndarray, temperature: float | None = None
+    ) -> Reliability | None:
+        """How far certainty and truth lie apart; temperature: the run's, for the same once more with it."""
+        from bmcli.metrics.calibration import reliability
+
+        found = self.certainties(targets, outputs) if len(targets) else None
+        if found is None:
+            return None
+        before = reliability(*found)
+        if temperature is None:
+            return before
+        after = self.reliability(targets, self.temper(outputs, temperature))
+        return replace(before, temperature=temperature, ece_with_temperature=after.ece if after else None)
+
+    def calibrate(self, targets: np.ndarray, outputs: np.ndarray) -> Fitted | None:
+        """Temperature, and where there is one the threshold, of at least one validation output; None where
+        there is nothing to fit."""
+        return None
+
+    # --- answers --------------------------------------------------------------------------------------------
+
+    def answer(
+        self, target: Target, outputs: np.ndarray, top_k: int | None = None, threshold: float | None = None
+    ) -> Iterator[Answer]:
+        """The answer to each of a batch of inputs. top_k: how many classes are listed; threshold: the
+        probability from which on something holds. None: as the task has it."""
+        raise NotImplementedError
+
 
 TASKS: Registry[Task] = Registry("task", Task, __name__, needs="loss")
 
 
-@cache
-def _made(cls: type[Task]) -> Task:
-    return cls()
+_made: dict[type[Task], Task] = {}
 
 
 def of(name: str) -> Task:
     """The task of that name. UsageError where there is none, PluginError where it cannot be loaded."""
-    return _made(TASKS.get(name))
+    cls = TASKS.get(name)
+    if cls not in _made:
+        _made[cls] = cls()
+    return _made[cls]
 
 
 def known() -> list[Task]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.tasks import TASKS
 from bmcli.tasks._classification import OneClass, dense_of_flags, loss_of_flags, right_of_flags
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
+    from bmcli.metrics.calibration import Fitted
+    from bmcli.metrics.intervals import Method
     from bmcli.tasks._truth import Truth
 
 
@@ -31,6 +34,9 @@ class Binary(OneClass):
         "roc_auc": True,
     }
     outputs_are: ClassVar[str] = "the probabilities of the two classes, in the order of labels.txt"
+    averages: ClassVar[tuple[str, ...]] = ("balanced_accuracy", "f1_macro")
+    takes_threshold: ClassVar[bool] = True
+    no_threshold: ClassVar[str] = "validation holds one class"
     rank: ClassVar[int | None] = 3
 
     def fits(self, truth: Truth) -> bool:
@@ -53,7 +59,7 @@ class Binary(OneClass):
         """One logit, of the second class."""
         return 1
 
-    def head(self, raw: Any, target: Target) -> Any:
+    def head(self, raw: object, target: Target) -> object:
         """(1 - p, p), which sum to 1: read like the probabilities of several classes."""
         import keras
 
@@ -68,10 +74,57 @@ class Binary(OneClass):
         """0 or 1, [N, 1]."""
         return dense_of_flags(targets, label_smoothing)
 
-    def loss(self, raw: Any, dense: Any) -> Any:
+    def loss(self, raw: object, dense: object) -> object:
         """Binary cross-entropy in nats."""
         return loss_of_flags(raw, dense)
 
-    def running(self, raw: Any, dense: Any) -> Any:
+    def running(self, raw: object, dense: object) -> object:
         """Right or wrong."""
         return right_of_flags(raw, dense)
+
+    def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+        """See `formulas.binary`."""
+        from bmcli.metrics import formulas
+
+        return formulas.binary(targets, outputs)
+
+    def resampled(
+        self, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """With the figures of the second class."""
+        from bmcli.metrics.class_intervals import resampled_classes
+
+        return resampled_classes(targets, outputs, top_k, second=True)
+
+    def _methods(
+        self,
+        targets: np.ndarray,
+        outputs: np.ndarray,
+        top_k: int | None,
+        draw: Callable[[], dict[str, np.ndarray]],
+    ) -> dict[str, Method]:
+        from bmcli.metrics.class_intervals import methods_of_second
+
+        of_both = super()._methods(targets, outputs, top_k, draw)
+        return of_both | methods_of_second(targets, outputs)
+
+    def curves(self, targets: np.ndarray, outputs: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The second class against the first."""
+        return [(targets == 1, outputs[:, 1])]
+
+    def calibrate(self, targets: np.ndarray, outputs: np.ndarray) -> Fitted | None:
+        """With the threshold of the second class's probability that has the best F1."""
+        from bmcli.metrics.calibration import choose_threshold
+
+        found = super().calibrate(targets, outputs)
+        return found and replace(found, threshold=choose_threshold(targets, outputs[:, 1]))
+
+    def _ranked(self, outputs: np.ndarray, threshold: float | None) -> np.ndarray:
+        """With a threshold the second class comes first from that probability on."""
+        import numpy as np
+
+        ranked = super()._ranked(outputs, threshold)
+        if threshold is None:
+            return ranked
+        second = (outputs[:, 1] >= threshold).astype(ranked.dtype)
+        return np.stack([second, 1 - second], axis=1)

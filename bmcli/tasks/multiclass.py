@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.tasks import TASKS
 from bmcli.tasks._classification import OneClass, smoothed
@@ -31,6 +31,13 @@ class Multiclass(OneClass):
         "roc_auc": True,
     }
     outputs_are: ClassVar[str] = "one probability per class, in the order of labels.txt"
+    averages: ClassVar[tuple[str, ...]] = (
+        "balanced_accuracy",
+        "f1_macro",
+        "f1_weighted",
+        "precision_macro",
+        "recall_macro",
+    )
     rank: ClassVar[int | None] = 4
 
     def fits(self, truth: Truth) -> bool:
@@ -49,7 +56,7 @@ class Multiclass(OneClass):
         """One logit per class."""
         return classes
 
-    def head(self, raw: Any, target: Target) -> Any:
+    def head(self, raw: object, target: Target) -> object:
         """Probabilities [batch, classes] that sum to 1."""
         import keras
 
@@ -64,15 +71,25 @@ class Multiclass(OneClass):
         dense[np.arange(len(targets)), targets] = 1.0
         return smoothed(dense, label_smoothing, classes)
 
-    def loss(self, raw: Any, dense: Any) -> Any:
+    def loss(self, raw: object, dense: object) -> object:
         """Cross-entropy of logits in nats; dense may be soft."""
         from keras import ops
 
         return -ops.sum(dense * ops.log_softmax(ops.cast(raw, "float32"), axis=-1), axis=-1)
 
-    def running(self, raw: Any, dense: Any) -> Any:
+    def running(self, raw: object, dense: object) -> object:
         """Right or wrong."""
         from keras import ops
 
         right = ops.equal(ops.argmax(ops.cast(raw, "float32"), axis=-1), ops.argmax(dense, axis=-1))
         return ops.cast(right, "float32")
+
+    def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+        """See `formulas.multiclass`."""
+        from bmcli.metrics import formulas
+
+        return formulas.multiclass(targets, outputs)
+
+    def curves(self, targets: np.ndarray, outputs: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Each class against the rest."""
+        return [(targets == i, scores) for i, scores in enumerate(outputs.T)]

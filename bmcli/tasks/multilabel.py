@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.tasks import TASKS
-from bmcli.tasks._classification import Classification, dense_of_flags, loss_of_flags, right_of_flags
+from bmcli.tasks._classification import (
+    Classification,
+    class_figures,
+    dense_of_flags,
+    loss_of_flags,
+    right_of_flags,
+    weakest,
+)
 from bmcli.tasks._truth import unknown
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
+    from bmcli.metrics.calibration import Fitted
+    from bmcli.metrics.intervals import Method
+    from bmcli.metrics.results import Baseline, Sections, TargetSummary
+    from bmcli.tasks._answers import Answer
     from bmcli.tasks._truth import Truth
+
+THRESHOLD = 0.5
+"""From this probability on, a label holds."""
 
 
 @TASKS.register("multilabel")
@@ -36,6 +52,16 @@ class Multilabel(Classification):
     several: ClassVar[bool] = True
     what: ClassVar[str] = "label"
     plural: ClassVar[str] = "labels"
+    averages: ClassVar[tuple[str, ...]] = (
+        "label_accuracy",
+        "f1_macro",
+        "f1_micro",
+        "precision_micro",
+        "recall_micro",
+    )
+    """Those of `figures` that are averages over the labels, or shares of all decisions."""
+    takes_threshold: ClassVar[bool] = True
+    no_threshold: ClassVar[str] = "that is for two classes"
     rank: ClassVar[int | None] = 1
 
     def fits(self, truth: Truth) -> bool:
@@ -87,7 +113,7 @@ class Multilabel(Classification):
         """One logit per label."""
         return classes
 
-    def head(self, raw: Any, target: Target) -> Any:
+    def head(self, raw: object, target: Target) -> object:
         """Independent probabilities [batch, labels]."""
         import keras
 
@@ -97,10 +123,110 @@ class Multilabel(Classification):
         """0 or 1 per label, [N, labels]."""
         return dense_of_flags(targets, label_smoothing)
 
-    def loss(self, raw: Any, dense: Any) -> Any:
+    def loss(self, raw: object, dense: object) -> object:
         """Binary cross-entropy in nats, mean over the labels."""
         return loss_of_flags(raw, dense)
 
-    def running(self, raw: Any, dense: Any) -> Any:
+    def running(self, raw: object, dense: object) -> object:
         """The share of labels that are right."""
         return right_of_flags(raw, dense)
+
+    def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+        """See `formulas.multilabel`."""
+        from bmcli.metrics import formulas
+
+        return formulas.multilabel(targets, outputs)
+
+    def resampled(
+        self, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """See Task."""
+        from bmcli.metrics.class_intervals import resampled_labels
+
+        return resampled_labels(targets > 0.5, outputs)
+
+    def _methods(
+        self,
+        targets: np.ndarray,
+        outputs: np.ndarray,
+        top_k: int | None,
+        draw: Callable[[], dict[str, np.ndarray]],
+    ) -> dict[str, Method]:
+        from bmcli.metrics.class_intervals import methods_of_labels
+
+        curves = partial(self.curves, targets, outputs)
+        return methods_of_labels(targets > 0.5, outputs, self.averages, curves, draw)
+
+    def curves(self, targets: np.ndarray, outputs: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each label."""
+        return list(zip((targets > 0.5).T, outputs.T, strict=True))
+
+    def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
+        """Whether every label is right."""
+        import numpy as np
+
+        return np.asarray(((targets > 0.5) == (outputs >= THRESHOLD)).all(axis=1))
+
+    def sections(
+        self, target: Target, targets: np.ndarray, outputs: np.ndarray, temperature: float | None
+    ) -> Sections:
+        """Per label; its confusion matrix is [[tn, fp], [fn, tp]]."""
+        from bmcli.metrics import formulas
+        from bmcli.metrics.results import Sections
+
+        matrix = formulas.label_confusion(targets > 0.5, outputs >= THRESHOLD)
+        found = class_figures(target.classes, formulas.per_label(matrix))
+        return Sections(
+            per_class=found,
+            confusion_matrix=matrix.tolist(),
+            weakest_class=weakest(found, "f1"),
+            calibration=self.reliability(targets, outputs, temperature),
+        )
+
+    def baseline(
+        self, targets: np.ndarray, classes: Sequence[str], training: TargetSummary
+    ) -> Baseline | None:
+        """Every label always, which has the best F1 of all constant answers."""
+        import numpy as np
+
+        from bmcli.metrics.results import Baseline
+
+        value = self.compute(targets, np.ones_like(targets))[self.headline]
+        return Baseline("always every label", self.headline, value)
+
+    def certainties(self, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Of every label of every example."""
+        import numpy as np
+
+        return outputs.reshape(-1).astype(np.float64), (targets.reshape(-1) > 0.5).astype(np.float64)
+
+    def temper(self, outputs: np.ndarray, temperature: float) -> np.ndarray:
+        """See Task."""
+        from bmcli.metrics.calibration import temper_labels
+
+        return outputs if temperature == 1.0 else temper_labels(outputs, temperature)
+
+    def calibrate(self, targets: np.ndarray, outputs: np.ndarray) -> Fitted | None:
+        """See Task."""
+        from bmcli.metrics import formulas
+        from bmcli.metrics.calibration import fit_temperature
+
+        truth = targets > 0.5
+        mistakes = int((truth != (outputs >= THRESHOLD)).sum())
+        return fit_temperature(
+            len(targets), mistakes, lambda t: formulas.binary_cross_entropy(truth, self.temper(outputs, t))
+        )
+
+    def answer(
+        self, target: Target, outputs: np.ndarray, top_k: int | None = None, threshold: float | None = None
+    ) -> Iterator[Answer]:
+        """The labels that hold, of all labels where top_k is not given."""
+        import numpy as np
+
+        from bmcli.tasks._answers import Labels, choices
+
+        least = THRESHOLD if threshold is None else threshold
+        for output, best in zip(outputs, np.argsort(-outputs, axis=1, kind="stable"), strict=True):
+            holding = [i for i in best.tolist() if output[i] >= least]
+            top = choices(target.classes, output, best[:top_k].tolist() if top_k else best.tolist())
+            yield Labels(choices(target.classes, output, holding), top)

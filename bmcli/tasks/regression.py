@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bmcli.core.errors import DataError
+from bmcli.core.number_format import quantity
 from bmcli.tasks import TASKS, Task
 from bmcli.tasks._truth import as_number, shortened
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
+    from bmcli.metrics.intervals import Method
+    from bmcli.metrics.results import Baseline, TargetSummary
+    from bmcli.tasks._answers import Answer
     from bmcli.tasks._truth import Truth
 
 LARGEST = 1e18
@@ -27,7 +32,11 @@ class Regression(Task):
     figures: ClassVar[dict[str, bool]] = {"loss": False, "mae": False, "rmse": False, "r2": True}
     running_name: ClassVar[str] = "mae"
     loss_name: ClassVar[str] = "MSE"
+    loss_key: ClassVar[str] = "mse"
+    loss_means: ClassVar[str] = "the mean squared error"
+    family: ClassVar[str] = "regression"
     outputs_are: ClassVar[str] = "the predicted value, in the unit of the data"
+    unbounded: ClassVar[tuple[str, ...]] = ("loss", "mae", "rmse", "r2")
     squared_error: ClassVar[bool] = True
     rank: ClassVar[int | None] = 2
 
@@ -63,7 +72,7 @@ class Regression(Task):
                 hint="write it in a larger unit, or as its logarithm",
             )
 
-    def alike(self, one: Any, other: Any, tolerance: float) -> bool:
+    def alike(self, one: object, other: Any, tolerance: float) -> bool:
         """Whether the numbers differ by little."""
         import numpy as np
 
@@ -78,7 +87,7 @@ class Regression(Task):
         """The level, between 0 and 1, with a little noise."""
         return level / (max(2, classes) - 1) + random.normal(0, 0.1, len(level))
 
-    def head(self, raw: Any, target: Target) -> Any:
+    def head(self, raw: object, target: Target) -> object:
         """The value [batch, 1], in the target's own unit."""
         import keras
 
@@ -91,13 +100,13 @@ class Regression(Task):
         scaled = (targets.astype(np.float64) - target.offset) / target.scale
         return scaled.astype(np.float32).reshape(-1, 1)
 
-    def loss(self, raw: Any, dense: Any) -> Any:
+    def loss(self, raw: object, dense: object) -> object:
         """The squared error."""
         from keras import ops
 
         return ops.mean(ops.square(ops.cast(raw, "float32") - dense), axis=-1)
 
-    def running(self, raw: Any, dense: Any) -> Any:
+    def running(self, raw: object, dense: object) -> object:
         """The absolute error."""
         from keras import ops
 
@@ -106,3 +115,58 @@ class Regression(Task):
     def in_units(self, loss: float, running: float, target: Target) -> tuple[float, float]:
         """Undoes the standardisation."""
         return loss * target.scale**2, running * target.scale
+
+    def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+        """See `formulas.regression`."""
+        from bmcli.metrics import formulas
+
+        return formulas.regression(targets, outputs)
+
+    def interval_methods(
+        self,
+        targets: np.ndarray,
+        outputs: np.ndarray,
+        figures: Mapping[str, float | None],
+        drawn: dict[str, np.ndarray] | None,
+    ) -> dict[str, Method]:
+        """See Task."""
+        from bmcli.metrics.number_intervals import methods
+
+        return methods(targets, outputs)
+
+    def resampled(
+        self, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """See Task."""
+        from bmcli.metrics import number_intervals
+
+        return number_intervals.resampled(targets, outputs)
+
+    def summarise(self, targets: np.ndarray, classes: Sequence[str]) -> TargetSummary:
+        """Their mean."""
+        import numpy as np
+
+        from bmcli.metrics.results import TargetSummary
+
+        return TargetSummary(len(targets), mean=float(np.mean(targets)) if len(targets) else None)
+
+    def baseline(
+        self, targets: np.ndarray, classes: Sequence[str], training: TargetSummary
+    ) -> Baseline | None:
+        """Always the training mean."""
+        import numpy as np
+
+        from bmcli.metrics.results import Baseline
+
+        assert training.mean is not None
+        value = self.compute(targets, np.full((len(targets), 1), training.mean))[self.headline]
+        return Baseline(f"always the training mean, {quantity(training.mean)}", self.headline, value)
+
+    def answer(
+        self, target: Target, outputs: np.ndarray, top_k: int | None = None, threshold: float | None = None
+    ) -> Iterator[Answer]:
+        """The value."""
+        from bmcli.tasks._answers import Value, shortest
+
+        for output in outputs:
+            yield Value(shortest(output[0]))

@@ -359,7 +359,7 @@ class Trainer:
 
         Seed generators are numbered by Keras per process, so their place in the model names them.
         """
-        named: dict[str, Any] = {}
+        named: dict[str, object] = {}
         randoms = 0
         for variable in self.model.variables:
             if "seed_generator" in variable.path:
@@ -377,7 +377,7 @@ class Trainer:
 class _Swapped:
     """While entered, `variables` hold the values of `others`; after that, their own again."""
 
-    def __init__(self, variables: list[Any], others: list[Any]) -> None:
+    def __init__(self, variables: list[Any], others: list[object]) -> None:
         self.variables, self.others = variables, others
 
     def __enter__(self) -> None:

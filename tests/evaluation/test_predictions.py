@@ -15,8 +15,8 @@ from sklearn import metrics as sk
 from bmcli.core.errors import IntegrityError
 from bmcli.core.sanitize import safe, safe_cell
 from bmcli.evaluation.predictions import read, to_csv
-from bmcli.metrics.metric import epoch_metrics
 from bmcli.runs.store import RunStore
+from bmcli.tasks import of
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -37,7 +37,7 @@ def test_figures_recomputed_from_the_csv_are_the_figures() -> None:
     rows = rows_of(text)
     assert list(rows[0]) == ["id", "true", "predicted", "p_0", "p_1", "p_2", "p_3"]
     true, predicted = [r["true"] for r in rows], [r["predicted"] for r in rows]
-    found = epoch_metrics("multiclass", y, p, names)
+    found = of("multiclass").measure(y, p, names)
     read = np.array([[float(r[f"p_{i}"]) for i in range(4)] for r in rows])
     shown = [safe_cell(name) for name in names]
     codes = [shown.index(name) for name in true]

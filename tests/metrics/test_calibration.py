@@ -11,9 +11,11 @@ from bmcli.core.errors import IntegrityError, UsageError
 from bmcli.data.bundle import Images
 from bmcli.evaluation.figures import evaluate
 from bmcli.evaluation.measure import evaluate_run
+from bmcli.inference import calibration as ours
 from bmcli.inference.opened import OpenedRun
 from bmcli.inference.predictor import open_predictor
-from bmcli.metrics import calibration as ours
+from bmcli.metrics.calibration import choose_threshold
+from bmcli.tasks import of
 from tests.linear_run import MakeRun
 
 
@@ -32,7 +34,7 @@ def calibrated(seed: int, n: int, classes: int = 4) -> tuple[np.ndarray, np.ndar
 
 def test_the_error_by_hand() -> None:
     outputs = np.array([[0.9, 0.1], [0.92, 0.08], [0.3, 0.7], [0.45, 0.55]], np.float32)
-    found = ours.reliability("binary", np.array([0, 1, 1, 0]), outputs)
+    found = of("binary").reliability(np.array([0, 1, 1, 0]), outputs)
     assert [(one.count, round(one.confidence, 6), one.right) for one in found.bins] == [
         (1, 0.55, 0.0),
         (1, 0.7, 1.0),
@@ -43,8 +45,8 @@ def test_the_error_by_hand() -> None:
 
 def test_a_calibrated_model_has_hardly_any_error() -> None:
     scores, targets = calibrated(0, 40_000)
-    assert ours.reliability("multiclass", targets, softmax(scores)).ece < 0.01
-    assert ours.reliability("multiclass", targets, softmax(3 * scores)).ece > 0.08
+    assert of("multiclass").reliability(targets, softmax(scores)).ece < 0.01
+    assert of("multiclass").reliability(targets, softmax(3 * scores)).ece > 0.08
 
 
 @pytest.mark.parametrize("factor", [0.4, 1.0, 3.0])
@@ -55,7 +57,7 @@ def test_the_temperature_that_was_put_in_is_found(factor: float) -> None:
     assert found.temperature == pytest.approx(factor, rel=0.05)
     before, after = found.log_loss
     assert after <= before
-    mended = ours.reliability("multiclass", targets, outputs, found.temperature)
+    mended = of("multiclass").reliability(targets, outputs, found.temperature)
     assert mended.ece_with_temperature < 0.015 and mended.ece >= mended.ece_with_temperature - 0.005
 
 
@@ -65,7 +67,7 @@ def test_a_temperature_changes_no_answer(seed: int, temperature: float, task: st
     rng = np.random.default_rng(seed)
     outputs = rng.dirichlet([0.3] * 4, 30) if task == "multiclass" else rng.random((30, 4))
     outputs = outputs.astype(np.float32)
-    tempered = ours.temper(task, outputs, temperature)
+    tempered = of(task).temper(outputs, temperature)
     assert tempered.dtype == np.float32 and ((tempered >= 0) & (tempered <= 1)).all()
     if task == "multiclass":
         np.testing.assert_allclose(tempered.sum(axis=1), 1, atol=1e-5)
@@ -82,7 +84,7 @@ def test_of_labels_too() -> None:
     outputs = (1 / (1 + np.exp(-2.5 * logits))).astype(np.float32)
     found = ours.fit("multilabel", targets, outputs)
     assert found.temperature == pytest.approx(2.5, rel=0.05) and found.threshold is None
-    assert ours.reliability("multilabel", targets, ours.temper("multilabel", outputs, 2.5)).ece < 0.015
+    assert of("multilabel").reliability(targets, of("multilabel").temper(outputs, 2.5)).ece < 0.015
 
 
 @settings(max_examples=80, deadline=None)
@@ -91,7 +93,7 @@ def test_no_other_threshold_has_a_better_f1(seed: int, n: int, coarse: bool) -> 
     rng = np.random.default_rng(seed)
     p = (rng.integers(0, 5, n) / 4 if coarse else rng.random(n)).astype(np.float32)
     targets = rng.integers(0, 2, n)
-    found = ours.choose_threshold(targets, p)
+    found = choose_threshold(targets, p)
     if found is None:
         assert targets.min() == targets.max()
         return
@@ -114,7 +116,7 @@ def test_a_model_without_mistakes_is_not_made_more_certain() -> None:
 
 
 def test_regression_has_none() -> None:
-    assert ours.reliability("regression", np.zeros(3), np.zeros((3, 1))) is None
+    assert of("regression").reliability(np.zeros(3), np.zeros((3, 1))) is None
     assert ours.fit("regression", np.zeros(3), np.zeros((3, 1))) is None
     assert "ece" not in evaluate("regression", (), np.arange(3.0), np.zeros((3, 1)), split="test").metrics
 

@@ -16,17 +16,17 @@ from sklearn.metrics import roc_auc_score
 
 from bmcli.metrics import interval_methods
 from bmcli.metrics import intervals as ours
-from bmcli.metrics.metric import epoch_metrics
+from bmcli.tasks import of
 
 SOME = settings(max_examples=60, deadline=None)
 
 
 def found(task, targets, outputs):
-    return ours.intervals_of(task, targets, outputs, epoch_metrics(task, targets, outputs, ())).intervals
+    return of(task).intervals(targets, outputs, of(task).measure(targets, outputs, ())).intervals
 
 
 def reasons(task, targets, outputs):
-    return ours.intervals_of(task, targets, outputs, epoch_metrics(task, targets, outputs, ())).reasons
+    return of(task).intervals(targets, outputs, of(task).measure(targets, outputs, ())).reasons
 
 
 @pytest.fixture(scope="module")
@@ -148,11 +148,11 @@ def test_calibration_error_has_an_interval_that_holds(coverage: ModuleType) -> N
 
 @pytest.mark.parametrize("name", ["loss", "balanced_accuracy", "f1_macro", "roc_auc"])
 def test_intervals_of_ordinary_figures_are_hardly_wider_than_they_must_be(name: str) -> None:
-    truth = epoch_metrics("multiclass", *answers(0, 400_000), ())[name]
+    truth = of("multiclass").measure(*answers(0, 400_000), ())[name]
     draws = [found("multiclass", *answers(seed))[name] for seed in range(1, 151)]
     held = np.mean([low <= truth <= high for low, high in draws])
     assert held >= 0.91
-    values = [epoch_metrics("multiclass", *answers(seed), ())[name] for seed in range(1, 151)]
+    values = [of("multiclass").measure(*answers(seed), ())[name] for seed in range(1, 151)]
     width = np.median([high - low for low, high in draws])
     assert width <= 1.3 * 2 * 1.96 * np.std(values)
 
@@ -161,7 +161,7 @@ def test_the_bootstrap_of_cells_is_the_bootstrap_of_examples() -> None:
     targets, outputs = answers(3)
     rng = np.random.default_rng(5)
     drawn = [rng.integers(0, len(targets), len(targets)) for _ in range(1_000)]
-    plain = [epoch_metrics("multiclass", targets[d], outputs[d], ()) for d in drawn]
+    plain = [of("multiclass").measure(targets[d], outputs[d], ()) for d in drawn]
     intervals = found("multiclass", targets, outputs)
     for name in ("f1_macro", "f1_weighted", "balanced_accuracy", "precision_macro", "recall_macro"):
         expected = np.quantile([figures[name] for figures in plain], [0.025, 0.975])
@@ -191,7 +191,7 @@ def test_every_figure_of_every_task_has_one() -> None:
         ("regression", truth, (truth + rng.normal(size=300)).astype(np.float32)[:, None]),
         ("multilabel", labels, guesses),
     ):
-        figures = epoch_metrics(task, y, p, ())
+        figures = of(task).measure(y, p, ())
         intervals = found(task, y, p)
         assert intervals.keys() == figures.keys()
         for name, value in figures.items():
@@ -226,7 +226,7 @@ def test_where_the_examples_cannot_tell_it_says_why() -> None:
 
 def test_a_figure_of_the_users_own_has_none() -> None:
     targets, outputs = answers(1)
-    every = ours.intervals_of("multiclass", targets, outputs, {"accuracy": 0.5, "cost": 3.0})
+    every = of("multiclass").intervals(targets, outputs, {"accuracy": 0.5, "cost": 3.0})
     assert every.intervals["cost"] is None and every.intervals["accuracy"] is not None
     assert every.reasons == {"cost": "of your own: no method is known for it"}
 

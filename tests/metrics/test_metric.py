@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bmcli.core.errors import UsageError
-from bmcli.metrics.metric import METRICS, Metric, epoch_metrics, greater_is_better, headline_of, monitorable
+from bmcli.metrics.metric import METRICS, Metric
+from bmcli.tasks import of
 
 TASKS = ("binary", "multiclass", "multilabel", "regression")
 
@@ -45,10 +46,10 @@ def data_of(task: str, n: int = 30) -> tuple[np.ndarray, np.ndarray, tuple[str, 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_monitorable_figure_is_computed_and_finite(task: str) -> None:
-    found = epoch_metrics(task, *data_of(task))
-    assert list(found) == list(monitorable(task))
+    found = of(task).measure(*data_of(task))
+    assert list(found) == list(of(task).monitorable())
     assert all(isinstance(value, float) and np.isfinite(value) for value in found.values())
-    assert headline_of(task) in found
+    assert of(task).headline in found
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -59,23 +60,23 @@ def test_nothing_to_measure_is_undefined_not_nan(task: str, spoiled: float | Non
         targets, outputs = targets[:0], outputs[:0]
     else:
         outputs[3, 0] = spoiled
-    found = epoch_metrics(task, targets, outputs, classes)
-    assert list(found) == list(monitorable(task))
+    found = of(task).measure(targets, outputs, classes)
+    assert list(found) == list(of(task).monitorable())
     assert set(found.values()) == {None}
 
 
 def test_a_users_metric_is_measured_like_a_built_in(share: type[Metric]) -> None:
     targets, outputs, classes = data_of("multiclass")
     mine = METRICS.get("share")(weight=2.0)
-    found = epoch_metrics("multiclass", targets, outputs, classes, [mine])
+    found = of("multiclass").measure(targets, outputs, classes, [mine])
     assert found["share"] == pytest.approx(2 * np.mean(targets == 0))
-    assert monitorable("multiclass", [mine])["share"] is False
-    assert not greater_is_better("multiclass", "share", [mine])
+    assert of("multiclass").monitorable([mine])["share"] is False
+    assert not of("multiclass").monitorable([mine])["share"]
 
 
 def test_a_users_metric_that_cannot_be_is_the_users_error(share: type[Metric]) -> None:
     with pytest.raises(UsageError, match="is for binary, multiclass, not regression"):
-        epoch_metrics("regression", *data_of("regression"), [Share()])
+        of("regression").measure(*data_of("regression"), [Share()])
 
     @METRICS.register("accuracy")
     class Own(Metric):
@@ -85,10 +86,10 @@ def test_a_users_metric_that_cannot_be_is_the_users_error(share: type[Metric]) -
             return 1 / 0
 
     with pytest.raises(UsageError, match="built-in"):
-        epoch_metrics("binary", *data_of("binary"), [Own()])
+        of("binary").measure(*data_of("binary"), [Own()])
     METRICS.register("broken")(Own)
     with pytest.raises(UsageError, match=r"metric 'broken' \(test_metric.py:\d+\): ZeroDivisionError"):
-        epoch_metrics("binary", *data_of("binary"), [Own()])
+        of("binary").measure(*data_of("binary"), [Own()])
     for name in ("accuracy", "broken"):
         del METRICS._classes[name]
 
@@ -101,13 +102,13 @@ def test_a_users_nan_is_undefined(share: type[Metric]) -> None:
             return float("nan")
 
     METRICS.register("share")(Nan)
-    assert epoch_metrics("binary", *data_of("binary"), [Nan()])["share"] is None
+    assert of("binary").measure(*data_of("binary"), [Nan()])["share"] is None
 
 
 def test_names_are_known_without_numpy() -> None:
     code = (
-        "import sys; from bmcli.metrics.metric import METRICS, monitorable; "
-        "monitorable('binary'); METRICS.names(); "
+        "import sys; from bmcli.metrics.metric import METRICS; from bmcli.tasks import of; "
+        "of('binary').monitorable(); METRICS.names(); "
         "assert not {'numpy', 'sklearn', 'keras', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

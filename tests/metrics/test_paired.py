@@ -13,14 +13,14 @@ from scipy import stats
 from statsmodels.stats import contingency_tables, multitest
 
 from bmcli.metrics import paired
-from bmcli.metrics.metric import epoch_metrics
 from bmcli.metrics.predictions import Predictions
+from bmcli.tasks import of
 
 
 def side(task, targets, *outputs, **figures) -> paired.Side:
     ids = tuple(f"e{i}" for i in range(len(targets)))
-    measured = [epoch_metrics(task, targets, o, ()) | figures for o in outputs]
-    return paired.Side(task, measured, [Predictions(ids, targets, o) for o in outputs])
+    measured = [of(task).measure(targets, o, ()) | figures for o in outputs]
+    return paired.Side(of(task), measured, [Predictions(ids, targets, o) for o in outputs])
 
 
 def outputs(

@@ -51,11 +51,13 @@ def models(
 
 
 def _summary(model: type[Model]) -> dict[str, object]:
+    from bmcli.config.reference.catalogue import tasks_of
+
     return {
         "name": model.registry_name,
         "summary": model.summary(),
         "kinds": list(model.kinds),
-        "tasks": list(model.tasks),
+        "tasks": tasks_of(model),
     }
 
 
@@ -75,9 +77,10 @@ def _table(listed: list[Document]) -> str:
 
 
 def _tasks(model: Document) -> str:
+    from bmcli.config.reference.catalogue import tasks_of
     from bmcli.models import Model
 
-    return "all" if set(model["tasks"]) >= set(Model.tasks) else ", ".join(model["tasks"])
+    return "all" if set(model["tasks"]) >= set(tasks_of(Model)) else ", ".join(model["tasks"])
 
 
 def _page(model: Document) -> str:

@@ -16,7 +16,7 @@ from bmcli.cli.command import RunOption, Session, TrustCodeOption, command
 
 if TYPE_CHECKING:
     from bmcli.core.errors import Problem
-    from bmcli.inference.predictor import Choice, Prediction, Predictor
+    from bmcli.inference.predictor import Prediction, Predictor
     from bmcli.runs.run import Run
 
 BAR = 30
@@ -364,10 +364,10 @@ class _Shown:
 
         columns = width_of(streams.out()) or terminal_width(streams.out())
         most = max(SHORTEST_NAME, min(NAME_WIDTH, columns // 2 - 2))
-        rows = [(_name(p.input, most), *_answer(p)) for p in predictions]
+        rows = [(_name(p.input, most), *p.answer.line()) for p in predictions]
         if not self._width:
             self._width = max(len("input"), *(len(row[0]) for row in rows))
-            what = self.target_name if predictions[0].value is not None else "prediction"
+            what = self.target_name if predictions[0].answer.is_quantity else "prediction"
             self._print(heading([_row("input", what, "", self._width)], streams.out()))
         self._print("\n".join(_row(*row, self._width) for row in rows))
 
@@ -399,52 +399,29 @@ def _name(name: str, most: int = NAME_WIDTH) -> str:
     return "…" + name[1 - most :] if "/" in name and " " not in name else name[: most - 1] + "…"
 
 
-def _answer(prediction: Prediction) -> tuple[str, str]:
-    """The prediction with its probability."""
-    from bmcli.core.number_format import quantity
-
-    if prediction.value is not None:
-        return quantity(prediction.value), ""
-    if prediction.labels is not None:
-        return _listed(prediction.labels) or "none", ""
-    first, *others = prediction.top
-    return _listed([first]), f"({_listed(others[:2])})" if others else ""
-
-
-def _listed(choices: Sequence[Choice]) -> str:
-    from bmcli.core.sanitize import one_line
-
-    return ", ".join(f"{one_line(c.label)} {_probability(c.probability)}" for c in choices)
-
-
-def _probability(p: float) -> str:
-    from bmcli.core.number_format import probability
-
-    return probability(p)
-
-
 def _card(prediction: Prediction, run: str, target_name: str) -> str:
     """A single prediction, with a bar for each class."""
     from bmcli.core import streams
-    from bmcli.core.number_format import quantity
+    from bmcli.core.number_format import probability
     from bmcli.core.sanitize import one_line
     from bmcli.terminal.render import cell_width, terminal_width, width_of
 
     head = f"{_name(prediction.input)} · {run}"
-    if prediction.value is not None:
-        return f"{head}\n  {one_line(target_name)}  {quantity(prediction.value)}"
-    labels = [one_line(choice.label) for choice in prediction.top]
+    shown = prediction.answer.bars()
+    if not shown:
+        return f"{head}\n  {one_line(target_name)}  {prediction.answer.line()[0]}"
+    labels = [one_line(one.label) for one in shown]
     width = max(map(cell_width, labels))
     # Width of a row without the bar: two spaces, a mark, a label, a probability and the gaps.
-    beside = 2 + 2 * (prediction.labels is not None) + width + 2 + 6 + 2
+    beside = 2 + 2 * (shown[0].holds is not None) + width + 2 + 6 + 2
     room = (width_of(streams.out()) or terminal_width(streams.out())) - beside
     cells = min(BAR, room) if room >= SHORTEST_BAR else 0
     rows = []
-    for label, choice in zip(labels, prediction.top, strict=True):
-        mark = ("✓ " if choice in prediction.labels else "  ") if prediction.labels is not None else ""
-        bar = "█" * round(choice.probability * cells)
+    for label, one in zip(labels, shown, strict=True):
+        mark = "" if one.holds is None else "✓ " if one.holds else "  "
+        bar = "█" * round(one.probability * cells)
         label += " " * (width - cell_width(label))
-        rows.append(f"  {mark}{label}  {_probability(choice.probability):>6}  {bar}".rstrip())
+        rows.append(f"  {mark}{label}  {probability(one.probability):>6}  {bar}".rstrip())
     return "\n".join([head, *rows])
 
 

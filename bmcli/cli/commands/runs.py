@@ -124,9 +124,9 @@ def _sorted(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
 
 
 def _greater_is_better(task: str | None, metric: str) -> bool:
-    from bmcli.metrics.metric import monitorable
+    from bmcli.tasks import TASKS, of
 
-    return bool(task) and monitorable(task).get(metric, True)  # type: ignore[arg-type]
+    return task is not None and task in TASKS and of(task).figures.get(metric, True)
 
 
 def _table(session: Session, rows: list[dict[str, Any]]) -> str | None:

@@ -21,8 +21,9 @@ from bmcli.config.parsing.coerce import as_declared
 from bmcli.config.parsing.merge import Shape, as_map, shape_of
 from bmcli.config.parsing.yaml import Node
 from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
+from bmcli.core.component import Component
 from bmcli.core.errors import Place, Problem, UsageError, did_you_mean
-from bmcli.core.registry import Component, registry_of
+from bmcli.core.registry import registry_of
 
 KeyPath = tuple[str | int, ...]
 MOST_MISTAKES = 100

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bmcli.config.parsing.messages import expected
+from bmcli.core.component import Component
 from bmcli.core.errors import BmError, UsageError, did_you_mean
 from bmcli.core.plain import Document
-from bmcli.core.registry import HOMES, Component, registry_of
+from bmcli.core.registry import HOMES, registry_of
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,11 @@ def entry(kind: Kind, cls: type[Component]) -> dict[str, object]:
     if kind.name == "task":  # a config names it alone
         return described
     if kind.name == "model":
-        described |= {"kinds": list(about.kinds), "tasks": list(about.tasks)}
+        described |= {"kinds": list(about.kinds), "tasks": tasks_of(about)}
     elif kind.name == "dataset":
         described |= {"kind": about.kind, "task": about.task, "licence": about.licence}
     elif kind.name == "metric":
-        described |= {"tasks": list(about.tasks), "greater_is_better": about.greater_is_better}
+        described |= {"tasks": tasks_of(about), "greater_is_better": about.greater_is_better}
     built_in = cls.__module__.startswith("bmcli.")
     return {
         **described,
@@ -140,6 +141,11 @@ def entry(kind: Kind, cls: type[Component]) -> dict[str, object]:
         "source": cls.source,
         "defined_in": None if built_in else _file_of(cls),
     }
+
+
+def tasks_of(about: Any) -> list[str]:
+    """The tasks that a model or metric is for."""
+    return registry_of("task").local_names() if about.tasks is None else list(about.tasks)
 
 
 def options_of(cls: type[Component]) -> list[dict[str, object]]:
@@ -168,8 +174,10 @@ def _file_of(cls: type[Component]) -> str:
         return cls.__module__
 
 
-def _metrics_module() -> Any:
-    return importlib.import_module(HOMES["metric"].partition(":")[0])
+def _descriptions() -> dict[str, str]:
+    """A line about each of bm's figures."""
+    module: Any = importlib.import_module(HOMES["metric"].partition(":")[0])
+    return dict(module.DESCRIPTIONS)
 
 
 def _metric_names() -> list[str]:
@@ -178,16 +186,17 @@ def _metric_names() -> list[str]:
 
 def _built_in_metrics() -> list[Document]:
     """The figures that every task has without being asked."""
-    module = _metrics_module()
-    tasks = registry_of("task").names()
+    descriptions = _descriptions()
+    tasks: Any = registry_of("task")
     found: dict[str, Document] = {}
-    for task in tasks:
-        for name, greater in module.monitorable(task).items():
+    for task in tasks.local_names():
+        about = tasks.get(task)
+        for name, greater in about.figures.items():
             known = found.setdefault(
                 name,
                 {
                     "name": name,
-                    "summary": module.DESCRIPTIONS[name],
+                    "summary": (descriptions | about.descriptions)[name],
                     "tasks": [],
                     "greater_is_better": greater,
                 },

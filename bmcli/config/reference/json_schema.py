@@ -14,7 +14,8 @@ from bmcli.config.parsing import messages
 from bmcli.config.parsing.merge import shape_of
 from bmcli.config.reference import field_schema
 from bmcli.config.schema import DataConfig, ExperimentConfig, Section
-from bmcli.core.registry import HOMES, Component, registry_of
+from bmcli.core.component import Component
+from bmcli.core.registry import HOMES, registry_of
 
 Schema = dict[str, Any]
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from bmcli.core.component import Component
 from bmcli.core.plugin_calls import Check, kind_of
-from bmcli.core.registry import Component, Registry
+from bmcli.core.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Strength = Annotated[float, Field(ge=0, le=1)]
 
 
-def _batch(result: Any, args: tuple[Any, ...]) -> str | None:
+def _batch(result: object, args: tuple[Any, ...]) -> str | None:
     import numpy as np
 
     images, targets = args[0], args[1]

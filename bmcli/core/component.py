@@ -1,0 +1,44 @@
+"""Components: what a config chooses by name, with options.
+
+A component is one small pydantic class: its fields are the options (type, default, range, a line of
+documentation each), its docstring's first line is its summary, and a method does the work, importing what
+computes inside. So every option is known without Keras, and a user's own class looks and behaves like a
+built-in one:
+
+    @MODELS.register("tiny")
+    class Tiny(Model):
+        \"\"\"A single hidden layer.\"\"\"
+
+        units: PositiveInt = Field(32, description="Width of the hidden layer.")
+
+        def build(self, spec): ...
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from bmcli.core import plugin_calls
+from bmcli.core.registry import Registered
+
+
+class Component(BaseModel, Registered):
+    """Base of everything chosen by name. Frozen: an instance is a value, its fields the options."""
+
+    # defer_build: a validator is only made for what a config picks; the others cost start-up time.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, defer_build=True
+    )
+
+    # As in Registered; pydantic takes no others for class variables.
+    registry_name: ClassVar[str] = ""
+    registry_kind: ClassVar[str] = ""
+    package: ClassVar[tuple[str, str] | None] = None
+    results: ClassVar[dict[str, plugin_calls.Check]] = {}
+    source: ClassVar[str] = ""
+
+    def to_config(self) -> dict[str, object]:
+        """`{name: ..., option: value, ...}` with every default filled in, as plain YAML data."""
+        return {"name": self.registry_name, **self.model_dump(mode="json")}

@@ -1,0 +1,81 @@
+"""Meters measure a split batch by batch; one that needs no more keeps sums in place of the outputs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bmcli.core.spec import Target
+from bmcli.metrics.results import Sections
+from bmcli.tasks import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bmcli.core.components import Measures
+    from bmcli.metrics.intervals import Found
+
+
+class Meter(ABC):
+    """Measures one split. `update` comes first, as often as there are batches."""
+
+    @abstractmethod
+    def update(self, targets: np.ndarray, outputs: np.ndarray) -> None:
+        """Take in a batch, in the order of the split."""
+
+    @abstractmethod
+    def figures(self) -> dict[str, float | None]:
+        """Every figure of an evaluation, in the order they are shown."""
+
+    @abstractmethod
+    def intervals(self) -> Found:
+        """Their intervals, or why they have none."""
+
+    @abstractmethod
+    def sections(self) -> Sections:
+        """What else an evaluation holds."""
+
+
+class WholeSplit(Meter):
+    """Keeps all targets and outputs: most figures, and all intervals, are of the whole split."""
+
+    def __init__(
+        self, task: Task, target: Target, extra: Sequence[Measures], top_k: int, temperature: float | None
+    ) -> None:
+        self.task = task
+        self.target = target
+        self.extra = extra
+        self.top_k = top_k
+        self.temperature = temperature
+        self._batches: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def update(self, targets: np.ndarray, outputs: np.ndarray) -> None:
+        """See Meter."""
+        self._batches.append((targets, outputs))
+
+    @cached_property
+    def _all(self) -> tuple[np.ndarray, np.ndarray]:
+        import numpy as np
+
+        if len(self._batches) == 1:
+            return self._batches[0]
+        targets, outputs = zip(*self._batches, strict=True)
+        return np.concatenate(targets), np.concatenate(outputs)
+
+    @cached_property
+    def _figures(self) -> dict[str, float | None]:
+        return self.task.evaluated(self.target, *self._all, self.extra, self.top_k)
+
+    def figures(self) -> dict[str, float | None]:
+        """See Meter."""
+        return dict(self._figures)
+
+    def intervals(self) -> Found:
+        """See Meter."""
+        return self.task.intervals(*self._all, self._figures)
+
+    def sections(self) -> Sections:
+        """See Meter."""
+        return self.task.sections(self.target, *self._all, self.temperature)
