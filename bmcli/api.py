@@ -908,8 +908,8 @@ def _tell_unfamiliar(display: Display, taken: Counter[str], predictions: Sequenc
 
 
 def _counting(display: Display | Literal["auto"] | None, kind: Kind, what: str = "predicting") -> Counting:
+    from bmcli.modalities import words_of
     from bmcli.terminal.progress import python_screen
     from bmcli.terminal.screen import Counting
-    from bmcli.terminal.summary import RATES
 
-    return Counting(python_screen() if display == "auto" else None, what, RATES[kind])
+    return Counting(python_screen() if display == "auto" else None, what, words_of(kind).rate)

@@ -104,7 +104,7 @@ ARROWS: dict[str, set[str]] = {
         "tasks",
         "training",
     },
-    "explain": {"core", "data", "evaluation", "files", "inference", "modalities", "plots", "runs", "tasks"},
+    "explain": {"core", "data", "evaluation", "files", "inference", "modalities", "runs", "tasks"},
     "export": {"_version", "core", "data", "inference", "modalities", "runs", "tasks"},
     "files": {"core"},
     "inference": {"config", "core", "files", "metrics", "modalities", "models", "runs", "tasks"},
@@ -112,10 +112,10 @@ ARROWS: dict[str, set[str]] = {
     "modalities": {"config", "core", "files", "runs", "tasks"},
     "models": {"core", "tasks"},
     "plots": {"core", "data", "metrics", "modalities", "runs", "tasks"},
-    "report": {"_version", "core", "evaluation", "explain", "files", "plots", "runs"},
+    "report": {"_version", "core", "evaluation", "explain", "files", "plots", "runs", "tasks"},
     "runs": {"_version", "core"},
     "tasks": {"core", "metrics"},
-    "terminal": {"core", "experiments", "metrics", "runs", "tasks", "training"},
+    "terminal": {"core", "experiments", "metrics", "modalities", "runs", "tasks", "training"},
     "training": {"config", "core", "inference", "modalities", "models", "runs", "tasks"},
 }
 """Which room may import which; '' is `bmcli/__init__.py`. Imports for types count."""

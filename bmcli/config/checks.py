@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bmcli.config.column_checks import columns, source
-from bmcli.config.data_facts import Facts, facts_of, forget
+from bmcli.config.data_facts import Facts, facts_of, forget, modality_of
 from bmcli.config.finding import Finding, KeyPath
 from bmcli.config.schema import AUTO_EPOCHS, DataConfig, ExperimentConfig
 from bmcli.core.errors import did_you_mean
@@ -103,8 +103,9 @@ def _model(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     about_data: tuple[KeyPath, ...] = (("data", "name"), ("data", "path"), ("data", "kind"), ("data", "text"))
     name = model.registry_name
     if facts.kind is not None and facts.kind not in model.kinds:
-        message = f"{name} takes {_listed(model.kinds)}, but the data consists of {_MANY[facts.kind]}"
-        yield Finding(("model",), message, _for_model(config, facts), about_data)
+        modality = modality_of(facts.kind)
+        message = f"{name} takes {_listed(model.kinds)}, but the data consists of {modality.words.data}"
+        yield Finding(("model",), message, modality.model_hint(model.kinds, config, facts), about_data)
         return
     if None not in (facts.task, model.tasks) and facts.task not in model.tasks:
         message = f"{name} does not support {facts.task} tasks"
@@ -112,54 +113,24 @@ def _model(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     elif facts.task is not None:
         for option, message in model.check_task(facts.task):
             yield Finding(("model", *option), message, also=(*about_data, ("data", "task"), ("model",)))
-    if facts.kind == "image" or facts.input_shape is not None:
-        shape = facts.input_shape or _image_shape(config, facts.shape)
+    shape = facts.input_shape
+    if shape is None and facts.kind is not None:
+        shape = modality_of(facts.kind).shape_ahead(config.preprocessing, facts.shape)
+    if shape is not None:
         for option, message in model.check_input(shape):
             also = (*about_data, ("preprocessing", "image"), ("model",))
             yield Finding(("model", *option), message, also=also)
 
 
-_MODELS = {"image": "cnn", "text": "transformer", "table": "mlp"}
-"""For each kind of data, a model that takes it, for hints."""
-
-
-def _for_model(config: ExperimentConfig, facts: Facts) -> str:
-    """What to write if the model does not take the data."""
-    model = config.model
-    named = "bm models shows the kinds that each model takes"
-    if facts.kind == "table" and "text" in model.kinds and not facts.read:
-        # A table file contains texts if the config names their column.
-        return f"name the column with the texts: data.text; {named}"
-    assert facts.kind is not None
-    fitting = f"model: {_MODELS[facts.kind]}"
-    if facts.text is not None and config.data.text is None:
-        return f"write data.text: {facts.text} and {fitting}, for example; {named}"
-    if facts.kind == "table" and not facts.read and config.data.path is not None and config.data.kind is None:
-        fitting += " for numbers and categories, or data.text: COLUMN and model: transformer for texts"
-        return f"write {fitting}; {named}"
-    return f"write {fitting}, for example; {named}"
-
-
-_MANY = {"image": "images", "text": "texts", "table": "table rows"}
-
-
 def _listed(kinds: tuple[str, ...]) -> str:
-    return " or ".join(_MANY[kind] for kind in kinds)
-
-
-def _image_shape(config: ExperimentConfig, shape: tuple[int, int, int] | None) -> tuple[int | None, ...]:
-    image = config.preprocessing.image
-    height, width, channels = shape or (None, None, None)
-    if image.size is not None:
-        height, width = image.size if isinstance(image.size, tuple) else (image.size, image.size)
-    return (height, width, image.channels or channels)
+    return " or ".join(modality_of(kind).words.data for kind in kinds)
 
 
 def _augment(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     if not config.data.augment:
         return
-    if facts.kind not in (None, "image"):
-        message = f"augmentation is for images, but the data consists of {_MANY[facts.kind or 'image']}"
+    if facts.kind is not None and not modality_of(facts.kind).has_augmentations:
+        message = f"augmentation is for images, but the data consists of {modality_of(facts.kind).words.data}"
         also = (("data", "name"), ("data", "path"), ("data", "text"))
         yield Finding(("data", "augment"), message, also=also)
         return
@@ -171,13 +142,15 @@ def _augment(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
 
 
 def _kinds(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
-    kind = facts.kind
-    if config.training.batch_by_length and kind not in (None, "text"):
-        message = f"only texts have lengths, but the data consists of {_MANY[kind]}"
+    if facts.kind is None:
+        return
+    modality = modality_of(facts.kind)
+    if config.training.batch_by_length and not modality.has_lengths:
+        message = f"only texts have lengths, but the data consists of {modality.words.data}"
         also = (("data", "name"), ("data", "path"), ("data", "text"))
         yield Finding(("training", "batch_by_length"), message, also=also)
-    if config.evaluation.views != "none" and kind not in (None, "image"):
-        message = f"views are for images, but the data consists of {_MANY[kind]}"
+    if config.evaluation.views != "none" and not modality.has_views:
+        message = f"views are for images, but the data consists of {modality.words.data}"
         also = (("data", "name"), ("data", "path"), ("data", "text"))
         yield Finding(("evaluation", "views"), message, also=also)
 
@@ -185,12 +158,12 @@ def _kinds(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
 def _classes(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     training = config.training
     also: tuple[KeyPath, ...] = (("data", "name"), ("data", "path"), ("data", "task"))
-    if facts.task == "regression":
+    if facts.task is not None and not _task(facts.task).has_classes:
         if training.label_smoothing:
-            message = "label smoothing is for classes; this is a regression"
+            message = f"label smoothing is for classes; this is {_task(facts.task).noun}"
             yield Finding(("training", "label_smoothing"), message, also=also)
         if training.class_weights is not None:
-            message = "a regression has no classes to weigh"
+            message = f"{_task(facts.task).noun} has no classes to weigh"
             yield Finding(("training", "class_weights"), message, also=also)
     elif isinstance(training.class_weights, dict) and facts.classes:
         for name in training.class_weights:

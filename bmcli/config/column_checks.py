@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bmcli.config.data_facts import Facts
 from bmcli.config.finding import Finding, KeyPath
 from bmcli.config.schema import DataConfig, ExperimentConfig
 from bmcli.core.errors import ConfigError
+from bmcli.core.registry import registry_of
 from bmcli.files.suffixes import TABLE_SUFFIXES
 
 _COLUMN_KEYS = (
@@ -140,10 +142,16 @@ def _twice(data: DataConfig) -> Iterator[Finding]:
             yield Finding(path, "text and target are the same column", also=(("data", "target"),))
         elif text in texts[:index]:
             yield Finding(path, f"column '{text}' is given twice")
-    if isinstance(data.target, list) and data.task not in (None, "multilabel"):
+    if isinstance(data.target, list) and data.task is not None and not _several(data.task):
         yield Finding(
             ("data", "task"), "several target columns mean a multilabel task", also=(("data", "target"),)
         )
 
 
 _OPTIONS_OF = {"decimal": "number", "unit": "number", "day_first": "date", "parts": "date", "cyclic": "date"}
+
+
+def _several(task: str) -> bool:
+    """Whether examples of that task may have several labels."""
+    about: Any = registry_of("task").get(task)
+    return bool(about.several)

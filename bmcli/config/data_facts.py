@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bmcli.config.schema import DataConfig
 from bmcli.core.errors import ConfigError, DataError
+from bmcli.core.registry import HOMES
 from bmcli.files.suffixes import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def facts_of(data: DataConfig) -> Facts:
         if found is None:
             return Facts(kind=data.kind, task=task)
         return Facts(
-            kind=data.kind or found.kind,
+            kind=data.kind or found.kind.name,
             task=task,
             classes=found.classes,
             brings_test="test" in found.splits,
@@ -78,13 +80,18 @@ def facts_of(data: DataConfig) -> Facts:
     return Facts(kind=kind, task=task)
 
 
+def modality_of(kind: str) -> Any:
+    """The `Modality` of that name, which `config` asks without importing the room above it by name."""
+    return importlib.import_module(HOMES["modality"].partition(":")[0]).modality_of(kind)
+
+
 def folder_rules(data: DataConfig, kind: str | None = None, classes: Iterable[str] = ()) -> Rules:
     """What the config says about its folder. kind: overrides the config's; classes: as in `Rules`."""
     from bmcli.files.folders import Rules  # most configs name no folder
 
     kind = kind or data.kind
     return Rules(
-        kind if kind in ("image", "text") else None,  # type: ignore[arg-type]
+        kind if kind is not None and modality_of(kind).file_suffixes else None,
         data.split_folders,
         data.class_pattern,
         data.follow_links,

@@ -52,10 +52,13 @@ class Named:
     """Marks text that names a component of the registry of that kind, which has no options of its own."""
 
     kind: str
+    first: tuple[str, ...] = ()
+    """Names that are listed before the others."""
 
     def names(self) -> list[str]:
         """What may be named: bm's own, the user's and installed plugins'."""
-        return registry_of(self.kind).names()
+        known = registry_of(self.kind).names()
+        return [*self.first, *(name for name in known if name not in self.first)]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_after_validator_function(self._known, handler(source))
@@ -158,7 +161,7 @@ class DataConfig(Section):
     path: Path | None = Field(
         None, description="Your own data: an image folder, text folder, .csv, .tsv, .jsonl, .parquet or .npz."
     )
-    kind: Literal["image", "text", "table"] | None = Field(
+    kind: Annotated[str, Named("modality", ("image", "text", "table"))] | None = Field(
         None, description="What an example is; inferred from the files and the keys below."
     )
     task: Annotated[str, Named("task")] | None = Field(

@@ -48,12 +48,6 @@ def figure(value: float | int | None) -> str:
     return _with_minus(f"{value:.{decimals}f}")
 
 
-def named(metric: str, task: str | None) -> str:
-    """A metric's display name: the meaning of `loss` depends on the task."""
-    kinds = {"regression": "MSE", "multilabel": "binary cross-entropy"}
-    return f"loss ({kinds.get(task or '', 'log loss')})" if metric == "loss" and task else metric
-
-
 def difference(value: float | int | None) -> str:
     """A value with its sign: '+0.012', '−0.012'; zero has none."""
     text = figure(value)

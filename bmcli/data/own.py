@@ -305,7 +305,7 @@ def _read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Ite
         ids, paths, labels, inner = (
             (tuple(c) for c in zip(*files, strict=True)) if files else ((), (), (), ())
         )
-        read = modality_of(layout.kind).read_files(paths, ids)
+        read = modality_of(layout.kind.name).read_files(paths, ids)
         notes += read.notes
         problems += [Problem(what, Place(ids[i])) for i, what in read.problems.items()]
         origin = f"folder {scan.folders[name]}/" if name in scan.folders else ""
@@ -313,7 +313,7 @@ def _read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Ite
         if name == "train" and classes is None:  # the others are never cut
             groups, said = _groups_by_name(ids, inner, config)
             notes += said
-        raw = Raw(layout.kind, read.examples, Truth(labels, numbers=False), ids, origin, groups)
+        raw = Raw(layout.kind.name, read.examples, Truth(labels, numbers=False), ids, origin, groups)
         splits[name] = raw.take(_others(len(ids), read.problems))
     return Found(splits, problems, "file", "class", tuple(notes))
 

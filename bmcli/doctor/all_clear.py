@@ -34,7 +34,7 @@ def clean(examined: Examined) -> list[str]:
     for of in dict.fromkeys(one.of for one in clear):
         some = [one for one in clear if one.of == of]
         count = max(one.count for one in some)
-        listed = ", ".join(_LOOKED_FOR[one.check] for one in some)
+        listed = ", ".join(_LOOKED_FOR.get(one.check, one.check) for one in some)
         unit = of if count != 1 else {"classes": "class"}.get(of, of.removesuffix("s"))
         lines.append(f"{count:,} {unit}{also} checked, nothing found: {listed}")
     return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bmcli.core.spec import Task
     from bmcli.data.bundle import DataBundle
 
+OF_COLUMNS = ("gives the target away", "mostly missing", "one value per row", "constant")
+"""Findings about columns of a table."""
 SUSPICIOUS = 0.995
 """A column that alone predicts the target so well (accuracy, or R²) is probably made from it."""
 FEWEST = 50
@@ -34,7 +36,6 @@ class OddColumn:
 
 def of_columns(bundle: DataBundle) -> list[Finding]:
     """Of the training split. What reading left out is not in it: a note tells that already."""
-    assert isinstance(bundle.train.examples, Table)
     said = {
         "constant": ("note", "has one value only"),
         "mostly missing": ("warning", "is missing in {share:.0%} of the rows"),
@@ -45,7 +46,7 @@ def of_columns(bundle: DataBundle) -> list[Finding]:
         ),
     }
     found = []
-    for odd in odd_columns(bundle.train.examples, bundle.train.targets, bundle.task):
+    for odd in odd_columns(cast("Table", bundle.train.examples), bundle.train.targets, bundle.task):
         severity, text = said[odd.what]
         message = f"column '{odd.column}' {text.format(share=odd.share)}"
         found.append(Finding(odd.what, severity, message, len(bundle.train)))

@@ -12,16 +12,9 @@ from bmcli import tasks
 from bmcli.core.errors import DataError
 from bmcli.core.spec import SPLITS
 from bmcli.doctor.balance import of_balance
-from bmcli.doctor.columns import of_columns
-from bmcli.doctor.findings import MOST_EXAMPLES, Check, Example, Finding, Gathered
-from bmcli.doctor.image import of_pictures, thumbnails
+from bmcli.doctor.findings import MOST_EXAMPLES, Check, Example, Finding, Gathered, examiner_of
 from bmcli.doctor.labels import by_run, of_labels, require_classes
-from bmcli.doctor.table import of_rows
-from bmcli.doctor.text import of_texts
-from bmcli.modalities.image.encoder import scaling_notes
-from bmcli.modalities.image.examples import Images
-from bmcli.modalities.table.examples import Table
-from bmcli.modalities.text.examples import Texts
+from bmcli.modalities.base import modality_of
 
 if TYPE_CHECKING:
     from bmcli.config.schema import DataConfig, ExperimentConfig
@@ -30,8 +23,6 @@ if TYPE_CHECKING:
     from bmcli.inference.opened import OpenedRun
 
 Progress = Callable[[str, int, int], None]
-OF_COLUMNS = ("gives the target away", "mostly missing", "one value per row", "constant")
-"""Findings about columns of a table."""
 
 
 @dataclass(frozen=True)
@@ -93,19 +84,10 @@ def examine(
     every = Gathered(bundle)
     findings = [*_unusable(bundle), *of_balance(bundle)]
     findings += [Finding("reading", "note", note, 0) for note in bundle.notes]
-    shown: np.ndarray | tuple[str, ...] | None = None
     tell = None if progress is None else lambda done, whole: progress("comparing", done, whole)
-    if bundle.kind == "image":
-        options = config.preprocessing.image
-        shown = thumbnails(every, options.window)
-        said = scaling_notes(bundle.train.examples, options)  # type: ignore[arg-type]  # they are images
-        findings += [Finding("reading", "note", note, 0) for note in said]
-        findings += of_pictures(every, shown, options.fit, tell, options.window)
-    elif bundle.kind == "text":
-        shown = tuple(text for e in every.examples if isinstance(e, Texts) for text in e.texts)
-        findings += of_texts(every, shown, config.preprocessing.text.max_length)
-    else:
-        findings += [*of_columns(bundle), *of_rows(every)]
+    examiner = examiner_of(bundle.kind)
+    shown = examiner.shown(every, config)
+    findings += examiner.findings(every, config, shown, tell)
     if opened is not None or folds is not None:
         require_classes(bundle)
     if opened is not None:
@@ -123,21 +105,13 @@ def examine(
 def _checks(every: Gathered, findings: list[Finding], *, labels: bool) -> tuple[Check, ...]:
     """What was looked for, whether or not it was found."""
     bundle, count = every.bundle, len(every.ids)
-    unit = {"image": "images", "text": "texts", "table": "rows"}[bundle.kind]
+    examiner, unit = examiner_of(bundle.kind), modality_of(bundle.kind).words.many
     found: dict[str, int] = {}
     for one in findings:
-        found[one.check] = found.get(one.check, 0) + (1 if one.check in OF_COLUMNS else one.count)
+        found[one.check] = found.get(one.check, 0) + examiner.counted(one)
     made = [("unusable", unit, count + len(bundle.skipped))]
     made += [(name, unit, count) for name in ("duplicates across splits", "contradictions", "duplicates")]
-    if bundle.kind == "image":
-        made.append(("blank", unit, count))
-        if all(isinstance(e, Images) and e.sizes is not None for e in every.examples):
-            made.append(("proportions", unit, count))
-    elif bundle.kind == "text":
-        made += [("length", unit, count), ("short", unit, count)]
-    else:
-        assert isinstance(bundle.train.examples, Table)
-        made += [(name, "columns", len(bundle.train.examples.columns)) for name in OF_COLUMNS]
+    made += [(name, of or unit, of_all) for name, of, of_all in examiner.checks(every)]
     if tasks.of(bundle.task).has_classes:
         made += [("balance", "classes", len(bundle.classes)), ("few", "classes", len(bundle.classes))]
     if labels and not any(one.judge is not None and not one.judge["judged"] for one in findings):
@@ -154,7 +128,7 @@ def _unusable(bundle: DataBundle) -> list[Finding]:
 
 
 def _cannot_be_used(bundle: DataBundle, count: int) -> str:
-    unit = "file" if bundle.kind == "image" else "row or file" if bundle.kind == "text" else "row"
+    unit = modality_of(bundle.kind).words.unit
     return f"{count:,} {unit}{'' if count == 1 else 's'} cannot be used"
 
 

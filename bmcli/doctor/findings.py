@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bmcli import tasks
+from bmcli.core.plugin_calls import comes_with_bm
 from bmcli.core.spec import SPLITS
+from bmcli.modalities.base import modality_of
 
 if TYPE_CHECKING:
+    from bmcli.config.schema import ExperimentConfig
     from bmcli.data.bundle import DataBundle
 
 MOST_EXAMPLES = 10_000
@@ -98,6 +102,45 @@ class Gathered:
         return tasks.of(self.bundle.task).alike(
             one, other, tolerance=0.0 if pair.exact else TOLERANCE * self._spread
         )
+
+
+class Examiner:
+    """What is looked for in examples of one modality, besides what is looked for in all.
+
+    `doctor/<modality>.py` holds one for each that comes with bm; one of a plugin brings its own
+    (`Modality.examiner`).
+    """
+
+    def shown(self, every: Gathered, config: ExperimentConfig) -> np.ndarray | tuple[str, ...] | None:
+        """What all examples look like: thumbnails uint8 [N, 32, 32, C], texts, or None."""
+        return None
+
+    def findings(
+        self,
+        every: Gathered,
+        config: ExperimentConfig,
+        shown: np.ndarray | tuple[str, ...] | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> list[Finding]:
+        """What was found. shown: as `shown` gives it; progress: told how many of how many are compared."""
+        return []
+
+    def checks(self, every: Gathered) -> list[tuple[str, str, int]]:
+        """What was looked for: its name, in what ('columns'; '' for all examples), and in how many."""
+        return []
+
+    def counted(self, finding: Finding) -> int:
+        """How many of these a finding is about."""
+        return finding.count
+
+
+def examiner_of(kind: str) -> Examiner:
+    """What looks at examples of that modality."""
+    modality = modality_of(kind)
+    own: type[Examiner] | None = modality.examiner()
+    if own is None and comes_with_bm(type(modality)):
+        own = importlib.import_module(f"bmcli.doctor.{kind}").Examiner
+    return Examiner() if own is None else own()
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,51 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from bmcli.doctor import findings
 from bmcli.doctor.duplicate_images import DETAIL, SIDE, drawn, grey_of, same_pictures
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, of_pairs
 from bmcli.modalities.image.decode import Fit
 from bmcli.modalities.image.examples import Images
+
+if TYPE_CHECKING:
+    from bmcli.config.schema import ExperimentConfig
+
+
+class Examiner(findings.Examiner):
+    """Images: copies, one colour, odd proportions; and how more than 8 bits are scaled."""
+
+    def shown(self, every: Gathered, config: ExperimentConfig) -> np.ndarray:
+        """See findings.Examiner."""
+        return thumbnails(every, config.preprocessing.image.window)
+
+    def findings(
+        self,
+        every: Gathered,
+        config: ExperimentConfig,
+        shown: np.ndarray | tuple[str, ...] | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> list[Finding]:
+        """See findings.Examiner."""
+        from bmcli.modalities.image.encoder import scaling_notes
+
+        assert isinstance(shown, np.ndarray)
+        options = config.preprocessing.image
+        found = [Finding("reading", "note", note, 0) for note in scaling_notes(_images_of(every)[0], options)]
+        return found + of_pictures(every, shown, options.fit, progress, options.window)
+
+    def checks(self, every: Gathered) -> list[tuple[str, str, int]]:
+        """See findings.Examiner."""
+        count = len(every.ids)
+        sized = all(examples.sizes is not None for examples in _images_of(every))
+        return [("blank", "", count), *([("proportions", "", count)] if sized else [])]
+
+
+def _images_of(every: Gathered) -> list[Images]:
+    return cast("list[Images]", every.examples)
 
 
 def of_pictures(
@@ -53,8 +91,7 @@ def thumbnails(every: Gathered, window: tuple[float, float] | None = None) -> np
 
     window = window or _window(every)
     parts = []
-    for examples in every.examples:
-        assert isinstance(examples, Images)
+    for examples in _images_of(every):
         if examples.arrays is None:
             made = np.zeros((len(examples), SIDE, SIDE, 3), np.uint8)
             decode_into(made, examples.sources, np.arange(len(examples)), Manner(window=window))
@@ -75,8 +112,7 @@ def thumbnails(every: Gathered, window: tuple[float, float] | None = None) -> np
 def _window(every: Gathered) -> tuple[float, float] | None:
     from bmcli.modalities.image.encoder import window_of
 
-    train = every.examples[0]
-    return window_of(train) if isinstance(train, Images) else None
+    return window_of(_images_of(every)[0])
 
 
 def _resized(array: np.ndarray, side: int, window: tuple[float, float] | None) -> np.ndarray:
@@ -97,7 +133,7 @@ class Large:
     """`overlay.Details` of all examples. where: position in what is compared -> in `every`."""
 
     def __init__(self, every: Gathered, where: np.ndarray, window: tuple[float, float] | None) -> None:
-        self._examples = every.examples
+        self._examples = _images_of(every)
         self._where = where
         self._window = window or _window(every)
         self._starts = np.cumsum([0, *map(len, every.examples)])
@@ -122,7 +158,6 @@ class Large:
         whole = int(self._where[position])
         part = int(np.searchsorted(self._starts, whole, side="right")) - 1
         examples = self._examples[part]
-        assert isinstance(examples, Images)
         return examples, whole - int(self._starts[part])
 
     def _decoded(self, position: int) -> np.ndarray:
@@ -156,7 +191,7 @@ _FITTED = {
 
 def _proportions(every: Gathered, fit: Fit) -> list[Finding]:
     """Pictures whose proportions are far from the others'."""
-    sizes = [e.sizes for e in every.examples if isinstance(e, Images) and e.sizes is not None]
+    sizes = [e.sizes for e in _images_of(every) if e.sizes is not None]
     if len(sizes) != len(every.examples):
         return []
     ratio = np.concatenate(sizes).astype(float)

@@ -9,12 +9,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from bmcli.doctor import findings
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, Pair, of_pairs
 from bmcli.files.scripts import words_in
+
+if TYPE_CHECKING:
+    from bmcli.config.schema import ExperimentConfig
+    from bmcli.modalities.text.examples import Texts
 
 SHINGLE = 3
 BOTTOM = 16
@@ -25,6 +31,29 @@ MOST_TOGETHER = 50
 
 _WORD = re.compile(r"\w+")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Examiner(findings.Examiner):
+    """Texts: copies, and those that are short or longer than the model reads."""
+
+    def shown(self, every: Gathered, config: ExperimentConfig) -> tuple[str, ...]:
+        """See findings.Examiner."""
+        return tuple(text for examples in cast("list[Texts]", every.examples) for text in examples.texts)
+
+    def findings(
+        self,
+        every: Gathered,
+        config: ExperimentConfig,
+        shown: np.ndarray | tuple[str, ...] | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> list[Finding]:
+        """See findings.Examiner."""
+        assert isinstance(shown, tuple)
+        return of_texts(every, shown, config.preprocessing.text.max_length)
+
+    def checks(self, every: Gathered) -> list[tuple[str, str, int]]:
+        """See findings.Examiner."""
+        return [("length", "", len(every.ids)), ("short", "", len(every.ids))]
 
 
 def of_texts(every: Gathered, texts: Sequence[str], max_length: int) -> list[Finding]:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bmcli import tasks
 from bmcli.core.errors import DataError, Place, Problem, UsageError
 from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
@@ -321,11 +322,20 @@ def _pictures(
     from bmcli.plots import evaluation as plots
     from bmcli.plots.samples import sample_predictions
 
-    if spec.task == "regression":
-        return {"regression": plots.regression(evaluation, split.targets, outputs, spec.target_name)}
-    draw = plots.class_figures if spec.task == "multilabel" else plots.confusion_matrix
-    drawn = {draw.__name__: draw(evaluation), "calibration": plots.calibration(evaluation)}
-    drawn["sample_predictions"] = sample_predictions(
-        spec.task, spec.classes, split.examples, split.targets, outputs, split.ids, evaluation.split, window
-    )
-    return drawn
+    drawings: dict[str, Callable[[], bytes]] = {
+        "regression": lambda: plots.regression(evaluation, split.targets, outputs, spec.target_name),
+        "confusion_matrix": lambda: plots.confusion_matrix(evaluation),
+        "class_figures": lambda: plots.class_figures(evaluation),
+        "calibration": lambda: plots.calibration(evaluation),
+        "sample_predictions": lambda: sample_predictions(
+            spec.task,
+            spec.classes,
+            split.examples,
+            split.targets,
+            outputs,
+            split.ids,
+            evaluation.split,
+            window,
+        ),
+    }
+    return {name: drawings[name]() for name in tasks.of(spec.task).plots}

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bmcli import tasks
+from bmcli.config.schema import Named
 from bmcli.core.errors import IntegrityError
 from bmcli.core.sanitize import one_line
 from bmcli.metrics.results import FORMAT
@@ -91,7 +93,7 @@ class _Targets(_Part):
 class _Evaluation(_Part):
     format: Literal[1] = 1
     examples: Count
-    task: Literal["binary", "multiclass", "multilabel", "regression"]
+    task: Annotated[str, Named("task")]
     classes: list[str]
     headline: str
     metrics: dict[str, Number | None]
@@ -149,7 +151,7 @@ def read_evaluation(run: Run, split: str) -> dict[str, Any] | None:
     origin = str(run.path / layout.evaluation_of(split))
     _check(_Evaluation, document, origin)
     classes = document["classes"]
-    if not _fits(document.get("confusion_matrix"), len(classes), document["task"] == "multilabel"):
+    if not _fits(document.get("confusion_matrix"), len(classes), tasks.of(document["task"]).several):
         raise IntegrityError(f"{origin} is damaged: confusion_matrix is not one of its classes' counts")
     if any(one["index"] >= len(classes) for one in document["per_class"]):
         raise IntegrityError(f"{origin} is damaged: per_class has an index beyond its classes")

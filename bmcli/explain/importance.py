@@ -5,16 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bmcli import tasks
 from bmcli.core.errors import DataError, UsageError
 from bmcli.evaluation.measure import predict_all
-from bmcli.modalities.table.examples import Table
+from bmcli.modalities.base import modality_of
 
 if TYPE_CHECKING:
+    from bmcli.core.examples import Examples
     from bmcli.core.spec import DataSpec
     from bmcli.data.bundle import Split
     from bmcli.inference.session import Session
@@ -55,14 +56,16 @@ def permutation_importance(
 ) -> Importances:
     """Of labelled rows. UsageError where they are not a table, or the figure is undefined on them, DataError
     where an answer is not finite."""
-    if not isinstance(split.examples, Table):
+    examples: Any = split.examples
+    columns = modality_of(examples.kind).columns_of(examples)
+    if not columns:
         raise UsageError("importance is measured of the columns of a table")
     task = tasks.of(spec.task)
     metric = task.headline
     sign = 1.0 if task.figures[metric] else -1.0
     rng = np.random.default_rng(seed)
 
-    def measured(table: Table) -> float:
+    def measured(table: Examples) -> float:
         outputs = predict_all(session, preprocessing, table, 256)
         bad = int((~np.isfinite(outputs)).any(axis=1).sum())
         if bad:
@@ -72,18 +75,18 @@ def permutation_importance(
             raise UsageError(f"{metric} is undefined on these {len(split.targets):,} rows")
         return value
 
-    whole = measured(split.examples)
+    whole = measured(examples)
     found = []
     known = {column.name for column in getattr(preprocessing, "columns", ())}
-    for done, (name, values) in enumerate(split.examples.columns.items(), 1):
+    for done, (name, values) in enumerate(columns.items(), 1):
         if name not in known:
             continue
         if progress is not None:
-            progress("shuffling columns", done, len(split.examples.columns))
+            progress("shuffling columns", done, len(columns))
         drops = []
         for _ in range(repeats):
-            shuffled = {**split.examples.columns, name: values[rng.permutation(len(values))]}
-            drops.append(sign * (whole - measured(replace(split.examples, columns=shuffled))))
+            shuffled = {**columns, name: values[rng.permutation(len(values))]}
+            drops.append(sign * (whole - measured(replace(examples, columns=shuffled))))
         found.append(Importance(name, float(np.mean(drops)), float(np.std(drops))))
     found.sort(key=lambda one: -one.drop)
     return Importances(metric, whole, len(split.targets), tuple(found))

@@ -6,13 +6,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from bmcli import tasks
 from bmcli.core.errors import Problem, UsageError
 from bmcli.evaluation.figures import to_text
 from bmcli.explain.overlay import overlay
-from bmcli.modalities.table.examples import Table
-from bmcli.plots.samples import worst_first
+from bmcli.modalities.base import modality_of
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -34,17 +32,16 @@ def explain_worst(ready: Prepared, explainer: Explainer) -> None:
     from bmcli.inference.inputs import Inputs
 
     run, split, spec = ready.run, ready.split, ready.spec
-    chosen = worst_first(spec.task, split.targets, ready.outputs)[:MOST]
+    task = tasks.of(spec.task)
+    chosen = task.worst_first(split.targets, ready.outputs)[:MOST]
     some = split.take(chosen)
-    labels = None
-    if spec.task == "multilabel":
-        labels = np.abs(ready.outputs[chosen] - some.targets).argmax(axis=1).tolist()
+    labels = task.explained(some.targets, ready.outputs[chosen])
     explained = []
     for number, one in enumerate(explainer.explain(Inputs(some.examples, some.ids), labels), 1):
         if isinstance(one, Problem):
             raise UsageError(f"{one.place or ''} cannot be explained: {one.message}".lstrip())
         document = one.to_json()
-        document["true"] = _truth(ready, int(chosen[number - 1]))
+        document["true"] = task.truth(some.targets[number - 1], spec.classes)
         if one.picture is not None:
             document["picture"] = layout.explanation_picture(ready.name, number)
             run.write_bytes(document["picture"], overlay(one))
@@ -56,17 +53,7 @@ def explain_worst(ready: Prepared, explainer: Explainer) -> None:
         "weights_sha256": run.record.weights_sha256,
         "explanations": explained,
     }
-    if isinstance(split.examples, Table):
+    if modality_of(split.examples.kind).columns_of(split.examples):
         found = permutation_importance(ready.session, ready.preprocessing, spec, split)
         document["importance"] = asdict(found)
     run.write_text(layout.explanations_of(ready.name), to_text(document))
-
-
-def _truth(ready: Prepared, position: int) -> object:
-    """A class, labels, or a number."""
-    target = ready.split.targets[position]
-    if ready.spec.task == "regression":
-        return float(target)
-    if ready.spec.task == "multilabel":
-        return [ready.spec.classes[i] for i in np.flatnonzero(target > 0.5)]
-    return ready.spec.classes[int(target)]

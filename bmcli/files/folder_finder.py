@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bmcli.core.errors import DataError, Place, Problem
 from bmcli.files.folder_listing import FOLLOW, LISTED, Listing, Looker, shown, suffix_of
-from bmcli.files.folders import SUFFIXES, FolderKind, Rules
+from bmcli.files.folders import FileKind, Rules
 from bmcli.files.names import (
     GENERIC,
     IMAGES,
@@ -24,7 +24,6 @@ from bmcli.files.names import (
 from bmcli.files.patterns import NamePattern
 from bmcli.files.suffixes import SPLIT_FOLDERS
 
-_NOUNS: dict[FolderKind, tuple[str, str]] = {"image": ("image", "images"), "text": ("text", "texts")}
 NOT_SPLITS = "data.split_folders: false takes every folder for a class, whatever its name"
 
 DOCUMENTS = re.compile(
@@ -49,7 +48,7 @@ class NoClassFoldersError(DataError):
 class Finder:
     """Finds the way to the class folders, and remembers what lies beside it."""
 
-    def __init__(self, look: Looker, rules: Rules, kind: FolderKind) -> None:
+    def __init__(self, look: Looker, rules: Rules, kind: FileKind) -> None:
         self.look = look
         self.rules = rules
         self.kind = kind
@@ -68,9 +67,9 @@ class Finder:
 
     def is_example(self, name: str, *, top: bool = True) -> bool:
         """Whether a file is of the kind that is read; top: where documents about the data lie, too."""
-        if top and self.kind == "text" and DOCUMENTS.fullmatch(name):
+        if top and self.kind.documents and DOCUMENTS.fullmatch(name):
             return False
-        return suffix_of(name) in SUFFIXES[self.kind]
+        return suffix_of(name) in self.kind.suffixes
 
     def down(self, folder: Path, classes: Collection[str], *, part: bool = False) -> Path:
         """Below the folders that hold nothing but one other folder, which is not a class.
@@ -177,7 +176,8 @@ class Finder:
         where = f"{self.look.root}: " + (
             f"{self.look.name(folder)}/ holds " if folder != self.look.root else ""
         )
-        hint = f"one folder per class: {folder.name}/daisy/1{min(SUFFIXES[self.kind] & {'.jpg', '.txt'})}"
+        suffix = min(self.kind.suffixes & {".jpg", ".txt"} or self.kind.suffixes)
+        hint = f"one folder per class: {folder.name}/daisy/1{suffix}"
         if not examples:
             raise DataError(f"{self.look.root} holds no class folders with files in it", hint=hint)
         count = self._count(len(examples), listing.complete)
@@ -242,7 +242,7 @@ class Finder:
 
     def _count(self, count: int, complete: bool) -> str:
         more = "" if complete else "more than "
-        return f"{more}{count:,} {_NOUNS[self.kind][count != 1]}"
+        return f"{more}{count:,} {self.kind.one if count == 1 else self.kind.many}"
 
     def look_beside(self, base: Path, splits: Mapping[str, Path]) -> None:
         """Whatever lies beside the split folders."""

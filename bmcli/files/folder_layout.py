@@ -10,42 +10,42 @@ from pathlib import Path
 from bmcli.core.errors import DataError, Place, Problem
 from bmcli.files.folder_finder import COUNTED, COUNTED_PER_FOLDER, DOCUMENTS, FOLDERS, Finder
 from bmcli.files.folder_listing import FOLLOW, LEAVES, Looker, shown, suffix_of
-from bmcli.files.folders import SUFFIXES, FolderKind, Layout, Rules
+from bmcli.files.folders import Layout, Rules, file_kinds
 from bmcli.files.names import (
     SPLIT_WORDS,
 )
-from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES, TEXT_SUFFIXES
+from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
 
 # === What lies where ===
 
 
-def kind_of(root: Path, *, follow_links: bool = False) -> FolderKind | None:
-    """'image' or 'text', by the suffix that more files have; None where no file has one.
+def kind_of(root: Path, *, follow_links: bool = False) -> str | None:
+    """Images or texts, by the suffix that more files have; None where no file has one.
 
     Bounded: at most 200 files of each of the first 500 folders, and 2,000 in all, are counted.
     """
     counts = _kinds(Looker(root, follow_links))
-    best = max(SUFFIXES, key=lambda kind: counts[kind])
+    kinds = file_kinds()
+    best = max(kinds, key=lambda kind: counts[kind])
     return best if counts[best] else None
 
 
 def _kinds(look: Looker) -> Counter[str]:
     """How many files there are of each kind, by suffix of the others, and of links that are refused."""
     counts: Counter[str] = Counter()
+    kinds = file_kinds()
     waiting = [(look.root, frozenset({str(look.real)}))]
     for _ in range(FOLDERS):
-        if not waiting or counts["image"] + counts["text"] >= COUNTED:
+        if not waiting or sum(counts[kind] for kind in kinds) >= COUNTED:
             break
         folder, above = waiting.pop(0)
         listing = look.listing(folder, COUNTED)
         for entry in listing.files[:COUNTED_PER_FOLDER]:
             suffix = suffix_of(entry.name)
-            if suffix in IMAGE_SUFFIXES:
-                counts["image"] += 1
-            elif suffix in TEXT_SUFFIXES and not (folder == look.root and DOCUMENTS.fullmatch(entry.name)):
-                counts["text"] += 1
-            else:
-                counts[suffix] += 1
+            document = folder == look.root and DOCUMENTS.fullmatch(entry.name) is not None
+            found = (k for k in kinds.values() if suffix in k.suffixes and not (document and k.documents))
+            kind = next(found, None)
+            counts[suffix if kind is None else kind.name] += 1
         for entry in listing.folders:
             if look.refuses(entry, above) is None:
                 waiting.append((Path(entry.path), above | {os.path.realpath(entry.path)}))
@@ -62,9 +62,10 @@ def layout(root: Path, rules: Rules | None = None) -> Layout:
     """
     rules = rules or Rules()
     look = Looker(root, rules.follow_links)
-    kind = rules.kind or kind_of(root, follow_links=rules.follow_links)
-    if kind is None:
+    name = rules.kind or kind_of(root, follow_links=rules.follow_links)
+    if name is None:
         raise _holds_nothing(look)
+    kind = file_kinds()[name]
     place = Finder(look, rules, kind)
     base = place.down(root, rules.classes)
     folders = place.split_folders(base) if rules.split_folders else {}

@@ -17,7 +17,7 @@ from bmcli.files.folder_checks import (
 )
 from bmcli.files.folder_finder import DOCUMENTS, some_of
 from bmcli.files.folder_listing import Looker, shown, suffix_of
-from bmcli.files.folders import SUFFIXES, File, FolderKind, Layout, Scan
+from bmcli.files.folders import File, FileKind, Layout, Scan
 from bmcli.files.patterns import NamePattern
 
 # === Every file ===
@@ -78,7 +78,7 @@ class Sorter:
         self.pattern = pattern
         self.result = Scan(notes=list(found.notes))
         self.beside: list[str] = []
-        self._suffixes = SUFFIXES[found.kind]
+        self._suffixes = found.kind.suffixes
         self._wrong_suffix = f"not one of {', '.join(sorted(self._suffixes))}"
 
     def sort(self, entry: os.DirEntry[str], split: str, folder: Path) -> None:
@@ -113,5 +113,5 @@ class Sorter:
             self.result.problems.append(Problem(problem, Place(shown(name))))
 
 
-def _is_document(name: str, kind: FolderKind) -> bool:
-    return kind == "text" and DOCUMENTS.fullmatch(name) is not None
+def _is_document(name: str, kind: FileKind) -> bool:
+    return kind.documents and DOCUMENTS.fullmatch(name) is not None

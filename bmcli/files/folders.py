@@ -14,13 +14,35 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from bmcli.core.errors import Problem
-from bmcli.files.suffixes import IMAGE_SUFFIXES, TEXT_SUFFIXES
+from bmcli.core.registry import registry_of
 
-FolderKind = Literal["image", "text"]
-SUFFIXES: dict[FolderKind, frozenset[str]] = {"image": IMAGE_SUFFIXES, "text": TEXT_SUFFIXES}
+
+@dataclass(frozen=True)
+class FileKind:
+    """Files that are an example each. name: of their modality; one, many: what they are called; documents:
+    whether a README beside the class folders may have such a suffix."""
+
+    name: str
+    suffixes: frozenset[str]
+    one: str
+    many: str
+    documents: bool
+
+
+def file_kinds() -> dict[str, FileKind]:
+    """By name, those that come with bm and those registered so far."""
+    registry: Any = registry_of("modality")
+    known = sorted((registry.get(name) for name in registry.local_names()), key=lambda one: one.place)
+    return {
+        one.registry_name: FileKind(
+            one.registry_name, one.file_suffixes, one.words.one, one.words.many, one.documents
+        )
+        for one in known
+        if one.file_suffixes
+    }
 
 
 @dataclass(frozen=True)
@@ -31,7 +53,7 @@ class Rules:
         data that stands alone. cuts: the splits that are cut from training where the folder has none.
     """
 
-    kind: FolderKind | None = None
+    kind: str | None = None
     split_folders: bool = True
     class_pattern: str | None = None
     follow_links: bool = False
@@ -51,7 +73,7 @@ class Layout:
 
     root: Path
     rules: Rules
-    kind: FolderKind
+    kind: FileKind
     splits: dict[str, Path]
     names: dict[str, str]
     classes: tuple[str, ...]

@@ -10,7 +10,7 @@ from bmcli.core.errors import ConfigError, UsageError
 from bmcli.inference import session as sessions
 from bmcli.modalities import familiarity as familiarities
 from bmcli.modalities import preprocessing as preprocessings
-from bmcli.modalities.base import modality_of
+from bmcli.modalities.base import is_known, modality_of
 from bmcli.runs import layout
 from bmcli.runs.trust import Trust
 
@@ -80,6 +80,14 @@ class OpenedRun:
 
     @_Part
     def _loaded(self) -> tuple[Preprocessing, DataSpec]:
+        kind = self.run.record.kind
+        if kind is not None and not is_known(kind):
+            _ = self.config  # the run's own code brings the modality, or an error says what is missing
+            if not is_known(kind):
+                raise UsageError(
+                    f"{self.run.id} takes {kind} data, a modality that is not installed here",
+                    hint="install the package that brings it",
+                )
         names = [layout.PREPROCESSING]
         if self.run.exists(layout.TOKENIZER):
             names.append(layout.TOKENIZER)

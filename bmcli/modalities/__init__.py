@@ -6,6 +6,6 @@ rooms call. Importing this package, and a `modality.py`, is cheap: what computes
 
 from __future__ import annotations
 
-from bmcli.modalities.base import MODALITIES, Modality, modality_of
+from bmcli.modalities.base import MODALITIES, Modality, modality_of, words_of
 
-__all__ = ["MODALITIES", "Modality", "modality_of"]
+__all__ = ["MODALITIES", "Modality", "modality_of", "words_of"]

@@ -148,12 +148,34 @@ class Modality(Registered):
     def model_hint(self, kinds: tuple[str, ...], config: object, facts: object) -> str:
         """What to write where the config's model, for `kinds` of data, does not take this data. facts: as
         `config.checks` has them."""
-        named = "bm models shows what each one takes"
+        named = "bm models shows the kinds that each model takes"
         return f"write model: {self.words.model}, for example; {named}" if self.words.model else named
 
     def described(self, shape: str) -> str:
         """A model's inputs in words; shape: '28 × 28 × 1', or 'any'."""
         return f"{self.name} {shape}"
+
+    # === a first config ===
+
+    def glance(self, paths: Sequence[str]) -> tuple[tuple[tuple[int, int], ...], list[str]]:
+        """Open some files: height and width of images, and the paths of what cannot be read."""
+        return (), []
+
+    def draft_remarks(self, count: int) -> list[str]:
+        """What there is to say of that many training examples."""
+        return []
+
+    def draft_data(self, look: Any) -> list[tuple[str, object, str]]:
+        """Keys of `data`, each with its value and why. look: see bmcli.config.drafting.inspect."""
+        return []
+
+    def draft_model(self, look: Any) -> list[str]:
+        """The lines from `preprocessing` to `model`; empty for those of a table."""
+        return []
+
+    def draft_epochs(self, count: int) -> int | str:
+        """For that many training examples."""
+        return "auto"
 
     # === reading ===
 
@@ -375,11 +397,11 @@ class Modality(Registered):
             "examples",
         )
 
-    def explainer(self) -> object:
+    def explainer(self) -> Any:
         """What explains answers, where it is not `bmcli.explain.<name>`: see bmcli.explain.base."""
         return None
 
-    def examiner(self) -> object:
+    def examiner(self) -> Any:
         """What finds faults in data, where it is not `bmcli.doctor.<name>`: see bmcli.doctor.findings."""
         return None
 
@@ -402,6 +424,11 @@ def modality_of(kind: str) -> Modality:
 def is_known(kind: object) -> bool:
     """Whether there is a modality of that name."""
     return isinstance(kind, str) and (kind in MODALITIES.local_names() or kind in MODALITIES)
+
+
+def words_of(kind: str | None) -> Words:
+    """What examples of that kind are called; of a kind that is not known, examples."""
+    return modality_of(kind).words if kind is not None and is_known(kind) else Words()
 
 
 def at_hand() -> list[Modality]:

@@ -158,8 +158,9 @@ def regression(evaluation: Evaluation, targets: np.ndarray, outputs: np.ndarray,
         right.axhline(0, color=GREY, lw=1.4, zorder=0)
         right.scatter(predicted, predicted - truth, **dots)
         right.set(xlabel=f"predicted {name}", ylabel="predicted − true")
-        mae, rmse = (number_format.figure(evaluation.metrics[name]) for name in ("mae", "rmse"))
-        right.set_title(f"errors · MAE {mae} · RMSE {rmse}")
+        known = [name for name in ("mae", "rmse") if name in evaluation.metrics]
+        errors = [f"{name.upper()} {number_format.figure(evaluation.metrics[name])}" for name in known]
+        right.set_title(" · ".join(["errors", *errors]))
         for axes in (left, right):
             axes.grid()
             axes.set_axisbelow(True)

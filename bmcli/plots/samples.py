@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bmcli import tasks
 from bmcli.core.number_format import probability
 from bmcli.core.sanitize import safe_cell
 from bmcli.modalities.base import modality_of
@@ -52,9 +53,11 @@ def sample_predictions(
     """
     pictures = modality_of(examples.kind).excerpt(examples, 0) is None
     right, wrong = (RIGHT_PICTURES, WRONG_PICTURES) if pictures else (RIGHT_ROWS, WRONG_ROWS)
-    chosen = _choose(task, classes, targets, outputs, right, wrong)
+    hits = tasks.of(task).right(targets, outputs)
+    assert hits is not None, "only answers that are right or wrong are drawn"
+    chosen = _choose(tasks.of(task), classes, targets, outputs, hits, right, wrong)
     mistakes = sum(not one.right for one in chosen)
-    total = int((~_right(task, targets, outputs)).sum())
+    total = int((~hits).sum())
     blocks = [
         (
             f"{cut(split, 24)}: the {mistakes} most confident of {total:,} mistakes",
@@ -69,67 +72,36 @@ def sample_predictions(
         return _list(shown, examples, ids)
 
 
-def _right(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    if task == "multilabel":
-        return ((targets > 0.5) == (outputs >= 0.5)).all(axis=1)
-    return outputs.argmax(axis=1) == targets
-
-
 def worst_contents(task: Task, split: Split, outputs: np.ndarray) -> dict[str, str]:
-    """Of the worst answers (see `worst_first`), id as in the CSV -> how the text or row begins; nothing of
-    pictures."""
+    """Of the worst answers (see `Task.worst_first`), id as in the CSV -> how the text or row begins; nothing
+    of pictures."""
     if modality_of(split.examples.kind).excerpt(split.examples, 0) is None:
         return {}
-    chosen = worst_first(task, split.targets, outputs)[:WORST]
+    chosen = tasks.of(task).worst_first(split.targets, outputs)[:WORST]
     return {safe_cell(split.ids[i]): cut(_content(split.examples, i), EXCERPT) for i in chosen.tolist()}
 
 
-def _sureness(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Of each answer, [N]. A multilabel answer is as sure as its worst label is wrong, or as its least sure
-    label where all are right."""
-    import numpy as np
-
-    if task != "multilabel":
-        return np.asarray(outputs.max(axis=1))
-    error = np.abs(targets - outputs).max(axis=1)
-    return np.where(_right(task, targets, outputs), 1 - error, error)
-
-
-def worst_first(task: Task, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Positions of all answers, int64 [N]: mistakes first, from the surest on, then right ones from the
-    least sure on; of numbers, the furthest off first."""
-    import numpy as np
-
-    if task == "regression":
-        return np.argsort(-np.abs(outputs[:, 0] - targets), kind="stable")
-    hits, sure = _right(task, targets, outputs), _sureness(task, targets, outputs)
-    return np.argsort(np.where(hits, 1 + sure, 1 - sure), kind="stable")
-
-
 def _choose(
-    task: Task, classes: tuple[str, ...], targets: np.ndarray, outputs: np.ndarray, right: int, wrong: int
+    task: tasks.Task,
+    classes: tuple[str, ...],
+    targets: np.ndarray,
+    outputs: np.ndarray,
+    hits: np.ndarray,
+    right: int,
+    wrong: int,
 ) -> list[_Sample]:
     """The surest mistakes, surest first, then right ones evenly over the split."""
     import numpy as np
 
-    hits, sure = _right(task, targets, outputs), _sureness(task, targets, outputs)
+    sure = task.sureness(targets, outputs)
     misses = np.flatnonzero(~hits)
     worst = misses[np.argsort(-sure[misses], kind="stable")][:wrong]
     good = np.flatnonzero(hits)
     good = good[np.unique(np.linspace(0, len(good) - 1, right).astype(int))] if len(good) else good
 
-    def names(row: np.ndarray) -> str:
-        return ", ".join(classes[i] for i in np.flatnonzero(row)) or "none"
-
     samples = []
     for position in (*worst.tolist(), *good.tolist()):
-        if task == "multilabel":
-            true, predicted = names(targets[position] > 0.5), names(outputs[position] >= 0.5)
-        else:
-            true, predicted = (
-                classes[int(targets[position])],
-                classes[int(outputs[position].argmax())],
-            )
+        true, predicted = task.named(targets[position], outputs[position], classes)
         samples.append(_Sample(position, bool(hits[position]), true, predicted, float(sure[position])))
     return samples
 

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from bmcli import tasks
 from bmcli.core.number_format import (
     count,
     duration,
     figure,
     interval,
     moment,
-    named,
-    probability,
-    quantity,
     size,
 )
 from bmcli.evaluation.stored_evaluations import CLOSER, read_closer, read_evaluation
@@ -145,7 +143,7 @@ def _figures(documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             found = document.get("intervals", {}).get(name)
             shown = interval(found) if found else _none(document, name)
             cells.append({"value": figure(document["metrics"].get(name)), "interval": shown})
-        rows.append({"name": named(name, task), "cells": cells})
+        rows.append({"name": tasks.named(name, task), "cells": cells})
     return rows
 
 
@@ -212,7 +210,8 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, objec
         times = "once" if confused["count"] == 1 else f"{confused['count']:,} times"
         context["confused"] = f"Most confused: {confused['true']} taken for {confused['predicted']}, {times}."
     matrix = document.get("confusion_matrix")
-    if matrix and document["task"] != "multilabel":
+    task = tasks.of(document["task"])
+    if matrix and "confusion_matrix" in task.plots:
         if len(matrix) <= MOST_CELLS:
             context["matrix"] = _matrix(matrix, document["classes"])
         else:
@@ -220,16 +219,10 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, objec
     context |= _classes(document)
     if document.get("calibration"):
         context |= _reliability(document["calibration"])
-    regression = document["task"] == "regression"
-    drawn = "regression" if regression else "sample_predictions"
     context |= _mistakes(run, split, document)
-    if regression or not context.get("contents"):  # else the table says it better
-        context["samples"] = picture(run, layout.plot_of(f"{drawn}-{split}"))
-    context["samples_alt"] = (
-        "Predicted against true values, and the errors against the predictions."
-        if regression
-        else "The mistakes the model was surest of, and some right answers; the mistakes are listed below."
-    )
+    if not (task.plot_repeats_mistakes and context.get("contents")):  # else the table says it better
+        context["samples"] = picture(run, layout.plot_of(f"{task.shown_plot}-{split}"))
+    context["samples_alt"] = task.shown_plot_says
     return context
 
 
@@ -311,43 +304,17 @@ def _reliability(found: dict[str, Any]) -> dict[str, Any]:
 
 def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, object]:
     """Of the predictions that were kept, the wrong ones, surest first; of numbers, the furthest off."""
-    import numpy as np
-
     from bmcli.evaluation import predictions
-    from bmcli.plots.samples import WORST, worst_first
+    from bmcli.plots.samples import WORST
 
-    task, classes = document["task"], document["classes"]
+    task, classes = tasks.of(document["task"]), document["classes"]
     path = layout.predictions_of(split)
-    if task == "multilabel" or (not run.exists(path) and path not in run.manifest()):
+    if not task.mistake_columns or (not run.exists(path) and path not in run.manifest()):
         return {}
-    found = predictions.read(run, split, task, classes)
-    order = worst_first(task, found.targets, found.outputs)
-    if task == "regression":
-        errors = np.abs(found.outputs[:, 0] - found.targets)
-        rows = [
-            [
-                found.ids[i],
-                quantity(float(found.targets[i])),
-                quantity(float(found.outputs[i, 0])),
-                quantity(float(errors[i])),
-            ]
-            for i in order[:WORST]
-        ]
-        columns = [("true", True), ("predicted", True), ("off by", True)]
-    else:
-        best = found.outputs.argmax(axis=1)
-        mistakes = int((best != found.targets).sum())
-        rows = [
-            [
-                found.ids[i],
-                classes[int(found.targets[i])],
-                classes[int(best[i])],
-                probability(float(found.outputs[i, best[i]])),
-                probability(float(found.outputs[i, found.targets[i]])),
-            ]
-            for i in order[: min(mistakes, WORST)]
-        ]
-        columns = [("true", False), ("predicted", False), ("probability", True), ("of the truth", True)]
+    found = predictions.read(run, split, document["task"], classes)
+    order = task.worst_first(found.targets, found.outputs)[:WORST].tolist()
+    cells = task.mistakes(found.targets, found.outputs, classes, order)
+    rows = [[found.ids[i], *row] for i, row in zip(order, cells, strict=False)]
     contents = {}
     if run.exists(layout.worst_of(split)):
         with reading(run, layout.worst_of(split)) as document:
@@ -355,8 +322,8 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, objec
     return {
         "contents": contents,
         "mistakes": rows,
-        "mistakes_title": "Furthest off" if task == "regression" else "The mistakes it was surest of",
-        "mistake_columns": [{"name": name, "number": is_number} for name, is_number in columns],
+        "mistakes_title": task.mistakes_title,
+        "mistake_columns": [{"name": name, "number": is_number} for name, is_number in task.mistake_columns],
     }
 
 

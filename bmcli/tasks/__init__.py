@@ -20,243 +20,24 @@ the finished model, [N, width].
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bmcli.core.registry import Registered, Registry
+from bmcli.core.registry import Registry
+from bmcli.tasks._measuring import Measuring
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.components import Measures
     from bmcli.core.spec import Target
-    from bmcli.metrics.calibration import Fitted, Reliability
-    from bmcli.metrics.intervals import Found, Method
-    from bmcli.metrics.results import Baseline, Sections, TargetSummary
     from bmcli.tasks._answers import Answer
     from bmcli.tasks._meter import Meter
     from bmcli.tasks._truth import Truth
 
 
-class Task(Registered):
+class Task(Measuring):
     """Base of all tasks."""
-
-    headline: ClassVar[str] = "loss"
-    """The one figure people quote."""
-    figures: ClassVar[dict[str, bool]] = {"loss": False}
-    """The figures of a split -> whether greater is better."""
-    descriptions: ClassVar[dict[str, str]] = {}
-    """A line about each of those that no other task has."""
-    running_name: ClassVar[str] = ""
-    """The figure that is counted along with the loss while training."""
-    loss_name: ClassVar[str] = "loss"
-    """What the loss is, for people."""
-    loss_key: ClassVar[str] = "loss"
-    """The loss by what it is, where figures are named: log_loss, mse."""
-    loss_means: ClassVar[str] = "its own"
-    """The same in words."""
-    family: ClassVar[str] = ""
-    """What tasks with this loss are called together."""
-    outputs_are: ClassVar[str] = "the model's answer"
-    """What the finished model's outputs are, for whoever uses an exported model."""
-
-    several: ClassVar[bool] = False
-    """Whether an example may have any number of labels."""
-    has_classes: ClassVar[bool] = False
-    """Whether the targets are classes or labels, which have names."""
-    what: ClassVar[str] = "class"
-    """What one of the classes is called: class or label."""
-    plural: ClassVar[str] = "classes"
-    exclusive: ClassVar[bool] = False
-    """Whether each example has exactly one class."""
-    unbounded: ClassVar[tuple[str, ...]] = ("loss",)
-    """Those of `figures` that need not lie between 0 and 1."""
-    takes_threshold: ClassVar[bool] = False
-    """Whether a threshold of a probability changes its answers."""
-    no_threshold: ClassVar[str] = ""
-    """Why none may have been chosen on validation."""
-    squared_error: ClassVar[bool] = False
-    """Whether the loss is the squared error of a linear output, which has a minimum in closed form."""
-    rank: ClassVar[int | None] = None
-    """The place among the tasks whose `fits` is asked where the config names none; None: only by name."""
-
-    # --- from the truth to targets --------------------------------------------------------------------------
-
-    def fits(self, truth: Truth) -> bool:
-        """Whether the truth looks like this task, those of a lower rank having been asked before."""
-        return False
-
-    def encode(self, truth: Truth, classes: tuple[str, ...]) -> tuple[np.ndarray, dict[int, str]]:
-        """Targets of all examples, and position -> what is wrong with those that have none."""
-        raise NotImplementedError
-
-    def inferred(self, classes: Sequence[str]) -> str:
-        """What a note says behind the name of the task, where it was inferred: ': two classes', or ''."""
-        return ""
-
-    def too_few_classes(self, classes: Sequence[str]) -> str | None:
-        """Why there is nothing to learn with these classes alone, or None."""
-        return None
-
-    def other_number_of_classes(self, classes: Sequence[str]) -> str | None:
-        """Why the data, from which nothing is missing, has too few or too many classes, or None."""
-        return None
-
-    def check_targets(self, targets: np.ndarray, classes: Sequence[str]) -> str | None:
-        """What is wrong with a dataset's targets, or None. 'gives the target 3, which ...'"""
-        return None
-
-    def check_range(self, targets: np.ndarray, name: str) -> None:
-        """DataError for targets that no loss can be computed from: training would seem to diverge."""
-
-    def strata(self, targets: np.ndarray) -> np.ndarray:
-        """What a split keeps in proportion: int64 [N], 0 for all where there is nothing."""
-        import numpy as np
-
-        return np.zeros(len(targets), np.int64)
-
-    def counts(self, targets: np.ndarray, classes: int) -> np.ndarray | None:
-        """Examples of each class or label, int64 [classes]; None where there are none."""
-        return None
-
-    def alike(self, one: object, other: object, tolerance: float) -> bool:
-        """Whether two nearly equal examples have the same target; a quantity may differ by the tolerance."""
-        import numpy as np
-
-        return bool(np.all(one == other))
-
-    def scaling(self, targets: np.ndarray) -> tuple[float, float]:
-        """Offset and scale by which training standardises targets."""
-        return 0.0, 1.0
-
-    def synthetic_classes(self, target: object) -> tuple[str, ...]:
-        """Classes for data that is not there. target: the config's `data.target`."""
-        return ()
-
-    def synthesise(self, level: np.ndarray, classes: int, random: np.random.Generator) -> np.ndarray:
-        """Targets for made-up examples. level: int64 [N], from 0 to the larger of 1 and classes - 1."""
-        raise NotImplementedError
-
-    # --- the network ----------------------------------------------------------------------------------------
-
-    def units(self, classes: int) -> int:
-        """Width of the network's last layer."""
-        return 1
-
-    def width(self, classes: int) -> int:
-        """Numbers in one output of the finished model."""
-        return self.units(classes)
-
-    def head(self, raw: object, target: Target) -> object:
-        """The layer called 'output', float32 [batch, width], on the network's raw output. Of Keras's own
-        layers alone, so that plain Keras loads the saved model."""
-        raise NotImplementedError
-
-    def dense(self, targets: np.ndarray, target: Target, label_smoothing: float = 0.0) -> np.ndarray:
-        """Targets as the loss takes them: float32 [N, units]."""
-        raise NotImplementedError
-
-    def loss(self, raw: object, dense: object) -> Any:
-        """The loss of each example, float32 [batch]; written in keras.ops."""
-        raise NotImplementedError
-
-    def running(self, raw: object, dense: object) -> Any:
-        """The running figure of each example, float32 [batch]; written in keras.ops."""
-        raise NotImplementedError
-
-    def in_units(self, loss: float, running: float, target: Target) -> tuple[float, float]:
-        """Mean loss and running figure of an epoch in the target's own unit."""
-        return loss, running
-
-    # --- figures --------------------------------------------------------------------------------------------
-
-    def monitorable(self, extra: Sequence[Measures] = ()) -> dict[str, bool]:
-        """Every figure of a split at the end of an epoch: name -> whether greater is better.
-
-        A config monitors them as `val_<name>`. extra: the config's `evaluation.metrics`.
-        """
-        return self.figures | {metric.registry_name: metric.greater_is_better for metric in extra}
-
-    def lower_is_better(self, names: Iterable[str], extra: Sequence[Measures] = ()) -> tuple[str, ...]:
-        """Those of the names that improve downwards."""
-        known = self.monitorable(extra)
-        return tuple(name for name in names if not known.get(name, True))
-
-    def measure(
-        self,
-        targets: np.ndarray,
-        outputs: np.ndarray,
-        classes: tuple[str, ...],
-        extra: Sequence[Measures] = (),
-    ) -> dict[str, float | None]:
-        """All `monitorable` figures of one split, in that order. None: undefined, as where there are no
-        examples or an output is not finite.
-
-        Raises UsageError where a user's metric has a built-in's name or is for another task, PluginError
-        where it fails.
-        """
-        from bmcli.metrics import formulas
-        from bmcli.metrics.metric import value_of
-
-        if not formulas.usable(outputs):
-            return dict.fromkeys(self.monitorable(extra))
-        found = self.compute(targets, outputs)
-        for metric in extra:
-            found[metric.registry_name] = value_of(
-                metric, self.registry_name, self.figures, targets, outputs, classes
-            )
-        return found
-
-    def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
-        """All `figures` of at least one example and finite outputs, in that order."""
-        raise NotImplementedError
-
-    def evaluated(
-        self, target: Target, targets: np.ndarray, outputs: np.ndarray, extra: Sequence[Measures], top_k: int
-    ) -> dict[str, float | None]:
-        """What an evaluation measures: `measure`, and what is too much for the end of an epoch."""
-        return self.measure(targets, outputs, target.classes, extra)
-
-    def intervals(
-        self,
-        targets: np.ndarray,
-        outputs: np.ndarray,
-        figures: Mapping[str, float | None],
-        drawn: dict[str, np.ndarray] | None = None,
-    ) -> Found:
-        """95 % confidence intervals of these figures, or why they have none. drawn: what `resampled` makes of
-        them, where that is known."""
-        from bmcli.metrics.intervals import intervals_of
-
-        return intervals_of(self.interval_methods(targets, outputs, figures, drawn), figures)
-
-    def interval_methods(
-        self,
-        targets: np.ndarray,
-        outputs: np.ndarray,
-        figures: Mapping[str, float | None],
-        drawn: dict[str, np.ndarray] | None,
-    ) -> dict[str, Method]:
-        """The method of every figure for which one is known; see `bmcli.metrics.intervals`."""
-        return {}
-
-    def resampled(
-        self, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
-    ) -> dict[str, np.ndarray]:
-        """Every figure that can be resampled, of each resample: name -> float64 [RESAMPLES], NaN: undefined.
-
-        The r-th resample is the same for all runs of as many examples: their differences are paired.
-        """
-        return {}
-
-    def influences(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
-        """Of each example on the area under the ROC curve, float64 [N]; None where there is none."""
-        return None
-
-    def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
-        """Which answers are right altogether, bool [N]; None where an answer is more or less right."""
-        return None
 
     def meter(
         self,
@@ -272,56 +53,90 @@ class Task(Registered):
 
         return WholeSplit(self, target, extra, top_k, temperature)
 
-    def sections(
-        self, target: Target, targets: np.ndarray, outputs: np.ndarray, temperature: float | None
-    ) -> Sections:
-        """What an evaluation holds besides figures. temperature: as in `meter`."""
-        from bmcli.metrics.results import Sections
+    # --- every prediction of a split, as a table ------------------------------------------------------------
 
-        return Sections(calibration=self.reliability(targets, outputs, temperature))
+    def keeps_arrays(self, classes: int) -> bool:
+        """Whether a table of all outputs would be too wide: they are kept as arrays beside it."""
+        return False
 
-    # --- the trivial answer, and calibration ----------------------------------------------------------------
+    def header(self, classes: Sequence[str]) -> list[str]:
+        """The columns behind 'id'."""
+        return ["true", "predicted"]
 
-    def summarise(self, targets: np.ndarray, classes: Sequence[str]) -> TargetSummary:
-        """Of a training split's targets, all that a trivial answer may know."""
-        from bmcli.metrics.results import TargetSummary
+    def rows(
+        self, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str]
+    ) -> Iterable[Sequence[str]]:
+        """Their cells, of each example. classes: as they stand in cells."""
+        raise NotImplementedError
 
-        return TargetSummary(len(targets))
+    def read_rows(
+        self, rows: Sequence[Sequence[str]], classes: Sequence[str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Targets and outputs of such rows; ValueError, KeyError or IndexError where they are damaged."""
+        raise NotImplementedError
 
-    def baseline(
-        self, targets: np.ndarray, classes: Sequence[str], training: TargetSummary
-    ) -> Baseline | None:
-        """What the best answer that ignores the input gets of the headline figure; None where none is known.
-        Neither the targets nor training's are empty."""
-        return None
+    def fits_shapes(self, targets: np.ndarray, outputs: np.ndarray, classes: int) -> bool:
+        """Whether both are what the task has of as many examples."""
+        return targets.shape == outputs.shape[:1] and outputs.shape[1:] == (self.width(classes),)
 
-    def certainties(self, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """Probability, and whether it came true (1 or 0), of every answer, float64 [A]; None where answers
-        have no probability."""
-        return None
+    # --- what is wrong most, and how it is shown ------------------------------------------------------------
 
-    def temper(self, outputs: np.ndarray, temperature: float) -> np.ndarray:
-        """The probabilities with their logits divided by the temperature, float32 of the same shape."""
-        return outputs
+    plots: ClassVar[tuple[str, ...]] = ()
+    """What is drawn of a split: regression, confusion_matrix, class_figures,
+    calibration, sample_predictions."""
+    shown_plot: ClassVar[str] = ""
+    """The one of them that a report shows as samples, and of that"""
+    shown_plot_says: ClassVar[str] = ""
+    plot_repeats_mistakes: ClassVar[bool] = False
+    """Whether it only shows what the table of mistakes says too."""
+    mistakes_title: ClassVar[str] = ""
+    mistake_columns: ClassVar[tuple[tuple[str, bool], ...]] = ()
+    """Of a report's table of mistakes: names, and whether a column holds numbers."""
 
-    def reliability(
-        self, targets: np.ndarray, outputs: np.ndarray, temperature: float | None = None
-    ) -> Reliability | None:
-        """How far certainty and truth lie apart; temperature: the run's, for the same once more with it."""
-        from bmcli.metrics.calibration import reliability
+    def worst_first(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Positions of all answers, int64 [N]: mistakes first, from the surest on, then right ones from the
+        least sure on."""
+        import numpy as np
 
-        found = self.certainties(targets, outputs) if len(targets) else None
-        if found is None:
-            return None
-        before = reliability(*found)
-        if temperature is None:
-            return before
-        after = self.reliability(targets, self.temper(outputs, temperature))
-        return replace(before, temperature=temperature, ece_with_temperature=after.ece if after else None)
+        right = self.right(targets, outputs)
+        if right is None:
+            return np.arange(len(targets))
+        sure = self.sureness(targets, outputs)
+        return np.argsort(np.where(right, 1 + sure, 1 - sure), kind="stable")
 
-    def calibrate(self, targets: np.ndarray, outputs: np.ndarray) -> Fitted | None:
-        """Temperature, and where there is one the threshold, of at least one validation output; None where
-        there is nothing to fit."""
+    def sureness(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Of each answer, [N], where answers are right or wrong."""
+        raise NotImplementedError
+
+    def mistakes(
+        self, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str], order: Sequence[int]
+    ) -> list[list[str]]:
+        """The cells of `mistake_columns`, of those in `order` that are mistakes."""
+        return []
+
+    def named(self, target: Any, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
+        """Truth and answer of one example, for people."""
+        raise NotImplementedError
+
+    def truth(self, target: Any, classes: Sequence[str]) -> Any:
+        """One example's truth as JSON data: a class, labels, or a number."""
+        raise NotImplementedError
+
+    # --- explanations ---------------------------------------------------------------------------------------
+
+    def score(self, index: int, target: Target) -> np.ndarray:
+        """What is explained, float32 [units]: weights of the network's raw outputs. index: of the class, or
+        0."""
+        import numpy as np
+
+        return np.ones(1, np.float32)
+
+    def score_offset(self, target: Target) -> float:
+        """What is added to that to have it in the target's own unit."""
+        return 0.0
+
+    def explained(self, targets: np.ndarray, outputs: np.ndarray) -> list[int] | None:
+        """The class to explain in each of some answers; None: the predicted one."""
         return None
 
     # --- answers --------------------------------------------------------------------------------------------
@@ -357,3 +172,8 @@ def infer(truth: Truth) -> str:
     """The task that the truth looks like, of those that are not asked for by name alone."""
     ranked = sorted((task for task in known() if task.rank is not None), key=lambda task: task.rank or 0)
     return next(task.registry_name for task in ranked if task.fits(truth))
+
+
+def named(metric: str, task: str | None) -> str:
+    """A metric's display name: the meaning of `loss` depends on the task."""
+    return f"loss ({of(task).loss_name})" if metric == "loss" and task else metric

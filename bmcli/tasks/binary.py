@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.tasks import TASKS
-from bmcli.tasks._classification import OneClass, dense_of_flags, loss_of_flags, right_of_flags
+from bmcli.tasks._classification import dense_of_flags, loss_of_flags, right_of_flags
+from bmcli.tasks._one_class import OneClass
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,3 +129,9 @@ class Binary(OneClass):
             return ranked
         second = (outputs[:, 1] >= threshold).astype(ranked.dtype)
         return np.stack([second, 1 - second], axis=1)
+
+    def score(self, index: int, target: Target) -> np.ndarray:
+        """The logit of the second class, or what is the first one's."""
+        import numpy as np
+
+        return np.array([1.0 if index == 1 else -1.0], np.float32)

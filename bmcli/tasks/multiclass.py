@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.tasks import TASKS
-from bmcli.tasks._classification import OneClass, smoothed
+from bmcli.tasks._classification import smoothed
+from bmcli.tasks._one_class import OneClass
 
 if TYPE_CHECKING:
     import numpy as np

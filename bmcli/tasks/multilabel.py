@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bmcli.tasks import TASKS
 from bmcli.tasks._classification import (
@@ -15,6 +15,7 @@ from bmcli.tasks._classification import (
     right_of_flags,
     weakest,
 )
+from bmcli.tasks._rows import TOP, digits, numbered, top_cells, top_columns
 from bmcli.tasks._truth import unknown
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Multilabel(Classification):
     several: ClassVar[bool] = True
     what: ClassVar[str] = "label"
     plural: ClassVar[str] = "labels"
+    plots: ClassVar[tuple[str, ...]] = ("class_figures", "calibration", "sample_predictions")
     averages: ClassVar[tuple[str, ...]] = (
         "label_accuracy",
         "f1_macro",
@@ -230,3 +232,73 @@ class Multilabel(Classification):
             holding = [i for i in best.tolist() if output[i] >= least]
             top = choices(target.classes, output, best[:top_k].tolist() if top_k else best.tolist())
             yield Labels(choices(target.classes, output, holding), top)
+
+    def header(self, classes: Sequence[str]) -> list[str]:
+        """Truth and probability of each label, of many the most probable."""
+        if self.keeps_arrays(len(classes)):
+            return ["true", "predicted", *top_columns()]
+        return [*numbered("true", classes), *numbered("p", classes)]
+
+    def rows(
+        self, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str]
+    ) -> Iterable[Sequence[str]]:
+        """Of many labels, the indices of those that hold stand in one cell, between spaces."""
+        import numpy as np
+
+        truth = targets > 0.5
+        if self.keeps_arrays(len(classes)):
+            order = np.argsort(-outputs, axis=1, kind="stable")[:, :TOP].tolist()
+            for true, best, row in zip(truth, order, outputs, strict=True):
+                both = (np.flatnonzero(true), np.flatnonzero(row >= THRESHOLD))
+                yield [*(" ".join(map(str, found)) for found in both), *top_cells(classes, best, row)]
+            return
+        for labels, row in zip(truth.astype(int).tolist(), outputs.tolist(), strict=True):
+            yield [*map(str, labels), *digits(row)]
+
+    def read_rows(
+        self, rows: Sequence[Sequence[str]], classes: Sequence[str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See Task."""
+        import numpy as np
+
+        both = np.array(rows, np.float32).reshape(len(rows), -1)
+        return both[:, : len(classes)], both[:, len(classes) :]
+
+    def fits_shapes(self, targets: np.ndarray, outputs: np.ndarray, classes: int) -> bool:
+        """A target per label."""
+        return targets.shape == outputs.shape and outputs.shape[1:] == (classes,)
+
+    def sureness(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """As sure as its worst label is wrong, or as its least sure label where all are right."""
+        import numpy as np
+
+        error = np.abs(targets - outputs).max(axis=1)
+        right = ((targets > 0.5) == (outputs >= THRESHOLD)).all(axis=1)
+        return np.asarray(np.where(right, 1 - error, error))
+
+    def named(self, target: Any, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
+        """The labels that hold, or 'none'."""
+        import numpy as np
+
+        both = (np.flatnonzero(target > 0.5), np.flatnonzero(output >= THRESHOLD))
+        true, predicted = (", ".join(classes[i] for i in found.tolist()) or "none" for found in both)
+        return true, predicted
+
+    def truth(self, target: Any, classes: Sequence[str]) -> Any:
+        """The labels that hold."""
+        import numpy as np
+
+        return [classes[i] for i in np.flatnonzero(target > 0.5).tolist()]
+
+    def score(self, index: int, target: Target) -> np.ndarray:
+        """The label's logit."""
+        import numpy as np
+
+        return np.eye(len(target.classes), dtype=np.float32)[index]
+
+    def explained(self, targets: np.ndarray, outputs: np.ndarray) -> list[int] | None:
+        """The label that is furthest from the truth."""
+        import numpy as np
+
+        furthest: list[int] = np.abs(outputs - targets).argmax(axis=1).tolist()
+        return furthest

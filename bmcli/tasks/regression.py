@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bmcli.core.errors import DataError
 from bmcli.core.number_format import quantity
 from bmcli.tasks import TASKS, Task
+from bmcli.tasks._rows import digits
 from bmcli.tasks._truth import as_number, shortened
 
 if TYPE_CHECKING:
@@ -34,7 +35,17 @@ class Regression(Task):
     loss_name: ClassVar[str] = "MSE"
     loss_key: ClassVar[str] = "mse"
     loss_means: ClassVar[str] = "the mean squared error"
+    noun: ClassVar[str] = "a regression"
     family: ClassVar[str] = "regression"
+    plots: ClassVar[tuple[str, ...]] = ("regression",)
+    shown_plot: ClassVar[str] = "regression"
+    shown_plot_says: ClassVar[str] = "Predicted against true values, and the errors against the predictions."
+    mistakes_title: ClassVar[str] = "Furthest off"
+    mistake_columns: ClassVar[tuple[tuple[str, bool], ...]] = (
+        ("true", True),
+        ("predicted", True),
+        ("off by", True),
+    )
     outputs_are: ClassVar[str] = "the predicted value, in the unit of the data"
     unbounded: ClassVar[tuple[str, ...]] = ("loss", "mae", "rmse", "r2")
     squared_error: ClassVar[bool] = True
@@ -170,3 +181,45 @@ class Regression(Task):
 
         for output in outputs:
             yield Value(shortest(output[0]))
+
+    def rows(
+        self, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str]
+    ) -> Iterable[Sequence[str]]:
+        """Both values."""
+        return zip(digits(targets.tolist()), digits(outputs.reshape(-1).tolist()), strict=True)
+
+    def read_rows(
+        self, rows: Sequence[Sequence[str]], classes: Sequence[str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See Task."""
+        import numpy as np
+
+        numbers = np.array([row[:2] for row in rows], np.float64).reshape(-1, 2)
+        return numbers[:, 0], numbers[:, 1:].astype(np.float32)
+
+    def worst_first(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """The furthest off first."""
+        import numpy as np
+
+        return np.argsort(-np.abs(outputs[:, 0] - targets), kind="stable")
+
+    def mistakes(
+        self, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str], order: Sequence[int]
+    ) -> list[list[str]]:
+        """Both values and their difference, of all in `order`."""
+        both = [(targets[i], outputs[i, 0]) for i in order]
+        return [[quantity(float(value)) for value in (true, said, abs(said - true))] for true, said in both]
+
+    def truth(self, target: Any, classes: Sequence[str]) -> Any:
+        """The number."""
+        return float(target)
+
+    def score(self, index: int, target: Target) -> np.ndarray:
+        """The number in its own unit, but for the offset."""
+        import numpy as np
+
+        return np.array([target.scale], np.float32)
+
+    def score_offset(self, target: Target) -> float:
+        """See Task."""
+        return target.offset

@@ -16,11 +16,12 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from bmcli.core.number_format import clock, duration, figure, setting
 from bmcli.experiments.display import Began, Event, Finished, Note, Progress, Stage, Warned
+from bmcli.modalities.base import words_of
 from bmcli.runs import layout
 from bmcli.runs.record import now
 from bmcli.terminal import render
 from bmcli.terminal.screen import Screen, fitting
-from bmcli.terminal.summary import RATES, header, summary
+from bmcli.terminal.summary import header, summary
 from bmcli.training.events import EpochDone, Resumed, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class TrainingDisplay:
         for line in self._before:
             self._log(line)
         self._before.clear()
-        self._rate = RATES[event.kind]
+        self._rate = words_of(event.kind).rate
         self._monitor = event.monitor
         self.header(header(event))
 

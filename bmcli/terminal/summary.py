@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bmcli.core.number_format import INTERVAL, agreement, count, duration, figure, interval, setting, size
 from bmcli.core.sanitize import one_line
+from bmcli.modalities.base import words_of
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 
@@ -16,14 +17,7 @@ if TYPE_CHECKING:
     from bmcli.metrics.results import Evaluation
     from bmcli.runs.run import Run
 
-THINGS = {"image": "images", "text": "texts", "table": "rows"}
-"""The names of examples of each kind."""
-
-RATES = {"image": "img/s", "text": "texts/s", "table": "rows/s"}
-
 _SPLITS = {"validation": "val"}
-
-_EXAMPLE_INPUT = {"image": "IMAGE", "text": "--text 'SOME TEXT'", "table": "TABLE.csv"}
 
 
 def header(began: Began) -> list[tuple[str, str]]:
@@ -53,7 +47,7 @@ def _data(began: Began) -> str:
 
     task = tasks.of(began.task)
     sizes = {_SPLITS.get(name, name): number for name, number in began.splits.items()}
-    text = f"{sum(sizes.values()):,} {THINGS[began.kind]}"
+    text = f"{sum(sizes.values()):,} {words_of(began.kind).many}"
     if not task.has_classes:
         text += f", predicting {one_line(began.target_name)}"
     else:
@@ -83,9 +77,7 @@ def summary(finished: Finished) -> list[str]:
     if finished.evaluations:
         lines += evaluation_lines(_shown(finished.evaluations), record.kind)
     lines.append(" · ".join(_files(run)))
-    lines.append(
-        f"next   bm predict {_EXAMPLE_INPUT.get(record.kind or '', 'INPUT')} --run {reference_to(run)}"
-    )
+    lines.append(f"next   bm predict {words_of(record.kind).argument} --run {reference_to(run)}")
     return lines
 
 
@@ -96,7 +88,7 @@ def _shown(evaluations: Sequence[Evaluation]) -> Evaluation:
 
 def evaluation_lines(evaluation: Evaluation, kind: str | None) -> list[str]:
     """One split's metrics: the headline with the baseline, the weakest class, the most frequent confusion."""
-    head = f"{evaluation.split}, {evaluation.examples:,} {THINGS.get(kind or '', 'examples')}"
+    head = f"{evaluation.split}, {evaluation.examples:,} {words_of(kind).many}"
     baseline = evaluation.baseline
     beside = f"{one_line(baseline.name)}: {figure(baseline.value)}" if baseline is not None else ""
     known = evaluation.intervals.get(evaluation.headline)

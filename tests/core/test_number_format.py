@@ -19,12 +19,12 @@ from bmcli.core.number_format import (
     figure,
     interval,
     moment,
-    named,
     probability,
     quantity,
     setting,
     size,
 )
+from bmcli.tasks import named
 
 FINITE = st.floats(-1e300, 1e300)
 

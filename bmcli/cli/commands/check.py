@@ -144,14 +144,17 @@ def _folder(config: ExperimentConfig, session: Session, *, quiet: bool) -> list[
     import os
 
     data = config.data
-    if data.path is None or not os.path.isdir(data.path) or data.kind == "table":  # noqa: PTH112
+    if data.path is None or not os.path.isdir(data.path):  # noqa: PTH112
         return []
     from pathlib import Path
 
     from bmcli.config.data_facts import folder_rules
     from bmcli.files.folder_layout import layout
     from bmcli.files.folder_scan import scan
+    from bmcli.modalities.base import modality_of
 
+    if data.kind is not None and not modality_of(data.kind).file_suffixes:
+        return []
     found = layout(Path(data.path), folder_rules(data))
     seen = scan(found, _MOST_NAMES)
     for note in () if quiet else seen.notes:
@@ -218,9 +221,11 @@ def _build(config: ExperimentConfig, session: Session) -> Document:
 
 
 def _built_lines(built: Document) -> list[str]:
+    from bmcli.modalities.base import modality_of
+
     examples = " · ".join(f"{name} {count:,}" for name, count in built["examples"].items())
     shape = " × ".join("any" if size is None else str(size) for size in built["input_shape"])
-    inputs = "text, any length" if built["kind"] == "text" and shape == "any" else f"{built['kind']} {shape}"
+    inputs = modality_of(built["kind"]).described(shape)
     lines = [f"examples  {examples}", f"inputs    {inputs}"]
     if classes := built["classes"]:
         shown = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
@@ -274,12 +279,12 @@ def _measured(cost: Cost) -> dict[str, object]:
 
 def _measured_lines(cost: Cost) -> list[str]:
     from bmcli.core.number_format import duration, size
-    from bmcli.terminal.summary import RATES
+    from bmcli.modalities.base import words_of
 
     largest = sorted(cost.parts.items(), key=lambda part: -part[1])[:5]
     time = f"about {duration(cost.seconds)}" + (" at most (early stopping may shorten it)" * cost.upper_bound)
     lines = [f"time      {time}: {', '.join(f'{name} {duration(s)}' for name, s in largest if s >= 1)}"]
     if cost.rate is not None:
-        lines.append(f"speed     {cost.rate:,.0f} {RATES[cost.experiment.bundle.kind]}")
+        lines.append(f"speed     {cost.rate:,.0f} {words_of(cost.experiment.bundle.kind).rate}")
     lines.append(f"memory    {size(cost.peak_memory)} · disk {size(cost.disk)}")
     return lines

@@ -117,8 +117,9 @@ def say_seen(session: Session, ready: Prepared) -> None:
 def figures(evaluation: Evaluation) -> str:
     """The compact table of an evaluation: the headline metric with the baseline, the other metrics, then the
     weakest points."""
-    from bmcli.core.number_format import INTERVAL, figure, interval, named
+    from bmcli.core.number_format import INTERVAL, figure, interval
     from bmcli.core.sanitize import one_line
+    from bmcli.tasks import named
 
     what = "examples" if evaluation.examples != 1 else "example"
     names = {name: named(name, evaluation.task) for name in evaluation.metrics}

@@ -70,6 +70,7 @@ def explain(
     from bmcli.inference import inputs as readers
     from bmcli.inference import predictor as inference
     from bmcli.inference.opened import OpenedRun
+    from bmcli.modalities.base import modality_of
     from bmcli.modalities.remark import Unfamiliar
     from bmcli.runs import outputs
     from bmcli.runs.trust import Trust
@@ -84,7 +85,7 @@ def explain(
         return
     if unseen_only:
         raise UsageError("--unseen-only needs --importance")
-    if output is not None and chosen.record.kind == "table":
+    if output is not None and not modality_of(chosen.record.kind or "").explained_in_files:
         raise UsageError(
             "--output is for images and texts: rows are printed", hint="--json > FILE keeps them"
         )

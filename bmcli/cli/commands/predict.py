@@ -256,12 +256,12 @@ class _Shown:
         self._width = 0
         self._columns: list[str] = []  # the columns of --keep all, from the first file
         self._differs = False
+        from bmcli.modalities.base import words_of
         from bmcli.terminal.screen import Counting, Screen
-        from bmcli.terminal.summary import RATES
 
         kind = predictor.preprocessing.kind
         screen = None if session.quiet else Screen(sys.stderr)
-        self.counting = Counting(screen, "predicting", RATES[kind])
+        self.counting = Counting(screen, "predicting", words_of(kind).rate)
 
     def note(self, text: str) -> None:
         """A note during prediction."""

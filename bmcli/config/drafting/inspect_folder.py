@@ -6,22 +6,19 @@ of them are opened, so that a draft that would meet unusable files says what bec
 
 from __future__ import annotations
 
-import os
-import stat
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from bmcli.config.data_facts import modality_of
 from bmcli.config.drafting.inspect import Look, classes_seen
 from bmcli.core.errors import DataError, Problem
 from bmcli.files import folder_finder, folder_layout, folder_listing, folder_scan, folders
 
 MOST_FILES = 200_000
 """Files that are counted."""
-_MOST_OPENED, _MOST_BYTES = 1_000, 200 * 2**20
-"""Files that are opened, and their size in all."""
-_FEW = 1_000
-"""Fewer images than this are few to train on from the start."""
+_MOST_OPENED = 1_000
+"""Files that are opened."""
 _SIZES = 40
 _CUTS = ("test", "validation")
 
@@ -43,7 +40,7 @@ def look_at_folder(path: Path) -> Look:
     counts = Counter(file.label for file in train)
     brings = tuple(split for split in _CUTS if split in scan.files)
     _require_classes(path, counts, scan.problems, len(_CUTS) - len(brings))
-    noun = "images" if found.kind == "image" else "texts"
+    modality, noun = modality_of(found.kind.name), found.kind.many
     seen = [f"{len(train):,} {noun} of {classes_seen(counts)}"]
     if not scan.complete:
         seen.append(f"counting stopped at {MOST_FILES:,} files: there are more")
@@ -51,21 +48,16 @@ def look_at_folder(path: Path) -> Look:
         rest = ", ".join(f"{scan.folders[split]}/ {len(scan.files[split]):,}" for split in brings)
         seen.append(f"that is {scan.folders['train']}/; beside it {rest}: these splits are kept")
     every = [file.path for files in scan.files.values() for file in files]
-    sizes: tuple[tuple[int, int], ...] = ()
-    if found.kind == "image":
-        sizes, bad = _opened(_spread(every))
-        sizes = sizes[:: max(1, len(sizes) // _SIZES)][:_SIZES]
-    else:
-        bad = _texts(_spread(every))
-    if found.kind == "image" and len(train) < _FEW:
-        seen.append("few images: expect little; no pretrained models are available")
+    sizes, bad = modality.glance(_spread(every))
+    sizes = sizes[:: max(1, len(sizes) // _SIZES)][:_SIZES]
+    seen += modality.draft_remarks(len(train))
     if sizes:
         low, high = min(sizes), max(sizes)
         both = f"{low[0]}×{low[1]}" + ("" if low == high else f" to {high[0]}×{high[1]}")
         seen.append(f"{both} pixels (height × width) in {len(sizes)} images looked at")
-    mixed = _kinds_besides(scan.suffixes, found.kind)
+    mixed = _kinds_besides(scan.suffixes)
     if mixed:
-        said.append(("kind", found.kind, f"there are {mixed} too"))
+        said.append(("kind", found.kind.name, f"there are {mixed} too"))
     unusable = _unusable(scan, bad)
     if bad and len(bad) == len(_spread(every)):
         problems = [Problem(f"cannot be read: {folder_listing.shown(name)}") for name in bad]
@@ -75,7 +67,9 @@ def look_at_folder(path: Path) -> Look:
         said.append(("skip_unusable", True, "files that cannot be used are left out, and listed in the run"))
     seen += scan.notes
     task = "binary" if len(counts) == 2 else "multiclass"
-    return Look(path, found.kind, tuple(seen), task, len(train), sizes=sizes, brings=brings, said=tuple(said))
+    return Look(
+        path, found.kind.name, tuple(seen), task, len(train), sizes=sizes, brings=brings, said=tuple(said)
+    )
 
 
 def _require_classes(path: Path, counts: Counter[str], problems: Sequence[Problem], cuts: int) -> None:
@@ -93,11 +87,10 @@ def _require_classes(path: Path, counts: Counter[str], problems: Sequence[Proble
         )
 
 
-def _kinds_besides(suffixes: Counter[str], kind: str) -> str:
+def _kinds_besides(suffixes: Counter[str]) -> str:
     """Files of the other kind that bm reads."""
-    other = {
-        suffix: n for suffix, n in suffixes.items() if any(suffix in s for s in folders.SUFFIXES.values())
-    }
+    known = folders.file_kinds().values()
+    other = {suffix: n for suffix, n in suffixes.items() if any(suffix in one.suffixes for one in known)}
     return folder_layout.left_out(other)
 
 
@@ -121,54 +114,3 @@ def _unusable(scan: folders.Scan, bad: Sequence[str]) -> str:
 def _spread(paths: Sequence[str]) -> list[str]:
     count = min(len(paths), _MOST_OPENED)
     return [paths[i * len(paths) // count] for i in range(count)]
-
-
-def _opened(paths: Sequence[str]) -> tuple[tuple[tuple[int, int], ...], list[str]]:
-    """Height and width of those that can be decoded, and the paths of the others."""
-    import warnings
-
-    from PIL import Image
-
-    sizes: list[tuple[int, int]] = []
-    bad: list[str] = []
-    left = _MOST_BYTES
-    for path in paths:
-        left -= _bytes(path)
-        if left < 0 and sizes:
-            break
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                with Image.open(path) as image:
-                    size = (image.height, image.width)
-                    image.draft(image.mode, (64, 64))  # a JPEG is decoded small, and whole all the same
-                    image.load()
-            sizes.append(size)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, MemoryError, EOFError):
-            bad.append(path)
-    return tuple(sizes), bad
-
-
-def _texts(paths: Sequence[str]) -> list[str]:
-    """The paths of those that are empty or not UTF-8."""
-    bad = []
-    left = _MOST_BYTES
-    for path in paths:
-        left -= _bytes(path)
-        if left < 0:
-            break
-        try:
-            if not Path(path).read_bytes().decode("utf-8-sig").strip():
-                bad.append(path)
-        except (OSError, UnicodeDecodeError):
-            bad.append(path)
-    return bad
-
-
-def _bytes(path: str) -> int:
-    """Of a regular file; nothing else is opened."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - once for every file
-    except OSError:
-        return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) else 0

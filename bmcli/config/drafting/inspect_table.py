@@ -10,9 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bmcli.config.drafting.inspect import Look, classes_seen
 from bmcli.core.errors import DataError
+from bmcli.core.registry import registry_of
 from bmcli.files import tables
 from bmcli.files.cells import parse_cells
 from bmcli.files.columns import facts_of
@@ -245,8 +247,9 @@ def labels_of(cell: str, delimiter: str) -> list[str]:
 
 def _said_of_target(target: ColumnFacts, counts: Counter[str], task: str, labels: str | None) -> str:
     name = shortened(target.name)
-    if task == "regression":
-        return f"'{name}' is a number: a regression"
+    about: Any = registry_of("task").get(task)
+    if not about.has_classes:
+        return f"'{name}' is a number: {about.noun}"
     if labels is not None:
         each = Counter(label for cell, n in counts.items() for label in labels_of(cell, labels) * n)
         return f"'{name}' holds several labels, '{labels}' between them, of {classes_seen(each)}"

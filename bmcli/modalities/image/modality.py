@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from bmcli.modalities.measured import Measured, Usual
     from bmcli.modalities.preprocessing import Preprocessing
 
+FEW = 1_000
+"""Fewer images than this are few to train on from the start."""
 THAN = "than the training images"
 
 
@@ -51,6 +53,28 @@ class Image(Modality):
         if image.size is not None:
             height, width = image.size if isinstance(image.size, tuple) else (image.size, image.size)
         return (height, width, image.channels or channels)
+
+    def glance(self, paths: Sequence[str]) -> tuple[tuple[tuple[int, int], ...], list[str]]:
+        """See Modality."""
+        from bmcli.modalities.image.draft import glance
+
+        return glance(paths)
+
+    def draft_remarks(self, count: int) -> list[str]:
+        """See Modality."""
+        return ["few images: expect little; no pretrained models are available"] if count < FEW else []
+
+    def draft_data(self, look: Any) -> list[tuple[str, object, str]]:
+        """See Modality: mirror images, where they are of the same class."""
+        from bmcli.modalities.image.draft import data_entries
+
+        return data_entries(look)
+
+    def draft_model(self, look: Any) -> list[str]:
+        """See Modality."""
+        from bmcli.modalities.image.draft import model_lines
+
+        return model_lines(look)
 
     def read_files(self, paths: Sequence[str], names: Sequence[str]) -> FilesRead:
         """See Modality: they are decoded when asked for."""

@@ -42,11 +42,11 @@ class Rows(Modality):
 
     def model_hint(self, kinds: tuple[str, ...], config: Any, facts: Any) -> str:
         """See Modality: a table file holds texts where the config names their column."""
-        named = "bm models shows what each one takes"
+        named = "bm models shows the kinds that each model takes"
         if facts.read:
             return super().model_hint(kinds, config, facts)
         if "text" in kinds:
-            return f"name the column that holds the texts: data.text; {named}"
+            return f"name the column with the texts: data.text; {named}"
         if config.data.path is not None and config.data.kind is None:
             return (
                 f"write model: {self.words.model} for numbers and categories, or data.text: COLUMN and "

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bmcli.files import encoding
+from bmcli.files.inputs import bytes_of
 
 MAX_BYTES = 64 * 2**20
 """Of one text."""
 POOLED = 500_000
 """Bytes of files that are not UTF-8 from which the encoding of all is told: a single one may be too short."""
+GLANCE_BYTES = 200 * 2**20
+"""Files that are opened for a first config have this size in all."""
 NOT_TEXT = "not UTF-8, nor a text in another known encoding"
 
 
@@ -107,3 +111,19 @@ def _decode(others: dict[int, bytes], read: Read) -> None:
             read.problems[i] = "the file is empty"
         else:
             read.encodings.setdefault(codec, []).append(i)
+
+
+def unreadable(paths: Sequence[str]) -> list[str]:
+    """The paths of those that are empty or not UTF-8."""
+    bad = []
+    left = GLANCE_BYTES
+    for path in paths:
+        left -= bytes_of(path)
+        if left < 0:
+            break
+        try:
+            if not Path(path).read_bytes().decode("utf-8-sig").strip():
+                bad.append(path)
+        except (OSError, UnicodeDecodeError):
+            bad.append(path)
+    return bad

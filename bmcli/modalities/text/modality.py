@@ -46,13 +46,32 @@ class Text(Modality):
     def model_hint(self, kinds: tuple[str, ...], config: Any, facts: Any) -> str:
         """See Modality: a column of texts that was inferred is to be named."""
         if facts.text is not None and config.data.text is None:
-            named = "bm models shows what each one takes"
+            named = "bm models shows the kinds that each model takes"
             return f"write data.text: {facts.text} and model: {self.words.model}, for example; {named}"
         return super().model_hint(kinds, config, facts)
 
     def described(self, shape: str) -> str:
         """See Modality."""
         return "text, any length" if shape == "any" else super().described(shape)
+
+    def glance(self, paths: Sequence[str]) -> tuple[tuple[tuple[int, int], ...], list[str]]:
+        """See Modality."""
+        from bmcli.modalities.text.files import unreadable
+
+        return (), unreadable(paths)
+
+    def draft_model(self, look: Any) -> list[str]:
+        """See Modality."""
+        return [
+            "preprocessing:",
+            "  text: {vocabulary: 10000, max_length: 200}   # longer texts are cut",
+            "",
+            "model: transformer   # bm models lists others",
+        ]
+
+    def draft_epochs(self, count: int) -> int | str:
+        """See Modality."""
+        return 5 if count > 20_000 else "auto"
 
     def read_files(self, paths: Sequence[str], names: Sequence[str]) -> FilesRead:
         """See Modality."""

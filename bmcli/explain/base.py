@@ -1,0 +1,136 @@
+"""What an explanation is, and what explains the answers about examples of one modality.
+
+`explain/<modality>.py` holds a class `Part` for each that comes with bm; one of a plugin brings its own
+(`Modality.explainer`), or is explained by the `Part` here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bmcli.core.plugin_calls import comes_with_bm
+from bmcli.explain import attributions
+from bmcli.modalities.base import modality_of
+
+if TYPE_CHECKING:
+    from bmcli.core.examples import Examples
+    from bmcli.explain.explain import Explainer
+    from bmcli.modalities.table.encoder import Cell
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Of one input.
+
+    label, index: the class that is explained (None, 0 for regression).
+    value: its probability, or the number predicted.
+    base: the score of the baseline. The score is a class's logit, or the number predicted in its own unit.
+    difference: of the input's score from `base`, which the attributions sum to.
+    error: how far their sum is from it, as a share of it.
+    baseline: what the baseline is, in words.
+    weights: the attributions: [height, width] of an image; [tokens]; [features] of a table.
+    deletion: how much the probability drops without the most important fifth, and without a random fifth;
+        None for numbers and tables.
+    picture: uint8 [height, width, channels] as the model saw it; heat: Grad-CAM, [h, w] from 0 to 1, where
+        there is one.
+    tokens: of a text.
+    features: (column, its cell) of a row.
+    unfamiliar: in what the input does not look like the training data.
+    """
+
+    input: str
+    run: str
+    label: str | None
+    index: int
+    value: float
+    base: float
+    difference: float
+    error: float
+    steps: int
+    baseline: str
+    weights: np.ndarray
+    deletion: tuple[float, float] | None = None
+    picture: np.ndarray | None = None
+    heat: np.ndarray | None = None
+    tokens: tuple[str, ...] = ()
+    features: tuple[tuple[str, Cell], ...] = field(default=())
+    unfamiliar: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Strict JSON data; an image's attributions are in its PNG."""
+        document: dict[str, Any] = {
+            "input": self.input,
+            "run": self.run,
+            "label": self.label,
+            "index": self.index,
+            "value": self.value,
+            "method": "integrated gradients",
+            "baseline": self.baseline,
+            "base": self.base,
+            "difference": self.difference,
+            "completeness_error": self.error,
+            "steps": self.steps,
+            "deletion": self.deletion and {"most_important": self.deletion[0], "random": self.deletion[1]},
+        }
+        if self.tokens:
+            pairs = zip(self.tokens, self.weights.tolist(), strict=True)
+            document["tokens"] = [{"token": token, "weight": weight} for token, weight in pairs]
+        if self.features:
+            document["features"] = [
+                {"name": name, "value": cell.value, "state": cell.state, "weight": weight}
+                for (name, cell), weight in zip(self.features, self.weights.tolist(), strict=True)
+            ]
+        if self.unfamiliar:
+            document["unfamiliar"] = list(self.unfamiliar)
+        return document
+
+
+class Part:
+    """Explains single answers: integrated gradients from a baseline of zeros. note: worth a line before the
+    first explanation."""
+
+    note: str | None = None
+    baseline = "an input of zeros"
+
+    def __init__(self, explainer: Explainer) -> None:
+        self.explainer = explainer
+
+    def explain(
+        self, about: dict[str, Any], compact: np.ndarray, finished: np.ndarray, example: Examples
+    ) -> Explanation:
+        """about: the fields of an explanation that do not depend on the modality. compact, finished: the one
+        example, encoded and as the model takes it, [1, ...]. FloatingPointError where an attribution is not
+        finite."""
+        given = finished[0].astype(np.float32)
+        nothing, chosen = np.zeros_like(given), self.explainer.chosen(about["index"])
+        found, known = self.explainer.integrated(self.gradient, [given], [nothing], [chosen])
+        weights = self.weights(found.attributions[0])
+        dropped = self.explainer.deletion(about["index"], given, weights, nothing)
+        return Explanation(**about, **known, baseline=self.baseline, weights=weights, deletion=dropped)
+
+    def weights(self, attributed: np.ndarray) -> np.ndarray:
+        """One attribution per unit that is shown, of those of all numbers of an input."""
+        return attributed
+
+    @cached_property
+    def gradient(self) -> attributions.Gradient:
+        """Of the score by the network's input."""
+        network = self.explainer.network
+        return attributions.gradient_of(
+            lambda given, chosen: attributions.scored(network(given[0], training=False), chosen)
+        )
+
+
+def part_of(kind: str) -> type[Part]:
+    """What explains examples of that modality."""
+    modality = modality_of(kind)
+    own: type[Part] | None = modality.explainer()
+    if own is not None or not comes_with_bm(type(modality)):
+        return own or Part
+    found: type[Part] = importlib.import_module(f"bmcli.explain.{kind}").Part
+    return found

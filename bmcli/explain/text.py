@@ -1,0 +1,62 @@
+"""What a model looked at in a text: integrated gradients of the embeddings of its tokens."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from bmcli.explain import attributions, base
+from bmcli.modalities.text.encoder import UNKNOWN_ID
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.core.examples import Examples
+    from bmcli.modalities.text.encoder import TextPreprocessing
+    from bmcli.modalities.text.examples import Texts
+
+
+class Part(base.Part):
+    """From embeddings of zeros."""
+
+    baseline = "embeddings of zeros"
+
+    def explain(
+        self, about: dict[str, Any], compact: np.ndarray, finished: np.ndarray, example: Examples
+    ) -> base.Explanation:
+        """See `base.Part`."""
+        explainer, text = self.explainer, cast("Texts", example).texts[0]
+        encoder = cast("TextPreprocessing", explainer.preprocessing)
+        tokens = tuple(token for token, _ in encoder.tokens(text))
+        ids = np.asarray(finished[0][: max(len(tokens), 1)])
+        body, gradient = self._of_text
+        states = body(ids[None], training=False)
+        states = [
+            np.asarray(one, np.float32)[0] for one in (states if isinstance(states, list) else [states])
+        ]
+        nothing = [np.zeros_like(one) for one in states]
+        chosen = explainer.chosen(about["index"])
+        found, known = explainer.integrated(gradient, states, nothing, [chosen, ids])
+        weights = np.sum([one.sum(axis=-1) for one in found.attributions], axis=0)
+        dropped = None
+        if len(tokens) > 1:
+            unknown = np.full_like(ids, UNKNOWN_ID)
+            dropped = explainer.deletion(about["index"], ids, weights[: len(ids)], unknown)
+        return base.Explanation(
+            **about,
+            **known,
+            baseline=self.baseline,
+            weights=weights[: len(tokens)],
+            deletion=dropped,
+            tokens=tokens,
+        )
+
+    @cached_property
+    def _of_text(self) -> tuple[keras.Model, attributions.Gradient]:
+        """The embeddings of tokens, and the gradient by them."""
+        body, head = attributions.embeddings(self.explainer.network)
+        return body, attributions.gradient_of(
+            lambda given, chosen, tokens: attributions.scored(head([tokens, *given], training=False), chosen)
+        )

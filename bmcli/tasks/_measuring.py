@@ -1,0 +1,163 @@
+"""What an evaluation asks of a task: figures and their intervals, the trivial answer, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bmcli.tasks._learning import Learning
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bmcli.core.components import Measures
+    from bmcli.core.spec import Target
+    from bmcli.metrics.calibration import Fitted, Reliability
+    from bmcli.metrics.intervals import Found, Method
+    from bmcli.metrics.results import Baseline, Sections, TargetSummary
+
+
+class Measuring(Learning):
+    """See `bmcli.tasks.Task`."""
+
+    # --- figures --------------------------------------------------------------------------------------------
+
+    def monitorable(self, extra: Sequence[Measures] = ()) -> dict[str, bool]:
+        """Every figure of a split at the end of an epoch: name -> whether greater is better.
+
+        A config monitors them as `val_<name>`. extra: the config's `evaluation.metrics`.
+        """
+        return self.figures | {metric.registry_name: metric.greater_is_better for metric in extra}
+
+    def lower_is_better(self, names: Iterable[str], extra: Sequence[Measures] = ()) -> tuple[str, ...]:
+        """Those of the names that improve downwards."""
+        known = self.monitorable(extra)
+        return tuple(name for name in names if not known.get(name, True))
+
+    def measure(
+        self,
+        targets: np.ndarray,
+        outputs: np.ndarray,
+        classes: tuple[str, ...],
+        extra: Sequence[Measures] = (),
+    ) -> dict[str, float | None]:
+        """All `monitorable` figures of one split, in that order. None: undefined, as where there are no
+        examples or an output is not finite.
+
+        Raises UsageError where a user's metric has a built-in's name or is for another task, PluginError
+        where it fails.
+        """
+        from bmcli.metrics import formulas
+        from bmcli.metrics.metric import value_of
+
+        if not formulas.usable(outputs):
+            return dict.fromkeys(self.monitorable(extra))
+        found = self.compute(targets, outputs)
+        for metric in extra:
+            found[metric.registry_name] = value_of(
+                metric, self.registry_name, self.figures, targets, outputs, classes
+            )
+        return found
+
+    def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+        """All `figures` of at least one example and finite outputs, in that order."""
+        raise NotImplementedError
+
+    def evaluated(
+        self, target: Target, targets: np.ndarray, outputs: np.ndarray, extra: Sequence[Measures], top_k: int
+    ) -> dict[str, float | None]:
+        """What an evaluation measures: `measure`, and what is too much for the end of an epoch."""
+        return self.measure(targets, outputs, target.classes, extra)
+
+    def intervals(
+        self,
+        targets: np.ndarray,
+        outputs: np.ndarray,
+        figures: Mapping[str, float | None],
+        drawn: dict[str, np.ndarray] | None = None,
+    ) -> Found:
+        """95 % confidence intervals of these figures, or why they have none. drawn: what `resampled` makes of
+        them, where that is known."""
+        from bmcli.metrics.intervals import intervals_of
+
+        return intervals_of(self.interval_methods(targets, outputs, figures, drawn), figures)
+
+    def interval_methods(
+        self,
+        targets: np.ndarray,
+        outputs: np.ndarray,
+        figures: Mapping[str, float | None],
+        drawn: dict[str, np.ndarray] | None,
+    ) -> dict[str, Method]:
+        """The method of every figure for which one is known; see `bmcli.metrics.intervals`."""
+        return {}
+
+    def resampled(
+        self, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """Every figure that can be resampled, of each resample: name -> float64 [RESAMPLES], NaN: undefined.
+
+        The r-th resample is the same for all runs of as many examples: their differences are paired.
+        """
+        return {}
+
+    def influences(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
+        """Of each example on the area under the ROC curve, float64 [N]; None where there is none."""
+        return None
+
+    def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
+        """Which answers are right altogether, bool [N]; None where an answer is more or less right."""
+        return None
+
+    def sections(
+        self, target: Target, targets: np.ndarray, outputs: np.ndarray, temperature: float | None
+    ) -> Sections:
+        """What an evaluation holds besides figures. temperature: as in `meter`."""
+        from bmcli.metrics.results import Sections
+
+        return Sections(calibration=self.reliability(targets, outputs, temperature))
+
+    # --- the trivial answer, and calibration ----------------------------------------------------------------
+
+    def summarise(self, targets: np.ndarray, classes: Sequence[str]) -> TargetSummary:
+        """Of a training split's targets, all that a trivial answer may know."""
+        from bmcli.metrics.results import TargetSummary
+
+        return TargetSummary(len(targets))
+
+    def baseline(
+        self, targets: np.ndarray, classes: Sequence[str], training: TargetSummary
+    ) -> Baseline | None:
+        """What the best answer that ignores the input gets of the headline figure; None where none is known.
+        Neither the targets nor training's are empty."""
+        return None
+
+    def certainties(self, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Probability, and whether it came true (1 or 0), of every answer, float64 [A]; None where answers
+        have no probability."""
+        return None
+
+    def temper(self, outputs: np.ndarray, temperature: float) -> np.ndarray:
+        """The probabilities with their logits divided by the temperature, float32 of the same shape."""
+        return outputs
+
+    def reliability(
+        self, targets: np.ndarray, outputs: np.ndarray, temperature: float | None = None
+    ) -> Reliability | None:
+        """How far certainty and truth lie apart; temperature: the run's, for the same once more with it."""
+        from bmcli.metrics.calibration import reliability
+
+        found = self.certainties(targets, outputs) if len(targets) else None
+        if found is None:
+            return None
+        before = reliability(*found)
+        if temperature is None:
+            return before
+        after = self.reliability(targets, self.temper(outputs, temperature))
+        return replace(before, temperature=temperature, ece_with_temperature=after.ece if after else None)
+
+    def calibrate(self, targets: np.ndarray, outputs: np.ndarray) -> Fitted | None:
+        """Temperature, and where there is one the threshold, of at least one validation output; None where
+        there is nothing to fit."""
+        return None
