@@ -220,7 +220,7 @@ class Run:
             if strict and predictor.familiarity is None:
                 raise UsageError(f"{self.id} has no input statistics, which strict=True needs")
             if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
-                raise UsageError(f"top_k={top_k!r}: expected a number of classes from 1 on")
+                raise UsageError(f"top_k={top_k!r}: expected a number of classes of at least 1")
             watching = _watching(display, self._said)
             note = _noting(watching)
             predictions: list[Prediction] = []
@@ -513,7 +513,7 @@ def gate(
     if not bounds:
         raise UsageError("no condition given", hint="for example min={'accuracy': 0.97}")
     if bool(drops) != (baseline is not None):
-        raise UsageError("baseline and max_drop belong together")
+        raise UsageError("baseline and max_drop need each other")
     if tag is not None:
         validate_tag(tag)
     stored = _stored(run, runs_dir)
@@ -547,7 +547,7 @@ def report(
     target = Path(output) if output is not None else None
     if target is not None and (target.is_dir() or not target.absolute().parent.is_dir()):
         what = "is a folder" if target.is_dir() else f"there is no folder {target.absolute().parent}"
-        raise UsageError(f"output={str(target)!r}: {what}", hint="it names the page's file")
+        raise UsageError(f"output={str(target)!r}: {what}", hint="output= is the file of the page")
     with _in_python():
         found = _several(references, runs_dir, least=1)
         if len(found) > 1:
@@ -567,7 +567,7 @@ def report(
             target = target or Path(page.CARD)
             if card and target.exists():
                 raise UsageError(
-                    f"{target} exists, and may hold what you wrote", hint="output= names another"
+                    f"{target} exists, and may have been edited", hint="choose another with output="
                 )
             text = page.model_card(run) if card else page.report(run, split)
         with atomic.resources(f"write {target}"):
@@ -669,10 +669,10 @@ def doctor(
     it do. DataError where it cannot be read at all.
     """
     if run is not None and folds is not None:
-        raise UsageError("run and folds exclude each other")
+        raise UsageError("run and folds cannot be used together")
     if config is None:
         if run is not None or folds is not None:
-            raise UsageError("run and folds are for the data of a config")
+            raise UsageError("run and folds need a config")
         from bmcli.doctor import machine
         from bmcli.files.download import data_home
 
@@ -747,7 +747,8 @@ def _resolved(
         foreign = [file for file in files if not trust_code and came_with_a_run(file)]
         if foreign:
             raise UsageError(
-                f"{foreign[0]} came with a run, and would be run", hint="trust_code=True runs it"
+                f"{foreign[0]} is stored in a run, and would be executed",
+                hint="allow it with trust_code=True",
             )
 
     if isinstance(overrides, Mapping):
@@ -816,9 +817,9 @@ def _given(
     modality = modality_of(preprocessing.kind)
     if (text or lines) and not modality.takes_texts:
         option = "text=True" if text else "lines=True"
-        raise UsageError(f"{option} is for runs of texts; {opened.run.id} is one of {preprocessing.kind}s")
+        raise UsageError(f"{option} is for text runs, but {opened.run.id} takes {preprocessing.kind}s")
     if text and lines:
-        raise UsageError("text=True and lines=True exclude each other")
+        raise UsageError("text=True and lines=True cannot be used together")
     reading = opened.reading(texts=text, lines=lines)
     return python_inputs.read(
         inputs, reading, wanted=modality.wanted(preprocessing), note=note, expect=expect
@@ -841,7 +842,7 @@ def _translated(text: str | None) -> str | None:
     if text and text.startswith("bm train --resume "):
         import shlex
 
-        *_, reference = shlex.split(text.removesuffix(" begins it again"))
+        *_, reference = shlex.split(text.removesuffix(" restarts it"))
         return f"bmcli.load({reference!r}).resume()"
     if not text or "bm " in text:
         return text

@@ -20,6 +20,7 @@ from bmcli.core.registry import HOMES, registry_of
 from bmcli.runs.store import RunStore
 from tests.linear_run import MakeRun, finished_run
 from tests.server import Server
+from tests.undrawn import savefig
 
 # TensorFlow takes a number of threads once per process: the same here, where tests follow one another, and in
 # the processes they start. One, so that steps are divided among the cores where they can be.
@@ -44,6 +45,30 @@ class Done:
             raise ValueError(f"{constant} is not JSON")
 
         return json.loads(self.out, parse_constant=refuse)
+
+
+LONGEST = (
+    "docs/test_blocks.py",
+    "cli/test_configs.py",
+    "experiments/test_resume.py",
+    "cli/test_train.py",
+    "faults/test_plugins.py",
+    "faults/test_damage.py",
+    "faults/test_disk.py",
+    "export/test_parity.py",
+    "models/test_models.py",
+    "faults/test_kill.py",
+    "test_api.py",
+    "cli/test_check.py",
+)
+"""Files that take longest, longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: processes that take a file each then end at about the same time."""
+    rank = {path: number for number, path in enumerate(LONGEST)}
+    root = Path(__file__).parent
+    items.sort(key=lambda item: rank.get(item.path.relative_to(root).as_posix(), len(rank)))
 
 
 @contextlib.contextmanager
@@ -78,6 +103,14 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setenv("BM_OFFLINE", "1")
+
+
+@pytest.fixture(autouse=True)
+def _plots_undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots are put together, but not painted; tests that look at them are marked `draws`. What runs in other
+    processes, for a whole module, or before Matplotlib is loaded, paints anyway."""
+    if (module := sys.modules.get("matplotlib.figure")) and not request.node.get_closest_marker("draws"):
+        monkeypatch.setattr(module.Figure, "savefig", savefig)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def open_npz(path: Path, names: Sequence[str] | None = None) -> dict[str, np.nda
                 raise DataError(
                     f"{path} has no array {', '.join(missing)}",
                     place=Place(str(path)),
-                    hint=f"it holds {', '.join(file.files) or 'nothing'}",
+                    hint=f"it contains {', '.join(file.files) or 'nothing'}",
                 )
             names = names or file.files
             for name in names:
@@ -87,7 +87,7 @@ def _require_plausible(archive: zipfile.ZipFile, name: str, path: Path) -> None:
     if info.file_size > max(BOMB_BYTES, BOMB_RATIO * info.compress_size):
         raise DataError(
             f"{path}: {name} would unpack from {info.compress_size / 2**20:,.1f} MiB "
-            f"to {info.file_size / 2**30:,.1f} GiB: that is no data",
+            f"to {info.file_size / 2**30:,.1f} GiB, too large for data",
             place=Place(str(path)),
         )
     if math.prod(shape) * dtype.itemsize != held:
@@ -124,7 +124,7 @@ def read(
         raise DataError(
             f"{path} has neither x and y nor x_train and y_train",
             place=Place(str(path)),
-            hint=f"it holds {', '.join(arrays) or 'nothing'}",
+            hint=f"it contains {', '.join(arrays) or 'nothing'}",
         )
     targets = {split: _targets(arrays[x], arrays[y], x, y, path) for split, (x, y) in pairs.items()}
     found = {split: (x, arrays[x]) for split, (x, _) in pairs.items()}

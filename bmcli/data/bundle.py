@@ -15,6 +15,7 @@ import numpy as np
 from bmcli.core.errors import Problem
 from bmcli.core.examples import Examples
 from bmcli.modalities.image.examples import Decoded, Depths, Images
+from bmcli.modalities.mixed.examples import Mixed
 from bmcli.modalities.table.examples import Table
 from bmcli.modalities.text.examples import Texts
 
@@ -30,6 +31,7 @@ __all__ = [
     "Depths",
     "Examples",
     "Images",
+    "Mixed",
     "Parts",
     "Split",
     "Table",

@@ -270,7 +270,7 @@ def truth_of(
     if about.type == "date":
         raise DataError(
             f"{frame.path}: the target '{name}' holds dates, and bm predicts numbers and classes",
-            hint=f"data.columns: {{{name}: category}} takes each as a class",
+            hint=f"data.columns: {{{name}: category}} makes each a class",
         )
     _require_answers(frame, [about])
     odd: dict[int, str] = {}

@@ -97,7 +97,7 @@ def read_labelled(
         parts, config.model_copy(update={"path": path}), {}, None, None, hint="mend or remove them"
     )
     if not len(parts.train):
-        raise DataError(f"{path} holds no usable example")
+        raise DataError(f"{path} has no usable example")
     if note is not None:
         for text in parts.notes:
             note(text)
@@ -127,7 +127,7 @@ def _read(
             given["train"] = "official"
         return _with_given_files(replace(parts, splits_from={**given, **parts.splits_from}), config)
     if config.path is None:
-        raise DataError("no data is named", hint="give data.name or data.path")
+        raise DataError("no data is given", hint="give data.name or data.path")
     if synthesize and not Path(config.path).exists():
         from bmcli.data.synthesize import like_own
 
@@ -163,7 +163,7 @@ def _checked(
     progress: Progress | None,
     preprocessing: PreprocessingConfig | None,
     *,
-    hint: str = "mend or remove them, or set data.skip_unusable: true to leave them out",
+    hint: str = "fix or remove them, or set data.skip_unusable: true to leave them out",
 ) -> tuple[Parts, tuple[str, ...]]:
     """The parts without files that cannot be decoded, and what was skipped; DataError naming all that is
     unusable, for whatever reason, where it may not be.

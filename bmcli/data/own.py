@@ -159,7 +159,7 @@ def _others(size: int, bad: Mapping[int, str]) -> np.ndarray:
 def _encoded(found: Found, config: DataConfig) -> Parts:
     train = found.splits["train"]
     if not train.ids:
-        raise DataError(f"{config.path} holds no usable examples", problems=found.problems)
+        raise DataError(f"{config.path} has no usable examples", problems=found.problems)
     about = train.facts.get(found.target_name)
     said_of_classes: list[str] = []
     if about is not None and about.type == "boolean" and not train.truth.several:
@@ -179,7 +179,7 @@ def _encoded(found: Found, config: DataConfig) -> Parts:
         raise DataError(
             f"the target '{found.target_name}' has {len(classes):,} different values "
             f"in {len(train.ids):,} examples",
-            hint="is it the right column (data.target)? for a quantity say data.task: regression",
+            hint="is it the right column (data.target)? for a quantity, set data.task: regression",
         )
     splits: dict[str, Split] = {}
     groups = train.groups
@@ -261,7 +261,9 @@ def _read(
     `arrays.read` takes it."""
     if not path.exists():
         raise DataError(
-            f"there is no {path}", place=Place(str(path)), hint="data.path counts from the config's folder"
+            f"there is no {path}",
+            place=Place(str(path)),
+            hint="data.path is relative to the config's folder",
         )
     main = like.splits["train"] if like is not None else None
     kind = main.kind if main is not None else spec.kind if spec is not None else config.kind
@@ -276,7 +278,7 @@ def _read(
 
     known = mismatched_suffix.by_suffix(path)
     raise DataError(
-        f"{path}: not a form of data that is known" + (f": {known[0]}" if known else ""),
+        f"{path}: unsupported data format" + (f": {known[0]}" if known else ""),
         place=Place(str(path)),
         hint=known[1] if known else f"data is {FORMATS}",
     )
@@ -333,7 +335,7 @@ def _groups_by_name(
     if inner and all(group is None for group in found):
         raise DataError(
             f"data.group {pattern.text!r} matches none of {len(inner):,} file names, such as {inner[0]!r}",
-            hint=f"it is searched for in the {within}; its first group, or the whole match, is the group",
+            hint=f"it is searched in the {within}; its first group, or the whole match, is the group",
         )
     alone = [name for name, group in zip(inner, found, strict=True) if group is None]
     count = len({group for group in found if group is not None})
@@ -473,8 +475,8 @@ def _read_table(
 def _only(found: Found, where: str) -> Raw:
     if set(found.splits) != {"train"}:
         raise DataError(
-            f"{where} has splits of its own ({', '.join(found.splits)})",
-            hint="name one of them: its folder or file",
+            f"{where} has its own splits ({', '.join(found.splits)})",
+            hint="give one of them: its folder or file",
         )
     return found.splits["train"]
 

@@ -44,7 +44,7 @@ def cut(
             raise DataError(
                 f"the {name} split would be empty: {len(parts.train)} examples"
                 + (f" in {len(set(parts.groups))} groups" if parts.groups else "")
-                + " cannot be cut further",
+                + " cannot be divided further",
                 hint=f"give more data, or set data.{name}: 0",
             )
         if name == "test":

@@ -28,7 +28,7 @@ def of_balance(bundle: DataBundle) -> list[Finding]:
     if counts[most] >= UNBALANCED * max(int(counts[least]), 1):
         message = (
             f"'{bundle.classes[most]}' has {counts[most]:,} training examples, '{bundle.classes[least]}' "
-            f"{counts[least]:,}: look at recall per class, not at accuracy"
+            f"{counts[least]:,}: use recall per class rather than accuracy"
         )
         found.append(Finding("balance", "warning", message, int(counts[least])))
     rare = [f"'{bundle.classes[i]}' ({counts[i]})" for i in np.flatnonzero(counts < FEW)]

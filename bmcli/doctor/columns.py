@@ -37,12 +37,12 @@ class OddColumn:
 def of_columns(bundle: DataBundle) -> list[Finding]:
     """Of the training split. What reading left out is not in it: a note tells that already."""
     said = {
-        "constant": ("note", "has one value only"),
+        "constant": ("note", "has only one value"),
         "mostly missing": ("warning", "is missing in {share:.0%} of the rows"),
         "one value per row": ("warning", "has {share:.0%} distinct values: an identifier?"),
         "gives the target away": (
             "problem",
-            "predicts the target all by itself ({share:.3f}): is it known before the answer is?",
+            "predicts the target by itself ({share:.3f}): is it known before the target is?",
         ),
     }
     found = []

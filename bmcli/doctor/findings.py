@@ -178,7 +178,7 @@ def of_pairs(
     found = []
     for check, severity, what, listed in (
         ("duplicates across splits", "problem", "in two splits: metrics will look too good", across),
-        ("contradictions", "problem", "in one split, labelled differently", contradicting),
+        ("contradictions", "problem", "in one split, with different labels", contradicting),
         ("duplicates", "note", "in one split", within),
     ):
         if listed:

@@ -41,7 +41,7 @@ def out_of_fold(
     bundle, batch_size = experiment.bundle, experiment.config.evaluation.batch_size
     others = [split for split in (bundle.validation, bundle.test) if split is not None]
     if count > len(bundle.train):
-        raise UsageError(f"there are {len(bundle.train)} training examples: not enough for {count} folds")
+        raise UsageError(f"there are {len(bundle.train)} training examples, too few for {count} folds")
     folds = assigned(bundle.train.targets, count, experiment.config.seed)
     width = max(len(bundle.classes), 1)
     of_train = np.zeros((len(bundle.train), width), np.float32)

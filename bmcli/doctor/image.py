@@ -183,9 +183,9 @@ def blank(pictures: np.ndarray) -> np.ndarray:
 
 
 _FITTED = {
-    "squash": "they will be distorted (preprocessing.image.fit: crop or pad would not)",
+    "squash": "they will be distorted (use preprocessing.image.fit: crop or pad to avoid it)",
     "crop": "much of them will be cut off",
-    "pad": "much of what the model sees of them will be black",
+    "pad": "large parts of the model's input will be black",
 }
 
 

@@ -97,15 +97,15 @@ def of_labels(every: Gathered, outputs: np.ndarray, run: Run | None) -> list[Fin
     )
     seen = sum(every.split_of[one.position] == "train" for one in doubts) if run is not None else 0
     count = len(doubts)
-    message = f"{count:,} of {len(every.ids):,} labels are doubtful, the likeliest errors first"
+    message = f"{count:,} of {len(every.ids):,} labels are doubtful; the most probable errors come first"
     if judge is None:
-        message += f"; how good {who} is cannot be said: there are no examples it was not trained on"
+        message += f"; the quality of {who} is unknown, as it was trained on all examples"
     else:
         message += (
-            f"; {who} judges: {judge.sentence()}, so its own mistakes make about {judge.expected:,} suspects"
+            f"; {who} judges: {judge.sentence()}, so about {judge.expected:,} suspects are its own mistakes"
         )
         if judge.accuracy < STRONG:
-            message += ": a weak judge, most of these labels may be right"
+            message += ": a weak model, so most of these labels may be right"
     if seen:
         message += f"; it was trained on {seen:,} of them, and may have memorised label errors"
     return [Finding("labels", "warning", message, count, examples, known)]
@@ -166,7 +166,7 @@ def by_run(
     from bmcli.evaluation.measure import predict_all
 
     if opened.spec.classes != every.bundle.classes:
-        raise UsageError(f"{opened.run.id} knows other classes than the data has")
+        raise UsageError(f"{opened.run.id} has different classes than the data")
     session, preprocessing = opened.session, opened.preprocessing
     outputs, done = [], 0
     for examples in every.examples:
@@ -182,7 +182,9 @@ def by_run(
 def require_classes(bundle: DataBundle) -> None:
     """Raises UsageError where examples have not one class each."""
     if not tasks.of(bundle.task).exclusive:
-        raise UsageError(f"doubtful labels are found where each example has one class, not in {bundle.task}")
+        raise UsageError(
+            f"doubtful labels can only be found if each example has one class, not in {bundle.task} tasks"
+        )
 
 
 def doubtful(targets: np.ndarray, probabilities: np.ndarray) -> list[Doubt]:

@@ -73,10 +73,10 @@ def _gpu() -> Finding:
     driver = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
     libraries = importlib.util.find_spec("nvidia") is not None
     if not driver:
-        return Finding("GPU", "note", "no NVIDIA driver: training runs on the processor")
+        return Finding("GPU", "note", "no NVIDIA driver: training runs on the CPU")
     if not libraries:
         hint = "pip install 'bmcli[gpu]'"
-        return Finding("GPU", "problem", "a driver, but not TensorFlow's CUDA libraries", hint)
+        return Finding("GPU", "problem", "a driver, but TensorFlow's CUDA libraries are missing", hint)
     return Finding("GPU", "ok", "NVIDIA driver and CUDA libraries")
 
 
@@ -88,7 +88,7 @@ def _folder(name: str, path: Path) -> Finding:
     where = f"{name} folder"
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         option = "--runs-dir" if name == "runs" else "BM_DATA_HOME"
-        return Finding(where, "problem", f"{path} cannot be written", f"{option} names another")
+        return Finding(where, "problem", f"{path} cannot be written", f"choose another with {option}")
     free = shutil.disk_usage(existing).free
     if free < LITTLE_DISK:
         return Finding(where, "problem", f"{path}: {size(free)} free", "free some space")

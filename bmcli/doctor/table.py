@@ -47,7 +47,7 @@ def _tables(every: Gathered) -> list[Table]:
 def of_rows(every: Gathered) -> list[Finding]:
     """Equal rows, and those that are the same but for spelling or rounding."""
     pairs = same_rows(_tables(every))
-    hint = "rows that belong together (of one person, one place) data.group keeps in one split"
+    hint = "data.group keeps related rows (of one person, one place) in one split"
     return of_pairs(every, pairs, "rows", neighbours=hint)
 
 

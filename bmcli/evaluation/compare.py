@@ -124,7 +124,7 @@ def compare(runs: Sequence[Run], *, baseline: Run | None = None, unpaired: bool 
     if comparable.get("test") is False and not unpaired:
         raise DataError(
             "these runs used different test examples, so their metrics cannot be compared",
-            hint="--unpaired shows them side by side all the same",
+            hint="--unpaired shows them side by side anyway",
         )
     facts = [_facts(run) for run in runs]
     differences = _differences(facts)
@@ -159,10 +159,10 @@ def pair(run: Run, baseline: Run, split: str) -> list[FigureDifference]:
         if document is None:
             hint = f"bm evaluate {reference_to(one)}"
             hint += f" --split {split}" if split in SPLITS else " --data PATH, of the same file"
-            raise DataError(f"{one.id} was not measured on {split}", hint=hint)
+            raise DataError(f"{one.id} was not evaluated on {split}", hint=hint)
         documents.append(document)
     if not _same_examples(documents):
-        raise DataError(f"{run.id} and {baseline.id} were measured on different {split} examples")
+        raise DataError(f"{run.id} and {baseline.id} were evaluated on different {split} examples")
     first, second = (_side(split, [one], [d]) for one, d in zip((baseline, run), documents, strict=True))
     return differences(first, second)
 
@@ -179,7 +179,7 @@ def _side(split: str, runs: Sequence[Run], documents: Sequence[dict[str, Any]]) 
             name = run.path / layout.predictions_of(split)
             raise IntegrityError(f"{name} is damaged: it does not fit {layout.evaluation_of(split)}")
         read.append(found)
-    return paired.Side(tasks.of(task), [document["metrics"] for document in documents], read)
+    return paired.Side(tasks.stored(task), [document["metrics"] for document in documents], read)
 
 
 def _groups(runs: Sequence[Run], facts: Sequence[dict[str, dict[str, object]]]) -> list[Group]:

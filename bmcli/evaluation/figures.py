@@ -45,7 +45,7 @@ def evaluate(
     bad = int((~np.isfinite(outputs)).any(axis=1).sum())
     if bad:
         raise DivergedError(
-            f"the model answers NaN or infinity for {bad} of {len(outputs)} examples of {split}",
+            f"the model outputs NaN or infinity for {bad} of {len(outputs)} examples of {split}",
             hint="train again with a smaller learning rate, or gradient_clipping",
         )
     asked, target = tasks.of(task), Target(task, tuple(classes))

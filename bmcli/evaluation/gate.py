@@ -126,7 +126,7 @@ def parse(kind: str, text: str) -> Bound:
     hint = None
     if number.endswith("%") and _NUMBER.fullmatch(percent):
         share = float(f"{percent}e-2") if "e" not in percent.lower() else float(percent) / 100
-        hint = f"a share is written as a number: {f'{name}=' if name else ''}{_exact(share)}"
+        hint = f"write a share as a number: {f'{name}=' if name else ''}{_exact(share)}"
     raise UsageError(f"{option} {text}: expected {expected}", hint=hint)
 
 
@@ -153,16 +153,16 @@ def judge(
         except DataError as error:
             differences = error.message
     for bound in bounds:
-        name = bound.figure or (document or {}).get("headline") or "the headline figure"
+        name = bound.figure or (document or {}).get("headline") or "the headline metric"
         if document is None:
-            missing = f"{run.id} was not measured on {split}"
+            missing = f"{run.id} was not evaluated on {split}"
             checks.append(Check(bound.kind, name, bound.value, None, None, False, missing))
         elif bound.kind == "drop":
             checks.append(_drop(name, bound.value, document, differences, lower_bound))
         else:
             checks.append(_figure(bound.kind, name, bound.value, document, lower_bound))
     warnings = tuple(
-        f"{check.figure} lies between 0 and 1: '{check.asked}' always holds"
+        f"{check.figure} is between 0 and 1: '{check.asked}' always holds"
         for check in checks
         if document is not None and check.value is not None and _always_holds(check, document)
     )
@@ -175,7 +175,7 @@ def _always_holds(check: Check, document: dict[str, Any]) -> bool:
         between = not check.figure.endswith(".support")
     else:
         key = _key(check.figure, document)[0] or ""
-        task = tasks.of(document["task"])
+        task = tasks.stored(document["task"])
         own = key not in task.figures and not re.fullmatch(r"ece|top_\d+_accuracy", key)
         between = key not in task.unbounded and not own
     beyond = {"min": check.bound < 0, "max": check.bound > 1, "drop": check.bound >= 1}
@@ -202,18 +202,18 @@ def _figure(kind: str, name: str, bound: float, document: dict[str, object], low
 
 def _key(name: str, document: dict[str, Any]) -> tuple[str | None, str]:
     """The key of that figure in `metrics`, and else why there is none."""
-    metrics, task = document["metrics"], tasks.of(document["task"])
+    metrics, task = document["metrics"], tasks.stored(document["task"])
     if name in metrics:
         return name, ""
     if "loss" in metrics and (other := next((one for one in tasks.known() if name == one.loss_key), None)):
         if name == task.loss_key:
             return "loss", ""
-        meant = f"{other.loss_means} is of {other.family}"
+        meant = f"{other.loss_means} is for {other.family}"
         asked = document["task"]
-        return None, f"there is no figure '{name}': {meant}, and the loss of {asked} is {task.loss_means}"
+        return None, f"there is no metric '{name}': {meant}, and the loss of {asked} is {task.loss_means}"
     return (
         None,
-        f"there is no figure '{name}': {did_you_mean(name, metrics) or 'known: ' + ', '.join(metrics)}",
+        f"there is no metric '{name}': {did_you_mean(name, metrics) or 'known: ' + ', '.join(metrics)}",
     )
 
 
@@ -227,7 +227,7 @@ def _look_up(name: str, document: dict[str, Any]) -> tuple[float | None, list[fl
             return None, None, f"there is no class '{of}'" + (f": {hint}" if hint else "")
         known = [key for key in ("precision", "recall", "f1", "support") if key in found]
         if figure not in known:
-            return None, None, f"a class has no figure '{figure}': it has {', '.join(known)}"
+            return None, None, f"a class has no metric '{figure}': it has {', '.join(known)}"
         return found[figure], found.get(f"{figure}_interval"), f"{name} is undefined"
     key, missing = _key(name, document)
     if key is None:
@@ -249,7 +249,7 @@ def _drop(
     lower_bound: bool,
 ) -> Check:
     if name.startswith(PER_CLASS):
-        missing = "a drop is of a figure of the whole split, not of a class"
+        missing = "a drop is for a metric of the whole split, not of a class"
         return Check("drop", name, bound, None, None, False, missing)
     if isinstance(differences, str):
         return Check("drop", name, bound, None, None, False, differences)

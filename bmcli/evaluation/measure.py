@@ -108,15 +108,15 @@ def prepare(
     from bmcli.evaluation import overlap as seen
 
     if split is not None and data is not None:
-        raise UsageError("--split and --data exclude each other", hint="--data scores the whole file")
+        raise UsageError("--split and --data cannot be used together", hint="--data evaluates the whole file")
     if unseen_only and data is None:
-        raise UsageError("--unseen-only is for --data")
+        raise UsageError("--unseen-only needs --data")
     found: Seen | None = None
     run = opened.run
     _refuse_untrusted(opened)
     config, preprocessing, spec, session = opened.config, opened.preprocessing, opened.spec, opened.session
     if session.engine == "keras":
-        note("predictions go through Keras: the run has no model.onnx")
+        note("predicting with Keras, because the run has no model.onnx")
     if data is None:
         name: str = split or "test"
         bundle = _same_data(run, config, name, progress)
@@ -146,7 +146,7 @@ def _unseen(split: Split, seen: Seen, which: np.ndarray, path: Path) -> tuple[Sp
     import numpy as np
 
     if seen.unknown is not None:
-        raise DataError(f"which examples of {path} are unseen cannot be known: {seen.unknown}")
+        raise DataError(f"it is unknown which examples of {path} are unseen: {seen.unknown}")
     if which.all():
         raise DataError(f"all {len(split):,} examples in {path} were seen in training or validation")
     return split.take(np.flatnonzero(~which)), replace(seen, left_out=int(which.sum()))
@@ -188,7 +188,7 @@ def measure(ready: Prepared) -> Evaluation:
 
     run, name, split, spec, options = ready.run, ready.name, ready.split, ready.spec, ready.options
     if not len(split):
-        raise DataError(f"{name} holds no examples")
+        raise DataError(f"{name} contains no examples")
     digest = _examples_sha256(split, spec)
     fitted = calibration.load(run) if name != calibration.FITTED_ON else None
     evaluation = evaluate(
@@ -219,8 +219,8 @@ def _refuse_untrusted(opened: OpenedRun) -> None:
     """UsageError where its config would execute Python files that are not trusted."""
     if opened.has_code and not opened.trust.code:
         raise UsageError(
-            f"{opened.run.id} keeps Python files of its own, which evaluating it would run",
-            hint="--trust-code runs them",
+            f"{opened.run.id} contains Python files, which evaluating it would run",
+            hint="use --trust-code to allow it",
         )
 
 
@@ -262,7 +262,7 @@ def _same_data(
         raise DataError(
             f"the data of {run.id} has changed since training "
             f"(fingerprint {bundle.fingerprint[:8]}, was {recorded[:8]})",
-            hint=f"bm evaluate {reference_to(run)} --data PATH scores labelled files as they are now",
+            hint=f"bm evaluate {reference_to(run)} --data PATH evaluates labelled files as they are now",
         )
     if bundle.split(name) is None:  # type: ignore[arg-type]
         there = [split for split in SPLITS if bundle.split(split) is not None]

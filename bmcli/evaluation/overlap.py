@@ -75,9 +75,9 @@ def load(run: Run) -> Known | None:
     try:
         metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
         if metadata["format"] != FORMAT:
-            raise ValueError("its format is not known")
+            raise ValueError("its format is unknown")
         if any(array.dtype != np.uint64 or array.ndim != 1 for array in arrays.values()):
-            raise ValueError("a hash is not of 64 bits")
+            raise ValueError("a hash does not have 64 bits")
         there = [name for name in SPLITS if f"{name} contents" in arrays]
         return Known(
             str(metadata["form"]),
@@ -106,12 +106,15 @@ def look(
     if known is None:
         bundle = training_data(run, config, progress)
         if isinstance(bundle, str):
-            why = f"{run.id} was trained by an older bm, and its training data cannot be used ({bundle})"
+            why = (
+                f"{run.id} was trained by an older version of bm, and its training data cannot be used "
+                f"({bundle})"
+            )
             return Seen(None, None, unknown=why), nothing
         known = known_of(bundle, preprocessing)
     contents = _contents(split, preprocessing, known.form)
     if contents is None:
-        why = f"{run.id} was trained on {known.form}, and these are {_form(split)}"
+        why = f"{run.id} was trained on {known.form}, but these are {_form(split)}"
         return Seen(None, None, unknown=why), nothing
     places = _places(split.ids, path, config)
     found = {}

@@ -25,7 +25,7 @@ def read(run: Run, split: str, task: Task, classes: Sequence[str]) -> Prediction
     """What `to_csv` wrote into the run. IntegrityError where it is lost or damaged."""
     import numpy as np
 
-    asked, name = tasks.of(task), layout.predictions_of(split)
+    asked, name = tasks.stored(task), layout.predictions_of(split)
     try:
         if asked.keeps_arrays(len(classes)):
             name = name.removesuffix(".csv") + ".npz"

@@ -93,7 +93,7 @@ class _Targets(_Part):
 class _Evaluation(_Part):
     format: Literal[1] = 1
     examples: Count
-    task: Annotated[str, Named("task")]
+    task: str
     classes: list[str]
     headline: str
     metrics: dict[str, Number | None]
@@ -108,6 +108,12 @@ class _Evaluation(_Part):
     calibration: _Calibration | None = None
     training_targets: _Targets | None = None
     examples_sha256: str | None = None
+
+
+class _Known(_Part):
+    """Of a document whose task is not its run's."""
+
+    task: Annotated[str, Named("task")]
 
 
 class _Slice(_Part):
@@ -150,8 +156,10 @@ def read_evaluation(run: Run, split: str) -> dict[str, Any] | None:
         return None  # the latter: a closer look at a split, and none of its own
     origin = str(run.path / layout.evaluation_of(split))
     _check(_Evaluation, document, origin)
+    if document["task"] != run.record.task:
+        _check(_Known, document, origin)
     classes = document["classes"]
-    if not _fits(document.get("confusion_matrix"), len(classes), tasks.of(document["task"]).several):
+    if not _fits(document.get("confusion_matrix"), len(classes), tasks.stored(document["task"]).several):
         raise IntegrityError(f"{origin} is damaged: confusion_matrix is not one of its classes' counts")
     if any(one["index"] >= len(classes) for one in document["per_class"]):
         raise IntegrityError(f"{origin} is damaged: per_class has an index beyond its classes")
@@ -218,8 +226,8 @@ def _check(model: type[_Part], document: dict[str, object], origin: str) -> None
     found = document.get("format", FORMAT)
     if found != FORMAT and type(found) is int:
         raise IntegrityError(
-            f"{origin} has format {str(found)[:_MOST_SHOWN]}; this bm reads format {FORMAT}",
-            hint="a newer bm may read it",
+            f"{origin} has format {str(found)[:_MOST_SHOWN]}; this version of bm reads format {FORMAT}",
+            hint="a newer version of bm may read it",
         )
     try:
         model.model_validate(document)

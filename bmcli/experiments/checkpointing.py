@@ -62,7 +62,7 @@ def newest_state(run: Run, display: Display) -> tuple[TrainingState, str]:
             reasons.append(error)
             continue
         if reasons:
-            text = f"{reasons[0].message}; going on from {name}, epoch {state.epoch}"
+            text = f"{reasons[0].message}; resuming from {name}, epoch {state.epoch}"
             display.handle(Warned(text))
         return state, name
     raise IntegrityError(
@@ -77,7 +77,7 @@ def restore(trainer: Trainer, state: TrainingState, origin: str) -> None:
     try:
         records = state.progress["records"]
         if not all(type(v) in (int, float, type(None)) for record in records for v in record.values()):
-            raise ValueError("the record of an epoch holds what is not a number")
+            raise ValueError("the record of an epoch contains a value that is not a number")
         if state.epoch < 1 or state.step < 0:
             raise ValueError(f"epoch {state.epoch}, step {state.step}")
         trainer.restore(state)

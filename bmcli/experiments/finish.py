@@ -38,7 +38,7 @@ def finish(run: Run, experiment: Experiment, display: Display, trackers: Tracker
     status = publish(run, model, experiment.spec, experiment.preprocessing, _sample_source(experiment))
     run.update(onnx=status.to_json())
     if not status.published:
-        display.handle(Warned(f"no {layout.MODEL_ONNX}: {status.reason}; predictions will go through Keras"))
+        display.handle(Warned(f"no {layout.MODEL_ONNX}: {status.reason}; predictions will use Keras"))
 
     evaluations = []
     session = open_session(run, lambda: model, experiment.spec)

@@ -52,7 +52,7 @@ def settling(run: Run, less_memory: str) -> Iterator[None]:
         raise InterruptedRunError(
             f"{run.id} was stopped" + ("; its state is saved" if kept else " before its first checkpoint"),
             signal_exit_code=stopped.exit_code,
-            hint=f"bm train --resume {reference_to(run)}" + ("" if kept else " begins it again"),
+            hint=f"bm train --resume {reference_to(run)}" + ("" if kept else " restarts it"),
         ) from stopped
     except KeyboardInterrupt as error:
         if (fault := plugin_calls.fault_of(error)) is not None:

@@ -88,10 +88,10 @@ def prepare(
         display.handle(Note(note))
     if reused is None:
         with phase("preprocessing"):
-            fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
+            fitted, spec = _fitted(config, bundle)
     else:
         if reused.kind != bundle.kind:
-            raise ConfigError(f"the other run's data is {reused.kind}, this config's is {bundle.kind}")
+            raise ConfigError(f"the other run's data is {reused.kind}, but this config's is {bundle.kind}")
         fitted = preprocessing.with_cache(reused, bundle, config.data.cache_gib)
         spec = preprocessing.spec_of(bundle, fitted)
     _require_computable(bundle)
@@ -121,12 +121,19 @@ def refitted(experiment: Experiment, train: Split) -> Experiment:
 
     Raises DataError listing all training examples that cannot be used.
     """
-    from bmcli.modalities import preprocessing
-
     config, bundle = experiment.config, replace(experiment.bundle, train=train, validation=None)
     with phase("preprocessing"):
-        fitted, spec = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
+        fitted, spec = _fitted(config, bundle)
     return replace(experiment, bundle=bundle, preprocessing=fitted, spec=spec)
+
+
+def _fitted(config: ExperimentConfig, bundle: DataBundle) -> tuple[Preprocessing, DataSpec]:
+    """The config's preprocessing for this data, or the model's own; see `bmcli.models.Model.prepares`."""
+    from bmcli.modalities import preprocessing
+
+    model: Any = config.model
+    cache = config.data.cache_gib
+    return preprocessing.fit(bundle, config.preprocessing, cache_gib=cache, prepares=model.prepares)
 
 
 def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, Any]:
@@ -172,7 +179,7 @@ def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, 
     weights = config.training.class_weights
     if isinstance(weights, dict) and (others := [name for name in spec.classes if name not in weights]):
         listed = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
-        display.handle(Note(f"training.class_weights: classes that are not named weigh 1: {listed}"))
+        display.handle(Note(f"training.class_weights: classes without a weight get 1: {listed}"))
 
 
 @phase("building the model")

@@ -82,7 +82,7 @@ def _prepared_again(opened: OpenedRun, config: ExperimentConfig, device: str, di
     experiment = prepare(config, device=device, threads=threads, reused=reused, display=display)
     if experiment.spec.classes != run.record.classes:
         hint = resume_checks.as_a_new_run(run)
-        raise DataError(f"the data of {run.id} has other classes now", hint=hint)
+        raise DataError(f"the classes in the data of {run.id} have changed", hint=hint)
     return experiment
 
 
@@ -107,7 +107,7 @@ def _note_changes(run: Run, experiment: Experiment, changed: list[str], display:
     if not changed:
         return
     told = "; ".join(changed)
-    display.handle(Warned(f"going on, but not exactly: {told}"))
+    display.handle(Warned(f"resuming, but not exactly: {told}"))
     _vouch_for_code(run)
     run.update(
         exact=False,
@@ -138,7 +138,7 @@ def _begin_again(
     began: float,
 ) -> None:
     """Train a claimed run from its first step: nothing is left of it that could be gone on with."""
-    display.handle(Note(f"{run.id} was stopped before its first checkpoint: it begins again"))
+    display.handle(Note(f"{run.id} was stopped before its first checkpoint: it starts again"))
     # A name meant a run of the folder that this one was made in.
     store, begun_with = RunStore(run.path.parent), run.record.init_from
     try:
@@ -147,13 +147,14 @@ def _begin_again(
         if config.init_from is None or _is_there(store, config.init_from.run):
             raise
         raise UsageError(
-            f"{run.id} was stopped before its first checkpoint, and the run whose weights it begins with is "
+            f"{run.id} was stopped before its first checkpoint, and the run whose weights it starts from is "
             f"gone: {error.message}",
-            hint=f"{resume_checks.as_a_new_run(run)}, with init_from=RUN for another one, or init_from=null",
+            hint=f"{resume_checks.as_a_new_run(run)}, with init_from=RUN for a different one, or "
+            "init_from=null",
         ) from error
     known = {**started_by(), **started.record}
     if changed_code:
-        known["notes"] = (*known["notes"], f"begun again with other code: {'; '.join(changed_code)}")
+        known["notes"] = (*known["notes"], f"restarted with different code: {'; '.join(changed_code)}")
     run.begin_again(**known)
     with settling(run, started.less_memory):
         if changed_code:

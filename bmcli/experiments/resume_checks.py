@@ -27,7 +27,7 @@ def check_resumable(run: Run) -> None:
     if run.record.status == "completed":
         raise UsageError(
             f"{run.id} is complete: there is nothing to resume",
-            hint=f"to train on from its weights, put `{init_from(run)}` into a config",
+            hint=f"to continue training from its weights, put `{init_from(run)}` into a config",
         )
 
 
@@ -42,8 +42,8 @@ def check_beginnable(run: Run) -> None:
     it."""
     if not run.exists(layout.CONFIG) and layout.CONFIG not in run.manifest():
         raise UsageError(
-            f"{run.id} was stopped before it kept its config: there is nothing to go on with",
-            hint=f"train its config as a new run; bm runs remove {run.id} takes this one away",
+            f"{run.id} was stopped before its config was stored: there is nothing to resume",
+            hint=f"train its config as a new run; bm runs remove {run.id} removes this one",
         )
 
 
@@ -54,7 +54,7 @@ def init_from(run: Run) -> str:
 
 def as_a_new_run(run: Run) -> str:
     """A hint: the command that trains the run's config again, as a new run."""
-    return f"{_with_its_config(run)} trains it again, as a new run"
+    return f"{_with_its_config(run)} trains it again as a new run"
 
 
 def new_run_from(run: Run) -> str:
@@ -123,7 +123,7 @@ def changed_versions(run: Run) -> list[str]:
     # Before the backend was recorded, there was one.
     then = {"backend": "tensorflow", **run.record.versions}
     if then["backend"] != now["backend"]:
-        return [f"Keras computed with {then['backend']}, does with {now['backend']}"]
+        return [f"the Keras backend was {then['backend']}, is {now['backend']}"]
     changed = [
         f"{name} was {then.get(name, 'absent')}, is {now.get(name, 'absent')}"
         for name in ("bm", "keras", *DECISIVE.get(now["backend"], ()))
@@ -139,7 +139,7 @@ def changed_experiment(run: Run, experiment: Experiment) -> list[str]:
     """What is not as it was in data and arithmetic."""
     found = []
     if experiment.bundle.fingerprint != run.record.data_fingerprint:
-        found.append("the data was changed")
+        found.append("the data has changed")
     if experiment.precision != run.record.precision:
         found.append(f"the precision was {run.record.precision}, is {experiment.precision}")
     if experiment.gpu != bool(run.record.hardware.get("gpus")):
@@ -155,7 +155,7 @@ def changed_machine(run: Run, threads: int) -> list[str]:
     told = (
         ("cpu", "processor was"),
         ("cores", "number of cores was"),
-        ("threads", "threads an operation were"),
+        ("threads", "threads per operation were"),
     )
     return [
         f"the {what} {then.get(key)}, {now.get(key)} now"
@@ -183,6 +183,6 @@ def threads_of(run: Run) -> int | None:
 def refuse(run: Run, changed: list[str]) -> UsageError:
     """That it could not go on exactly, and why."""
     return UsageError(
-        f"{run.id} cannot go on as it was: {'; '.join(changed)}",
-        hint="put back what changed; or --force goes on without that promise, and the run says so",
+        f"{run.id} cannot be resumed exactly: {'; '.join(changed)}",
+        hint="undo these changes, or use --force to resume anyway; the run is then marked as not exact",
     )

@@ -106,7 +106,8 @@ class Trackers:
             self._open.pop(name, None)
             reason = str(error).strip().splitlines()
             self._warn(
-                f"{NAMES[name]} is left alone from here on: {reason[0] if reason else type(error).__name__}"
+                f"{NAMES[name]} is no longer used, after an error: "
+                f"{reason[0] if reason else type(error).__name__}"
             )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bmcli.inference.session import Session
     from bmcli.modalities.preprocessing import Preprocessing
 
-ANSWER_NOT_FINITE = "the model's answer is not a finite number"
+ANSWER_NOT_FINITE = "the model's output is not a finite number"
 
 
 class Explainer:
@@ -47,11 +47,13 @@ class Explainer:
         self.opened = opened
         self.preprocessing: Preprocessing = opened.preprocessing
         self.spec: DataSpec = opened.spec
+        if len(self.spec.inputs) > 1:
+            raise UsageError(f"{run.id} takes several inputs: explanations are for models with one")
         if label is not None and not self.spec.classes:
-            raise UsageError(f"{run.id} predicts numbers: it has no classes to explain")
+            raise UsageError(f"{run.id} is a regression: it has no classes to explain")
         if label is not None and label not in self.spec.classes:
             known = did_you_mean(label, self.spec.classes) or f"known: {', '.join(self.spec.classes[:20])}"
-            raise UsageError(f"{run.id} knows no class '{label}'", hint=known)
+            raise UsageError(f"{run.id} has no class '{label}'", hint=known)
         self.wanted = None if label is None else self.spec.classes.index(label)
         self.network: keras.Model = opened.network
         self.session: Session = opened.session

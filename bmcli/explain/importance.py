@@ -59,7 +59,7 @@ def permutation_importance(
     examples: Any = split.examples
     columns = modality_of(examples.kind).columns_of(examples)
     if not columns:
-        raise UsageError("importance is measured of the columns of a table")
+        raise UsageError("importance is only defined for the columns of a table")
     task = tasks.of(spec.task)
     metric = task.headline
     sign = 1.0 if task.figures[metric] else -1.0
@@ -69,7 +69,7 @@ def permutation_importance(
         outputs = predict_all(session, preprocessing, table, 256)
         bad = int((~np.isfinite(outputs)).any(axis=1).sum())
         if bad:
-            raise DataError(f"the model's answer is not a finite number for {bad:,} of {len(outputs):,} rows")
+            raise DataError(f"the model's output is not a finite number for {bad:,} of {len(outputs):,} rows")
         value = task.measure(split.targets, outputs, spec.classes)[metric]
         if value is None:
             raise UsageError(f"{metric} is undefined on these {len(split.targets):,} rows")

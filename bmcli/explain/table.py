@@ -59,7 +59,7 @@ def _average_row(explainer: Explainer) -> tuple[np.ndarray, str, str | None]:
     bundle = training_data(run, explainer.opened.config)
     if isinstance(bundle, str):
         note = (
-            f"{run.id} was trained by an older bm and keeps no shares of categories, and its training data "
+            f"{run.id} was trained by an older version of bm without category shares, and its training data "
             f"cannot be used ({bundle}): every category counts as equally frequent"
         )
         return _assumed(preprocessing), "a row in which every category is equally frequent", note

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from bmcli.explain import attributions, base
-from bmcli.modalities.text.encoder import UNKNOWN_ID
 
 if TYPE_CHECKING:
     import keras
@@ -42,7 +41,8 @@ class Part(base.Part):
         weights = np.sum([one.sum(axis=-1) for one in found.attributions], axis=0)
         dropped = None
         if len(tokens) > 1:
-            unknown = np.full_like(ids, UNKNOWN_ID)
+            given = explainer.spec.input
+            unknown = np.full_like(ids, given.padding if given.unknown is None else given.unknown)
             dropped = explainer.deletion(about["index"], ids, weights[: len(ids)], unknown)
         return base.Explanation(
             **about,

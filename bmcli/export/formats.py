@@ -124,7 +124,7 @@ def _check_replaceable(folder: Path) -> None:
         return
     if folder.exists() or folder.is_symlink():
         raise UsageError(
-            f"{folder} exists and is not an export made by bm", hint="name a folder that does not exist yet"
+            f"{folder} exists and was not made by bm export", hint="give a folder that does not exist yet"
         )
 
 
@@ -154,7 +154,7 @@ def _write_model(
 def _require_tensorflow(format: Format) -> None:
     if backend.name() != "tensorflow":
         raise UsageError(
-            f"exporting as {format} needs TensorFlow, and Keras computes with {backend.title()}",
+            f"exporting as {format} needs TensorFlow, but the Keras backend is {backend.title()}",
             hint="KERAS_BACKEND=tensorflow bm export ..., where TensorFlow is installed",
         )
 
@@ -169,9 +169,9 @@ def _onnx(opened: OpenedRun, samples: Samples, note: Callable[[str], None]) -> b
     try:
         if run.exists(layout.MODEL_ONNX):
             return run.read_bytes(layout.MODEL_ONNX)
-        note(f"{run.id} has no {layout.MODEL_ONNX}: exporting it anew")
+        note(f"{run.id} has no {layout.MODEL_ONNX}: exporting it again")
     except IntegrityError as error:
-        note(f"{error.message}: exporting it anew")
+        note(f"{error.message}: exporting it again")
     _require_tensorflow("onnx")
     status = publish_verified(run, opened.model, opened.spec, samples)
     run.update(onnx=status.to_json())

@@ -36,8 +36,8 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
 
     if keras.backend.backend() != "tensorflow":
         raise UsageError(
-            f"it needs TensorFlow, and Keras computes with {backend.title()}",
-            hint="`bm export RUN --format onnx` makes it where TensorFlow is installed",
+            f"it needs TensorFlow, but the Keras backend is {backend.title()}",
+            hint="`bm export RUN --format onnx` creates it where TensorFlow is installed",
         )
     import onnx
 

@@ -8,8 +8,24 @@ from bmcli import tasks
 from bmcli.modalities.base import modality_of
 
 if TYPE_CHECKING:
-    from bmcli.core.spec import DataSpec
+    from bmcli.core.spec import DataSpec, InputSpec
     from bmcli.export.engines import Format
+
+SEVERAL: dict[Format, str] = {
+    "onnx": """import onnxruntime
+
+session = onnxruntime.InferenceSession("model.onnx")
+(output,) = session.run(["output"], inputs)""",
+    "saved_model": """import tensorflow as tf
+
+model = tf.saved_model.load("saved_model")
+output = model.serve(inputs).numpy()""",
+    "litert": """from ai_edge_litert.interpreter import Interpreter
+
+run = Interpreter(model_path="model.tflite").get_signature_runner()
+output = run(**inputs)["output_0"]""",
+}
+"""The calls of a model with several inputs: a dict of arrays by their names."""
 
 CALLS: dict[Format, str] = {
     "onnx": """import onnxruntime
@@ -31,24 +47,33 @@ def readme(run_id: str, format: Format, spec: DataSpec) -> str:
     """Markdown. Names out of the data do not appear in it."""
     about = modality_of(spec.kind).readme()
     made = f"from bmcli.data.bundle import {about.imported}\n" if about.imported else ""
-    shape = ", ".join(["batch", *("length" if size is None else str(size) for size in spec.input_shape)])
+    many = len(spec.inputs) > 1
+    taken = "\n".join(
+        f"- Input{f' {one.name}' if many else ''}: {one.dtype} [{_shape(one)}]: {about.inputs}."
+        for one in spec.inputs
+    )
+    encode = f"""encoded = preprocessing.encode({about.example})
+inputs = preprocessing.finish(encoded[np.arange(len(encoded))])"""
+    if many:
+        encode = f"""encoded = preprocessing.source({about.example})
+inputs = preprocessing.finish_batch(encoded[np.arange(len(encoded))])"""
     task = tasks.of(spec.task)
     return f"""# {run_id}
 
-Exported by bm, reloaded in a process of its own, and compared with Keras on stored samples: see export.json.
+Exported by bm, reloaded in a new process, and compared with Keras on stored samples: see export.json.
 
-- Input: {spec.input_dtype} [{shape}]: {about.inputs}.
+{taken}
 - Output: float32 [batch, {task.width(len(spec.classes))}]: {task.outputs_are}.
 
 ```python
-{CALLS[format]}
+{(SEVERAL if many else CALLS)[format]}
 ```
 
 ## How inputs are prepared
 
 {about.steps}
 
-With bm installed, its own code does that, exactly as in training:
+If bm is installed, it can do this exactly as in training:
 
 ```python
 from pathlib import Path
@@ -56,8 +81,11 @@ from pathlib import Path
 import bmcli
 import numpy as np
 {made}
-preprocessing, spec = bmcli.load_preprocessing(Path("."))  # the folder that this page lies in
-encoded = preprocessing.encode({about.example})
-inputs = preprocessing.finish(encoded[np.arange(len(encoded))])
+preprocessing, spec = bmcli.load_preprocessing(Path("."))  # the folder of this page
+{encode}
 ```
 """
+
+
+def _shape(one: InputSpec) -> str:
+    return ", ".join(["batch", *("length" if size is None else str(size) for size in one.shape)])

@@ -48,5 +48,5 @@ def repeat_samples(opened: OpenedRun) -> list[Repeated]:
     model = opened.model
     agreement = verify(KerasSession(model), samples)
     if agreement.agrees and weights_sha256(model) != run.record.weights_sha256:
-        agreement = replace(agreement, reason="its weights are not the record's")
+        agreement = replace(agreement, reason="its weights differ from the record's")
     return [*found, Repeated("keras", agreement)]

@@ -60,7 +60,7 @@ class Samples:
             or not named
             or {len(outputs)} != {len(one) for one in inputs.values()}
         ):
-            raise IntegrityError(f"{origin} is damaged: it holds no inputs with their outputs")
+            raise IntegrityError(f"{origin} is damaged: it contains no inputs with outputs")
         return cls(inputs, outputs)
 
 

@@ -126,7 +126,7 @@ def _by_polars(file: DelimitedFile, found: Records, *, quote: str | None) -> Row
         zeros = np.flatnonzero(file.text == 0)
         for i in np.unique(np.searchsorted(found.starts, zeros, side="right") - 1).tolist():
             if i >= 0:
-                problems.setdefault(i, "holds zero bytes: the file is damaged there, or not text")
+                problems.setdefault(i, "contains null bytes: the file is damaged there, or not text")
     good = np.ones(len(found), bool)
     good[list(problems)] = False
     kept = found.where(good)

@@ -69,7 +69,7 @@ def fetch(file: File, home: Path, progress: Callable[[str, int, int], None] | No
         return target
     if offline():
         raise DataError(
-            f"{file.path} is not in the data home, and BM_OFFLINE forbids downloading it",
+            f"{file.path} is not in the data home, and BM_OFFLINE prevents its download",
             hint=f"put {address(file)} at {target} (SHA-256 {file.sha256})",
         )
     from filelock import FileLock
@@ -82,7 +82,7 @@ def fetch(file: File, home: Path, progress: Callable[[str, int, int], None] | No
     except OSError as error:
         raise ResourceError(
             f"cannot write {target}: {error.strerror or error}",
-            hint="make room or set BM_DATA_HOME to a folder that can be written",
+            hint="free some space, or set BM_DATA_HOME to a writable folder",
         ) from error
     return target
 
@@ -120,7 +120,7 @@ def _download(file: File, target: Path, progress: Callable[[str, int, int], None
         except _Refused as error:
             by_hand = f"put the file at {target}"
             if mirror := os.environ.get("BM_DATA_MIRROR"):
-                by_hand = f"the mirror {mirror} must hold it as {file.path}; or {by_hand}"
+                by_hand = f"the mirror {mirror} must have it as {file.path}; or {by_hand}"
             raise DataError(f"cannot download {address(file)}: {error}", hint=by_hand) from error
         found = sha256_of(part)
         if found == file.sha256:
@@ -135,7 +135,7 @@ def _download(file: File, target: Path, progress: Callable[[str, int, int], None
         resumed = False  # an old beginning may have spoilt it: once more from the first byte
     raise DataError(
         f"cannot download {address(file)}: {reason}",
-        hint=f"run the same command again to go on where it stopped, or put the file at {target}",
+        hint=f"run the same command again to resume the download, or put the file at {target}",
     )
 
 

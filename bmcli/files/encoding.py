@@ -124,7 +124,7 @@ def require_text(path: Path, head: bytes) -> None:
     if detect(head, whole=len(head) < HEAD) is not None:
         return
     if b"\0" in head or _share_of_controls(head) > _MOST_CONTROLS:
-        zeros = ": it holds zero bytes, so it is damaged or of another format" if b"\0" in head else ""
+        zeros = ": it contains null bytes, so it is damaged or has another format" if b"\0" in head else ""
         raise DataError(f"{path} is not a text file{zeros}", place=Place(str(path)))
 
 

@@ -146,7 +146,9 @@ def compare_splits(result: Scan, found: Layout) -> None:
     if not train or found.rules.classes:
         return
     if len(set.union(*labels.values())) == 1 and not result.problems:
-        raise DataError(f"there is only one class ({repr_of(next(iter(train)))}): nothing to tell apart")
+        raise DataError(
+            f"there is only one class ({repr_of(next(iter(train)))}), so there is nothing to classify"
+        )
     spoken_of = {
         label for p in result.problems if p.place is not None for label in p.place.file.split("/")[:-1]
     } | {p.place.file.rpartition("/")[2] for p in result.problems if p.place is not None}

@@ -62,7 +62,7 @@ def files_of(
             else:
                 yield match
     elif name != STDIN:
-        hint = "--text says that it is the text itself" if or_text else None
+        hint = "use --text if it is the text itself" if or_text else None
         problems.append(Problem("there is no such file", Place(name), hint))
 
 

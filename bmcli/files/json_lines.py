@@ -170,7 +170,7 @@ def _frame(path: Path, objects: list[dict[str, object]]) -> pl.DataFrame:
     cells = sum(map(len, objects))
     if len(names) * len(objects) > max(SPARSE_CELLS, SPARSE_RATIO * cells):
         raise DataError(
-            f"{path} is no table: {len(objects):,} rows have {len(names):,} different keys, "
+            f"{path} is not a table: {len(objects):,} rows have {len(names):,} different keys, "
             f"{cells / len(objects):.1f} each",
             place=Place(str(path)),
         )

@@ -56,7 +56,7 @@ class NamePattern:
         except TimeoutError:
             raise ConfigError(
                 f"{self._key}: matching {self.text!r} takes too long (at '{name}')",
-                hint="a repetition inside a repetition, as in (a+)+, may take for ever",
+                hint="a repetition inside a repetition, as in (a+)+, may take forever",
             ) from None
         except MemoryError:  # one that calls itself for ever
             raise ConfigError(

@@ -75,10 +75,10 @@ def read(path: Path, options: Options | None = None) -> Frame:
             f"{path} cannot be read: {error.strerror or error}", place=Place(str(path))
         ) from error
     if not frame.data.width:
-        what = "holds no usable rows" if frame.problems else "holds no rows"
+        what = "holds no usable rows" if frame.problems else "has no rows"
         raise DataError(f"{path} {what}", place=Place(str(path)), problems=frame.problems)
     if not (frame.data.height or frame.problems):
-        raise DataError(f"{path} holds no rows", place=Place(str(path)))
+        raise DataError(f"{path} has no rows", place=Place(str(path)))
     return frame
 
 

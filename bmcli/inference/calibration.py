@@ -67,7 +67,7 @@ def load(run: Run) -> Calibration | None:
             raise ValueError(f"temperature {made.temperature}")
         numbers = [low, high, *(vars(made.threshold).values() if made.threshold else ())]
         if not all(type(number) in (int, float) for number in numbers) or type(made.examples) is not int:
-            raise ValueError("it holds words for numbers")
+            raise ValueError("it contains text in place of numbers")
         if made.threshold is not None and not 0 <= made.threshold.value <= 1:
             raise ValueError(f"threshold {made.threshold.value}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -81,7 +81,7 @@ def required(run: Run) -> Calibration:
     if found is None:
         task = run.record.task
         if task is not None and not tasks.of(task).has_classes:
-            raise UsageError(f"{run.id} predicts numbers: there is nothing to calibrate")
+            raise UsageError(f"{run.id} is a regression: there is nothing to calibrate")
         hint = f"bm evaluate {reference_to(run)} --split {FITTED_ON} fits it"
         raise UsageError(f"{run.id} has no calibration", hint=hint)
     return found

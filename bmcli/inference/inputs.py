@@ -61,9 +61,11 @@ def read(
     modality = modality_of(reading.kind)
     if not modality.takes_texts and (reading.texts or reading.lines):
         option = "--text" if reading.texts else "--lines"
-        raise UsageError(f"{option} is for runs that take texts; this one takes {modality.words.inputs}")
+        raise UsageError(f"{option} is for text runs, but this run takes {modality.words.inputs}")
     if reading.texts and reading.lines:
-        raise UsageError("--text and --lines exclude each other: the texts are given, or lie in files")
+        raise UsageError(
+            "--text and --lines cannot be used together: texts are either arguments or lines of files"
+        )
     if stdin is None:
         stdin = _own_stdin() if STDIN in inputs else io.BytesIO()
     return modality.read_inputs(inputs, reading, stdin, note, expect)

@@ -78,9 +78,9 @@ def vet(model: bytes) -> bool:
         if number == 7 and isinstance(value, memoryview):  # ModelProto.graph
             graph = value
         elif number == 25:  # functions
-            raise RefusedError("it defines functions of its own")
+            raise RefusedError("it defines its own functions")
     if graph is None:
-        raise ValueError("it holds no graph")
+        raise ValueError("it contains no graph")
     count = _Count()
     found = _read(graph, count)
     _follow(found)
@@ -129,7 +129,7 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         else:
             raise ValueError(f"a field of kind {kind}")
         if size > end - at:
-            raise ValueError("it is cut short")
+            raise ValueError("it is truncated")
         yield key >> 3, data[at : at + size]
         at += size
 
@@ -143,7 +143,7 @@ def _varint(data: memoryview, at: int, end: int) -> tuple[int, int]:
         if byte < 128:
             return value, at
         shift += 7
-    raise ValueError("it is cut short")
+    raise ValueError("it is truncated")
 
 
 def _text(value: int | memoryview) -> str:
@@ -152,7 +152,7 @@ def _text(value: int | memoryview) -> str:
 
 def _message(value: int | memoryview) -> memoryview:
     if not isinstance(value, memoryview):
-        raise ValueError("a number where a message is wanted")
+        raise ValueError("a number where a message is expected")
     return value
 
 
@@ -189,14 +189,14 @@ def _node(message: memoryview, count: _Count, within: str) -> _Node:
             domain = _text(value)
     name = node.operator
     if domain not in ("", "ai.onnx"):
-        raise RefusedError(f"the operator {domain}.{name} is none of ONNX's own")
+        raise RefusedError(f"the operator {domain}.{name} is not one of ONNX's own")
     if name == "Loop" and not within:
         for attribute in attributes:
             _attribute(node, attribute, count, within="Loop")
         return node
     if name not in _ALLOWED:
         inside = f" within {within}" if within else ""
-        raise RefusedError(f"bm's models have no operator {name}{inside}")
+        raise RefusedError(f"models of bm have no operator {name}{inside}")
     for attribute in attributes:
         _attribute(node, attribute, count, within)
     return node
@@ -210,7 +210,7 @@ def _attribute(node: _Node, message: memoryview, count: _Count, within: str) -> 
         elif number == 6 and node.operator == "Loop":
             node.body = _read(_message(value), count, within)
         elif number in (6, 11):
-            raise RefusedError(f"its operator {node.operator} has a graph of its own")
+            raise RefusedError(f"its operator {node.operator} contains a graph")
         elif number in (22, 23):
             raise RefusedError("it has sparse weights")
         elif number == 3 and node.operator == "Constant" and isinstance(value, int):
@@ -229,7 +229,7 @@ def _tensor(message: memoryview) -> tuple[str, list[int] | None]:
         elif number == 8:
             name = _text(value)
         elif number == 13 or (number == 14 and value):
-            raise RefusedError("its weights lie in another file")
+            raise RefusedError("its weights are in another file")
         elif number in (5, 7):
             if isinstance(value, int):
                 values.append(_signed(value))

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from bmcli import tasks
 from bmcli.core.errors import ConfigError, UsageError
 from bmcli.inference import session as sessions
 from bmcli.modalities import familiarity as familiarities
@@ -80,7 +81,9 @@ class OpenedRun:
 
     @_Part
     def _loaded(self) -> tuple[Preprocessing, DataSpec]:
-        kind = self.run.record.kind
+        kind, task = self.run.record.kind, self.run.record.task
+        if task not in (None, *tasks.TASKS.names()):
+            _ = self.config  # the run's own code defines the task, or an error says what is missing
         if kind is not None and not is_known(kind):
             _ = self.config  # the run's own code brings the modality, or an error says what is missing
             if not is_known(kind):
@@ -160,8 +163,8 @@ class OpenedRun:
         means. UsageError where the run has Python files that are not trusted."""
         if self.has_code and not self.trust.code:
             raise UsageError(
-                f"{self.run.id} brings its own Python code, which would be run",
-                hint=f"look at {self.run.path / layout.CODE}, then say --trust-code",
+                f"{self.run.id} contains its own Python code, which would be run",
+                hint=f"look at {self.run.path / layout.CODE}, then use --trust-code",
             )
         if self.trust.code:
             self.run.refuse_odd(layout.CODE)
@@ -202,8 +205,8 @@ class OpenedRun:
             if run_code or not (self.run.path / layout.CODE).is_dir():
                 raise
             raise UsageError(
-                f"{self.run.id} needs Python code of its own, which would be run",
-                hint=f"look at {self.run.path / layout.CODE}, then say --trust-code",
+                f"{self.run.id} needs its own Python code, which would be run",
+                hint=f"look at {self.run.path / layout.CODE}, then use --trust-code",
             ) from error
 
     def _plain_config(self) -> dict[str, Any]:

@@ -198,7 +198,7 @@ class Predictor:
                     kept = None if encoded.beside is None else encoded.beside[start + i]
                     predictions.append(Prediction(name, self.run, answer, odd[i], kept))
                 else:
-                    problems.append(Problem("the model's answer is not a finite number", Place(name)))
+                    problems.append(Problem("the model's output is not a finite number", Place(name)))
         return predictions
 
 
@@ -216,11 +216,11 @@ def open_predictor(
     temperature = calibration.required(run).temperature if calibrated else 1.0
     task = tasks.of(spec.task)
     if threshold is not None and not task.takes_threshold:
-        raise UsageError(f"--threshold is for two classes, and for labels: {run.id} is {spec.task}")
+        raise UsageError(f"--threshold is for two classes or for labels, but {run.id} is {spec.task}")
     if threshold == "best":
         chosen = calibration.required(run).threshold
         if chosen is None:
-            raise UsageError(f"{run.id} has no chosen threshold: {task.no_threshold}", hint="--threshold 0.4")
+            raise UsageError(f"{run.id} has no fitted threshold: {task.no_threshold}", hint="--threshold 0.4")
         # A temperature moves a probability, and the threshold with it.
         half = np.array([[1 - chosen.value, chosen.value]], np.float32)
         threshold = float(task.temper(half, temperature)[0, 1])
@@ -272,7 +272,7 @@ def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, 
         what = " or ".join(modality_of(kind).words.runs for kind in kinds)
         raise UsageError(
             f"no completed run in {store.root} takes {what}",
-            hint="bm runs lists all runs; --run names one, --runs-dir looks elsewhere",
+            hint="bm runs lists all runs; choose one with --run, or another folder with --runs-dir",
         )
     return candidates[0], tuple(dict.fromkeys(run.name for run in candidates))
 

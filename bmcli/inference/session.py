@@ -61,7 +61,7 @@ def open_session(run: Run, model: Callable[[], keras.Model], spec: DataSpec | No
         wanted = tasks.of(spec.task).width(len(spec.classes)) if spec is not None else session.width
         if session.width != wanted:
             raise IntegrityError(
-                f"{run.path / MODEL_ONNX} answers with {session.width} numbers, the run's {PREPROCESSING} "
+                f"{run.path / MODEL_ONNX} has {session.width} outputs, but the run's {PREPROCESSING} "
                 f"expects {wanted}"
             )
         return session
@@ -107,7 +107,7 @@ class OnnxSession:
         self._origin = origin
         self._model = model
         self._cores = threads or available_cores()
-        hint = "`bm export RUN --format onnx` makes it again"
+        hint = "`bm export RUN --format onnx` exports it again"
         try:
             self._fold = vet(model)
             self._shared = _aside(lambda _: _opened(model, threads=self._cores, fold=self._fold))
@@ -125,7 +125,7 @@ class OnnxSession:
             or outputs[0].type != "tensor(float)"
             or not _is_table(outputs[0].shape)
         ):
-            raise IntegrityError(f"{origin} is not a model of bm: its input and output differ", hint=hint)
+            raise IntegrityError(f"{origin} was not exported by bm: unexpected inputs or outputs", hint=hint)
         self.width = int(outputs[0].shape[1])
         self._dtypes = {i.name: _DTYPES[i.type] for i in ends}
         self._padding = {i.name: padding_of(self._shared, i.name) for i in ends if _is_padded(i)}
@@ -201,7 +201,7 @@ class OnnxSession:
         # More columns than were declared would be classes that nobody has named.
         if output.ndim != 2 or len(output) != count(batch) or output.shape[1] > self.width:
             raise IntegrityError(
-                f"{self._origin} answers {count(batch)} inputs with {list(output.shape)} numbers"
+                f"{self._origin} returns outputs of shape {list(output.shape)} for {count(batch)} inputs"
             )
         return output
 

@@ -45,7 +45,7 @@ def load_weights(
         *(f"{path} is missing" for path in sorted(variables.keys() - weights.keys())),
         *(f"{path} is not in this model" for path in sorted(weights.keys() - variables.keys())),
         *(
-            f"{path} is {_described(weights[path])}, the model's is {_described(variable)}"
+            f"{path} is {_described(weights[path])}, but the model's is {_described(variable)}"
             for path, variable in sorted(variables.items())
             if path in weights and _described(weights[path]) != _described(variable)
         ),
@@ -110,7 +110,7 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     if len(by_path) < len(kept):
         paths = [variable.path for variable in kept]
         repeated = sorted({path for path in paths if paths.count(path) > 1})
-        raise ValueError(f"variables share a path: {', '.join(repeated)}; give every layer its own name")
+        raise ValueError(f"variables share a path: {', '.join(repeated)}; give every layer a unique name")
     return by_path
 
 

@@ -227,6 +227,8 @@ class _Noise:
         """Where a standard normal value has this upper quantile: of the difference over its deviation."""
         from scipy.special import ndtr, stdtrit
 
+        if self._weight == 0:  # Student's quantile may be infinite, and 0 times that is not a number
+            return normal
         return float((1 - self._weight) * normal - self._weight * stdtrit(self.freedom, ndtr(-normal)))
 
     def p(self, difference: float) -> float:

@@ -118,7 +118,7 @@ class Seen:
     def warning(self, where: str, count: int) -> str | None:
         """In a sentence; None where nothing was seen. count: of all examples there; where: their name."""
         if self.unknown is not None:
-            return f"whether {where} holds training examples cannot be known: {self.unknown}"
+            return f"it is unknown whether {where} contains training examples: {self.unknown}"
         both = (self.training or 0) + (self.validation or 0)
         if not both:
             return None
@@ -127,7 +127,7 @@ class Seen:
         text = f"{both:,} of the {count:,} examples in {where} were used to make this run ({parts}): {named}"
         if self.left_out:
             return f"{text}; they are left out"
-        usual = f"; of its own test rows {self.usual:.1%} equal such a row by nature" if self.usual else ""
+        usual = f"; {self.usual:.1%} of its own test rows also equal such a row" if self.usual else ""
         return f"{text}{usual}; metrics will look too good (--unseen-only leaves them out)"
 
 

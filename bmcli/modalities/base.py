@@ -8,12 +8,12 @@ and what of the config is for them, is told without importing anything that comp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from bmcli.core.errors import DataError, UsageError
 from bmcli.core.registry import Registered, Registry
+from bmcli.modalities.values import Readme, Words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,80 +24,12 @@ if TYPE_CHECKING:
     from bmcli.modalities.inputs import Inputs, Reading
     from bmcli.modalities.measured import Measured, Usual
     from bmcli.modalities.preprocessing import Preprocessing
+    from bmcli.modalities.values import Attribute, FilesRead, Inspected
 
 Note = Callable[[str], object]
 Expect = Callable[[int], object]
 ENCODED = 1024
 """Examples that are encoded at once where all of many are gone through."""
-
-
-@dataclass(frozen=True)
-class Words:
-    """What examples are called.
-
-    one, many: 'row', 'rows'. data: in bulk, 'table rows'. inputs: as inputs of a run, 'rows of tables'.
-    runs: what a run takes, 'tables'. unit: what of them cannot be used, 'row or file'. rate: 'rows/s'.
-    argument: one on the command line. model: one that takes them, for hints.
-    """
-
-    one: str = "example"
-    many: str = "examples"
-    data: str = ""
-    inputs: str = ""
-    runs: str = ""
-    unit: str = "file"
-    rate: str = "examples/s"
-    argument: str = "INPUT"
-    model: str = ""
-
-    def __post_init__(self) -> None:
-        for name in ("data", "inputs", "runs"):
-            object.__setattr__(self, name, getattr(self, name) or self.many)
-
-
-@dataclass(frozen=True)
-class FilesRead:
-    """Files read as one example each: all of them, in order; position -> what is wrong with those that cannot
-    be used, and things to say."""
-
-    examples: Examples
-    problems: Mapping[int, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Inspected:
-    """Examples that were looked at before anything is cut.
-
-    examples: the same, with what was seen of them. problems: position -> what is wrong. digests: path ->
-    SHA-256. counts: of what was seen, to be said of all splits together.
-    """
-
-    examples: Examples
-    problems: Mapping[int, str]
-    digests: Mapping[str, bytes]
-    counts: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """What a split can be sliced by: a value per example, float64 or object [N]. unit: of numbers; format: of
-    dates, in days."""
-
-    values: np.ndarray
-    unit: str = ""
-    format: Any = None
-
-
-@dataclass(frozen=True)
-class Readme:
-    """What the page of an export says of inputs: in a line, in numbered steps, and how examples are made in
-    Python: what is imported, and the expression."""
-
-    inputs: str
-    steps: str
-    imported: str
-    example: str
 
 
 class Modality(Registered):

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from bmcli import tasks
-from bmcli.core.errors import IntegrityError
+from bmcli.core.errors import ConfigError, IntegrityError
 from bmcli.core.spec import DataSpec, Target
 from bmcli.modalities.base import is_known, modality_of
 from bmcli.modalities.remark import Remark, Unfamiliar
@@ -77,18 +78,66 @@ class Preprocessing(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Preparing:
+    """What a model's `prepares` has to go by.
+
+    data: the splits; an encoder is fitted on `data.train.examples`. options: the config's `preprocessing`.
+    fit: gives the encoder that bm would fit.
+    """
+
+    data: Data
+    options: PreprocessingConfig
+    fit: Callable[[], Any]
+
+
+Prepares = Callable[[Preparing], "Preprocessing | None"]
+
+
 def fit(
-    bundle: Data, options: PreprocessingConfig, *, cache_gib: float = 4.0
+    bundle: Data,
+    options: PreprocessingConfig,
+    *,
+    cache_gib: float = 4.0,
+    prepares: Prepares | None = None,
 ) -> tuple[Preprocessing, DataSpec]:
     """The preprocessing for this data, fitted on `bundle.train`, and the spec models are built from.
 
-    cache_gib: decoded pictures of all splits together are kept in memory up to this many GiB.
-    Raises DataError listing all training examples that cannot be used.
+    cache_gib: decoded pictures of all splits together are kept in memory up to this many GiB. prepares: the
+    model's; see `bmcli.models.Model.prepares`.
+    Raises DataError listing all training examples that cannot be used, ConfigError for an encoder of the
+    model's that the run could not keep.
     """
     modality = modality_of(bundle.kind)
     cache_bytes = int(cache_gib * 2**30)
-    preprocessing = modality.fit(bundle, modality.options(options), cache_bytes=cache_bytes)
+
+    def fitted() -> Preprocessing:
+        return modality.fit(bundle, modality.options(options), cache_bytes=cache_bytes)
+
+    own = None if prepares is None else prepares(Preparing(bundle, options, fitted))
+    if own is not None:
+        _require_kept(own, bundle.kind)
+        own = modality.with_cache(own, bundle, cache_bytes)
+    preprocessing = fitted() if own is None else own
     return preprocessing, spec_of(bundle, preprocessing)
+
+
+def _require_kept(encoder: Preprocessing, kind: Kind) -> None:
+    """ConfigError for an encoder that does not come back from what a run keeps of it: a prediction must not
+    need the model's code."""
+    modality = modality_of(kind)
+    try:
+        document = json.loads(json.dumps(encoder.to_json(), allow_nan=False))
+        again = modality.load(document, modality.files_of(encoder))
+        same = type(again) is type(encoder) and again.to_json() == encoder.to_json()
+    except Exception as error:  # whatever an encoder of the user's raises
+        raise ConfigError(f"the model's encoder cannot be kept in a run: {error}") from error
+    if not same:
+        raise ConfigError(
+            f"the model's encoder cannot be kept in a run: it comes back as {type(again).__name__}, "
+            f"not as the same {type(encoder).__name__}",
+            hint=f"an encoder for {modality.words.many} must be one that bm knows",
+        )
 
 
 def with_cache(preprocessing: Preprocessing, bundle: Data, cache_gib: float) -> Preprocessing:
@@ -114,9 +163,7 @@ def dump(preprocessing: Preprocessing, spec: DataSpec) -> dict[str, str]:
         "task": spec.task,
         "classes": list(spec.classes),
         "target_name": spec.target_name,
-        "input_shape": list(spec.input_shape),
-        "vocabulary_size": spec.vocabulary_size,
-        "max_length": spec.max_length,
+        **_inputs(spec),
         "target_offset": spec.target_offset,
         "target_scale": spec.target_scale,
         spec.kind: preprocessing.to_json(),
@@ -141,17 +188,26 @@ def load(files: Mapping[str, str] | Path) -> tuple[Preprocessing, DataSpec]:
         kind, target = _kind(document), _target(document)
         preprocessing = modality_of(kind).load(document[kind], files)
         spec = DataSpec(kind, preprocessing.inputs, target)
-        if list(spec.input_shape) != document["input_shape"]:
-            raise ValueError("its input_shape is not what it makes")
-        if spec.vocabulary_size != document["vocabulary_size"]:
-            raise ValueError("its vocabulary_size is not the tokenizer's")
-        if spec.max_length != document["max_length"]:
-            raise ValueError("its max_length is not what it makes")
+        for name, value in _inputs(spec).items():
+            if document[name] != value:
+                made = "the tokenizer's" if name == "vocabulary_size" else "what it makes"
+                raise ValueError(f"its {name} is not {made}")
     except KeyError as error:
         raise IntegrityError(f"{PREPROCESSING} is damaged: {error} is missing") from error
     except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
         raise IntegrityError(f"{PREPROCESSING} is damaged: {error}") from error
     return preprocessing, spec
+
+
+def _inputs(spec: DataSpec) -> dict[str, Any]:
+    """What preprocessing.json says of the inputs: of an only one as every bm has said it."""
+    if len(spec.inputs) > 1:
+        return {"inputs": {one.name: list(one.shape) for one in spec.inputs}}
+    return {
+        "input_shape": list(spec.input_shape),
+        "vocabulary_size": spec.vocabulary_size,
+        "max_length": spec.max_length,
+    }
 
 
 def _kind(document: dict[str, Any]) -> Kind:

@@ -129,6 +129,16 @@ class Model(Component):
         """Whether `solve` sets the weights without any training steps."""
         return False
 
+    def prepares(self, preparing: Any) -> Any:
+        """The encoder of this model's inputs, where it brings its own; None: the one that bm fits.
+
+        preparing: the data, the config's options, and a way to the encoder that bm would fit; see
+        `bmcli.modalities.preprocessing.Preparing`. Called once, before the first step. The encoder is one of
+        bm's own (ImagePreprocessing with another scale, TextPreprocessing with a tokenizer of its own): the
+        run keeps it, so that evaluation, prediction and export use it without the model's code.
+        """
+        return None
+
     def build(self, spec: DataSpec) -> keras.Model:
         """The network: inputs [batch, *spec.input_shape] to raw outputs [batch, spec.units], float32.
 

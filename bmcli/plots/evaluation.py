@@ -116,7 +116,7 @@ def calibration(evaluation: Evaluation) -> bytes:
             zorder=3,
         )
         above.set_ylim(0, 1)
-        above.set_ylabel("share that is right")
+        above.set_ylabel("share of correct predictions")
         title = f"{_title(evaluation)}\nECE {number_format.figure(found.ece)}"
         if found.ece_with_temperature is not None:
             with_it, temperature = map(number_format.figure, (found.ece_with_temperature, found.temperature))
@@ -125,7 +125,7 @@ def calibration(evaluation: Evaluation) -> bytes:
         above.legend(loc="upper left")
         below.bar(middles, np.array([one.count for one in found.bins]), width, color=GREY)
         below.set_ylabel("answers")
-        below.set_xlabel("probability of the answer")
+        below.set_xlabel("predicted probability")
         below.set_xlim(0, 1)
         return to_png(made)
 

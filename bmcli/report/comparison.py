@@ -60,7 +60,7 @@ def paired_lines(comparison: Comparison, paired: Paired) -> list[str]:
     if not paired.seeds_measured:
         lines.append("only one run each: seed-to-seed variation is unknown; train more seeds")
     if paired.also_differ:
-        lines.append(f"they differ in {', '.join(paired.also_differ)} too, which may be the reason")
+        lines.append(f"they also differ in {', '.join(paired.also_differ)}, which may be the reason")
     return lines
 
 
@@ -92,7 +92,7 @@ def folded(comparison: Comparison) -> tuple[list[Difference], list[str]]:
         if len(own) > MOST_OPTIONS:
             left_out |= set(own)
             names = " → ".join(dict.fromkeys(shown_value(value) for value in one.values))
-            lines.append(f"{of} {names} ({len(own)} options of their own; --all)")
+            lines.append(f"{of} {names} ({len(own)} options that the others lack; --all)")
     shown = [one for one in comparison.differences if one.section != "config" or one.key not in left_out]
     return shown, lines
 

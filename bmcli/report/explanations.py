@@ -73,7 +73,12 @@ def page(explanations: Sequence[Explanation]) -> str:
         for one in explanations
     ]
     run = explanations[0].run
-    context = {"title": f"What {run} looked at", "made_from": run, "count": len(texts), "texts": texts}
+    context = {
+        "title": f"What the predictions of {run} depend on",
+        "made_from": run,
+        "count": len(texts),
+        "texts": texts,
+    }
     return rendered("texts.html.j2", context)
 
 

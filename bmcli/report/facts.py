@@ -32,7 +32,7 @@ MOST_CELLS = 25
 MOST_COLUMNS = 200
 
 
-def of_run(run: Run, split: str | None = None) -> dict[str, object]:
+def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
     """The context of run.html.j2 and card.md.j2. What an older run lacks is left out.
 
     split: whose mistakes are shown; default: test, else what there is. IntegrityError where a file is
@@ -44,7 +44,7 @@ def of_run(run: Run, split: str | None = None) -> dict[str, object]:
         documents[split] = found
     shown = split if split in documents else next(iter(documents), None)
     document = documents.get(shown) if shown is not None else None
-    context: dict[str, object] = {
+    context: dict[str, Any] = {
         "title": run.id,
         "made_from": run.id,
         "lead": _lead(run),
@@ -119,15 +119,15 @@ def _summary(run: Run) -> list[tuple[str, str]]:
 def _warnings(run: Run, document: dict[str, Any] | None) -> list[str]:
     record, found = run.record, []
     if record.status != "completed":
-        found.append(f"This run is {run.status}: {record.error or 'its training did not end'}.")
+        found.append(f"This run is {run.status}: {record.error or 'its training is not finished'}.")
     if not record.exact:
-        found.append("The training was continued in a way that is not exactly as if it had never stopped.")
+        found.append("The run was resumed, but not exactly as if it had never been interrupted.")
     if record.onnx and not record.onnx.get("published", True):
         found.append(f"There is no model.onnx: {record.onnx.get('reason') or 'it was not exported'}.")
     if document is None:
-        found.append("No split was measured.")
+        found.append("No split was evaluated.")
     elif document["examples"] < 200:
-        found.append(f"Only {document['examples']:,} examples were measured: the figures are uncertain.")
+        found.append(f"Only {document['examples']:,} examples were evaluated: the metrics are uncertain.")
     return found
 
 
@@ -188,13 +188,13 @@ def _curves(run: Run) -> list[Markup]:
     return charts
 
 
-def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, object]:
+def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
     headline, baseline = document["headline"], document.get("baseline")
     found = document.get("intervals", {}).get(headline)
     beside = None
     if baseline and baseline.get("value") is not None:
-        beside = f"a trivial answer ({baseline['name']}) has {figure(baseline['value'])}"
-    context: dict[str, object] = {
+        beside = f"a trivial baseline ({baseline['name']}) has {figure(baseline['value'])}"
+    context: dict[str, Any] = {
         "measured": f"{split}, {document['examples']:,} examples",
         "headline": {
             "name": headline,
@@ -208,9 +208,11 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, objec
     confused = document.get("most_confused")
     if confused:
         times = "once" if confused["count"] == 1 else f"{confused['count']:,} times"
-        context["confused"] = f"Most confused: {confused['true']} taken for {confused['predicted']}, {times}."
+        context["confused"] = (
+            f"Most confused: {confused['true']} predicted as {confused['predicted']}, {times}."
+        )
     matrix = document.get("confusion_matrix")
-    task = tasks.of(document["task"])
+    task = tasks.stored(document["task"])
     if matrix and "confusion_matrix" in task.plots:
         if len(matrix) <= MOST_CELLS:
             context["matrix"] = _matrix(matrix, document["classes"])
@@ -228,7 +230,7 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, objec
 
 def _closer(run: Run, split: str | None) -> dict[str, Any]:
     """Slices and corrupted copies, where they were measured."""
-    tables: dict[str, list[dict[str, object]]] = {kind: [] for kind in CLOSER}
+    tables: dict[str, list[dict[str, Any]]] = {kind: [] for kind in CLOSER}
     for kind, rows in tables.items():
         for one in read_closer(run, split, kind) if split is not None else []:
             found = one["interval"]
@@ -244,7 +246,7 @@ def _closer(run: Run, split: str | None) -> dict[str, Any]:
     return tables
 
 
-def _matrix(matrix: list[list[int]], classes: Sequence[str]) -> dict[str, object]:
+def _matrix(matrix: list[list[int]], classes: Sequence[str]) -> dict[str, Any]:
     rows = []
     for i, counts in enumerate(matrix):
         total = sum(counts)
@@ -260,7 +262,7 @@ def _matrix(matrix: list[list[int]], classes: Sequence[str]) -> dict[str, object
     return {"names": list(classes), "rows": rows}
 
 
-def _classes(document: dict[str, Any]) -> dict[str, object]:
+def _classes(document: dict[str, Any]) -> dict[str, Any]:
     counts = (document.get("training_targets") or {}).get("counts") or []
     every = sorted(document["per_class"], key=lambda one: (one["recall"] is None, one["recall"] or 0.0))
     rows = [
@@ -290,24 +292,24 @@ def _reliability(found: dict[str, Any]) -> dict[str, Any]:
         )
     lines = [
         Line("calibrated", [(0, 0), (1, 1)], "guide"),
-        Line("share that is right, and of how many answers", points, "line-1", dots=True, labels=counts),
+        Line("share of correct predictions, and their number", points, "line-1", dots=True, labels=counts),
     ]
     drawn = chart(
         lines,
-        title="How often answers of each certainty are right",
-        x_label="probability of the answer",
+        title="Accuracy by predicted probability",
+        x_label="predicted probability",
         x_range=(0, 1),
         y_range=(0, 1),
     )
     return {"reliability": drawn, "reliability_text": text + "."}
 
 
-def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, object]:
+def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
     """Of the predictions that were kept, the wrong ones, surest first; of numbers, the furthest off."""
     from bmcli.evaluation import predictions
     from bmcli.plots.samples import WORST
 
-    task, classes = tasks.of(document["task"]), document["classes"]
+    task, classes = tasks.stored(document["task"]), document["classes"]
     path = layout.predictions_of(split)
     if not task.mistake_columns or (not run.exists(path) and path not in run.manifest()):
         return {}
@@ -339,7 +341,7 @@ def _data(run: Run) -> list[tuple[str, str]]:
     return [(name, text) for name, text in rows if text]
 
 
-def _columns(run: Run) -> dict[str, object] | None:
+def _columns(run: Run) -> dict[str, Any] | None:
     """What each column of a table means."""
     if not run.exists(layout.COLUMNS) and layout.COLUMNS not in run.manifest():
         return None

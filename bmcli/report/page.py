@@ -79,7 +79,7 @@ def comparison_report(comparison: Comparison) -> str:
         "ids": ids,
         "differing": differing,
         "warnings": [
-            f"These runs used different {split} examples, so those metrics cannot be compared."
+            f"These runs used different {split} examples, so their metrics cannot be compared."
             for split in unlike
         ],
         "sections": sections,

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bmcli.core.errors import UsageError
 from bmcli.core.registry import Registry
 from bmcli.tasks._measuring import Measuring
 
@@ -163,6 +164,33 @@ def of(name: str) -> Task:
     return _made[cls]
 
 
+class _Unknown(Task):
+    """A task that code defines which is not loaded: what every task has, and nothing else."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def _missing(self) -> UsageError:
+        return UsageError(
+            f"predictions of the task '{self.name}' cannot be read: code of the run's own defines it",
+            hint="--unpaired compares figures alone; an installed plugin would define it everywhere",
+        )
+
+    def header(self, classes: Sequence[str]) -> list[str]:
+        raise self._missing()
+
+    def read_rows(
+        self, rows: Sequence[Sequence[str]], classes: Sequence[str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        raise self._missing()
+
+
+def stored(name: str) -> Task:
+    """The task of a run that is only looked at: where the run's own code defines it, and is not loaded, one
+    that shows what every task has."""
+    return of(name) if name in TASKS else _Unknown(name)
+
+
 def known() -> list[Task]:
     """Every task that needs no plugin to be loaded: bm's own, and those that were asked for by name."""
     return [of(name) for name in TASKS.local_names()]
@@ -176,4 +204,6 @@ def infer(truth: Truth) -> str:
 
 def named(metric: str, task: str | None) -> str:
     """A metric's display name: the meaning of `loss` depends on the task."""
-    return f"loss ({of(task).loss_name})" if metric == "loss" and task else metric
+    if metric != "loss" or not task or task not in TASKS:
+        return metric
+    return f"loss ({of(task).loss_name})"

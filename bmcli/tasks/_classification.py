@@ -28,10 +28,10 @@ class Classification(Task):
     has_classes: ClassVar[bool] = True
     shown_plot: ClassVar[str] = "sample_predictions"
     shown_plot_says: ClassVar[str] = (
-        "The mistakes the model was surest of, and some right answers; the mistakes are listed below."
+        "The most confident mistakes, and some correct predictions; the mistakes are listed below."
     )
     plot_repeats_mistakes: ClassVar[bool] = True
-    mistakes_title: ClassVar[str] = "The mistakes it was surest of"
+    mistakes_title: ClassVar[str] = "The most confident mistakes"
     loss_key: ClassVar[str] = "log_loss"
     loss_means: ClassVar[str] = "the log loss"
     family: ClassVar[str] = "classification"

@@ -62,7 +62,7 @@ class OneClass(Classification):
         """One class alone cannot be told from anything."""
         if len(classes) < 2:
             only = f" ('{classes[0]}')" if classes else ""
-            return f"there is only one class{only}: nothing to tell apart"
+            return f"there is only one class{only}, so there is nothing to classify"
         return None
 
     def check_targets(self, targets: np.ndarray, classes: Sequence[str]) -> str | None:
@@ -70,7 +70,7 @@ class OneClass(Classification):
         if not len(targets):
             return None
         if targets.dtype.kind not in "iu":
-            return f"gives targets of {targets.dtype}; a {self.registry_name} task wants int64"
+            return f"gives targets of {targets.dtype}; a {self.registry_name} task needs int64"
         least, most = int(targets.min()), int(targets.max())
         if least < 0 or most >= len(classes):
             odd = least if least < 0 else most

@@ -37,7 +37,7 @@ class Binary(OneClass):
     outputs_are: ClassVar[str] = "the probabilities of the two classes, in the order of labels.txt"
     averages: ClassVar[tuple[str, ...]] = ("balanced_accuracy", "f1_macro")
     takes_threshold: ClassVar[bool] = True
-    no_threshold: ClassVar[str] = "validation holds one class"
+    no_threshold: ClassVar[str] = "validation has only one class"
     rank: ClassVar[int | None] = 3
 
     def fits(self, truth: Truth) -> bool:
@@ -50,7 +50,7 @@ class Binary(OneClass):
 
     def other_number_of_classes(self, classes: Sequence[str]) -> str | None:
         """No more and no fewer than two."""
-        return f"task binary needs 2 classes, the data has {len(classes)}" if len(classes) != 2 else None
+        return f"task binary needs 2 classes, but the data has {len(classes)}" if len(classes) != 2 else None
 
     def synthetic_classes(self, target: object) -> tuple[str, ...]:
         """Two letters."""

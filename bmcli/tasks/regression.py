@@ -78,8 +78,7 @@ class Regression(Task):
         largest = float(np.abs(targets).max()) if len(targets) else 0.0
         if largest > LARGEST:
             raise DataError(
-                f"the target '{name}' has values up to {largest:.0e}, too large to compute "
-                "squared errors with",
+                f"the target '{name}' has values up to {largest:.0e}, too large to compute squared errors",
                 hint="write it in a larger unit, or as its logarithm",
             )
 

@@ -53,7 +53,9 @@ def from_bytes(data: bytes, *, name: str = "checkpoint") -> TrainingState:
         length = int.from_bytes(data[:8], "little")
         about = strict(strict(data[8 : 8 + length])["__metadata__"]["bm"])
         if about["format"] != FORMAT:
-            raise IntegrityError(f"{name} has format {about['format']}, this bm reads format {FORMAT}")
+            raise IntegrityError(
+                f"{name} has format {about['format']}, but this version of bm reads format {FORMAT}"
+            )
         return TrainingState(arrays, int(about["epoch"]), int(about["step"]), dict(about["progress"]))
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{name} is damaged: {error}") from error

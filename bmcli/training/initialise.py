@@ -50,7 +50,7 @@ def initialise(
             taken += 1
         else:
             shape = "nothing" if found is None else f"shape {found.shape}"
-            odd.append(f"{variable.path} is {tuple(variable.shape)}, the run has {shape}")
+            odd.append(f"{variable.path} is {tuple(variable.shape)}, but in the run it is {shape}")
     if odd:
         raise ConfigError(
             f"init_from: the run's network differs from this config's: {'; '.join(odd[:3])}",
@@ -75,7 +75,7 @@ def freeze(model: keras.Model, patterns: Sequence[str]) -> tuple[str, ...]:
         layers[name].trainable = False
     if layers and set(frozen) == set(layers):
         raise ConfigError(
-            "init_from.freeze: every layer is frozen, nothing is left to train",
-            hint="leave out 'head' at least",
+            "init_from.freeze: every layer is frozen, so there is nothing to train",
+            hint="do not freeze 'head', at least",
         )
     return tuple(dict.fromkeys(frozen))

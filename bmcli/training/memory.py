@@ -68,9 +68,9 @@ def foresee(needed: Forecast, batch_size: int, warn: Callable[[str], None]) -> s
     free = f"{available / 2**30:.1f} GiB are free"
     said = f"{total / 2**30:.1f} GiB of memory with batches of {batch_size:,}, {free}"
     if total > HOPELESS * available:
-        raise ResourceError(f"the training needs about {said}", hint=less)
+        raise ResourceError(f"training needs about {said}", hint=less)
     if total > FULL * available:
-        warn(f"the training may need {said}; {less}")
+        warn(f"training may need {said}; {less}")
     return less
 
 

@@ -166,7 +166,9 @@ class Trainer:
             yield self._finish_epoch()
         early = self.watch.should_stop and self.epoch <= self.epochs
         reason = (
-            f"no better {self.watch.monitor} for {self.watch.waited} epochs" if early else "all epochs done"
+            f"{self.watch.monitor} did not improve for {self.watch.waited} epochs"
+            if early
+            else "all epochs done"
         )
         yield TrainingDone(len(self.records), self.watch.best_epoch, reason)
 

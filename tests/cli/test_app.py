@@ -423,6 +423,7 @@ def test_an_argument_too_long_for_a_name(command: tuple[str, ...], invoke: Calla
         assert done.code in (2, 3) and "internal error" not in done.err, done.err
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")  # as the table means it to
 def test_targets_too_large_are_the_data_s_fault(tmp_path: Path, invoke: Callable[..., Done]) -> None:
     rows = "".join(f"{i * i % 7 + 0.25},{i * 1e298}\n" for i in range(60))
     (tmp_path / "t.csv").write_text("a,y\n" + rows)

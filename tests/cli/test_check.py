@@ -158,6 +158,7 @@ def test_code_that_came_with_a_run_is_asked_about(config: str, invoke: Callable,
     assert (tmp_path / "witness").exists()
 
 
+@pytest.mark.draws  # plots take time and room, which is what is forecast
 @pytest.mark.parametrize(
     ("config", "changes"),
     [

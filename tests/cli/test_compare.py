@@ -94,7 +94,7 @@ def test_the_difference_is_paired_and_says_what_it_covers(
     assert not paired["seeds_measured"] and paired["also_differ"] == ["precision"]
     assert bm(["compare", "noisy", "good"]) == 0
     out = capsys.readouterr().out
-    assert "seed-to-seed variation is unknown" in out and "differ in precision too" in out
+    assert "seed-to-seed variation is unknown" in out and "also differ in precision" in out
     assert bm(["compare", "good", "noisy"]) == 0
     out = capsys.readouterr().out
     assert " to −" in out and "– −" not in out, "no dash beside a minus"
@@ -132,7 +132,7 @@ def test_a_name_means_all_its_completed_runs(
 ) -> None:
     make_run(DIGITS)
     assert bm(["compare", "trial"]) == 2
-    assert "give at least two runs" in (err := capsys.readouterr().err) and "trial-v1 alone" in err
+    assert "give at least two runs" in (err := capsys.readouterr().err) and "is only trial-v1" in err
     make_run(DIGITS)
     assert bm(["compare", "trial", "trial-v1"]) == 0
     assert "trial-v2" in capsys.readouterr().out
@@ -145,7 +145,7 @@ def test_runs_that_differ_in_nothing_are_named(
     for _ in range(2):
         make_run(DIGITS).update(seconds=1.0)
     assert bm(["compare", "trial"]) == 0
-    assert capsys.readouterr().out.startswith("trial-v1, trial-v2: nothing differs")
+    assert capsys.readouterr().out.startswith("trial-v1, trial-v2: same config")
 
 
 def test_a_lost_evaluation_is_reported(
@@ -233,7 +233,7 @@ def test_options_of_one_model_alone_are_counted_and_shown_on_demand(
     assert bm(["compare", "trial"]) == 0
     short = capsys.readouterr().out
     (line,) = [line for line in short.splitlines() if "--all" in line]
-    assert line.startswith("  model mlp → cnn (") and " options of their own; --all)" in line
+    assert line.startswith("  model mlp → cnn (") and " options that the others lack; --all)" in line
     assert bm(["compare", "trial", "--all"]) == 0
     long = capsys.readouterr().out
     left_out = [line.split()[1] for line in long.splitlines() if line.startswith("config: model.")]

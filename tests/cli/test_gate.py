@@ -56,7 +56,7 @@ def test_bounds_hold_or_do_not(two: None, store: RunStore, capsys: pytest.Captur
     [
         (
             "accuracy=97%",
-            "expected NAME=NUMBER, such as accuracy=0.97\n  a share is written as a number: accuracy=0.97",
+            "expected NAME=NUMBER, such as accuracy=0.97\n  write a share as a number: accuracy=0.97",
         ),
         ("accuracy", "expected NAME=NUMBER, such as accuracy=0.97"),
     ],
@@ -78,13 +78,13 @@ def test_what_a_bound_looks_like_is_said(text: str, said: str, capsys: pytest.Ca
         (
             "multiclass",
             "mse=9",
-            "the mean squared error is of regression, and the loss of multiclass is the log loss",
+            "the mean squared error is for regression, and the loss of multiclass is the log loss",
         ),
-        ("binary", "mse=9", "the mean squared error is of regression"),
+        ("binary", "mse=9", "the mean squared error is for regression"),
         (
             "regression",
             "log_loss=9",
-            "the log loss is of classification, and the loss of regression is the mean squared",
+            "the log loss is for classification, and the loss of regression is the mean squared",
         ),
         ("regression", "Loss=9", "did you mean loss?"),
     ],
@@ -164,7 +164,7 @@ def test_bounds_that_cannot_fail_are_said(
     assert bm(["gate", "good", "--min", "accuracy=0", "--max", "loss=90", *drop]) == 0
     assert capsys.readouterr().err.count("always holds") == 1
     assert bm(["gate", "good", "--max", "accuracy=97", "--min", "accuracy=-1"]) == 0
-    assert capsys.readouterr().err.count("accuracy lies between 0 and 1") == 2
+    assert capsys.readouterr().err.count("accuracy is between 0 and 1") == 2
     assert bm(["gate", "good", "--min", "accuracy=97"]) == 7
     assert "1 of 1 check failed" in capsys.readouterr().err
 
@@ -190,13 +190,13 @@ def test_a_class_has_figures_of_its_own(two: None, store: RunStore) -> None:
     [
         (["--min", "acuracy=0.1"], "did you mean accuracy?"),
         (["--max", "loss2=9"], "did you mean loss?"),
-        (["--max", "mse=9"], "the mean squared error is of regression"),
+        (["--max", "mse=9"], "the mean squared error is for regression"),
         (["--min", "per_class.12.recall=0"], "no class '12'"),
-        (["--min", "per_class.1.area=0"], "no figure 'area'"),
-        (["--min", "accuracy=0", "--split", "train"], "not measured on train"),
-        (["--min", "accuracy=0", "--split", "../../good-v1/evaluation/test"], "not measured on"),
+        (["--min", "per_class.1.area=0"], "no metric 'area'"),
+        (["--min", "accuracy=0", "--split", "train"], "not evaluated on train"),
+        (["--min", "accuracy=0", "--split", "../../good-v1/evaluation/test"], "not evaluated on"),
         (["--min", "per_class.1.support=0", "--lower-bound"], "no 95 % interval"),
-        (["--baseline", "noisy", "--max-drop", "mae=1"], "no figure 'mae'"),
+        (["--baseline", "noisy", "--max-drop", "mae=1"], "no metric 'mae'"),
         (["--baseline", "noisy", "--max-drop", "per_class.1.recall=1"], "not of a class"),
     ],
 )

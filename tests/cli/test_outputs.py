@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[list[str], bytes, str]] = {
     "comparison": (["report", "good", "other", "-o"], b"<!doctype html>", ".html"),
     "csv": (["predict", "--run", "good", "grey.png", "--output"], b"input,run,", ".csv"),
     "jsonl": (["predict", "--run", "good", "grey.png", "--output"], b'{"format": 1', ".jsonl"),
-    "doctor": (["doctor", "digits_cnn", "data.limit=40", "--output"], b"<!doctype html>", ".html"),
+    "doctor": (["doctor", "diabetes_linear", "--output"], b"<!doctype html>", ".html"),
 }
 """Arguments before the file, how the file begins, its suffix."""
 

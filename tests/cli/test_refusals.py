@@ -234,7 +234,7 @@ def test_weights_by_class(data: str, weights: str, said: str | None, files: Path
     (files / "c.yaml").write_text(config(data, "mlp", f"training: {{class_weights: {weights}}}\n"))
     done = invoke("check", "c.yaml", "--build")
     assert done.code == 0, done.err
-    assert (said or "") in done.err and ("weigh 1" in done.err) == (said is not None)
+    assert (said or "") in done.err and ("without a weight" in done.err) == (said is not None)
 
 
 def test_the_same_class_twice(files: Path, invoke: Invoke) -> None:

@@ -195,7 +195,7 @@ def test_files_that_belong_nowhere(load: Load, tmp_path: Path) -> None:
         load(path=tmp_path / "tables")
     assert "train.csv" in (error.value.hint or "")
     (tmp_path / "model.h5").touch()
-    with pytest.raises(DataError, match="not a form of data"):
+    with pytest.raises(DataError, match="unsupported data format"):
         load(path=tmp_path / "model.h5")
 
 

@@ -61,7 +61,7 @@ def test_a_run_on_corrupted_copies(make_run: MakeRun, capsys: pytest.CaptureFixt
     assert found["brightness", 5] < found["none", 0]
     assert json.loads(run.read_text("evaluation/test-corruptions.json"))["split"] == "test"
     assert bm(["gate", "trial", "--split", "test-corruptions", "--min", "accuracy=0", *runs]) == 7
-    assert "was not measured on test-corruptions" in capsys.readouterr().out
+    assert "was not evaluated on test-corruptions" in capsys.readouterr().out
     assert bm(["evaluate", "trial", "--corruptions", *runs]) == 0
     assert "accuracy of corrupted copies" in capsys.readouterr().out
     table = make_run({"data": {"name": "diabetes"}}, name="table")

@@ -20,6 +20,8 @@ from bmcli.runs.store import RunStore, open_path
 from bmcli.runs.trust import Trust
 from tests.linear_run import MakeRun
 
+pytestmark = pytest.mark.draws
+
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 200}}
 
 
@@ -115,7 +117,7 @@ def test_own_files_are_scored_with_the_runs_classes(make_run: MakeRun, tmp_path:
         assert {row["true"] for row in csv.DictReader(file)} == {"aster", "daisy", "'=rose"}
     with pytest.raises(DataError, match="does not exist"):
         evaluate_run(run, data=tmp_path / "nothing.csv")
-    with pytest.raises(UsageError, match="exclude each other"):
+    with pytest.raises(UsageError, match="cannot be used together"):
         evaluate_run(run, "test", data=tmp_path / "flowers.csv")
 
 
@@ -166,7 +168,7 @@ def test_the_runs_code_runs_only_when_trusted(make_run: MakeRun, tmp_path: Path)
     (tmp_path / "mine.py").write_text(METRIC.format(witness=str(witness)))
     run = make_run({**DIGITS, "code": ["mine.py"], "evaluation": {"metrics": ["mistakes"]}})
     witness.unlink()
-    with pytest.raises(UsageError, match="Python files of its own") as caught:
+    with pytest.raises(UsageError, match="contains Python files") as caught:
         evaluate_run(run)
     assert "--trust-code" in str(caught.value.hint) and not witness.exists()
     found = evaluate_run(run, trust=Trust(code=True))

@@ -141,7 +141,7 @@ def test_rows_of_few_values_are_equal_by_nature(make_run: MakeRun) -> None:
     run = make_run({"data": {"path": "t.csv", "target": "y", "test": 0.25, "validation": 0}})
     found = prepare(OpenedRun(run), data=Path("t.csv")).seen
     assert found is not None and found.usual == 1
-    assert "of its own test rows 100.0% equal such a row by nature" in (found.warning("t.csv", 90) or "")
+    assert "100.0% of its own test rows also equal such a row" in (found.warning("t.csv", 90) or "")
 
 
 def test_texts_are_the_same_but_for_white_space(tmp_path: Path) -> None:
@@ -171,11 +171,11 @@ def test_what_cannot_be_known_is_said(make_run: MakeRun, capsys) -> None:
     assert bm(["evaluate", "trial", "--data", "elsewhere", "--json"]) == 0
     captured = capsys.readouterr()
     document = json.loads(captured.out)
-    assert document["seen_in_training"] is None and "older bm" in document["seen_unknown"]
-    assert "whether elsewhere holds training examples cannot be known" in captured.err
-    with pytest.raises(DataError, match="cannot be known"):
+    assert document["seen_in_training"] is None and "older version of bm" in document["seen_unknown"]
+    assert "it is unknown whether elsewhere contains training examples" in captured.err
+    with pytest.raises(DataError, match="it is unknown which"):
         prepare(OpenedRun(run), data=Path("elsewhere"), unseen_only=True)
-    with pytest.raises(UsageError, match="--unseen-only is for --data"):
+    with pytest.raises(UsageError, match="--unseen-only needs --data"):
         prepare(OpenedRun(run), unseen_only=True)
 
 

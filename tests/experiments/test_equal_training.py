@@ -41,6 +41,7 @@ def test_caches_threads_and_processes_leave_the_weights_as_they_are(
         "preprocessing": {"image": {"size": 10}},
         "model": {"name": "cnn", "filters": [4], "dense": [4]},
         "training": {"epochs": 2, "batch_size": 8},
+        "evaluation": {"splits": []},
     }
     weights = {}
     for name, cache, threads, many in (

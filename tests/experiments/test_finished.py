@@ -22,6 +22,7 @@ name: tiny
 data: {path: cells.csv, target: kind}
 model: {name: mlp, hidden: [4]}
 training: {epochs: 2, batch_size: 32}
+evaluation: {splits: [test]}
 """
 STATES = [layout.LAST, layout.PREVIOUS]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import shlex
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 import bmcli
+from bmcli.cli import app
 from bmcli.experiments import checkpointing
 from bmcli.experiments import resume_checks as going_on
 from bmcli.runs import environment, layout
@@ -30,6 +33,7 @@ training:
   epochs: 4
   batch_size: 8
   optimizer: {{name: adam, learning_rate: 1e-2}}
+evaluation: {{splits: [test]}}
 """
 
 
@@ -38,34 +42,71 @@ def cells(shift: float = 0.0) -> str:
     return "a,b,kind\n" + "\n".join(rows) + "\n"
 
 
+def stop_when_saved(saves: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next training gets SIGTERM when its n-th state is saved."""
+    save, done = checkpointing.save, 0
+
+    def counted(run: Run, trainer: Any, **how: bool) -> None:
+        nonlocal done
+        save(run, trainer, **how)
+        done += 1
+        if done == saves:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(checkpointing, "save", counted)
+
+
+def train_in(folder: Path, *words: str) -> int:
+    """`bm train` in that folder; the exit code."""
+    with contextlib.chdir(folder):
+        return int(app.run(["train", "-q", *words]))
+
+
+def copied(made: Path, folder: Path) -> None:
+    """Config, data and runs as if they had been made in that folder."""
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    for path in folder.glob("runs/*-v*"):
+        run = Run(path)
+        run.write_text(layout.CONFIG, run.read_text(layout.CONFIG).replace(str(made), str(folder)))
+
+
+@pytest.fixture(scope="module")
+def stopped_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was stopped after three of four epochs, with code of its own."""
+    folder = tmp_path_factory.mktemp("stopped")
+    (folder / "cells.csv").write_text(cells())
+    (folder / "mine.py").write_text("")
+    (folder / "c.yaml").write_text(CONFIG.format(code="mine.py"))
+    with pytest.MonkeyPatch.context() as patch:
+        stop_when_saved(3, patch)
+        assert train_in(folder, "c.yaml") == 143
+    return folder
+
+
 @pytest.fixture
-def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """stop_after(n): the next training gets SIGTERM when its n-th state is saved."""
-
-    def stop(saves: int) -> None:
-        save, done = checkpointing.save, 0
-
-        def counted(run: Run, trainer: Any, **how: bool) -> None:
-            nonlocal done
-            save(run, trainer, **how)
-            done += 1
-            if done == saves:
-                signal.raise_signal(signal.SIGTERM)
-
-        monkeypatch.setattr(checkpointing, "save", counted)
-
-    return stop
-
-
-@pytest.fixture
-def stopped(tmp_path: Path, invoke: Invoke, stop_after: Callable[[int], None]) -> Path:
-    """The directory of a run that was stopped after three of four epochs, with code of its own."""
-    (tmp_path / "cells.csv").write_text(cells())
-    (tmp_path / "mine.py").write_text("")
-    (tmp_path / "c.yaml").write_text(CONFIG.format(code="mine.py"))
-    stop_after(3)
-    assert invoke("train", "c.yaml").code == 143
+def stopped(stopped_once: Path, tmp_path: Path) -> Path:
+    """The directory of a copy of it."""
+    copied(stopped_once, tmp_path)
     return tmp_path / "runs/trial-v1"
+
+
+@pytest.fixture(scope="module")
+def whole(stopped_once: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The record of the run that was never stopped."""
+    folder = tmp_path_factory.mktemp("never_stopped")
+    shutil.copytree(stopped_once, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("runs"))
+    assert train_in(folder, "c.yaml") == 0
+    return record(folder / "runs/trial-v1")
+
+
+@pytest.fixture(scope="module")
+def base_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a completed run, base-v1, that others begin with."""
+    folder = tmp_path_factory.mktemp("base")
+    (folder / "cells.csv").write_text(cells())
+    (folder / "base.yaml").write_text(CONFIG.format(code="[]").replace("name: trial", "name: base", 1))
+    assert train_in(folder, "base.yaml") == 0
+    return folder
 
 
 def resume(invoke: Invoke, *more: str) -> Done:
@@ -83,22 +124,21 @@ def spoil(path: Path) -> None:
     path.write_bytes(data)
 
 
-def test_nothing_changed(stopped: Path, invoke: Invoke) -> None:
+def test_nothing_changed(stopped: Path, whole: dict[str, Any], invoke: Invoke) -> None:
     done = resume(invoke)
     assert done.code == 0 and "not exactly" not in done.err
-    assert invoke("train", "c.yaml").code == 0
-    whole = stopped.parent / "trial-v2"
-    assert record(stopped)["weights_sha256"] == record(whole)["weights_sha256"]
+    assert record(stopped)["weights_sha256"] == whole["weights_sha256"]
     assert record(stopped)["exact"] is True
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(stopped: Path, invoke: Invoke) -> None:
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    stopped: Path, whole: dict[str, Any], invoke: Invoke
+) -> None:
     spoil(stopped / layout.LAST)
     done = resume(invoke)
     assert done.code == 0, done.err
-    assert "last.safetensors is damaged" in done.err and "going on from checkpoints/previous" in done.err
-    assert invoke("train", "c.yaml").code == 0
-    assert record(stopped)["weights_sha256"] == record(stopped.parent / "trial-v2")["weights_sha256"]
+    assert "last.safetensors is damaged" in done.err and "resuming from checkpoints/previous" in done.err
+    assert record(stopped)["weights_sha256"] == whole["weights_sha256"]
 
 
 def test_after_a_fallback_there_is_a_whole_predecessor_again(
@@ -116,7 +156,7 @@ def test_after_a_fallback_there_is_a_whole_predecessor_again(
     monkeypatch.setattr(checkpointing, "save", save)
     spoil(stopped / layout.LAST)
     done = resume(invoke)
-    assert done.code == 0 and "going on from checkpoints/previous" in done.err, done.err
+    assert done.code == 0 and "resuming from checkpoints/previous" in done.err, done.err
 
 
 def test_a_lost_checkpoint_falls_back_too(stopped: Path, invoke: Invoke) -> None:
@@ -168,7 +208,7 @@ def test_a_new_run_is_not_forced(invoke: Invoke) -> None:
 def test_changed_data_are_refused_unless_forced(stopped: Path, invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "cells.csv").write_text(cells(shift=0.5))
     done = resume(invoke)
-    assert done.code == 2 and "the data was changed" in done.err
+    assert done.code == 2 and "the data has changed" in done.err
     assert record(stopped)["status"] == "interrupted"
     assert resume(invoke, "--force").code == 0
     assert record(stopped)["exact"] is False
@@ -177,7 +217,7 @@ def test_changed_data_are_refused_unless_forced(stopped: Path, invoke: Invoke, t
 def test_data_with_other_classes_are_refused_always(stopped: Path, invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "cells.csv").write_text(cells().replace("odd", "new"))
     done = resume(invoke, "--force")
-    assert done.code == 3 and "other classes" in done.err
+    assert done.code == 3 and "classes in the data" in done.err
 
 
 def test_changed_code_is_refused_before_it_runs(stopped: Path, invoke: Invoke, tmp_path: Path) -> None:
@@ -234,6 +274,7 @@ training:
   batch_by_length: true
   xla: XLA
   checkpoint: {every_minutes: 1e-6}
+evaluation: {splits: [test]}
 """,
 }
 
@@ -247,7 +288,7 @@ training:
     ],
 )
 def test_what_makes_training_fast_leaves_resuming_exact(
-    kind: str, xla: str, tmp_path: Path, invoke: Invoke, stop_after: Callable[[int], None]
+    kind: str, xla: str, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped within the second epoch."""
     words = ("good", "bad", "so", "very", "film")
@@ -256,7 +297,7 @@ def test_what_makes_training_fast_leaves_resuming_exact(
     (tmp_path / "c.yaml").write_text(SPEEDY[kind].replace("XLA", xla))
     assert invoke("train", "c.yaml").code == 0
     whole = record(tmp_path / "runs/trial-v1")
-    stop_after(9 if kind == "pictures" else 14)
+    stop_when_saved(9 if kind == "pictures" else 14, monkeypatch)
     stopped = invoke("train", "c.yaml")
     assert stopped.code == 143 and "epoch 2" in stopped.err
     assert resume(invoke).code == 0
@@ -360,7 +401,7 @@ def test_a_scheduler_repeats_one_line_until_it_is_done(
     (run / "mine.txt").write_text("of the user")
     done = invoke(*line)
     assert (done.code, done.out) == (0, "trial-v1\n"), done.err
-    assert ("trial-v1 was stopped before its first checkpoint: it begins again" in done.err) == (
+    assert ("trial-v1 was stopped before its first checkpoint: it starts again" in done.err) == (
         moment in BEFORE
     )
     assert ("continuing trial-v1" in done.err) == (moment in AFTER)
@@ -371,7 +412,9 @@ def test_a_scheduler_repeats_one_line_until_it_is_done(
     assert len(record(run)["resumed"]) == 1
 
 
-def test_resume_begins_again_too(tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_begins_again_too(
+    tmp_path: Path, whole: dict[str, Any], invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the user's code, stopped twice, and by Ctrl-C's hint."""
     (tmp_path / "cells.csv").write_text(cells())
     (tmp_path / "mine.py").write_text("")
@@ -382,9 +425,8 @@ def test_resume_begins_again_too(tmp_path: Path, invoke: Invoke, monkeypatch: py
             invoke(*line)
     assert invoke("train", "--resume", "trial-v1").code == 2  # nobody is there to say that the code may run
     done = resume(invoke)
-    assert done.code == 0 and "it begins again" in done.err, done.err
-    assert invoke("train", "c.yaml").code == 0
-    found, whole = (record(tmp_path / f"runs/trial-v{n}") for n in (1, 2))
+    assert done.code == 0 and "it starts again" in done.err, done.err
+    found = record(tmp_path / "runs/trial-v1")
     assert found["weights_sha256"] == whole["weights_sha256"] and found["exact"]
     assert (found["seed"], found["uuid"] != whole["uuid"]) == (whole["seed"], True)
 
@@ -399,7 +441,7 @@ def test_ctrl_c_before_the_first_checkpoint_shows_the_way(
     )
     done = invoke("train", "c.yaml")
     assert done.code == 143 and "stopped before its first checkpoint" in done.err
-    assert "bm train --resume trial-v1 begins it again" in done.err
+    assert "bm train --resume trial-v1 restarts it" in done.err
 
 
 def test_data_that_changed_meanwhile_is_what_it_begins_with(
@@ -418,14 +460,11 @@ def test_data_that_changed_meanwhile_is_what_it_begins_with(
 
 
 def test_it_begins_again_with_the_weights_it_had_begun_with(
-    tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+    base_once: Path, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not with those of a newer run that has the name now."""
-    (tmp_path / "cells.csv").write_text(cells())
-    base = CONFIG.format(code="[]").replace("name: trial", "name: base", 1)
-    (tmp_path / "base.yaml").write_text(base)
+    copied(base_once, tmp_path)
     (tmp_path / "c.yaml").write_text(CONFIG.format(code="[]") + "init_from: base\n")
-    assert invoke("train", "base.yaml").code == 0
     fail_in(monkeypatch, "bmcli.experiments.checkpointing.save")
     with pytest.raises(Gone):
         invoke("train", "c.yaml")
@@ -460,7 +499,9 @@ def test_without_a_config_it_says_what_to_do(stopped: Path, invoke: Invoke) -> N
         run.remove_file(name)
     done = resume(invoke)
     assert (
-        done.code == 2 and "before it kept its config" in done.err and "bm runs remove trial-v1" in done.err
+        done.code == 2
+        and "before its config was stored" in done.err
+        and "bm runs remove trial-v1" in done.err
     )
 
 
@@ -488,21 +529,28 @@ def test_the_hint_of_a_complete_run_can_be_followed(stopped: Path, invoke: Invok
     assert again.code == 0 and "weights from trial-v1" in again.err, again.err
 
 
-@pytest.fixture(params=["name", "path"])
+@pytest.fixture(scope="module", params=["name", "path"])
+def tuned_once(
+    request: pytest.FixtureRequest, base_once: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of whole-v1, a run that started from the weights of base-v1, and of the config for more."""
+    folder = tmp_path_factory.mktemp("tuned")
+    copied(base_once, folder)
+    reference = "base" if request.param == "name" else "runs/base-v1"
+    frozen = f"init_from: {{run: {reference}, freeze: ['dense*']}}\n"
+    (folder / "c.yaml").write_text(CONFIG.format(code="[]") + frozen)
+    assert train_in(folder, "c.yaml", "--name", "whole") == 0
+    return folder
+
+
+@pytest.fixture
 def tuned(
-    request: pytest.FixtureRequest, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+    tuned_once: Path, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Path]:
     """tuned(where): a run that starts from another one's weights, killed when `where` is called."""
-    reference = "base" if request.param == "name" else "runs/base-v1"
-    (tmp_path / "cells.csv").write_text(cells())
-    base = CONFIG.format(code="[]").replace("name: trial", "name: base", 1)
-    (tmp_path / "base.yaml").write_text(base)
-    frozen = f"init_from: {{run: {reference}, freeze: ['dense*']}}\n"
-    (tmp_path / "c.yaml").write_text(CONFIG.format(code="[]") + frozen)
-    assert invoke("train", "base.yaml").code == 0
+    copied(tuned_once, tmp_path)
 
     def killed(where: str) -> Path:
-        assert invoke("train", "c.yaml", "--name", "whole").code == 0
         fail_in(monkeypatch, where)
         with pytest.raises(Gone):
             invoke("train", "c.yaml")
@@ -518,7 +566,7 @@ def test_a_run_goes_on_without_the_one_whose_weights_it_began_with(
     run = tuned("bmcli.experiments.fit.solve")  # before its first step
     assert invoke("runs", "remove", "base-v1", "--yes").code == 0
     done = invoke("train", *line)
-    assert done.code == 0 and "begins again" not in done.err, done.err
+    assert done.code == 0 and "starts again" not in done.err, done.err
     whole = record(run.parent / "whole-v1")
     assert record(run)["weights_sha256"] == whole["weights_sha256"] and record(run)["exact"]
     assert record(run)["init_from"] == whole["init_from"]
@@ -531,17 +579,18 @@ def test_without_a_state_it_says_that_the_other_run_is_gone(
     shown = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert invoke("runs", "remove", "base-v1", "--yes").code == 0
     done = invoke("train", "--resume", "trial-v1")
-    assert done.code == 2 and "the run whose weights it begins with is gone" in done.err, done.err
+    assert done.code == 2 and "the run whose weights it starts from is gone" in done.err, done.err
     assert "init_from=RUN" in done.err
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == shown
 
 
 @pytest.mark.parametrize("where", ["runs", "elsewhere"])
-def test_the_advice_to_train_on_from_a_complete_run_works(where: str, tmp_path: Path, invoke: Invoke) -> None:
+def test_the_advice_to_train_on_from_a_complete_run_works(
+    where: str, base_once: Path, tmp_path: Path, invoke: Invoke
+) -> None:
     """The line that the error gives, put into a config as it is, wherever that config lies."""
-    (tmp_path / "cells.csv").write_text(cells())
-    (tmp_path / "base.yaml").write_text(CONFIG.format(code="[]").replace("name: trial", "name: base", 1))
-    assert invoke("train", "base.yaml", "--runs-dir", where).code == 0
+    copied(base_once, tmp_path)
+    (tmp_path / "runs").rename(tmp_path / where)
     run = "base-v1" if where == "runs" else f"./{where}/base-v1"
     said = invoke("train", "--resume", run).err
     (line,) = [part for part in said.split("`") if part.startswith("init_from:")]

@@ -78,7 +78,7 @@ def test_a_tracker_that_fails_is_warned_of_once_and_training_goes_on(
         followed.epoch({"epoch": epoch, "loss": 1.0})
     followed.finished(run)
     followed.close("completed")
-    assert warned == ["MLflow is left alone from here on: the server"]
+    assert warned == ["MLflow is no longer used, after an error: the server"]
 
 
 def test_mlflow_with_a_local_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

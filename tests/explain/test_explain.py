@@ -403,7 +403,7 @@ def test_a_run_of_an_older_bm_takes_them_from_its_data(houses: Run, folder: Path
         assert first["baseline"] == "a row in which every category is equally frequent"
         assert 1200 < first["base"] < 2000
         assert bm(["explain", rows_to_explain(folder), *runs]) == 0
-        assert "keeps no shares of categories" in capsys.readouterr().err
+        assert "without category shares" in capsys.readouterr().err
         (folder / "houses.csv").write_text((folder / "elsewhere.csv").read_text().replace("Zug", "Zag"))
         assert bm(["explain", rows_to_explain(folder), *runs]) == 0
         assert "the data has changed since training" in capsys.readouterr().err
@@ -427,7 +427,7 @@ def test_a_model_that_answers_nan_is_not_explained(pictures: Run, houses: Run, f
         assert "not finite" in found[0].message
         explainer.session = KerasSession(explainer.network)
         found = [one for piece in whole for one in explainer.explain(piece)]
-        assert all(one.message == "the model's answer is not a finite number" for one in found)
+        assert all(one.message == "the model's output is not a finite number" for one in found)
 
 
 def test_images_unlike_the_training_ones_are_said(pictures: Run, tmp_path: Path, monkeypatch, capsys) -> None:

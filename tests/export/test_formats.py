@@ -117,7 +117,7 @@ def test_other_peoples_folders_are_not_replaced(run, tmp_path):
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     (tmp_path / "file").write_text("")
     for output in (tmp_path / "mine", tmp_path / "file"):
-        with pytest.raises(UsageError, match="is not an export made by bm"):
+        with pytest.raises(UsageError, match="was not made by bm export"):
             formats.export(OpenedRun(run), "onnx", output)
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
     (tmp_path / "empty").mkdir()
@@ -134,7 +134,7 @@ def test_a_lost_model_onnx_is_made_anew(run, damage):
         run.remove_file(layout.MODEL_ONNX)
     notes: list[str] = []
     formats.export(OpenedRun(run), "onnx", note=notes.append)
-    assert "exporting it anew" in notes[0]
+    assert "exporting it again" in notes[0]
     samples = Samples.from_bytes(run.read_bytes(layout.SAMPLES))
     assert verify(OpenedRun(run).session, samples).agrees
     assert not run.verify().problems

@@ -1541,7 +1541,7 @@ simple(
 simple(
     "onnx: a function of its own",
     DAMAGED,
-    "functions of its own",
+    "its own functions",
     slow=True,
     make=lambda p: onnx(p, foreign(looping(1), "function")),
 )
@@ -1649,7 +1649,7 @@ simple(
 simple(
     "code: comparing does not run it",
     CONFIG,
-    "trial-v1 alone",
+    "is only trial-v1",
     make=lambda p: with_code(p) and ["compare", "trial-v1", "trial-v1"],
 )
 simple("code: showing does not run it", 0, "trial-v1", slow=True, make=lambda p: with_code(p) and show(p))

@@ -33,9 +33,19 @@ def counted(operation: Callable[..., Any], at: int) -> Callable[..., Any]:
     return run
 
 
-def main(at: int, arguments: list[str]) -> int:
+def watch(at: int, put: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Count from here on; put: how a function is put in another's place."""
     for owner, name in ((os, "fsync"), (os, "ftruncate"), (os, "link"), (Path, "replace"), (Path, "rename")):
-        setattr(owner, name, counted(getattr(owner, name), at))
+        put(owner, name, counted(getattr(owner, name), at))
+
+
+def done() -> int:
+    """The number of operations so far."""
+    return _done
+
+
+def main(at: int, arguments: list[str]) -> int:
+    watch(at)
     from bmcli.cli.app import run
 
     code = run(arguments)

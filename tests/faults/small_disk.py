@@ -27,6 +27,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
+from tests.undrawn import savefig
+
 SIZE = "12m"
 BALLAST = ".ballast"
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -110,6 +114,7 @@ def bm(arguments: list[str], scratch: Path) -> dict[str, Any]:
 
 
 def main() -> None:
+    Figure.savefig = savefig  # type: ignore[method-assign, assignment]
     root = Path(sys.argv[1])
     asked = json.load(sys.stdin)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", root], check=True)

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bmcli.cli import app
 from bmcli.runs import layout
 from bmcli.runs.run import Run
 from bmcli.training.checkpoints import TrainingState, from_bytes
 from tests.conftest import Done
+from tests.faults import killer as operations
 
 Invoke = Callable[..., Done]
 ROOT = Path(__file__).parents[2]
@@ -33,6 +35,7 @@ training:
   schedule: {name: cosine, warmup_epochs: 1}
   early_stopping: {patience: 3}
   checkpoint: {every_minutes: 0.0005, keep: true}
+evaluation: {splits: [test]}
 """
 """Saved after nearly every group of steps, so that most moments lie within an epoch or a save; kept, so that
 the states at the end can be compared."""
@@ -91,9 +94,11 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     (folder / "texts.csv").write_text(texts())
     config = folder / "c.yaml"
     config.write_text(CONFIGS[name] + TRAINING)
-    done = killer(folder, 0, "train", str(config))
-    assert done.returncode == 0, done.stderr
-    return Whole(config, folder / f"runs/{name}-v1", int(done.stderr.split()[-1]))
+    with pytest.MonkeyPatch.context() as patch:
+        before = operations.done()
+        operations.watch(0, patch.setattr)
+        assert app.run(["train", str(config), "-q", "--runs-dir", str(folder / "runs")]) == 0
+    return Whole(config, folder / f"runs/{name}-v1", operations.done() - before)
 
 
 def record(run: Path) -> dict[str, Any]:

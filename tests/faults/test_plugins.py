@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from bmcli.core import plugin_calls
+from bmcli.core import registry as registries
 from bmcli.core.registry import HOMES, registry_of
 from tests.conftest import Done
 
@@ -412,8 +414,9 @@ class Tiny(Model):
 
 
 def test_a_package_is_named_where_it_fails_and_where_it_is_missing(
-    tmp_path: Path, bm: Callable[..., Done]
+    tmp_path: Path, bm: Callable[..., Done], invoke: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Where it is there, in this process: TensorFlow is loaded."""
     site = tmp_path / "site"
     about = site / "bm_tiny-1.5.dist-info"
     about.mkdir(parents=True)
@@ -421,12 +424,14 @@ def test_a_package_is_named_where_it_fails_and_where_it_is_missing(
     (about / "entry_points.txt").write_text("[bmcli.models]\ntiny = bm_tiny:Tiny\nlost = bm_tiny:Lost\n")
     (site / "bm_tiny.py").write_text(PACKAGED)
     (tmp_path / "c.yaml").write_text(CONFIG.replace("code: own.py\n", "").replace("mlp", "tiny"))
-    there = {"PYTHONPATH": str(site)}
-    done = bm("check", "c.yaml", "model.fails=true", "--build", env=there)
-    assert done.code == 2 and "model 'tiny' (bm_tiny.py:12): KeyError: 'boom'" in done.err
-    done = bm("check", "c.yaml", "model=lost", env=there)
-    assert done.code == 2 and "model 'lost' of the package bm-tiny cannot be loaded" in done.err
-    assert bm("train", "c.yaml", env=there).code == 0
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        patch.setattr(registries, "_installed", cache(registries._installed.__wrapped__))
+        done = invoke("check", "c.yaml", "model.fails=true", "--build")
+        assert done.code == 2 and "model 'tiny' (bm_tiny.py:12): KeyError: 'boom'" in done.err
+        done = invoke("check", "c.yaml", "model=lost")
+        assert done.code == 2 and "model 'lost' of the package bm-tiny cannot be loaded" in done.err
+        assert invoke("train", "c.yaml").code == 0
     assert json.loads((tmp_path / "runs/own-v1/run.json").read_text())["versions"]["bm-tiny"] == "1.5"
     done = bm("evaluate", "own")
     assert done.code == 2

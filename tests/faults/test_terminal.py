@@ -16,7 +16,7 @@ import pytest
 from tests.faults.conftest import PACKAGE_ROOT, TINY
 
 BM = [sys.executable, "-c", "from bmcli.cli.app import main; main()"]
-LONG = [*BM, "train", "tiny.yaml", "training.epochs=60"]
+LONG = [*BM, "train", "tiny.yaml", "training.epochs=60", "evaluation.splits=[test]"]
 
 
 @dataclass(frozen=True)

@@ -307,7 +307,7 @@ def messages(frame: Frame) -> list[tuple[int | None, str]]:
         (PLAIN.replace("24.5,red,yes", "24.5,'red, or so',yes"), (5, "row 4: 4 cells instead of 3")),
         (PLAIN[:-6], (13, "row 12: 2 cells instead of 3")),
         (PLAIN + "\x1a", (14, "row 13: 1 cell instead of 3")),
-        (PLAIN.replace("green", "gr\0een", 1), (3, "row 2: holds zero bytes")),
+        (PLAIN.replace("green", "gr\0een", 1), (3, "row 2: contains null bytes")),
         ((PLAIN + "1,é,no\n1,ü,no\n").encode().replace(b"green", b"gr\xffen", 1), (3, "row 2: not UTF-8")),
         (PLAIN + "Total,,\n", (14, "row 13: says 'Total' and is not an example")),
         (text(rows=[["a", str(i), "x"] for i in range(9)]) + "Total,36,\n", (11, "row 10: says 'Total'")),
@@ -365,5 +365,5 @@ def test_cells_and_lines_of_any_length(read: Read) -> None:
 
 @pytest.mark.parametrize("content", ["", "\n\n \n", "\ufeff", "a,b,c\n"])
 def test_no_rows(content: str, read: Read) -> None:
-    with pytest.raises(DataError, match=r"is empty|holds no rows"):
+    with pytest.raises(DataError, match=r"is empty|has no rows"):
         read(content)

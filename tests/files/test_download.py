@@ -83,7 +83,7 @@ def test_a_missing_file_or_a_dead_server_is_a_data_error(
         fetch(FILE, home)
     # Another attempt would end like this one.
     assert len(server.requests) == 1 and "again" not in (refused.value.hint or "")
-    assert "must hold it as set/data.bin" in (refused.value.hint or "")
+    assert "must have it as set/data.bin" in (refused.value.hint or "")
     monkeypatch.setenv("BM_DATA_MIRROR", "http://127.0.0.1:9")
     with pytest.raises(DataError, match="cannot download") as error:
         fetch(FILE, home)

@@ -100,11 +100,11 @@ def test_threads_share_each_part_and_get_the_same_answers(
 def test_the_sessions_own_threads_are_started_once(monkeypatch: pytest.MonkeyPatch) -> None:
     session = OnnxSession(onnx_model(), threads=2)
     inputs = np.random.default_rng(0).normal(size=(1_000, 3)).astype(np.float32)
-    expected = OnnxSession(onnx_model(), threads=1).predict(inputs)
+    expected = OnnxSession(onnx_model(), threads=1).predict({"input": inputs})
     opened = []
     opening = sessions._opened
     monkeypatch.setattr(sessions, "_opened", lambda *a, **k: opened.append(1) or opening(*a, **k))
-    for answer in at_once(lambda: session.predict(inputs)):
+    for answer in at_once(lambda: session.predict({"input": inputs})):
         np.testing.assert_array_equal(answer, expected)
     assert len(opened) == 1
 
@@ -118,8 +118,8 @@ def test_an_interrupted_call_leaves_other_threads_alone(monkeypatch: pytest.Monk
     inputs = np.ones((200, 3), np.float32)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(sessions, "SimpleQueue", Interrupted)
-        session.predict(inputs)
-    for answer in at_once(lambda: session.predict(inputs)):
+        session.predict({"input": inputs})
+    for answer in at_once(lambda: session.predict({"input": inputs})):
         assert answer.shape == (200, 3)
 
 
@@ -130,7 +130,7 @@ def test_threads_share_a_keras_model(old_table: Run) -> None:
     assert answers[0] == open_predictor(OpenedRun(old_table)).predict(rows(300))[0]
     assert all(one == answers[0] for one in answers)
     assert opened.session.engine == "keras" and opened.model is opened.model
-    outputs = opened.session.predict(np.zeros((1, 7), np.float32))
+    outputs = opened.session.predict({"input": np.zeros((1, 7), np.float32)})
     raw = np.asarray(opened.network(np.zeros((1, 7), np.float32)))
     np.testing.assert_allclose(outputs, raw * opened.spec.target_scale + opened.spec.target_offset, rtol=1e-5)
 

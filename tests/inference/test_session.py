@@ -93,7 +93,7 @@ def test_a_damaged_file_is_an_integrity_error(damage, capfd):
 
 
 def test_a_foreign_model_is_refused():
-    with pytest.raises(IntegrityError, match="not a model of bm"):
+    with pytest.raises(IntegrityError, match="was not exported by bm"):
         OnnxSession(onnx_model(start="x"))
 
 

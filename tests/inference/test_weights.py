@@ -42,11 +42,11 @@ def test_weights_come_back_through_a_file():
         (lambda d: d.update(other=np.zeros(1, np.float32)), "other is not in this model"),
         (
             lambda d: d.update({"head/bias": np.zeros(3, np.float32)}),
-            r"float32 \[3\], the model's is float32",
+            r"float32 \[3\], but the model's is float32",
         ),
         (
             lambda d: d.update({"head/bias": np.zeros(2, np.float64)}),
-            r"float64 \[2\], the model's is float32",
+            r"float64 \[2\], but the model's is float32",
         ),
     ],
 )

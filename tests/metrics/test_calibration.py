@@ -121,6 +121,7 @@ def test_regression_has_none() -> None:
     assert "ece" not in evaluate("regression", (), np.arange(3.0), np.zeros((3, 1)), split="test").metrics
 
 
+@pytest.mark.draws
 def test_fitted_on_validation_and_told_of_test(make_run: MakeRun) -> None:
     run = make_run({"data": {"name": "digits", "limit": 300}})
     with pytest.raises(UsageError, match="no calibration"):

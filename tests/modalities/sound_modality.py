@@ -15,10 +15,10 @@ import numpy as np
 from bmcli.core.errors import DataError
 from bmcli.explain import base as explanations
 from bmcli.modalities import MODALITIES, Modality
-from bmcli.modalities.base import FilesRead, Words
 from bmcli.modalities.contents import add_array
 from bmcli.modalities.remark import Remark, Unfamiliar
 from bmcli.modalities.source import SingleInput
+from bmcli.modalities.values import FilesRead, Words
 from bmcli.models import MODELS, Model
 
 

@@ -328,7 +328,8 @@ def test_few_training_examples_say_nothing() -> None:
 
 
 def test_predict_warns_and_refuses_when_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    api.train("digits_cnn", ["training.epochs=1", "model={name: linear}"], runs_dir=tmp_path / "runs")
+    changes = ["training.epochs=1", "model={name: linear}", "evaluation.splits=[]"]
+    api.train("digits_cnn", changes, runs_dir=tmp_path / "runs")
     picture = digits()[3, :, :, 0]
     Image.fromarray(picture).save(tmp_path / "clean.png")
     Image.fromarray(255 - picture).save(tmp_path / "inverted.png")

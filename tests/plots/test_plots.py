@@ -17,6 +17,8 @@ from bmcli.plots import evaluation
 from bmcli.plots.samples import sample_predictions
 from bmcli.plots.style import cut
 
+pytestmark = pytest.mark.draws
+
 HOSTILE = ("$x^2$", "\\frac{", "two\nlines", "\x1b[31mred", "long " * 40, "日本", "_under_", "", " ")
 
 

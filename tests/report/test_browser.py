@@ -22,7 +22,7 @@ from tests.report.conftest import DIGITS, HOSTILE, measured_digits, with_slices
 
 playwright = pytest.importorskip("playwright.sync_api")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+pytestmark = [pytest.mark.skipif(BROWSER is None, reason="no Chromium here"), pytest.mark.draws]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_every_section_is_a_click_away(page: playwright.Page, full: Path) -> Non
         assert page.url.endswith("#" + name.lower())
     config = page.get_by_text("name: digits")
     playwright.expect(config).not_to_be_visible()
-    page.get_by_text("The config, every default written out").click()
+    page.get_by_text("The config with all defaults").click()
     playwright.expect(config).to_be_visible()
     assert page.get_by_text("alert(1)").count() > 3, "the hostile names are there, as text"
 
@@ -105,7 +105,7 @@ def test_the_keyboard_alone_is_enough(page: playwright.Page, full: Path) -> None
     page.set_viewport_size({"width": 400, "height": 800})
     page.goto(full.as_uri())
     page.keyboard.press("Tab")
-    playwright.expect(page.get_by_role("link", name="To the content")).to_be_focused()
+    playwright.expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     assert page.url.endswith("#main")
     matrix = page.get_by_role("region", name="Confusion matrix")

@@ -20,6 +20,8 @@ from bmcli.runs.run import Run
 from tests.linear_run import MakeRun
 from tests.report.conftest import DIGITS, HOSTILE, with_slices
 
+pytestmark = pytest.mark.draws
+
 
 class Page(HTMLParser):
     """Elements, the text, and every address; checks that tags are closed in order."""
@@ -91,7 +93,7 @@ def test_it_says_what_the_run_knows(digits: Run) -> None:
         "Most confused",
         "expected calibration error",
         "with the temperature fitted on validation",
-        "The mistakes it was surest of",
+        "The most confident mistakes",
         digits.record.data_fingerprint or "?",
     ):
         assert text in page.text, text
@@ -116,7 +118,7 @@ def test_what_was_answered_worst_stands_beside_it(make_run: MakeRun, tmp_path: P
     wrong = round(60 * (1 - json.loads(run.read_text("evaluation/test.json"))["metrics"]["accuracy"]))
     shown = [text for text in kept.values() if text in page.text]
     assert 3 < wrong < 20 and shown == list(kept.values())[:wrong], "the mistakes, and only they"
-    assert not any("right answers" in (a.get("alt") or "") for tag, a in page.tags if tag == "img")
+    assert not any("correct predictions" in (a.get("alt") or "") for tag, a in page.tags if tag == "img")
 
 
 @pytest.mark.parametrize("name", ["diabetes"])
@@ -130,7 +132,7 @@ def test_of_numbers_there_is_no_confusion(make_run: MakeRun, name: str) -> None:
 
 def test_a_run_that_was_never_measured_has_a_page_too(make_run: MakeRun) -> None:
     page = check(report(make_run(DIGITS)))
-    assert "No split was measured." in page.text
+    assert "No split was evaluated." in page.text
 
 
 def test_names_from_outside_do_nothing(digits: Run) -> None:

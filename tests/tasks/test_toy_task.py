@@ -1,4 +1,4 @@
-"""A task in one file of the user's, named in the config: every command takes it, with nothing of bm changed."""
+"""A task in one file of the user's, named in the config: every command takes it, and bm is as it was."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 import bmcli
 from bmcli.experiments import checkpointing
+from bmcli.tasks import TASKS
 from tests.conftest import Done
 
 Invoke = Callable[..., Done]
@@ -83,6 +84,19 @@ def test_every_command_takes_it(folder: Path, invoke: Invoke, monkeypatch: pytes
     predictions = run.predict([{"a": 2.0, "b": 0.1}], trust_code=True)
     assert predictions[0].value == pytest.approx(many, rel=1e-4)
     assert run.predictions().targets.dtype == np.float64
+
+
+def test_where_its_code_is_not_loaded(folder: Path, invoke: Invoke) -> None:
+    assert invoke("train", "c.yaml", "training.epochs=1").code == 0
+    TASKS._classes.pop("counts")  # as in another process
+    refused = invoke("predict", "new.csv", "--run", "visits")
+    assert refused.code == 2 and "--trust-code" in refused.err
+    # What is only looked at needs no code.
+    assert invoke("report", "visits", "-o", "report.html").code == 0
+    assert "deviance" in (folder / "report.html").read_text()
+    assert invoke("gate", "visits", "--max", "deviance=99").code == 0
+    assert invoke("runs", "--sort", "deviance").code == 0
+    assert len(_values(invoke("predict", "new.csv", "--run", "visits", "--trust-code", "--json"))) == 2
 
 
 def _train_and_resume(folder: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,7 +224,11 @@ def _built_lines(built: Document) -> list[str]:
     from bmcli.modalities.base import modality_of
 
     examples = " · ".join(f"{name} {count:,}" for name, count in built["examples"].items())
-    shape = " × ".join("any" if size is None else str(size) for size in built["input_shape"])
+    shapes = built["input_shape"]
+    if isinstance(shapes, dict):
+        shape = ", ".join(f"{name} {_sizes(sizes)}" for name, sizes in shapes.items())
+    else:
+        shape = _sizes(shapes)
     inputs = modality_of(built["kind"]).described(shape)
     lines = [f"examples  {examples}", f"inputs    {inputs}"]
     if classes := built["classes"]:
@@ -288,3 +292,7 @@ def _measured_lines(cost: Cost) -> list[str]:
         lines.append(f"speed     {cost.rate:,.0f} {words_of(cost.experiment.bundle.kind).rate}")
     lines.append(f"memory    {size(cost.peak_memory)} · disk {size(cost.disk)}")
     return lines
+
+
+def _sizes(sizes: list[int | None]) -> str:
+    return " × ".join("any" if size is None else str(size) for size in sizes)

@@ -76,7 +76,7 @@ def _require_classes(path: Path, counts: Counter[str], problems: Sequence[Proble
     """Two classes, and enough examples for the splits that are cut."""
     if len(counts) < 2:
         only = f" ('{next(iter(counts))}')" if counts else ""
-        message = f"there is only one class{only}: nothing to tell apart"
+        message = f"there is only one class{only}, so there is nothing to classify"
         if not counts:
             message = f"{path}: no file can be used"
         raise DataError(message, problems=problems, hint="FOLDER/<class>/<file>, at least 2 classes")

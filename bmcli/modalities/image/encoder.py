@@ -393,7 +393,7 @@ class _Pictures:
             f"{len(listed)} of {len(self.images):,} images cannot be read"
             if len(listed) > 1
             else f"{paths[chosen[next(iter(problems))]]} cannot be read",
-            hint="mend or remove them, or set data.skip_unusable=true",
+            hint="fix or remove them, or set data.skip_unusable=true",
             problems=listed,
         )
 

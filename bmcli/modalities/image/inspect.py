@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from bmcli.core.errors import MissingExtraError
-from bmcli.modalities.base import Inspected
 from bmcli.modalities.image.decode import Manner
 from bmcli.modalities.image.examples import Images
 from bmcli.modalities.image.formats import NEEDS_HEIC
 from bmcli.modalities.image.probe import Wish, probe
+from bmcli.modalities.values import Inspected
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ImageConfig

@@ -7,17 +7,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from bmcli.files.suffixes import IMAGE_SUFFIXES
-from bmcli.modalities.base import (
-    MODALITIES,
-    Attribute,
-    Expect,
-    FilesRead,
-    Inspected,
-    Modality,
-    Note,
-    Readme,
-    Words,
-)
+from bmcli.modalities.base import MODALITIES, Expect, Modality, Note
+from bmcli.modalities.values import Attribute, FilesRead, Inspected, Readme, Words
 
 if TYPE_CHECKING:
     import numpy as np

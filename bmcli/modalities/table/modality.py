@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bmcli.files.suffixes import TABLE_SUFFIXES
-from bmcli.modalities.base import MODALITIES, Attribute, Expect, Modality, Note, Readme, Words
+from bmcli.modalities.base import MODALITIES, Expect, Modality, Note
+from bmcli.modalities.values import Attribute, Readme, Words
 
 if TYPE_CHECKING:
     import numpy as np

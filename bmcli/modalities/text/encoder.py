@@ -46,6 +46,12 @@ if TYPE_CHECKING:
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 PAD_ID, UNKNOWN_ID = 0, 1
+PADS = (PAD, "<pad>", "<PAD>")
+"""What padding is called in a tokenizer that does not say how it pads."""
+FITTED = ("word", "pieces", "bpe", "wordpiece")
+"""Tokenizers that are fitted on training texts."""
+OWN = "own"
+"""A tokenizer that a model brings with it."""
 SPECIAL = (PAD, UNKNOWN)
 CHARACTERS_PER_TOKEN = 64
 """Of a text, at most `max_length` times so many characters are looked at: an endless text costs no more."""
@@ -91,9 +97,9 @@ _beyond_ascii = re.compile(r"[^\x00-\x7f]+")
 class TextPreprocessing(SingleInput):
     """Texts as int32 [n, max_length] token ids, padded with 0 at the end.
 
-    tokenizer: 'word', 'pieces', 'bpe' or 'wordpiece'; truncate: which side of a longer text is cut off;
-    vocabulary: the text of tokenizer.json. counts: of 'word', float64 [vocabulary],
-    how often training has each token; while fitting.
+    tokenizer: 'word', 'pieces', 'bpe', 'wordpiece', or 'own' (see `of`); truncate: which side of a longer
+    text is cut off; vocabulary: the text of tokenizer.json. counts: of 'word', float64 [vocabulary], how
+    often training has each token; while fitting.
     """
 
     kind: ClassVar[Kind] = "text"
@@ -106,13 +112,22 @@ class TextPreprocessing(SingleInput):
     counts: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.tokenizer not in ("word", "pieces", "bpe", "wordpiece") or self.truncate not in (
-            "end",
-            "start",
-        ):
+        if self.tokenizer not in (*FITTED, OWN) or self.truncate not in ("end", "start"):
             raise ValueError("tokenizer or truncate")
         if not (isinstance(self.max_length, int) and self.max_length >= 1):
             raise ValueError("max_length")
+
+    @classmethod
+    def of(cls, vocabulary: str, *, max_length: int, truncate: str = "end") -> TextPreprocessing:
+        """With a tokenizer that is there already.
+
+        vocabulary: the text of a tokenizer.json of the library `tokenizers`, which adds special tokens and
+        normalises as it says; padding is the token of its `padding`, or is called [PAD] or <pad>.
+        max_length: tokens kept of each text, special ones included. IntegrityError where it cannot be read.
+        """
+        return cls.from_json(
+            {"tokenizer": OWN, "max_length": max_length, "truncate": truncate, "lowercase": False}, vocabulary
+        )
 
     @classmethod
     def fit(cls, texts: Texts, options: TextConfig) -> TextPreprocessing:
@@ -165,13 +180,21 @@ class TextPreprocessing(SingleInput):
     def inputs(self) -> tuple[InputSpec, ...]:
         """Token ids."""
         tokens = InputSpec(
-            self.input_shape, "int32", INPUT, PAD_ID, UNKNOWN_ID, self.vocabulary_size, self.max_length
+            self.input_shape,
+            "int32",
+            INPUT,
+            self.padding,
+            self.unknown,
+            self.vocabulary_size,
+            self.max_length,
         )
         return (tokens,)
 
     @cached_property
     def ids(self) -> dict[str, int]:
         """Token -> id, of every token."""
+        if self.tokenizer == OWN:
+            return self._library.get_vocab(with_added_tokens=True)
         ids: dict[str, int] = json.loads(self.vocabulary)["model"]["vocab"]
         if ids.get(PAD) != PAD_ID or ids.get(UNKNOWN) != UNKNOWN_ID:
             raise ValueError(f"{TOKENIZER} lacks {PAD} or {UNKNOWN}")
@@ -179,16 +202,42 @@ class TextPreprocessing(SingleInput):
             raise ValueError(f"the ids in {TOKENIZER} are not 0, 1, 2, ...")
         return ids
 
+    @cached_property
+    def padding(self) -> int:
+        """The id of padding."""
+        if self.tokenizer != OWN:
+            return PAD_ID
+        padding = self._document["padding"]
+        found = padding["pad_id"] if padding else next((self.ids[p] for p in PADS if p in self.ids), None)
+        if found is None:
+            raise ValueError(f"{TOKENIZER} names no padding token")
+        return int(found)
+
+    @cached_property
+    def unknown(self) -> int | None:
+        """The id of what the vocabulary does not have; None where it has everything."""
+        if self.tokenizer != OWN:
+            return UNKNOWN_ID
+        model = self._document["model"]
+        token = model.get("unk_token")
+        found = self.ids.get(token) if token is not None else model.get("unk_id")
+        return None if found is None else int(found)
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.vocabulary)
+        return document
+
     @property
     def vocabulary_size(self) -> int:
         """Number of token ids, padding and unknown included."""
-        return len(self.ids)
+        return max(self.ids.values()) + 1 if self.tokenizer == OWN else len(self.ids)
 
     def encode(self, examples: Examples) -> Source:
         """int32 [N, max_length]. A text without any token is a row of padding."""
         if not isinstance(examples, Texts):
             raise DataError("this run takes texts")
-        rows = np.zeros((len(examples), self.max_length), np.int32)
+        rows = np.full((len(examples), self.max_length), self.padding, np.int32)
         for row, ids in zip(rows, self.token_ids(examples.texts), strict=True):
             row[: len(ids)] = ids
         return rows
@@ -223,8 +272,9 @@ class TextPreprocessing(SingleInput):
             return
         for start in range(0, len(texts), BATCH):
             cut = [self._cut(text) for text in texts[start : start + BATCH]]
-            for encoding in self._library.encode_batch_fast(cut, add_special_tokens=False):
-                yield self._within(encoding.ids)
+            own = self.tokenizer == OWN  # which cuts texts itself, so that its special tokens stay
+            for encoding in self._library.encode_batch_fast(cut, add_special_tokens=own):
+                yield encoding.ids if own else self._within(encoding.ids)
 
     def token_counts(self, compact: np.ndarray) -> np.ndarray:
         """float64 [vocabulary]: how often training has each token; of a tokenizer that was not fitted on it
@@ -232,7 +282,7 @@ class TextPreprocessing(SingleInput):
         if self.counts is not None:
             return self.counts
         counts = np.bincount(compact.reshape(-1), minlength=self.vocabulary_size).astype(np.float64)
-        counts[PAD_ID] = 0
+        counts[self.padding] = 0
         return counts
 
     def _within(self, tokens: list[Any]) -> list[Any]:
@@ -259,7 +309,12 @@ class TextPreprocessing(SingleInput):
     def _library(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        return Tokenizer.from_str(self.vocabulary)
+        tokenizer = Tokenizer.from_str(self.vocabulary)
+        if self.tokenizer == OWN:
+            direction = "right" if self.truncate == "end" else "left"
+            tokenizer.no_padding()
+            tokenizer.enable_truncation(self.max_length, direction=direction)
+        return tokenizer
 
     def unfamiliar(self, examples: Examples) -> Unfamiliar:
         """See Preprocessing; of texts all is seen in their tokens."""
@@ -301,6 +356,7 @@ class TextPreprocessing(SingleInput):
             _ = loaded.ids
             if loaded.tokenizer != "word":
                 _ = loaded._library
+            _ = loaded.padding, loaded.unknown
         except Exception as error:  # the library raises plain Exception for a file it cannot read
             raise IntegrityError(f"{TOKENIZER} is damaged: {error}") from error
         return loaded

@@ -7,7 +7,8 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.files.suffixes import TEXT_SUFFIXES as FILES
-from bmcli.modalities.base import MODALITIES, Attribute, Expect, FilesRead, Modality, Note, Readme, Words
+from bmcli.modalities.base import MODALITIES, Expect, Modality, Note
+from bmcli.modalities.values import Attribute, FilesRead, Readme, Words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,10 +172,13 @@ class Text(Modality):
             return None
         return (" ".join(text.split()).encode("utf-8", "surrogatepass") for text in _texts(examples).texts)
 
-    def fit_familiarity(self, encoder: Preprocessing, examples: Examples) -> Measured:
-        """See Modality."""
+    def fit_familiarity(self, encoder: Preprocessing, examples: Examples) -> Measured | None:
+        """See Modality: not of a tokenizer that a model brings, whose special tokens are in every text."""
+        from bmcli.modalities.text.encoder import OWN
         from bmcli.modalities.text.familiarity import fit
 
+        if _encoder(encoder).tokenizer == OWN:
+            return None
         return fit(encoder, examples)
 
     def load_familiarity(self, document: Any, encoder: Preprocessing) -> Usual:

@@ -84,9 +84,9 @@ def _short(lengths: np.ndarray, preprocessing: TextPreprocessing) -> Iterator[Re
 
 
 def _unknown(split: str, ids: Sequence[Sequence[int]], preprocessing: TextPreprocessing) -> list[Remark]:
-    from bmcli.modalities.text.encoder import UNKNOWN_ID
-
-    unknown = sum(list(one).count(UNKNOWN_ID) for one in ids)
+    if preprocessing.unknown is None:
+        return []
+    unknown = sum(list(one).count(preprocessing.unknown) for one in ids)
     share = unknown / max(1, sum(map(len, ids)))
     if share <= MOST:
         return []

@@ -127,6 +127,7 @@ def test_a_small_file_with_huge_tiles_is_refused() -> None:
         decode(huge)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of damaged TIFF files; bm silences them too
 @settings(max_examples=200, deadline=None)
 @given(
     data=st.sampled_from(

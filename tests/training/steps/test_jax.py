@@ -143,7 +143,7 @@ train.fit, Trainer.run = noted, run
     assert records[1]["resumed"] and records[0]["versions"]["backend"] == "jax"
     assert "TensorFlow" in records[0]["onnx"]["reason"] and not records[0]["onnx"]["published"]
     evaluated = bm(tmp_path, "evaluate", "cut")
-    assert evaluated.returncode == 0 and "through Keras" in evaluated.stderr
+    assert evaluated.returncode == 0 and "with Keras" in evaluated.stderr
     exported = bm(tmp_path, "export", "cut", "--format", "onnx")
     assert exported.returncode == 2 and "needs TensorFlow" in exported.stderr
     verified = bm(tmp_path, "runs", "verify", "cut")

@@ -128,7 +128,8 @@ def test_outputs_do_not_depend_on_the_parts() -> None:
 def test_the_command_line_sets_threads_and_the_python_api_leaves_them(tmp_path: Path) -> None:
     """The record tells; a run begun by the API goes on with the threads it had."""
     (tmp_path / "c.yaml").write_text(
-        "name: tiny\ndata: {name: digits}\nmodel: {name: mlp, hidden: [4]}\n"
+        "name: tiny\ndata: {name: digits, limit: 100}\nmodel: {name: mlp, hidden: [4]}\n"
+        "evaluation: {splits: []}\n"
         f"training: {{epochs: 2, batch_size: {16 * threads.available_cores()}}}\n"
     )
     for script in (

@@ -1,0 +1,205 @@
+"""Examples of several parts, as a dataset of your own brings them: each part is of another modality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING, Any
+
+from bmcli.core.errors import UsageError
+from bmcli.modalities.base import MODALITIES, Expect, Modality, Note, modality_of
+from bmcli.modalities.values import Attribute, Inspected, Readme, Words
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bmcli.core.examples import Data, Examples
+    from bmcli.modalities.inputs import Inputs, Reading
+    from bmcli.modalities.mixed.encoder import MixedPreprocessing
+    from bmcli.modalities.mixed.examples import Mixed
+    from bmcli.modalities.preprocessing import Preprocessing
+
+
+@MODALITIES.register("mixed")
+class MixedExamples(Modality):
+    """Examples of several parts, each an input of the model."""
+
+    words = Words("example", "examples", runs="examples of several parts")
+    place = 50
+
+    def options(self, preprocessing: Any) -> Any:
+        """See Modality: all sections, of which each part takes its own."""
+        return preprocessing
+
+    def described(self, shape: str) -> str:
+        """See Modality."""
+        return shape
+
+    # === reading ===
+
+    def read_inputs(
+        self,
+        inputs: Sequence[str],
+        reading: Reading,
+        stdin: IO[bytes],
+        note: Note | None,
+        expect: Expect | None,
+    ) -> Iterator[Inputs]:
+        """See Modality."""
+        raise UsageError(
+            "examples of several parts are not read from files",
+            hint="in Python: bmcli.load(RUN).predict({'part': ..., 'other part': ...})",
+        )
+
+    def wanted(self, encoder: Preprocessing) -> Any:
+        """See Modality: the parts' encoders."""
+        return _encoder(encoder).encoders
+
+    def read_objects(
+        self, inputs: Any, reading: Reading, wanted: Any, note: Note, expect: Expect
+    ) -> Iterator[Inputs]:
+        """See Modality: a dict of what each part's own modality takes."""
+        from bmcli.modalities.mixed.inputs import read_objects
+
+        return read_objects(inputs, reading, wanted, note, expect)
+
+    def inspect(
+        self,
+        examples: Examples,
+        preprocessing: Any,
+        cache_bytes: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> Inspected | None:
+        """See Modality: every part. What is counted is named 'part/count'."""
+        from bmcli.modalities.mixed.examples import Mixed
+
+        parts = dict(_mixed(examples).parts)
+        problems: dict[int, str] = {}
+        digests: dict[str, bytes] = {}
+        counts: dict[str, int] = {}
+        for part, some in parts.items():
+            found = modality_of(some.kind).inspect(some, preprocessing, cache_bytes // len(parts), progress)
+            if found is None:
+                continue
+            parts[part] = found.examples
+            digests |= found.digests
+            counts |= {f"{some.kind}/{name}": count for name, count in found.counts.items()}
+            for position, what in found.problems.items():
+                problems[position] = "; ".join(filter(None, (problems.get(position), f"{part}: {what}")))
+        return Inspected(Mixed(parts), problems, digests, counts)
+
+    def inspection_notes(self, counts: Mapping[str, int]) -> tuple[str, ...]:
+        """See Modality."""
+        kinds: dict[str, dict[str, int]] = {}
+        for name, count in counts.items():
+            kind, _, own = name.partition("/")
+            kinds.setdefault(kind, {})[own] = count
+        return tuple(note for kind, own in kinds.items() for note in modality_of(kind).inspection_notes(own))
+
+    def data_notes(self, splits: Mapping[str, Examples]) -> tuple[str, ...]:
+        """See Modality."""
+        return tuple(
+            f"{part}: {note}"
+            for part, some in _mixed(splits["train"]).parts.items()
+            for note in modality_of(some.kind).data_notes(
+                {name: _mixed(examples).parts[part] for name, examples in splits.items()}
+            )
+        )
+
+    # === the encoder ===
+
+    def fit(self, data: Data, options: Any, *, cache_bytes: int) -> Preprocessing:
+        """See Modality: each part by its own modality, with its own section of the options."""
+        from bmcli.modalities.mixed.encoder import MixedPreprocessing, part_of
+
+        parts = _mixed(data.train.examples).parts
+        encoders = {}
+        for part, examples in parts.items():
+            modality = modality_of(examples.kind)
+            own = modality.options(options)
+            encoders[part] = modality.fit(part_of(data, part), own, cache_bytes=cache_bytes // len(parts))
+        return MixedPreprocessing(encoders)
+
+    def load(self, part: Mapping[str, Any], files: Mapping[str, str]) -> Preprocessing:
+        """See Modality."""
+        from bmcli.modalities.mixed.encoder import MixedPreprocessing
+
+        encoders = {
+            name: modality_of(one["kind"]).load(one["encoder"], one["files"]) for name, one in part.items()
+        }
+        if not encoders:
+            raise ValueError("no parts")
+        return MixedPreprocessing(encoders)
+
+    def with_cache(self, encoder: Preprocessing, data: Data, cache_bytes: int) -> Preprocessing:
+        """See Modality."""
+        from bmcli.modalities.mixed.encoder import MixedPreprocessing, part_of
+
+        encoders = _encoder(encoder).encoders
+        share = cache_bytes // len(encoders)
+        return MixedPreprocessing(
+            {
+                part: modality_of(own.kind).with_cache(own, part_of(data, part), share)
+                for part, own in encoders.items()
+            }
+        )
+
+    # === what is said of examples ===
+
+    def add_to_fingerprint(
+        self, examples: Examples, add: Callable[[Any], None], digests: Mapping[str, bytes]
+    ) -> None:
+        """See Modality: part by part, with its name."""
+        for part, some in _mixed(examples).parts.items():
+            add(f"{part} {some.kind}\n".encode())
+            modality_of(some.kind).add_to_fingerprint(some, add, digests)
+
+    def sliceable(self, examples: Examples, beside: list[str]) -> list[str]:
+        """See Modality: 'part.attribute'."""
+        own = [
+            f"{part}.{name}"
+            for part, some in _mixed(examples).parts.items()
+            for name in modality_of(some.kind).sliceable(some, [])
+        ]
+        return [*own, *beside]
+
+    def attribute(self, examples: Examples, name: str) -> Attribute:
+        """See Modality."""
+        part, _, own = name.partition(".")
+        some = _mixed(examples).parts[part]
+        return modality_of(some.kind).attribute(some, own)
+
+    def excerpt(self, examples: Examples, position: int) -> str | None:
+        """See Modality: of the parts that are text; None where there are only pictures."""
+        parts = _mixed(examples).parts.items()
+        found = {part: modality_of(some.kind).excerpt(some, position) for part, some in parts}
+        return "; ".join(f"{part}: {text}" for part, text in found.items() if text is not None) or None
+
+    def picture(self, examples: Examples, position: int, window: tuple[float, float] | None) -> np.ndarray:
+        """See Modality: of the first part."""
+        some = next(iter(_mixed(examples).parts.values()))
+        return modality_of(some.kind).picture(some, position, window)
+
+    def readme(self) -> Readme:
+        """See Modality."""
+        return replace(
+            super().readme(),
+            inputs="a part of each example, prepared as preprocessing.json says",
+            steps="1. Prepare each part as its encoder in preprocessing.json says.",
+            imported="Mixed",
+            example='Mixed({"part": ..., "other part": ...})',
+        )
+
+
+def _mixed(examples: Examples) -> Mixed:
+    from bmcli.modalities.mixed.examples import Mixed
+
+    assert isinstance(examples, Mixed)
+    return examples
+
+
+def _encoder(encoder: Preprocessing) -> MixedPreprocessing:
+    from bmcli.modalities.mixed.encoder import MixedPreprocessing
+
+    assert isinstance(encoder, MixedPreprocessing)
+    return encoder

@@ -1,0 +1,153 @@
+"""Models that bring their own encoder: used from the first step to a prediction, and kept in the run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bmcli
+from bmcli.core.errors import ConfigError
+from bmcli.runs import layout
+
+TRAINING = {"epochs": 1, "batch_size": 32, "precision": "float32"}
+
+NORMALISED = '''
+from dataclasses import replace
+
+from bmcli.models import MODELS, Model
+
+
+@MODELS.register("fixed")
+class Fixed(Model):
+    """Takes images as another network did: less 0.4, over 0.2."""
+
+    kinds = ("image",)
+
+    def prepares(self, preparing):
+        encoder = preparing.fit()
+        return replace(encoder, normalization="fixed", scale=(1 / 255 / 0.2,), offset=(-0.4 / 0.2,))
+
+    def build(self, spec):
+        import keras
+
+        inputs = keras.Input(spec.input_shape, dtype=spec.input_dtype, name="input")
+        x = keras.layers.Flatten(name="flatten")(inputs)
+        return keras.Model(inputs, keras.layers.Dense(spec.units, dtype="float32", name="head")(x))
+'''
+
+TOKENIZED = '''
+from bmcli.models import MODELS, Model
+
+WORDS = ["<s>", "<pad>", "</s>", "<unk>", "good", "bad", "film"]
+
+
+def tokenizer():
+    """As RoBERTa's: padding is not 0, and every text is between two special tokens."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
+    made.normalizer = normalizers.Lowercase()
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    special = [("<s>", 0), ("</s>", 2)]
+    made.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=special)
+    return made.to_str()
+
+
+@MODELS.register("spoken")
+class Spoken(Model):
+    """A bag of tokens of its own tokenizer."""
+
+    kinds = ("text",)
+
+    def prepares(self, preparing):
+        from bmcli.modalities.text.encoder import TextPreprocessing
+
+        return TextPreprocessing.of(tokenizer(), max_length=preparing.options.text.max_length)
+
+    def build(self, spec):
+        import keras
+        from keras import ops
+
+        tokens = keras.Input(spec.input_shape, dtype=spec.input_dtype, name="input")
+        used = ops.expand_dims(ops.cast(ops.not_equal(tokens, spec.input.padding), "float32"), -1)
+        x = keras.layers.Embedding(spec.vocabulary_size, 4, name="embedding")(tokens)
+        x = ops.sum(x * used, axis=1) / ops.maximum(ops.sum(used, axis=1), 1.0)
+        return keras.Model(tokens, keras.layers.Dense(spec.units, dtype="float32", name="head")(x))
+'''
+
+
+def train(folder: Path, code: str, **config: Any) -> bmcli.Run:
+    (folder / "own.py").write_text(code)
+    made = {"name": "own", "code": [str(folder / "own.py")], "training": TRAINING, **config}
+    return bmcli.train(made, runs_dir=folder / "runs", display=None)
+
+
+def test_a_normalisation_of_its_own(tmp_path: Path) -> None:
+    run = train(tmp_path, NORMALISED, data="digits", model={"name": "fixed"})
+    kept = json.loads((run.path / layout.PREPROCESSING).read_text())["image"]
+    assert kept["normalization"] == "fixed" and kept["offset"] == [-2.0]
+    assert run.record["onnx"]["published"]
+    white = np.full((8, 8), 255, np.uint8)
+    found = run.predict(white, display=None)[0]
+    scaled = np.full((1, 8, 8, 1), (1 - 0.4) / 0.2, np.float32)
+    expected = run.keras_model(trust_code=True)(scaled).numpy()[0]
+    assert found.index == expected.argmax()
+    assert found.probability == pytest.approx(expected.max(), rel=1e-4)
+
+
+def texts(folder: Path, count: int = 120) -> Path:
+    random = np.random.default_rng(0)
+    rows = []
+    for i in range(count):
+        said = ["good", "bad"][i % 2]
+        others = ["Film", "film", "strange"]
+        rows.append(f"{' '.join([said, *random.choice(others, random.integers(0, 6))])},{said}")
+    (folder / "films.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    return folder / "films.csv"
+
+
+def test_a_tokenizer_of_its_own(tmp_path: Path) -> None:
+    data = {"path": str(texts(tmp_path)), "text": "text", "target": "label", "kind": "text"}
+    longest = {"text": {"max_length": 5}}
+    run = train(tmp_path, TOKENIZED, data=data, preprocessing=longest, model={"name": "spoken"})
+    assert run.record["onnx"]["published"], run.record["onnx"]
+    encoder, spec = bmcli.load_preprocessing(run.path)
+    assert (spec.input.padding, spec.input.unknown, spec.vocabulary_size) == (1, 3, 7)
+    tokens = encoder.source(written("Good FILM", "a bad film of films")).sources["input"]
+    # Cut to five tokens, of which the special ones stay.
+    assert np.asarray(tokens).tolist() == [[0, 4, 6, 2, 1], [0, 3, 5, 6, 2]]
+    # Beside a longer text, a shorter one is padded: its answer stays what it is alone.
+    alone = run.predict("good film", text=True, display=None)[0]
+    beside = run.predict(["good film", "a bad film of films"], text=True, display=None)[0]
+    assert alone.probability == pytest.approx(beside.probability, rel=1e-5)
+
+
+def written(*texts: str) -> Any:
+    from bmcli.data.bundle import Texts
+
+    return Texts(texts)
+
+
+FOREIGN = NORMALISED.replace("        return replace(", "        return Mine(").replace(
+    '@MODELS.register("fixed")',
+    """class Mine:
+    kind = "image"
+
+    def __init__(self, encoder, **_):
+        self.encoder = encoder
+
+    def to_json(self):
+        return self.encoder.to_json()
+
+
+@MODELS.register("fixed")""",
+)
+
+
+def test_an_encoder_that_a_run_could_not_keep_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be kept in a run"):
+        train(tmp_path, FOREIGN, data="digits", model={"name": "fixed"})
