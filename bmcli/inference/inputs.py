@@ -40,7 +40,7 @@ def kinds_of(inputs: Sequence[str], *, texts: bool = False, lines: bool = False)
             taking = sorted((m for m in known if suffix in m.suffixes), key=lambda m: len(m.suffixes))
             if taking:
                 return tuple(modality.name for modality in taking)
-    return tuple(modality.name for modality in known)
+    return tuple(modality.name for modality in known if modality.suffixes)
 
 
 def read(
