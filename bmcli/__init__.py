@@ -67,7 +67,7 @@ _ROOMS = frozenset({"doctor", "explain", "export", "report", "runs"})
 class _Room(ModuleType):
     """A room that can be called: the function of its name in `bmcli.api`."""
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    def __call__(self, *args: object, **options: object) -> object:
         return self._function(*args, **options)
 
     @property
@@ -84,7 +84,7 @@ class _Room(ModuleType):
 class _Package(ModuleType):
     """The package itself; Python sets a room as its attribute when the room is imported, whoever does it."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name in _ROOMS and type(value) is ModuleType:
             value.__class__ = _Room
         super().__setattr__(name, value)
@@ -93,7 +93,7 @@ class _Package(ModuleType):
 sys.modules[__name__].__class__ = _Package
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _ROOMS:
         return import_module(f"bmcli.{name}")
     if name == "BmError":

@@ -116,7 +116,7 @@ ARROWS: dict[str, set[str]] = {
     "runs": {"_version", "core"},
     "tasks": {"core", "metrics"},
     "terminal": {"core", "experiments", "metrics", "modalities", "runs", "tasks", "training"},
-    "training": {"config", "core", "inference", "modalities", "models", "runs", "tasks"},
+    "training": {"config", "core", "inference", "modalities", "runs", "tasks"},
 }
 """Which room may import which; '' is `bmcli/__init__.py`. Imports for types count."""
 

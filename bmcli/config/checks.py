@@ -99,7 +99,7 @@ def _monitor(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
 
 
 def _model(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
-    model: Any = config.model
+    model = config.model
     about_data: tuple[KeyPath, ...] = (("data", "name"), ("data", "path"), ("data", "kind"), ("data", "text"))
     name = model.registry_name
     if facts.kind is not None and facts.kind not in model.kinds:

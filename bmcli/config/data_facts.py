@@ -47,12 +47,12 @@ class Facts:
 def facts_of(data: DataConfig) -> Facts:
     """What is known about the data; cheap: at most a few folder listings."""
     if data.name is not None:
-        dataset: Any = data.name
+        dataset = data.name
         return Facts(
             kind=dataset.kind,
             task=dataset.task,
             dataset_task=dataset.task,
-            classes=tuple(dataset.class_names()),
+            classes=dataset.class_names(),
             shape=dataset.shape,
             brings_test="test" in dataset.sizes,
             brings_validation="validation" in dataset.sizes,

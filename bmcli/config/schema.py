@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +29,11 @@ from pydantic_core.core_schema import no_info_after_validator_function
 from bmcli.core.component import Component
 from bmcli.core.plain import Document
 from bmcli.core.registry import registry_of
+
+if TYPE_CHECKING:
+    from bmcli.core.components import Augments, Builds, Measures, Optimizes, Provides, Schedules
+else:  # what pydantic checks: a component of whatever kind
+    Augments = Builds = Measures = Optimizes = Provides = Schedules = Component
 
 
 @dataclass(frozen=True)
@@ -115,12 +120,12 @@ Column = str | int
 ColumnType = Literal["number", "category", "boolean", "date", "text", "ignore"]
 Mark = Annotated[str, BeforeValidator(_written, json_schema_input_type=str | int | float)]
 Side = Annotated[int, Field(ge=1, le=4096)]
-Chosen_model = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("model")]
-Chosen_dataset = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("dataset")]
-Chosen_augmentation = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("augmentation")]
-Chosen_optimizer = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("optimizer", default="adam")]
-Chosen_schedule = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("schedule", default="constant")]
-Chosen_metric = Annotated[SerializeAsAny[InstanceOf[Component]], Chosen("metric")]
+Chosen_model = Annotated[SerializeAsAny[InstanceOf[Builds]], Chosen("model")]
+Chosen_dataset = Annotated[SerializeAsAny[InstanceOf[Provides]], Chosen("dataset")]
+Chosen_augmentation = Annotated[SerializeAsAny[InstanceOf[Augments]], Chosen("augmentation")]
+Chosen_optimizer = Annotated[SerializeAsAny[InstanceOf[Optimizes]], Chosen("optimizer", default="adam")]
+Chosen_schedule = Annotated[SerializeAsAny[InstanceOf[Schedules]], Chosen("schedule", default="constant")]
+Chosen_metric = Annotated[SerializeAsAny[InstanceOf[Measures]], Chosen("metric")]
 
 
 class ColumnConfig(Section):

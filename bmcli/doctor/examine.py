@@ -144,6 +144,5 @@ def _prepared(
             if progress is not None and isinstance(event, display.Progress):
                 progress(event.what, event.done, event.total)
 
-    model: Any = config.model
-    threads = suiting(model, config.training) if alone else None
+    threads = suiting(config.model, config.training) if alone else None
     return prepare(config.model_copy(update={"data": data}), threads=threads, display=Watcher())

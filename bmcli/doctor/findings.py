@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -45,9 +45,9 @@ class Finding:
     message: str
     count: int
     examples: tuple[Example, ...] = ()
-    judge: dict[str, Any] | None = None
+    judge: dict[str, object] | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data."""
         judge = {} if self.judge is None else {"judge": self.judge}
         examples = [{"ids": list(e.ids), "splits": list(e.splits), "detail": e.detail} for e in self.examples]

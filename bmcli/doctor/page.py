@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
@@ -36,7 +36,7 @@ def page(examined: Examined, name: str) -> str:
     return rendered("doctor.html.j2", context)
 
 
-def _finding(examined: Examined, finding: Finding) -> dict[str, Any]:
+def _finding(examined: Examined, finding: Finding) -> dict[str, object]:
     return {
         "check": finding.check,
         "severity": finding.severity,
@@ -46,10 +46,10 @@ def _finding(examined: Examined, finding: Finding) -> dict[str, Any]:
     }
 
 
-def _example(examined: Examined, example: Example) -> dict[str, Any]:
+def _example(examined: Examined, example: Example) -> dict[str, object]:
     splits = example.splits or ("",) * len(example.ids)
     names = [f"{split} {name}".strip() for split, name in zip(splits, example.ids, strict=True)]
-    shown: dict[str, Any] = {"names": names, "detail": example.detail, "pictures": [], "texts": []}
+    shown: dict[str, object] = {"names": names, "detail": example.detail, "pictures": [], "texts": []}
     if isinstance(examined.shown, np.ndarray):
         shown["pictures"] = [
             {"data": _png(examined.shown[i]), "name": name}

@@ -34,7 +34,7 @@ class Difference:
 
     section: str
     key: str
-    values: tuple[Any, ...]
+    values: tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Comparison:
     comparable: dict[str, bool]
     paired: tuple[Paired, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data."""
         return {
             "format": 1,
@@ -182,7 +182,7 @@ def _side(split: str, runs: Sequence[Run], documents: Sequence[dict[str, Any]]) 
     return paired.Side(tasks.stored(task), [document["metrics"] for document in documents], read)
 
 
-def _groups(runs: Sequence[Run], facts: Sequence[dict[str, dict[str, Any]]]) -> list[Group]:
+def _groups(runs: Sequence[Run], facts: Sequence[dict[str, dict[str, object]]]) -> list[Group]:
     """In the order of their first runs."""
     found: dict[str, list[int]] = {}
     for i, one in enumerate(facts):
@@ -195,7 +195,7 @@ def _groups(runs: Sequence[Run], facts: Sequence[dict[str, dict[str, Any]]]) -> 
         found.setdefault(json.dumps(same, sort_keys=True, default=str), []).append(i)
     groups = []
     for positions in found.values():
-        by_seed: dict[Any, int] = {}
+        by_seed: dict[object, int] = {}
         for i in positions:
             by_seed.setdefault(runs[i].record.seed, i)
         label = runs[positions[0]].id
@@ -256,7 +256,7 @@ def _paired(
     return found
 
 
-def flatten(data: Any, prefix: str = "") -> dict[str, Any]:
+def flatten(data: object, prefix: str = "") -> dict[str, Any]:
     """Nested maps as dotted keys; a list stays a value, unless it holds maps: then its indices are keys."""
     if isinstance(data, Mapping) and data:
         items = [(str(key), value) for key, value in data.items()]
@@ -270,12 +270,12 @@ def flatten(data: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _described(run: Run) -> dict[str, Any]:
+def _described(run: Run) -> dict[str, object]:
     record = run.record
     return {"id": run.id, "status": run.status, "created": record.created, "tags": list(record.tags)}
 
 
-def _same_examples(documents: Sequence[dict[str, Any]]) -> bool:
+def _same_examples(documents: Sequence[dict[str, object]]) -> bool:
     """Whether those evaluations are of the same examples, and ask the same of them."""
     first = documents[0]
     return all(
@@ -289,7 +289,7 @@ def _same_examples(documents: Sequence[dict[str, Any]]) -> bool:
     )
 
 
-def _evaluations(run: Run) -> dict[str, dict[str, Any]]:
+def _evaluations(run: Run) -> dict[str, dict[str, object]]:
     found = {split: read_evaluation(run, split) for split in SPLITS}
     return {split: document for split, document in found.items() if document is not None}
 
@@ -316,7 +316,7 @@ def _best(values: Sequence[float | None], up: bool) -> tuple[int, ...]:
     return tuple(i for i, value in enumerate(values) if value == top)
 
 
-def _facts(run: Run) -> dict[str, dict[str, Any]]:
+def _facts(run: Run) -> dict[str, dict[str, object]]:
     """Section -> key -> value: all that made the run what it is."""
     from bmcli.config.parsing import yaml
 
@@ -343,18 +343,18 @@ def _facts(run: Run) -> dict[str, dict[str, Any]]:
     return facts
 
 
-def _same(section: str, key: str, one: Any, other: Any) -> bool:
+def _same(section: str, key: str, one: object, other: object) -> bool:
     if (section, key) == ("hardware", "memory"):
         one, other = _gibibytes(one), _gibibytes(other)
     return type(one) is type(other) and bool(one == other)
 
 
-def _gibibytes(size: Any) -> Any:
+def _gibibytes(size: object) -> object:
     """Memory, rounded: a kernel or a virtual machine keeps some of it to itself, now more and now less."""
     return (size + 2**29) >> 30 if type(size) is int else size
 
 
-def _differences(facts: Sequence[dict[str, dict[str, Any]]]) -> list[Difference]:
+def _differences(facts: Sequence[dict[str, dict[str, object]]]) -> list[Difference]:
     differences = []
     for section in facts[0]:
         keys = dict.fromkeys(key for run in facts for key in run[section])

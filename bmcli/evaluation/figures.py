@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from bmcli import tasks
 from bmcli.core.errors import DivergedError
 from bmcli.core.spec import Target
-from bmcli.metrics.metric import Metric
 from bmcli.metrics.results import Baseline, Evaluation, TargetSummary
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.core.components import Measures
     from bmcli.core.spec import Task
 
 
@@ -26,7 +26,7 @@ def evaluate(
     *,
     split: str,
     top_k: int = 5,
-    extra_metrics: Sequence[Metric] = (),
+    extra_metrics: Sequence[Measures] = (),
     training_targets: TargetSummary | None = None,
     examples_sha256: str | None = None,
     temperature: float | None = None,

@@ -87,7 +87,7 @@ class Verdict:
         """Whether all of them do."""
         return all(check.holds for check in self.checks)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data."""
         return {**asdict(self), "holds": self.holds}
 
@@ -182,7 +182,7 @@ def _always_holds(check: Check, document: dict[str, Any]) -> bool:
     return between and beyond[check.kind]
 
 
-def _figure(kind: str, name: str, bound: float, document: dict[str, Any], lower_bound: bool) -> Check:
+def _figure(kind: str, name: str, bound: float, document: dict[str, object], lower_bound: bool) -> Check:
     value, interval, missing = _look_up(name, document)
     if value is None:
         return Check(kind, name, bound, None, None, False, missing)

@@ -198,7 +198,7 @@ def measure(ready: Prepared) -> Evaluation:
         ready.outputs,
         split=name,
         top_k=options.top_k,
-        extra_metrics=options.metrics,  # type: ignore[arg-type]  # the schema looks no further than Component
+        extra_metrics=options.metrics,
         training_targets=ready.training,
         examples_sha256=digest,
         temperature=fitted.temperature if fitted is not None and fitted.examples_sha256 != digest else None,

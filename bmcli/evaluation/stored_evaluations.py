@@ -104,7 +104,7 @@ class _Evaluation(_Part):
     baseline: _Baseline | None = None
     weakest_class: _Weakest | None = None
     most_confused: _Confused | None = None
-    confusion_matrix: list[list[Any]] | None = None
+    confusion_matrix: list[list[object]] | None = None
     calibration: _Calibration | None = None
     training_targets: _Targets | None = None
     examples_sha256: str | None = None
@@ -175,7 +175,7 @@ def read_closer(run: Run, split: str, kind: str) -> list[dict[str, Any]]:
         return []
     model = _Slices if kind == "slices" else _Corruptions
     _check(model, document, str(run.path / layout.evaluation_of(name)))
-    rows: list[dict[str, Any]] = document[kind]
+    rows: list[dict[str, object]] = document[kind]
     return rows
 
 
@@ -200,7 +200,7 @@ def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is not a number")
 
 
-def _fits(matrix: list[list[Any]] | None, classes: int, multilabel: bool) -> bool:
+def _fits(matrix: list[list[object]] | None, classes: int, multilabel: bool) -> bool:
     """Whether it counts, of so many classes: [C][C]; multilabel [C][2][2]."""
     if matrix is None:
         return True
@@ -222,7 +222,7 @@ def _fits(matrix: list[list[Any]] | None, classes: int, multilabel: bool) -> boo
     )
 
 
-def _check(model: type[_Part], document: dict[str, Any], origin: str) -> None:
+def _check(model: type[_Part], document: dict[str, object], origin: str) -> None:
     found = document.get("format", FORMAT)
     if found != FORMAT and type(found) is int:
         raise IntegrityError(

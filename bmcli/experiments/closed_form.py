@@ -25,7 +25,7 @@ def solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display, 
 
     The one 'epoch' is recorded and saved like any other: a run that was stopped after it is solved already.
     """
-    if not getattr(experiment.config.model, "closed_form", False):
+    if not experiment.config.model.closed_form:
         return False
     if not trainer.records:
         _solve(run, experiment, trainer, display, trackers)
@@ -48,8 +48,9 @@ def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display,
         inputs = first(preprocessing.finish_batch(feed.source[np.arange(len(feed.source))]))
     # Not the feed's targets, which are rounded to float32.
     targets = ((train.targets - spec.target_offset) / spec.target_scale).reshape(-1, 1)
-    solution = model.solve(trainer.model, spec, inputs, targets)  # type: ignore[attr-defined]
-    if (features := getattr(preprocessing, "features", None)) is not None:
+    solution = model.solve(trainer.model, spec, inputs, targets)
+    features = getattr(preprocessing, "features", None)
+    if solution is not None and features is not None:
         found = raw_coefficients(solution, spec, features)
         run.write_text(layout.COEFFICIENTS, json.dumps(found, indent=1, allow_nan=False) + "\n")
     done = trainer.measure(time.perf_counter() - began)

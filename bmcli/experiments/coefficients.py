@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bmcli.core.components import Solved
     from bmcli.core.spec import DataSpec
     from bmcli.modalities.table.encoder import Feature
-    from bmcli.models import Solution
 
 
-def raw_coefficients(solution: Solution, spec: DataSpec, features: Sequence[Feature]) -> dict[str, Any]:
+def raw_coefficients(solution: Solved, spec: DataSpec, features: Sequence[Feature]) -> dict[str, object]:
     """Coefficients per unit of each raw column, and the intercept, as strict JSON data.
 
     solution: maps standardised features to the standardised target, float64. A category's coefficient is what

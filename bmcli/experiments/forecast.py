@@ -309,7 +309,7 @@ class _First:
 
 def _large_splits(experiment: Experiment) -> dict[str, Split]:
     """The splits to be evaluated that are so large that a part of them is enough to measure the rest by."""
-    closed_form = getattr(experiment.config.model, "closed_form", False)
+    closed_form = experiment.config.model.closed_form
     found: dict[str, Split] = {}
     for name in experiment.config.evaluation.splits:
         split = experiment.bundle.split(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core import plugin_calls
 from bmcli.core.errors import BmError, DivergedError, InterruptedRunError, ResourceError, is_out_of_memory
@@ -24,7 +24,7 @@ def settling(run: Run, less_memory: str) -> Iterator[None]:
     """
     from bmcli.experiments.signals import Stopped, stops_at_once
 
-    def seal(status: Status, **changes: Any) -> None:
+    def seal(status: Status, **changes: object) -> None:
         # A complete run stays complete, whatever happens while its report is written.
         # Where this fails too (a full disk), the first reason is told. The run counts as killed then.
         with suppress(ResourceError):

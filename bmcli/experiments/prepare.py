@@ -197,7 +197,7 @@ def build(
 
     keras.utils.set_random_seed(experiment.config.seed)
     with policy(precision or experiment.precision):
-        network = experiment.config.model.build(experiment.spec)  # type: ignore[attr-defined]
+        network = experiment.config.model.build(experiment.spec)
     return network, finished(network, experiment.spec, views)
 
 
@@ -207,7 +207,7 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
 
     from bmcli.models import Model
 
-    model: Any = experiment.config.model
+    model = experiment.config.model
     if type(model).initialise is Model.initialise:
         return
     source = experiment.preprocessing.source(experiment.bundle.train.examples)
@@ -233,14 +233,14 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         source=source,
         targets=dense_targets(spec, bundle.train.targets, label_smoothing=training.label_smoothing),
         weights=example_weights(spec, bundle.train.targets, training.class_weights),
-        augmentations=config.data.augment,  # type: ignore[arg-type]
+        augmentations=config.data.augment,
         batch_size=training.batch_size,
         seed=config.seed,
         lengths=source.used_lengths(spec.inputs) if training.batch_by_length else {},
         padded=frozenset(one.name for one in spec.inputs if one.padding is not None),
     )
     validation = None
-    extra: Any = config.evaluation.metrics
+    extra = config.evaluation.metrics
     if (held_out := bundle.validation) is not None:
         source = preprocessing.source(held_out.examples)
         validation = Validation(
@@ -260,7 +260,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     )
     finish = preprocessing.finish_tensors
     with phase("building the model"):
-        parts = select.parts(config.model, training, gpu=experiment.gpu)  # type: ignore[arg-type]
+        parts = select.parts(config.model, training, gpu=experiment.gpu)
         return Trainer(network, complete, spec, training, feed, finish, validation, watch, parts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core.cores import available_cores
 from bmcli.experiments.display import Began, Event, Note, Stage, Warned
@@ -76,6 +76,6 @@ def shortened(config: ExperimentConfig) -> ExperimentConfig:
     batch = LEAST_PART * min(available_cores(), MOST_PARTS)
     less = {"epochs": 1, "early_stopping": None, "batch_size": min(config.training.batch_size, batch)}
     training = config.training.model_copy(update=less)
-    schedule: Any = training.schedule
-    training = training.model_copy(update={"schedule": schedule.model_copy(update={"warmup_epochs": 0.0})})
+    schedule = training.schedule.model_copy(update={"warmup_epochs": 0.0})
+    training = training.model_copy(update={"schedule": schedule})
     return config.model_copy(update={"training": training, "trackers": []})

@@ -70,8 +70,7 @@ def start(
     require(config.trackers)
     other = _other_run(config, store, begun_with)
     reused = OpenedRun(other).preprocessing if other is not None else None
-    model: Any = config.model
-    threads = suiting(model, config.training) if alone else None
+    threads = suiting(config.model, config.training) if alone else None
     experiment = prepare(
         config, device=device, threads=threads, reused=reused, examples=examples, display=display
     )

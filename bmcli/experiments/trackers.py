@@ -51,7 +51,7 @@ class Trackers:
     def __init__(
         self,
         run: Run,
-        config: Mapping[str, Any],
+        config: Mapping[str, object],
         names: Sequence[str],
         *,
         epoch: int,
@@ -137,7 +137,7 @@ class _MLflow:
     """The store is MLflow's: MLFLOW_TRACKING_URI, else its default in the working directory. The experiment
     is MLFLOW_EXPERIMENT_NAME, else the run's name. A resumed run goes on in the same MLflow run."""
 
-    def __init__(self, run: Run, config: Mapping[str, Any]) -> None:
+    def __init__(self, run: Run, config: Mapping[str, object]) -> None:
         import os
 
         import mlflow
@@ -188,7 +188,7 @@ class _WandB:
     """The project is WANDB_PROJECT, else the run's name; WANDB_MODE=offline keeps everything in WANDB_DIR. A
     resumed run goes on in the same W&B run."""
 
-    def __init__(self, run: Run, config: Mapping[str, Any]) -> None:
+    def __init__(self, run: Run, config: Mapping[str, object]) -> None:
         import os
 
         import wandb
@@ -219,9 +219,9 @@ class _WandB:
         self._run.finish(exit_code=0 if status == "completed" else 1)
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Nested maps as dotted keys."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for key, value in config.items():
         name = f"{prefix}.{key}" if prefix else str(key)
         found |= flat(value, name) if isinstance(value, Mapping) and value else {name: value}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli import tasks
 from bmcli.core.errors import InterruptedRunError
@@ -116,8 +116,7 @@ def fit_and_finish(
 
 def _began(run: Run, experiment: Experiment, trainer: Trainer) -> Began:
     config, bundle, training = experiment.config, experiment.bundle, experiment.config.training
-    optimizer: Any = training.optimizer
-    schedule: Any = training.schedule
+    optimizer, schedule = training.optimizer, training.schedule
     splits = {name: bundle.split(name) for name in SPLITS}
     steps = trainer.feed.steps_per_epoch
     return Began(
@@ -131,7 +130,7 @@ def _began(run: Run, experiment: Experiment, trainer: Trainer) -> Began:
         splits={name: len(split) for name, split in splits.items() if split is not None},
         model=config.model.registry_name,
         parameters=run.record.parameters or 0,
-        closed_form=getattr(config.model, "closed_form", False),
+        closed_form=config.model.closed_form,
         epochs=training.epochs_of(steps),
         steps=steps,
         optimizer=optimizer.registry_name,

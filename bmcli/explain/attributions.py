@@ -45,8 +45,8 @@ def gradient_of(score: Callable[..., Any]) -> Gradient:
     if keras.backend.backend() == "jax":
         import jax
 
-        def both(arrays: list[Any], *fixed: Any) -> tuple[Any, Any]:
-            def total(given: list[Any]) -> tuple[Any, Any]:
+        def both(arrays: list[object], *fixed: object) -> tuple[object, object]:
+            def total(given: list[object]) -> tuple[object, object]:
                 scores = score(given, *fixed)
                 return scores.sum(), scores
 
@@ -58,7 +58,7 @@ def gradient_of(score: Callable[..., Any]) -> Gradient:
         import tensorflow as tf
 
         @tf.function(reduce_retracing=True)
-        def compiled(arrays: list[Any], *fixed: Any) -> tuple[Any, Any]:
+        def compiled(arrays: list[object], *fixed: object) -> tuple[object, object]:
             with tf.GradientTape() as tape:
                 tape.watch(arrays)
                 scores = score(arrays, *fixed)
@@ -132,7 +132,7 @@ class GradCam:
         return np.asarray(heat / heat.max()) if heat.max() > 0 else heat
 
 
-def scored(raw: Any, chosen: Any) -> Any:
+def scored(raw: object, chosen: Any) -> object:
     """The score [b] of raw outputs [b, C]: weighted by `chosen`, float32 [b, C], one for a class's logit."""
     from keras import ops
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core import backend
 from bmcli.core.batch import fed, rows
@@ -189,7 +189,7 @@ def _write_companions(run: Run, format: Format, folder: Path, spec: DataSpec, ag
         labels = "".join(f"{_one_line(name)}\n" for name in spec.classes)
         (folder / "labels.txt").write_text(labels, encoding="utf-8")
     (folder / "README.md").write_text(readme(run.id, format, spec), encoding="utf-8")
-    about: dict[str, Any] = {
+    about: dict[str, object] = {
         "format": 1,
         "export": format,
         "run": run.id,

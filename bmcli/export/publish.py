@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core.errors import BmError
 from bmcli.core.stopwatch import phase
@@ -36,7 +36,7 @@ class OnnxStatus:
     samples: int
     relative: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As it stands in run.json under `onnx`."""
         return {
             "published": self.published,

@@ -43,7 +43,7 @@ def without_tables(model: keras.Model) -> tuple[keras.Model, list[Table]]:
     tables: list[Table] = []
     rng = np.random.default_rng(0)
 
-    def replaced(layer: Any) -> Any:
+    def replaced(layer: Any) -> object:
         if not is_large(layer):
             return layer
         rows = np.asarray(layer.embeddings, np.float32)

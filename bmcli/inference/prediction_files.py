@@ -41,9 +41,9 @@ def write(path: Path, predictions: Iterable[Prediction]) -> None:
     outputs.write_with(path, lambda temporary: writer(temporary, predictions), suffix=_suffix(path))
 
 
-def flat(prediction: Prediction) -> dict[str, Any]:
+def flat(prediction: Prediction) -> dict[str, object]:
     """One row: input, run, and what the answer has. Columns that are kept stand between."""
-    row: dict[str, Any] = {"input": _valid(prediction.input), "run": prediction.run}
+    row: dict[str, object] = {"input": _valid(prediction.input), "run": prediction.run}
     answer = prediction.answer.row()
     for name, value in (prediction.kept or {}).items():
         row[f"{name} (input)" if name in row or name in answer else name] = value

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Prediction:
     run: str
     answer: Answer
     unfamiliar: tuple[str, ...] = ()
-    kept: Mapping[str, Any] | None = None
+    kept: Mapping[str, object] | None = None
 
     @property
     def top(self) -> tuple[Choice, ...]:
@@ -83,9 +83,9 @@ class Prediction:
         """Of the predicted class; None where there is not exactly one."""
         return self._class.probability if self._class else None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data, without `format`; see docs/predict.md."""
-        head: dict[str, Any] = {"input": self.input, "run": self.run}
+        head: dict[str, object] = {"input": self.input, "run": self.run}
         if self.unfamiliar:
             head["unfamiliar"] = list(self.unfamiliar)
         if self.kept is not None:
@@ -105,7 +105,7 @@ class _Encoded:
     problems: list[Problem]
     odd: list[tuple[str, ...]]
     taken: Mapping[str, int]
-    beside: list[dict[str, Any]] | None
+    beside: list[dict[str, object]] | None
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def rebuild(run: Run, config: ExperimentConfig, spec: DataSpec) -> tuple[keras.M
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        network = config.model.build(spec)  # type: ignore[attr-defined]
+        network = config.model.build(spec)
         model = finished(network, spec, config.evaluation.views)
     finally:
         keras.config.set_dtype_policy(policy)

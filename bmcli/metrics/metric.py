@@ -23,6 +23,7 @@ from bmcli.core.registry import Registry
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.core.components import Measures
     from bmcli.core.spec import Task
 
 
@@ -84,7 +85,7 @@ DESCRIPTIONS = {
 
 
 def value_of(
-    metric: Metric,
+    metric: Measures,
     task: Task,
     built_in: Collection[str],
     targets: np.ndarray,

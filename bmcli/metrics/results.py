@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bmcli.core.spec import Task
@@ -25,7 +25,7 @@ class TargetSummary:
     counts: tuple[int, ...] | None = None
     mean: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data; `TargetSummary(**...)` reads it back but for the list."""
         return {"examples": self.examples, "counts": self.counts and list(self.counts), "mean": self.mean}
 
@@ -81,7 +81,7 @@ class Sections:
     """What an evaluation holds besides figures; each where the task has it. Fields as in `Evaluation`."""
 
     per_class: tuple[ClassFigures, ...] = ()
-    confusion_matrix: list[Any] | None = None
+    confusion_matrix: list[object] | None = None
     most_confused: Confusion | None = None
     weakest_class: WeakestClass | None = None
     calibration: Reliability | None = None
@@ -105,7 +105,7 @@ class Seen:
     unknown: str | None = None
     usual: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data, as it stands in an evaluation."""
         return {
             "seen_in_training": self.training,
@@ -153,7 +153,7 @@ class Evaluation:
     lower_is_better: tuple[str, ...]
     baseline: Baseline | None
     per_class: tuple[ClassFigures, ...]
-    confusion_matrix: list[Any] | None
+    confusion_matrix: list[object] | None
     most_confused: Confusion | None
     weakest_class: WeakestClass | None
     calibration: Reliability | None = None
@@ -162,7 +162,7 @@ class Evaluation:
     seen: Seen | None = None
     no_interval: dict[str, str] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The document of evaluation/<split>.json, as strict JSON data; docs/evaluation.md describes it."""
         return {
             "format": FORMAT,

@@ -68,16 +68,16 @@ class Modality(Registered):
 
     # === config ===
 
-    def options(self, preprocessing: Any) -> Any:
+    def options(self, preprocessing: object) -> object:
         """Its section of the config's `preprocessing`."""
         return getattr(preprocessing, self.name, None)
 
-    def shape_ahead(self, preprocessing: Any, shape: Any) -> tuple[int | None, ...] | None:
+    def shape_ahead(self, preprocessing: object, shape: object) -> tuple[int | None, ...] | None:
         """The shape of a model's input, with None for what is not known, before the data is read; None where
         nothing is known. shape: that a named dataset declares."""
         return None
 
-    def model_hint(self, kinds: tuple[str, ...], config: Any, facts: Any) -> str:
+    def model_hint(self, kinds: tuple[str, ...], config: object, facts: object) -> str:
         """What to write where the config's model, for `kinds` of data, does not take this data. facts: as
         `config.checks` has them."""
         named = "bm models shows the kinds that each model takes"
@@ -164,7 +164,7 @@ class Modality(Registered):
     def inspect(
         self,
         examples: Examples,
-        preprocessing: Any,
+        preprocessing: object,
         cache_bytes: int,
         progress: Callable[[int, int], None] | None,
     ) -> Inspected | None:
@@ -205,12 +205,12 @@ class Modality(Registered):
 
         return read_each(self, inputs, stdin, expect)
 
-    def wanted(self, encoder: Preprocessing) -> Any:
+    def wanted(self, encoder: Preprocessing) -> object:
         """What of a run `read_objects` has to know."""
         return None
 
     def read_objects(
-        self, inputs: Any, reading: Reading, wanted: Any, note: Note, expect: Expect
+        self, inputs: object, reading: Reading, wanted: object, note: Note, expect: Expect
     ) -> Iterator[Inputs]:
         """The same of Python's objects; see docs/python.md. The default takes paths, and arrays of several
         examples that it takes."""
@@ -224,11 +224,11 @@ class Modality(Registered):
 
     # === the encoder ===
 
-    def fit(self, data: Data, options: Any, *, cache_bytes: int) -> Preprocessing:
+    def fit(self, data: Data, options: object, *, cache_bytes: int) -> Preprocessing:
         """The encoder, fitted on the training split. DataError listing all that cannot be used."""
         raise NotImplementedError
 
-    def load(self, part: Mapping[str, Any], files: Mapping[str, str]) -> Preprocessing:
+    def load(self, part: Mapping[str, object], files: Mapping[str, str]) -> Preprocessing:
         """The inverse of an encoder's `to_json`, and of `files_of`; KeyError, TypeError or ValueError where
         it is damaged."""
         raise NotImplementedError
@@ -275,7 +275,7 @@ class Modality(Registered):
         """What is measured on training examples, to tell inputs unlike them; None: nothing is."""
         return None
 
-    def load_familiarity(self, document: Any, encoder: Preprocessing) -> Usual:
+    def load_familiarity(self, document: object, encoder: Preprocessing) -> Usual:
         """The inverse of `Usual.to_json`; KeyError, TypeError or ValueError where it is damaged."""
         raise ValueError(f"nothing is measured on {self.words.many}")
 

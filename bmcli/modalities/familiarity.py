@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -145,7 +145,7 @@ class Familiarity:
     def to_text(self) -> str:
         """The content of input_statistics.json."""
         ranges = {name: list(pair) for name, pair in self.ranges.items()}
-        document: dict[str, Any] = {
+        document: dict[str, object] = {
             "format": FORMAT,
             "kind": self.kind,
             "examples": self.examples,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from bmcli.core.errors import Place, Problem, UsageError
 from bmcli.files.inputs import STDIN, expanded
@@ -76,7 +76,7 @@ def read_each(
 
 
 def read_simply(
-    modality: Modality, inputs: Any, reading: Reading, expect: Callable[[int], object]
+    modality: Modality, inputs: object, reading: Reading, expect: Callable[[int], object]
 ) -> Iterator[Inputs]:
     """A path, a list of paths, or an array of several examples."""
     import io

@@ -159,9 +159,9 @@ class Surprise:
         parts = standard * (standard if self.precision is None else standard @ self.precision)
         return sorted(np.argsort(-parts, kind="stable")[:count].tolist())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data; numbers of nine digits."""
-        found: dict[str, Any] = {"examples": self.examples}
+        found: dict[str, object] = {"examples": self.examples}
         for name in ("center", "scale", "starts", "excess", "shares", "low", "high", "thresholds"):
             found[name] = _shorter(getattr(self, name).tolist())
         if self.precision is not None:
@@ -212,13 +212,13 @@ def _precision(standard: np.ndarray) -> np.ndarray | None:
     return np.linalg.inv(covariance)
 
 
-def _shorter(value: Any) -> Any:
+def _shorter(value: object) -> object:
     if isinstance(value, list):
         return [_shorter(one) for one in value]
     return float(f"{value:.9g}")
 
 
-def _array(value: Any, shape: Sequence[int]) -> np.ndarray:
+def _array(value: object, shape: Sequence[int]) -> np.ndarray:
     found = np.array(value, np.float64)
     if found.shape != tuple(shape) or not np.isfinite(found).all():
         raise ValueError(f"numbers of another shape than {tuple(shape)}, or not finite")

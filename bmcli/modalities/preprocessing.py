@@ -73,7 +73,7 @@ class Preprocessing(Protocol):
         what is seen after that, `familiarity` says."""
         ...
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """All of it but the tokenizer, as strict JSON data."""
         ...
 

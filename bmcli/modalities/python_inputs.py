@@ -8,7 +8,6 @@ pandas, polars, Pillow or a framework of tensors is imported unless an object of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from bmcli.modalities.base import modality_of
 from bmcli.modalities.inputs import Inputs, Reading
@@ -17,10 +16,10 @@ __all__ = ["read"]
 
 
 def read(
-    inputs: Any,
+    inputs: object,
     reading: Reading,
     *,
-    wanted: Any = None,
+    wanted: object = None,
     note: Callable[[str], object] | None = None,
     expect: Callable[[int], object] | None = None,
 ) -> Iterator[Inputs]:

@@ -14,13 +14,13 @@ _MISSING = ("NAType", "NaTType", "MaskedConstant")
 """Of pandas and NumPy: values that say that there is none."""
 
 
-def package_of(value: Any) -> str:
+def package_of(value: object) -> str:
     """'torch' of a torch.Tensor; '' of what Python brings."""
     found = type(value).__module__.partition(".")[0]
     return "" if found == "builtins" else found
 
 
-def named(value: Any) -> str:
+def named(value: object) -> str:
     """What a message calls it: 'a pandas.DataFrame', 'an int', 'None'."""
     if value is None:
         return "None"
@@ -29,7 +29,7 @@ def named(value: Any) -> str:
     return f"{'an' if full[0].lower() in 'aeiou' else 'a'} {full}"
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """None, NaN, NaT, pandas.NA and NumPy's masked value."""
     if value is None or type(value).__name__ in _MISSING:
         return True
@@ -38,7 +38,7 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, np.datetime64 | np.timedelta64) and bool(np.isnat(value))
 
 
-def is_path(value: Any) -> bool:
+def is_path(value: object) -> bool:
     """Whether it is an object that stands for a file, rather than text."""
     return isinstance(value, os.PathLike) and not isinstance(value, str)
 
@@ -49,19 +49,19 @@ def path_of(value: Any) -> str:
     return f".{os.sep}-" if text == "-" else text
 
 
-def is_array(value: Any) -> bool:
+def is_array(value: object) -> bool:
     """Whether NumPy can take it for an array: its own, and the tensors of all frameworks."""
     if isinstance(value, str | bytes) or is_frame(value) or is_series(value) or is_image(value):
         return False
     return isinstance(value, np.ndarray) or hasattr(type(value), "__array__")
 
 
-def is_image(value: Any) -> bool:
+def is_image(value: object) -> bool:
     """Whether it is an image of Pillow."""
     return any(base.__module__ == "PIL.Image" and base.__name__ == "Image" for base in type(value).__mro__)
 
 
-def is_frame(value: Any) -> bool:
+def is_frame(value: object) -> bool:
     """Whether it is a data frame of pandas or polars, or a table of PyArrow."""
     if type(value).__name__ == "LazyFrame":  # which warns who asks for its columns
         return True
@@ -70,7 +70,7 @@ def is_frame(value: Any) -> bool:
     return hasattr(value, "columns") and hasattr(value, "shape")
 
 
-def is_series(value: Any) -> bool:
+def is_series(value: object) -> bool:
     """Whether it is a column, or a row, of pandas or polars."""
     return package_of(value) in ("pandas", "polars") and type(value).__name__.endswith(("Series", "Index"))
 
@@ -96,7 +96,7 @@ def array_of(value: Any) -> np.ndarray:
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
-def listed(value: Any, what: str) -> list[Any]:
+def listed(value: Any, what: str) -> list[object]:
     """Its items in order. what: is expected, for the error where it has none, or no order."""
     if isinstance(value, set | frozenset):
         raise UsageError("a set has no order: the answers could not be told apart", hint="give a list")

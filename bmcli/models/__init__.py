@@ -39,7 +39,7 @@ class Solution:
     bias: np.ndarray
 
 
-def _network(result: Any, args: tuple[Any, ...]) -> str | None:
+def _network(result: object, args: tuple[Any, ...]) -> str | None:
     import keras
 
     spec = args[0]
@@ -83,7 +83,7 @@ def _network(result: Any, args: tuple[Any, ...]) -> str | None:
     return None
 
 
-def _findings(result: Any, _: tuple[Any, ...]) -> str | None:
+def _findings(result: object, _: tuple[object, ...]) -> str | None:
     fine = isinstance(result, list) and all(
         isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], tuple) and isinstance(one[1], str)
         for one in result
@@ -153,7 +153,7 @@ class Model(Component):
         inputs, a dict of them by name.
         """
 
-    def solve(self, model: keras.Model, spec: DataSpec, inputs: Any, targets: Any) -> Solution | None:
+    def solve(self, model: keras.Model, spec: DataSpec, inputs: object, targets: object) -> Solution | None:
         """Set the weights in closed form from all training data; None if the model has no closed form.
 
         inputs: float32 or float64 [N, features]; targets as for the loss, [N, units].

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from bmcli.core.spec import DataSpec
 
 
-def network_input(spec: DataSpec) -> Any:
+def network_input(spec: DataSpec) -> object:
     """The symbolic batch that a builder starts from: [batch, *spec.input_shape], in the spec's dtype."""
     import keras
 
     return keras.Input(spec.input.shape, dtype=spec.input.dtype, name=spec.input.name)
 
 
-def network(name: str, inputs: Any, features: Any, spec: DataSpec, *, l2: float = 0.0) -> keras.Model:
+def network(name: str, inputs: object, features: object, spec: DataSpec, *, l2: float = 0.0) -> keras.Model:
     """Finish a network with a dense 'head' in float32, whatever the precision of the layers below, on
     features [batch, n].
 
@@ -33,21 +33,21 @@ def network(name: str, inputs: Any, features: Any, spec: DataSpec, *, l2: float 
     return keras.Model(inputs, outputs, name=name)
 
 
-def dropout(features: Any, rate: float, name: str) -> Any:
+def dropout(features: object, rate: float, name: str) -> Any:
     """Drop this share of the features in training; without a layer if the share is 0."""
     import keras
 
     return keras.layers.Dropout(rate, name=name)(features) if rate else features
 
 
-def token_mask(tokens: Any) -> Any:
+def token_mask(tokens: object) -> object:
     """Mask of the tokens [batch, length] that are not padding: bool [batch, length]."""
     from keras import ops
 
     return ops.not_equal(tokens, 0)
 
 
-def masked_pooling(states: Any, mask: Any, how: Literal["mean", "max", "sqrt"]) -> Any:
+def masked_pooling(states: object, mask: object, how: Literal["mean", "max", "sqrt"]) -> object:
     """One vector per text: the mean or maximum of the states under the mask, or ('sqrt') their sum divided by
     the square root of their number, which preserves the scale of random vectors; zeros if there are none.
 

@@ -28,7 +28,7 @@ def finished(model: keras.Model, spec: DataSpec, views: str = "none") -> keras.M
     return keras.Model(inputs, output, name=model.name)
 
 
-def _averaged(model: keras.Model, views: str) -> Any:
+def _averaged(model: keras.Model, views: str) -> object:
     """The mean of the raw outputs: for 'flip' over the image and its mirror image; for 'move' over the image
     and two copies shifted by a pixel along each diagonal, which count half; for 'shift' over all of these and
     their mirror images (Jordan 2024, arXiv 2404.00498, section 3.5)."""

@@ -55,7 +55,7 @@ class TextModel(Model):
         """See Model."""
         return True
 
-    def tokens_embedded(self, tokens: Any, spec: DataSpec, width: int, name: str) -> Any:
+    def tokens_embedded(self, tokens: object, spec: DataSpec, width: int, name: str) -> object:
         """int32 [batch, length] to [batch, length, width], with whole tokens dropped in training; includes
         the pairs, if there is no bag for them.
 
@@ -68,7 +68,7 @@ class TextModel(Model):
             x = x + embedded_pairs(tokens, self.pairs, width)
         return token_dropout(x, self.token_dropout)
 
-    def with_bag(self, features: Any, tokens: Any, spec: DataSpec) -> Any:
+    def with_bag(self, features: object, tokens: object, spec: DataSpec) -> object:
         """The network's features [batch, n] concatenated with the bag's: [batch, n + bag], float32."""
         import keras
 
@@ -80,7 +80,7 @@ class TextModel(Model):
         bag = masked_pooling(x, token_mask(tokens), "sqrt")
         return keras.ops.concatenate([keras.ops.cast(features, "float32"), bag], axis=-1)
 
-    def gathered(self, states: Any, tokens: Any) -> tuple[Any, Any]:
+    def gathered(self, states: object, tokens: object) -> tuple[object, object]:
         """The states with their neighbours, merged, and the mask of those that are not padding: bool [batch,
         length]."""
         mask = token_mask(tokens)
@@ -88,7 +88,7 @@ class TextModel(Model):
         return merged(states, mask, self.merge) if self.merge > 1 else (states, mask)
 
 
-def token_dropout(states: Any, rate: float) -> Any:
+def token_dropout(states: object, rate: float) -> object:
     """Drop this share of whole tokens in training. states: [batch, length, n], as is the result."""
     import keras
 
@@ -112,7 +112,7 @@ def embedded_pairs(tokens: Any, places: int, width: int) -> Any:
     return layers.Embedding(places, width, embeddings_initializer="zeros", name="pair_embedding")(rows)
 
 
-def with_neighbours(states: Any, mask: Any, window: int) -> Any:
+def with_neighbours(states: Any, mask: object, window: int) -> object:
     """Each token plus a convolution over `window` of them; without a layer if it is 1.
 
     states: [batch, length, n], as is the result; mask: bool [batch, length].
@@ -128,7 +128,7 @@ def with_neighbours(states: Any, mask: Any, window: int) -> Any:
     return words + convolution(words)
 
 
-def merged(states: Any, mask: Any, count: int) -> tuple[Any, Any]:
+def merged(states: Any, mask: object, count: int) -> tuple[object, object]:
     """The means of every `count` neighbouring tokens, ignoring padding, and their mask.
 
     states: [batch, length, n]; mask: bool [batch, length]. Returns [batch, length / count rounded up, n] and
@@ -136,7 +136,7 @@ def merged(states: Any, mask: Any, count: int) -> tuple[Any, Any]:
     """
     from keras import layers, ops
 
-    def means(values: Any) -> Any:
+    def means(values: object) -> Any:
         return layers.AveragePooling1D(count)(layers.ZeroPadding1D((0, count - 1))(values))
 
     used = ops.expand_dims(ops.cast(mask, states.dtype), -1)

@@ -59,7 +59,7 @@ class Linear(Model):
         x = keras.layers.Flatten(name="flatten")(inputs) if len(spec.input_shape) > 1 else inputs
         return network("linear", inputs, x, spec, l2=0.0 if self.closed_form else self.l2)
 
-    def solve(self, model: keras.Model, spec: DataSpec, inputs: Any, targets: Any) -> Solution | None:
+    def solve(self, model: keras.Model, spec: DataSpec, inputs: Any, targets: object) -> Solution | None:
         """Least squares by singular value decomposition in float64.
 
         For linearly dependent features, the solution with the smallest weights.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -82,7 +82,7 @@ class ResNet(Model):
         x = layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
         return network("resnet", inputs, dropout(x, self.dropout, "dropout"), spec)
 
-    def _convolution(self, x: Any, channels: int, name: str, *, downsampling: bool = False) -> Any:
+    def _convolution(self, x: object, channels: int, name: str, *, downsampling: bool = False) -> object:
         """3×3 convolution, batch norm, activation; with downsampling at half the size."""
         from keras import layers
 

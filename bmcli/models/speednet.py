@@ -107,7 +107,7 @@ class SpeedNet(Model):
         layer = model.get_layer("whitening")
         layer.kernel.assign(kernel.reshape(layer.kernel.shape))
 
-    def _convolution(self, x: Any, width: int, name: str) -> Any:
+    def _convolution(self, x: Any, width: int, name: str) -> object:
         """3×3, initialised as the identity for the input channels, at random for the others."""
         import numpy as np
         from keras import initializers, layers

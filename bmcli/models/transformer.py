@@ -68,7 +68,7 @@ class Transformer(TextModel):
         features = self.with_bag(masked_pooling(x, mask, "mean"), inputs, spec)
         return network("transformer", inputs, features, spec)
 
-    def _attention(self, x: Any, mask: Any, name: str) -> Any:
+    def _attention(self, x: object, mask: object, name: str) -> object:
         """Multi-head self-attention [batch, length, width] -> the same shape.
 
         What `keras.layers.MultiHeadAttention` computes, written with dense layers and matrix products: its

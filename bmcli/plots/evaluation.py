@@ -22,7 +22,7 @@ MOST_POINTS = 20_000
 
 
 def learning_curves(
-    records: Sequence[Mapping[str, Any]], metric: str, best_epoch: int | None = None
+    records: Sequence[Mapping[str, object]], metric: str, best_epoch: int | None = None
 ) -> bytes:
     """Loss and `metric` over the epochs, training and validation, the best epoch marked.
 
@@ -139,7 +139,7 @@ def regression(evaluation: Evaluation, targets: np.ndarray, outputs: np.ndarray,
         at = np.linspace(0, len(truth) - 1, MOST_POINTS).astype(int)
         truth, predicted = truth[at], predicted[at]
     name = cut(target_name, 30)
-    dots: dict[str, Any] = {
+    dots: dict[str, object] = {
         "s": float(np.clip(12_000 / max(1, len(truth)), 6, 36)),
         "alpha": float(np.clip(300 / max(1, len(truth)), 0.15, 0.7)),
         "color": BLUE,
@@ -176,7 +176,7 @@ def _series(records: Sequence[Mapping[str, Any]], name: str) -> tuple[list[int],
     return [epoch for epoch, _ in known], [value for _, value in known]
 
 
-def _curves(axes: Axes, records: Sequence[Mapping[str, Any]], name: str, best_epoch: int | None) -> None:
+def _curves(axes: Axes, records: Sequence[Mapping[str, object]], name: str, best_epoch: int | None) -> None:
     from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
     everything: list[float] = []

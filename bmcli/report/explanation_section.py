@@ -19,9 +19,9 @@ MOST_FEATURES = 8
 """Of one row, the strongest."""
 
 
-def explained(run: Run, split: str | None) -> dict[str, Any]:
+def explained(run: Run, split: str | None) -> dict[str, object]:
     """`explanations`, `importance` and `coefficients` of run.html.j2, empty where the run has none."""
-    context: dict[str, Any] = {"explanations": [], "importance": None, "coefficients": _coefficients(run)}
+    context: dict[str, object] = {"explanations": [], "importance": None, "coefficients": _coefficients(run)}
     if split is None or not run.exists(layout.explanations_of(split)):
         return context
     with reading(run, layout.explanations_of(split)) as kept:
@@ -49,7 +49,7 @@ def explained(run: Run, split: str | None) -> dict[str, Any]:
     return context
 
 
-def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, Any]:
+def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, object]:
     said, true = document["label"] or target, document["true"]
     if isinstance(true, list):
         true = ", ".join(true) or "none"
@@ -57,7 +57,7 @@ def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, Any]:
         f"{said}: {figure(document['value'])}; in truth {true if isinstance(true, str) else figure(true)}"
     )
     deletion = document["deletion"]
-    shown: dict[str, Any] = {
+    shown: dict[str, object] = {
         "input": document["input"],
         "answer": answer,
         "trust": trust(
@@ -77,7 +77,7 @@ def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, Any]:
     return shown
 
 
-def _coefficients(run: Run) -> dict[str, Any] | None:
+def _coefficients(run: Run) -> dict[str, object] | None:
     """Of a model solved in closed form."""
     if not run.exists(layout.COEFFICIENTS):
         return None

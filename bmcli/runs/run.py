@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from bmcli.core.errors import IntegrityError, Problem, ResourceError
 from bmcli.runs import atomic, layout, safe_paths
@@ -196,7 +195,7 @@ class Run:
         if self._opened is not None:
             self._opened = min(self._opened, moment)
 
-    def begin_again(self, **known: Any) -> None:
+    def begin_again(self, **known: object) -> None:
         """Restart training from the first step, in the same directory; otherwise as `open`.
 
         Files written by training are removed; the config, the user's code, the log, exports and any other
@@ -218,7 +217,7 @@ class Run:
         emptied = {name: getattr(records.EMPTY, name) for name in records.OF_TRAINING}
         self.update(status="running", finished=None, error=None, resumed=again, **{**emptied, **known})
 
-    def seal(self, status: Status, **changes: Any) -> None:
+    def seal(self, status: Status, **changes: object) -> None:
         """End the run: add all remaining files to the manifest, set the status, release the lock.
 
         In this order, so that the manifest of a complete run covers all files. The lock is released even if
@@ -240,7 +239,7 @@ class Run:
             self._opened = None
             self._lock.release()
 
-    def update(self, **changes: Any) -> RunRecord:
+    def update(self, **changes: object) -> RunRecord:
         """Change fields of run.json, atomically; concurrent changes by other processes are kept."""
         with self._changing():
             self._record = None

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from bmcli.core.errors import BmError, IntegrityError, ResourceError, UsageError, did_you_mean
 from bmcli.core.plain import Document
@@ -141,7 +141,7 @@ class RunStore:
     # Making
 
     def create(
-        self, name: str, tags: Iterable[str] = (), files: Mapping[str, bytes] | None = None, **known: Any
+        self, name: str, tags: Iterable[str] = (), files: Mapping[str, bytes] | None = None, **known: object
     ) -> Run:
         """A new, running, locked run with the next number of that name.
 

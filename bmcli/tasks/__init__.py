@@ -30,8 +30,8 @@ from bmcli.tasks._measuring import Measuring
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.core.components import Measures
     from bmcli.core.spec import Target
-    from bmcli.metrics.metric import Metric
     from bmcli.tasks._answers import Answer
     from bmcli.tasks._meter import Meter
     from bmcli.tasks._truth import Truth
@@ -44,7 +44,7 @@ class Task(Measuring):
         self,
         target: Target,
         *,
-        extra: Sequence[Metric] = (),
+        extra: Sequence[Measures] = (),
         top_k: int = 5,
         temperature: float | None = None,
     ) -> Meter:

@@ -11,10 +11,10 @@ from bmcli.tasks._rows import MOST_COLUMNS
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.core.components import Measures
     from bmcli.core.spec import Target
     from bmcli.metrics.formulas import PerClass
     from bmcli.metrics.intervals import Method
-    from bmcli.metrics.metric import Metric
     from bmcli.metrics.results import (
         ClassFigures,
         TargetSummary,
@@ -40,13 +40,13 @@ class Classification(Task):
         """One probability per class or label."""
         return classes
 
-    def lower_is_better(self, names: Iterable[str], extra: Sequence[Metric] = ()) -> tuple[str, ...]:
+    def lower_is_better(self, names: Iterable[str], extra: Sequence[Measures] = ()) -> tuple[str, ...]:
         """The calibration error too."""
         known = self.monitorable(extra) | {"ece": False}
         return tuple(name for name in names if not known.get(name, True))
 
     def evaluated(
-        self, target: Target, targets: np.ndarray, outputs: np.ndarray, extra: Sequence[Metric], top_k: int
+        self, target: Target, targets: np.ndarray, outputs: np.ndarray, extra: Sequence[Measures], top_k: int
     ) -> dict[str, float | None]:
         """With top-k accuracy, where it says anything, and the calibration error."""
         found = super().evaluated(target, targets, outputs, extra, top_k)
@@ -173,7 +173,7 @@ def dense_of_flags(targets: np.ndarray, label_smoothing: float) -> np.ndarray:
     return smoothed(targets.astype(np.float32).reshape(len(targets), -1), label_smoothing, 2)
 
 
-def loss_of_flags(raw: Any, dense: Any) -> Any:
+def loss_of_flags(raw: object, dense: Any) -> object:
     """Binary cross-entropy of logits in nats, mean over the units: float32 [batch]."""
     from keras import ops
 
@@ -183,7 +183,7 @@ def loss_of_flags(raw: Any, dense: Any) -> Any:
     return ops.mean(terms, axis=-1)
 
 
-def right_of_flags(raw: Any, dense: Any) -> Any:
+def right_of_flags(raw: object, dense: Any) -> object:
     """The share of units that are right, float32 [batch]."""
     from keras import ops
 

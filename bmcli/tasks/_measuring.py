@@ -11,10 +11,10 @@ from bmcli.tasks._learning import Learning
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.core.components import Measures
     from bmcli.core.spec import Target
     from bmcli.metrics.calibration import Fitted, Reliability
     from bmcli.metrics.intervals import Found, Method
-    from bmcli.metrics.metric import Metric
     from bmcli.metrics.results import Baseline, Sections, TargetSummary
 
 
@@ -23,14 +23,14 @@ class Measuring(Learning):
 
     # --- figures --------------------------------------------------------------------------------------------
 
-    def monitorable(self, extra: Sequence[Metric] = ()) -> dict[str, bool]:
+    def monitorable(self, extra: Sequence[Measures] = ()) -> dict[str, bool]:
         """Every figure of a split at the end of an epoch: name -> whether greater is better.
 
         A config monitors them as `val_<name>`. extra: the config's `evaluation.metrics`.
         """
         return self.figures | {metric.registry_name: metric.greater_is_better for metric in extra}
 
-    def lower_is_better(self, names: Iterable[str], extra: Sequence[Metric] = ()) -> tuple[str, ...]:
+    def lower_is_better(self, names: Iterable[str], extra: Sequence[Measures] = ()) -> tuple[str, ...]:
         """Those of the names that improve downwards."""
         known = self.monitorable(extra)
         return tuple(name for name in names if not known.get(name, True))
@@ -40,7 +40,7 @@ class Measuring(Learning):
         targets: np.ndarray,
         outputs: np.ndarray,
         classes: tuple[str, ...],
-        extra: Sequence[Metric] = (),
+        extra: Sequence[Measures] = (),
     ) -> dict[str, float | None]:
         """All `monitorable` figures of one split, in that order. None: undefined, as where there are no
         examples or an output is not finite.
@@ -65,7 +65,7 @@ class Measuring(Learning):
         raise NotImplementedError
 
     def evaluated(
-        self, target: Target, targets: np.ndarray, outputs: np.ndarray, extra: Sequence[Metric], top_k: int
+        self, target: Target, targets: np.ndarray, outputs: np.ndarray, extra: Sequence[Measures], top_k: int
     ) -> dict[str, float | None]:
         """What an evaluation measures: `measure`, and what is too much for the end of an epoch."""
         return self.measure(targets, outputs, target.classes, extra)

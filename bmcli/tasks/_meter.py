@@ -14,8 +14,8 @@ from bmcli.tasks import Task
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.core.components import Measures
     from bmcli.metrics.intervals import Found
-    from bmcli.metrics.metric import Metric
 
 
 class Meter(ABC):
@@ -42,7 +42,7 @@ class WholeSplit(Meter):
     """Keeps all targets and outputs: most figures, and all intervals, are of the whole split."""
 
     def __init__(
-        self, task: Task, target: Target, extra: Sequence[Metric], top_k: int, temperature: float | None
+        self, task: Task, target: Target, extra: Sequence[Measures], top_k: int, temperature: float | None
     ) -> None:
         self.task = task
         self.target = target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.tasks import TASKS
 from bmcli.tasks._classification import dense_of_flags, loss_of_flags, right_of_flags
@@ -60,7 +60,7 @@ class Binary(OneClass):
         """One logit, of the second class."""
         return 1
 
-    def head(self, raw: Any, target: Target) -> Any:
+    def head(self, raw: object, target: Target) -> object:
         """(1 - p, p), which sum to 1: read like the probabilities of several classes."""
         import keras
 
@@ -75,11 +75,11 @@ class Binary(OneClass):
         """0 or 1, [N, 1]."""
         return dense_of_flags(targets, label_smoothing)
 
-    def loss(self, raw: Any, dense: Any) -> Any:
+    def loss(self, raw: object, dense: object) -> object:
         """Binary cross-entropy in nats."""
         return loss_of_flags(raw, dense)
 
-    def running(self, raw: Any, dense: Any) -> Any:
+    def running(self, raw: object, dense: object) -> object:
         """Right or wrong."""
         return right_of_flags(raw, dense)
 

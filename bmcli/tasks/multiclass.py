@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.tasks import TASKS
 from bmcli.tasks._classification import smoothed
@@ -57,7 +57,7 @@ class Multiclass(OneClass):
         """One logit per class."""
         return classes
 
-    def head(self, raw: Any, target: Target) -> Any:
+    def head(self, raw: object, target: Target) -> object:
         """Probabilities [batch, classes] that sum to 1."""
         import keras
 
@@ -72,13 +72,13 @@ class Multiclass(OneClass):
         dense[np.arange(len(targets)), targets] = 1.0
         return smoothed(dense, label_smoothing, classes)
 
-    def loss(self, raw: Any, dense: Any) -> Any:
+    def loss(self, raw: object, dense: object) -> object:
         """Cross-entropy of logits in nats; dense may be soft."""
         from keras import ops
 
         return -ops.sum(dense * ops.log_softmax(ops.cast(raw, "float32"), axis=-1), axis=-1)
 
-    def running(self, raw: Any, dense: Any) -> Any:
+    def running(self, raw: object, dense: object) -> object:
         """Right or wrong."""
         from keras import ops
 

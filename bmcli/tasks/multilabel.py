@@ -115,7 +115,7 @@ class Multilabel(Classification):
         """One logit per label."""
         return classes
 
-    def head(self, raw: Any, target: Target) -> Any:
+    def head(self, raw: object, target: Target) -> object:
         """Independent probabilities [batch, labels]."""
         import keras
 
@@ -125,11 +125,11 @@ class Multilabel(Classification):
         """0 or 1 per label, [N, labels]."""
         return dense_of_flags(targets, label_smoothing)
 
-    def loss(self, raw: Any, dense: Any) -> Any:
+    def loss(self, raw: object, dense: object) -> object:
         """Binary cross-entropy in nats, mean over the labels."""
         return loss_of_flags(raw, dense)
 
-    def running(self, raw: Any, dense: Any) -> Any:
+    def running(self, raw: object, dense: object) -> object:
         """The share of labels that are right."""
         return right_of_flags(raw, dense)
 

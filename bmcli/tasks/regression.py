@@ -82,7 +82,7 @@ class Regression(Task):
                 hint="write it in a larger unit, or as its logarithm",
             )
 
-    def alike(self, one: Any, other: Any, tolerance: float) -> bool:
+    def alike(self, one: object, other: Any, tolerance: float) -> bool:
         """Whether the numbers differ by little."""
         import numpy as np
 
@@ -97,7 +97,7 @@ class Regression(Task):
         """The level, between 0 and 1, with a little noise."""
         return level / (max(2, classes) - 1) + random.normal(0, 0.1, len(level))
 
-    def head(self, raw: Any, target: Target) -> Any:
+    def head(self, raw: object, target: Target) -> object:
         """The value [batch, 1], in the target's own unit."""
         import keras
 
@@ -110,13 +110,13 @@ class Regression(Task):
         scaled = (targets.astype(np.float64) - target.offset) / target.scale
         return scaled.astype(np.float32).reshape(-1, 1)
 
-    def loss(self, raw: Any, dense: Any) -> Any:
+    def loss(self, raw: object, dense: object) -> object:
         """The squared error."""
         from keras import ops
 
         return ops.mean(ops.square(ops.cast(raw, "float32") - dense), axis=-1)
 
-    def running(self, raw: Any, dense: Any) -> Any:
+    def running(self, raw: object, dense: object) -> object:
         """The absolute error."""
         from keras import ops
 

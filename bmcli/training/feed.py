@@ -19,7 +19,7 @@ from bmcli.core.batch import Batch, stacked
 from bmcli.core.spec import INPUT
 
 if TYPE_CHECKING:
-    from bmcli.modalities.image.augment import Augmentation
+    from bmcli.core.components import Augments
     from bmcli.modalities.source import NamedSources
 
 GROUP_BYTES = 64 * 2**20
@@ -90,7 +90,7 @@ class Feed:
     source: NamedSources
     targets: np.ndarray
     weights: np.ndarray | None
-    augmentations: Sequence[Augmentation]
+    augmentations: Sequence[Augments]
     batch_size: int
     seed: int
     lengths: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -193,7 +193,7 @@ class Feed:
             first = padded
         return most
 
-    def _uniforms(self, epoch: int, number: int, augmentation: Augmentation) -> np.ndarray:
+    def _uniforms(self, epoch: int, number: int, augmentation: Augments) -> np.ndarray:
         """What the augmentation takes for each training example in `epoch`, float64 [N, uniforms]."""
         shape = len(self.source), augmentation.uniforms
         if not augmentation.alternates:

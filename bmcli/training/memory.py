@@ -77,7 +77,7 @@ def foresee(needed: Forecast, batch_size: int, warn: Callable[[str], None]) -> s
 def forecast(network: keras.Model, spec: DataSpec, training: TrainingConfig) -> Forecast:
     """What training `network` (built for its training precision) will need."""
     weights = sum(math.prod(v.shape) for v in network.trainable_variables)
-    optimizer: Any = training.optimizer
+    optimizer = training.optimizer
     copies = 2 + _OPTIMIZER_SLOTS.get(optimizer.registry_name, 2) + (training.ema is not None)
     parts = [part for operation in network.operations for part in _kept(operation, spec.max_length or 1)]
     # The largest result's gradient comes on top; the others take the place of what is no longer needed.

@@ -35,7 +35,7 @@ class Muon(keras.optimizers.Optimizer):
         bias_rate: float,
         other_momentum: float,
         decay: float,
-        **shared: Any,
+        **shared: object,
     ) -> None:
         super().__init__(learning_rate=learning_rate, **shared)
         self.full_rate = learning_rate
@@ -47,7 +47,7 @@ class Muon(keras.optimizers.Optimizer):
         self.other_momentum = other_momentum
         self.decay = decay
 
-    def build(self, variables: list[Any]) -> None:
+    def build(self, variables: list[object]) -> None:
         """One velocity per variable."""
         if self.built:
             return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
-def _optimizer(result: Any, _: tuple[Any, ...]) -> str | None:
+def _optimizer(result: object, _: tuple[object, ...]) -> str | None:
     import keras
 
     fine = isinstance(result, keras.optimizers.Optimizer)
@@ -39,9 +39,9 @@ class Optimizer(Component):
         0.0, description="Weight decay: share of each weight removed per step, times the learning rate."
     )
 
-    def build(self, variables: Sequence[Any], *, gradient_clipping: float | None = None) -> Any:
+    def build(self, variables: Sequence[Any], *, gradient_clipping: float | None = None) -> object:
         """A Keras optimizer, built for `variables`, with global-norm clipping if requested."""
-        shared: dict[str, Any] = {"learning_rate": self.learning_rate, "name": "optimizer"}
+        shared: dict[str, object] = {"learning_rate": self.learning_rate, "name": "optimizer"}
         if gradient_clipping is not None:
             shared["global_clipnorm"] = gradient_clipping
         if self.weight_decay:
@@ -54,7 +54,7 @@ class Optimizer(Component):
         optimizer.build(list(variables))
         return optimizer
 
-    def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
+    def make(self, shared: dict[str, object]) -> keras.optimizers.Optimizer:
         """The Keras optimizer, from the shared options (learning rate, decay, clipping) and its own."""
         raise NotImplementedError
 
@@ -72,7 +72,7 @@ class SGD(Optimizer):
     momentum: Rate = Field(0.9, description="Momentum: share of the last step that is kept.")
     nesterov: bool = Field(False, description="Look ahead along the momentum.")
 
-    def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
+    def make(self, shared: dict[str, object]) -> keras.optimizers.Optimizer:
         """See Optimizer.make."""
         import keras
 
@@ -91,7 +91,7 @@ class Adam(Optimizer):
         1e-7, description="Small constant that keeps the division finite."
     )
 
-    def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
+    def make(self, shared: dict[str, object]) -> keras.optimizers.Optimizer:
         """See Optimizer.make."""
         import keras
 
@@ -121,7 +121,7 @@ class RMSprop(Optimizer):
         1e-7, description="Small constant that keeps the division finite."
     )
 
-    def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
+    def make(self, shared: dict[str, object]) -> keras.optimizers.Optimizer:
         """See Optimizer.make."""
         import keras
 
@@ -155,16 +155,16 @@ class Muon(Optimizer):
         0.0, description="Weight decay of head, biases and offsets: share removed per step at the full rate."
     )
 
-    def build(self, variables: Sequence[Any], *, gradient_clipping: float | None = None) -> Any:
+    def build(self, variables: Sequence[Any], *, gradient_clipping: float | None = None) -> object:
         """See Optimizer.build; decay is the optimizer's own."""
-        shared: dict[str, Any] = {"name": "optimizer"}
+        shared: dict[str, object] = {"name": "optimizer"}
         if gradient_clipping is not None:
             shared["global_clipnorm"] = gradient_clipping
         optimizer = self.make(shared)
         optimizer.build(list(variables))
         return optimizer
 
-    def make(self, shared: dict[str, Any]) -> keras.optimizers.Optimizer:
+    def make(self, shared: dict[str, object]) -> keras.optimizers.Optimizer:
         """See Optimizer.make."""
         from bmcli.training.muon import Muon as Rule
 

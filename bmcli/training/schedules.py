@@ -12,7 +12,7 @@ from bmcli.core.plugin_calls import Check, not_a_number
 from bmcli.core.registry import Registry
 
 
-def _factor(result: Any, args: tuple[Any, ...]) -> str | None:
+def _factor(result: Any, args: tuple[object, ...]) -> str | None:
     if (wrong := not_a_number(result, args)) is not None:
         return wrong
     fine = math.isfinite(result) and result >= 0

@@ -130,7 +130,7 @@ class Trainer:
         self.validation = validation
         self.watch = watch
         self.records: list[dict[str, Any]] = []
-        self.optimizer = config.optimizer.build(  # type: ignore[attr-defined]
+        self.optimizer = config.optimizer.build(
             model.trainable_variables, gradient_clipping=config.gradient_clipping
         )
         self.loop = make_loop(
@@ -197,10 +197,10 @@ class Trainer:
 
     def _rate(self, step: int) -> float:
         whole = (self.epoch - 1) * self.feed.steps_per_epoch + step
-        factor = self.config.schedule.rate(  # type: ignore[attr-defined]
+        factor = self.config.schedule.rate(
             whole, steps_per_epoch=self.feed.steps_per_epoch, epochs=self.epochs
         )
-        return float(self.config.optimizer.learning_rate * factor)  # type: ignore[attr-defined]
+        return float(self.config.optimizer.learning_rate * factor)
 
     def _add(self, group: Group, losses: np.ndarray, metrics: np.ndarray) -> None:
         batch = group.batch_size
@@ -361,7 +361,7 @@ class Trainer:
 
         Seed generators are numbered by Keras per process, so their place in the model names them.
         """
-        named: dict[str, Any] = {}
+        named: dict[str, object] = {}
         randoms = 0
         for variable in self.model.variables:
             if "seed_generator" in variable.path:
@@ -379,7 +379,7 @@ class Trainer:
 class _Swapped:
     """While entered, `variables` hold the values of `others`; after that, their own again."""
 
-    def __init__(self, variables: list[Any], others: list[Any]) -> None:
+    def __init__(self, variables: list[Any], others: list[object]) -> None:
         self.variables, self.others = variables, others
 
     def __enter__(self) -> None:

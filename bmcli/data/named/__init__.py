@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.core.component import Component
 from bmcli.core.plugin_calls import Check, kind_of
@@ -29,7 +29,7 @@ Progress = Callable[[str, int, int], None]
 """Called with (file name, bytes done, total bytes) during a download."""
 
 
-def _parts(result: Any, _: tuple[Any, ...]) -> str | None:
+def _parts(result: object, _: tuple[object, ...]) -> str | None:
     from bmcli import tasks
     from bmcli.core.spec import SPLITS
     from bmcli.data.bundle import Parts

@@ -23,7 +23,7 @@ MAX_BYTES = 512 * 2**20
 
 def read(
     place: Path, folder: str, md5: Mapping[str, str]
-) -> tuple[dict[str, dict[bytes, Any]], tuple[str, ...]]:
+) -> tuple[dict[str, dict[bytes, object]], tuple[str, ...]]:
     """The batches by name, and a note if their bytes differ from the official ones.
 
     place: the folder, or the .tar.gz that holds `folder`; md5: batch name -> published checksum.
@@ -42,7 +42,7 @@ def read(
 
 
 def split(
-    batches: Sequence[Mapping[bytes, Any]], labels: bytes, name: str, classes: int, place: Path
+    batches: Sequence[Mapping[bytes, object]], labels: bytes, name: str, classes: int, place: Path
 ) -> Split:
     """The batches' rows [n, 3072] (red, green, blue planes) as images uint8 [N, 32, 32, 3]."""
     rows, targets = [], []
@@ -103,7 +103,7 @@ def _from_archive(path: Path, folder: str, names: Mapping[str, str]) -> dict[str
 class _Unpickler(pickle.Unpickler):
     """Accepts arrays of numbers, lists, dicts, bytes, strings and integers; anything else is refused."""
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
         if (module, name) in (
             ("numpy.core.multiarray", "_reconstruct"),
             ("numpy._core.multiarray", "_reconstruct"),
@@ -116,26 +116,26 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it wants to run {module}.{name}")
 
 
-def _empty_array(kind: Any, shape: Any, dtype: Any) -> np.ndarray:
+def _empty_array(kind: object, shape: object, dtype: object) -> np.ndarray:
     if kind is not np.ndarray or shape != (0,):
         raise pickle.UnpicklingError("it builds something other than an array")
     return np.ndarray((0,), np.uint8)
 
 
-def _plain_dtype(code: Any, align: Any = False, copy: Any = False) -> np.dtype:
+def _plain_dtype(code: Any, align: object = False, copy: object = False) -> np.dtype:
     dtype = np.dtype(code.decode("ascii") if isinstance(code, bytes) else code)
     if dtype.kind not in "uif":
         raise pickle.UnpicklingError(f"it holds an array of {dtype}")
     return dtype
 
 
-def _latin1_bytes(text: Any, encoding: Any) -> bytes:
+def _latin1_bytes(text: object, encoding: object) -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
         raise pickle.UnpicklingError("it encodes something other than bytes")
     return text.encode("latin1")
 
 
-def _unpickled(data: bytes, place: Path) -> dict[bytes, Any]:
+def _unpickled(data: bytes, place: Path) -> dict[bytes, object]:
     try:
         batch = _Unpickler(io.BytesIO(data), encoding="bytes").load()
     except Exception as error:  # a damaged pickle may raise anything

@@ -32,7 +32,7 @@ def under_way() -> int:
 
 
 def in_order(
-    work: Callable[..., Answer], tasks: Iterable[tuple[Any, ...]], ahead: int | None = None
+    work: Callable[..., Answer], tasks: Iterable[tuple[object, ...]], ahead: int | None = None
 ) -> Iterator[Answer]:
     """`work(*task)` of each task, in their order; `work` and its answers must pickle.
 
@@ -46,7 +46,7 @@ def in_order(
     executor: Any = get_reusable_executor(workers, timeout=IDLE_SECONDS, initializer=_begin, env=_KEEPING)
     broken = False
 
-    def begin(task: tuple[Any, ...]) -> Callable[[], Answer]:
+    def begin(task: tuple[object, ...]) -> Callable[[], Answer]:
         nonlocal broken
         future: Any = None
         if not broken:

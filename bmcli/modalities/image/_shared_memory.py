@@ -48,7 +48,7 @@ class SharedArray:
             return self.array
         return None
 
-    def __getstate__(self) -> tuple[Any, ...]:
+    def __getstate__(self) -> tuple[object, ...]:
         return self._place, self._identity, self.shape
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Strength = Annotated[float, Field(ge=0, le=1)]
 
 
-def _batch(result: Any, args: tuple[Any, ...]) -> str | None:
+def _batch(result: object, args: tuple[Any, ...]) -> str | None:
     import numpy as np
 
     images, targets = args[0], args[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from bmcli.modalities.contents import add_array, file_digest
 from bmcli.modalities.image.examples import Images
 
 
-def add_to_fingerprint(images: Images, add: Callable[[Any], None], digests: Mapping[str, bytes]) -> None:
+def add_to_fingerprint(images: Images, add: Callable[[object], None], digests: Mapping[str, bytes]) -> None:
     """See `Modality.add_to_fingerprint`."""
     if images.arrays is not None:
         add_array(add, images.arrays)

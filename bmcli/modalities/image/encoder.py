@@ -281,7 +281,7 @@ class ImagePreprocessing(SingleInput):
         finished += offset
         return finished.reshape(batch.shape)
 
-    def finish_tensor(self, batch: Any) -> Any:
+    def finish_tensor(self, batch: object) -> object:
         """See Preprocessing."""
         from keras import ops
 
@@ -292,7 +292,7 @@ class ImagePreprocessing(SingleInput):
         """See Preprocessing."""
         return tuple(Remark(note) for note in self.notes)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Size, channels, scale and offset."""
         return {
             "size": [self.height, self.width],

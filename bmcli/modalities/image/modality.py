@@ -148,7 +148,7 @@ class Image(Modality):
 
         return read(inputs, stdin, expect)
 
-    def wanted(self, encoder: Preprocessing) -> Any:
+    def wanted(self, encoder: Preprocessing) -> object:
         """See Modality: size, channels and depth, by which arrays are told apart."""
         from bmcli.modalities.image.python_inputs import Wanted
 
@@ -156,7 +156,7 @@ class Image(Modality):
         return Wanted(made.height, made.width, made.channels, made.manner.window is not None)
 
     def read_objects(
-        self, inputs: Any, reading: Reading, wanted: Any, note: Note, expect: Expect
+        self, inputs: object, reading: Reading, wanted: Any, note: Note, expect: Expect
     ) -> Iterator[Inputs]:
         """See Modality."""
         from bmcli.modalities.image.python_inputs import read
@@ -169,7 +169,7 @@ class Image(Modality):
 
         return ImagePreprocessing.fit(_every(data), options, cache_bytes=cache_bytes)
 
-    def load(self, part: Mapping[str, Any], files: Mapping[str, str]) -> Preprocessing:
+    def load(self, part: Mapping[str, object], files: Mapping[str, str]) -> Preprocessing:
         """See Modality."""
         from bmcli.modalities.image.encoder import ImagePreprocessing
 
@@ -180,7 +180,7 @@ class Image(Modality):
         return _encoder(encoder).with_cache(_every(data), cache_bytes)
 
     def add_to_fingerprint(
-        self, examples: Examples, add: Callable[[Any], None], digests: Mapping[str, bytes]
+        self, examples: Examples, add: Callable[[object], None], digests: Mapping[str, bytes]
     ) -> None:
         """See Modality: arrays as they are; of files the SHA-256 of each, read in threads where not known."""
         from bmcli.modalities.image.contents import add_to_fingerprint
@@ -210,7 +210,7 @@ class Image(Modality):
 
         return fit(encoder, examples)
 
-    def load_familiarity(self, document: Any, encoder: Preprocessing) -> Usual:
+    def load_familiarity(self, document: object, encoder: Preprocessing) -> Usual:
         """See Modality."""
         from bmcli.modalities.image.familiarity import ImageTraits
 

@@ -63,7 +63,7 @@ class Wanted:
 
 
 def read(
-    inputs: Any, wanted: Wanted, note: Callable[[str], object], expect: Callable[[int], object]
+    inputs: object, wanted: Wanted, note: Callable[[str], object], expect: Callable[[int], object]
 ) -> Iterator[Inputs]:
     """See `bmcli.modalities.python_inputs.read`."""
     said: set[str] = set()
@@ -253,7 +253,7 @@ def _opaque(images: np.ndarray) -> np.ndarray:
 
 
 def _each(
-    items: list[Any], wanted: Wanted, note: Callable[[str], object], expect: Callable[[int], object]
+    items: list[object], wanted: Wanted, note: Callable[[str], object], expect: Callable[[int], object]
 ) -> Iterator[Inputs]:
     """Images one by one, those alike in a piece; the order stays."""
     if items and all(isinstance(item, int | float | np.number) for item in items):
@@ -265,12 +265,12 @@ def _each(
 
 
 def _in_pieces(
-    items: list[Any], wanted: Wanted, note: Callable[[str], object], expect: Callable[[int], object]
+    items: list[object], wanted: Wanted, note: Callable[[str], object], expect: Callable[[int], object]
 ) -> Iterator[Inputs]:
     held: list[Any] = []
     names: list[str] = []
     problems: list[Problem] = []
-    kind: Any = None
+    kind: object = None
     size = 0
 
     def piece() -> Inputs:
@@ -313,7 +313,7 @@ def _one(
     problems: list[Problem],
     note: Callable[[str], object],
     expect: Callable[[int], object],
-) -> Iterator[tuple[Any, Any, str]]:
+) -> Iterator[tuple[object, object, str]]:
     """(kind of piece, what it holds, name) of an item of a list: of a folder, of each of its files."""
     name = str(number)
     if isinstance(item, str) or is_path(item):
@@ -427,7 +427,7 @@ def _own_file(image: Image) -> bytes | None:
     return bytes(data)
 
 
-def _is_file(value: Any) -> bool:
+def _is_file(value: object) -> bool:
     return callable(getattr(value, "read", None)) and not is_image(value) and not is_array(value)
 
 
@@ -442,6 +442,6 @@ def _read(file: Any, number: int) -> bytes:
     return data
 
 
-def _called(file: Any) -> str | None:
+def _called(file: object) -> str | None:
     name = getattr(file, "name", None)
     return name if isinstance(name, str) else None

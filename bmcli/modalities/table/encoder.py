@@ -473,7 +473,7 @@ class TablePreprocessing(SingleInput):
         """The batch itself: rows are float32 already."""
         return batch
 
-    def finish_tensor(self, batch: Any) -> Any:
+    def finish_tensor(self, batch: object) -> object:
         """The batch itself."""
         return batch
 
@@ -511,7 +511,7 @@ class TablePreprocessing(SingleInput):
                 )
         return found
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The columns with their statistics and how their cells are read."""
         means = {"means": list(self.means)} if self.means else {}
         return {"columns": [_column_json(column) for column in self.columns], **means}
@@ -525,9 +525,9 @@ class TablePreprocessing(SingleInput):
         return cls(tuple(_column_from(entry) for entry in document["columns"]), means)
 
 
-def _column_json(column: NumericColumn | CategoricalColumn) -> dict[str, Any]:
+def _column_json(column: NumericColumn | CategoricalColumn) -> dict[str, object]:
     # What is as an older bm has it is left out: an older run's file and a new one's are the same then.
-    entry: dict[str, Any]
+    entry: dict[str, object]
     if isinstance(column, CategoricalColumn):
         entry = {"name": column.name, "kind": "categorical", "categories": list(column.categories)}
         entry |= {"boolean": True} if column.boolean else {}
@@ -636,14 +636,14 @@ def _category_cells(values: np.ndarray) -> list[str | None]:
     return [_as_category(value) for value in values.tolist()]
 
 
-def _text(cell: Any) -> str | None:
+def _text(cell: object) -> str | None:
     text = cell.strip() if isinstance(cell, str) else _written(cell)
     if not text:
         return None
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def _written(cell: Any) -> str:
+def _written(cell: object) -> str:
     """A cell that is not a text, as files write it."""
     if isinstance(cell, bool | np.bool_):
         return "true" if cell else "false"

@@ -124,7 +124,7 @@ class RowTraits(Usual):
             Trait("categories", "", RARER, 0.5),
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data."""
         return {
             "middle": self.middle.tolist(),

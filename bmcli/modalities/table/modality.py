@@ -136,7 +136,7 @@ class Rows(Modality):
         return read(inputs, reading, stdin, note, expect)
 
     def read_objects(
-        self, inputs: Any, reading: Reading, wanted: Any, note: Note, expect: Expect
+        self, inputs: object, reading: Reading, wanted: object, note: Note, expect: Expect
     ) -> Iterator[Inputs]:
         """See Modality."""
         from bmcli.modalities.table.python_inputs import read
@@ -158,7 +158,7 @@ class Rows(Modality):
 
         return TablePreprocessing.fit(_table(data.train.examples), options, data.train.ids)
 
-    def load(self, part: Mapping[str, Any], files: Mapping[str, str]) -> Preprocessing:
+    def load(self, part: Mapping[str, object], files: Mapping[str, str]) -> Preprocessing:
         """See Modality."""
         from bmcli.modalities.table.encoder import TablePreprocessing
 
@@ -169,7 +169,7 @@ class Rows(Modality):
         return _encoder(encoder).encode_exact(examples)
 
     def add_to_fingerprint(
-        self, examples: Examples, add: Callable[[Any], None], digests: Mapping[str, bytes]
+        self, examples: Examples, add: Callable[[object], None], digests: Mapping[str, bytes]
     ) -> None:
         """See Modality: columns by name."""
         from bmcli.modalities.contents import add_array, add_texts

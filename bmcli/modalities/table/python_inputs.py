@@ -41,7 +41,7 @@ _WHAT = "the table"
 
 
 def read(
-    inputs: Any, reading: Reading, note: Callable[[str], object], expect: Callable[[int], object]
+    inputs: object, reading: Reading, note: Callable[[str], object], expect: Callable[[int], object]
 ) -> Iterator[Inputs]:
     """See `bmcli.modalities.python_inputs.read`."""
     paths = _paths(inputs)
@@ -74,7 +74,7 @@ def as_read(data: pl.DataFrame) -> Frame:
     return Frame(Path(_WHAT), blanks_to_null(data), np.arange(data.height), None, ())
 
 
-def _paths(inputs: Any) -> list[str] | None:
+def _paths(inputs: object) -> list[str] | None:
     """Where they are paths of files: those."""
     if isinstance(inputs, str) or is_path(inputs):
         return [path_of(inputs)]
@@ -93,7 +93,7 @@ def _paths(inputs: Any) -> list[str] | None:
 
 
 def frame_of(
-    inputs: Any,
+    inputs: object,
     order: tuple[str, ...],
     note: Callable[[str], object],
     decimals: Mapping[str, str] | None = None,
@@ -108,8 +108,8 @@ def frame_of(
 
 
 def _columns_of(
-    inputs: Any, order: tuple[str, ...], note: Callable[[str], object]
-) -> pl.DataFrame | Mapping[Any, Any]:
+    inputs: object, order: tuple[str, ...], note: Callable[[str], object]
+) -> pl.DataFrame | Mapping[object, object]:
     """A frame of polars as it is; of all else, columns by name."""
     if isinstance(inputs, pl.DataFrame | pl.LazyFrame):
         return inputs.collect() if isinstance(inputs, pl.LazyFrame) else inputs
@@ -149,16 +149,16 @@ def _without_names(what: str, axes: int, order: tuple[str, ...]) -> UsageError:
     return UsageError(f"{what}: which column is which cannot be told", hint=hint)
 
 
-def _is_record(value: Any) -> bool:
+def _is_record(value: object) -> bool:
     """A named tuple, or an instance of a dataclass."""
     return hasattr(value, "_fields") or (is_dataclass(value) and not isinstance(value, type))
 
 
-def _record(value: Any) -> Mapping[str, Any]:
+def _record(value: Any) -> Mapping[str, object]:
     return value._asdict() if hasattr(value, "_fields") else asdict(value)
 
 
-def _of_mapping(inputs: Mapping[Any, Any]) -> Mapping[Any, Any]:
+def _of_mapping(inputs: Mapping[object, object]) -> Mapping[object, object]:
     """Columns by name, or one record."""
     single = [name for name, value in inputs.items() if _is_cell(value)]
     if len(single) == len(inputs):
@@ -171,7 +171,7 @@ def _of_mapping(inputs: Mapping[Any, Any]) -> Mapping[Any, Any]:
     return inputs
 
 
-def _is_cell(value: Any) -> bool:
+def _is_cell(value: object) -> bool:
     if isinstance(value, str | bytes) or value is None:
         return True
     if is_array(value):
@@ -179,13 +179,13 @@ def _is_cell(value: Any) -> bool:
     return not (is_series(value) or hasattr(value, "__iter__"))
 
 
-def _of_records(records: list[Mapping[Any, Any]]) -> Mapping[Any, Any]:
+def _of_records(records: list[Mapping[Any, object]]) -> Mapping[object, object]:
     """A key that some records lack is missing there, as in JSON Lines."""
     names = list(dict.fromkeys(name for record in records for name in record))
     return {name: [record.get(name) for record in records] for name in names}
 
 
-def _of_frame(frame: Any, note: Callable[[str], object]) -> Mapping[Any, Any]:
+def _of_frame(frame: Any, note: Callable[[str], object]) -> Mapping[object, object]:
     if package_of(frame) == "pyarrow":
         return {name: frame.column(name) for name in frame.column_names}
     names = list(frame.columns)
@@ -203,7 +203,7 @@ def _of_frame(frame: Any, note: Callable[[str], object]) -> Mapping[Any, Any]:
     return {name: frame[name] for name in names}
 
 
-def _of_row(series: Any, order: tuple[str, ...]) -> Mapping[str, Any]:
+def _of_row(series: Any, order: tuple[str, ...]) -> Mapping[str, object]:
     """A row of a frame of pandas: values by the columns' names."""
     index = getattr(series, "index", None)
     labels = [str(label) for label in index] if index is not None and not callable(index) else []
@@ -212,7 +212,7 @@ def _of_row(series: Any, order: tuple[str, ...]) -> Mapping[str, Any]:
     return dict(zip(labels, series.tolist(), strict=True))
 
 
-def _framed(columns: Mapping[Any, Any], decimals: Mapping[str, str]) -> pl.DataFrame:
+def _framed(columns: Mapping[object, object], decimals: Mapping[str, str]) -> pl.DataFrame:
     """UsageError where a column is none, or they are of different lengths."""
     made = {
         str(name): _column(str(name), cells, decimals.get(str(name), ".")) for name, cells in columns.items()
@@ -255,7 +255,7 @@ def _column(name: str, cells: Any, decimal_mark: str) -> pl.Series:
     return _of_cells(name, values, decimal_mark)
 
 
-def _cell(name: str, cell: Any) -> Any:
+def _cell(name: str, cell: object) -> object:
     """As polars takes it; None for what says that there is no value."""
     if is_missing(cell):
         return None

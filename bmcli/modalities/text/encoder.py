@@ -146,13 +146,13 @@ class TextPreprocessing(SingleInput):
             vocabulary = _word_vocabulary(words, options.vocabulary)
             counts = np.array([words.get(word, 0) for word in vocabulary], np.float64)
             counts[UNKNOWN_ID] = words.total() - counts.sum()
-            model: dict[str, Any] = {"type": "WordLevel", "vocab": vocabulary, "unk_token": UNKNOWN}
+            model: dict[str, object] = {"type": "WordLevel", "vocab": vocabulary, "unk_token": UNKNOWN}
         elif tokenizer == "pieces":
             stretches = _stretch_counts(looked_at, options.lowercase)
             model = _piece_model(stretches, tokenizer, options.vocabulary)
         else:
             model = _piece_model(_word_counts(looked_at, options.lowercase), tokenizer, options.vocabulary)
-        document: dict[str, Any] = {
+        document: dict[str, object] = {
             "version": "1.0",
             "truncation": None,
             "padding": None,
@@ -250,7 +250,7 @@ class TextPreprocessing(SingleInput):
         """The batch itself."""
         return batch
 
-    def finish_tensor(self, batch: Any) -> Any:
+    def finish_tensor(self, batch: object) -> object:
         """The batch itself."""
         return batch
 
@@ -330,7 +330,7 @@ class TextPreprocessing(SingleInput):
         """The text of tokenizer.json."""
         return self.vocabulary
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """All but the vocabulary."""
         return {
             "tokenizer": self.tokenizer,
@@ -419,7 +419,7 @@ def _stretch_counts(texts: Iterable[str], lowercase: bool) -> Counter[str]:
     return counts
 
 
-def _piece_model(counts: Counter[str], kind: str, vocabulary: int) -> dict[str, Any]:
+def _piece_model(counts: Counter[str], kind: str, vocabulary: int) -> dict[str, object]:
     """The `model` of a tokenizer.json: pieces of words by byte-pair merges."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 

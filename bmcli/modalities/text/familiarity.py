@@ -244,7 +244,7 @@ class TextTraits(Usual):
             )
         return raw
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data; probabilities in bytes, as base64."""
         return {
             "words": _packed(self.words),
@@ -256,7 +256,7 @@ class TextTraits(Usual):
         }
 
     @classmethod
-    def from_json(cls, document: dict[str, Any], preprocessing: TextPreprocessing) -> TextTraits:
+    def from_json(cls, document: dict[str, object], preprocessing: TextPreprocessing) -> TextTraits:
         """The inverse; KeyError, TypeError or ValueError where it does not fit these texts."""
         knots = np.array(document["knots"], np.float64)
         shape = (len(knots), len(TEXTS))

@@ -125,7 +125,7 @@ class Text(Modality):
         return read(inputs, reading, stdin, note, expect)
 
     def read_objects(
-        self, inputs: Any, reading: Reading, wanted: Any, note: Note, expect: Expect
+        self, inputs: object, reading: Reading, wanted: object, note: Note, expect: Expect
     ) -> Iterator[Inputs]:
         """See Modality."""
         from bmcli.modalities.text.python_inputs import read
@@ -138,7 +138,7 @@ class Text(Modality):
 
         return TextPreprocessing.fit(_texts(data.train.examples), options)
 
-    def load(self, part: Mapping[str, Any], files: Mapping[str, str]) -> Preprocessing:
+    def load(self, part: Mapping[str, object], files: Mapping[str, str]) -> Preprocessing:
         """See Modality."""
         from bmcli.modalities.text.encoder import TextPreprocessing
         from bmcli.runs.layout import TOKENIZER
@@ -152,7 +152,7 @@ class Text(Modality):
         return {TOKENIZER: _encoder(encoder).tokenizer_json()}
 
     def add_to_fingerprint(
-        self, examples: Examples, add: Callable[[Any], None], digests: Mapping[str, bytes]
+        self, examples: Examples, add: Callable[[object], None], digests: Mapping[str, bytes]
     ) -> None:
         """See Modality."""
         from bmcli.modalities.contents import add_texts

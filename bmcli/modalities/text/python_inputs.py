@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bmcli.core.errors import Place, Problem, UsageError
 from bmcli.modalities.inputs import Inputs, Reading
@@ -35,7 +34,7 @@ _LONGEST_PATH = 4096
 
 
 def read(
-    inputs: Any, reading: Reading, note: Callable[[str], object], expect: Callable[[int], object]
+    inputs: object, reading: Reading, note: Callable[[str], object], expect: Callable[[int], object]
 ) -> Iterator[Inputs]:
     """See `bmcli.modalities.python_inputs.read`."""
     if reading.lines:
@@ -65,7 +64,7 @@ def read(
     return files.gathered(found, problems, encodings, note)
 
 
-def _require_text(item: Any, number: int, reading: Reading) -> None:
+def _require_text(item: object, number: int, reading: Reading) -> None:
     """UsageError for what is no text, or may be one or a file."""
     if is_path(item) or is_missing(item):
         return
@@ -84,7 +83,7 @@ def _require_text(item: Any, number: int, reading: Reading) -> None:
 
 
 def _each(
-    items: list[Any],
+    items: list[object],
     reading: Reading,
     problems: list[Problem],
     encodings: dict[str, list[str]],
@@ -102,7 +101,7 @@ def _each(
             yield from files.each_text(paths, of_files, problems, encodings, expect, or_text=False)
 
 
-def _lines(inputs: Any, reading: Reading, note: Callable[[str], object]) -> Iterator[Inputs]:
+def _lines(inputs: object, reading: Reading, note: Callable[[str], object]) -> Iterator[Inputs]:
     """Each line of the files is a text."""
     paths = [inputs] if isinstance(inputs, str) or is_path(inputs) else listed(inputs, "paths")
     if odd := [path for path in paths if not (isinstance(path, str) or is_path(path))]:
@@ -111,7 +110,7 @@ def _lines(inputs: Any, reading: Reading, note: Callable[[str], object]) -> Iter
 
 
 def _frame(
-    inputs: Any, reading: Reading, note: Callable[[str], object], expect: Callable[[int], object]
+    inputs: object, reading: Reading, note: Callable[[str], object], expect: Callable[[int], object]
 ) -> Iterator[Inputs]:
     from bmcli.modalities.table import python_inputs
 

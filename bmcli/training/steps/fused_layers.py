@@ -46,7 +46,7 @@ def fuse(model: keras.Model) -> int:
     return count
 
 
-def compiled_activations() -> dict[Any, Callable[[Any], Any]]:
+def compiled_activations() -> dict[object, Callable[[object], object]]:
     """Keras's activation -> the same as one compiled loop, [..., n] of any floating dtype."""
     import keras
 
@@ -60,7 +60,7 @@ class _FusedNorm:
         self.layer = layer
         self.plain = layer.call
 
-    def __call__(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def __call__(self, inputs: Any, training: bool | None = None, mask: object = None) -> object:
         import tensorflow as tf
 
         layer = self.layer
@@ -86,46 +86,48 @@ class _FusedNorm:
 
 
 @cache
-def _gelu() -> Callable[[Any], Any]:
+def _gelu() -> Callable[[object], object]:
     """x times the normal distribution function of x (Hendrycks & Gimpel 2016, arXiv 1606.08415)."""
     import tensorflow as tf
 
-    def cumulative(x: Any) -> Any:
+    def cumulative(x: Any) -> object:
         return 0.5 * (1 + tf.math.erf(x * math.sqrt(0.5)))
 
-    def slope(x: Any) -> Any:
+    def slope(x: Any) -> object:
         return cumulative(x) + x * tf.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
 
     return _compiled(lambda x: x * cumulative(x), slope)
 
 
 @cache
-def _silu() -> Callable[[Any], Any]:
+def _silu() -> Callable[[object], object]:
     """x times its logistic function (Elfwing et al. 2017, arXiv 1702.03118)."""
     import tensorflow as tf
 
-    def slope(x: Any) -> Any:
+    def slope(x: Any) -> object:
         gate = tf.sigmoid(x)
         return gate * (1 + x * (1 - gate))
 
     return _compiled(lambda x: x * tf.sigmoid(x), slope)
 
 
-def _compiled(function: Callable[[Any], Any], slope: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _compiled(
+    function: Callable[[Any], object], slope: Callable[[object], object]
+) -> Callable[[object], object]:
     """An elementwise function with its derivative, each one XLA loop, in float32 inside."""
     import tensorflow as tf
 
     @tf.function(jit_compile=True)
-    def forward(x: Any) -> Any:
+    def forward(x: Any) -> object:
         return tf.cast(function(tf.cast(x, tf.float32)), x.dtype)
 
     @tf.function(jit_compile=True)
-    def backward(x: Any, upstream: Any) -> Any:
+    def backward(x: object, upstream: Any) -> Any:
         wide = tf.cast(upstream, tf.float32) * slope(tf.cast(x, tf.float32))
         return tf.cast(wide, upstream.dtype)
 
     @tf.custom_gradient
-    def both(x: Any) -> Any:
+    def both(x: object) -> object:
         return forward(x), lambda upstream: backward(x, upstream)
 
     return both

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bmcli.training.feed import Group
     from bmcli.training.steps.base import Finish
 
-State = tuple[list[Any], list[Any], list[Any], list[Any]]
+State = tuple[list[object], list[object], list[object], list[Any]]
 """Values of the trainable, the other, the optimizer's and the averaged variables."""
 
 
@@ -46,7 +46,7 @@ class StepLoop(Loop):
 
         # Copies: a step overwrites the memory it is given, which an array of NumPy's may share.
         state = jax.tree.map(lambda v: jnp.array(v.value, copy=True), self._variables())
-        going: Any = np.True_
+        going: object = np.True_
         told = []
         try:
             for step in range(group.steps):
@@ -62,7 +62,7 @@ class StepLoop(Loop):
         count = group.steps if finite else int(flags.argmin()) + 1
         return GroupResult(losses[:count], metrics[:count], finite)
 
-    def _variables(self) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+    def _variables(self) -> tuple[list[object], list[object], list[object], list[object]]:
         model = self.model
         return (
             model.trainable_variables,
@@ -71,14 +71,16 @@ class StepLoop(Loop):
             self.average,
         )
 
-    def _step(self, state: State, going: Any, inputs: Any, targets: Any, weights: Any, rate: Any) -> Any:
+    def _step(
+        self, state: State, going: object, inputs: Batch, targets: object, weights: object, rate: object
+    ) -> object:
         """One step, if `going`: after one that was not finite nothing changes any more."""
         import jax
         import jax.numpy as jnp
 
         trainable, others, slots, average = state
 
-        def total(trainable: list[Any]) -> Any:
+        def total(trainable: list[object]) -> object:
             raw, changed, extra = self.model.stateless_call(
                 trainable, others, fed(self.model, self.finish(inputs)), training=True, return_losses=True
             )
@@ -106,7 +108,7 @@ def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[
     import jax
 
     @jax.jit
-    def compiled(trainable: list[Any], others: list[Any], batch: Any) -> Any:
+    def compiled(trainable: list[object], others: list[object], batch: Batch) -> object:
         return model.stateless_call(trainable, others, fed(model, finish(batch)), training=False)[0]
 
     def call(batch: Batch) -> np.ndarray:

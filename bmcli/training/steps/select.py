@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from bmcli.config.schema import TrainingConfig
     from bmcli.core.batch import Batch
+    from bmcli.core.components import Builds
     from bmcli.core.spec import Task
-    from bmcli.models import Model
 
 
-def parts(model: Model, training: TrainingConfig, *, gpu: bool) -> int:
+def parts(model: Builds, training: TrainingConfig, *, gpu: bool) -> int:
     """Into how many parts a batch is divided: one for each core where an operation has one thread alone and
     the model allows it."""
     return available_cores() if not gpu and given() == suiting(model, training) == 1 else 1

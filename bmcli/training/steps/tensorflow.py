@@ -66,17 +66,17 @@ class StepLoop(Loop):
             )
         return self._signatures[shapes]
 
-    def _group(self, inputs: Any, targets: Any, weights: Any, rates: Any) -> Any:
+    def _group(self, inputs: Any, targets: Any, weights: Any, rates: Any) -> object:
         import tensorflow as tf
 
         steps = tf.shape(targets)[0]
         losses = tf.TensorArray(tf.float32, size=steps)
         metrics = tf.TensorArray(tf.float32, size=steps)
 
-        def unfinished(step: Any, finite: Any, *_: Any) -> Any:
+        def unfinished(step: object, finite: object, *_: object) -> object:
             return tf.logical_and(step < steps, finite)
 
-        def body(step: Any, _finite: Any, losses: Any, metrics: Any) -> Any:
+        def body(step: Any, _finite: object, losses: Any, metrics: Any) -> Any:
             some = {name: whole[step] for name, whole in inputs.items()}
             finite, loss, metric = self._one(some, targets[step], weights[step], rates[step])
             return step + 1, finite, losses.write(step, loss), metrics.write(step, metric)
@@ -86,7 +86,7 @@ class StepLoop(Loop):
         )
         return taken, finite, losses.stack(), metrics.stack()
 
-    def _step(self, inputs: Any, targets: Any, weights: Any, rate: Any) -> Any:
+    def _step(self, inputs: Batch, targets: object, weights: object, rate: object) -> Any:
         import tensorflow as tf
 
         variables = self.model.trainable_variables
@@ -117,7 +117,7 @@ class StepLoop(Loop):
         tf.cond(finite, update, lambda: tf.constant(0))
         return finite, loss, metric
 
-    def _part(self, inputs: Any, targets: Any, weights: Any, *, count: int) -> Any:
+    def _part(self, inputs: Batch, targets: object, weights: object, *, count: int) -> object:
         """Gradients, loss, loss with the penalties on weights, and metric that one of `count` equal parts of
         a batch adds to the batch's."""
         import tensorflow as tf
@@ -156,7 +156,7 @@ def _split(batch: dict[str, Any], count: int) -> list[dict[str, Any]]:
     return [dict(zip(batch, part, strict=True)) for part in zip(*pieces, strict=True)]
 
 
-def _sum(parts: tuple[Any, ...]) -> Any:
+def _sum(parts: tuple[Any, ...]) -> object:
     """Of what each part has: tensors, or the gradients of one variable; None where no part has one."""
     import tensorflow as tf
 

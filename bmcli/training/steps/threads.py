@@ -16,7 +16,7 @@ from bmcli.core.cores import available_cores
 
 if TYPE_CHECKING:
     from bmcli.config.schema import TrainingConfig
-    from bmcli.models import Model
+    from bmcli.core.components import Builds
 
 LEAST_PART = 16
 """Examples in a part: of fewer, an operation takes longer to begin than to compute."""
@@ -24,7 +24,7 @@ MOST_PARTS = 8
 """Each part is compiled by itself: more cores share the operations."""
 
 
-def suiting(model: Model, training: TrainingConfig) -> int:
+def suiting(model: Builds, training: TrainingConfig) -> int:
     """How many threads an operation should have while `model` is trained on a CPU; no TensorFlow."""
     cores = available_cores()
     apart = model.examples_apart and not training.xla and cores <= MOST_PARTS

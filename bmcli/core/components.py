@@ -1,0 +1,107 @@
+"""What the components that a config names can do, as the rooms below those that define them see it.
+
+The config holds components without importing the rooms they come from; these protocols are their types there.
+At run time each is a `Component`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from bmcli.core.spec import DataSpec, Kind, Task
+
+Findings = list[tuple[tuple[str | int, ...], str]]
+"""Options that cannot work: (path of the option, message)."""
+
+
+class Named(Protocol):
+    """Any component; see `bmcli.core.registry.Component`."""
+
+    registry_name: ClassVar[str]
+    package: ClassVar[tuple[str, str] | None]
+
+    def to_config(self) -> dict[str, object]: ...
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self: ...
+
+
+class Solved(Protocol):
+    """Weights found in closed form, float64; see `bmcli.models.Solution`."""
+
+    @property
+    def kernel(self) -> np.ndarray: ...
+    @property
+    def bias(self) -> np.ndarray: ...
+
+
+class Builds(Named, Protocol):
+    """A model; see `bmcli.models.Model`."""
+
+    kinds: ClassVar[tuple[Kind, ...]]
+    tasks: ClassVar[tuple[Task, ...]]
+
+    @property
+    def examples_apart(self) -> bool: ...
+    @property
+    def closed_form(self) -> bool: ...
+    def check_input(self, input_shape: tuple[int | None, ...]) -> Findings: ...
+    def check_task(self, task: Task) -> Findings: ...
+    def build(self, spec: DataSpec) -> keras.Model: ...
+    def initialise(self, model: keras.Model, sample: np.ndarray | dict[str, np.ndarray]) -> None: ...
+    def solve(
+        self, model: keras.Model, spec: DataSpec, inputs: np.ndarray, targets: np.ndarray
+    ) -> Solved | None: ...
+
+
+class Provides(Named, Protocol):
+    """A named dataset; see `bmcli.data.named.Dataset`."""
+
+    kind: ClassVar[Kind]
+    task: ClassVar[Task]
+    shape: ClassVar[tuple[int, int, int] | None]
+    sizes: ClassVar[dict[str, int]]
+
+    def class_names(self) -> tuple[str, ...]: ...
+
+
+class Augments(Named, Protocol):
+    """A random change to training images; see `bmcli.modalities.image.augment.Augmentation`."""
+
+    uniforms: ClassVar[int]
+
+    @property
+    def alternates(self) -> bool: ...
+    def apply(
+        self, images: np.ndarray, targets: np.ndarray, u: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+class Optimizes(Named, Protocol):
+    """A rule that changes the weights; see `bmcli.training.optimizers.Optimizer`."""
+
+    @property
+    def learning_rate(self) -> float: ...
+    def build(
+        self, variables: Sequence[keras.Variable], *, gradient_clipping: float | None = None
+    ) -> keras.optimizers.Optimizer: ...
+
+
+class Schedules(Named, Protocol):
+    """How the learning rate changes; see `bmcli.training.schedules.Schedule`."""
+
+    @property
+    def warmup_epochs(self) -> float: ...
+    def rate(self, step: int, *, steps_per_epoch: int, epochs: int) -> float: ...
+
+
+class Measures(Named, Protocol):
+    """A user's own metric; see `bmcli.metrics.metric.Metric`."""
+
+    tasks: ClassVar[tuple[Task, ...] | None]
+    greater_is_better: ClassVar[bool]
+
+    def compute(self, targets: np.ndarray, outputs: np.ndarray, classes: tuple[str, ...]) -> float: ...
