@@ -21,7 +21,7 @@ from bmcli.config.schema import DataConfig
 from bmcli.core.errors import ConfigError, DataError, Place, Problem
 from bmcli.core.examples import Examples
 from bmcli.core.spec import SPLITS, DataSpec, Kind
-from bmcli.data import column_roles
+from bmcli.data import column_meanings, column_roles, column_truth, table_rows
 from bmcli.data.bundle import Parts, Split
 from bmcli.data.targets import (
     Truth,
@@ -31,7 +31,7 @@ from bmcli.data.targets import (
     one_word_each,
     same_value,
 )
-from bmcli.files.facts import shortened
+from bmcli.files.facts import SPLIT_WORDS, shortened
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.modalities.base import modality_of
 from bmcli.modalities.table.columns import texts
@@ -399,13 +399,13 @@ def _read_table(
 ) -> Found:
     from bmcli.files import tables
 
-    frame, unset = column_roles.without_marks(
-        tables.read(path, column_roles.options_of(config)), config.missing
+    frame, unset = column_meanings.without_marks(
+        tables.read(path, column_meanings.options_of(config)), config.missing
     )
     known = spec.target_name if spec is not None else like.target_name if like is not None else None
     config = config if config.path else config.model_copy(update={"group": None})
     first = like is None and spec is None
-    facts = column_roles.meanings(frame, config)
+    facts = column_meanings.meanings(frame, config)
     roles = column_roles.assign(frame, facts, config, kind, known, first=first)
     main = like.splits["train"] if like is not None else None
     columns = {} if main is None else modality_of(main.kind).columns_of(main.examples)
@@ -416,7 +416,7 @@ def _read_table(
         roles = replace(roles, features=tuple(columns))
         facts = {**facts, **{name: main.facts[name] for name in roles.features or ()}}
         facts |= {name: main.facts[name] for name in roles.targets if name in main.facts}
-    truth, bad = column_roles.truth_of(frame, roles.targets, config, facts)
+    truth, bad = column_truth.truth_of(frame, roles.targets, config, facts)
     read: Sequence[str] = roles.text or roles.features or ()
     if not roles.text and spec is not None:  # what a text means is the run's own to say
         read = [
@@ -432,13 +432,13 @@ def _read_table(
         groups = tuple(cell or "" for cell in cells)
     ids = frame.ids()
     if roles.id is not None:
-        ids, nameless = column_roles.names_of(frame, roles.id)
+        ids, nameless = table_rows.names_of(frame, roles.id)
         odd += nameless
     split = None
     if roles.split is not None and first:
-        split, odd_splits = column_roles.splits_of(frame, roles.split)
+        split, odd_splits = table_rows.splits_of(frame, roles.split)
         odd += odd_splits
-    problems, good = column_roles.row_problems(frame, [*bad, *odd])
+    problems, good = table_rows.row_problems(frame, [*bad, *odd])
     every_row = np.arange(frame.data.height)
     taken = {*roles.targets, *roles.text, *(roles.features or ())}
     beside = tuple(n for n in frame.data.columns if n not in taken and not frame.data[n].dtype.is_nested())
@@ -459,7 +459,7 @@ def _read_table(
         notes.append(f"splits by column '{roles.split}': {', '.join(counts)} rows")
     elif roles.split is not None:
         words = texts(frame.data[roles.split]).tolist()
-        trained = sum(column_roles.SPLIT_WORDS.get((word or "").lower()) == "train" for word in words)
+        trained = sum(SPLIT_WORDS.get((word or "").lower()) == "train" for word in words)
         notes.append(
             f"column '{roles.split}' (data.split) is not looked at here: all {len(words):,} rows are used"
             + (f", {trained:,} of which it says are for training" if trained else "")
