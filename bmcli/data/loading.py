@@ -94,7 +94,7 @@ def read_labelled(
 
     parts = read_split(path, config, spec, unscaled=unscaled)
     parts, _ = _checked(
-        parts, config.model_copy(update={"path": path}), {}, None, None, hint="mend or remove them"
+        parts, config.model_copy(update={"path": path}), {}, None, None, hint="fix or remove them"
     )
     if not len(parts.train):
         raise DataError(f"{path} has no usable example")
@@ -210,7 +210,7 @@ def _said_missing(parts: Parts) -> str:
     ]
     words = [word for word in dict.fromkeys(words) if not any(map(str.isdigit, word))]
     listed = ", ".join(words)
-    return f"; data.missing: [{listed}] where that says that a value is missing" if words else ""
+    return f"; data.missing: [{listed}] if that means missing" if words else ""
 
 
 def _of_all(parts: Parts) -> tuple[str, ...]:

@@ -153,4 +153,4 @@ def _small_classes(parts: Parts) -> list[str]:
     if not few:
         return []
     shown = ", ".join(few[:5]) + (f" and {len(few) - 5} more" if len(few) > 5 else "")
-    return [f"too few examples for every split, training comes first: {shown}"]
+    return [f"too few examples for all splits, so training gets them: {shown}"]

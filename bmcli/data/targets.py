@@ -22,7 +22,7 @@ def infer_task(truth: Truth, said: Task | None) -> Task:
         if truth.several != tasks.of(said).several:
             have = "any number of labels" if truth.several else "one label"
             raise DataError(
-                f"task {said} does not fit: the target has {have} per example",
+                f"task {said} does not fit a target with {have} per example",
                 hint="several labels need data.label_delimiter, or a list of 0/1 columns as target",
             )
         return said

@@ -73,6 +73,6 @@ def _as(format_: Format) -> str:
         if format_.clock:
             return ""
         if format_.day_first is None:
-            return " of which day and month are sure (2024-01-31)"
+            return " with an unambiguous day and month (2024-01-31)"
         return f" ({'day' if format_.day_first else 'month'} first)"
     return written_as(format_)

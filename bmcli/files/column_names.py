@@ -49,7 +49,7 @@ def column_names(
 
 
 def _are_names(file: DelimitedFile, found: Records, quote: str | None) -> bool:
-    """Whether the first cells may be names of rows: whole numbers or words, another in every row."""
+    """Whether the first cells may be names of rows: whole numbers or words, different in every row."""
     first = [
         (records.cells_of(text, file.dialect.delimiter, quoting=quote is not None) or [""])[0].strip()
         for i in range(min(len(found), 1_000))

@@ -123,7 +123,7 @@ def _facts(
     if dtype in (pl.Categorical, pl.Enum):
         series = series.cast(pl.String)
     if dtype == pl.Null or series.null_count() == len(series):
-        return ColumnFacts(name, "empty", "no cell is filled", missing=len(series)), None
+        return ColumnFacts(name, "empty", "all cells are empty", missing=len(series)), None
     if said is not None:
         return _as_said(series, said, marks, more), None
     if dtype == pl.Boolean:

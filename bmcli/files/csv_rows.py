@@ -76,7 +76,7 @@ def csv_records(file: DelimitedFile, first_line: int) -> Iterator[tuple[int, lis
             )
             hint = QUOTES_HINT
             if b'\\"' in file.data:
-                hint = 'a backslash keeps no quotation mark from closing a cell: write it twice: "5"" disk"'
+                hint = 'a backslash does not escape a quotation mark: write it twice: "5"" disk"'
             raise DataError(
                 f"{file.path}: cannot be read from line {line} ({row_name(count, file.dialect)}) on: {what}",
                 place=file.place(line),

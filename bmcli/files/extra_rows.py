@@ -79,7 +79,7 @@ def _shortened(text: np.ndarray, found: Records, width: int, delimiter: str, not
     changed = (widths != found.widths) & (widths == width)
     if not changed.any():
         return found
-    notes.append(f"{counted(int(changed.sum()), 'row')} with delimiters too many at the end: left out")
+    notes.append(f"{counted(int(changed.sum()), 'row')} with extra delimiters at the end: left out")
     return Records(
         found.starts,
         np.where(changed, ends, found.ends),

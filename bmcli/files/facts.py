@@ -121,7 +121,7 @@ def many_categories(facts: ColumnFacts) -> str | None:
     if facts.different <= FEW or facts.filled >= 4 * facts.different:
         return None
     return (
-        f"column '{facts.name}' is taken as categories, and has {facts.different:,} of them in "
+        f"column '{facts.name}' is read as categories: {facts.different:,} different ones in "
         f"{facts.filled:,} rows; data.columns: {{{facts.name}: ignore}} leaves it out"
     )
 

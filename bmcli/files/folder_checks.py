@@ -16,7 +16,7 @@ from bmcli.files.names import (
     split_of,
 )
 
-LOOSE = "lies in no class folder"
+LOOSE = "is not in a class folder"
 
 
 def classes_without_files(look: Looker, folder: Path, result: Scan) -> Iterator[Problem]:
@@ -65,7 +65,7 @@ def require_some(result: Scan, found: Layout) -> None:
     if not result.problems:
         raise DataError(f"{root} holds no class folders with files in them", hint=layout_hint)
     if all(problem.message == LOOSE for problem in result.problems):
-        raise DataError(f"{root}: the files lie in no class folder", hint=layout_hint)
+        raise DataError(f"{root}: the files are not in class folders", hint=layout_hint)
 
 
 def settle_names(result: Scan, found: Layout) -> None:
@@ -81,7 +81,9 @@ def settle_names(result: Scan, found: Layout) -> None:
         new |= {label: target for label in several if label != target}
     if new:
         names = ", ".join(f"'{name}'" for name in sorted(set(new.values()))[:SHOWN])
-        result.notes.append(f"class folders whose names Unicode writes in two ways are one class: {names}")
+        result.notes.append(
+            f"class folders whose names differ only in Unicode normalisation are one: {names}"
+        )
         for split, files in result.files.items():
             result.files[split] = [file._replace(label=new.get(file.label, file.label)) for file in files]
             labels = {new.get(label, label) for label in labels}
@@ -90,7 +92,7 @@ def settle_names(result: Scan, found: Layout) -> None:
         other = spaced.setdefault(" ".join(label.split()), label)
         if other != label:
             raise DataError(
-                f"{found.root}: the classes '{other}' and '{label}' differ in nothing but spaces",
+                f"{found.root}: the classes '{other}' and '{label}' differ only in spaces",
                 hint="rename the folder of one of them",
             )
     cases: dict[str, set[str]] = {}
@@ -112,7 +114,7 @@ def refuse_splits_inside(result: Scan, found: Layout) -> None:
         label = min(inside)
         raise DataError(
             f"{found.root}: the class folders hold split folders of their own ({shown(label)}/train/, ...)",
-            hint=f"turn them round: train/{shown(label)}/; or data.split_folders: false reads all as one",
+            hint=f"swap the two levels: train/{shown(label)}/; or data.split_folders: false reads all as one",
         )
 
 

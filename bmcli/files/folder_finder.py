@@ -24,7 +24,7 @@ from bmcli.files.names import (
 from bmcli.files.patterns import NamePattern
 from bmcli.files.suffixes import SPLIT_FOLDERS
 
-NOT_SPLITS = "data.split_folders: false takes every folder for a class, whatever its name"
+NOT_SPLITS = "data.split_folders: false treats every folder as a class, whatever its name"
 
 DOCUMENTS = re.compile(
     r"((readme|licen[cs]e|copying|citation)([ ._-].*)?|changelog|changes|authors|credits|attribution|notice"
@@ -40,7 +40,7 @@ SHOWN = 5
 
 
 class NoClassFoldersError(DataError):
-    """Files lie in no class folder. suggested: a `data.class_pattern` that their names clearly fit."""
+    """Files are not in a class folder. suggested: a `data.class_pattern` that their names clearly fit."""
 
     suggested: str | None = None
 
@@ -187,7 +187,9 @@ class Finder:
         if folder.name and split_of(folder.name) and self.rules.split_folders and folder != self.look.root:
             hint += f"; or, where {shown(folder.name)} is a class, {NOT_SPLITS}"
         what = (
-            f"{count}, and no class folder" if folder != self.look.root else f"{count} lie in no class folder"
+            f"{count}, and no class folder"
+            if folder != self.look.root
+            else f"{count} are not in a class folder"
         )
         error = NoClassFoldersError(where + what, hint=hint)
         error.suggested = suggested and suggested[0]
@@ -201,7 +203,7 @@ class Finder:
         if parts and images and len(parts) + len(images) == len(names) and self.rules.split_folders:
             listed = some_of([f"{name}/" for name in names])
             raise DataError(
-                f"{folder} holds {listed}: the names are not those of classes",
+                f"{folder} holds {listed}: these are not the names of classes",
                 hint="bm learns classes, by a folder for each; masks and boxes it does not read. Where these "
                 f"are classes, {NOT_SPLITS}",
             )
@@ -225,7 +227,7 @@ class Finder:
             if not count_of:
                 return f"{name}/ is empty: not used" + self._instead(split)
             why = f"holds {self._count(count_of, listing.complete)} without class folders"
-        return f"{name}/ {why}: not used, bm predict gives answers for them" + self._instead(split)
+        return f"{name}/ {why}: not used, use bm predict for them" + self._instead(split)
 
     def _some_names(self, folder: Path) -> list[str]:
         """Examples below, by their path in the folder; bounded."""
@@ -245,7 +247,7 @@ class Finder:
         return f"{more}{count:,} {self.kind.one if count == 1 else self.kind.many}"
 
     def look_beside(self, base: Path, splits: Mapping[str, Path]) -> None:
-        """Whatever lies beside the split folders."""
+        """Whatever is beside the split folders."""
         listing = self.look.listing(base)
         inside = {folder.name for folder in splits.values()}
         unlabelled = []
@@ -256,10 +258,10 @@ class Finder:
             if named is not None and named[0] == "unlabelled":
                 unlabelled.append(f"{self.look.name(entry.path)}/")
             else:
-                self.stray.append(Problem("lies beside the split folders", Place(self.look.name(entry.path))))
+                self.stray.append(Problem("is beside the split folders", Place(self.look.name(entry.path))))
         for entry in listing.files:
             if self.is_example(entry.name):
-                self.stray.append(Problem("lies beside the split folders", Place(self.look.name(entry.path))))
+                self.stray.append(Problem("is beside the split folders", Place(self.look.name(entry.path))))
             else:
                 self.beside.append(self.look.name(entry.path))
         self.beside += unlabelled

@@ -149,7 +149,9 @@ def _below(folder: str, suffixes: frozenset[str], problems: list[Problem]) -> It
     for parent, folders, names in _walk(folder, unreadable):
         for each in folders:
             if os.path.islink(link := os.path.join(parent, each)):  # noqa: PTH114, PTH118
-                problems.append(Problem("a link to a folder: not followed, name it itself", Place(link)))
+                problems.append(
+                    Problem("a link to a folder, which is not followed: give the folder itself", Place(link))
+                )
         for each in sorted(names):
             if each.startswith(".") or Path(each).suffix.lower() not in suffixes:
                 continue

@@ -47,9 +47,7 @@ def read(path: Path) -> Objects:
         whole = _as_a_whole(path, content)
         if whole is not None:
             found = whole
-            notes.append(
-                "JSON over several lines, or several objects in one (not JSON Lines): read all the same"
-            )
+            notes.append("JSON over several lines, or several objects in one (not JSON Lines): read anyway")
     kept: list[tuple[int, int, dict[str, object]]] = []
     problems = []
     for row, (line, value) in enumerate(found, start=1):
@@ -98,7 +96,7 @@ def _by_lines(path: Path, content: bytes) -> list[tuple[int, dict[str, object] |
         except UnicodeDecodeError:
             value = "not UTF-8"
         except _Twice as error:
-            value = f"the key {error} stands there twice"
+            value = f"the key {error} occurs twice"
         except (ValueError, RecursionError) as error:
             value = f"not JSON: {error}"
         bad = isinstance(value, str)

@@ -67,7 +67,7 @@ def number_column(
     flag = different <= 2 and is_flag(values)
     facts = replace(facts, format=NumberFormat(flag=flag))
     if not filled:
-        return replace(facts, type="empty", reason="every cell says that it is missing")
+        return replace(facts, type="empty", reason="all cells are marked missing")
     low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
     if math.isinf(low) or math.isinf(high):
         infinite = series.filter(values.is_infinite().fill_null(False))
@@ -127,7 +127,9 @@ def perhaps_identifier(facts: ColumnFacts, values: pl.Series) -> ColumnFacts:
     if high - low == facts.filled - 1 and (low in (0, 1) or named):  # type: ignore[operator]
         return replace(facts, type="identifier", reason="row numbers", row_numbers=True)
     if named:
-        return replace(facts, type="identifier", reason="another number in every row, and named like an id")
+        return replace(
+            facts, type="identifier", reason="a different number in every row, and named like an id"
+        )
     return facts
 
 
@@ -137,13 +139,13 @@ def perhaps_code(facts: ColumnFacts, low: float, high: float) -> ColumnFacts:
     if _CODE_NAME.search(name) and low >= 0 and high >= 1_000:
         said = replace(facts, type="category", reason="a code, by the column's name", format=None)
         if facts.different == facts.filled and facts.filled >= ROWS:
-            return replace(said, type="identifier", reason=f"{said.reason}, another in every row")
+            return replace(said, type="identifier", reason=f"{said.reason}, different in every row")
         return replace(said, warning=many_categories(said))
     if _LABEL_NAME.search(name) and facts.different > 2:
         return replace(
             facts,
-            warning=f"column '{name}' is named like an id or a code and is taken as a quantity; "
-            f"data.columns: {{{name}: category}}, or ignore, if its numbers only name something",
+            warning=f"column '{name}' is named like an id or a code but read as a quantity; "
+            f"data.columns: {{{name}: category}}, or ignore, if its numbers are only names",
         )
     return facts
 
@@ -156,7 +158,7 @@ def sentinel(name: str, values: pl.Series, low: float) -> str | None:
     if count < 2 or rest is None or float(rest) < 0:  # type: ignore[arg-type]
         return None
     return (
-        f"column '{name}' says {low:g} in {count:,} rows and is never negative elsewhere; if that means "
+        f"column '{name}' is {low:g} in {count:,} rows and never negative elsewhere; if that means "
         f"missing: data.missing: ['{low:g}']"
     )
 

@@ -68,9 +68,7 @@ def text_column(
     every = without_marks(every, more)
     known = without_marks(every, marks)
     if not len(known.cells):
-        return ColumnFacts(
-            series.name, "empty", "every cell says that it is missing", missing=len(series)
-        ), None
+        return ColumnFacts(series.name, "empty", "all cells are marked missing", missing=len(series)), None
     if (boolean := _boolean(series.name, known)) is not None:
         return boolean, None
     known, gone = without_marked_cells(known, more)
@@ -192,7 +190,7 @@ def _doubted(facts: ColumnFacts, why: str) -> ColumnFacts:
         return replace(
             facts, reason=f"{facts.reason}, {why}", warning=f"column '{facts.name}' is left out, {why}"
         )
-    return replace(facts, warning=f"column '{facts.name}' is taken as categories, {why}")
+    return replace(facts, warning=f"column '{facts.name}' is read as categories, {why}")
 
 
 def _question(name: str, shown: numbers.Evidence) -> str:
@@ -206,7 +204,7 @@ def _question(name: str, shown: numbers.Evidence) -> str:
 def _codes(values: Values, name: str, reason: str) -> ColumnFacts:
     facts = ColumnFacts(name, "category", reason, values.total, values.empty, len(values.cells))
     if facts.different == facts.filled and facts.filled >= ROWS:
-        return replace(facts, type="identifier", reason=f"{reason}, another in every row")
+        return replace(facts, type="identifier", reason=f"{reason}, different in every row")
     return facts
 
 
@@ -306,7 +304,7 @@ def _as_words(name: str, values: Values) -> ColumnFacts:
         return replace(facts, type="text", reason=reads)
     if total >= ROWS and (different == total or (total >= 50 and different >= ALL_DIFFERENT * total)):
         every = "every row" if different == total else "nearly every row"
-        facts = replace(facts, type="identifier", reason=f"another value in {every}")
+        facts = replace(facts, type="identifier", reason=f"a different value in {every}")
     if doubt is not None:
         return _doubted(replace(facts, unit=units[0] if len(units) == 1 else ""), doubt)
     if facts.type == "category":

@@ -241,7 +241,7 @@ def test_days_and_months_that_training_does_not_tell_apart(form: str, tmp_path: 
         assert asked("31/01/2024") == asked("01/31/2024") == 30 * 1.5
         with pytest.raises(DataError, match="1 input cannot be used") as error:
             asked("02/03/2024")
-        assert "not a date of which day and month are sure" in error.value.problems[0].message
+        assert "not a date with an unambiguous day and month" in error.value.problems[0].message
 
 
 # --- names of examples, and columns carried along ---

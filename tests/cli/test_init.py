@@ -234,7 +234,7 @@ FOLDERS = {
     "mixed": ("{a,b}/{}.png a/{}.txt", 2, "6 .txt"),
     "some links": ("{a,b}/{}.png a/l.png->/etc/hostname", 2, "link that leaves"),
     "an empty class": ("{a,b}/{}.png c/", 2, "a class without examples"),
-    "stray": ("train/{a,b}/{}.png test/{a,b}/{}.png extra/x.png", 2, "lies beside the split folders"),
+    "stray": ("train/{a,b}/{}.png test/{a,b}/{}.png extra/x.png", 2, "is beside the split folders"),
     "only in train": ("train/{a,b,c}/{}.png test/{a,b}/{}.png", 3, "no example of the class 'c'"),
     "digits": ("{0,1,2}/{}.png", 3, ""),
     "odd names": ("{=cmd(),#1,'q'}/{}.png", 3, ""),

@@ -53,7 +53,7 @@ def test_classes_are_called_train_and_test_only_where_the_config_says_so(load: L
     for i in range(6):
         picture(tmp_path / "p/train" / f"{i}.png", i)
         picture(tmp_path / "p/plane" / f"{i}.png", i + 10)
-    with pytest.raises(DataError, match="no class folder") as error:
+    with pytest.raises(DataError, match="class folder") as error:
         load(path=tmp_path / "p")
     assert "data.split_folders: false" in (error.value.hint or "")
     assert load(path=tmp_path / "p", split_folders=False).classes == ("plane", "train")
@@ -143,7 +143,7 @@ def test_everything_unusable_is_named_at_once(flowers: Path, load: Load, tmp_pat
         (flowers / hidden).write_bytes(b"x")
     expected = {
         "rose/notes.txt": "not one of",
-        "loose.png": "no class folder",
+        "loose.png": "class folder",
         "daisy/pipe.png": "regular",
         "daisy/dangling.png": "nothing",
         "aster/link.png": "leaves the folder",
@@ -186,7 +186,7 @@ def test_files_that_belong_nowhere(load: Load, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="neither images nor"):
         load(path=tmp_path / "empty")
     picture(tmp_path / "flat/1.png")
-    with pytest.raises(DataError, match="no class folder") as error:
+    with pytest.raises(DataError, match="class folder") as error:
         load(path=tmp_path / "flat")
     assert "one folder per class" in (error.value.hint or "")
     (tmp_path / "tables").mkdir()

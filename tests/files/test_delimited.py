@@ -131,7 +131,7 @@ SAID = {
     "a source below": "1 line below the table left out: 'Source: our own data'",
     "rows end with a delimiter": "every row ends with a delimiter: the empty last column is left out",
     "all end with two": "the 2 empty last columns are left out",
-    "some rows end with delimiters": "8 rows with delimiters too many at the end",
+    "some rows end with delimiters": "8 rows with extra delimiters at the end",
     "UTF-16": "encoding: UTF-16",
     "apostrophes": "enclosed in apostrophes",
     "formulas": 'written as ="…"',

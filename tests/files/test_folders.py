@@ -146,7 +146,7 @@ def test_folders_without_examples_beside_the_images(make: Make, paths: str) -> N
 @pytest.mark.parametrize("parts", ["images masks", "train/images train/labels", "img gt", "images Masks_png"])
 def test_parts_of_examples_are_no_classes(make: Make, parts: str) -> None:
     root = make("\n".join(f"{part}/{{}}.jpg" for part in parts.split()))
-    with pytest.raises(DataError, match="not those of classes"):
+    with pytest.raises(DataError, match="not the names of classes"):
         scan(root)
     assert len(classes(scan(root, split_folders=False))["train"]) == 2
 
@@ -198,7 +198,7 @@ def test_classes_in_file_names(make: Make, paths: str) -> None:
         for i in range(3)
     ]
     root = make("\n".join(lines))
-    with pytest.raises(DataError, match="no class folder") as error:
+    with pytest.raises(DataError, match="class folder") as error:
         scan(root)
     assert "data.class_pattern: '^(cat|dog)'" in (error.value.hint or "")
     found = scan(root, class_pattern="^(cat|dog)")
@@ -309,7 +309,7 @@ def test_classes_that_differ_in_case_or_spaces(make: Make) -> None:
     assert any("'A' and 'a'" in note for note in found.notes)
     (root / "b ").mkdir()
     (root / "b /1.jpg").touch()
-    with pytest.raises(DataError, match="'b' and 'b ' differ in nothing but spaces"):
+    with pytest.raises(DataError, match="'b' and 'b ' differ only in spaces"):
         scan(root)
 
 
@@ -354,7 +354,7 @@ def test_documents_beside_the_class_folders(make: Make, name: str, suffix: str) 
 
 def test_examples_beside_the_class_folders_are_problems(make: Make) -> None:
     found = scan(make("a/{}.jpg\nb/{}.jpg\nloose.jpg"))
-    assert [p.message for p in found.problems] == ["lies in no class folder"]
+    assert [p.message for p in found.problems] == ["is not in a class folder"]
     found = scan(make("train/a/{}.jpg\ntrain/b/{}.jpg"))
     assert {str(p.place) for p in found.problems} == {"a", "b", "loose.jpg"}
 
@@ -373,7 +373,7 @@ def test_mixed_kinds_are_what_most_files_are(make: Make) -> None:
         ("t.csv\nu.csv", "neither images nor", "data.path: .*t.csv"),
         ("a/{}.svg\nb/x\nb/{}.psd", r"3 \.psd, 3 \.svg, 1 without suffix", ".jpg"),
         ("a/\nb/", "neither images nor", ""),
-        ("{}.jpg", "3 images lie in no class folder", "one folder per class"),
+        ("{}.jpg", "3 images are not in a class folder", "one folder per class"),
         ("images/{}.jpg\nlabels.csv", "images/ holds 3 images, and no class folder", "class_pattern"),
     ],
 )
