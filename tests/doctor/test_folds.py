@@ -14,7 +14,8 @@ from bmcli.doctor import folds
 from bmcli.experiments.display import Silent
 from bmcli.experiments.prepare import Experiment, prepare, refitted
 from bmcli.modalities.table.encoder import TablePreprocessing
-from bmcli.modalities.text.encoder import UNKNOWN_ID, TextPreprocessing
+from bmcli.modalities.text.encoder import TextPreprocessing
+from bmcli.modalities.text.vocabulary import UNKNOWN_ID
 
 
 def experiment(folder: Path, data: str, model: str, more: str = "") -> Experiment:

@@ -10,18 +10,12 @@ Four tokenizers, all saved as a `tokenizer.json` of the `tokenizers` library:
 
 Words are the default and by far the most common, so they take a shorter way: a regular expression and a
 dictionary do what the library would do from the same file, several times faster and without importing it.
-
-A text is first brought to one form (Chinese characters set apart; with `lowercase`, accents dropped
-and lower case), then split into words, which may hold apostrophes, and runs of other signs.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,6 +29,17 @@ from bmcli.files import scripts
 from bmcli.modalities.remark import Remark, Unfamiliar
 from bmcli.modalities.source import SingleInput
 from bmcli.modalities.text.examples import Texts
+from bmcli.modalities.text.vocabulary import (
+    PAD,
+    PAD_ID,
+    UNKNOWN,
+    UNKNOWN_ID,
+    piece_model,
+    stretch_counts,
+    word_counts,
+    word_vocabulary,
+)
+from bmcli.modalities.text.words import LIBRARY_PIECE, LIBRARY_WORD, library_normalizer, words_of
 from bmcli.runs.layout import TOKENIZER
 
 if TYPE_CHECKING:
@@ -44,53 +49,18 @@ if TYPE_CHECKING:
     from bmcli.core.examples import Data
     from bmcli.modalities.source import Source
 
-PAD, UNKNOWN = "[PAD]", "[UNK]"
-PAD_ID, UNKNOWN_ID = 0, 1
 PADS = (PAD, "<pad>", "<PAD>")
 """What padding is called in a tokenizer that does not say how it pads."""
 FITTED = ("word", "pieces", "bpe", "wordpiece")
 """Tokenizers that are fitted on training texts."""
 OWN = "own"
 """A tokenizer that a model brings with it."""
-SPECIAL = (PAD, UNKNOWN)
 CHARACTERS_PER_TOKEN = 64
 """Of a text, at most `max_length` times so many characters are looked at: an endless text costs no more."""
 BATCH = 1024
 """Texts handed to the library at once."""
-LONGEST_WORD = 100
-"""Characters of the longest word WordPiece and BPE learn from; WordPiece calls longer ones unknown."""
-LONGEST_PIECE, PIECE_OCCURS = 6, 5
-"""Characters of the longest piece of `pieces`, and how often one must occur to be a token: about a word."""
 MANY_WITHOUT_SPACES = 0.1
 """Share of texts in a script without spaces from which on `auto` means pieces."""
-
-# Letters, digits and underscore are Python's \w. It leaves out marks, without which words of many scripts
-# would fall apart: combining accents, points of Hebrew and Arabic, vowel signs of India and South-East Asia.
-_ACCENTS = "\u0300-\u036f"
-_SIGNS = (
-    f"{_ACCENTS}\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc"
-    "\u0900-\u0963\u0966-\u0df3\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u17b4-\u17d3"
-    "\u3099\u309a"
-)
-_WORD = rf"[\w{_SIGNS}]+(?:['’][\w{_SIGNS}]+)*|[^\w\s{_SIGNS}]+"
-_LIBRARY_WORD = _WORD.replace(r"\w", r"\p{L}\p{N}_")  # what Python's \w is, in the library's syntax
-_CHINESE = re.compile(
-    "([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f])"
-)
-_SPACELESS = f"{scripts.SPACELESS}{scripts.HAN}"
-_PIECE = (
-    rf"[{scripts.KATAKANA}][{scripts.KATAKANA}\u30fc]*|[{_SPACELESS}]+"
-    rf"|(?:(?![{_SPACELESS}{scripts.KATAKANA}])[\w{_SIGNS}])+"
-    rf"(?:['’](?:(?![{_SPACELESS}{scripts.KATAKANA}])[\w{_SIGNS}])+)*"
-    # Some texts of Khmer and Thai hold invisible spaces between words.
-    rf"|[^\w\s{_SIGNS}{_SPACELESS}{scripts.KATAKANA}\u200b]+"
-)
-_LIBRARY_PIECE = _PIECE.replace(r"\w", r"\p{L}\p{N}_")
-_find_words = re.compile(_WORD).findall
-_find_pieces = re.compile(_PIECE).findall
-_find_ascii_words = re.compile(r"\w+(?:'\w+)*|[^\w\s]+").findall  # the same on ASCII text, and faster
-_drop_accents = re.compile(f"[{_ACCENTS}]+").sub
-_beyond_ascii = re.compile(r"[^\x00-\x7f]+")
 
 
 @dataclass(frozen=True)
@@ -142,25 +112,25 @@ class TextPreprocessing(SingleInput):
         looked_at = (untrained._cut(text) for text in texts.texts)
         counts = None
         if tokenizer == "word":
-            words = _word_counts(looked_at, options.lowercase)
-            vocabulary = _word_vocabulary(words, options.vocabulary)
+            words = word_counts(looked_at, options.lowercase)
+            vocabulary = word_vocabulary(words, options.vocabulary)
             counts = np.array([words.get(word, 0) for word in vocabulary], np.float64)
             counts[UNKNOWN_ID] = words.total() - counts.sum()
             model: dict[str, object] = {"type": "WordLevel", "vocab": vocabulary, "unk_token": UNKNOWN}
         elif tokenizer == "pieces":
-            stretches = _stretch_counts(looked_at, options.lowercase)
-            model = _piece_model(stretches, tokenizer, options.vocabulary)
+            stretches = stretch_counts(looked_at, options.lowercase)
+            model = piece_model(stretches, tokenizer, options.vocabulary)
         else:
-            model = _piece_model(_word_counts(looked_at, options.lowercase), tokenizer, options.vocabulary)
+            model = piece_model(word_counts(looked_at, options.lowercase), tokenizer, options.vocabulary)
         document: dict[str, object] = {
             "version": "1.0",
             "truncation": None,
             "padding": None,
             "added_tokens": [],
-            "normalizer": _library_normalizer(options.lowercase, chinese=tokenizer != "pieces"),
+            "normalizer": library_normalizer(options.lowercase, chinese=tokenizer != "pieces"),
             "pre_tokenizer": {
                 "type": "Split",
-                "pattern": {"Regex": _LIBRARY_PIECE if tokenizer == "pieces" else _LIBRARY_WORD},
+                "pattern": {"Regex": LIBRARY_PIECE if tokenizer == "pieces" else LIBRARY_WORD},
                 "behavior": "Removed",
                 "invert": True,
             },
@@ -258,7 +228,7 @@ class TextPreprocessing(SingleInput):
         """What the model sees of `text`, as (token, id) in order: for explanations."""
         names = {i: token for token, i in self.ids.items()}
         if self.tokenizer == "word":
-            words = self._within(_words(self._cut(text), self.lowercase))
+            words = self._within(words_of(self._cut(text), self.lowercase))
             return [(word, self.ids.get(word, UNKNOWN_ID)) for word in words]
         return [(names[i], i) for i in next(self.token_ids([text]))]
 
@@ -267,7 +237,7 @@ class TextPreprocessing(SingleInput):
         if self.tokenizer == "word":
             id_of = self.ids.get
             for text in texts:
-                words = self._within(_words(self._cut(text), self.lowercase))
+                words = self._within(words_of(self._cut(text), self.lowercase))
                 yield [id_of(word, UNKNOWN_ID) for word in words]
             return
         for start in range(0, len(texts), BATCH):
@@ -360,109 +330,3 @@ class TextPreprocessing(SingleInput):
         except Exception as error:  # the library raises plain Exception for a file it cannot read
             raise IntegrityError(f"{TOKENIZER} is damaged: {error}") from error
         return loaded
-
-
-def _words(text: str, lowercase: bool) -> list[str]:
-    """The words and runs of other signs in `text`, in one form."""
-    find = _find_ascii_words if text.isascii() else _find_words
-    return find(_one_form(text, lowercase))
-
-
-def _one_form(text: str, lowercase: bool) -> str:
-    """`text` as `_library_normalizer` makes it."""
-    if text.isascii():
-        return text.lower() if lowercase else text
-    return _plain(_CHINESE.sub(r" \1 ", text), lowercase)
-
-
-def _plain(text: str, lowercase: bool) -> str:
-    return _beyond_ascii.sub(_without_accents, text).lower() if lowercase else text
-
-
-def _without_accents(found: re.Match[str]) -> str:
-    return unicodedata.normalize("NFC", _drop_accents("", unicodedata.normalize("NFD", found[0])))
-
-
-def _library_normalizer(lowercase: bool, *, chinese: bool) -> dict[str, Any]:
-    apart = {
-        "type": "BertNormalizer",
-        "clean_text": False,
-        "handle_chinese_chars": True,
-        "strip_accents": False,
-        "lowercase": False,
-    }
-    # Not the library's StripAccents: it would take the vowels out of Hindi too.
-    accents = {"type": "Replace", "pattern": {"Regex": f"[{_ACCENTS}]"}, "content": ""}
-    steps = [{"type": "NFD"}, accents, {"type": "NFC"}, {"type": "Lowercase"}]
-    return {"type": "Sequence", "normalizers": [*([apart] if chinese else []), *(steps if lowercase else [])]}
-
-
-def _word_vocabulary(counts: Counter[str], size: int) -> dict[str, int]:
-    """The most frequent words, ties in alphabetical order, after padding and unknown."""
-    ranked = sorted(counts, key=lambda word: (-counts[word], word))
-    return {token: i for i, token in enumerate([*SPECIAL, *ranked[: size - len(SPECIAL)]])}
-
-
-def _word_counts(texts: Iterable[str], lowercase: bool) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(_words(text, lowercase))
-    return counts
-
-
-def _stretch_counts(texts: Iterable[str], lowercase: bool) -> Counter[str]:
-    """What `pieces` are learned from: words where there are spaces, else stretches of bounded length."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        for found in _find_pieces(_plain(text, lowercase)):
-            counts.update(found[i : i + LONGEST_WORD] for i in range(0, len(found), LONGEST_WORD))
-    return counts
-
-
-def _piece_model(counts: Counter[str], kind: str, vocabulary: int) -> dict[str, object]:
-    """The `model` of a tokenizer.json: pieces of words by byte-pair merges."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
-    learned_from = sorted(word for word in counts if len(word) <= LONGEST_WORD)
-    # Of a script with thousands of characters, more of them than of letters.
-    most = vocabulary // 2 if kind == "pieces" else min(1000, (vocabulary - len(SPECIAL)) // 4)
-    alphabet = _alphabet({word: counts[word] for word in learned_from}, most)
-    # The library gives ids to characters within and at the edge of words in the order of a randomly seeded
-    # hash table, and ties between merges go by id. Named as special tokens, they get theirs in our order.
-    edge = {"pieces": [], "bpe": ["{}</w>"], "wordpiece": ["##{}"]}[kind]
-    edge_forms = [form.format(character) for form in edge for character in alphabet]
-    learning: dict[str, Any] = {
-        "vocab_size": vocabulary,
-        "min_frequency": PIECE_OCCURS if kind == "pieces" else 2,
-        "show_progress": False,
-        "special_tokens": [*SPECIAL, *alphabet, *edge_forms],
-        "initial_alphabet": alphabet,
-        "limit_alphabet": len(alphabet),
-        "max_token_length": LONGEST_PIECE if kind == "pieces" else LONGEST_WORD,
-    }
-    if kind == "pieces":
-        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN, fuse_unk=True))
-        trainer: Any = trainers.BpeTrainer(**learning)
-    elif kind == "bpe":
-        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN, fuse_unk=True, end_of_word_suffix="</w>"))
-        trainer = trainers.BpeTrainer(end_of_word_suffix="</w>", **learning)
-    else:
-        del learning["max_token_length"]
-        tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_WORD))
-        trainer = trainers.WordPieceTrainer(continuing_subword_prefix="##", **learning)
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    # The library counts words itself and takes no counts: so each is given as often as it occurs.
-    tokenizer.train_from_iterator((f"{word} " * counts[word] for word in learned_from), trainer)
-    model: dict[str, Any] = json.loads(tokenizer.to_str())["model"]
-    model["vocab"] = dict(sorted(model["vocab"].items(), key=lambda item: item[1]))
-    return model
-
-
-def _alphabet(word_counts: dict[str, int], most: int) -> list[str]:
-    """The characters that get a token: the most frequent."""
-    counts: Counter[str] = Counter()
-    for word, count in word_counts.items():
-        for character in word:
-            counts[character] += count
-    ranked = sorted(counts, key=lambda character: (-counts[character], character))
-    return ranked[:most]

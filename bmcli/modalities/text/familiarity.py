@@ -13,8 +13,9 @@ import numpy as np
 
 from bmcli.modalities.measured import LOOKED_AT, Measured, Trait, Usual, outer, ranges_of, spread
 from bmcli.modalities.novelty import ENOUGH, FAR
-from bmcli.modalities.text.encoder import PAD_ID, UNKNOWN_ID, TextPreprocessing
+from bmcli.modalities.text.encoder import TextPreprocessing
 from bmcli.modalities.text.examples import Texts
+from bmcli.modalities.text.vocabulary import PAD_ID, UNKNOWN_ID
 
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples

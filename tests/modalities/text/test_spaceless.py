@@ -14,7 +14,9 @@ from tokenizers import Tokenizer
 from bmcli.config.schema import TextConfig
 from bmcli.data.bundle import Texts
 from bmcli.files import scripts
-from bmcli.modalities.text.encoder import LONGEST_PIECE, UNKNOWN_ID, TextPreprocessing, _find_pieces, _plain
+from bmcli.modalities.text.encoder import TextPreprocessing
+from bmcli.modalities.text.vocabulary import LONGEST_PIECE, UNKNOWN_ID
+from bmcli.modalities.text.words import find_pieces, plain
 
 # Script -> words of either class, and words of both.
 LANGUAGES = {
@@ -168,7 +170,7 @@ def test_pieces_are_learned_from_what_the_library_will_find(text, lowercase):
     prepared = TextPreprocessing.fit(Texts(("これは",)), TextConfig(tokenizer="pieces", lowercase=lowercase))
     library = Tokenizer.from_str(prepared.tokenizer_json())
     found = library.pre_tokenizer.pre_tokenize_str(library.normalizer.normalize_str(text))
-    assert [piece for piece, _ in found] == _find_pieces(_plain(text, lowercase))
+    assert [piece for piece, _ in found] == find_pieces(plain(text, lowercase))
 
 
 def _letter(character: str) -> bool:
