@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bmcli.config.parsing import corrections as meant
@@ -384,6 +384,7 @@ def test_an_unknown_key_without_a_value_is_a_mistake_too(text: str, tmp_path: Pa
     assert problem(tmp_path / "c.yaml", cwd=tmp_path).message.startswith("unknown key '")
 
 
+@example("1000_0000_0000_0001")
 @given(st.from_regex(r"[-+]?[0-9]{0,4}([,._ '][0-9]{1,4}){0,3}( ?[%kKM,])?", fullmatch=True))
 def test_no_hint_makes_another_number(text: str) -> None:
     """Whatever is proposed has the digits that were written, up to a power of ten."""
@@ -393,7 +394,8 @@ def test_no_hint_makes_another_number(text: str) -> None:
         for proposal in proposals(meant.hint(schema, node)):
             value = plain_scalar(proposal)
             assert type(value) in ((int, float) if schema["type"] == "number" else (int,))
-            assert re.sub(r"[^0-9]", "", f"{value:.15g}".partition("e")[0]).strip("0") == digits
+            assert re.sub(r"[^0-9]", "", proposal.partition("e")[0]).strip("0") == digits
+            assert value == float(proposal)
             assert (value < 0) == (text.startswith("-") and value != 0)  # type: ignore[operator]
 
 
@@ -492,7 +494,9 @@ def test_what_is_not_a_run(value: str, tmp_path: Path) -> None:
 
 
 def test_models_that_hints_name() -> None:
-    from bmcli.config import checks
+    from bmcli.modalities.base import at_hand
 
-    for kind, name in checks._MODELS.items():
+    named = [(each.registry_name, each.words.model) for each in at_hand() if each.words.model]
+    assert {kind for kind, _ in named} >= {"image", "text", "table"}
+    for kind, name in named:
         assert kind in registry_of("model").get(name).kinds  # type: ignore[attr-defined]

@@ -229,7 +229,7 @@ def test_flags_that_do_not_fit_the_run():
     for options in ({"texts": True}, {"lines": True}):
         with pytest.raises(UsageError, match="images"):
             read(["x"], Reading("image", **options))
-    with pytest.raises(UsageError, match="exclude"):
+    with pytest.raises(UsageError, match="cannot be used together"):
         read(["x"], Reading("text", texts=True, lines=True))
 
 
