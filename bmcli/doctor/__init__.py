@@ -1,1 +1,1 @@
-"""What is wrong with the data, before and after training."""
+"""Checks of the data, before and after training."""

@@ -1,4 +1,4 @@
-"""What was looked for and not found, in words."""
+"""Checks without findings, in words."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOOKED_FOR = {
 
 
 def clean(examined: Examined) -> list[str]:
-    """A line for all that was looked at: '200 images checked, nothing found: unusable files or rows, ...'."""
+    """A line that lists the checks without findings: '200 images checked, nothing found: ...'."""
     lines = []
     clear = [one for one in examined.checks if not one.found]
     also = " also" if len(clear) < len(examined.checks) else ""

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from bmcli.data.bundle import DataBundle
 
 UNBALANCED = 10
-"""So many times as frequent is the largest class as the smallest, from where it is said."""
+"""Ratio of the largest to the smallest class from which the imbalance is reported."""
 FEW = 10
-"""Training examples of a class, below which it is said."""
+"""Number of training examples below which a class is reported as rare."""
 
 
 def of_balance(bundle: DataBundle) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Columns of a table that say nothing, or too much."""
+"""Columns of a table that are useless or leak the target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OF_COLUMNS = ("gives the target away", "mostly missing", "one value per row", "constant")
 """Findings about columns of a table."""
 SUSPICIOUS = 0.995
-"""A column that alone predicts the target so well (accuracy, or R²) is probably made from it."""
+"""Score (accuracy, or R²) from which a column that predicts the target alone was probably made from it."""
 FEWEST = 50
 """Rows below which a column may do so by chance."""
 PARTS = 5
@@ -35,7 +35,7 @@ class OddColumn:
 
 
 def of_columns(bundle: DataBundle) -> list[Finding]:
-    """Of the training split. What reading left out is not in it: a note tells that already."""
+    """Of the training split. Columns that reading left out are not included: a note reports them."""
     said = {
         "constant": ("note", "has only one value"),
         "mostly missing": ("warning", "is missing in {share:.0%} of the rows"),

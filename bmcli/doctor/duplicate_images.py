@@ -133,7 +133,7 @@ def grey_of(pictures: np.ndarray) -> np.ndarray:
 
 
 def _equal(pictures: np.ndarray) -> list[tuple[int, int]]:
-    """Every picture that equals an earlier one, with the first of them."""
+    """Every image that equals an earlier one, with the first of them."""
     rows = np.ascontiguousarray(pictures.reshape(len(pictures), -1))
     keys = rows.view(np.dtype((np.void, rows.shape[1])))[:, 0]
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
@@ -355,14 +355,14 @@ def _fitted(ones: np.ndarray, others: np.ndarray, rich: np.ndarray) -> _Fit:
 def _moves(ones: np.ndarray, others: np.ndarray, *, whitened: bool) -> np.ndarray:
     """By how many pixels (y, x) the others must be moved, int64 [n, 2]: the peak of their correlation.
 
-    whitened: all frequencies count alike, which tells details apart; not for smooth pictures.
+    whitened: all frequencies count alike, which tells details apart; not for smooth images.
     """
     from scipy import fft
 
     spectrum = fft.rfft2(ones - ones.mean(axis=(1, 2), keepdims=True), workers=-1)
     spectrum *= np.conj(fft.rfft2(others - others.mean(axis=(1, 2), keepdims=True), workers=-1))
     if whitened:
-        # By half: fully, noise in frequencies that hold nothing would count as much as the picture.
+        # By half: fully, noise in frequencies that hold nothing would count as much as the image.
         spectrum /= np.sqrt(np.abs(spectrum)) + 1e-3
     surface = fft.irfft2(spectrum, s=ones.shape[1:], workers=-1)
     near = np.arange(-FARTHEST, FARTHEST + 1)

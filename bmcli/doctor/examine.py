@@ -1,4 +1,4 @@
-"""Everything that is wrong with a config's data, gathered."""
+"""Gathers all findings about a config's data."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def examine(
     progress: Progress | None = None,
     alone: bool = False,
 ) -> Examined:
-    """Read the data and look at all of it.
+    """Read the data and run all checks on it.
 
     Doubtful labels are found by the run `opened`, which was trained on the data, or by `folds` trainings of
     the config's own model on parts of it. alone: as `bmcli.experiments.start.start` takes it.
@@ -103,7 +103,7 @@ def examine(
 
 
 def _checks(every: Gathered, findings: list[Finding], *, labels: bool) -> tuple[Check, ...]:
-    """What was looked for, whether or not it was found."""
+    """All checks, with or without findings."""
     bundle, count = every.bundle, len(every.ids)
     examiner, unit = examiner_of(bundle.kind), modality_of(bundle.kind).words.many
     found: dict[str, int] = {}

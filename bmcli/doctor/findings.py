@@ -1,4 +1,4 @@
-"""What a finding is, all examples that findings are about, and what is said of pairs of equal ones."""
+"""Findings, the examples they are about, and findings about pairs of equal examples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bmcli.data.bundle import DataBundle
 
 MOST_EXAMPLES = 10_000
-"""Of a finding, so many examples are kept."""
+"""Number of examples kept per finding."""
 TOLERANCE = 1e-3
 """Numbers count as the same when they differ by no more than this part of their spread."""
 
@@ -122,7 +122,7 @@ class Examiner:
         shown: np.ndarray | tuple[str, ...] | None,
         progress: Callable[[int, int], None] | None,
     ) -> list[Finding]:
-        """What was found. shown: as `shown` gives it; progress: told how many of how many are compared."""
+        """What was found. shown: as `shown` gives it; progress: called with (compared, all)."""
         return []
 
     def checks(self, every: Gathered) -> list[tuple[str, str, int]]:

@@ -1,4 +1,4 @@
-"""What a config's own model says of examples it was not trained on: all of them, by cross-validation."""
+"""Cross-validation: a prediction for every example by a model of the config that was not trained on it."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def _images(count: int) -> str:
 
 
 def blank(pictures: np.ndarray) -> np.ndarray:
-    """bool [N]: pictures of one colour."""
+    """bool [N]: images of one colour."""
     return np.asarray(
         np.ptp(pictures.reshape(len(pictures), -1, pictures.shape[-1]), axis=1).max(axis=1) <= 4
     )
@@ -190,7 +190,7 @@ _FITTED = {
 
 
 def _proportions(every: Gathered, fit: Fit) -> list[Finding]:
-    """Pictures whose proportions are far from the others'."""
+    """Images whose proportions are far from the others'."""
     sizes = [e.sizes for e in _images_of(every) if e.sizes is not None]
     if len(sizes) != len(every.examples):
         return []

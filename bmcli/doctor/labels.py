@@ -44,7 +44,7 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Judge:
-    """How good the model is that doubts labels, on examples it was not trained on.
+    """The quality of the model that doubts labels, on examples it was not trained on.
 
     accuracy, interval: of `examples` of them, 95 %; trivial: the accuracy of always answering `most`, their
     most frequent class; expected: suspects that the model's own mistakes alone would make of all examples.

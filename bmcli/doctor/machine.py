@@ -1,4 +1,4 @@
-"""Is this machine fit for training: versions, processor, memory, disk, folders, extras."""
+"""Checks of the machine: versions, processor, memory, disk, folders, extras."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Finding:
 
 
 def examine(runs_dir: Path, data_home: Path) -> list[Finding]:
-    """All that can be known without loading TensorFlow."""
+    """All checks that do not load TensorFlow."""
     found = [Finding("bm", "ok", __version__)]
     version = platform.python_version()
     found.append(Finding("Python", "ok", f"{version} at {sys.executable}"))

@@ -1,4 +1,4 @@
-"""Examples of several parts: what is looked for in examples of any modality, and no more."""
+"""Examples of several parts: only the checks for examples of any modality."""
 
 from __future__ import annotations
 

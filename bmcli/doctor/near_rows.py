@@ -6,7 +6,7 @@ each, half a cell apart, so that no edge parts a pair in both; then every column
 
 Close is not yet copied. Rows of few categories, or of columns that follow each other, are close by nature;
 so a pair must be too rare for chance, were the columns to know nothing of each other; and where others
-around tell that many are close anyway, must be far from those. What is in doubt is not told.
+around tell that many are close anyway, must be far from those. Uncertain pairs are not reported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was found, as an HTML page with thumbnails."""
+"""The findings as an HTML page with thumbnails."""
 
 from __future__ import annotations
 

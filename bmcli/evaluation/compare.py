@@ -1,4 +1,4 @@
-"""Runs side by side: what differs in how they came about, and in their figures, and how sure that is. Reads
+"""Compare runs: what differs in their making and in their metrics, and how certain that is. Reads
 files alone: neither data nor models are needed."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One split, measured: figures, the trivial answer to beat, what each class gets and what is mixed up."""
+"""The metrics of one split, of each of its classes, the baseline to beat, and which classes are confused."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def summarize(task: Task, classes: tuple[str, ...], targets: np.ndarray) -> Targ
 def baseline(
     task: Task, classes: tuple[str, ...], targets: np.ndarray, training: TargetSummary
 ) -> Baseline | None:
-    """What the best answer that ignores the input gets of the headline figure; None where there was nothing
+    """The headline figure of the best answer that ignores the input; None where there was nothing
     to learn from, or none is known."""
     if not len(targets) or not training.examples:
         return None

@@ -1,4 +1,4 @@
-"""The pass/fail question: does a run keep what was asked of it? From its stored figures alone."""
+"""Pass or fail: whether a run's stored metrics meet given bounds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 @dataclass(frozen=True)
 class Bound:
-    """What is asked. kind: 'min' and 'max' of a figure; 'drop': how much worse than the baseline it may be,
+    """A condition. kind: 'min' and 'max' of a figure; 'drop': how much worse than the baseline it may be,
     where figure None is the headline."""
 
     kind: str
@@ -113,7 +113,7 @@ class Verdict:
 
 
 def parse(kind: str, text: str) -> Bound:
-    """A bound as it stands on the command line: NAME=VALUE, or for a drop VALUE alone. UsageError else."""
+    """A bound as written on the command line: NAME=VALUE, or for a drop VALUE alone. UsageError else."""
     name, equals, number = (part.strip() for part in text.rpartition("="))
     value = float(number) if _NUMBER.fullmatch(number) else math.nan
     if math.isfinite(value) and (name or (kind == "drop" and not equals)) and name[-1:] not in ("<", ">"):
@@ -138,7 +138,7 @@ def judge(
     baseline: Run | None = None,
     lower_bound: bool = False,
 ) -> Verdict:
-    """Hold a run's figures against the bounds.
+    """Check a run's figures against the bounds.
 
     A figure that is missing or undefined, and with `lower_bound` one without an interval, does not hold.
     Nor does a drop that cannot be measured, as the baseline saw other examples. IntegrityError where a run
@@ -170,7 +170,7 @@ def judge(
 
 
 def _always_holds(check: Check, document: dict[str, Any]) -> bool:
-    """Whether no value of that figure could break the bound: somebody may have meant percent."""
+    """Whether no value of that figure could break the bound: percent may have been meant."""
     if check.figure.startswith(PER_CLASS):
         between = not check.figure.endswith(".support")
     else:

@@ -1,4 +1,4 @@
-"""Measure a run: the one way, after training and at any time later, so that the figures are equal.
+"""Evaluate a run, in the same way after training and at any later time, so that the metrics are equal.
 
 Everything comes from the run directory but the data itself, so a run can be moved or copied.
 """
@@ -80,7 +80,7 @@ def evaluate_run(
 ) -> Evaluation:
     """Measure a run on one of its own splits (default test), or on labelled files of the user's.
 
-    For what is meant and raised see `prepare` and `measure`.
+    For arguments and errors see `prepare` and `measure`.
     """
     return measure(prepare(OpenedRun(run, trust), split, data=data, unseen_only=unseen_only))
 
@@ -98,7 +98,7 @@ def prepare(
 
     split: needs the data as it was in training. data: a file or folder in the form of the run's data; its
     figures go to evaluation/<file stem>-<hash8>.json. unseen_only: without those of `data` that training or
-    validation had. note: told what is worth a line.
+    validation had. note: called with messages for the user.
 
     Raises UsageError for both or a split the data does not have, or code that is not trusted; DataError for
     data that is missing, unusable or no longer what the run was trained on, or of which nothing is unseen or
@@ -153,7 +153,7 @@ def _unseen(split: Split, seen: Seen, which: np.ndarray, path: Path) -> tuple[Sp
 
 
 def _unfamiliar(opened: OpenedRun, examples: Examples, name: str) -> list[str]:
-    """What is not as in the run's training data, in sentences."""
+    """Differences from the run's training data, in sentences."""
     known = opened.familiarity
     if known is None:
         return opened.preprocessing.unfamiliar(examples).notes(name)
@@ -278,7 +278,7 @@ def _examples_sha256(split: Split, spec: DataSpec) -> str:
 
 
 def _recorded_targets(run: Run) -> TargetSummary | None:
-    """What an earlier evaluation noted of the training targets: the data need not be there any more."""
+    """The summary of the training targets in an earlier evaluation: the data may be gone."""
     for name in reversed(SPLITS):
         path = layout.evaluation_of(name)
         if run.exists(path) and (noted := json.loads(run.read_text(path)).get("training_targets")):
@@ -294,7 +294,7 @@ def _write(
     spec: DataSpec,
     preprocessing: Preprocessing,
 ) -> None:
-    """Predictions and plots first, the figures last: who finds the figures finds the rest too."""
+    """Predictions and plots first, the figures last: if the figures are there, so is the rest."""
     from bmcli.evaluation.predictions import to_csv
     from bmcli.plots.samples import worst_contents
 

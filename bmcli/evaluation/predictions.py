@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def read(run: Run, split: str, task: Task, classes: Sequence[str]) -> Predictions:
-    """What `to_csv` wrote into the run. IntegrityError where it is lost or damaged."""
+    """Read what `to_csv` wrote into the run. IntegrityError if it is lost or damaged."""
     import numpy as np
 
     asked, name = tasks.stored(task), layout.predictions_of(split)
@@ -40,7 +40,7 @@ def read(run: Run, split: str, task: Task, classes: Sequence[str]) -> Prediction
 
 
 def fit(found: Predictions, task: Task, classes: int, examples: int) -> bool:
-    """Whether they are what `to_csv` writes of so many examples and classes, every number of them finite."""
+    """Whether they are what `to_csv` writes for this number of examples and classes, all numbers finite."""
     import numpy as np
 
     targets, outputs = found.targets, found.outputs

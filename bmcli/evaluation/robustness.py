@@ -1,4 +1,4 @@
-"""A closer look at a run on one of its splits: slices of it, and corrupted copies of it."""
+"""Metrics of a run on slices of a split and on corrupted copies of it."""
 
 from __future__ import annotations
 

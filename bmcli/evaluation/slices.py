@@ -1,4 +1,4 @@
-"""Where a figure holds and where not: the headline figure of parts of a split."""
+"""Slices: the headline metric of parts of a split."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 FEW = 30
 """A slice of fewer examples is marked: what it shows may be chance."""
 PARTS = 4
-"""A column of numbers is cut into so many slices of equal size."""
+"""Number of slices of equal size that a column of numbers is cut into."""
 FEW_VALUES = 6
-"""Of a column of so few different numbers each is a slice."""
+"""Up to this number of different numbers in a column, each is a slice."""
 MOST_VALUES = 20
 """Of a column of words, the most frequent; the others together are one slice."""
 
@@ -50,8 +50,8 @@ class Slice:
 
 
 def sliceable(split: Split) -> list[str]:
-    """By what a split can be cut: its columns, those no model sees too; the length of texts and the size of
-    pictures."""
+    """What a split can be sliced by: its columns, also those no model sees; the length of texts and the
+    size of images."""
     beside = [] if split.beside is None else split.beside.columns
     return list(dict.fromkeys(modality_of(split.examples.kind).sliceable(split.examples, beside)))
 

@@ -1,4 +1,4 @@
-"""Evaluations as they stand in a run, read back and checked: what somebody else or a newer bm wrote there is
+"""Evaluations stored in a run, read back and checked: what somebody else or a newer bm wrote there is
 either as docs/evaluation.md has it, or an error that names the file and the key."""
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 CLOSER = ("slices", "corruptions")
-"""What a closer look at a split writes, `evaluation/<split>-<one of these>.json`."""
+"""Slices and corruptions of a split, in `evaluation/<split>-<one of these>.json`."""
 
 _MOST_SHOWN = 60
-"""Characters of a key in a message: it may be as long as whoever wrote the file liked."""
+"""Characters of a key shown in a message: a key in a file may have any length."""
 
 _MOST = 2**53
 
@@ -201,7 +201,7 @@ def _refuse(constant: str) -> float:
 
 
 def _fits(matrix: list[list[object]] | None, classes: int, multilabel: bool) -> bool:
-    """Whether it counts, of so many classes: [C][C]; multilabel [C][2][2]."""
+    """Whether it holds counts for this number of classes: [C][C]; multilabel [C][2][2]."""
     if matrix is None:
         return True
     if multilabel:

@@ -1,4 +1,4 @@
-"""The data that a run was trained on, where it is still there."""
+"""The data that a run was trained on, if it still exists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def training_data(
     run: Run, config: ExperimentConfig, progress: Callable[[str, int, int], None] | None = None
 ) -> DataBundle | str:
-    """The run's data, or in words why it is not at hand. Downloads nothing.
+    """The run's data, or the reason why it is not available. Downloads nothing.
 
     config: of the run, its Python files trusted.
     """

@@ -1,4 +1,4 @@
-"""The state of a training put into its run, and taken out again."""
+"""Save the state of training into its run, and load it again."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def newest_state(run: Run, display: Display) -> tuple[TrainingState, str]:
 
 
 def restore(trainer: Trainer, state: TrainingState, origin: str) -> None:
-    """Put the state into the trainer. IntegrityError where it is not that of such a training, however whole
+    """Load the state into the trainer. IntegrityError if it does not fit this training run, however whole
     the file is. origin: the file it is from."""
     try:
         records = state.progress["records"]
@@ -88,7 +88,7 @@ def restore(trainer: Trainer, state: TrainingState, origin: str) -> None:
 
 
 def keep_only(run: Run, origin: str) -> None:
-    """Put the state that a training goes on from in the place of a damaged `last`: the next save would make
+    """Replace a damaged `last` by the state that training resumes from: the next save would make
     that the predecessor."""
     if origin != layout.LAST:
         run.write_with(layout.LAST, lambda path: _link(run.path_of(origin), path))

@@ -1,4 +1,4 @@
-"""A model solved in closed form, in the place of training it."""
+"""Solve a model in closed form instead of training it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in an experiment, as values, and who is told: progress observers and a silent one."""
+"""The events of an experiment, progress observers, and a silent default."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Display(Protocol):
     """A progress observer."""
 
     def handle(self, event: Event) -> None:
-        """Something happened. May not raise because nobody looks any more."""
+        """Show an event. Must not raise if the output is closed."""
 
 
 class Silent:

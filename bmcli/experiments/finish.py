@@ -1,4 +1,4 @@
-"""From the best weights to everything a run is used for."""
+"""Everything that is made from the best weights when training ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training of a run: its events, and what is saved of them on the way."""
+"""Train a run: pass its events on, and save its state on the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training will cost, told from a short piece of it: time by phase, memory, disk.
+"""A forecast of the cost of training, from a short piece of it: time by phase, memory, disk.
 
 The piece is a real training in a folder that is thrown away: all data are read, the network is compiled,
 steps are taken until their rate is steady, then the end of an epoch, and everything after the training, on a
@@ -45,12 +45,12 @@ PART = 2048
 """Of a larger validation split, and of a split more than twice that large to be evaluated, so many examples
 are measured."""
 LOG_BYTES, LOG_BYTES_PER_EPOCH = 2000, 100
-"""The log is written by whoever watches, and nobody watches a measurement."""
+"""Displays write the log; a forecast has none, so its size is estimated."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What `bm train` will take.
+    """What `bm train` will need.
 
     parts: seconds by phase; upper_bound: whether early stopping may end it sooner; peak_memory: bytes of the
     process; disk: bytes of the run directory; rate: examples per second of the steps, None for a model that
@@ -118,7 +118,7 @@ def measure(
 
 
 class _Piece:
-    """A little of every kind of work of a trainer, and how long it took.
+    """A short sample of every kind of a trainer's work, and how long it took.
 
     experiment: what is evaluated; cut: the splits of which that has only `PART` examples, in full; whole:
     whether the training was taken whole; rate: examples per second of steps.
@@ -201,7 +201,7 @@ class _Piece:
             yield event
 
     def _handed_on(self, event: events.Event) -> Iterator[events.Event]:
-        """What whoever trains does with the end of an epoch, saving aside, is noted too."""
+        """The time a caller spends on the end of an epoch, saving aside, is measured too."""
         rest = self._spent(stopwatch.REST)
         yield event
         if isinstance(event, EpochDone):
@@ -227,7 +227,7 @@ class _Piece:
         return bool(abs(last / middle - 1) < STEADY)
 
     def scaled(self, parts: dict[str, float]) -> dict[str, float]:
-        """What the whole will take, from what the piece took."""
+        """The forecast for the whole, from the measured piece."""
         metrics = parts.pop("metrics", 0.0)
         if not self._epochs_done:  # solved in closed form
             return parts
@@ -319,14 +319,14 @@ def _large_splits(experiment: Experiment) -> dict[str, Split]:
 
 
 def _spread(split: Split, count: int) -> Split:
-    """So many examples, from all over."""
+    """This many examples, evenly spaced."""
     return split.take(np.linspace(0, len(split) - 1, count).astype(np.int64))
 
 
 def _seconds_per_example(
     run: Run, experiment: Experiment, name: str, split: Split, watch: Stopwatch
 ) -> float:
-    """What evaluation takes for each further example, pictures aside; most of the rest it takes but once."""
+    """Seconds of evaluation per further example, plots aside; most of the rest is spent only once."""
     from bmcli.evaluation.measure import measure
     from bmcli.experiments.prepare import measurable
     from bmcli.inference.opened import OpenedRun

@@ -1,4 +1,4 @@
-"""How a training ends, in its record: completed is said elsewhere, everything else here."""
+"""Records how a run ended, unless it completed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def settling(run: Run, less_memory: str) -> Iterator[None]:
-    """However it ends, the run's record says how; whoever stopped it is told how to go on.
+    """Record how the run ended, and show the user how to resume it.
 
     less_memory: what to try where the memory does not suffice.
     """

@@ -1,4 +1,4 @@
-"""A config with everything it names at hand: data, preprocessing, the network, a trainer at step 0."""
+"""Load everything that a config names: data, preprocessing, the network, a trainer at step 0."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from bmcli.training.trainer import Trainer
 
 SAMPLE = 5_000
-"""So many training examples, spread over the split, are shown to a model before its first step."""
+"""Number of training examples, evenly spaced, passed to `Model.initialise`."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A config with everything it names at hand, ready to be built and trained.
+    """A config with everything it names loaded, ready to be built and trained.
 
-    notes: what is worth a line in the run's record, of the data and of how it was prepared.
+    notes: lines for the run's record, about the data and how it was prepared.
     """
 
     config: ExperimentConfig
@@ -202,7 +202,7 @@ def build(
 
 
 def initialise(experiment: Experiment, network: keras.Model) -> None:
-    """What the model takes from the training data before the first step."""
+    """Initialise the model from the training data, before the first step."""
     import numpy as np
 
     from bmcli.models import Model

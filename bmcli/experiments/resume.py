@@ -1,4 +1,4 @@
-"""The way back into an unfinished run: from its last checkpoint, or from its first step without one."""
+"""Resume an unfinished run: from its last checkpoint, or from its first step if it has none."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def resume(
     trust: Trust = UNTRUSTED,
     force: bool = False,
 ) -> Run:
-    """Go on with an interrupted run, bit for bit as if it had never stopped.
+    """Resume an interrupted run, bit for bit as if it had never stopped.
 
-    One that was stopped before its first checkpoint begins again, in its own directory, as it would today.
+    One that was stopped before its first checkpoint restarts in its own directory, as it would today.
     UsageError where it is complete, is being trained, or where data, code, versions or device are not what
     they were, IntegrityError where its checkpoints are damaged; the run is then left as it was. force: go on
     all the same; the run's record then says `exact: false`. trust: whether the Python files kept in the run
@@ -87,7 +87,7 @@ def _prepared_again(opened: OpenedRun, config: ExperimentConfig, device: str, di
 
 
 def _restored(run: Run, experiment: Experiment, display: Display) -> tuple[Trainer, str]:
-    """A trainer that stands where the run's newest complete state does, and the file that is from."""
+    """A trainer in the run's newest complete state, and the file that holds that state."""
     network, complete = build(experiment)
     if experiment.config.init_from is not None:
         freeze_again(experiment, network)
@@ -100,7 +100,7 @@ def _restored(run: Run, experiment: Experiment, display: Display) -> tuple[Train
 
 
 def _note_changes(run: Run, experiment: Experiment, changed: list[str], display: Display) -> None:
-    """The record says what is not as it was, and compares with what is from now on."""
+    """Record what has changed, and compare with the new values from now on."""
     from bmcli.training.device import gpu_names
 
     changed = [*changed, *resume_checks.changed_machine(run, given())]
@@ -137,7 +137,7 @@ def _begin_again(
     display: Display,
     began: float,
 ) -> None:
-    """Train a claimed run from its first step: nothing is left of it that could be gone on with."""
+    """Train a claimed run from its first step: it has no state that could be resumed."""
     display.handle(Note(f"{run.id} was stopped before its first checkpoint: it starts again"))
     # A name meant a run of the folder that this one was made in.
     store, begun_with = RunStore(run.path.parent), run.record.init_from

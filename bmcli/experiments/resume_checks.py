@@ -1,4 +1,4 @@
-"""May an interrupted run go on as if it had never stopped?"""
+"""Checks whether an interrupted run can be resumed exactly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DECISIVE = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib")}
 
 
 def check_resumable(run: Run) -> None:
-    """UsageError where there is nothing to go on with."""
+    """UsageError if there is nothing to resume."""
     if run.record.status == "completed":
         raise UsageError(
             f"{run.id} is complete: there is nothing to resume",

@@ -29,7 +29,7 @@ class Tracker(Protocol):
         """The figures of one line of metrics.jsonl."""
 
     def finished(self, figures: Mapping[str, float], pictures: Mapping[str, Path]) -> None:
-        """The figures of the evaluated splits, as <split>_<figure>, and the pictures, by name."""
+        """The figures of the evaluated splits, as <split>_<figure>, and the plots, by name."""
 
     def report(self, page: Path) -> None:
         """The run's page, when the run is sealed."""
@@ -127,7 +127,7 @@ class _TensorBoard:
             self._writer.picture(name, path.read_bytes(), step=self._last)
 
     def report(self, page: Path) -> None:
-        pass  # it shows figures and pictures, no pages
+        pass  # it shows figures and plots, not pages
 
     def close(self, status: str) -> None:
         self._writer.close()

@@ -1,1 +1,1 @@
-"""What a model looked at: attributions of single answers, and how far they can be trusted."""
+"""Explanations: attributions of single predictions, and how far they can be trusted."""

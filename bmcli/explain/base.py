@@ -1,4 +1,4 @@
-"""What an explanation is, and what explains the answers about examples of one modality.
+"""Explanations, and the base class that explains predictions for examples of one modality.
 
 `explain/<modality>.py` holds a class `Part` for each that comes with bm; one of a plugin brings its own
 (`Modality.explainer`), or is explained by the `Part` here.

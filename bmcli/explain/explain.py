@@ -1,4 +1,4 @@
-"""Why a run answered as it did, input by input."""
+"""Explains a run's predictions, input by input."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ ANSWER_NOT_FINITE = "the model's output is not a finite number"
 
 
 class Explainer:
-    """A run, ready to explain itself.
+    """A run, ready to explain its predictions.
 
     label: the class to explain; None: the predicted one.
     taken: what was read as something that training has, in words -> number of inputs.
-    note: worth a line before the first explanation.
+    note: shown before the first explanation.
 
     Raises UsageError for a label that the run does not know, IntegrityError for a damaged run.
     """

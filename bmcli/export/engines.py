@@ -1,4 +1,4 @@
-"""The runtimes of exported models, behind one face, so that each is checked in the same way."""
+"""The runtimes of exported models, behind one interface, so that each is checked in the same way."""
 
 from __future__ import annotations
 

@@ -63,11 +63,11 @@ def export(
     *,
     note: Callable[[str], None] = lambda text: None,
 ) -> Exported:
-    """Export a completed run, reload the result in a new process, and put it in place if it says what Keras
-    says.
+    """Export a completed run, reload the result in a new process, and put it in place if it agrees with
+    Keras.
 
     output: the folder to make; default `exports/<format>` in the run. An earlier export there is replaced.
-    note: told what is worth a line.
+    note: called with messages for the user.
 
     Raises UsageError for a run that is not complete, a model the format cannot express, or a folder that
     holds something else; MissingExtraError; IntegrityError where the run is damaged or the export disagrees.
@@ -181,7 +181,7 @@ def _onnx(opened: OpenedRun, samples: Samples, note: Callable[[str], None]) -> b
 
 
 def _write_companions(run: Run, format: Format, folder: Path, spec: DataSpec, agreement: Agreement) -> None:
-    """What somebody needs who has this folder alone."""
+    """Write the files that make the folder usable by itself."""
     for name in (layout.PREPROCESSING, layout.TOKENIZER):
         if run.exists(name):
             shutil.copyfile(run.verified(name), folder / name)

@@ -1,4 +1,4 @@
-"""Put model.onnx into a run, if it says what Keras says."""
+"""Put model.onnx into a run, if it agrees with Keras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page that goes with an export: what goes in, what comes out, how to call it."""
+"""The README of an export: inputs, outputs, and how to call the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a run's model still say what it said when it was finished?"""
+"""Checks whether a run's model still gives the outputs that it gave when training ended."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def has_samples(run: Run) -> bool:
 
 
 def repeat_samples(opened: OpenedRun) -> list[Repeated]:
-    """What each form of the model answers now, beside what Keras answered then.
+    """The current outputs of each form of the model, beside those of Keras at the end of training.
 
     IntegrityError where a file is damaged; UsageError where the model needs Python code of the run's own that
     is not trusted.

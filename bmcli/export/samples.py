@@ -1,4 +1,4 @@
-"""Stored inputs and what Keras makes of them: what every exported form of a model must reproduce."""
+"""Stored inputs with Keras's outputs, which every exported form of a model must reproduce."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COUNT = 64
 BYTES = 8 * 2**20
-"""Samples of large pictures are fewer, so that a run does not grow by more than this."""
+"""Samples of large images are fewer, so that a run does not grow by more than this."""
 
 _ONLY = "inputs"
 """In a stored file, the array of an only input; of several, 'inputs/' and its name."""

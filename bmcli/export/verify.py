@@ -1,4 +1,4 @@
-"""Does an exported model say what Keras says?"""
+"""Checks whether an exported model agrees with Keras."""
 
 from __future__ import annotations
 

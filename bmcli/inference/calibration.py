@@ -1,4 +1,4 @@
-"""The calibration that a run keeps: fitted on its validation split, applied to its answers."""
+"""A run's calibration: fitted on its validation split, applied to its predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `bm predict` and `bm explain` are given: unlabelled examples, read in pieces of bounded size.
+"""The inputs of `bm predict` and `bm explain`: unlabelled examples, read in pieces of bounded size.
 
 An input is a file, a folder, a pattern (`'photos/*.jpg'`, expanded here where the shell did not), `-` for
 stdin, or with `texts` the text itself. What it is read as is decided by the run's kind. What cannot be read
@@ -25,7 +25,7 @@ __all__ = ["STDIN", "Inputs", "Reading", "files_of", "kinds_of", "read", "reads"
 
 
 def kinds_of(inputs: Sequence[str], *, texts: bool = False, lines: bool = False) -> tuple[Kind, ...]:
-    """The kinds of run that could take these inputs, by their looks; all where nothing can be said.
+    """The kinds of run that could take these inputs, judged by their names; all if that is unclear.
 
     A file that is not there counts by its name, so that what is said of it is not about another kind.
     """
@@ -53,7 +53,7 @@ def read(
 ) -> Iterator[Inputs]:
     """The examples, piece by piece, in order; each piece with its own problems.
 
-    stdin: what `-` means; default the process's. note: who is told what was inferred or converted, when all
+    stdin: what `-` means; default the process's. note: called with what was inferred or converted, when all
     is read. expect: told how many more examples there will be, as soon as that is known: of files at once, of
     the rows of a table when it is read, of the lines of a file never. Raises UsageError where an option does
     not fit the run.

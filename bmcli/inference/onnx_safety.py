@@ -1,4 +1,4 @@
-"""What a model.onnx may hold, looked at before ONNX Runtime is given it.
+"""Checks what a model.onnx contains before ONNX Runtime loads it.
 
 A run directory may come from anybody, and an ONNX graph is a program: it may loop for ever. Refused are
 control flow (but for the loop over a text's tokens that Keras's recurrent layers become), operators that
@@ -64,7 +64,7 @@ _KEEPING = frozenset(
 
 
 class RefusedError(ValueError):
-    """What the model holds that it may not."""
+    """The model contains something that is not allowed."""
 
 
 def vet(model: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Answers that are kept while a file of them is being made, so that an interruption loses none of them.
+"""Stores predictions while their file is being written, so that an interruption loses none of them.
 
 The file itself is put in place when it is complete. Until then its answers stand, one JSON object a line,
 in a file beside it, which goes when the work is done and stays when it is cut off, by whatever: a signal, a

@@ -1,4 +1,4 @@
-"""From raw examples to answers: the run's preprocessing, its model, and the classes' names put together.
+"""From raw examples to predictions: the run's preprocessing, its model, and the names of the classes.
 
 Through ONNX Runtime; neither TensorFlow nor Keras is imported unless the run has no model.onnx.
 """
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a run says of one input.
+    """A run's prediction for one input.
 
     unfamiliar: in what the input does not look like the training data. kept: columns of the input's row that
     are carried along.
@@ -278,7 +278,7 @@ def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, 
 
 
 def _readable(run: Run) -> bool:
-    """Whether its record is; a damaged run is none to choose by itself, and `bm runs` shows it."""
+    """Whether its record is; a damaged run is never chosen automatically, and `bm runs` shows it."""
     try:
         return run.record is not None
     except IntegrityError:

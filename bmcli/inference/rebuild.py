@@ -1,4 +1,4 @@
-"""A run's model in Keras, built again from registry and weights; model.keras is never deserialised."""
+"""A run's model in Keras, rebuilt from registry and weights; model.keras is never deserialised."""
 
 from __future__ import annotations
 

@@ -69,8 +69,8 @@ def open_session(run: Run, model: Callable[[], keras.Model], spec: DataSpec | No
 
 
 PART = 64
-"""So many inputs one core answers at a time. Each core with batches of its own is a fifth to a quarter faster
-than all cores together on one batch after the other, and small batches stay in the cache
+"""Number of inputs that one core processes at a time. Each core with batches of its own is a fifth to a
+quarter faster than all cores together on one batch after the other, and small batches stay in the cache
 (benchmarks/predict.py)."""
 
 MEMORY, MEMORY_PER_CORE = 2**30, 2**29
@@ -314,7 +314,7 @@ def _is_padded(end: Any) -> bool:
 def padding_of(session: Any, name: str) -> int:
     """What an input is padded with, as `bmcli.export.onnx` notes it in the model: 0 unless it says otherwise.
 
-    ValueError where it is no number.
+    ValueError if it is not a number.
     """
     return int(session.get_modelmeta().custom_metadata_map.get(f"padding of {name}", 0))
 

@@ -1,4 +1,4 @@
-"""Whether 90 % sure means right in 90 of 100, and what mends it.
+"""Calibration: whether a probability of 90 % means right in 90 of 100 cases, and how to correct it.
 
 The expected calibration error (ECE; Naeini, Cooper and Hauskrecht, 2015) over BINS bins of equal width, of
 the probability of the predicted class; for multilabel of every label's. Temperature scaling (Guo et al.,

@@ -1,4 +1,4 @@
-"""The pictures of a training and of an evaluation, as PNG bytes; made to be shown in a talk."""
+"""Plots of training and of an evaluation, as PNG bytes; made to be shown in a talk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pictures of a run's training, from what it wrote down."""
+"""The learning curves of a run, from its metrics.jsonl."""
 
 from __future__ import annotations
 

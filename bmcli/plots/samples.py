@@ -1,4 +1,4 @@
-"""What the predictions look like: some right ones, and the mistakes the model was surest of."""
+"""Sample predictions: some right ones, and the most confident mistakes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLUMNS = 6
 RIGHT_PICTURES, WRONG_PICTURES = 6, 12
 RIGHT_ROWS, WRONG_ROWS = 4, 10
 WORST, EXCERPT = 20, 300
-"""Of so many of the worst answers, so many characters are kept."""
+"""Number of worst answers, and of characters kept of each."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ def sample_predictions(
     split: str = "",
     window: tuple[float, float] | None = None,
 ) -> bytes:
-    """A picture of right predictions, evenly taken, and of the most confident wrong ones; classification.
+    """A plot of right predictions, evenly spaced, and of the most confident wrong ones; classification.
 
-    Pictures become a grid; texts and rows of a table a list. window: of the run, for images of more than 8
+    Images become a grid; texts and rows of a table a list. window: of the run, for images of more than 8
     bits. PNG bytes.
     """
     pictures = modality_of(examples.kind).excerpt(examples, 0) is None
@@ -74,7 +74,7 @@ def sample_predictions(
 
 def worst_contents(task: Task, split: Split, outputs: np.ndarray) -> dict[str, str]:
     """Of the worst answers (see `Task.worst_first`), id as in the CSV -> how the text or row begins; nothing
-    of pictures."""
+    of images."""
     if modality_of(split.examples.kind).excerpt(split.examples, 0) is None:
         return {}
     chosen = tasks.of(task).worst_first(split.targets, outputs)[:WORST]
@@ -109,7 +109,7 @@ def _choose(
 def _grid(
     blocks: list[tuple[str, list[_Sample]]], images: Examples, window: tuple[float, float] | None
 ) -> bytes:
-    """COLUMNS pictures side by side, under a heading per block. Places are computed: laying out this many
+    """COLUMNS images side by side, under a heading per block. Places are computed: laying out this many
     axes by constraints takes seconds."""
     side, gap, heading = 1.72, 0.2, 0.55
     rows = [-(-len(samples) // COLUMNS) for _, samples in blocks]

@@ -1,4 +1,4 @@
-"""The look of every picture, and how it becomes PNG bytes. No pyplot, no global state, no window.
+"""The style of every plot, and how it becomes PNG bytes. No pyplot, no global state, no window.
 
 Names from outside are drawn as they are: never as mathematics, never longer than there is room for.
 """
@@ -72,7 +72,7 @@ def figure(width: float, height: float) -> Figure:
 
 
 def to_png(made: Figure) -> bytes:
-    """PNG bytes: the same for the same picture (no date, no version in them)."""
+    """PNG bytes: the same for the same plot (no date, no version in them)."""
     stream = io.BytesIO()
     made.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
     return stream.getvalue()

@@ -1,1 +1,1 @@
-"""What bm hands to people who have no terminal: the HTML report and the model card."""
+"""For readers without a terminal: the HTML report and the model card."""

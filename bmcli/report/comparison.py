@@ -1,4 +1,4 @@
-"""A comparison as text, for the terminal and for the page."""
+"""A comparison as text, for the terminal and the HTML page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bmcli.evaluation.compare import Comparison, Difference, MetricRow, Paired
 
 MOST_OPTIONS = 2
-"""Up to so many options that only some of the runs' models have are shown; more are counted."""
+"""Number of options shown that only some of the runs' models have; more are only counted."""
 
 _LONGEST_VALUE = 100
 
@@ -48,7 +48,7 @@ def paired_rows(paired: Paired) -> list[tuple[str, str, str, str]]:
 
 
 def paired_lines(comparison: Comparison, paired: Paired) -> list[str]:
-    """What must be known to read them."""
+    """Notes that a reader needs."""
     first, second = (comparison.groups[i].label for i in (paired.first, paired.second))
     lines = [f"paired on the same {paired.examples:,} examples of {paired.split}"]
     if (found := paired.disagreements) is not None:
@@ -98,7 +98,7 @@ def folded(comparison: Comparison) -> tuple[list[Difference], list[str]]:
 
 
 def shown_values(difference: Difference) -> list[str]:
-    """What each run has there."""
+    """The value of each run."""
     known = {("training", "seconds"): duration, ("hardware", "memory"): size}
     write = known.get((difference.section, difference.key), shown_value)
     numbers = all(isinstance(value, int | float | None) for value in difference.values)

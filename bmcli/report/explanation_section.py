@@ -1,4 +1,4 @@
-"""What a report says of the explanations that a run keeps."""
+"""The section of a report with a run's stored explanations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explanations for the eye: coloured texts for terminals and pages, bars for tables."""
+"""Explanations for display: coloured texts for terminals and pages, bars for tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that a report says of a run, as text, read from the run's own files."""
+"""Everything that a report contains, as text, read from the run's own files."""
 
 from __future__ import annotations
 
@@ -148,13 +148,13 @@ def _figures(documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _reason(document: dict[str, Any], name: str) -> str | None:
-    """Why a figure has no interval, where that is known and not that the figure itself is undefined."""
+    """Why a figure has no interval, if known and other than that the figure itself is undefined."""
     why = document.get("no_interval", {}).get(name)
     return None if why == "undefined" else why
 
 
 def _none(document: dict[str, Any], name: str) -> str:
-    """What stands in place of an interval."""
+    """The text in place of an interval."""
     return "too few" if (_reason(document, name) or "").startswith("too few") else "–"
 
 
@@ -342,7 +342,7 @@ def _data(run: Run) -> list[tuple[str, str]]:
 
 
 def _columns(run: Run) -> dict[str, Any] | None:
-    """What each column of a table means."""
+    """How each column of a table is used."""
     if not run.exists(layout.COLUMNS) and layout.COLUMNS not in run.manifest():
         return None
     rows = []

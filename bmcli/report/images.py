@@ -1,4 +1,4 @@
-"""A run's pictures, as they stand in a page that loads nothing."""
+"""A run's images, embedded in a page that loads nothing."""
 
 from __future__ import annotations
 

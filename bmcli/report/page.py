@@ -1,6 +1,6 @@
 """The report of a run or of a comparison as one HTML page, and the model card.
 
-The page holds its styles and pictures, loads nothing and runs no script: its content security policy forbids
+The page contains its styles and images, loads nothing and runs no script: its content security policy forbids
 both. Every text that comes from outside is escaped.
 """
 
@@ -43,7 +43,7 @@ def write_report(run: Run) -> None:
 
 
 def refresh(run: Run) -> None:
-    """Make a report that is there tell what was measured since."""
+    """Update an existing report with what was measured since."""
     if run.exists(layout.REPORT):
         write_report(run)
 

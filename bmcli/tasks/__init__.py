@@ -1,4 +1,4 @@
-"""Tasks by name: what is asked of the examples, one file per task, found by its place.
+"""Tasks by name: what is predicted, one file per task, found by its place.
 
 A task owns everything that depends on what is predicted: how the truth becomes targets, how wide the network
 is and what stands on top of it, the loss, the figures with their intervals, the trivial answer, calibration,
@@ -186,7 +186,7 @@ class _Unknown(Task):
 
 
 def stored(name: str) -> Task:
-    """The task of a run that is only looked at: where the run's own code defines it, and is not loaded, one
+    """The task of a run that is only displayed: where the run's own code defines it, and is not loaded, one
     that shows what every task has."""
     return of(name) if name in TASKS else _Unknown(name)
 
@@ -197,7 +197,7 @@ def known() -> list[Task]:
 
 
 def infer(truth: Truth) -> str:
-    """The task that the truth looks like, of those that are not asked for by name alone."""
+    """The task inferred from the targets, of those that need not be chosen by name."""
     ranked = sorted((task for task in known() if task.rank is not None), key=lambda task: task.rank or 0)
     return next(task.registry_name for task in ranked if task.fits(truth))
 

@@ -1,4 +1,4 @@
-"""Answers: what a task says of one input, and how that looks in the terminal, in JSON and in a file."""
+"""Predictions for one input, by task, and how they are shown in the terminal, in JSON and in a file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Bar:
 
 
 class Answer(ABC):
-    """What a task says of one input."""
+    """A task's prediction for one input."""
 
     is_quantity: ClassVar[bool] = False
     """Whether it is a value of the predicted quantity, under whose name it is listed."""

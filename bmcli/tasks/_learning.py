@@ -1,4 +1,4 @@
-"""What training asks of a task: its words, how truth becomes targets, the network's end, the loss."""
+"""The part of a task that training needs: its words, the targets, the network's end, the loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an evaluation asks of a task: figures and their intervals, the trivial answer, calibration."""
+"""The part of a task that evaluation needs: metrics and their intervals, the baseline, calibration."""
 
 from __future__ import annotations
 

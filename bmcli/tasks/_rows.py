@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 MOST_COLUMNS = 50
-"""Up to so many classes or labels, each has its own column."""
+"""Up to this number of classes or labels, each has its own column."""
 TOP = 5
-"""Beyond, so many of the most probable ones have."""
+"""Beyond that, this number of the most probable ones do."""
 
 
 def digits(values: Iterable[float]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The truth of examples as it was found, before a task makes targets of it."""
+"""Labels of examples as found in the data, before a task turns them into targets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 FEW = 20
-"""Up to so many distinct whole numbers are taken as classes, more as a quantity."""
+"""Up to this number of distinct whole numbers are classes, more are a quantity."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Truth:
 
     labels: one text each, or for multilabel a tuple of them. names: all labels in index order where the data
     fixes them (one 0/1 column per label). numbers: whether numbers may be a quantity; class folders' names
-    and the labels of pictures in arrays never are. quantity: whether the config says that it is one.
+    and the labels of images in arrays never are. quantity: whether the config says that it is one.
     """
 
     labels: tuple[str, ...] | tuple[tuple[str, ...], ...]

@@ -1,1 +1,1 @@
-"""What people see on a terminal, in a pipe and in a notebook, of commands and of the Python API alike."""
+"""Output on a terminal, in a pipe and in a notebook, of commands and of the Python API."""

@@ -112,7 +112,7 @@ class _Quietness(Protocol):
 
 
 class _Notes(Protocol):
-    """Whoever takes notes and warnings."""
+    """A receiver of notes and warnings."""
 
     def note(self, text: str) -> None: ...
 

@@ -1,4 +1,4 @@
-"""The complete state of a training as one file, and back.
+"""The complete state of a training run as one file, and back.
 
 A safetensors file: every array of the state by name, and the rest as JSON in its header. No pickle, bounded
 by its own header, and whole or refused.
@@ -20,9 +20,9 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that a training needs to go on as if it had never stopped.
+    """All that training needs to continue as if it had never stopped.
 
-    arrays: weights, random states, optimizer and averages, by name; epoch: the one under way, from 1;
+    arrays: weights, random states, optimizer and averages, by name; epoch: the current one, from 1;
     step: steps done in it; progress: everything else, as strict JSON data (sums of the epoch under way, what
     watches the metrics, the records so far).
     """

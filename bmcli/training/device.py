@@ -1,4 +1,4 @@
-"""Where the training computes: chosen before the backend touches any device."""
+"""The device that training uses: chosen before the backend touches any device."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def select(device: str, threads: int | None = None) -> bool:
 
 
 def gpu_names() -> list[str]:
-    """What the graphics cards (or other accelerators) the training may use are called."""
+    """Names of the graphics cards (or other accelerators) that training may use."""
     import keras
 
     if keras.backend.backend() == "jax":

@@ -1,4 +1,4 @@
-"""What a training reports while it runs. Values only: whoever trains decides what to save and show."""
+"""What training reports while it runs. Values only: the caller decides what to save and show."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StepsDone:
 
 @dataclass(frozen=True)
 class Resumed:
-    """A run is gone on with: in epoch `epoch` of `epochs`, after `step` of its `steps`.
+    """A run is resumed: in epoch `epoch` of `epochs`, after `step` of its `steps`.
 
     records: the lines of metrics.jsonl of the epochs before it; best_epoch: of those, 0 for none.
     """

@@ -28,9 +28,9 @@ AHEAD = 2
 """Groups prepared in advance."""
 
 POOL = 50
-"""So many batches are drawn at random before their texts are sorted by length."""
+"""Number of batches drawn at random before their texts are sorted by length."""
 LENGTHS = 8
-"""Into so many different lengths batches of texts are padded: each is compiled once."""
+"""Number of distinct padded lengths of text batches; each compiles once."""
 
 Signature = tuple[tuple[str, tuple[int | None, ...]], ...]
 """Input name and shape, of each input."""

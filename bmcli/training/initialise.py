@@ -32,8 +32,8 @@ def initialise(
 ) -> Initialised:
     """Copy `weights` (by variable path) into `model` and freeze the layers that match a pattern of `frozen`.
 
-    same_targets: whether the other run predicts the same classes; else the head starts anew. ConfigError
-    where the networks differ in more than the head, or a pattern matches no layer.
+    same_targets: whether the other run predicts the same classes; else the head starts from scratch.
+    ConfigError where the networks differ in more than the head, or a pattern matches no layer.
     """
     from bmcli.inference.weights import RANDOM_STATE
 

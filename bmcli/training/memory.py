@@ -1,4 +1,4 @@
-"""How much memory a training will need on a CPU, told before it starts.
+"""An estimate of the memory that training needs on a CPU, before it starts.
 
 An estimate, rather too high than too low: what a step keeps for the gradient is counted, operation by
 operation. It serves to warn before a machine begins to swap or the kernel kills, and to name a batch size
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from bmcli.core.spec import DataSpec
 
 FULL = 0.9
-"""Above this share of the available memory a training is warned about."""
+"""Above this share of the available memory, training begins with a warning."""
 HOPELESS = 2.0
-"""Above so many times the available memory a training is not begun: the estimate is not that far off, and a
-process that dies for want of memory often dies without a word."""
+"""Above this multiple of the available memory, training does not start: the estimate is not that far
+off, and a process that runs out of memory often dies without a message."""
 COMFORTABLE = 0.7
 """A batch size that is proposed leaves room."""
 
@@ -57,7 +57,7 @@ class Forecast:
 
 
 def foresee(needed: Forecast, batch_size: int, warn: Callable[[str], None]) -> str:
-    """Warn where the training will hardly fit; returns what to try if it does not after all.
+    """Warn if training will hardly fit; returns what to try if it does not after all.
 
     ResourceError where it cannot fit.
     """
@@ -75,7 +75,7 @@ def foresee(needed: Forecast, batch_size: int, warn: Callable[[str], None]) -> s
 
 
 def forecast(network: keras.Model, spec: DataSpec, training: TrainingConfig) -> Forecast:
-    """What training `network` (built for its training precision) will need."""
+    """The memory that training `network` (built for its training precision) needs."""
     weights = sum(math.prod(v.shape) for v in network.trainable_variables)
     optimizer = training.optimizer
     copies = 2 + _OPTIMIZER_SLOTS.get(optimizer.registry_name, 2) + (training.ema is not None)

@@ -1,4 +1,4 @@
-"""Which arithmetic a training uses: bfloat16 where the hardware computes in it, float32 elsewhere."""
+"""The arithmetic of training: bfloat16 where the hardware computes in it, float32 elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def resolve(precision: str, *, gpu: bool, xla: bool = False) -> str:
 
 
 def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this processor multiplies in bfloat16; False where that cannot be told."""
+    """Whether this processor multiplies in bfloat16; False if unknown."""
     if platform.system() != "Linux" or not cpuinfo.exists():
         return False
     for line in cpuinfo.read_text(errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""The training itself: a generator of events over one model and one feed.
+"""The training loop: a generator of events over one model and one feed.
 
 It prints nothing, knows no paths, and keeps no state that `state()` does not hold, so that a run may be
 stopped after any group of steps and continued in another process bit for bit.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bmcli.training.feed import Feed, Group, Signature
 
 GROUP_SECONDS = 0.3
-"""A group of steps takes about this long: often enough for a live display and a quick answer to Ctrl-C."""
+"""Target duration of a group of steps: short enough for a live display and a quick reaction to Ctrl-C."""
 MAX_GROUP = 256
 
 

@@ -55,7 +55,7 @@ class Augmentation(Component):
         """The changed images and targets; the same for the same `u`; the arguments stay as they are.
 
         images: uint8 [n, height, width, channels]; targets: float32 [n, units]; u: float64 [n, uniforms] in
-        [0, 1). Pictures come out as uint8 of the same shape.
+        [0, 1). Images come out as uint8 of the same shape.
         """
         raise NotImplementedError
 
