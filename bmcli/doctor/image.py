@@ -34,7 +34,7 @@ class Examiner(findings.Examiner):
         progress: Callable[[int, int], None] | None,
     ) -> list[Finding]:
         """See findings.Examiner."""
-        from bmcli.modalities.image.encoder import scaling_notes
+        from bmcli.modalities.image.scaling import scaling_notes
 
         assert isinstance(shown, np.ndarray)
         options = config.preprocessing.image
@@ -110,7 +110,7 @@ def thumbnails(every: Gathered, window: tuple[float, float] | None = None) -> np
 
 
 def _window(every: Gathered) -> tuple[float, float] | None:
-    from bmcli.modalities.image.encoder import window_of
+    from bmcli.modalities.image.scaling import window_of
 
     return window_of(_images_of(every)[0])
 

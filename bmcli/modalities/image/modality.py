@@ -150,7 +150,7 @@ class Image(Modality):
 
     def wanted(self, encoder: Preprocessing) -> object:
         """See Modality: size, channels and depth, by which arrays are told apart."""
-        from bmcli.modalities.image.python_inputs import Wanted
+        from bmcli.modalities.image.python_arrays import Wanted
 
         made = _encoder(encoder)
         return Wanted(made.height, made.width, made.channels, made.manner.window is not None)
