@@ -108,7 +108,7 @@ def bm_reads(folder: str, cache_gib: float) -> dict[str, Any]:
     ]
     config = resolve.load("images_folder", overrides)
     began = time.perf_counter()
-    bundle = data.load(config.data, pictures=config.preprocessing.image)
+    bundle = data.load(config.data, preprocessing=config.preprocessing)
     fitted, _ = preprocessing.fit(bundle, config.preprocessing, cache_gib=config.data.cache_gib)
     targets = np.eye(CLASSES, dtype=np.float32)[bundle.train.targets]
     feed = Feed(fitted.source(bundle.train.examples), targets, None, [], BATCH, seed=0)

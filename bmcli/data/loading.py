@@ -39,7 +39,7 @@ def load(
     limit = min((n for n in (config.limit, examples) if n is not None), default=None)
     digests: dict[str, bytes] = {}
     skipped: tuple[str, ...] = ()
-    if limit is None:  # unusable pictures leave before the cut, so that shares are exact
+    if limit is None:  # unusable images leave before the cut, so that shares are exact
         parts, skipped = _checked(parts, config, digests, progress, preprocessing)
     _require_sense(parts)
     _require_training_examples(parts)

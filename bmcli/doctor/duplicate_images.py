@@ -92,20 +92,20 @@ class _Fit:
     gain: np.ndarray
 
 
-def same_pictures(
-    pictures: np.ndarray,
+def same_images(
+    images: np.ndarray,
     progress: Callable[[int, int], None] | None = None,
     details: Details | None = None,
 ) -> list[Pair]:
     """Pairs of equal images, each with one it equals: of n copies at least n - 1 pairs.
 
-    pictures: uint8 [N, SIDE, SIDE, 1 or 3]; details: of the same images, where they are larger.
+    images: uint8 [N, SIDE, SIDE, 1 or 3]; details: of the same images, where they are larger.
     """
-    count = len(pictures)
+    count = len(images)
     if count < 2:
         return []
-    grey = grey_of(pictures)
-    alike = _equal(pictures)
+    grey = grey_of(images)
+    alike = _equal(images)
     pairs = {(a, b): Pair(a, b, True, "same") for a, b in alike if details is None or details.equal(a, b)}
     nearest = _nearest(_descriptors(grey), progress)
     candidates = {(min(a, b), max(a, b)) for a, others in enumerate(nearest.tolist()) for b in others}
@@ -125,16 +125,16 @@ def drawn(grey: np.ndarray) -> np.ndarray:
     return found
 
 
-def grey_of(pictures: np.ndarray) -> np.ndarray:
+def grey_of(images: np.ndarray) -> np.ndarray:
     """float32 [N, SIDE, SIDE], ITU-R 601 luma."""
-    if pictures.shape[3] == 1:
-        return pictures[..., 0].astype(np.float32)
-    return np.asarray(pictures @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
+    if images.shape[3] == 1:
+        return images[..., 0].astype(np.float32)
+    return np.asarray(images @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
 
 
-def _equal(pictures: np.ndarray) -> list[tuple[int, int]]:
+def _equal(images: np.ndarray) -> list[tuple[int, int]]:
     """Every image that equals an earlier one, with the first of them."""
-    rows = np.ascontiguousarray(pictures.reshape(len(pictures), -1))
+    rows = np.ascontiguousarray(images.reshape(len(images), -1))
     keys = rows.view(np.dtype((np.void, rows.shape[1])))[:, 0]
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     earliest = first[inverse.reshape(-1)]

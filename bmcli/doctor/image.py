@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from bmcli.doctor import findings
-from bmcli.doctor.duplicate_images import DETAIL, SIDE, drawn, grey_of, same_pictures
+from bmcli.doctor.duplicate_images import DETAIL, SIDE, drawn, grey_of, same_images
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, of_pairs
 from bmcli.modalities.image.decode import Fit
 from bmcli.modalities.image.examples import Images
@@ -34,12 +34,12 @@ class Examiner(findings.Examiner):
         progress: Callable[[int, int], None] | None,
     ) -> list[Finding]:
         """See findings.Examiner."""
-        from bmcli.modalities.image.encoder import scaling_notes
+        from bmcli.modalities.image.scaling import scaling_notes
 
         assert isinstance(shown, np.ndarray)
         options = config.preprocessing.image
         found = [Finding("reading", "note", note, 0) for note in scaling_notes(_images_of(every)[0], options)]
-        return found + of_pictures(every, shown, options.fit, progress, options.window)
+        return found + of_images(every, shown, options.fit, progress, options.window)
 
     def checks(self, every: Gathered) -> list[tuple[str, str, int]]:
         """See findings.Examiner."""
@@ -52,7 +52,7 @@ def _images_of(every: Gathered) -> list[Images]:
     return cast("list[Images]", every.examples)
 
 
-def of_pictures(
+def of_images(
     every: Gathered,
     shown: np.ndarray,
     fit: Fit = "squash",
@@ -66,7 +66,7 @@ def of_pictures(
     details = Large(every, where, window)
     pairs = [
         replace(pair, first=int(where[pair.first]), second=int(where[pair.second]))
-        for pair in same_pictures(shown[where], progress, details)
+        for pair in same_images(shown[where], progress, details)
     ]
     # Of a drawing, the mirror image may be another sign: b and d.
     mirrored = [pair for pair in pairs if "flipped" in pair.how and not every.labelled_alike(pair)]
@@ -110,7 +110,7 @@ def thumbnails(every: Gathered, window: tuple[float, float] | None = None) -> np
 
 
 def _window(every: Gathered) -> tuple[float, float] | None:
-    from bmcli.modalities.image.encoder import window_of
+    from bmcli.modalities.image.scaling import window_of
 
     return window_of(_images_of(every)[0])
 
@@ -175,11 +175,9 @@ def _images(count: int) -> str:
     return f"{count:,} image{'' if count == 1 else 's'}"
 
 
-def blank(pictures: np.ndarray) -> np.ndarray:
+def blank(images: np.ndarray) -> np.ndarray:
     """bool [N]: images of one colour."""
-    return np.asarray(
-        np.ptp(pictures.reshape(len(pictures), -1, pictures.shape[-1]), axis=1).max(axis=1) <= 4
-    )
+    return np.asarray(np.ptp(images.reshape(len(images), -1, images.shape[-1]), axis=1).max(axis=1) <= 4)
 
 
 _FITTED = {

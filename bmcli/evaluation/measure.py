@@ -306,13 +306,13 @@ def _write(
     if contents := worst_contents(spec.task, split, outputs):
         run.write_text(layout.worst_of(stem), to_text({"format": 1, "examples": contents}))
     window = getattr(getattr(preprocessing, "manner", None), "window", None)
-    for name, picture in _pictures(evaluation, split, outputs, spec, window).items():
-        run.write_bytes(layout.plot_of(f"{name}-{stem}"), picture)
+    for name, png in _plots(evaluation, split, outputs, spec, window).items():
+        run.write_bytes(layout.plot_of(f"{name}-{stem}"), png)
     run.write_text(layout.evaluation_of(stem), to_text(evaluation.to_json()))
 
 
 @phase("plots")
-def _pictures(
+def _plots(
     evaluation: Evaluation,
     split: Split,
     outputs: np.ndarray,

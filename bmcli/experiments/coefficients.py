@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bmcli.core.components import Solved
     from bmcli.core.spec import DataSpec
-    from bmcli.modalities.table.encoder import Feature
+    from bmcli.modalities.table.features import Feature
 
 
 def raw_coefficients(solution: Solved, spec: DataSpec, features: Sequence[Feature]) -> dict[str, object]:

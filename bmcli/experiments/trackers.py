@@ -28,7 +28,7 @@ class Tracker(Protocol):
     def epoch(self, record: Mapping[str, Any]) -> None:
         """The figures of one line of metrics.jsonl."""
 
-    def finished(self, figures: Mapping[str, float], pictures: Mapping[str, Path]) -> None:
+    def finished(self, figures: Mapping[str, float], plots: Mapping[str, Path]) -> None:
         """The figures of the evaluated splits, as <split>_<figure>, and the plots, by name."""
 
     def report(self, page: Path) -> None:
@@ -81,8 +81,8 @@ class Trackers:
         }
         prefix = f"{layout.PLOTS}/"
         names = [name for name in run.files() if name.startswith(prefix) and name.endswith(".png")]
-        pictures = {name.removeprefix(prefix).removesuffix(".png"): run.path_of(name) for name in names}
-        self._each(lambda tracker: tracker.finished(figures, pictures))
+        plots = {name.removeprefix(prefix).removesuffix(".png"): run.path_of(name) for name in names}
+        self._each(lambda tracker: tracker.finished(figures, plots))
 
     def report(self, run: Run) -> None:
         """The run's report is written."""
@@ -122,8 +122,8 @@ class _TensorBoard:
         self._writer.epoch(dict(record))
         self._last = int(record["epoch"])
 
-    def finished(self, figures: Mapping[str, float], pictures: Mapping[str, Path]) -> None:
-        for name, path in pictures.items():
+    def finished(self, figures: Mapping[str, float], plots: Mapping[str, Path]) -> None:
+        for name, path in plots.items():
             self._writer.picture(name, path.read_bytes(), step=self._last)
 
     def report(self, page: Path) -> None:
@@ -163,9 +163,9 @@ class _MLflow:
         figures = {name: value for name, value in record.items() if name != "epoch" and value is not None}
         self._log(figures, int(record["epoch"]))
 
-    def finished(self, figures: Mapping[str, float], pictures: Mapping[str, Path]) -> None:
+    def finished(self, figures: Mapping[str, float], plots: Mapping[str, Path]) -> None:
         self._log(figures, 0)
-        for path in pictures.values():
+        for path in plots.values():
             self._client.log_artifact(self._run, str(path), "plots")
 
     def report(self, page: Path) -> None:
@@ -208,9 +208,9 @@ class _WandB:
         figures = {name: value for name, value in record.items() if value is not None}
         self._run.log(figures, step=int(record["epoch"]))
 
-    def finished(self, figures: Mapping[str, float], pictures: Mapping[str, Path]) -> None:
+    def finished(self, figures: Mapping[str, float], plots: Mapping[str, Path]) -> None:
         self._run.summary.update(dict(figures))
-        self._run.log({name: self._library.Image(str(path)) for name, path in pictures.items()})
+        self._run.log({name: self._library.Image(str(path)) for name, path in plots.items()})
 
     def report(self, page: Path) -> None:
         self._run.log({"report": self._library.Html(page.read_text("utf-8"), inject=False)})

@@ -20,7 +20,7 @@ from bmcli.modalities.base import modality_of
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples
     from bmcli.explain.explain import Explainer
-    from bmcli.modalities.table.encoder import Cell
+    from bmcli.modalities.table.cells import Cell
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from bmcli.evaluation.training_data import training_data
 from bmcli.explain import base
 from bmcli.files import dates
-from bmcli.modalities.table.encoder import CategoricalColumn
+from bmcli.modalities.table.fitted_columns import CategoricalColumn
 
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples

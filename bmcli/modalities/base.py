@@ -51,7 +51,7 @@ class Modality(Registered):
     of_tables: ClassVar[bool] = False
     """Whether a table file holds examples."""
     explained_in_files: ClassVar[bool] = True
-    """Whether an explanation is a picture or a page, and not lines on the screen."""
+    """Whether an explanation is an image or a page, and not lines on the screen."""
     has_augmentations: ClassVar[bool] = False
     has_views: ClassVar[bool] = False
     has_lengths: ClassVar[bool] = False
@@ -310,7 +310,7 @@ class Modality(Registered):
         raise NotImplementedError
 
     def excerpt(self, examples: Examples, position: int) -> str | None:
-        """How an example begins, as text; None where it is shown as a picture."""
+        """How an example begins, as text; None where it is shown as an image."""
         return f"{self.words.one} {position}"
 
     named_in_plots: ClassVar[bool] = True

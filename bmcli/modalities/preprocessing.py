@@ -3,9 +3,9 @@ prediction and export. NumPy only; no TensorFlow, no Keras.
 
 Three steps, so that the dear one is done once and the random one in the middle:
 
-    encode   raw examples -> a Source of compact arrays (uint8 pictures, int32 token ids, float32 rows)
+    encode   raw examples -> a Source of compact arrays (uint8 images, int32 token ids, float32 rows)
     (augment, in training only, on the compact arrays)
-    finish   a batch of compact arrays -> the model's input (float32 normalised pictures; else unchanged)
+    finish   a batch of compact arrays -> the model's input (float32 normalised images; else unchanged)
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def fit(
 ) -> tuple[Preprocessing, DataSpec]:
     """The preprocessing for this data, fitted on `bundle.train`, and the spec models are built from.
 
-    cache_gib: decoded pictures of all splits together are kept in memory up to this many GiB. prepares: the
+    cache_gib: decoded images of all splits together are kept in memory up to this many GiB. prepares: the
     model's; see `bmcli.models.Model.prepares`.
     Raises DataError listing all training examples that cannot be used, ConfigError for an encoder of the
     model's that the run could not keep.
@@ -141,7 +141,7 @@ def _require_kept(encoder: Preprocessing, kind: Kind) -> None:
 
 
 def with_cache(preprocessing: Preprocessing, bundle: Data, cache_gib: float) -> Preprocessing:
-    """One that was loaded, made to keep this data's decoded pictures in memory as a fitted one does."""
+    """One that was loaded, made to keep this data's decoded images in memory as a fitted one does."""
     return modality_of(bundle.kind).with_cache(preprocessing, bundle, int(cache_gib * 2**30))
 
 

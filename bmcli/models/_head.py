@@ -35,12 +35,12 @@ def _averaged(model: keras.Model, views: str) -> object:
     import numpy as np
     from keras import ops
 
-    picture = model.input
-    shares = [(picture, 1.0)]
+    image = model.input
+    shares = [(image, 1.0)]
     if views in ("move", "shift"):
-        shares = [(picture, 0.5)]
-        height, width = picture.shape[1:3]
-        edged = _edged(picture)
+        shares = [(image, 0.5)]
+        height, width = image.shape[1:3]
+        edged = _edged(image)
         shares += [(edged[:, :height, :width], 0.25), (edged[:, 2:, 2:], 0.25)]
     if views in ("flip", "shift"):
         shares = [(view, share / 2) for shown, share in shares for view in (shown, ops.flip(shown, axis=2))]
@@ -50,9 +50,9 @@ def _averaged(model: keras.Model, views: str) -> object:
     return ops.sum(outputs * np.array([share for _, share in shares], "float32")[:, None, None], axis=0)
 
 
-def _edged(picture: Any) -> Any:
+def _edged(image: Any) -> Any:
     """Pad by one pixel on each side, by reflection: [n, h, w, c] to [n, h + 2, w + 2, c]."""
     from keras import ops
 
-    rows = ops.concatenate([picture[:, 1:2], picture, picture[:, -2:-1]], axis=1)
+    rows = ops.concatenate([image[:, 1:2], image, image[:, -2:-1]], axis=1)
     return ops.concatenate([rows[:, :, 1:2], rows, rows[:, :, -2:-1]], axis=2)

@@ -20,5 +20,5 @@ def draw_learning_curves(run: Run) -> None:
 
     task = run.record.task
     if task is not None and (records := epochs(run)):
-        picture = learning_curves(records, tasks.of(task).running_name, run.record.best_epoch)
-        run.write_bytes(layout.plot_of("learning_curves"), picture)
+        png = learning_curves(records, tasks.of(task).running_name, run.record.best_epoch)
+        run.write_bytes(layout.plot_of("learning_curves"), png)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bmcli.data.bundle import Split
 
 COLUMNS = 6
-RIGHT_PICTURES, WRONG_PICTURES = 6, 12
+RIGHT_IMAGES, WRONG_IMAGES = 6, 12
 RIGHT_ROWS, WRONG_ROWS = 4, 10
 WORST, EXCERPT = 20, 300
 """Number of worst answers, and of characters kept of each."""
@@ -51,8 +51,8 @@ def sample_predictions(
     Images become a grid; texts and rows of a table a list. window: of the run, for images of more than 8
     bits. PNG bytes.
     """
-    pictures = modality_of(examples.kind).excerpt(examples, 0) is None
-    right, wrong = (RIGHT_PICTURES, WRONG_PICTURES) if pictures else (RIGHT_ROWS, WRONG_ROWS)
+    as_images = modality_of(examples.kind).excerpt(examples, 0) is None
+    right, wrong = (RIGHT_IMAGES, WRONG_IMAGES) if as_images else (RIGHT_ROWS, WRONG_ROWS)
     hits = tasks.of(task).right(targets, outputs)
     assert hits is not None, "only answers that are right or wrong are drawn"
     chosen = _choose(tasks.of(task), classes, targets, outputs, hits, right, wrong)
@@ -67,7 +67,7 @@ def sample_predictions(
     ]
     shown = [(title, samples) for title, samples in blocks if samples]
     with style():
-        if pictures:
+        if as_images:
             return _grid(shown, examples, window)
         return _list(shown, examples, ids)
 
@@ -130,7 +130,7 @@ def _grid(
             left = gap + column * (side + gap)
             bottom = top - row * (side + caption + gap) - caption - side
             place = (left / width, bottom / height, side / width, side / height)
-            _picture(
+            _image(
                 made.add_axes(place),
                 modality_of(images.kind).picture(images, sample.position, window),
                 sample,
@@ -139,7 +139,7 @@ def _grid(
     return to_png(made)
 
 
-def _picture(axes: Axes, pixels: np.ndarray, sample: _Sample) -> None:
+def _image(axes: Axes, pixels: np.ndarray, sample: _Sample) -> None:
     small = max(pixels.shape[:2]) < 64
     axes.axis("off")
     axes.set_anchor("N")

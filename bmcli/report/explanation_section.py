@@ -8,7 +8,7 @@ import numpy as np
 
 from bmcli.core.number_format import figure
 from bmcli.report.explanations import steps, trust, words
-from bmcli.report.images import picture
+from bmcli.report.images import data_uri
 from bmcli.runs import layout
 from bmcli.runs.documents import reading
 
@@ -65,7 +65,7 @@ def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, object]:
         ),
     }
     if document.get("picture"):
-        shown["picture"] = picture(run, document["picture"])
+        shown["picture"] = data_uri(run, document["picture"])
     if tokens := document.get("tokens"):
         weights = np.array([one["weight"] for one in tokens], np.float64)
         shown["words"] = words([one["token"] for one in tokens], weights)

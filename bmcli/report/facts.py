@@ -19,7 +19,7 @@ from bmcli.core.number_format import (
 from bmcli.evaluation.stored_evaluations import CLOSER, read_closer, read_evaluation
 from bmcli.report.charts import Line, chart
 from bmcli.report.explanation_section import explained
-from bmcli.report.images import picture
+from bmcli.report.images import data_uri
 from bmcli.runs import layout
 from bmcli.runs.documents import epochs, reading
 
@@ -217,13 +217,13 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
         if len(matrix) <= MOST_CELLS:
             context["matrix"] = _matrix(matrix, document["classes"])
         else:
-            context["confusion_image"] = picture(run, layout.plot_of(f"confusion_matrix-{split}"))
+            context["confusion_image"] = data_uri(run, layout.plot_of(f"confusion_matrix-{split}"))
     context |= _classes(document)
     if document.get("calibration"):
         context |= _reliability(document["calibration"])
     context |= _mistakes(run, split, document)
     if not (task.plot_repeats_mistakes and context.get("contents")):  # else the table says it better
-        context["samples"] = picture(run, layout.plot_of(f"{task.shown_plot}-{split}"))
+        context["samples"] = data_uri(run, layout.plot_of(f"{task.shown_plot}-{split}"))
     context["samples_alt"] = task.shown_plot_says
     return context
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bmcli.runs.run import Run
 
 
-def picture(run: Run, path: str) -> Markup | None:
+def data_uri(run: Run, path: str) -> Markup | None:
     """A PNG of the run as a data URI, or None where it has none."""
     if not run.exists(path):
         return None

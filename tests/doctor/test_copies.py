@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from bmcli.doctor.duplicate_images import DETAIL, SIDE, same_pictures
+from bmcli.doctor.duplicate_images import DETAIL, SIDE, same_images
 from bmcli.doctor.image import blank
 from bmcli.doctor.text import same_texts
 
@@ -58,7 +58,7 @@ def check_planted(pictures: np.ndarray, each: int, allowed: int) -> None:
     sources = rng.permutation(len(pictures))[: each * len(CHANGES)]
     names = list(CHANGES) * each
     copies = [CHANGES[name](pictures[s], rng) for name, s in zip(names, sources, strict=True)]
-    found = same_pictures(np.concatenate([pictures, np.stack(copies)]))
+    found = same_images(np.concatenate([pictures, np.stack(copies)]))
     by_pair = {(pair.first, pair.second): pair for pair in found}
     planted = {
         (int(s), len(pictures) + i): name for i, (s, name) in enumerate(zip(sources, names, strict=True))
@@ -80,14 +80,14 @@ def test_planted_digits_are_found_among_ones_much_alike() -> None:
     check_planted(digits(1_000), 40, allowed=10)
 
 
-def test_few_pictures_and_none() -> None:
-    assert same_pictures(scenes(0)) == [] and same_pictures(scenes(1)) == []
-    (pair,) = same_pictures(np.repeat(scenes(1), 2, axis=0))
+def test_few_images_and_none() -> None:
+    assert same_images(scenes(0)) == [] and same_images(scenes(1)) == []
+    (pair,) = same_images(np.repeat(scenes(1), 2, axis=0))
     assert (pair.first, pair.second, pair.exact) == (0, 1, True)
-    assert same_pictures(scenes(2)) == []
+    assert same_images(scenes(2)) == []
 
 
-def test_blank_pictures() -> None:
+def test_blank_images() -> None:
     made = scenes(3)
     made[1] = (10, 200, 30)
     assert blank(made).tolist() == [False, True, False]
@@ -146,7 +146,7 @@ def test_brightened_turned_and_cropped_photos_are_found() -> None:
     made = scenes(120)
     names = ["brightened", "turned", "cropped"] * 8
     copies = np.stack([changed(made[i], how) for i, how in enumerate(names)])
-    found = {(pair.first, pair.second): pair.how for pair in same_pictures(np.concatenate([made, copies]))}
+    found = {(pair.first, pair.second): pair.how for pair in same_images(np.concatenate([made, copies]))}
     planted = {(i, 120 + i): how for i, how in enumerate(names)}
     assert len(found.keys() & planted.keys()) >= 22 and not found.keys() - planted.keys()
     told = [found[pair] for pair, how in planted.items() if how == "brightened" and pair in found]
@@ -181,7 +181,7 @@ def test_single_strokes_are_no_copies_unless_in_the_same_place() -> None:
     made = strokes([*bars, bars[3]])
     blurred = np.asarray(Image.fromarray(made[5, :, :, 0]).resize((70, 70), 2).resize((96, 96), 2))
     kept = Kept(np.concatenate([made, blurred[None, :, :, None]]))
-    found = {(pair.first, pair.second): pair.how for pair in same_pictures(kept.small, details=kept)}
+    found = {(pair.first, pair.second): pair.how for pair in same_images(kept.small, details=kept)}
     assert found == {(3, 10): "same", (5, 11): "re-encoded"}
 
 
@@ -196,8 +196,8 @@ def test_what_is_alike_only_as_a_thumbnail_is_no_copy() -> None:
     patterned = np.clip(large[4] + pattern * half, 0, 255)
     noisy = np.clip(large[7] + rng.normal(0, 3, large[7].shape), 0, 255)
     kept = Kept(np.concatenate([large, patterned[None], noisy[None]]).astype(np.uint8))
-    without = {(pair.first, pair.second) for pair in same_pictures(kept.small)}
-    found = {(pair.first, pair.second) for pair in same_pictures(kept.small, details=kept)}
+    without = {(pair.first, pair.second) for pair in same_images(kept.small)}
+    found = {(pair.first, pair.second) for pair in same_images(kept.small, details=kept)}
     assert without == {(4, 20), (7, 21)} and found == {(7, 21)}
 
 
@@ -206,5 +206,5 @@ def test_equal_thumbnails_are_equal_images_only_where_every_pixel_is() -> None:
     other = large[1].copy()
     other[50, 50] ^= 1
     kept = Kept(np.concatenate([large, other[None], large[2:3]]))
-    pairs = {(p.first, p.second): (p.exact, p.how) for p in same_pictures(kept.small, details=kept)}
+    pairs = {(p.first, p.second): (p.exact, p.how) for p in same_images(kept.small, details=kept)}
     assert pairs == {(1, 4): (False, "re-encoded"), (2, 5): (True, "same")}

@@ -15,7 +15,7 @@ from bmcli.evaluation.measure import prepare
 from bmcli.evaluation.robustness import STRENGTHS, by_corruptions
 from bmcli.evaluation.slices import sliceable, slices
 from bmcli.inference.opened import OpenedRun
-from bmcli.modalities.image.corruptions import PICTURES
+from bmcli.modalities.image.corruptions import CORRUPTIONS
 from bmcli.modalities.text.corruptions import in_capitals, with_typos
 from tests.linear_run import MakeRun
 
@@ -27,16 +27,16 @@ def split_of(examples: Table | Texts, targets: np.ndarray) -> Split:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", sorted(PICTURES))
+@pytest.mark.parametrize("name", sorted(CORRUPTIONS))
 def test_pictures_are_changed_the_more_the_stronger(name: str, channels: int) -> None:
     smooth = np.linspace(40, 200, 32)[:, None] + 20 * np.sin(np.arange(32))[None]
     pictures = np.repeat(np.stack([smooth, smooth.T])[..., None], channels, axis=3).astype(np.uint8)
     change = []
     for strength in STRENGTHS:
-        made = PICTURES[name](pictures, strength, np.random.default_rng(1))
+        made = CORRUPTIONS[name](pictures, strength, np.random.default_rng(1))
         assert made.shape == pictures.shape and made.dtype == np.uint8
         change.append(float(np.abs(made.astype(int) - pictures).mean()))
-        again = PICTURES[name](pictures, strength, np.random.default_rng(1))
+        again = CORRUPTIONS[name](pictures, strength, np.random.default_rng(1))
         assert (made == again).all()
     assert 0 < change[0] < change[1] < change[2] < 90
 

@@ -53,7 +53,7 @@ def test_caches_threads_and_processes_leave_the_weights_as_they_are(
     ):
         with monkeypatch.context() as patch:
             patch.setattr(decode, "threads", lambda threads=threads: threads)
-            patch.setattr("bmcli.modalities.image.encoder.MANY", many)
+            patch.setattr("bmcli.modalities.image.source.MANY", many)
             patch.setattr("bmcli.modalities.image.probe.MANY", many)
             decode.pool.cache_clear()
             run = trained(tmp_path / "runs", config, f"data.cache_gib={cache}")

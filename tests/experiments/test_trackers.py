@@ -27,14 +27,15 @@ def losses(run: Run) -> list[float]:
     return [json.loads(line)["val_loss"] for line in run.read_text("metrics.jsonl").splitlines()]
 
 
-def test_tensorboard_has_curves_and_pictures(tmp_path: Path) -> None:
+@pytest.mark.draws
+def test_tensorboard_has_curves_and_plots(tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run = trained(tmp_path)
     events = accumulator.EventAccumulator(str(run.path / "tensorboard")).Reload()
     assert [e.value for e in events.Scalars("loss/validation")] == pytest.approx(losses(run), rel=1e-6)
-    (picture,) = events.Images("confusion_matrix-test")
-    assert picture.encoded_image_string == run.read_bytes("plots/confusion_matrix-test.png")
-    assert picture.width > 100 and picture.step == 2
+    (plot,) = events.Images("confusion_matrix-test")
+    assert plot.encoded_image_string == run.read_bytes("plots/confusion_matrix-test.png")
+    assert plot.width > 100 and plot.step == 2
     assert not run.verify().problems
 
 
@@ -61,7 +62,7 @@ class Broken:
         if self.epochs == 2:
             raise ConnectionError("the server\nis gone")
 
-    def finished(self, figures: Any, pictures: Any) -> None:
+    def finished(self, figures: Any, plots: Any) -> None:
         pytest.fail("it was left alone")
 
     close = report = finished

@@ -22,7 +22,7 @@ from bmcli.explain.explain import Explainer, Explanation
 from bmcli.inference import inputs as readers
 from bmcli.inference.inputs import Inputs
 from bmcli.inference.opened import OpenedRun
-from bmcli.modalities.table.encoder import Cell
+from bmcli.modalities.table.cells import Cell
 from bmcli.report import explanations
 from bmcli.report.explanations import signed, steps
 from bmcli.runs.run import Run

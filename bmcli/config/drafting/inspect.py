@@ -88,10 +88,10 @@ def _npz(path: Path) -> Look:
     if inputs is None:
         listed = ", ".join(shapes)
         raise DataError(f"{path} holds {listed or 'nothing'}; expected x_train and y_train, or x and y")
-    pictures = len(inputs) >= 3
+    are_images = len(inputs) >= 3
     seen = [f"{name}: {' × '.join(map(str, shape))}" for name, shape in shapes.items()][:6]
-    sizes = ((inputs[1], inputs[2]),) if pictures else ()
+    sizes = ((inputs[1], inputs[2]),) if are_images else ()
     brings = tuple(split for split, name in (("test", "x_test"), ("validation", "x_val")) if name in shapes)
     return Look(
-        path, "image" if pictures else "table", tuple(seen), examples=inputs[0], sizes=sizes, brings=brings
+        path, "image" if are_images else "table", tuple(seen), examples=inputs[0], sizes=sizes, brings=brings
     )

@@ -1,6 +1,6 @@
 """Work spread over processes, where threads would wait for each other more than they work.
 
-Decoding a small picture is a dozen calls of a few microseconds, each of which takes the interpreter's lock:
+Decoding a small image is a dozen calls of a few microseconds, each of which takes the interpreter's lock:
 two threads are slower at it than one.
 """
 

@@ -1,6 +1,6 @@
-"""From picture files to arrays: one way for training, evaluation and prediction.
+"""From image files to arrays: one way for training, evaluation and prediction.
 
-Pillow says what a picture is. A plain JPEG that need not be reduced goes through simplejpeg instead, which
+Pillow says what an image is. A plain JPEG that need not be reduced goes through simplejpeg instead, which
 gives the same pixels (both are libjpeg-turbo) in a third of the time; whatever it objects to is Pillow's.
 
 What `decode` does, in this order:
@@ -45,7 +45,7 @@ _one_large = threading.Lock()
 
 DRAFT = 1.5
 """A JPEG reduced on the way keeps this many times the wanted size: what the decoder leaves out is then beyond
-what the resizing would keep. It differs by about one grey level in 255 from resizing the whole picture."""
+what the resizing would keep. It differs by about one grey level in 255 from resizing the whole image."""
 SMALL_BYTES, SOME = 3 * 2**10, 8
 """Where some files are smaller on average, one thread decodes them faster than several, which would wait for
 the interpreter's lock after each of the many short calls."""
@@ -78,12 +78,12 @@ def decode(
     channels: Literal[1, 3] | None = None,
     manner: Manner = AS_IT_IS,
 ) -> np.ndarray:
-    """One picture as uint8 [height, width, channels].
+    """One image as uint8 [height, width, channels].
 
-    source: a path, or a file's bytes; size: (height, width), None for the picture's own; channels: 1 grey,
+    source: a path, or a file's bytes; size: (height, width), None for the image's own; channels: 1 grey,
     3 RGB, None for 1 where the file is grey and 3 where it is not.
 
-    Raises DataError where it is no usable picture; the message names the file.
+    Raises DataError where it is no usable image; the message names the file.
     """
     name = source if isinstance(source, str) else "image"
     data = b""
@@ -97,18 +97,18 @@ def decode(
 
 
 def decode_into(
-    pictures: np.ndarray,
+    images: np.ndarray,
     paths: Sequence[str | bytes],
     positions: np.ndarray,
     manner: Manner = AS_IT_IS,
 ) -> dict[int, str]:
-    """Decode the i-th of `paths` (or of bytes) into `pictures[positions[i]]`, in threads where it pays.
+    """Decode the i-th of `paths` (or of bytes) into `images[positions[i]]`, in threads where it pays.
 
-    pictures: uint8 [N, height, width, 1 or 3]. Returns i -> what is wrong with it.
+    images: uint8 [N, height, width, 1 or 3]. Returns i -> what is wrong with it.
     """
 
     def work(some: range) -> dict[int, str]:
-        return decode_each(pictures, paths, positions, some, manner)
+        return decode_each(images, paths, positions, some, manner)
 
     if sum(map(_bytes, paths[:SOME])) < SMALL_BYTES * len(paths[:SOME]):
         return work(range(len(paths)))
@@ -119,31 +119,31 @@ def decode_into(
 
 
 def decode_each(
-    pictures: np.ndarray,
+    images: np.ndarray,
     paths: Sequence[str | bytes],
     positions: Sequence[int] | np.ndarray,
     some: range,
     manner: Manner = AS_IT_IS,
 ) -> dict[int, str]:
     """`decode_into` for the paths at `some`, one after the other."""
-    size, channels = pictures.shape[1:3], pictures.shape[3]
+    size, channels = images.shape[1:3], images.shape[3]
     assert channels in (1, 3)
     problems = {}
     for i in some:
         try:
-            pictures[positions[i]] = decode(paths[i], size, channels, manner)
+            images[positions[i]] = decode(paths[i], size, channels, manner)
         except DataError as error:
             problems[i] = error.problems[0].message
     return problems
 
 
 def without_colour(paths: Sequence[str], *, at_most: int) -> bool:
-    """Whether `at_most` of the pictures, spread over all, are grey, though their files could hold colour."""
+    """Whether `at_most` of the images, spread over all, are grey, though their files could hold colour."""
     chosen = [paths[i] for i in spread(len(paths), at_most)]
     small = np.zeros((len(chosen), 32, 32, 3), np.uint8)  # what cannot be decoded stays black
     decode_into(small, chosen, np.arange(len(chosen)))
     # JPEG's colour transform moves grey by a unit or two.
-    return all(np.ptp(picture.astype(np.int16), axis=2).max() <= 2 for picture in small)
+    return all(np.ptp(image.astype(np.int16), axis=2).max() <= 2 for image in small)
 
 
 def spread(count: int, chosen: int) -> np.ndarray:
@@ -184,7 +184,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""How a picture is set right, by its orientation."""
+"""How an image is set right, by its orientation."""
 
 
 # Python's own open() takes twice as long; without O_NONBLOCK opening a pipe would wait for ever.
@@ -220,7 +220,7 @@ def _whole(file: int, size: int) -> bytes:
 
 
 def _plain_jpeg(data: bytes, size: tuple[int, int] | None, fit: Fit = "squash") -> Image.Image | None:
-    """The picture of a JPEG that is sound, grey or YCbCr, says nothing of how it is to be turned, and is
+    """The image of a JPEG that is sound, grey or YCbCr, says nothing of how it is to be turned, and is
     wanted whole (see DRAFT); else None.
     """
     if not data.startswith(b"\xff\xd8\xff") or b"Exif\0" in data or b"://ns.adobe.com/xap/" in data:
@@ -254,7 +254,7 @@ def _inner(own: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
 
 @contextmanager
 def opened(data: bytes, size: tuple[int, int] | None, fit: Fit = "squash") -> Iterator[Image.Image]:
-    """The picture in a file's bytes, to be decoded in this size (None: its own) while it is open.
+    """The image in a file's bytes, to be decoded in this size (None: its own) while it is open.
 
     One of FAILURES where there is no usable one, on the way in or while it is decoded.
     """
@@ -273,7 +273,7 @@ def as_array(
     channels: Literal[1, 3] | None,
     manner: Manner = AS_IT_IS,
 ) -> np.ndarray:
-    """uint8 [height, width, channels] of an opened picture, as `decode` would give it."""
+    """uint8 [height, width, channels] of an opened image, as `decode` would give it."""
     mode = None if channels is None else _MODES[channels]
     if image.format is None:  # a plain JPEG: whole, of 8 bits and upright, so that nothing is left to ask
         return _array(_padded(_fitted(image, mode or image.mode, size, manner.fit), size))
@@ -303,7 +303,7 @@ def _fitted(
     fit: Fit,
     box: tuple[float, float, float, float] | None = None,
 ) -> Image.Image:
-    """A grey or RGB picture in that mode and size (height, width); box: the part of it that counts.
+    """A grey or RGB image in that mode and size (height, width); box: the part of it that counts.
 
     Padded ones are still without what is put beside them.
     """
@@ -339,7 +339,7 @@ def _array(image: Image.Image) -> np.ndarray:
 
 
 def eight_bits(image: Image.Image, window: Window | None = None) -> Image.Image:
-    """The opaque 8-bit picture, grey ('L') or 'RGB'; window: as `Manner` has it."""
+    """The opaque 8-bit image, grey ('L') or 'RGB'; window: as `Manner` has it."""
     if depth.is_wide(image):
         return Image.fromarray(depth.narrowed(depth.values(image), window))
     if image.mode == "La":  # which is made transparent grey, and nothing else

@@ -1,28 +1,29 @@
 """Pictures to arrays: one size, one number of channels, then one scale and offset per channel.
 
 Images of more than 8 bits are brought to 8 by one window for all, which is fitted like the rest: see
-`data.readers.depth`.
+`bmcli.modalities.image.scaling`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from bmcli.core.errors import DataError, Place, Problem
+from bmcli.core.errors import DataError
 from bmcli.core.examples import Examples
 from bmcli.core.spec import Kind
-from bmcli.modalities.image._processes import MANY
-from bmcli.modalities.image.decode import AS_IT_IS, Manner, decode_into, pool, resized, spread, without_colour
-from bmcli.modalities.image.depth import Window, extent, glance
-from bmcli.modalities.image.examples import Depths, Images
-from bmcli.modalities.image.formats import FORMATS, Unusable
-from bmcli.modalities.image.prefetch import decoded_ahead
-from bmcli.modalities.image.probe import depths_of, kept_rows, sums
+from bmcli.modalities.image.decode import AS_IT_IS, Manner, decode_into, pool, resized, spread
+from bmcli.modalities.image.depth import Window, glance
+from bmcli.modalities.image.dimensions import channels_of, size_of
+from bmcli.modalities.image.examples import Images
+from bmcli.modalities.image.formats import Unusable
+from bmcli.modalities.image.probe import kept_rows, sums
+from bmcli.modalities.image.scaling import scaling_lines, scaling_of
+from bmcli.modalities.image.source import ImageSource
 from bmcli.modalities.remark import Remark, Unfamiliar
 from bmcli.modalities.source import SingleInput
 
@@ -31,16 +32,12 @@ if TYPE_CHECKING:
     from bmcli.core.examples import Data
     from bmcli.modalities.source import Source
 
-DEFAULT_SIZE = (64, 64)
 DEFAULT_CACHE_BYTES = 4 * 2**30
 MOST_PIXELS = 89_478_485
 """`readers.images` takes no larger picture, so that none is made of this size."""
 _LATER = frozenset({"fit", "window", "window_from", "bits"})
 """Keys of preprocessing.json that came together, later than the others."""
 FITS = ("squash", "crop", "pad")
-SMALL_PART = 0.25
-LOOKED_AT = 256
-"""How many pictures decide whether all are grey."""
 CHUNK_BYTES = 16 * 2**20
 """Pictures are read in pieces of about this size where they need not be in memory all at once."""
 
@@ -96,8 +93,8 @@ class ImagePreprocessing(SingleInput):
         Raises DataError listing all training pictures that cannot be read.
         """
         train = splits[0]
-        height, width = _size(train, options.size)
-        channels = options.channels or _channels(train)
+        height, width = size_of(train, options.size)
+        channels = options.channels or channels_of(train)
         unscaled = cls(
             height,
             width,
@@ -105,7 +102,7 @@ class ImagePreprocessing(SingleInput):
             "unit",
             (1 / 255,) * channels,
             (0.0,) * channels,
-            *_scaling(train, options),
+            *scaling_of(train, options),
         )
         unscaled = unscaled.with_cache(splits, cache_bytes)
         source = unscaled.encode(train)
@@ -163,9 +160,11 @@ class ImagePreprocessing(SingleInput):
         if images.arrays is not None and self._is_ready(images):
             return images.arrays
         if images.decoded is not None and self._is_ready(images):
-            return _Pictures(self, images, images.decoded.pictures, images.decoded.rows)
+            return ImageSource(self, images, images.decoded.pictures, images.decoded.rows)
         count = int(len(images) * self.kept)
-        none = _Pictures(self, images, np.empty((0, *self._shape), np.uint8), kept_rows(len(images), 0))
+        none = ImageSource(
+            self, images, np.empty((0, *self.image_shape), np.uint8), kept_rows(len(images), 0)
+        )
         pictures = none[spread(len(images), count)]
         if count == len(images):
             return pictures
@@ -177,11 +176,11 @@ class ImagePreprocessing(SingleInput):
         if images.arrays is not None and self._is_ready(images):
             return images.arrays, {}
         everything = np.arange(len(images))
-        pictures = np.empty((len(images), *self._shape), np.uint8)
-        problems = self._decode(images, everything, pictures, everything)
+        pictures = np.empty((len(images), *self.image_shape), np.uint8)
+        problems = self.decode(images, everything, pictures, everything)
         return (np.delete(pictures, list(problems), axis=0) if problems else pictures), problems
 
-    def _decode(
+    def decode(
         self, images: Images, chosen: np.ndarray, pictures: np.ndarray, positions: np.ndarray
     ) -> dict[int, str]:
         """The `chosen` of the images into `pictures[positions]`; what is wrong, by place in `chosen`."""
@@ -207,21 +206,7 @@ class ImagePreprocessing(SingleInput):
     @property
     def notes(self) -> tuple[str, ...]:
         """How images of more than 8 bits are scaled, in a line; nothing where there are none."""
-        window = self.manner.window
-        if window is None or not any(bits > 8 for bits in self.bits or ()):
-            return ()
-        wide = [f"{bits}" for bits in self.bits or () if bits > 8]
-        what = f"{'- and '.join(wide)}-bit images" if wide else "images of more than 8 bits"
-        where = {"training": "seen in training", "config": "preprocessing.image.window"}
-        source = f" ({where[self.window_from]})" if self.window_from else ""
-        said = [f"{what}: values {_number(window[0])} to {_number(window[1])} scaled to 0 to 255{source}"]
-        if self.bulk is not None:
-            plain = ",".join(f"{value:.6g}" for value in self.bulk)
-            said.append(
-                f"nearly all of them lie between {_number(self.bulk[0])} and {_number(self.bulk[1])}, "
-                f"and share few grey levels: preprocessing.image.window=[{plain}] gives them all"
-            )
-        return tuple(said)
+        return scaling_lines(self.manner, self.bits, self.window_from, self.bulk)
 
     def unfamiliar(self, examples: Examples) -> Unfamiliar:
         """See Preprocessing: of images whose values have another number of bits than any in training."""
@@ -268,7 +253,8 @@ class ImagePreprocessing(SingleInput):
         return mean, deviation
 
     @property
-    def _shape(self) -> tuple[int, int, int]:
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels), none of them unknown."""
         return self.height, self.width, self.channels
 
     def finish(self, batch: np.ndarray) -> np.ndarray:
@@ -336,163 +322,7 @@ class ImagePreprocessing(SingleInput):
         )
 
 
-@dataclass(frozen=True)
-class _Pictures:
-    """Pictures of which some are in memory; the others are decoded, or resized, each time they are asked for.
-
-    pictures: uint8 [M, height, width, channels]; rows: int64 [N], where among them each is, else -1.
-    """
-
-    preprocessing: ImagePreprocessing
-    images: Images
-    pictures: np.ndarray
-    rows: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray:
-        rows = self.rows[indices]
-        missing = np.flatnonzero(rows < 0)
-        if not len(missing):
-            return self.pictures[rows]
-        wanted = np.empty((len(rows), *self.pictures.shape[1:]), np.uint8)
-        there = np.flatnonzero(rows >= 0)
-        wanted[there] = self.pictures[rows[there]]
-        chosen = indices[missing]
-        self._require(chosen, self.preprocessing._decode(self.images, chosen, wanted, missing))
-        return wanted
-
-    def in_batches(self, batches: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-        """`self[batch]` of each, in order; many files are decoded in processes, some batches ahead."""
-        paths = self.images.paths
-        if paths is None or np.count_nonzero(self.rows < 0) < MANY or not batches:
-            yield from (self[batch] for batch in batches)
-            return
-        shape = self.preprocessing._shape
-        missing = [batch[self.rows[batch] < 0] for batch in batches]
-        wanted = [[paths[i] for i in some] for some in missing]
-        decoded = decoded_ahead(wanted, shape, self.preprocessing.manner)
-        for batch, some, (pictures, problems) in zip(batches, missing, decoded, strict=True):
-            self._require(some, problems)
-            if len(some) == len(batch):
-                yield pictures
-                continue
-            rows = self.rows[batch]
-            made = np.empty((len(batch), *shape), np.uint8)
-            made[rows < 0], made[rows >= 0] = pictures, self.pictures[rows[rows >= 0]]
-            yield made
-
-    def _require(self, chosen: np.ndarray, problems: dict[int, str]) -> None:
-        """DataError where there are problems: place in `chosen` -> what is wrong."""
-        if not problems:
-            return
-        paths = self.images.paths or [f"image {i}" for i in range(len(self.images))]
-        listed = [Problem(message, Place(paths[chosen[i]])) for i, message in problems.items()]
-        raise DataError(
-            f"{len(listed)} of {len(self.images):,} images cannot be read"
-            if len(listed) > 1
-            else f"{paths[chosen[next(iter(problems))]]} cannot be read",
-            hint="fix or remove them, or set data.skip_unusable=true",
-            problems=listed,
-        )
-
-
 def _as_images(examples: Examples) -> Images:
     if not isinstance(examples, Images):
         raise DataError("this run takes images")
     return examples
-
-
-def window_of(images: Images, depths: Depths | None = None) -> Window | None:
-    """The lowest and highest value of those of more than 8 bits; None where there are none."""
-    depths = _depths(images) if depths is None else depths
-    if not depths.wide.any():
-        return None
-    extents = depths.extents[depths.wide]
-    return float(extents[:, 0].min()), float(extents[:, 1].max())
-
-
-def _scaling(
-    train: Images, options: ImageConfig
-) -> tuple[Manner, tuple[int, ...], Literal["training", "config"] | None, Window | None]:
-    """manner, bits, window_from and bulk, as `ImagePreprocessing` has them."""
-    depths = _depths(train)
-    seen = window_of(train, depths)
-    window = options.window or seen
-    source: Literal["training", "config"] = "config" if options.window else "training"
-    bits = tuple(sorted(set(depths.bits.tolist())))
-    return (
-        Manner(options.fit, window),
-        bits,
-        None if window is None else source,
-        None if options.window else _bulk(depths, seen),
-    )
-
-
-def scaling_notes(train: Images, options: ImageConfig) -> tuple[str, ...]:
-    """`ImagePreprocessing.notes` of one fitted on these, without fitting one."""
-    return ImagePreprocessing(1, 1, 1, "unit", (1.0,), (0.0,), *_scaling(train, options)).notes
-
-
-def _bulk(depths: Depths, window: Window | None) -> Window | None:
-    """Where nearly all values of nearly all images lie, if that is a small part of the window."""
-    if window is None:
-        return None
-    low, high = depths.extents[depths.wide, 2], depths.extents[depths.wide, 3]
-    bulk = float(np.quantile(low, 0.02)), float(np.quantile(high, 0.98))
-    return bulk if 0 < bulk[1] - bulk[0] < SMALL_PART * (window[1] - window[0]) else None
-
-
-def _depths(images: Images) -> Depths:
-    if images.depths is not None:
-        return images.depths
-    if images.arrays is None:
-        return depths_of(images.sources)
-    bits, extents = np.full(len(images), 8), np.full((len(images), 4), np.nan)
-    if images.arrays.dtype != np.uint8:
-        bits[:] = 8 * images.arrays.dtype.itemsize
-        for i, array in enumerate(images.arrays):
-            extents[i] = extent(array)
-    return Depths(bits, extents)
-
-
-def _number(value: float) -> str:
-    """1,130 or 0.25."""
-    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:,.6g}"
-
-
-def _size(images: Images, wanted: int | tuple[int, int] | None) -> tuple[int, int]:
-    """Height and width: as wanted, or the pictures' own where all are alike."""
-    if wanted is not None:
-        return (wanted, wanted) if isinstance(wanted, int) else wanted
-    if images.arrays is not None:
-        return images.arrays.shape[1], images.arrays.shape[2]
-    if images.sizes is not None:  # looked at while reading
-        alike = len(images) > 0 and bool((images.sizes == images.sizes[0]).all())
-        return (int(images.sizes[0, 0]), int(images.sizes[0, 1])) if alike else DEFAULT_SIZE
-    sizes = (size for path in images.paths or () if (size := _own_size(path)) is not None)
-    first = next(sizes, None)
-    return first if first is not None and all(size == first for size in sizes) else DEFAULT_SIZE
-
-
-def _own_size(path: str) -> tuple[int, int] | None:
-    """Height and width as shown, from the file's header; None where it has none (`encode` will say so)."""
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            width, height = image.size
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
-    return (width, height) if turned else (height, width)
-
-
-def _channels(images: Images) -> Literal[1, 3]:
-    """1 where all of a sample are grey, spread over the split; arrays keep what they have."""
-    if images.arrays is not None:
-        return 1 if images.arrays.shape[3] == 1 else 3
-    if images.grey is not None and images.grey.all():
-        return 1
-    return 1 if without_colour(images.paths or (), at_most=LOOKED_AT) else 3

@@ -150,7 +150,7 @@ class Image(Modality):
 
     def wanted(self, encoder: Preprocessing) -> object:
         """See Modality: size, channels and depth, by which arrays are told apart."""
-        from bmcli.modalities.image.python_inputs import Wanted
+        from bmcli.modalities.image.python_arrays import Wanted
 
         made = _encoder(encoder)
         return Wanted(made.height, made.width, made.channels, made.manner.window is not None)
@@ -232,9 +232,9 @@ class Image(Modality):
 
     def corruptions(self) -> tuple[str, ...]:
         """See Modality."""
-        from bmcli.modalities.image.corruptions import PICTURES
+        from bmcli.modalities.image.corruptions import CORRUPTIONS
 
-        return tuple(PICTURES)
+        return tuple(CORRUPTIONS)
 
     def corrupted(
         self,
@@ -248,13 +248,13 @@ class Image(Modality):
         import numpy as np
 
         from bmcli.modalities.base import ENCODED
-        from bmcli.modalities.image.corruptions import PICTURES
+        from bmcli.modalities.image.corruptions import CORRUPTIONS
         from bmcli.modalities.image.examples import Images
 
         source = _encoder(encoder).encode(examples)
         for start in range(0, len(examples), ENCODED):
             some = np.asarray(source[np.arange(start, min(start + ENCODED, len(examples)))])
-            yield Images(arrays=PICTURES[name](some, strength, rng))
+            yield Images(arrays=CORRUPTIONS[name](some, strength, rng))
 
     def sliceable(self, examples: Examples, beside: list[str]) -> list[str]:
         """See Modality: by size, where that is known."""

@@ -1,4 +1,4 @@
-"""Pictures of many files, decoded in processes some batches ahead of whoever uses them."""
+"""Images of many files, decoded in processes some batches ahead of whoever uses them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from bmcli.modalities.image._processes import in_order, under_way
 from bmcli.modalities.image._shared_memory import SharedArray, lent
 
 AHEAD_BYTES = 256 * 2**20
-"""Pictures decoded ahead, at most; two batches always are."""
+"""Images decoded ahead, at most; two batches always are."""
 
 
 def decoded_ahead(
     batches: Sequence[Sequence[str]], shape: tuple[int, int, int], manner: decode.Manner = decode.AS_IT_IS
 ) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
     """Of each batch of paths, in order: uint8 [n, height, width, channels], and i -> what is wrong with it,
-    whose picture is then anything. shape: height, width, channels; manner: as `images.decode` takes it."""
+    whose image is then anything. shape: height, width, channels; manner: as `images.decode` takes it."""
     largest = max(map(len, batches), default=0)
     count = min(under_way(), max(2, AHEAD_BYTES // max(1, math.prod(shape) * largest)))
-    # As many places as tasks under way: one is used again only when its pictures were taken away.
+    # As many places as tasks under way: one is used again only when its images were taken away.
     room = lent((count, largest, *shape))
     tasks = ((paths, shape, manner, room, number % count) for number, paths in enumerate(batches))
-    for number, (pictures, problems) in enumerate(in_order(_decode, tasks, count)):
-        if pictures is None:
+    for number, (images, problems) in enumerate(in_order(_decode, tasks, count)):
+        if images is None:
             assert room is not None
-            pictures = room.array[number % count, : len(batches[number])].copy()
-        yield pictures, problems
+            images = room.array[number % count, : len(batches[number])].copy()
+        yield images, problems
 
 
 def _decode(
@@ -39,9 +39,9 @@ def _decode(
     room: SharedArray | None,
     place: int,
 ) -> tuple[np.ndarray | None, dict[int, str]]:
-    """What is wrong with each file, and the pictures, unless they could be written to their place."""
+    """What is wrong with each file, and the images, unless they could be written to their place."""
     everything = range(len(paths))
     if room is not None and (places := room.reached()) is not None:
         return None, decode.decode_each(places[place], paths, everything, everything, manner)
-    pictures = np.empty((len(paths), *shape), np.uint8)
-    return pictures, decode.decode_each(pictures, paths, everything, everything, manner)
+    images = np.empty((len(paths), *shape), np.uint8)
+    return images, decode.decode_each(images, paths, everything, everything, manner)

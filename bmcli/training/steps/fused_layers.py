@@ -3,7 +3,7 @@
 On a CPU those passes cost more than the convolutions between them. The layers stay Keras's own, with their
 weights and names: only the training step computes them otherwise, with the same values up to rounding.
 
-Batch normalisation of pictures: Keras computes it from single operations, under mixed precision in float32;
+Batch normalisation of images: Keras computes it from single operations, under mixed precision in float32;
 TensorFlow's fused kernel does the same in one, and in bfloat16. GELU and SiLU: TensorFlow computes them and
 their gradients operation by operation; compiled by XLA each is one loop. Measured on [500, 31, 31, 24] in
 bfloat16, forward and backward: exact GELU 5 times, SiLU twice as fast (benchmarks/activations.py).
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def fuse(model: keras.Model) -> int:
     """Let the layers of `model` that can use such a kernel in training; how many do.
 
-    Batch normalisations of pictures, [batch, height, width, channels], normalised per channel; GELU and SiLU
+    Batch normalisations of images, [batch, height, width, channels], normalised per channel; GELU and SiLU
     as a layer's activation, on CPUs.
     """
     import keras

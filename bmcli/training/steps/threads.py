@@ -2,7 +2,7 @@
 
 Threads that share the operations of a small network wait for one another hundreds of times a step. Where one
 thread computes an operation and every core has a part of the batch, they wait once: 1.2 to 1.4 times as many
-pictures a second on two cores (benchmarks/throughput.py). How many threads an operation has is set for the
+images a second on two cores (benchmarks/throughput.py). How many threads an operation has is set for the
 whole process, before TensorFlow's first tensor.
 """
 

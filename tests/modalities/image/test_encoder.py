@@ -13,6 +13,7 @@ from bmcli.data.bundle import Images
 from bmcli.modalities import preprocessing
 from bmcli.modalities.image import decode as reader
 from bmcli.modalities.image.encoder import ImagePreprocessing
+from bmcli.modalities.source import in_batches
 
 RANDOM = np.random.default_rng(0)
 COLOUR = RANDOM.integers(0, 256, (20, 6, 9, 3), dtype=np.uint8)
@@ -229,16 +230,16 @@ def test_many_files_are_decoded_ahead_in_processes_to_the_same_pixels(
     order = RANDOM.permutation(len(COLOUR))
     batches = np.array_split(order, 3)
     expected = [source[batch] for batch in batches]
-    monkeypatch.setattr("bmcli.modalities.image.encoder.MANY", 1)
+    monkeypatch.setattr("bmcli.modalities.image.source.MANY", 1)
     monkeypatch.setattr(
         "bmcli.modalities.image.encoder.decode_into", lambda *_: pytest.fail("in this process")
     )
-    for mine, theirs in zip(preprocessing.in_batches(source, batches), expected, strict=True):
+    for mine, theirs in zip(in_batches(source, batches), expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     absent = next(i for i in order[::-1] if source.rows[i] < 0)
     Path(images.paths[absent]).write_bytes(b"nothing")
     with pytest.raises(DataError, match=f"{absent}.png cannot be read"):
-        list(preprocessing.in_batches(source, batches))
+        list(in_batches(source, batches))
 
 
 # === More than 8 bits ===
@@ -411,8 +412,8 @@ def test_wide_pictures_are_decoded_ahead_in_processes_too(tmp_path: Path, monkey
     source = prepared.encode(images)
     batches = np.array_split(np.arange(20), 3)
     expected = [source[batch] for batch in batches]
-    monkeypatch.setattr("bmcli.modalities.image.encoder.MANY", 1)
-    for mine, theirs in zip(preprocessing.in_batches(source, batches), expected, strict=True):
+    monkeypatch.setattr("bmcli.modalities.image.source.MANY", 1)
+    for mine, theirs in zip(in_batches(source, batches), expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 

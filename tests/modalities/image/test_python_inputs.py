@@ -15,7 +15,7 @@ from bmcli.inference.inputs import Reading
 from bmcli.inference.inputs import read as read_files
 from bmcli.modalities import python_inputs
 from bmcli.modalities.image.encoder import ImagePreprocessing
-from bmcli.modalities.image.python_inputs import Wanted
+from bmcli.modalities.image.python_arrays import Wanted
 
 COLOUR, GREY = Wanted(16, 12, 3), Wanted(8, 8, 1)
 RNG = np.random.default_rng(0)
