@@ -421,7 +421,7 @@ def test_a_text_column_that_is_not_named(
     found = understand(data, "gru")
     assert found.code == 2 and found.says("data.text")
     found = understand(data, "mlp")
-    assert found.code == 2 and found.says(f"text: column '{head}'") and found.says("data is texts")
+    assert found.code == 2 and found.says(f"text: column '{head}'") and found.says("data consists of texts")
     found = drafted("t.csv")
     assert found.kind == "text" and f"text: {head}" in found.draft.replace('"', "").replace("'", "")
 

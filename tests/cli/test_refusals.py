@@ -225,9 +225,9 @@ def test_another_runs_network_or_kind(files: Path, invoke: Invoke) -> None:
     ("data", "weights", "said"),
     [
         ("{path: bits.csv, target: bit}", "{0: 1.0, 1: 5.0}", None),
-        ("{path: bits.csv, target: bit}", "{1: 5}", "classes that are not named weigh 1: 0"),
+        ("{path: bits.csv, target: bit}", "{1: 5}", "classes without a weight get 1: 0"),
         ("{path: on.parquet, target: on}", "{true: 2, false: 1}", None),
-        (TABLE, "{k1: 3}", "classes that are not named weigh 1: k0, k2"),
+        (TABLE, "{k1: 3}", "classes without a weight get 1: k0, k2"),
     ],
 )
 def test_weights_by_class(data: str, weights: str, said: str | None, files: Path, invoke: Invoke) -> None:

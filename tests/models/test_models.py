@@ -42,7 +42,7 @@ def inputs_for(spec: DataSpec, count: int = 3) -> np.ndarray:
 @pytest.mark.parametrize(("name", "kind"), [(n, k) for n in MODELS for k in MODELS.get(n).kinds])
 def test_builds_for_every_task(name, kind, task):
     component = MODELS.get(name)(**SMALLER.get(name, {}))
-    assert task in component.tasks
+    assert component.tasks is None or task in component.tasks
     spec = spec_for(kind, task)
     model = component.build(spec)
     inputs = inputs_for(spec)
