@@ -15,7 +15,7 @@ from PIL import Image
 def picture(
     path: Path, seed: int = 0, size: tuple[int, int] = (8, 8), mode: str = "RGB", **options: Any
 ) -> Path:
-    """A small picture of noise; size is (width, height)."""
+    """A small image of noise; size is (width, height)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     bands = len(Image.new(mode, (1, 1)).getbands())
     noise = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], bands), np.uint8)

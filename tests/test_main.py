@@ -65,7 +65,7 @@ def test_a_process_that_helps_does_not_run_the_command_again(monkeypatch: pytest
 
 
 @pytest.mark.exhaustive
-def test_pictures_decoded_in_other_processes(tmp_path: Path) -> None:
+def test_images_decoded_in_other_processes(tmp_path: Path) -> None:
     """More than `data.readers._processes.MANY`."""
     for label in ("dark", "light"):
         (tmp_path / "photos" / label).mkdir(parents=True)

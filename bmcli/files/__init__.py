@@ -1,1 +1,1 @@
-"""Bytes and files of any kind: which suffix holds what, and what a file says."""
+"""Files of any kind: the format of each suffix, and the contents of a file."""

@@ -28,9 +28,9 @@ from bmcli.files.dialect import Options, dialect_of, lines_of
 from bmcli.files.records import LINE_END, Records
 
 HEAD_LINES = 50
-"""Lines from which the dialect is told at least, however long they are,"""
+"""Minimum number of lines from which the dialect is inferred, however long they are,"""
 MOST_HEAD = 2**25
-"""up to so many bytes."""
+"""up to this number of bytes."""
 
 
 def read(path: Path, options: Options) -> Rows:

@@ -21,16 +21,16 @@ DELIMITERS = (",", ";", "\t", "|")
 _RARE = ("~", "^", " ")
 COMMENTS = ("#", "//")
 _LINES = 200
-"""Lines from which the delimiter is told."""
+"""Lines from which the delimiter is inferred."""
 _ROWS = 1_000
-"""Rows from which it is told whether the first one is a header."""
+"""Rows from which it is inferred whether the first one is a header."""
 _TITLES = 20
 """Lines above a table that may be left out."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the config says of a table file; None: to be told from the file. names: columns the config names,
+    """The config's settings for a table file; None: inferred from the file. names: columns the config names,
     which a header has."""
 
     delimiter: str | None = None

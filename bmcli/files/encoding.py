@@ -1,4 +1,4 @@
-"""Which encoding a file of text has, from its first bytes, so that nobody's letters are mangled in silence.
+"""Detects the encoding of a text file from its first bytes, so that no letters are silently mangled.
 
 A byte order mark says it; else zeros at every other byte say UTF-16; else strict UTF-8 is UTF-8, for hardly
 anything else reads as it by accident. What remains are the legacy encodings, which chardet tells apart by
@@ -16,7 +16,7 @@ from pathlib import Path
 from bmcli.core.errors import DataError, Place
 
 HEAD = 2**18
-"""Bytes from which the encoding is told."""
+"""Bytes from which the encoding is detected."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -174,7 +174,7 @@ def _damaged_utf8(head: bytes) -> bool:
 
 
 def _legacy(head: bytes, whole: bool) -> str | None:
-    """The legacy encoding, as far as it can be told."""
+    """The legacy encoding, as far as it can be detected."""
     western = _reads(head, "cp1252", whole)
     makes_sense = (
         western is not None and bool(_WESTERN.fullmatch(western)) and not _SIGN_IN_WORD.search(western)

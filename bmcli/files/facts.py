@@ -27,7 +27,7 @@ SPLIT_WORDS = {
 
 @dataclass(frozen=True)
 class Said:
-    """What the config says of a column (see `data.columns`); None: nothing."""
+    """The config's settings for a column (see `data.columns`); None: not set."""
 
     type: str
     decimal: Mark | None = None
@@ -127,7 +127,7 @@ def many_categories(facts: ColumnFacts) -> str | None:
 
 
 def truth_value(word: str) -> bool | None:
-    """What a word, or a number's text, says of true and false; None where it is neither."""
+    """True or false, from a word or a number's text; None if it is neither."""
     word = word.strip().lower()
     if word in TRUE or word in ("1", "1.0"):
         return True

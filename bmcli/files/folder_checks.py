@@ -20,7 +20,7 @@ LOOSE = "is not in a class folder"
 
 
 def classes_without_files(look: Looker, folder: Path, result: Scan) -> Iterator[Problem]:
-    """A class nobody gave an example: a copy that broke off, rather than a wish."""
+    """A class without examples: more likely an interrupted copy than intended."""
     known = {file.label for file in result.files["train"]}
     spoken_of = {problem.place.file for problem in result.problems if problem.place is not None}
     said = {prefix for name in spoken_of for prefix in _above(name)}

@@ -57,7 +57,7 @@ def _kinds(look: Looker) -> Counter[str]:
 def layout(root: Path, rules: Rules | None = None) -> Layout:
     """Where the splits and the class folders lie; from names alone, and few of them.
 
-    Raises DataError where that cannot be told: no images or texts, two folders for one split, split folders
+    Raises DataError where that is unclear: no images or texts, two folders for one split, split folders
     without a training one or without class folders. ConfigError for a pattern that is none.
     """
     rules = rules or Rules()

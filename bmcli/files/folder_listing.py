@@ -19,7 +19,7 @@ FOLLOW = "data.follow_links: true follows links that leave the folder"
 
 
 LISTED = 20_000
-"""Entries of one folder that `layout` looks at: beyond, it is no matter what else lies there."""
+"""Entries of one folder that `layout` looks at; any others do not matter."""
 _LEVELS = 50
 """Of folders within folders; more are no way anybody keeps data."""
 _VISITS = 200

@@ -47,7 +47,7 @@ def file_kinds() -> dict[str, FileKind]:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the config says of a folder.
+    """The config's settings for a folder.
 
     classes: those of the data that the folder is a part of (a run's, or the training split's); empty for
         data that stands alone. cuts: the splits that are cut from training where the folder has none.

@@ -1,4 +1,4 @@
-"""Whether the first row of a table names its columns, told by what stands below it."""
+"""Whether the first row of a table names its columns, inferred from the rows below it."""
 
 from __future__ import annotations
 

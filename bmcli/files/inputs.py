@@ -46,7 +46,7 @@ def files_of(
 
     problems: gets what cannot be read, as a place that holds none of them.
 
-    or_text: the user may have meant the text itself, and is told how to say so.
+    or_text: the user may have meant the text itself; the error's hint says how to give it.
     """
     if os.path.isdir(name):  # noqa: PTH112 (Path's raises where a text is too long to be a name)
         yield from _below(name, suffixes, problems)

@@ -65,7 +65,7 @@ def content(path: Path) -> bytes:
 
 
 def refuse_bytes(path: Path, head: bytes) -> None:
-    """DataError where a file that should be text is another format, told by its first bytes."""
+    """DataError where a file that should be text has another format, detected by its first bytes."""
     for magic, what, todo in _MAGIC:
         if head.startswith(magic):
             raise _refused(path, what, todo)

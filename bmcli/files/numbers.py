@@ -123,7 +123,7 @@ _OPEN_QUESTION = {",": r"^[1-9]\d{0,2},\d{3}$", ".": r"^[1-9]\d{0,2}\.\d{3}$"}
 MANY_OPEN = 30
 """Of so many numbers of thousands one would end in a zero."""
 SAMPLE = 5_000
-"""Different cells from which a format is told, where they leave nothing open."""
+"""Different cells from which a format is inferred, if they leave nothing open."""
 TRUE = frozenset({"true", "t", "yes", "y"})
 FALSE = frozenset({"false", "f", "no", "n"})
 _FLAGS = {**dict.fromkeys(TRUE, 1.0), **dict.fromkeys(FALSE, 0.0)}

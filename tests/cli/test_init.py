@@ -190,7 +190,7 @@ def test_the_line_for_editors_where_the_schema_was_saved(invoke: Callable, tmp_p
     assert line not in (tmp_path / "without.yaml").read_text()
 
 
-def test_pictures_that_training_cannot_read_are_none(invoke: Callable, tmp_path: Path) -> None:
+def test_images_that_training_cannot_read_are_none(invoke: Callable, tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / "scans" / name).mkdir(parents=True)
         (tmp_path / "scans" / name / "1.svg").touch()

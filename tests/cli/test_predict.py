@@ -24,7 +24,7 @@ HOSTILE = ["[red].png", "img[/b].png", "=cmd().png", "\x1b[31m.png"]
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Two classes with names that could do harm, of pictures that are easy to tell apart."""
+    """Two classes with names that could do harm, of images that are easy to tell apart."""
     folder = tmp_path / "photos"
     noise = np.random.default_rng(0)
     for name, level in (("[red]", 40), ("=cmd()", 200)):

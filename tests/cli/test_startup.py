@@ -1,4 +1,4 @@
-"""What needs no model starts at once: under 0.2 s from the shell, and `bm predict` of a picture under 0.4 s.
+"""What needs no model starts at once: under 0.2 s from the shell, and `bm predict` of an image under 0.4 s.
 
 No test measures time, which depends on the machine and on who else uses it. Tests hold what the time is made
 of: which packages a command loads, and how many modules. The budget, in instructions of the processor

@@ -176,7 +176,7 @@ def test_a_moved_run_still_works(digits: Path, tmp_path: Path, bm: Callable[...,
     assert bm("export", "./elsewhere", "--format", "onnx", "--json").code == 0
 
 
-def test_predicting_the_test_pictures_gives_the_kept_predictions(digits: Path) -> None:
+def test_predicting_the_test_images_gives_the_kept_predictions(digits: Path) -> None:
     import bmcli
     from bmcli.inference.opened import OpenedRun
 

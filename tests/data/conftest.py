@@ -37,7 +37,7 @@ def load() -> Callable[..., DataBundle]:
 
 @pytest.fixture
 def flowers(tmp_path: Path) -> Path:
-    """Three classes of ten pictures each."""
+    """Three classes of ten images each."""
     root = tmp_path / "flowers"
     for c, name in enumerate(("aster", "daisy", "rose")):
         for i in range(10):

@@ -1,4 +1,4 @@
-"""Planted copies of pictures and texts are found, and hardly anything else."""
+"""Planted copies of images and texts are found, and hardly anything else."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def check_planted(pictures: np.ndarray, each: int, allowed: int) -> None:
             assert ("flipped" in by_pair[pair].how) == ("flipped" in name)
 
 
-def test_planted_pictures_are_found_among_scenes() -> None:
+def test_planted_images_are_found_among_scenes() -> None:
     check_planted(scenes(400), 20, allowed=0)
 
 

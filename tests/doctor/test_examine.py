@@ -59,7 +59,7 @@ def some_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
     return {"data": {"path": str(tmp_path / "digits.npz")}}
 
 
-def test_of_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = examined(capsys, "c.yaml", "-o", "page.html")
     found = findings(document)
     (leak,) = found["duplicates across splits"]["examples"]
@@ -218,7 +218,7 @@ def test_of_the_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "✓  memory" in capsys.readouterr().out
 
 
-def test_wide_pictures_are_looked_at_in_the_window_of_training(
+def test_wide_images_are_looked_at_in_the_window_of_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

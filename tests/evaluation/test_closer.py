@@ -28,7 +28,7 @@ def split_of(examples: Table | Texts, targets: np.ndarray) -> Split:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", sorted(CORRUPTIONS))
-def test_pictures_are_changed_the_more_the_stronger(name: str, channels: int) -> None:
+def test_images_are_changed_the_more_the_stronger(name: str, channels: int) -> None:
     smooth = np.linspace(40, 200, 32)[:, None] + 20 * np.sin(np.arange(32))[None]
     pictures = np.repeat(np.stack([smooth, smooth.T])[..., None], channels, axis=3).astype(np.uint8)
     change = []

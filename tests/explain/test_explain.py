@@ -216,7 +216,7 @@ def test_the_most_important_column_is_the_reason(folder: Path, capsys: pytest.Ca
     assert first["column"] == "reason" and first["drop"] > 5 * max(one["drop"] for one in others)
 
 
-def test_the_command_writes_pictures(pictures: Run, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_the_command_writes_images(pictures: Run, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
     for i, picture in enumerate(crosses(2)[0]):

@@ -150,7 +150,7 @@ def test_onnx_runtime_agrees_with_keras(case, capfd):
 
 @pytest.mark.parametrize("views", ["flip", "move", "shift"])
 def test_views_are_part_of_the_model(views):
-    """The mean over changed pictures, and the same in ONNX Runtime."""
+    """The mean over changed images, and the same in ONNX Runtime."""
     import keras
 
     spec = spec_for("image")

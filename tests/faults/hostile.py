@@ -64,7 +64,7 @@ class Place:
         return self.check(f"data: {{{data}}}\nmodel: {model}\n", "--build")
 
     def run(self) -> Path:
-        """The directory of a finished run on pictures of digits."""
+        """The directory of a finished run on images of digits."""
         return self.make_run({"data": {"name": "digits", "limit": 100}}).path
 
     def spoiled(self, name: str, content: str | bytes) -> Path:
@@ -90,12 +90,12 @@ class Place:
         return path
 
     def predict(self, *more: str) -> list[str]:
-        """`bm predict` of a good picture with the only run."""
+        """`bm predict` of a good image with the only run."""
         Image.new("L", (8, 8), 128).save(self.work / "good.png")
         return ["predict", "good.png", "--run", "trial", *more]
 
     def pictures(self) -> Path:
-        """A folder of pictures in two classes, to which bad ones may be added."""
+        """A folder of images in two classes, to which bad ones may be added."""
         for name, level in (("a", 40), ("b", 200)):
             (self.work / "photos" / name).mkdir(parents=True)
             for i in range(6):
@@ -105,7 +105,7 @@ class Place:
         return self.work / "photos"
 
     def picture(self, name: str, content: bytes) -> list[str]:
-        """`bm check --build` of a folder with one bad picture among good ones."""
+        """`bm check --build` of a folder with one bad image among good ones."""
         (self.pictures() / "a" / name).write_bytes(content)
         return self.build("path: photos")
 
@@ -769,11 +769,11 @@ simple(
 )
 
 
-# === Pictures ===
+# === Images ===
 
 
 def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
-    """The bytes of a picture."""
+    """The bytes of an image."""
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
     return buffer.getvalue()
@@ -914,7 +914,7 @@ simple("picture: a file of 100 GB", DATA, "a/x.jpg", "larger", slow=True, make=l
 
 
 def huge_picture(place: Place) -> list[str]:
-    """A picture that is one long hole."""
+    """An image that is one long hole."""
     args = place.picture("x.jpg", b"")
     os.truncate(place.work / "photos/a/x.jpg", 10**11)
     return args

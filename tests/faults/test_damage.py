@@ -56,7 +56,7 @@ SLOW = {
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two runs, equal but for their ids, and a picture to ask about."""
+    """A folder with two runs, equal but for their ids, and an image to ask about."""
     from PIL import Image
 
     folder = tmp_path_factory.mktemp("trained")

@@ -42,7 +42,7 @@ def texts(inputs, stdin=b"", **options):
     return list(zip(names, [t for piece in pieces for t in piece.examples.texts], strict=True)), problems
 
 
-# === Pictures ===
+# === Images ===
 
 
 def test_files_folders_and_patterns_in_order():
@@ -70,14 +70,14 @@ def test_what_is_not_there_is_a_problem_and_the_rest_goes_on():
     assert problems[:2] == ["no.png: there is no such file", "*.jpg: nothing matches"]
 
 
-def test_pictures_come_in_pieces():
+def test_images_come_in_pieces():
     picture("one.png")
     names, pieces, _ = everything(["one.png"] * (modality_of("image").piece + 1), Reading("image"))
     assert len(names) == modality_of("image").piece + 1
     assert max(len(piece.names) for piece in pieces) == modality_of("image").piece
 
 
-def test_a_picture_on_stdin():
+def test_an_image_on_stdin():
     data = Path(picture("x.png", 200)).read_bytes()
     names, pieces, problems = everything(["x.png", "-", "x.png"], Reading("image"), data)
     assert names == ["x.png", "-", "x.png"]

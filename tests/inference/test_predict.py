@@ -18,7 +18,7 @@ CLASSES = ("[red]", "=cmd()", "\x1b[31m")
 
 
 class Fixed:
-    """A session that answers with the first pixels of each picture."""
+    """A session that answers with the first pixels of each image."""
 
     engine = "onnx"
 

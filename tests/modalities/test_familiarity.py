@@ -49,7 +49,7 @@ def test_inverted_and_blank_digits_are_odd_and_clean_ones_are_not() -> None:
     assert len(told(prepared, known, Images(arrays=blank))) == len(blank)
 
 
-def test_of_colour_pictures() -> None:
+def test_of_colour_images() -> None:
     rng = np.random.default_rng(0)
     colourful = rng.integers(0, 256, (300, 6, 6, 3), dtype=np.uint8)
     smooth = np.stack([np.asarray(Image.fromarray(p).resize((24, 24), 3)) for p in colourful])
@@ -355,7 +355,7 @@ def test_predict_warns_and_refuses_when_strict(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_run_on_12_bits_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It learns, predicts what evaluation said, and warns of a picture of 8 bits."""
+    """It learns, predicts what evaluation said, and warns of an image of 8 bits."""
     random = np.random.default_rng(0)
     for c, name in enumerate(("top", "bottom")):
         (tmp_path / "xray" / name).mkdir(parents=True)

@@ -145,7 +145,7 @@ def test_the_default_mlp_is_784_128_10():
         ("resnet", {"widths": [2, 2, 2]}),
     ],
 )
-def test_what_is_too_large_for_the_picture_is_told_before_keras(name, size, options):
+def test_what_is_too_large_for_the_image_is_told_before_keras(name, size, options):
     component = MODELS.get(name)(**options)
     problems = component.check_input((size, 40, 3))
     try:

@@ -39,7 +39,7 @@ def test_convolutions_begin_as_the_identity() -> None:
     assert np.count_nonzero(kernel[..., :40]) == 40 and kernel[..., 40:].std() > 0
 
 
-def test_a_picture_too_small_is_told_before_it_is_built() -> None:
+def test_an_image_too_small_is_told_before_it_is_built() -> None:
     component = MODELS.get("speednet")(widths=[4] * 5)
     ((where, message),) = component.check_input((28, 28, 1))
     assert where == ("widths",) and "at most 4" in message

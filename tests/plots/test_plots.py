@@ -1,4 +1,4 @@
-"""Pictures: the same bytes each time, whatever the names and however odd the figures."""
+"""Plots: the same bytes each time, whatever the names and however odd the figures."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_learning_curves_of_any_length(epochs: int, validation: bool) -> None:
     assert evaluation.learning_curves(records, "accuracy", best_epoch=epochs) == png
 
 
-def test_learning_curves_of_nothing_are_an_empty_picture() -> None:
+def test_learning_curves_of_nothing_are_an_empty_plot() -> None:
     size_of(evaluation.learning_curves([{"epoch": 1, "loss": None}], "accuracy"))
 
 
@@ -120,7 +120,7 @@ def test_samples_of_every_kind(kind: str, right: str, tmp_path: Path) -> None:
     assert sample_predictions("multiclass", HOSTILE, examples, y, p, ids, "test") == png
 
 
-def test_samples_of_multilabel_pictures() -> None:
+def test_samples_of_multilabel_images() -> None:
     random = np.random.default_rng(0)
     y = (random.random((30, 3)) < 0.5).astype(np.float32)
     images = Images(arrays=random.integers(0, 256, (30, 8, 8, 1), dtype=np.uint8))
@@ -133,7 +133,7 @@ def test_cut_keeps_one_printable_line() -> None:
     assert cut("x" * 50, 10) == "x" * 9 + "…"
 
 
-def test_samples_show_a_picture_as_the_model_sees_it(tmp_path: Path) -> None:
+def test_samples_show_an_image_as_the_model_sees_it(tmp_path: Path) -> None:
     wide, clear = tmp_path / "16 bit.png", tmp_path / "transparent.png"
     Image.fromarray(np.full((4, 4), 128 * 257, np.uint16)).save(wide)
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(clear)

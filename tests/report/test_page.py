@@ -151,7 +151,7 @@ def test_names_from_outside_do_nothing(digits: Run) -> None:
     assert "<script" not in card.replace("\\<", "") and "\x1b" not in card
 
 
-def test_many_classes_are_a_picture(make_run: MakeRun) -> None:
+def test_many_classes_are_an_image(make_run: MakeRun) -> None:
     run = make_run(DIGITS)
     evaluate_run(run)
     document = json.loads(run.read_text("evaluation/test.json"))

@@ -30,7 +30,7 @@ def test_it_grows_with_what_is_kept() -> None:
     assert plain.fixed < foreseen("training.precision=float32", "training.ema=0.9").fixed
     wide = foreseen("training.precision=float32", "model.filters=[64, 128]")
     assert wide.per_example > 1.5 * plain.per_example
-    # Two 3x3 convolutions with same padding over 8x8 pictures; each keeps its input to relu and its result.
+    # Two 3x3 convolutions with same padding over 8x8 images; each keeps its input to relu and its result.
     assert plain.per_example >= 4 * 8 * 8 * 2
 
 

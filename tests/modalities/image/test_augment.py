@@ -83,7 +83,7 @@ def test_flip_mirrors_those_below_a_half():
 
 
 @pytest.mark.parametrize("fill", ["zero", "reflect"])
-def test_crop_cuts_its_window_out_of_the_padded_picture(fill):
+def test_crop_cuts_its_window_out_of_the_padded_image(fill):
     augmentation = Crop(padding=2, fill=fill)
     u = uniforms(augmentation)
     pictures, _ = augmentation.apply(PICTURES, TARGETS, u)
@@ -159,7 +159,7 @@ def test_cutout_covers_a_clipped_square_with_the_mean():
         np.testing.assert_array_equal(pictures[i], expected)
 
 
-def test_mixup_blends_pictures_and_targets_alike():
+def test_mixup_blends_images_and_targets_alike():
     u = uniforms(Mixup(alpha=1.0))
     pictures, targets = Mixup(alpha=1.0).apply(PICTURES, TARGETS, u)
     partner = np.argsort(u[:, 0])

@@ -118,7 +118,7 @@ def _small_files() -> dict[str, bytes]:
     changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6),
     kept=st.integers(0, 600),
 )
-def test_any_damaged_file_is_a_picture_or_is_named(
+def test_any_damaged_file_is_an_image_or_is_named(
     data: tuple[str, bytes], changes: list[tuple[int, int]], kept: int
 ) -> None:
     spoiled = bytearray(data[1])
@@ -156,7 +156,7 @@ def _by_pillow(data: bytes, size: tuple[int, int] | None, channels: int | None) 
     seed=st.integers(0, 9),
 )
 def test_a_plain_jpeg_has_pillows_pixels(shape, mode, options, size, channels, seed) -> None:
-    """Two builds of libjpeg-turbo: predictions must not depend on which of them read the picture."""
+    """Two builds of libjpeg-turbo: predictions must not depend on which of them read the image."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
     data = encoded(Image.fromarray(coarse).resize(shape[::-1]).convert(mode), "JPEG", **options)
     assert (images._plain_jpeg(data, None) is None) == (mode == "CMYK")
@@ -211,7 +211,7 @@ def test_crop_and_pad_keep_proportions(form: str, shape: tuple[int, int]) -> Non
 @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF"])
-def test_a_turned_picture_is_fitted_as_the_upright_one(fit: str, orientation: int, form: str) -> None:
+def test_a_turned_image_is_fitted_as_the_upright_one(fit: str, orientation: int, form: str) -> None:
     y, x = np.mgrid[:31, :60]
     image = Image.fromarray((3 * x + y).astype(np.uint8))
     exif = Image.Exif()

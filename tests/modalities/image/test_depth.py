@@ -85,7 +85,7 @@ def test_every_kind_of_wide_file_gives_its_values(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("bits", [9, 10, 12, 14, 16])
-def test_all_that_a_picture_uses_of_its_bits_is_kept(bits: int) -> None:
+def test_all_that_an_image_uses_of_its_bits_is_kept(bits: int) -> None:
     top = 2**bits - 1
     data = encoded(Image.fromarray(np.linspace(0, top, 256).reshape(16, 16).astype(np.uint16)), "PNG")
     low, high = probe._look(data).extent[:2]
@@ -166,7 +166,7 @@ def test_orientation_of_a_tiff_counts_once() -> None:
     assert windowed(data) == np.rot90(upright, -1).flatten().tolist()
 
 
-def test_a_glance_at_what_is_no_picture(tmp_path: Path) -> None:
+def test_a_glance_at_what_is_no_image(tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "pipe.png")

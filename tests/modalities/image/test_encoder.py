@@ -51,7 +51,7 @@ def test_fixed_scales(normalization, low, high):
     np.testing.assert_allclose(prepared.finish(ends.arrays).ravel(), [low, high], atol=1e-6)
 
 
-def test_constant_pictures_stay_finite():
+def test_constant_images_stay_finite():
     black = Images(arrays=np.zeros((3, 4, 4, 1), np.uint8))
     prepared = fit(black)
     assert (prepared.finish(black.arrays) == 0).all()
@@ -90,7 +90,7 @@ def test_files_and_arrays_give_the_same_pixels(tmp_path, options):
     np.testing.assert_array_equal(from_arrays, from_files)
 
 
-def test_beyond_the_cache_pictures_are_decoded_when_asked_for(tmp_path):
+def test_beyond_the_cache_images_are_decoded_when_asked_for(tmp_path):
     images = files(tmp_path / "p", COLOUR)
     prepared, lazy = fit(images), fit(images, cache_bytes=100)
     assert lazy == prepared  # the same statistics
@@ -111,7 +111,7 @@ def test_the_splits_share_the_cache(tmp_path):
     assert not isinstance(prepared.encode(images), np.ndarray)
 
 
-def test_training_pictures_are_decoded_once(tmp_path):
+def test_training_images_are_decoded_once(tmp_path):
     images = files(tmp_path / "p", COLOUR)
     prepared = fit(images)
     for path in images.paths:
@@ -195,7 +195,7 @@ def test_the_cache_holds_what_fits_of_all_splits_and_no_more(tmp_path, known):
         assert len(again.encode(bundle.train.examples).pictures) == 0
 
 
-def test_pictures_decoded_while_looking_are_not_decoded_again(tmp_path):
+def test_images_decoded_while_looking_are_not_decoded_again(tmp_path):
     folder = photos(tmp_path / "p")
     options = PreprocessingConfig(image={"size": 16, "channels": 3})
     bundle = load(DataConfig(path=str(folder)), preprocessing=options)
@@ -207,7 +207,7 @@ def test_pictures_decoded_while_looking_are_not_decoded_again(tmp_path):
 
 
 def test_a_wrong_guess_at_the_channels_changes_nothing(tmp_path):
-    """Of the pictures from which it is guessed what the others are like, none has the colour."""
+    """Of the images from which it is guessed what the others are like, none has the colour."""
     folder = photos(tmp_path / "p", 100, grey=True)
     odd = sorted(folder.glob("*/*.jpg"))[1]
     Image.fromarray(COLOUR[0]).resize((90, 90)).save(odd)
@@ -262,7 +262,7 @@ def scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.rint(255 * np.clip((values.astype(np.float64) - low) / (high - low), 0, 1))[..., None]
 
 
-def test_wide_pictures_are_scaled_by_the_range_of_the_training_split(tmp_path: Path):
+def test_wide_images_are_scaled_by_the_range_of_the_training_split(tmp_path: Path):
     train = scans(tmp_path / "train", TWELVE_BITS)
     other = scans(tmp_path / "other", TWELVE_BITS * 2 - 1030)
     prepared = fit(train, other)
@@ -290,7 +290,7 @@ def test_a_window_of_the_users(tmp_path: Path):
     assert "values 900 to 1,100" in prepared.notes[0] and "preprocessing.image.window" in prepared.notes[0]
 
 
-def test_pictures_of_8_bits_know_nothing_of_it(tmp_path: Path):
+def test_images_of_8_bits_know_nothing_of_it(tmp_path: Path):
     images = files(tmp_path / "p", COLOUR)
     prepared = fit(images)
     assert (prepared.manner.window, prepared.bits, prepared.notes) == (None, (8,), ())
@@ -352,7 +352,7 @@ def test_an_outlier_that_takes_the_grey_levels_is_said(tmp_path: Path):
 
 
 def own(folder: Path, *, wide: str, **options) -> tuple:
-    """Loaded and fitted: 12 pictures of 16 bits in each class named in `wide`, of 8 bits in the other."""
+    """Loaded and fitted: 12 images of 16 bits in each class named in `wide`, of 8 bits in the other."""
     for name in "ab":
         pictures = TWELVE_BITS[:12] if name in wide else (TWELVE_BITS[:12] - 1000).astype(np.uint8)
         scans(folder / name, pictures)
@@ -406,7 +406,7 @@ def test_how_it_fits_is_kept_and_the_same_while_looking(tmp_path: Path, way):
     np.testing.assert_array_equal(again.encode_usable(Images(arrays=arrays))[0], alone)
 
 
-def test_wide_pictures_are_decoded_ahead_in_processes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_wide_images_are_decoded_ahead_in_processes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     images = scans(tmp_path / "p", TWELVE_BITS)
     prepared = fit(images, cache_bytes=0, fit="pad", size=8)
     source = prepared.encode(images)

@@ -67,7 +67,7 @@ def test_a_folder_that_mixes_suffixes(tmp_path: Path) -> None:
         for suffix, form in ((".jfif", "JPEG"), (".TIF", "TIFF"), (".tiff", "TIFF"), (".avif", "AVIF")):
             (folder / f"x{suffix}").write_bytes(encoded(RED, form))
         (folder / "x.heic").write_bytes(heic())
-        (folder / "y.jpg").write_bytes(heic())  # a phone's picture, renamed
+        (folder / "y.jpg").write_bytes(heic())  # a phone's image, renamed
     bundle = load(DataConfig(path=str(tmp_path / "mixed"), test=0.0, validation=0.0))
     assert len(bundle.train) == 12
 
@@ -141,7 +141,7 @@ def test_a_small_file_with_huge_tiles_is_refused() -> None:
     changes=st.lists(st.tuples(st.integers(0, 6000), st.integers(0, 255)), max_size=6),
     kept=st.none() | st.integers(0, 6000),
 )
-def test_any_damaged_file_is_a_picture_or_is_named(
+def test_any_damaged_file_is_an_image_or_is_named(
     data: bytes, changes: list[tuple[int, int]], kept: int | None
 ) -> None:
     spoiled = bytearray(data)

@@ -72,7 +72,7 @@ def test_processes_find_what_threads_find(tmp_path: Path, monkeypatch, cache_byt
     assert told[-1] == (len(paths), len(paths)) and told == sorted(told)
 
 
-def test_pictures_unlike_the_first_are_not_kept(tmp_path: Path) -> None:
+def test_images_unlike_the_first_are_not_kept(tmp_path: Path) -> None:
     paths = [str(picture(tmp_path / f"{i}.png", size=(8, 8))) for i in range(17)]
     assert probe(paths, wish=Wish(cache_bytes=2**20)).decoded is not None
     paths.insert(1, str(picture(tmp_path / "wide.png", size=(9, 8))))
