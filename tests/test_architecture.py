@@ -112,6 +112,7 @@ ARROWS: dict[str, set[str]] = {
     "modalities": {"config", "core", "files", "runs", "tasks"},
     "models": {"core", "tasks"},
     "plots": {"core", "data", "metrics", "modalities", "runs", "tasks"},
+    "plugins": {"core", "data", "metrics", "modalities", "models", "tasks", "training"},
     "report": {"_version", "core", "evaluation", "explain", "files", "plots", "runs", "tasks"},
     "runs": {"_version", "core"},
     "tasks": {"core", "metrics"},
