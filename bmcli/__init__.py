@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from bmcli.api import (
         Checked,
-        Run,
         check,
         compare,
         doctor,
@@ -31,13 +30,14 @@ if TYPE_CHECKING:
         explain,
         export,
         gate,
-        load,
         load_preprocessing,
         predict,
         report,
         runs,
         train,
     )
+    from bmcli.api.references import load
+    from bmcli.api.run import Run
     from bmcli.core.errors import BmError
 
 __all__ = [
