@@ -63,7 +63,8 @@ def explain(
     Uses integrated gradients, and Grad-CAM for image networks, each with a check of its reliability. Without
     --run, uses the newest completed run that takes such inputs.
     """
-    from bmcli.cli.commands.predict import error_line, newest
+    from bmcli.cli.commands.predict import newest
+    from bmcli.cli.predictions import error_line
     from bmcli.cli.spinner import Spinner, watched
     from bmcli.core.errors import DataError, Problem, UsageError
     from bmcli.explain.explain import Explainer
