@@ -71,6 +71,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(item.path.relative_to(root).as_posix(), len(rank)))
 
 
+def pytest_collection_finish() -> None:
+    """No test module brings a component merely by being imported: other tests would find it."""
+    for kind in HOMES:
+        foreign = [name for name, cls in registry_of(kind)._classes.items() if not comes_with_bm(cls)]
+        if foreign:
+            raise pytest.UsageError(f"importing the tests registers {kind}s: {', '.join(foreign)}")
+
+
 @contextlib.contextmanager
 def _registries_restored() -> Iterator[None]:
     kept = {registry: dict(registry._classes) for registry in map(registry_of, HOMES)}
