@@ -1,6 +1,6 @@
 """95 % confidence intervals: how far a figure may lie from what more examples of the same kind would give.
 
-They cover the choice of the examples, not the luck of one training. Per kind of figure (`bounds.py` holds the
+They cover the choice of the examples, not the luck of one training. Per kind of figure (`interval_methods.py` holds the
 methods and their sources):
 
   - shares of examples (accuracy, top-k, subset accuracy, precision and recall of a class): the exact one;
