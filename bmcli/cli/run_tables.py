@@ -74,9 +74,9 @@ def sorted_rows(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
     def value(row: dict[str, Any]) -> Any:
         if key in fields:
             return row[fields[key]]
-        figure = row["best_value"] if key == "best" else row["metrics"].get("test", {}).get(key)
+        found = row["best_value"] if key == "best" else row["metrics"].get("test", {}).get(key)
         metric = (row["monitor"] or "").removeprefix("val_") if key == "best" else key
-        return -figure if figure is not None and _greater_is_better(row["task"], metric) else figure
+        return -found if found is not None and _greater_is_better(row["task"], metric) else found
 
     valued = [row for row in rows if value(row) is not None]
     return sorted(valued, key=value) + [row for row in rows if value(row) is None]
@@ -85,7 +85,7 @@ def sorted_rows(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
 def _greater_is_better(task: str | None, metric: str) -> bool:
     from bmcli.tasks import TASKS, of
 
-    return task is not None and task in TASKS and of(task).figures.get(metric, True)
+    return task is not None and task in TASKS and of(task).metrics.get(metric, True)
 
 
 def table_of(session: Session, rows: list[dict[str, Any]]) -> str | None:
@@ -125,9 +125,9 @@ def _style(status: str) -> str:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    from bmcli.core.number_format import duration, figure, moment
+    from bmcli.core.number_format import decimals, duration, moment
 
-    best = f"{row['monitor']} {figure(row['best_value'])}" if row["best_value"] is not None else "–"
+    best = f"{row['monitor']} {decimals(row['best_value'])}" if row["best_value"] is not None else "–"
     headline = row["headline"]
     measured = row["metrics"].get("test", {}).get(headline)
     return (
@@ -138,14 +138,14 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["model"] or "–",
         row["data"] or "–",
         best,
-        f"{headline} {figure(measured)}" if measured is not None else "–",
+        f"{headline} {decimals(measured)}" if measured is not None else "–",
         " ".join(row["tags"]),
     )
 
 
 def details_of(run: Run) -> str:
     from bmcli.core import streams
-    from bmcli.core.number_format import count, duration, figure, moment, size
+    from bmcli.core.number_format import count, decimals, duration, moment, size
     from bmcli.terminal import render
 
     record = run.record
@@ -154,7 +154,7 @@ def details_of(run: Run) -> str:
     hardware = record.hardware
     onnx = record.onnx or {}
     epochs = f"{record.epochs} epochs, {record.precision}, seed {record.seed}" if record.epochs else None
-    best = f"epoch {record.best_epoch}, {record.monitor} {figure(record.best_value)}"
+    best = f"epoch {record.best_epoch}, {record.monitor} {decimals(record.best_value)}"
     lines = [
         ("status", run.status + (" (killed)" if run.killed else "")),
         ("error", record.error),
@@ -169,7 +169,7 @@ def details_of(run: Run) -> str:
         ("training", epochs),
         ("best", best if record.best_epoch else None),
         *(
-            (split, "  ".join(f"{name} {figure(value)}" for name, value in metrics.items()))
+            (split, "  ".join(f"{name} {decimals(value)}" for name, value in metrics.items()))
             for split, metrics in record.metrics.items()
         ),
         ("onnx", ("published" if onnx.get("published") else f"none: {onnx.get('reason')}") if onnx else None),

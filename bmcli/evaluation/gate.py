@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bmcli import tasks
 from bmcli.core.errors import DataError, UsageError, did_you_mean
-from bmcli.core.number_format import figure
+from bmcli.core.number_format import decimals
 from bmcli.evaluation.compare import pair
 from bmcli.evaluation.stored_evaluations import read_evaluation
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PER_CLASS = "per_class."
 TOLERANCE = 8 * 2.0**-52
-"""Figures that differ by no more than this part of their size are equal: it is what adding, dividing and
+"""Metrics that differ by no more than this part of their size are equal: it is what adding, dividing and
 subtracting float64 leaves, so that 0.97 − 0.96 is a drop of 0.01 and no more."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -28,8 +28,8 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 @dataclass(frozen=True)
 class Bound:
-    """A condition. kind: 'min' and 'max' of a figure; 'drop': how much worse than the baseline it may be,
-    where figure None is the headline."""
+    """A condition. kind: 'min' and 'max' of a metric; 'drop': how much worse than the baseline it may be,
+    where `figure` None is the headline metric."""
 
     kind: str
     figure: str | None
@@ -40,7 +40,7 @@ class Bound:
 class Check:
     """One bound, and whether it holds.
 
-    value: the figure, or how much worse than the baseline it is; judged: what was held against the bound, the
+    value: the metric, or how much worse than the baseline it is; judged: what was held against the bound, the
     worse end of the 95 % interval under `lower_bound`; reason: why it does not hold, else None.
     """
 
@@ -138,9 +138,9 @@ def judge(
     baseline: Run | None = None,
     lower_bound: bool = False,
 ) -> Verdict:
-    """Check a run's figures against the bounds.
+    """Check a run's metrics against the bounds.
 
-    A figure that is missing or undefined, and with `lower_bound` one without an interval, does not hold.
+    A metric that is missing or undefined, and with `lower_bound` one without an interval, does not hold.
     Nor does a drop that cannot be measured, as the baseline saw other examples. IntegrityError where a run
     is damaged.
     """
@@ -160,7 +160,7 @@ def judge(
         elif bound.kind == "drop":
             checks.append(_drop(name, bound.value, document, differences, lower_bound))
         else:
-            checks.append(_figure(bound.kind, name, bound.value, document, lower_bound))
+            checks.append(_metric(bound.kind, name, bound.value, document, lower_bound))
     warnings = tuple(
         f"{check.figure} is between 0 and 1: '{check.asked}' always holds"
         for check in checks
@@ -170,19 +170,19 @@ def judge(
 
 
 def _always_holds(check: Check, document: dict[str, Any]) -> bool:
-    """Whether no value of that figure could break the bound: percent may have been meant."""
+    """Whether no value of that metric could break the bound: percent may have been meant."""
     if check.figure.startswith(PER_CLASS):
         between = not check.figure.endswith(".support")
     else:
         key = _key(check.figure, document)[0] or ""
         task = tasks.stored(document["task"])
-        own = key not in task.figures and not re.fullmatch(r"ece|top_\d+_accuracy", key)
+        own = key not in task.metrics and not re.fullmatch(r"ece|top_\d+_accuracy", key)
         between = key not in task.unbounded and not own
     beyond = {"min": check.bound < 0, "max": check.bound > 1, "drop": check.bound >= 1}
     return between and beyond[check.kind]
 
 
-def _figure(kind: str, name: str, bound: float, document: dict[str, object], lower_bound: bool) -> Check:
+def _metric(kind: str, name: str, bound: float, document: dict[str, object], lower_bound: bool) -> Check:
     value, interval, missing = _look_up(name, document)
     if value is None:
         return Check(kind, name, bound, None, None, False, missing)
@@ -201,7 +201,7 @@ def _figure(kind: str, name: str, bound: float, document: dict[str, object], low
 
 
 def _key(name: str, document: dict[str, Any]) -> tuple[str | None, str]:
-    """The key of that figure in `metrics`, and else why there is none."""
+    """The key of that metric in `metrics`, and else why there is none."""
     metrics, task = document["metrics"], tasks.stored(document["task"])
     if name in metrics:
         return name, ""
@@ -218,17 +218,17 @@ def _key(name: str, document: dict[str, Any]) -> tuple[str | None, str]:
 
 
 def _look_up(name: str, document: dict[str, Any]) -> tuple[float | None, list[float] | None, str | None]:
-    """A figure, its interval, and else why there is none."""
+    """A metric, its interval, and else why there is none."""
     if name.startswith(PER_CLASS):
-        of, _, figure = name.removeprefix(PER_CLASS).rpartition(".")
+        of, _, metric = name.removeprefix(PER_CLASS).rpartition(".")
         found = next((one for one in document["per_class"] if one["name"] == of), None)
         if found is None:
             hint = did_you_mean(of, [one["name"] for one in document["per_class"]])
             return None, None, f"there is no class '{of}'" + (f": {hint}" if hint else "")
         known = [key for key in ("precision", "recall", "f1", "support") if key in found]
-        if figure not in known:
-            return None, None, f"a class has no metric '{figure}': it has {', '.join(known)}"
-        return found[figure], found.get(f"{figure}_interval"), f"{name} is undefined"
+        if metric not in known:
+            return None, None, f"a class has no metric '{metric}': it has {', '.join(known)}"
+        return found[metric], found.get(f"{metric}_interval"), f"{name} is undefined"
     key, missing = _key(name, document)
     if key is None:
         return None, None, missing
@@ -267,7 +267,7 @@ def _drop(
         return Check(
             "drop", name, bound, value, None, False, f"the difference of {name} has no 95 % interval"
         )
-    # A difference is as exact as the figures that it is of, not as itself.
+    # A difference is as exact as the metrics that it is of, not as itself.
     largest = max(abs(document["metrics"][key]), abs(document["metrics"][key] - found.difference))
     holds = judged <= bound + TOLERANCE * max(largest, abs(bound))
     return Check("drop", name, bound, value, judged, holds, None if holds else _dropped(name, judged, bound))
@@ -282,9 +282,9 @@ def _dropped(name: str, judged: float, bound: float) -> str:
 
 
 def _told_apart(value: float, bound: float) -> str:
-    """The figure as people read it, with all its digits where it would else look like the bound."""
-    text = figure(value)
-    return text if value == bound or text != figure(bound) else _exact(value)
+    """The metric as people read it, with all its digits where it would else look like the bound."""
+    text = decimals(value)
+    return text if value == bound or text != decimals(bound) else _exact(value)
 
 
 def _exact(value: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmcli.core.number_format import cell, figure, quantity
+from bmcli.core.number_format import cell, decimals, quantity
 from bmcli.core.sanitize import one_line
 from bmcli.explain.overlay import BLUE, ORANGE
 from bmcli.files.facts import shortened
@@ -66,7 +66,7 @@ def page(explanations: Sequence[Explanation]) -> str:
     texts = [
         {
             "input": one.input[:80],
-            "answer": f"{one.label or 'value'}: {figure(one.value)}",
+            "answer": f"{one.label or 'value'}: {decimals(one.value)}",
             "words": words(one.tokens, one.weights),
             "trust": trust(one.error, one.deletion),
         }
@@ -119,7 +119,7 @@ def steps(document: Mapping[str, Any], most: int = 20) -> list[Step]:
     strength = _strength(weights)
     made = []
     base = document.get("base")
-    unit, summed = ("", quantity) if document["label"] is None else ("score (logit)", figure)
+    unit, summed = ("", quantity) if document["label"] is None else ("score (logit)", decimals)
     if base is not None:
         made.append(Step("base", f"of {_AVERAGE}", summed(base)))
     made += [
@@ -164,8 +164,8 @@ def of_cell(value: float | str | None, state: str = "") -> str:
 
 
 def signed(value: float) -> str:
-    """A figure with its sign, also of a positive number."""
-    return f"{'−' if value < 0 else '+'}{figure(abs(value))}"
+    """A number with its sign, also if positive."""
+    return f"{'−' if value < 0 else '+'}{decimals(abs(value))}"
 
 
 def trust(error: float, deletion: tuple[float, float] | None) -> str:

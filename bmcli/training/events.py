@@ -47,7 +47,7 @@ class Resumed:
 class EpochDone:
     """An epoch is finished and validated.
 
-    record: the line of metrics.jsonl; best: whether the monitored figure improved.
+    record: the line of metrics.jsonl; best: whether the monitored metric improved.
     """
 
     epoch: int
