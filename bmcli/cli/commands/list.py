@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bmcli.cli.command import Session, command
 from bmcli.cli.completion import complete_entry, complete_kind
-from bmcli.core.plain import Document
+
+if TYPE_CHECKING:
+    from bmcli.core.plain import Document
 
 
 @command
