@@ -263,7 +263,7 @@ class ImagePreprocessing(SingleInput):
         lines = batch.reshape(-1, self.width * self.channels)
         scale = np.tile(np.asarray(self.scale, np.float32), self.width)
         offset = np.tile(np.asarray(self.offset, np.float32), self.width)
-        finished = np.multiply(lines, scale, dtype=np.float32)
+        finished: np.ndarray = np.multiply(lines, scale, dtype=np.float32)
         finished += offset
         return finished.reshape(batch.shape)
 

@@ -36,7 +36,8 @@ class ImageSource:
         rows = self.rows[indices]
         missing = np.flatnonzero(rows < 0)
         if not len(missing):
-            return self.pictures[rows]
+            kept: np.ndarray = self.pictures[rows]
+            return kept
         wanted = np.empty((len(rows), *self.pictures.shape[1:]), np.uint8)
         there = np.flatnonzero(rows >= 0)
         wanted[there] = self.pictures[rows[there]]
