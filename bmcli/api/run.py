@@ -61,7 +61,7 @@ class Run:
     def status(self) -> str:
         """'completed', 'interrupted', 'failed', 'diverged' or 'running'; 'damaged' where run.json cannot be
         read."""
-        from bmcli.runs.store import status_of
+        from bmcli.runs.listing import status_of
 
         return status_of(self._stored.reload())
 

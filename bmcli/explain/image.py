@@ -26,7 +26,7 @@ class Part(base.Part):
         found = super().explain(about, compact, finished, example)
         given, chosen = finished[0].astype(np.float32), self.explainer.chosen(about["index"])
         heat = self._cam.heat(given, chosen) if self._cam.there else None
-        return replace(found, picture=np.asarray(compact[0], np.uint8), heat=heat)
+        return replace(found, image=np.asarray(compact[0], np.uint8), heat=heat)
 
     def weights(self, attributed: np.ndarray) -> np.ndarray:
         """[height, width]."""

@@ -65,7 +65,7 @@ def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, object]:
         ),
     }
     if document.get("picture"):
-        shown["picture"] = data_uri(run, document["picture"])
+        shown["image"] = data_uri(run, document["picture"])
     if tokens := document.get("tokens"):
         weights = np.array([one["weight"] for one in tokens], np.float64)
         shown["words"] = words([one["token"] for one in tokens], weights)
