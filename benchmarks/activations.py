@@ -21,7 +21,7 @@ SHAPE = (500, 31, 31, 24)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the pictures")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the images")
     arguments = parser.parse_args()
     with quiet_import():
         import keras

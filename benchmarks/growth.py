@@ -1,9 +1,9 @@
-"""What more data costs: wall time and peak memory of `bm train` at 1, 4 and 16 times the pictures.
+"""What more data costs: wall time and peak memory of `bm train` at 1, 4 and 16 times the images.
 
     python benchmarks/growth.py [--rounds 1]
 
 One epoch of cifar10_cnn without validation, from the shell to the result. `data.limit` holds for each
-split, so that the test split grows with the training split, up to its own 10,000 pictures.
+split, so that the test split grows with the training split, up to its own 10,000 images.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ TIMES = (1, 4, 16)
 
 
 def main() -> None:
-    parser = new_parser(__doc__, quick="from 500 pictures")
+    parser = new_parser(__doc__, quick="from 500 images")
     parser.add_argument("--config", default="cifar10_cnn")
-    parser.add_argument("--pictures", type=int, default=3_125, help="the smallest training split")
+    parser.add_argument("--images", type=int, default=3_125, help="the smallest training split")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=1)
     arguments = begin(parser)
-    pictures = 500 if arguments.quick else arguments.pictures
+    images = 500 if arguments.quick else arguments.images
     with tempfile.TemporaryDirectory(prefix="bm-benchmark-") as folder:
 
         def train(limit: int, seed: int) -> Finished:
             overrides = ["data.validation=0", f"data.limit={limit}", f"training.epochs={arguments.epochs}"]
             return run(bm("train", arguments.config, *overrides, f"seed={seed}", "--runs-dir", folder))
 
-        sides = {f"{times * pictures:,} pictures": partial(train, times * pictures) for times in TIMES}
+        sides = {f"{times * images:,} images": partial(train, times * images) for times in TIMES}
         measured = alternate(sides, arguments.rounds)
     smallest = next(iter(measured.values()))
     rows = []

@@ -1,13 +1,13 @@
-"""Reading a folder of pictures: from files to batches, against Keras's `image_dataset_from_directory`.
+"""Reading a folder of images: from files to batches, against Keras's `image_dataset_from_directory`.
 
-    python benchmarks/image_folder.py [--pictures 60000]
+    python benchmarks/image_folder.py [--images 60000]
 
 Small JPEGs of 10 classes are written to a temporary folder and read for two epochs without a model:
-decoded, resized, shuffled, batched. Then as many are added as make four times the pictures. bm reads as
-training does, once with decoded pictures kept in memory (the default, up to `data.cache_gib: 4`) and once
+decoded, resized, shuffled, batched. Then as many are added as make four times the images. bm reads as
+training does, once with decoded images kept in memory (the default, up to `data.cache_gib: 4`) and once
 without (`cache_gib: 0`).
 
-Pictures per second are over both epochs and all that comes before the first batch: for bm that is a look at
+Images per second are over both epochs and all that comes before the first batch: for bm that is a look at
 every file (is it whole? its SHA-256) and the mean and deviation of the pixels; for Keras the list of files.
 Both import TensorFlow before the clock starts, as training would, so that it is in both peaks.
 """
@@ -37,22 +37,22 @@ def main() -> None:
         else:
             print(json.dumps(keras_reads(folder) if rest == ["Keras"] else bm_reads(folder, float(rest[0]))))
         return
-    parser = new_parser(__doc__, quick="2,000 and 8,000 pictures")
-    parser.add_argument("--pictures", type=int, default=60_000)
+    parser = new_parser(__doc__, quick="2,000 and 8,000 images")
+    parser.add_argument("--images", type=int, default=60_000)
     parser.add_argument("--rounds", type=int, default=1)
     arguments = begin(parser)
-    pictures = 2_000 if arguments.quick else arguments.pictures
+    images = 2_000 if arguments.quick else arguments.images
     with tempfile.TemporaryDirectory(prefix="bm-benchmark-") as folder:
         written = 0
         for times in (1, 4):
-            print(f"writing up to {times * pictures:,} pictures ...", file=sys.stderr, flush=True)
-            run(python(__file__, "--write", folder, str(written), str(times * pictures)))
-            written = times * pictures
+            print(f"writing up to {times * images:,} images ...", file=sys.stderr, flush=True)
+            run(python(__file__, "--write", folder, str(written), str(times * images)))
+            written = times * images
             compare(folder, written, arguments.rounds)
 
 
-def compare(folder: str, pictures: int, rounds: int) -> None:
-    """Print the table of this many pictures."""
+def compare(folder: str, images: int, rounds: int) -> None:
+    """Print the table of this many images."""
 
     def read(side: str, _round: int) -> Finished:
         return run(python(__file__, "--read", folder, side.split()[-1]))
@@ -66,8 +66,8 @@ def compare(folder: str, pictures: int, rounds: int) -> None:
         cells += [spread([result["epochs"][epoch] for result in found]) for epoch in range(EPOCHS)]
         cells += [spread(rates[side], 0), f"{ratio(rates[side], rates['Keras']):.2f}"]
         rows.append([side, *cells, f"{max(done.peak for done in results):,.0f}"])
-    head = ["", "s to 1st batch", "s epoch 1", "s epoch 2", "pictures/s", "ratio", "peak MiB"]
-    show(f"{pictures:,} pictures, {SIDE}×{SIDE} read as {READ_AS}×{READ_AS}", head, rows)
+    head = ["", "s to 1st batch", "s epoch 1", "s epoch 2", "images/s", "ratio", "peak MiB"]
+    show(f"{images:,} images, {SIDE}×{SIDE} read as {READ_AS}×{READ_AS}", head, rows)
 
 
 def write(folder: Path, start: int, end: int) -> None:
@@ -80,8 +80,8 @@ def write(folder: Path, start: int, end: int) -> None:
 
     def one(number: int) -> None:
         coarse = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        picture = Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-        picture.save(folder / f"class{number % CLASSES}" / f"{number:07}.jpg", quality=90)
+        image = Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        image.save(folder / f"class{number % CLASSES}" / f"{number:07}.jpg", quality=90)
 
     with ThreadPoolExecutor() as pool:
         for _ in pool.map(one, range(start, end)):
@@ -133,16 +133,16 @@ def keras_reads(folder: str) -> dict[str, Any]:
 
 
 def _timed(epoch: Any, began: float) -> dict[str, Any]:
-    pictures, seconds, first = 0, [], 0.0
+    images, seconds, first = 0, [], 0.0
     start = began
     for number in range(1, EPOCHS + 1):
         for batch in epoch(number):
             first = first or time.perf_counter() - began
-            pictures += len(batch)
+            images += len(batch)
         now = time.perf_counter()
         seconds.append(now - max(start, began + first) if number == 1 else now - start)
         start = now
-    return {"before": first, "epochs": seconds, "rate": pictures / (start - began)}
+    return {"before": first, "epochs": seconds, "rate": images / (start - began)}
 
 
 if __name__ == "__main__":

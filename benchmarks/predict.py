@@ -1,9 +1,9 @@
-"""Predictions: one picture from the shell, and 10,000 in bulk; bm against Keras.
+"""Predictions: one image from the shell, and 10,000 in bulk; bm against Keras.
 
     python benchmarks/predict.py [--rounds 5]
 
-A small run is trained first, in a temporary folder; both sides use its weights. One picture: whole wall
-time of `bm predict picture.png` against a script that loads model.keras (scripts/keras_predict.py). In
+A small run is trained first, in a temporary folder; both sides use its weights. One image: whole wall
+time of `bm predict image.png` against a script that loads model.keras (scripts/keras_predict.py). In
 bulk: the test split, already as arrays, through bm's ONNX Runtime session at its default batch size,
 against `model.predict` at each of several batch sizes; every process predicts once untimed, then once by
 the clock.
@@ -42,8 +42,8 @@ def main() -> None:
         _, _, engine, arrays, model = sys.argv
         print(json.dumps(bulk(engine, Path(arrays), Path(model))))
         return
-    parser = new_parser(__doc__, quick="1 round, 2,000 pictures in bulk")
-    parser.add_argument("--config", default="cifar10_cnn", help="a named picture dataset with a test split")
+    parser = new_parser(__doc__, quick="1 round, 2,000 images in bulk")
+    parser.add_argument("--config", default="cifar10_cnn", help="a named image dataset with a test split")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = begin(parser)
     rounds = 1 if arguments.quick else arguments.rounds
@@ -59,23 +59,23 @@ def main() -> None:
         done = run(bm("train", arguments.config, *overrides, "--runs-dir", folder / "runs"))
         trained = folder / "runs" / done.stdout.strip()
         write_arrays(folder / "data.npz", arguments.config, overrides)
-        run([sys.executable, "-c", _PICTURE, folder / "data.npz", folder / "picture.png"])
-        one_picture(trained, folder / "picture.png", rounds)
+        run([sys.executable, "-c", _IMAGE, folder / "data.npz", folder / "image.png"])
+        one_image(trained, folder / "image.png", rounds)
         in_bulk(trained, folder / "data.npz", rounds)
 
 
-_PICTURE = """
+_IMAGE = """
 import sys, numpy, PIL.Image
-picture = numpy.load(sys.argv[1])["x_test"][0]
-PIL.Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(sys.argv[2])
+image = numpy.load(sys.argv[1])["x_test"][0]
+PIL.Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(sys.argv[2])
 """
 
 
-def one_picture(trained: Path, picture: Path, rounds: int) -> None:
+def one_image(trained: Path, image: Path, rounds: int) -> None:
     """Print the table of one prediction from the shell."""
     commands = {
-        "bm predict": bm("predict", picture, "--run", trained, "--json"),
-        "Keras script": python(SCRIPTS / "keras_predict.py", trained / "model.keras", picture),
+        "bm predict": bm("predict", image, "--run", trained, "--json"),
+        "Keras script": python(SCRIPTS / "keras_predict.py", trained / "model.keras", image),
     }
     for command in commands.values():  # what the disk has not read yet
         run(command)
@@ -96,7 +96,7 @@ def one_picture(trained: Path, picture: Path, rounds: int) -> None:
         ]
         for name, results in measured.items()
     ]
-    show("One picture, from the shell", ["", "wall seconds", "ratio", "peak MiB", "class"], rows)
+    show("One image, from the shell", ["", "wall seconds", "ratio", "peak MiB", "class"], rows)
 
 
 def _again(command: list[str | Path], _round: int) -> Finished:
@@ -119,11 +119,11 @@ def in_bulk(trained: Path, arrays: Path, rounds: int) -> None:
     theirs = [rates for name, rates in by_name.items() if name.startswith("Keras")]
     best = max(theirs, key=statistics.median)
     rows = [[name, spread(rates, 0), f"{ratio(rates, best):.2f}"] for name, rates in by_name.items()]
-    show("In bulk", ["", "pictures per second", "ratio"], rows)
+    show("In bulk", ["", "images per second", "ratio"], rows)
 
 
 def bulk(engine: str, arrays: Path, model: Path) -> dict[str, float]:
-    """Pictures per second in this process, by name."""
+    """Images per second in this process, by name."""
     import numpy as np
 
     inputs = np.load(arrays)["x_test"].astype(np.float32) / 255
@@ -143,11 +143,11 @@ def bulk(engine: str, arrays: Path, model: Path) -> dict[str, float]:
     }
 
 
-def _rate(predict, pictures):
+def _rate(predict, images):
     predict()
     began = time.perf_counter()
     predict()
-    return pictures / (time.perf_counter() - began)
+    return images / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Pictures per second of the training steps alone: bm's loop, Keras's `fit`, PyTorch.
+"""Images per second of the training steps alone: bm's loop, Keras's `fit`, PyTorch.
 
     python benchmarks/throughput.py [--batch-size 128] [--rounds 3]
 
 The introductory CIFAR-10 network: conv 32, pool, conv 64, pool, conv 64, flatten, dense 64, dense 10; 3x3,
-valid, ReLU; Adam 0.001. The pictures are random: nothing is learnt, only time is measured. Every side has a
+valid, ReLU; Adam 0.001. The images are random: nothing is learnt, only time is measured. Every side has a
 fresh process per round, which first takes one untimed epoch, in which it compiles.
 
-bm starts from uint8 pictures and normalises them on the way, as in training; the others have float32
+bm starts from uint8 images and normalises them on the way, as in training; the others have float32
 arrays. PyTorch is an extra (`pip install 'bmcli[bench]'`); it takes its batches from a tensor in memory,
 without a DataLoader, which its tutorials have; in its own memory layout, as they do, and in the one its
-performance guide recommends for pictures, channels last.
+performance guide recommends for images, channels last.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ Epoch = Callable[[], Any]
 
 
 def main() -> None:
-    parser = new_parser(__doc__, quick="1 round of 1 epoch of 6,400 pictures")
+    parser = new_parser(__doc__, quick="1 round of 1 epoch of 6,400 images")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--pictures", type=int, default=25_600, help="per epoch")
+    parser.add_argument("--images", type=int, default=25_600, help="per epoch")
     parser.add_argument("--epochs", type=int, default=2, help="timed ones per round")
     parser.add_argument("--side", choices=SIDES, metavar="SIDE", help="measure only this one, right here")
     if "--side" in sys.argv:
         arguments = parser.parse_args()
-        print(json.dumps(rate(arguments.side, arguments.pictures, arguments.batch_size, arguments.epochs)))
+        print(json.dumps(rate(arguments.side, arguments.images, arguments.batch_size, arguments.epochs)))
         return
     arguments = begin(parser)
     if arguments.quick:
-        arguments.rounds, arguments.pictures, arguments.epochs = 1, 6_400, 1
+        arguments.rounds, arguments.images, arguments.epochs = 1, 6_400, 1
     present = [name for name in SIDES if "PyTorch" not in name or find_spec("torch")]
 
     def measure(name: str, _round: int) -> float:
-        sizes = (arguments.batch_size, arguments.pictures, arguments.epochs)
-        options = zip(("--batch-size", "--pictures", "--epochs"), map(str, sizes), strict=True)
+        sizes = (arguments.batch_size, arguments.images, arguments.epochs)
+        options = zip(("--batch-size", "--images", "--epochs"), map(str, sizes), strict=True)
         return run(python(__file__, "--side", name, *(word for pair in options for word in pair))).result
 
     rates = alternate({name: partial(measure, name) for name in present}, arguments.rounds)
@@ -57,22 +57,22 @@ def main() -> None:
         else [name, "not installed: pip install 'bmcli[bench]'", ""]
         for name in SIDES
     ]
-    show(f"Training steps, batch {arguments.batch_size}", ["", "pictures per second", "ratio"], rows)
+    show(f"Training steps, batch {arguments.batch_size}", ["", "images per second", "ratio"], rows)
 
 
-def rate(side: str, pictures: int, batch_size: int, epochs: int) -> float:
-    """Pictures per second of one side, in this process: the median over the epochs."""
+def rate(side: str, images: int, batch_size: int, epochs: int) -> float:
+    """Images per second of one side, in this process: the median over the epochs."""
     import numpy as np
 
     rng = np.random.default_rng(0)
-    inputs = rng.integers(0, 256, (pictures, 32, 32, 3), dtype=np.uint8)
-    epoch = SIDES[side](inputs, rng.integers(0, 10, pictures), batch_size)
+    inputs = rng.integers(0, 256, (images, 32, 32, 3), dtype=np.uint8)
+    epoch = SIDES[side](inputs, rng.integers(0, 10, images), batch_size)
     epoch()
     rates = []
     for _ in range(epochs):
         began = time.perf_counter()
         epoch()
-        rates.append(pictures / (time.perf_counter() - began))
+        rates.append(images / (time.perf_counter() - began))
     return statistics.median(rates)
 
 
@@ -196,7 +196,7 @@ SIDES: dict[str, Callable[[Any, Any, int], Epoch]] = {
     "PyTorch, bfloat16 autocast": partial(pytorch, True, False),
     "PyTorch, bfloat16 autocast, channels last": partial(pytorch, True, True),
 }
-"""Name to what makes its epoch, given uint8 pictures [N, 32, 32, 3], labels [N] and the batch size."""
+"""Name to what makes its epoch, given uint8 images [N, 32, 32, 3], labels [N] and the batch size."""
 
 
 if __name__ == "__main__":

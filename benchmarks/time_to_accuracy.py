@@ -41,7 +41,7 @@ class Reached(NamedTuple):
 
 
 def main() -> None:
-    parser = new_parser(__doc__, quick="target 0.3, 2 epochs of 5,000 pictures")
+    parser = new_parser(__doc__, quick="target 0.3, 2 epochs of 5,000 images")
     parser.add_argument("configs", nargs="*", metavar="CONFIG", default=["cifar10_cnn"])
     parser.add_argument("--target", type=float, default=0.66, help="test accuracy")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="changes to every config")

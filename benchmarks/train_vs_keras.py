@@ -4,7 +4,7 @@
 
 The seconds are the whole wall time of each command: imports, reading, training, and what follows. For bm
 that is model.keras, model.onnx and its proof, evaluation, predictions and plots; for the script
-(scripts/keras_cnn.py) `evaluate` and `save`. Both see the same pictures the same number of times in batches
+(scripts/keras_cnn.py) `evaluate` and `save`. Both see the same images the same number of times in batches
 of the same size, without validation, and tell the accuracy on the whole test split. Each seed is one round.
 """
 
@@ -35,7 +35,7 @@ CONFIGS = {"cifar10_cnn": (32, 10), "mnist_cnn": (64, 5)}
 
 
 def main() -> None:
-    parser = new_parser(__doc__, quick="1 epoch of 5,000 pictures, cifar10_cnn alone")
+    parser = new_parser(__doc__, quick="1 epoch of 5,000 images, cifar10_cnn alone")
     parser.add_argument("--configs", nargs="+", choices=CONFIGS, metavar="CONFIG", default=list(CONFIGS))
     parser.add_argument(
         "--epochs", type=int, help="of both sides; default: 10 of cifar10_cnn, 5 of mnist_cnn"

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 
-def picture(
+def write_image(
     path: Path, seed: int = 0, size: tuple[int, int] = (8, 8), mode: str = "RGB", **options: Any
 ) -> Path:
     """A small image of noise; size is (width, height)."""
@@ -41,11 +41,11 @@ def huge_png() -> bytes:
 
 def broken_files(folder: Path) -> dict[str, str]:
     """File name -> what the message must say."""
-    good = picture(folder / "good.jpg", size=(64, 64)).read_bytes()
-    png = picture(folder / "good.png", size=(64, 64)).read_bytes()
+    good = write_image(folder / "good.jpg", size=(64, 64)).read_bytes()
+    png = write_image(folder / "good.png", size=(64, 64)).read_bytes()
     contents = {
         "empty.jpg": (b"", "empty"),
-        "text.png": (b"no picture at all", "known format"),
+        "text.png": (b"not an image at all", "known format"),
         "truncated.jpg": (good[: len(good) // 2], "truncated"),
         "truncated.png": (png[: len(png) // 2], "decoded"),
         "header.jpg": (good[:20], "cannot|known"),

@@ -66,7 +66,7 @@ def test_a_process_that_helps_does_not_run_the_command_again(monkeypatch: pytest
 
 @pytest.mark.exhaustive
 def test_images_decoded_in_other_processes(tmp_path: Path) -> None:
-    """More than `data.readers._processes.MANY`."""
+    """More than `bmcli.modalities.image._processes.MANY`."""
     for label in ("dark", "light"):
         (tmp_path / "photos" / label).mkdir(parents=True)
         for i in range(3_000):

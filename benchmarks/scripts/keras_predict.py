@@ -1,6 +1,6 @@
-"""What one picture shows, in plain Keras: load the model, load the picture, predict.
+"""What one image shows, in plain Keras: load the model, load the image, predict.
 
-python benchmarks/scripts/keras_predict.py model.keras picture.png
+python benchmarks/scripts/keras_predict.py model.keras image.png
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("model", help="a .keras file that takes pixels from 0 to 1")
-    parser.add_argument("picture")
+    parser.add_argument("image")
     arguments = parser.parse_args()
 
     import keras
@@ -20,8 +20,8 @@ def main() -> None:
     model = keras.models.load_model(arguments.model)
     height, width, channels = model.input_shape[1:]
     mode = "grayscale" if channels == 1 else "rgb"
-    picture = keras.utils.load_img(arguments.picture, color_mode=mode, target_size=(height, width))
-    pixels = keras.utils.img_to_array(picture)[None] / 255
+    image = keras.utils.load_img(arguments.image, color_mode=mode, target_size=(height, width))
+    pixels = keras.utils.img_to_array(image)[None] / 255
     probabilities = model.predict(pixels, verbose=0)[0]
     print(int(np.argmax(probabilities)), float(np.max(probabilities)))
 

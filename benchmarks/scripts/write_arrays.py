@@ -1,4 +1,4 @@
-"""Write the pictures of a bm config as x_train, y_train, x_test, y_test of an .npz file.
+"""Write the images of a bm config as x_train, y_train, x_test, y_test of an .npz file.
 
 python benchmarks/scripts/write_arrays.py OUT.npz CONFIG [KEY=VALUE ...]
 """
@@ -25,7 +25,7 @@ def main() -> None:
     arrays = {}
     for name, split in (("train", bundle.train), ("test", bundle.test)):
         if split is None or getattr(split.examples, "arrays", None) is None:
-            raise SystemExit(f"{arguments.config}: only named picture datasets with a test split will do")
+            raise SystemExit(f"{arguments.config}: only named image datasets with a test split will do")
         arrays[f"x_{name}"], arrays[f"y_{name}"] = split.examples.arrays, split.targets
     np.savez(arguments.out, **arrays)
 

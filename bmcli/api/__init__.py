@@ -83,7 +83,7 @@ def train(
     the state is saved, and `Run.resume` goes on with it.
     """
     from bmcli.experiments.train import train
-    from bmcli.runs.store import validate_label
+    from bmcli.runs.tags import validate_label
 
     require_device(device)
     tags = (tags,) if isinstance(tags, str) else tuple(tags)
@@ -105,7 +105,7 @@ def runs(
     runs_dir: str | Path | None = None,
 ) -> list[Run]:
     """All runs, newest first; only those of a name, in a state, with a label. Damaged ones come last."""
-    from bmcli.runs.store import status_of
+    from bmcli.runs.listing import status_of
 
     store = open_store(runs_dir)
     states = ("running", "completed", "interrupted", "failed", "diverged", "damaged")
@@ -187,7 +187,7 @@ def gate(
     asked.
     """
     from bmcli.evaluation.gate import Bound, judge
-    from bmcli.runs.store import validate_tag
+    from bmcli.runs.tags import validate_tag
 
     drops = max_drop if isinstance(max_drop, Mapping) else {None: max_drop} if max_drop is not None else {}
     asked = (("min", min or {}), ("max", max or {}), ("drop", drops))
@@ -206,7 +206,7 @@ def gate(
     if tag is not None and verdict.holds:
         from bmcli.runs.store import RunStore
 
-        RunStore(stored.path.parent).move_tag(tag, stored)
+        RunStore(stored.path.parent).tags.move(tag, stored)
     return verdict
 
 

@@ -49,9 +49,9 @@ def _finding(examined: Examined, finding: Finding) -> dict[str, object]:
 def _example(examined: Examined, example: Example) -> dict[str, object]:
     splits = example.splits or ("",) * len(example.ids)
     names = [f"{split} {name}".strip() for split, name in zip(splits, example.ids, strict=True)]
-    shown: dict[str, object] = {"names": names, "detail": example.detail, "pictures": [], "texts": []}
+    shown: dict[str, object] = {"names": names, "detail": example.detail, "images": [], "texts": []}
     if isinstance(examined.shown, np.ndarray):
-        shown["pictures"] = [
+        shown["images"] = [
             {"data": _png(examined.shown[i]), "name": name}
             for i, name in zip(example.positions, example.ids, strict=False)
         ]

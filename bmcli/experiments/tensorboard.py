@@ -46,7 +46,7 @@ class EventWriter:
         )
         self._write(_int(2, int(record["epoch"])) + _bytes(5, values))  # summary
 
-    def picture(self, name: str, png: bytes, *, step: int) -> None:
+    def image(self, name: str, png: bytes, *, step: int) -> None:
         """A PNG."""
         width, height = struct.unpack(">II", png[16:24])  # of its header
         image = _int(1, height) + _int(2, width) + _int(3, 4) + _bytes(4, png)

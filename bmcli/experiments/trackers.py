@@ -124,7 +124,7 @@ class _TensorBoard:
 
     def finished(self, figures: Mapping[str, float], plots: Mapping[str, Path]) -> None:
         for name, path in plots.items():
-            self._writer.picture(name, path.read_bytes(), step=self._last)
+            self._writer.image(name, path.read_bytes(), step=self._last)
 
     def report(self, page: Path) -> None:
         pass  # it shows figures and plots, not pages

@@ -39,7 +39,7 @@ class Explanation:
     weights: the attributions: [height, width] of an image; [tokens]; [features] of a table.
     deletion: how much the probability drops without the most important fifth, and without a random fifth;
         None for numbers and tables.
-    picture: uint8 [height, width, channels] as the model saw it; heat: Grad-CAM, [h, w] from 0 to 1, where
+    image: uint8 [height, width, channels] as the model saw it; heat: Grad-CAM, [h, w] from 0 to 1, where
         there is one.
     tokens: of a text.
     features: (column, its cell) of a row.
@@ -59,7 +59,7 @@ class Explanation:
     baseline: str
     weights: np.ndarray
     deletion: tuple[float, float] | None = None
-    picture: np.ndarray | None = None
+    image: np.ndarray | None = None
     heat: np.ndarray | None = None
     tokens: tuple[str, ...] = ()
     features: tuple[tuple[str, Cell], ...] = field(default=())

@@ -22,8 +22,8 @@ def overlay(explanation: Explanation) -> bytes:
     """PNG: the image, Grad-CAM over it, and what speaks for the class (orange) and against it (blue)."""
     from PIL import Image as images
 
-    assert explanation.picture is not None
-    array = explanation.picture
+    assert explanation.image is not None
+    array = explanation.image
     plain = images.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).convert("RGB")
     scale = SIDE / max(plain.size)
     size = max(1, round(plain.width * scale)), max(1, round(plain.height * scale))

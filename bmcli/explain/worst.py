@@ -42,8 +42,8 @@ def explain_worst(ready: Prepared, explainer: Explainer) -> None:
             raise UsageError(f"{one.place or ''} cannot be explained: {one.message}".lstrip())
         document = one.to_json()
         document["true"] = task.truth(some.targets[some.ids.index(one.input)], spec.classes)
-        if one.picture is not None:
-            document["picture"] = layout.explanation_picture(ready.name, number)
+        if one.image is not None:
+            document["picture"] = layout.explanation_image(ready.name, number)
             run.write_bytes(document["picture"], overlay(one))
         explained.append(document)
     document = {

@@ -1,7 +1,7 @@
 """The formulas behind the figures: NumPy only, vectorised, float64 sums. Undefined is None.
 
 Names and conventions are scikit-learn's (sklearn.metrics), against which every one is tested; the rules for
-what is undefined stand in `metrics.py`.
+undefined values are in `metric.py`.
 """
 
 from __future__ import annotations

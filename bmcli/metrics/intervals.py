@@ -1,7 +1,7 @@
-"""95 % confidence intervals: how far a figure may lie from what more examples of the same kind would give.
+"""95 % confidence intervals: how far a metric may lie from its value on many more examples of the same kind.
 
-They cover the choice of the examples, not the luck of one training. Per kind of figure (`bounds.py` holds the
-methods and their sources):
+They cover the choice of the examples, not the variation between training runs. Per kind of metric
+(`interval_methods.py` has the methods and their sources):
 
   - shares of examples (accuracy, top-k, subset accuracy, precision and recall of a class): the exact one;
   - F1 of one class: exact too, as F1 = 2J/(1+J), where J is the share of right ones among the examples that

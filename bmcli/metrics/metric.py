@@ -4,9 +4,9 @@ Rules for all metrics:
   - An undefined metric is None (JSON null), never NaN: no examples, an ROC curve of one class only, R² of a
     constant target, a model whose outputs are not finite.
   - The predicted class is the one with the highest probability, the first if several are equal; a label of a
-  multilabel task is predicted from probability 0.5 on.
+    multilabel task is predicted from probability 0.5 on.
   - Macro averages cover the classes that occur in the targets or predictions; there a precision or recall of
-  0/0 counts as 0. By itself, it is None.
+    0/0 counts as 0. On its own, it is None.
 """
 
 from __future__ import annotations

@@ -329,7 +329,7 @@ class Modality(Registered):
     named_in_plots: ClassVar[bool] = True
     """Whether its name goes before the excerpt."""
 
-    def picture(self, examples: Examples, position: int, window: tuple[float, float] | None) -> np.ndarray:
+    def thumbnail(self, examples: Examples, position: int, window: tuple[float, float] | None) -> np.ndarray:
         """uint8 [h, w] or [h, w, 3], small; of examples without an excerpt."""
         raise NotImplementedError
 

@@ -121,8 +121,9 @@ class Surprise:
     def _standard(self, traits: np.ndarray) -> np.ndarray:
         """In standard deviations; 0 for what is not there."""
         with np.errstate(invalid="ignore", over="ignore"):
-            standard = (traits - self.center) / self.scale
-        return np.nan_to_num(standard, nan=0.0, posinf=1e30, neginf=-1e30)
+            standard: np.ndarray = (traits - self.center) / self.scale
+        finite: np.ndarray = np.nan_to_num(standard, nan=0.0, posinf=1e30, neginf=-1e30)
+        return finite
 
     def _values(self, traits: np.ndarray) -> np.ndarray:
         """[N, D + 1]: the traits in standard deviations, and the logarithm of their distance."""
@@ -196,7 +197,8 @@ def _thresholds(surprise: np.ndarray) -> np.ndarray:
     tail = min(FARTHEST_EXAMPLES, max(1, len(ranked) // 10))
     # A surprise has the mean excess 1 where tails are exponential; where they are longer, that of training.
     excess = np.maximum(1.0, ranked[:tail].mean(axis=0) - ranked[tail])
-    return ranked[0] + excess * math.log(traits / (allowed - beyond))
+    rare: np.ndarray = ranked[0] + excess * math.log(traits / (allowed - beyond))
+    return rare
 
 
 def _precision(standard: np.ndarray) -> np.ndarray | None:

@@ -132,7 +132,7 @@ def _grid(
             place = (left / width, bottom / height, side / width, side / height)
             _image(
                 made.add_axes(place),
-                modality_of(images.kind).picture(images, sample.position, window),
+                modality_of(images.kind).thumbnail(images, sample.position, window),
                 sample,
             )
         top -= lines * (side + caption + gap)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bmcli.core.number_format import figure
+from bmcli.core.plain import Document
 from bmcli.report.explanations import steps, trust, words
 from bmcli.report.images import data_uri
 from bmcli.runs import layout
@@ -49,7 +50,7 @@ def explained(run: Run, split: str | None) -> dict[str, object]:
     return context
 
 
-def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, object]:
+def _one(run: Run, document: Document, target: str) -> dict[str, object]:
     said, true = document["label"] or target, document["true"]
     if isinstance(true, list):
         true = ", ".join(true) or "none"
@@ -65,7 +66,7 @@ def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, object]:
         ),
     }
     if document.get("picture"):
-        shown["picture"] = data_uri(run, document["picture"])
+        shown["image"] = data_uri(run, document["picture"])
     if tokens := document.get("tokens"):
         weights = np.array([one["weight"] for one in tokens], np.float64)
         shown["words"] = words([one["token"] for one in tokens], weights)

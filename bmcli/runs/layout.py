@@ -73,7 +73,7 @@ def explanations_of(split: str) -> str:
     return f"{EXPLANATIONS}/{split}.json"
 
 
-def explanation_picture(split: str, number: int) -> str:
+def explanation_image(split: str, number: int) -> str:
     """The image of one of these explanations."""
     return f"{EXPLANATIONS}/{split}-{number}.png"
 

@@ -12,13 +12,13 @@ from PIL import Image
 from tests.cases.conftest import Understand, Understood
 
 Drafted = Callable[[str], Understood]
-Pictures = Callable[..., None]
+WriteImages = Callable[..., None]
 EACH = 12
 """Images of each class."""
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Pictures:
+def write_images(tmp_path: Path) -> WriteImages:
     """`EACH` small images under names with the number in place of {}."""
 
     def made(*names: str, each: int = EACH) -> None:
@@ -60,27 +60,27 @@ def test_more_than_eight_bits_are_scaled_by_what_training_holds(
     "train", ["train/cat.{}.png", "train/dog-{}.png", "Training/a_{}.png", "train_data/x{}.png"]
 )
 def test_classes_in_file_names_are_no_class_folders(
-    train: str, pictures: Pictures, understand: Understand, drafted: Drafted
+    train: str, write_images: WriteImages, understand: Understand, drafted: Drafted
 ) -> None:
-    pictures(train, "/".join((train.split("/")[0], "bird.{}.png")), "test/{}.png")
-    pictures(*(name.replace("train", "photos/train") for name in ()))
+    write_images(train, "/".join((train.split("/")[0], "bird.{}.png")), "test/{}.png")
+    write_images(*(name.replace("train", "photos/train") for name in ()))
     found = understand({"path": "."})
     assert found.code in (2, 3) and found.says("no class folders|class folder")
     assert not found.build
 
 
-def test_a_pattern_takes_classes_from_names(pictures: Pictures, understand: Understand) -> None:
-    pictures("dvc/train/cat.{}.png", "dvc/train/dog.{}.png", "dvc/test/{}.png")
+def test_a_pattern_takes_classes_from_names(write_images: WriteImages, understand: Understand) -> None:
+    write_images("dvc/train/cat.{}.png", "dvc/train/dog.{}.png", "dvc/test/{}.png")
     found = understand({"path": "dvc", "class_pattern": "^(cat|dog)"})
     assert (found.code, found.classes) == (0, ["cat", "dog"])
 
 
 @pytest.mark.parametrize("level", ["seg_{0}/seg_{0}", "{0}/{0}", "data/{0}", "archive/dataset/{0}"])
 def test_a_level_too_many_is_skipped(
-    level: str, pictures: Pictures, understand: Understand, drafted: Drafted
+    level: str, write_images: WriteImages, understand: Understand, drafted: Drafted
 ) -> None:
     for split in ("train", "test"):
-        pictures(*(f"scenes/{level.format(split)}/{name}/{{}}.png" for name in ("forest", "sea")))
+        write_images(*(f"scenes/{level.format(split)}/{name}/{{}}.png" for name in ("forest", "sea")))
     found = understand({"path": "scenes"})
     assert (found.code, found.classes) == (0, ["forest", "sea"])
     assert found.examples["test"] == 2 * EACH
@@ -93,9 +93,9 @@ def test_a_level_too_many_is_skipped(
     [("Training", "Testing"), ("train_data", "test_data"), ("trainSet", "testSet"), ("TRAIN", "Val2017")],
 )
 def test_split_folders_by_many_names(
-    train: str, test: str, pictures: Pictures, understand: Understand, drafted: Drafted
+    train: str, test: str, write_images: WriteImages, understand: Understand, drafted: Drafted
 ) -> None:
-    pictures(*(f"mri/{split}/{name}/{{}}.png" for split in (train, test) for name in ("glioma", "none")))
+    write_images(*(f"mri/{split}/{name}/{{}}.png" for split in (train, test) for name in ("glioma", "none")))
     for found in (understand({"path": "mri"}), drafted("mri")):
         assert (found.code, found.classes) == (0, ["glioma", "none"])
         assert found.examples["validation" if "Val" in test else "test"] == 2 * EACH
@@ -103,9 +103,9 @@ def test_split_folders_by_many_names(
 
 @pytest.mark.parametrize("test", ["test", "test/images", "Testing", "test/test"])
 def test_a_test_folder_without_classes_is_said_and_not_used(
-    test: str, pictures: Pictures, understand: Understand, drafted: Drafted
+    test: str, write_images: WriteImages, understand: Understand, drafted: Drafted
 ) -> None:
-    pictures("half/train/a/{}.png", "half/train/b/{}.png", f"half/{test}/{{}}.png")
+    write_images("half/train/a/{}.png", "half/train/b/{}.png", f"half/{test}/{{}}.png")
     for found in (
         understand({"path": "half"}),
         understand({"path": "half", "skip_unusable": True}),
@@ -118,9 +118,9 @@ def test_a_test_folder_without_classes_is_said_and_not_used(
 
 @pytest.mark.parametrize("where", ["train/cat", "train", "cat", "."])
 def test_links_out_of_the_folder_are_refused_as_links(
-    where: str, pictures: Pictures, understand: Understand, tmp_path: Path
+    where: str, write_images: WriteImages, understand: Understand, tmp_path: Path
 ) -> None:
-    pictures("orig/cat/{}.png", "orig/dog/{}.png")
+    write_images("orig/cat/{}.png", "orig/dog/{}.png")
     root = tmp_path / "linked"
     if where in ("train/cat", "cat"):  # single files
         for name in ("cat", "dog"):
@@ -146,10 +146,10 @@ def test_links_out_of_the_folder_are_refused_as_links(
     ("group", "groups"), [("clip([rw]\\d+)", 8), ("clip[rw](\\d+)", 4), ("(\\d)/", 4), ("^clip.+(?=/)", 8)]
 )
 def test_groups_by_a_folder_inside_the_class(
-    group: str, groups: int, pictures: Pictures, understand: Understand
+    group: str, groups: int, write_images: WriteImages, understand: Understand
 ) -> None:
     for i in range(4):
-        pictures(f"clips/run/clipr{i:02d}/frame_{{}}.png", f"clips/walk/clipw{i:02d}/frame_{{}}.png")
+        write_images(f"clips/run/clipr{i:02d}/frame_{{}}.png", f"clips/walk/clipw{i:02d}/frame_{{}}.png")
     found = understand({"path": "clips", "group": group})
     assert found.says(f"{groups} groups by data.group in {8 * EACH} file names")
     found = understand({"path": "clips", "group": "patient(\\d+)"})

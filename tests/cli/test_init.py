@@ -156,7 +156,7 @@ def test_npz(invoke: Callable, tmp_path: Path) -> None:
     assert load(tmp_path / "i.yaml").model.registry_name == "cnn"
 
 
-def pictures(folder: Path, count: int = 3) -> None:
+def write_images(folder: Path, count: int = 3) -> None:
     from PIL import Image
 
     for name in ("cat", "dog"):
@@ -166,7 +166,7 @@ def pictures(folder: Path, count: int = 3) -> None:
 
 
 def test_image_folder(invoke: Callable, tmp_path: Path) -> None:
-    pictures(tmp_path / "My Photos")
+    write_images(tmp_path / "My Photos")
     (tmp_path / "My Photos" / ".hidden").mkdir()
     done = invoke("init", "My Photos")
     assert done.code == 0, done.err
@@ -179,7 +179,7 @@ def test_image_folder(invoke: Callable, tmp_path: Path) -> None:
 
 
 def test_the_line_for_editors_where_the_schema_was_saved(invoke: Callable, tmp_path: Path) -> None:
-    pictures(tmp_path / "photos")
+    write_images(tmp_path / "photos")
     line = "# yaml-language-server: $schema=bm.schema.json\n"
     assert invoke("init", "digits_cnn", "--name", "without").code == 0
     (tmp_path / "bm.schema.json").write_text(invoke("schema").out)
@@ -294,7 +294,7 @@ def test_what_cannot_be_trained_on_ends_alike(invoke: Callable, tmp_path: Path, 
 
 def test_split_folder_keeps_its_splits(invoke: Callable, tmp_path: Path) -> None:
     for split in ("train", "test"):
-        pictures(tmp_path / "p" / split)
+        write_images(tmp_path / "p" / split)
     assert invoke("init", "p").code == 0
     text = (tmp_path / "p.yaml").read_text()
     assert "test:" not in text

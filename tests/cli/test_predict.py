@@ -97,7 +97,7 @@ def test_regression_gives_a_value(invoke, make_run, tmp_path):
 def test_what_cannot_be_read_is_listed_and_the_rest_predicted(invoke, image_run, tmp_path):
     names = inputs_of(tmp_path)
     (tmp_path / "broken[").mkdir()
-    (tmp_path / "broken[/b].png").write_bytes(b"no picture")
+    (tmp_path / "broken[/b].png").write_bytes(b"not an image")
     done = invoke("predict", names[0], "broken[/b].png", "nowhere.png", names[1])
     assert done.code == 3
     assert done.out.count("\n") == 3  # a head and two answers

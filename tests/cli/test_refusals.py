@@ -53,8 +53,8 @@ def files(tmp_path: Path) -> Path:
             (tmp_path / f"essays/{label}/{i}.txt").write_text(f"{texts[i]} {label}")
     rows = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
     np.savez(tmp_path / "rows.npz", x=rows, y=np.arange(40) % 2)
-    pictures = np.random.default_rng(0).integers(0, 255, (40, 5, 5), dtype=np.uint8)
-    np.savez(tmp_path / "pictures.npz", x=pictures, y=np.arange(40) % 2)
+    images = np.random.default_rng(0).integers(0, 255, (40, 5, 5), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", x=images, y=np.arange(40) % 2)
     return tmp_path
 
 
@@ -85,7 +85,7 @@ DATA = {
     "table.csv": ("{path: table.csv, target: kind, features: [a]}", "table"),
     "photos": ("{path: photos}", "image"),
     "rows.npz": ("{path: rows.npz}", "table"),
-    "pictures.npz": ("{path: pictures.npz}", "image"),
+    "images.npz": ("{path: images.npz}", "image"),
 }
 BUILT_IN = [name for name in MODELS.names() if MODELS.get(name).__module__.startswith("bmcli.")]
 MISFITS = [
@@ -158,7 +158,7 @@ AT_ONCE: dict[str, tuple[str, tuple[str, ...]]] = {
         ("only texts have lengths",),
     ),
     "small images": (
-        config("{path: pictures.npz}", "{name: cnn, filters: [4, 4, 4, 4], padding: valid}"),
+        config("{path: images.npz}", "{name: cnn, filters: [4, 4, 4, 4], padding: valid}"),
         ("model",),
     ),
     "a run there is none of": (config(TABLE, "mlp", "init_from: base\n"), ("no runs in runs",)),

@@ -182,8 +182,8 @@ def test_predicting_the_test_images_gives_the_kept_predictions(digits: Path) -> 
 
     bundle = data.load(OpenedRun(Run(digits)).config_to_resume().data)
     assert bundle.test is not None
-    pictures = bundle.test.examples.arrays  # type: ignore[union-attr]
-    predicted = bmcli.load(digits).predict(pictures)
+    images = bundle.test.examples.arrays  # type: ignore[union-attr]
+    predicted = bmcli.load(digits).predict(images)
     rows = list(csv.DictReader((digits / "predictions/test.csv").open()))
     assert [p.top[0].label for p in predicted] == [row["predicted"] for row in rows]
     best = [float(row[f"p_{p.top[0].index}"]) for p, row in zip(predicted, rows, strict=True)]

@@ -10,7 +10,7 @@ import pytest
 
 from bmcli.config.schema import DataConfig
 from bmcli.data.bundle import DataBundle
-from tests.images import picture
+from tests.images import write_image
 
 
 @pytest.fixture(autouse=True)
@@ -41,5 +41,5 @@ def flowers(tmp_path: Path) -> Path:
     root = tmp_path / "flowers"
     for c, name in enumerate(("aster", "daisy", "rose")):
         for i in range(10):
-            picture(root / name / f"{i}.png", seed=10 * c + i)
+            write_image(root / name / f"{i}.png", seed=10 * c + i)
     return root

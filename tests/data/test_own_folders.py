@@ -12,7 +12,7 @@ from bmcli.core.errors import ConfigError, DataError
 from bmcli.core.spec import DataSpec
 from bmcli.data import read_labelled
 from bmcli.data.bundle import DataBundle
-from tests.images import picture
+from tests.images import write_image
 
 Load = Callable[..., DataBundle]
 
@@ -41,18 +41,18 @@ def test_split_folders_are_used_and_validation_is_cut_from_train(
     root.mkdir()
     flowers.rename(root / "Train")
     for i in range(2):
-        picture(root / "testing/rose" / f"{i}.jpg", seed=100 + i)
+        write_image(root / "testing/rose" / f"{i}.jpg", seed=100 + i)
     bundle = load(path=root)
     assert [len(s or ()) for s in (bundle.train, bundle.validation, bundle.test)] == [27, 3, 2]
     assert bundle.splits_from["train"] == "folder Train/" and bundle.splits_from["test"] == "folder testing/"
-    picture(root / "val/daisy/1.png")
+    write_image(root / "val/daisy/1.png")
     assert len(load(path=root).validation or ()) == 1
 
 
 def test_classes_are_called_train_and_test_only_where_the_config_says_so(load: Load, tmp_path: Path) -> None:
     for i in range(6):
-        picture(tmp_path / "p/train" / f"{i}.png", i)
-        picture(tmp_path / "p/plane" / f"{i}.png", i + 10)
+        write_image(tmp_path / "p/train" / f"{i}.png", i)
+        write_image(tmp_path / "p/plane" / f"{i}.png", i + 10)
     with pytest.raises(DataError, match="class folder") as error:
         load(path=tmp_path / "p")
     assert "data.split_folders: false" in (error.value.hint or "")
@@ -63,7 +63,7 @@ def test_useless_levels_and_split_names(flowers: Path, load: Load, tmp_path: Pat
     (tmp_path / "a/data/seg_train").mkdir(parents=True)
     flowers.rename(tmp_path / "a/data/seg_train/seg_train")
     for name in ("aster", "daisy", "rose"):
-        picture(tmp_path / "a/data/seg_test" / name / "1.png", 50)
+        write_image(tmp_path / "a/data/seg_test" / name / "1.png", 50)
     bundle = load(path=tmp_path / "a")
     assert bundle.classes == ("aster", "daisy", "rose") and len(bundle.test or ()) == 3
     assert bundle.splits_from["train"] == "folder data/seg_train/seg_train/"
@@ -77,7 +77,7 @@ def test_a_test_folder_without_class_folders(
     (tmp_path / "p").mkdir()
     flowers.rename(tmp_path / "p/train")
     for i in range(4):
-        picture(tmp_path / "p/test" / f"{i}.png", i)
+        write_image(tmp_path / "p/test" / f"{i}.png", i)
     bundle = load(path=tmp_path / "p", skip_unusable=skip_unusable)
     assert [len(s or ()) for s in (bundle.train, bundle.validation, bundle.test)] == [22, 2, 6]
     assert not bundle.skipped and bundle.splits_from["test"].startswith("cut 0.2")
@@ -86,16 +86,16 @@ def test_a_test_folder_without_class_folders(
 
 def test_classes_in_file_names(load: Load, tmp_path: Path) -> None:
     for i in range(8):
-        picture(tmp_path / "p/train" / f"cat.{i}.png", i)
-        picture(tmp_path / "p/train" / f"dog.{i}.png", i + 20)
-        picture(tmp_path / "p/test" / f"{i}.png", i + 40)
+        write_image(tmp_path / "p/train" / f"cat.{i}.png", i)
+        write_image(tmp_path / "p/train" / f"dog.{i}.png", i + 20)
+        write_image(tmp_path / "p/test" / f"{i}.png", i + 40)
     with pytest.raises(DataError, match="16 images, and no class folder"):
         load(path=tmp_path / "p")
     bundle = load(path=tmp_path / "p", class_pattern="^(cat|dog)")
     assert bundle.classes == ("cat", "dog") and bundle.train.ids[0] == "train/cat.0.png"
     assert [len(s or ()) for s in (bundle.train, bundle.validation, bundle.test)] == [12, 1, 3]
     assert any("does not match: not used" in note for note in bundle.notes)
-    picture(tmp_path / "p/train/horse.png")
+    write_image(tmp_path / "p/train/horse.png")
     with pytest.raises(DataError) as error:
         load(path=tmp_path / "p", class_pattern="^(cat|dog)")
     assert places(error) == {"train/horse.png": "data.class_pattern does not match 'horse.png'"}
@@ -113,7 +113,7 @@ def test_links_are_followed_where_the_config_allows_it(flowers: Path, load: Load
     followed = load(path=tmp_path / "links", follow_links=True)
     assert followed.fingerprint == load(path=flowers).fingerprint
     (tmp_path / "links/rose/0.png").unlink()
-    picture(tmp_path / "links/rose/0.png", 20)
+    write_image(tmp_path / "links/rose/0.png", 20)
     with pytest.raises(DataError) as error:
         load(path=tmp_path / "links")
     assert "data.follow_links: true" in (error.value.hint or "")
@@ -123,7 +123,7 @@ def test_links_are_followed_where_the_config_allows_it(flowers: Path, load: Load
 def test_classes_sort_naturally(load: Load, tmp_path: Path) -> None:
     for name in ("10", "9", "x"):
         for i in range(4):
-            picture(tmp_path / "p" / name / f"{i}.png", i)
+            write_image(tmp_path / "p" / name / f"{i}.png", i)
     assert load(path=tmp_path / "p", test=0.3).classes == ("9", "10", "x")
 
 
@@ -134,7 +134,7 @@ def test_everything_unusable_is_named_at_once(flowers: Path, load: Load, tmp_pat
     (flowers / "daisy/cut.png").write_bytes((flowers / "rose/0.png").read_bytes()[:90])
     os.mkfifo(flowers / "daisy/pipe.png")
     (flowers / "daisy/dangling.png").symlink_to(flowers / "gone.png")
-    outside = picture(tmp_path / "outside/secret.png")
+    outside = write_image(tmp_path / "outside/secret.png")
     (flowers / "aster/link.png").symlink_to(outside)
     (flowers / "aster/loop").symlink_to(flowers)
     (flowers / "aster/inside.png").symlink_to(flowers / "rose/1.png")
@@ -185,7 +185,7 @@ def test_files_that_belong_nowhere(load: Load, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="neither images nor"):
         load(path=tmp_path / "empty")
-    picture(tmp_path / "flat/1.png")
+    write_image(tmp_path / "flat/1.png")
     with pytest.raises(DataError, match="class folder") as error:
         load(path=tmp_path / "flat")
     assert "one folder per class" in (error.value.hint or "")
@@ -201,7 +201,7 @@ def test_files_that_belong_nowhere(load: Load, tmp_path: Path) -> None:
 
 def test_one_class_is_no_task(load: Load, tmp_path: Path) -> None:
     for i in range(5):
-        picture(tmp_path / "p/only" / f"{i}.png", i)
+        write_image(tmp_path / "p/only" / f"{i}.png", i)
     with pytest.raises(DataError, match=r"only one class.*only"):
         load(path=tmp_path / "p")
 
@@ -209,7 +209,7 @@ def test_one_class_is_no_task(load: Load, tmp_path: Path) -> None:
 def test_a_class_without_training_examples(flowers: Path, load: Load, tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     flowers.rename(tmp_path / "s/train")
-    picture(tmp_path / "s/test/tulip/0.png")
+    write_image(tmp_path / "s/test/tulip/0.png")
     with pytest.raises(DataError, match="no training example has the class 'tulip'"):
         load(path=tmp_path / "s")
 
@@ -217,7 +217,7 @@ def test_a_class_without_training_examples(flowers: Path, load: Load, tmp_path: 
 def test_groups_by_file_name(load: Load, tmp_path: Path) -> None:
     for person in range(12):
         for shot in range(3):
-            picture(
+            write_image(
                 tmp_path / "p" / ("a", "b")[person % 2] / f"person{person:02}_{shot}.png", person * 5 + shot
             )
     bundle = load(path=tmp_path / "p", group=r"(person\d+)_", test=0.25, validation=0.2)
@@ -247,7 +247,7 @@ def test_groups_by_a_folder_inside_the_class(
 ) -> None:
     for name in ("run", "walk"):
         for i in range(20):
-            picture(tmp_path / f"p/{name}/clip{name[0]}{i % 5:02}/frame_{i:04}.png", i)
+            write_image(tmp_path / f"p/{name}/clip{name[0]}{i % 5:02}/frame_{i:04}.png", i)
     bundle = load(path=tmp_path / "p", group=group, validation=0, test=0.3)
     assert any(note.startswith(f"{groups} groups by data.group in {40 - alone}") for note in bundle.notes)
     assert any(f"{alone} others are groups of their own" in note for note in bundle.notes) == bool(alone)
@@ -263,7 +263,7 @@ def test_groups_ask_nothing_of_splits_that_are_not_cut(flowers: Path, load: Load
     (tmp_path / "p").mkdir()
     flowers.rename(tmp_path / "p/train")
     for name in ("aster", "daisy", "rose"):
-        picture(tmp_path / "p/test" / name / "odd.png", 9)
+        write_image(tmp_path / "p/test" / name / "odd.png", 9)
     assert len(load(path=tmp_path / "p", group=r"^(\d)", validation=0.2).test or ()) == 3
 
 
@@ -280,7 +280,7 @@ def test_the_fingerprint_sees_contents_names_and_splits(flowers: Path, load: Loa
     before = load(path=flowers).fingerprint
     flowers.rename(tmp_path / "moved")
     assert load(path=tmp_path / "moved").fingerprint == before, "where the folder lies is not content"
-    picture(tmp_path / "moved/rose/3.png", seed=999)
+    write_image(tmp_path / "moved/rose/3.png", seed=999)
     changed = load(path=tmp_path / "moved").fingerprint
     (tmp_path / "moved/rose/3.png").rename(tmp_path / "moved/rose/33.png")
     assert len({before, changed, load(path=tmp_path / "moved").fingerprint}) == 3
@@ -349,7 +349,7 @@ def test_files_of_one_folder_are_read_in_the_encoding_that_they_show_together(
 
 def test_validation_and_test_as_folders(flowers: Path, load: Load, tmp_path: Path) -> None:
     for name in ("aster", "daisy"):
-        picture(tmp_path / "more" / name / "0.png", seed=77)
+        write_image(tmp_path / "more" / name / "0.png", seed=77)
     bundle = load(path=flowers, test=tmp_path / "more", validation=0)
     assert bundle.test is not None
     assert bundle.test.ids == ("test/aster/0.png", "test/daisy/0.png"), "the names alone would be taken twice"

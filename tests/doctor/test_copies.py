@@ -33,14 +33,14 @@ def digits(count: int) -> np.ndarray:
     return np.pad(np.stack([np.asarray(one) for one in grown]), ((0, 0), (4, 4), (4, 4)))[..., None]
 
 
-def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
+def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
     stream = io.BytesIO()
-    Image.fromarray(picture.squeeze()).save(stream, "JPEG", quality=quality)
-    return np.asarray(Image.open(stream)).reshape(picture.shape)
+    Image.fromarray(pixels.squeeze()).save(stream, "JPEG", quality=quality)
+    return np.asarray(Image.open(stream)).reshape(pixels.shape)
 
 
-def moved(picture: np.ndarray, y: int, x: int) -> np.ndarray:
-    edged = np.pad(picture, ((4, 4), (4, 4), (0, 0)), mode="edge")
+def moved(pixels: np.ndarray, y: int, x: int) -> np.ndarray:
+    edged = np.pad(pixels, ((4, 4), (4, 4), (0, 0)), mode="edge")
     return edged[4 + y : 4 + y + SIDE, 4 + x : 4 + x + SIDE]
 
 
@@ -53,15 +53,15 @@ CHANGES = {
 }
 
 
-def check_planted(pictures: np.ndarray, each: int, allowed: int) -> None:
+def check_planted(images: np.ndarray, each: int, allowed: int) -> None:
     rng = np.random.default_rng(1)
-    sources = rng.permutation(len(pictures))[: each * len(CHANGES)]
+    sources = rng.permutation(len(images))[: each * len(CHANGES)]
     names = list(CHANGES) * each
-    copies = [CHANGES[name](pictures[s], rng) for name, s in zip(names, sources, strict=True)]
-    found = same_images(np.concatenate([pictures, np.stack(copies)]))
+    copies = [CHANGES[name](images[s], rng) for name, s in zip(names, sources, strict=True)]
+    found = same_images(np.concatenate([images, np.stack(copies)]))
     by_pair = {(pair.first, pair.second): pair for pair in found}
     planted = {
-        (int(s), len(pictures) + i): name for i, (s, name) in enumerate(zip(sources, names, strict=True))
+        (int(s), len(images) + i): name for i, (s, name) in enumerate(zip(sources, names, strict=True))
     }
     missed = [name for pair, name in planted.items() if pair not in by_pair]
     assert len(missed) <= 0.05 * len(planted), missed
@@ -133,8 +133,8 @@ def test_any_texts_are_compared(texts: list[str]) -> None:
     assert sum(pair.exact for pair in same_texts(texts)) == copies
 
 
-def changed(picture: np.ndarray, how: str) -> np.ndarray:
-    image = Image.fromarray(picture)
+def changed(pixels: np.ndarray, how: str) -> np.ndarray:
+    image = Image.fromarray(pixels)
     if how == "brightened":
         return np.asarray(image.point(lambda v: min(255, 12 + v * 115 // 100)))
     if how == "turned":

@@ -34,18 +34,18 @@ def findings(document: dict[str, Any]) -> dict[str, Any]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     made = scenes(90)
-    for i, picture in enumerate(made):
+    for i, image in enumerate(made):
         for_class = "<b>sea" if i % 3 else "land"
-        place = tmp_path / "pictures" / ("test" if i < 15 else "train") / for_class
+        place = tmp_path / "images" / ("test" if i < 15 else "train") / for_class
         place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(place / f"{i}.png")
-    train = tmp_path / "pictures" / "train"
+        Image.fromarray(image).save(place / f"{i}.png")
+    train = tmp_path / "images" / "train"
     Image.fromarray(made[0][:, ::-1]).save(train / "land" / "leak.jpg", quality=90)
     Image.fromarray(made[20]).save(train / "land" / "other.png")  # 20 is sea
     Image.new("RGB", (32, 32), (9, 9, 9)).save(train / "land" / "blank.png")
     Image.fromarray(scenes(1, seed=5)[0]).resize((300, 20)).save(train / "land" / "flat.png")
     (train / "land" / "broken.png").write_bytes(b"nothing")
-    (tmp_path / "c.yaml").write_text("name: c\ndata: {path: pictures, validation: 0}\nmodel: cnn\n")
+    (tmp_path / "c.yaml").write_text("name: c\ndata: {path: images, validation: 0}\nmodel: cnn\n")
     return tmp_path
 
 
@@ -79,7 +79,7 @@ def test_of_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_where_a_class_is_left_without_examples_the_cause_is_named(folder: Path, capsys) -> None:
-    for path in (folder / "pictures" / "train" / "land").iterdir():
+    for path in (folder / "images" / "train" / "land").iterdir():
         path.write_bytes(b"nothing")
     assert bm(["doctor", "c.yaml"]) == 3
     assert "30 files cannot be used" in capsys.readouterr().err
@@ -288,11 +288,11 @@ def test_of_other_splits_the_run_is_judged_by_its_own_evaluation(
 
 def test_sound_data_says_what_was_looked_at(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    for i, picture in enumerate(scenes(60)):
-        place = Path("pictures", "ab"[i % 2])
+    for i, image in enumerate(scenes(60)):
+        place = Path("images", "ab"[i % 2])
         place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(place / f"{i}.png")
-    Path("c.yaml").write_text("name: c\ndata: {path: pictures}\nmodel: cnn\n")
+        Image.fromarray(image).save(place / f"{i}.png")
+    Path("c.yaml").write_text("name: c\ndata: {path: images}\nmodel: cnn\n")
     assert bm(["doctor", "c.yaml"]) == 0
     shown = capsys.readouterr().out
     assert (
@@ -302,7 +302,7 @@ def test_sound_data_says_what_was_looked_at(tmp_path: Path, monkeypatch, capsys)
     assert "✓ 2 classes checked, nothing found: unbalanced, fewer than 10 examples" in shown
     document = examined(capsys, "c.yaml")
     assert {one["found"] for one in document["checks"]} == {0} and len(document["checks"]) == 8
-    Image.new("L", (32, 32), 9).save("pictures/a/grey.png")
+    Image.new("L", (32, 32), 9).save("images/a/grey.png")
     assert bm(["doctor", "c.yaml"]) == 0
     shown = capsys.readouterr().out
     assert "1 image of one colour" in shown and "✓ 61 images also checked, nothing found: unusable" in shown
@@ -327,9 +327,9 @@ def test_mirrored_signs_of_two_classes_are_no_copies(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     letter = np.full((32, 32), 255, np.uint8)
     letter[5:27, 9:12] = letter[14:17, 9:22] = letter[24:27, 9:22] = letter[14:27, 20:22] = 0
-    for i, picture in enumerate(scenes(24)):
+    for i, image in enumerate(scenes(24)):
         Path("p", "bd"[i % 2]).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(Path("p", "bd"[i % 2], f"{i}.png"))
+        Image.fromarray(image).save(Path("p", "bd"[i % 2], f"{i}.png"))
     Image.fromarray(letter).save("p/b/letter.png")
     Image.fromarray(letter[:, ::-1]).save("p/d/letter.png")
     Path("c.yaml").write_text("name: c\ndata: {path: p, test: 0, validation: 0}\nmodel: cnn\n")

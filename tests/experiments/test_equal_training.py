@@ -22,22 +22,22 @@ def trained(folder: Path, config: dict[str, Any], *changes: str) -> Run:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     for i in range(40):
-        folder = tmp_path / "pictures" / "ab"[i % 2]
+        folder = tmp_path / "images" / "ab"[i % 2]
         folder.mkdir(parents=True, exist_ok=True)
-        picture = rng.integers(0, 128 + 127 * (i % 2), (14, 12, 3), dtype=np.uint8)
-        Image.fromarray(picture).save(folder / f"{i}.png")
-    return tmp_path / "pictures"
+        image = rng.integers(0, 128 + 127 * (i % 2), (14, 12, 3), dtype=np.uint8)
+        Image.fromarray(image).save(folder / f"{i}.png")
+    return tmp_path / "images"
 
 
 def test_caches_threads_and_processes_leave_the_weights_as_they_are(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = {
         "name": "same",
-        "data": {"path": str(pictures), "augment": ["flip"]},
+        "data": {"path": str(images), "augment": ["flip"]},
         "preprocessing": {"image": {"size": 10}},
         "model": {"name": "cnn", "filters": [4], "dense": [4]},
         "training": {"epochs": 2, "batch_size": 8},

@@ -251,7 +251,7 @@ def test_what_a_killed_process_left_half_written_is_taken_away(stopped: Path, in
 
 
 SPEEDY = {
-    "pictures": """\
+    "images": """\
 name: trial
 data: {name: digits, limit: 96, augment: [{name: flip, alternate: true}, {name: crop, padding: 1}]}
 model: {name: speednet, widths: [4, 6]}
@@ -282,7 +282,7 @@ evaluation: {splits: [test]}
 @pytest.mark.parametrize(
     ("kind", "xla"),
     [
-        pytest.param("pictures", "false", marks=pytest.mark.exhaustive),
+        pytest.param("images", "false", marks=pytest.mark.exhaustive),
         ("texts", "false"),
         pytest.param("texts", "true", marks=pytest.mark.exhaustive),  # XLA compiles each length for seconds
     ],
@@ -297,7 +297,7 @@ def test_what_makes_training_fast_leaves_resuming_exact(
     (tmp_path / "c.yaml").write_text(SPEEDY[kind].replace("XLA", xla))
     assert invoke("train", "c.yaml").code == 0
     whole = record(tmp_path / "runs/trial-v1")
-    stop_when_saved(9 if kind == "pictures" else 14, monkeypatch)
+    stop_when_saved(9 if kind == "images" else 14, monkeypatch)
     stopped = invoke("train", "c.yaml")
     assert stopped.code == 143 and "epoch 2" in stopped.err
     assert resume(invoke).code == 0

@@ -33,11 +33,11 @@ SIDE = 24
 
 def planted(rng: np.random.Generator, cue: bool) -> tuple[np.ndarray, tuple[int, int]]:
     """Noise, with a bright 6 × 6 cross somewhere where there is a cue, and where that is."""
-    picture = rng.integers(0, 120, (SIDE, SIDE), dtype=np.uint8)
+    pixels = rng.integers(0, 120, (SIDE, SIDE), dtype=np.uint8)
     y, x = (int(n) for n in rng.integers(1, SIDE - 7, 2))
     if cue:
-        picture[y : y + 6, x + 2 : x + 4] = picture[y + 2 : y + 4, x : x + 6] = 255
-    return picture, (y, x)
+        pixels[y : y + 6, x + 2 : x + 4] = pixels[y + 2 : y + 4, x : x + 6] = 255
+    return pixels, (y, x)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     for i in range(300):
         name = "cross" if i % 2 else "plain"
-        (made / "pictures" / name).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(planted(rng, name == "cross")[0]).save(made / "pictures" / name / f"{i}.png")
+        (made / "images" / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(planted(rng, name == "cross")[0]).save(made / "images" / name / f"{i}.png")
     words = ["film", "story", "actor", "scene", "music", "night"]
     rows = ["text,label"]
     for _ in range(300):
@@ -70,11 +70,11 @@ def trained(folder: Path, name: str, config: str) -> Run:
 
 
 @pytest.fixture(scope="module")
-def pictures(folder: Path) -> Run:
+def images(folder: Path) -> Run:
     return trained(
         folder,
-        "pictures",
-        "data: {path: pictures}\nmodel: {name: cnn, filters: [8, 16], dense: [16]}\n"
+        "images",
+        "data: {path: images}\nmodel: {name: cnn, filters: [8, 16], dense: [16]}\n"
         "training: {epochs: 12, batch_size: 16}\n",
     )
 
@@ -99,7 +99,7 @@ def explained(explainer: Explainer, examples, names: tuple[str, ...]) -> list[Ex
 def crosses(count: int) -> tuple[np.ndarray, list[tuple[int, int]]]:
     rng = np.random.default_rng(99)
     made = [planted(rng, True) for _ in range(count)]
-    return np.stack([picture for picture, _ in made])[..., None], [place for _, place in made]
+    return np.stack([pixels for pixels, _ in made])[..., None], [place for _, place in made]
 
 
 def share_within(weights: np.ndarray, place: tuple[int, int]) -> float:
@@ -109,9 +109,9 @@ def share_within(weights: np.ndarray, place: tuple[int, int]) -> float:
     return float(mine[y : place[0] + 8, x : place[1] + 8].sum() / max(mine.sum(), 1e-12))
 
 
-def test_a_planted_cue_is_what_lights_up(pictures: Run) -> None:
+def test_a_planted_cue_is_what_lights_up(images: Run) -> None:
     examples, places = crosses(8)
-    explainer = Explainer(OpenedRun(pictures), label="cross")
+    explainer = Explainer(OpenedRun(images), label="cross")
     found = explained(explainer, Images(arrays=examples), tuple("abcdefgh"))
     assert np.mean([one.value for one in found]) > 0.9, "the network has learned it"
     area = 100 / SIDE**2
@@ -127,21 +127,21 @@ def test_a_planted_cue_is_what_lights_up(pictures: Run) -> None:
     assert np.mean(heats) > 2.5 * area
 
 
-def test_they_are_complete_and_deletion_tells_them_from_chance(pictures: Run) -> None:
+def test_they_are_complete_and_deletion_tells_them_from_chance(images: Run) -> None:
     examples, _ = crosses(6)
-    found = explained(Explainer(OpenedRun(pictures)), Images(arrays=examples), tuple("abcdef"))
+    found = explained(Explainer(OpenedRun(images)), Images(arrays=examples), tuple("abcdef"))
     for one in found:
         assert abs(one.weights.sum() - one.difference) <= 0.01 * max(abs(one.difference), 1e-3)
         assert one.error <= 0.01
     assert np.mean([one.deletion[0] for one in found]) > 2 * np.mean([one.deletion[1] for one in found])
 
 
-def test_a_randomised_model_is_explained_otherwise(pictures: Run) -> None:
+def test_a_randomised_model_is_explained_otherwise(images: Run) -> None:
     """The sanity check of Adebayo et al. (2018): an explanation must depend on what was learned."""
     from scipy.stats import spearmanr
 
     examples, _ = crosses(4)
-    explainer = Explainer(OpenedRun(pictures), label="cross")
+    explainer = Explainer(OpenedRun(images), label="cross")
     before = explained(explainer, Images(arrays=examples), tuple("abcd"))
     rng = np.random.default_rng(1)
     for variable in explainer.network.trainable_variables:
@@ -216,14 +216,14 @@ def test_the_most_important_column_is_the_reason(folder: Path, capsys: pytest.Ca
     assert first["column"] == "reason" and first["drop"] > 5 * max(one["drop"] for one in others)
 
 
-def test_the_command_writes_images(pictures: Run, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_the_command_writes_images(images: Run, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
-    for i, picture in enumerate(crosses(2)[0]):
-        Image.fromarray(picture[..., 0]).save(tmp_path / "in" / f"<b>&{i}.png")
+    for i, pixels in enumerate(crosses(2)[0]):
+        Image.fromarray(pixels[..., 0]).save(tmp_path / "in" / f"<b>&{i}.png")
     (tmp_path / "in" / "broken.png").write_bytes(b"nothing")
-    runs = ["--runs-dir", str(pictures.path.parent)]
-    assert bm(["explain", "in", "--run", "pictures", "--json", *runs]) == 3, "one of them is unusable"
+    runs = ["--runs-dir", str(images.path.parent)]
+    assert bm(["explain", "in", "--run", "images", "--json", *runs]) == 3, "one of them is unusable"
     captured = capsys.readouterr()
     documents = [json.loads(line) for line in captured.out.splitlines()]
     assert "broken.png" in captured.err and "broken.png" in documents.pop()["error"]["file"]
@@ -232,7 +232,7 @@ def test_the_command_writes_images(pictures: Run, tmp_path: Path, monkeypatch, c
         assert one["completeness_error"] <= 0.01 and set(one["deletion"]) == {"most_important", "random"}
         with Image.open(one["picture"]) as image:
             assert image.size == (3 * 280 + 16, 280)
-    assert bm(["explain", "in/<b>&0.png", "--run", "pictures", "--class", "crss", *runs]) == 2
+    assert bm(["explain", "in/<b>&0.png", "--run", "images", "--class", "crss", *runs]) == 2
     assert "did you mean cross?" in capsys.readouterr().err
 
 
@@ -246,7 +246,7 @@ def test_integrated_gradients_of_a_known_function() -> None:
     assert found.difference == pytest.approx(1.0, abs=1e-5) and found.error < 0.005
 
 
-@pytest.mark.parametrize("name", ["pictures", "texts", "table"])
+@pytest.mark.parametrize("name", ["images", "texts", "table"])
 def test_a_report_shows_what_the_run_looked_at(name: str, request, folder: Path, capsys) -> None:
     if name != "table":
         request.getfixturevalue(name)
@@ -267,7 +267,7 @@ def test_a_report_shows_what_the_run_looked_at(name: str, request, folder: Path,
     for one in kept["explanations"]:
         assert one["input"] in section and one["completeness_error"] <= 0.01
     assert section.count("Attributions add up to the score") == 6
-    if name == "pictures":
+    if name == "images":
         assert section.count("data:image/png") == 6 and run.exists("explanations/test-6.png")
     elif name == "texts":
         assert section.count("<span class=") > 6 * 6
@@ -346,7 +346,7 @@ def test_base_and_contributions_add_up_to_the_answer(houses: Run, folder: Path, 
 def test_what_is_shown_adds_up_to_the_models_answer(houses: Run, folder: Path, capsys) -> None:
     runs = ["--runs-dir", str(folder / "runs"), "--run", "houses"]
     for one in as_json(capsys, rows_to_explain(folder), *runs):
-        assert one["completeness_error"] <= 0.001, "of rows, ten times nearer than of pictures"
+        assert one["completeness_error"] <= 0.001, "of rows, ten times nearer than of images"
         weights = [feature["weight"] for feature in one["features"]]
         one["features"][0]["weight"] += 7 - one["base"] - sum(weights)  # as if few steps were taken
         *rest, answer = steps(one)
@@ -412,11 +412,11 @@ def test_a_run_of_an_older_bm_takes_them_from_its_data(houses: Run, folder: Path
         houses.write_text("preprocessing.json", text)
 
 
-def test_a_model_that_answers_nan_is_not_explained(pictures: Run, houses: Run, folder: Path, capsys) -> None:
+def test_a_model_that_answers_nan_is_not_explained(images: Run, houses: Run, folder: Path, capsys) -> None:
     from bmcli.inference.session import KerasSession
 
     Image.fromarray(crosses(1)[0][0, ..., 0]).save(folder / "one.png")
-    for run, given in ((pictures, str(folder / "one.png")), (houses, rows_to_explain(folder))):
+    for run, given in ((images, str(folder / "one.png")), (houses, rows_to_explain(folder))):
         explainer = Explainer(OpenedRun(run))
         for variable in explainer.network.trainable_variables:
             variable.assign(np.full(variable.shape, np.nan))
@@ -430,12 +430,12 @@ def test_a_model_that_answers_nan_is_not_explained(pictures: Run, houses: Run, f
         assert all(one.message == "the model's output is not a finite number" for one in found)
 
 
-def test_images_unlike_the_training_ones_are_said(pictures: Run, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_images_unlike_the_training_ones_are_said(images: Run, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     Image.new("L", (SIDE, SIDE), 255).save("white.png")
     wide = (crosses(1)[0][0, ..., 0].astype(np.uint16)) * 257
     Image.fromarray(wide).save("wide.png")
-    runs = ["--runs-dir", str(pictures.path.parent), "--run", "pictures"]
+    runs = ["--runs-dir", str(images.path.parent), "--run", "images"]
     for name in ("white.png", "wide.png"):
         assert bm(["explain", name, *runs, "--json"]) == 0
         captured = capsys.readouterr()

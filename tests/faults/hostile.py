@@ -94,7 +94,7 @@ class Place:
         Image.new("L", (8, 8), 128).save(self.work / "good.png")
         return ["predict", "good.png", "--run", "trial", *more]
 
-    def pictures(self) -> Path:
+    def images(self) -> Path:
         """A folder of images in two classes, to which bad ones may be added."""
         for name, level in (("a", 40), ("b", 200)):
             (self.work / "photos" / name).mkdir(parents=True)
@@ -104,9 +104,9 @@ class Place:
                 )
         return self.work / "photos"
 
-    def picture(self, name: str, content: bytes) -> list[str]:
+    def image(self, name: str, content: bytes) -> list[str]:
         """`bm check --build` of a folder with one bad image among good ones."""
-        (self.pictures() / "a" / name).write_bytes(content)
+        (self.images() / "a" / name).write_bytes(content)
         return self.build("path: photos")
 
 
@@ -803,94 +803,90 @@ ONE_PIXEL = zlib.compress(b"\0\0")
 MIB = zlib.compress(bytes(2**20), 9)
 
 simple(
-    "picture: JPEG cut short",
+    "image: JPEG cut short",
     DATA,
     "a/x.jpg",
     slow=True,
-    make=lambda p: p.picture("x.jpg", encoded(NOISE, "JPEG")[:900]),
+    make=lambda p: p.image("x.jpg", encoded(NOISE, "JPEG")[:900]),
 )
 simple(
-    "picture: PNG cut short",
+    "image: PNG cut short",
     DATA,
     "a/x.png",
     slow=True,
-    make=lambda p: p.picture("x.png", encoded(NOISE, "PNG")[:5000]),
+    make=lambda p: p.image("x.png", encoded(NOISE, "PNG")[:5000]),
 )
-simple("picture: an empty file", DATA, "a/x.png", "empty", slow=True, make=lambda p: p.picture("x.png", b""))
+simple("image: an empty file", DATA, "a/x.png", "empty", slow=True, make=lambda p: p.image("x.png", b""))
 simple(
-    "picture: text",
-    DATA,
-    "a/x.png",
-    "not an image",
-    slow=True,
-    make=lambda p: p.picture("x.png", b"hello\n" * 99),
-)
-simple(
-    "picture: SVG with a script",
+    "image: text",
     DATA,
     "a/x.png",
     "not an image",
     slow=True,
-    make=lambda p: p.picture("x.png", b"<svg onload='alert(1)'/>"),
+    make=lambda p: p.image("x.png", b"hello\n" * 99),
 )
 simple(
-    "picture: PostScript",
+    "image: SVG with a script",
     DATA,
     "a/x.png",
     "not an image",
     slow=True,
-    make=lambda p: p.picture(
+    make=lambda p: p.image("x.png", b"<svg onload='alert(1)'/>"),
+)
+simple(
+    "image: PostScript",
+    DATA,
+    "a/x.png",
+    "not an image",
+    slow=True,
+    make=lambda p: p.image(
         "x.png", f"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n({p.canary}) (w) file\n".encode()
     ),
 )
 simple(
-    "picture: 14,000 x 14,000 pixels",
+    "image: 14,000 x 14,000 pixels",
     DATA,
     "a/x.png",
     "too many",
     slow=True,
-    make=lambda p: p.picture("x.png", blank(14_000, 14_000)),
+    make=lambda p: p.image("x.png", blank(14_000, 14_000)),
 )
 simple(
-    "picture: a header of 100,000 x 100,000",
+    "image: a header of 100,000 x 100,000",
     DATA,
     "a/x.png",
     "too many",
-    make=lambda p: p.picture("x.png", png(100_000, 100_000, ONE_PIXEL)),
+    make=lambda p: p.image("x.png", png(100_000, 100_000, ONE_PIXEL)),
 )
 simple(
-    "picture: a header of 2^31 x 2^31",
+    "image: a header of 2^31 x 2^31",
     DATA,
     "a/x.png",
     slow=True,
-    make=lambda p: p.picture("x.png", png(2**31 - 1, 2**31 - 1, ONE_PIXEL)),
+    make=lambda p: p.image("x.png", png(2**31 - 1, 2**31 - 1, ONE_PIXEL)),
 )
+simple("image: no width", DATA, "a/x.png", slow=True, make=lambda p: p.image("x.png", png(0, 0, ONE_PIXEL)))
 simple(
-    "picture: no width", DATA, "a/x.png", slow=True, make=lambda p: p.picture("x.png", png(0, 0, ONE_PIXEL))
-)
-simple(
-    "picture: a bomb in zTXt",
+    "image: a bomb in zTXt",
     DATA,
     "a/x.png",
     slow=True,
-    make=lambda p: p.picture(
+    make=lambda p: p.image(
         "x.png", png(1, 1, ONE_PIXEL, extra=png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(2**30), 1)))
     ),
 )
 simple(
-    "picture: ten thousand bombs in zTXt",
+    "image: ten thousand bombs in zTXt",
     DATA,
     "a/x.png",
     slow=True,
-    make=lambda p: p.picture(
-        "x.png", png(1, 1, ONE_PIXEL, extra=png_chunk(b"zTXt", b"k\0\0" + MIB) * 10_000)
-    ),
+    make=lambda p: p.image("x.png", png(1, 1, ONE_PIXEL, extra=png_chunk(b"zTXt", b"k\0\0" + MIB) * 10_000)),
 )
 
 
-@hostile("picture: bombs in iCCP and zTXt among good ones", DATA, "2 files", "a/x.png", "a/z.png")
+@hostile("image: bombs in iCCP and zTXt among good ones", DATA, "2 files", "a/x.png", "a/z.png")
 def _(place: Place) -> list[str]:
-    place.pictures()
+    place.images()
     profile = png_chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(2**28), 1))
     place.file("photos/a/x.png", png(1, 1, ONE_PIXEL, extra=profile))
     frames = [Image.new("RGB", (9, 9), (i, i, i)) for i in range(20)]
@@ -903,32 +899,32 @@ def _(place: Place) -> list[str]:
 
 
 simple(
-    "picture: a GIF whose screen is 65,535 x 65,535",
+    "image: a GIF whose screen is 65,535 x 65,535",
     DATA,
     "a/x.gif",
-    make=lambda p: p.picture(
+    make=lambda p: p.image(
         "x.gif", b"GIF89a\xff\xff\xff\xff\x80\0\0" + bytes(6) + b",\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0;"
     ),
 )
-simple("picture: a file of 100 GB", DATA, "a/x.jpg", "larger", slow=True, make=lambda p: huge_picture(p))
+simple("image: a file of 100 GB", DATA, "a/x.jpg", "larger", slow=True, make=lambda p: huge_image(p))
 
 
-def huge_picture(place: Place) -> list[str]:
+def huge_image(place: Place) -> list[str]:
     """An image that is one long hole."""
-    args = place.picture("x.jpg", b"")
+    args = place.image("x.jpg", b"")
     os.truncate(place.work / "photos/a/x.jpg", 10**11)
     return args
 
 
-@hostile("picture: a pipe", DATA, "a/x.jpg", "not a regular file")
+@hostile("image: a pipe", DATA, "a/x.jpg", "not a regular file")
 def _(place: Place) -> list[str]:
-    os.mkfifo(place.pictures() / "a" / "x.jpg")
+    os.mkfifo(place.images() / "a" / "x.jpg")
     return place.build("path: photos")
 
 
-@hostile("picture: links in a circle and out of the folder", DATA, "leaves the folder", "a folder above")
+@hostile("image: links in a circle and out of the folder", DATA, "leaves the folder", "a folder above")
 def _(place: Place) -> list[str]:
-    photos = place.pictures()
+    photos = place.images()
     (photos / "a" / "loop.jpg").symlink_to("loop.jpg")
     (photos / "a" / "up").symlink_to("../..")
     (photos / "a" / "round").symlink_to("..")
@@ -939,7 +935,7 @@ def _(place: Place) -> list[str]:
 
 def linked(place: Place, more: str = "") -> list[str]:
     """Twenty-five folders, each with two links to the next: 2^25 ways to the last one."""
-    place.pictures()
+    place.images()
     for i in range(26):
         (place.work / "photos" / f"c{i}").mkdir()
     for i in range(25):
@@ -948,9 +944,9 @@ def linked(place: Place, more: str = "") -> list[str]:
     return place.build(f"path: photos{more}")
 
 
-simple("picture: 2^25 ways by links", DATA, "links lead to", "ways", make=linked)
+simple("image: 2^25 ways by links", DATA, "links lead to", "ways", make=linked)
 simple(
-    "picture: 2^25 ways by links that may be followed",
+    "image: 2^25 ways by links that may be followed",
     DATA,
     "links lead to",
     slow=True,
@@ -971,16 +967,16 @@ def nested(place: Place, inside: Path) -> None:
         os.chdir(before)
 
 
-@hostile("picture: 1,500 folders deep", DATA, "more than 50 deep")
+@hostile("image: 1,500 folders deep", DATA, "more than 50 deep")
 def _(place: Place) -> list[str]:
-    nested(place, place.pictures() / "a")
+    nested(place, place.images() / "a")
     return place.build("path: photos")
 
 
 @hostile("predict: a folder of 1,500 folders", 0, "deep.png")
 def _(place: Place) -> list[str]:
     place.run()
-    nested(place, place.pictures())
+    nested(place, place.images())
     return ["predict", "photos/d", "--run", "trial", "--json"]
 
 
@@ -1011,15 +1007,15 @@ for _what, (_pattern, _code, _said) in PATTERNS.items():
 
         @hostile(f"{_key}: a pattern {_what}", _code, _said, slow=_key == "group")
         def _(place: Place, key: str = _key, pattern: str = _pattern) -> list[str]:
-            (place.pictures() / "a" / f"{'a' * 60}!.png").write_bytes(
+            (place.images() / "a" / f"{'a' * 60}!.png").write_bytes(
                 (place.work / "photos" / "a" / "1.png").read_bytes()
             )
             return place.build(f"path: photos, {key}: '{pattern}'")
 
 
-@hostile("picture: hidden files are no data", DATA, "1 file ", "a/z.png")
+@hostile("image: hidden files are no data", DATA, "1 file ", "a/z.png")
 def _(place: Place) -> list[str]:
-    place.pictures()
+    place.images()
     os.mkfifo(place.work / "photos/a/.pipe.jpg")
     place.file("photos/.git/x.jpg", b"broken")
     place.file("photos/a/._1.png", b"broken")
@@ -1027,9 +1023,9 @@ def _(place: Place) -> list[str]:
     return place.build("path: photos")
 
 
-@hostile("picture: names that could do harm", DATA, r"\n", r"\x1b[31m", r"\xff", "[red]", r"\u202e", "=cmd()")
+@hostile("image: names that could do harm", DATA, r"\n", r"\x1b[31m", r"\xff", "[red]", r"\u202e", "=cmd()")
 def _(place: Place) -> list[str]:
-    place.pictures()
+    place.images()
     for name in (b"new\nline.png", b"\x1b[31m.png", b"\xff\xfe.png", b"[red]x[b].png", b"=cmd().png"):
         Path(os.fsdecode(os.fsencode(place.work / "photos/a/") + b"/" + name)).write_bytes(b"broken")
     place.file("photos/a/\u202egnp.png", b"broken")
@@ -1039,7 +1035,7 @@ def _(place: Place) -> list[str]:
 # === Inputs of `bm predict` ===
 
 
-@hostile("predict: pictures of 89 million transparent pixels", 0, "2.png", slow=True)
+@hostile("predict: images of 89 million transparent pixels", 0, "2.png", slow=True)
 def _(place: Place) -> list[str]:
     place.run()
     data = blank(9400, 9400, 6)
@@ -1308,19 +1304,19 @@ def preprocessing(place: Place, **changes: Any) -> list[str]:
 
 
 simple(
-    "preprocessing: pictures of 10^9 pixels a side",
+    "preprocessing: images of 10^9 pixels a side",
     DAMAGED,
     "preprocessing.json",
     make=lambda p: preprocessing(p, image__size=[10**9, 10**9], input_shape=[10**9, 10**9, 1]),
 )
 simple(
-    "preprocessing: pictures of 60,000 pixels a side",
+    "preprocessing: images of 60,000 pixels a side",
     DAMAGED,
     "",
     make=lambda p: preprocessing(p, image__size=[60_000, 60_000], input_shape=[60_000, 60_000, 1]),
 )
 simple(
-    "preprocessing: pictures of another size than the model's",
+    "preprocessing: images of another size than the model's",
     DAMAGED,
     "",
     make=lambda p: preprocessing(p, image__size=[9, 9], input_shape=[9, 9, 1]),

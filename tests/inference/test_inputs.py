@@ -23,7 +23,7 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def picture(path: str, value: int = 0) -> str:
+def write_image(path: str, value: int = 0) -> str:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (3, 2), (value, 0, 0)).save(path, "PNG")
     return path
@@ -47,8 +47,8 @@ def texts(inputs, stdin=b"", **options):
 
 def test_files_folders_and_patterns_in_order():
     for name in ("a/2.png", "a/10.png", "a/deep/er/1.PNG", "a/.hidden.png", "a/.git/x.png", "b/x.png"):
-        picture(name)
-    Path("a/notes.txt").write_text("no picture")
+        write_image(name)
+    Path("a/notes.txt").write_text("not an image")
     names, _, problems = everything(["b/x.png", "a", "b/*.png"], Reading("image"))
     assert names == ["b/x.png", "a/10.png", "a/2.png", "a/deep/er/1.PNG", "b/x.png"]
     assert problems == []
@@ -57,12 +57,12 @@ def test_files_folders_and_patterns_in_order():
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_file_is_taken_by_its_name_before_it_is_a_pattern(name):
-    picture(name)
+    write_image(name)
     assert everything([name], Reading("image"))[0] == [name]
 
 
 def test_what_is_not_there_is_a_problem_and_the_rest_goes_on():
-    picture("good.png")
+    write_image("good.png")
     Path("empty").mkdir()
     names, _, problems = everything(["no.png", "good.png", "*.jpg", "empty"], Reading("image"))
     assert names == ["good.png"]
@@ -71,14 +71,14 @@ def test_what_is_not_there_is_a_problem_and_the_rest_goes_on():
 
 
 def test_images_come_in_pieces():
-    picture("one.png")
+    write_image("one.png")
     names, pieces, _ = everything(["one.png"] * (modality_of("image").piece + 1), Reading("image"))
     assert len(names) == modality_of("image").piece + 1
     assert max(len(piece.names) for piece in pieces) == modality_of("image").piece
 
 
 def test_an_image_on_stdin():
-    data = Path(picture("x.png", 200)).read_bytes()
+    data = Path(write_image("x.png", 200)).read_bytes()
     names, pieces, problems = everything(["x.png", "-", "x.png"], Reading("image"), data)
     assert names == ["x.png", "-", "x.png"]
     assert [p.examples.contents for p in pieces if p.names == ("-",)] == [(data,)]
@@ -214,7 +214,7 @@ def test_tables_come_in_pieces():
 
 
 def test_the_kind_is_known_by_its_looks():
-    picture("p/a.png")
+    write_image("p/a.png")
     write_table("t.csv")
     Path("a.txt").write_text("x")
     assert kinds_of(["p"]) == ("image",)

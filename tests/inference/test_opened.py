@@ -86,14 +86,14 @@ def test_threads_share_each_part_and_get_the_same_answers(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run({"data": {"name": "digits", "limit": 100}})
-    images = bmcli.load(run.path).predict  # by a run of its own
-    pictures = np.random.default_rng(0).integers(0, 256, (3 * sessions.PART, 8, 8), np.uint8)
-    expected = images(pictures, display=None)
+    predict = bmcli.load(run.path).predict  # by a run of its own
+    images = np.random.default_rng(0).integers(0, 256, (3 * sessions.PART, 8, 8), np.uint8)
+    expected = predict(images, display=None)
     made = []
     opening = sessions.open_session
     monkeypatch.setattr(sessions, "open_session", lambda *given: made.append(1) or opening(*given))
     opened = bmcli.load(run.path)
-    assert all(answers == expected for answers in at_once(lambda: opened.predict(pictures, display=None)))
+    assert all(answers == expected for answers in at_once(lambda: opened.predict(images, display=None)))
     assert len(made) == 1
 
 

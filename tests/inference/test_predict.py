@@ -35,12 +35,12 @@ class Fixed:
 def predictor(task: str, outputs: np.ndarray, classes=CLASSES) -> tuple[Predictor, Inputs]:
     """A predictor that gives `outputs` (multiples of 1/255), and the inputs it gives them for."""
     width = outputs.shape[1]
-    pictures = np.zeros((len(outputs), 1, 4, 1), np.uint8)
-    pictures[:, 0, :width, 0] = np.rint(outputs * 255)
+    images = np.zeros((len(outputs), 1, 4, 1), np.uint8)
+    images[:, 0, :width, 0] = np.rint(outputs * 255)
     prepared = ImagePreprocessing(1, 4, 1, "unit", (1 / 255,), (0.0,))
     spec = DataSpec.single("image", task, (1, 4, 1), () if task == "regression" else classes)
     names = tuple(f"{i}.png" for i in range(len(outputs)))
-    return Predictor("r-v1", prepared, spec, Fixed(width)), Inputs(Images(arrays=pictures), names)
+    return Predictor("r-v1", prepared, spec, Fixed(width)), Inputs(Images(arrays=images), names)
 
 
 def test_classes_best_first_ties_by_index():

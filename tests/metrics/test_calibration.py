@@ -141,8 +141,8 @@ def test_fitted_on_validation_and_told_of_test(make_run: MakeRun) -> None:
 
     from bmcli.inference.inputs import Inputs
 
-    pictures = np.random.default_rng(0).integers(0, 255, (4, 8, 8, 1)).astype(np.uint8)
-    inputs = Inputs(Images(arrays=pictures), tuple("abcd"))
+    images = np.random.default_rng(0).integers(0, 255, (4, 8, 8, 1)).astype(np.uint8)
+    inputs = Inputs(Images(arrays=images), tuple("abcd"))
     plain, _ = open_predictor(OpenedRun(run)).predict(inputs)
     mended, _ = open_predictor(OpenedRun(run), calibrated=True).predict(inputs)
     for one, other in zip(plain, mended, strict=True):

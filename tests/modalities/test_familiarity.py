@@ -28,14 +28,14 @@ def digits() -> np.ndarray:
     return (load_digits().images * 15.9).astype(np.uint8)[..., None]
 
 
-def of_pictures(arrays: np.ndarray) -> familiarity.Familiarity:
+def of_images(arrays: np.ndarray) -> familiarity.Familiarity:
     examples = Images(arrays=arrays)
     return familiarity.fit(ImagePreprocessing.fit([examples], ImageConfig()), examples)
 
 
 def test_inverted_and_blank_digits_are_odd_and_clean_ones_are_not() -> None:
-    pictures = digits()
-    train, test = pictures[:1_400], pictures[1_400:]
+    images = digits()
+    train, test = images[:1_400], images[1_400:]
     known = familiarity.fit(
         ImagePreprocessing.fit([Images(arrays=train)], ImageConfig()), Images(arrays=train)
     )
@@ -320,19 +320,19 @@ def test_reasons_in_one_line() -> None:
 
 
 def test_few_training_examples_say_nothing() -> None:
-    pictures = digits()[:10]
+    images = digits()[:10]
     known = familiarity.fit(
-        ImagePreprocessing.fit([Images(arrays=pictures)], ImageConfig()), Images(arrays=pictures)
+        ImagePreprocessing.fit([Images(arrays=images)], ImageConfig()), Images(arrays=images)
     )
-    assert known.odd(255 - pictures) == [()] * 10
+    assert known.odd(255 - images) == [()] * 10
 
 
 def test_predict_warns_and_refuses_when_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     changes = ["training.epochs=1", "model={name: linear}", "evaluation.splits=[]"]
     api.train("digits_cnn", changes, runs_dir=tmp_path / "runs")
-    picture = digits()[3, :, :, 0]
-    Image.fromarray(picture).save(tmp_path / "clean.png")
-    Image.fromarray(255 - picture).save(tmp_path / "inverted.png")
+    image = digits()[3, :, :, 0]
+    Image.fromarray(image).save(tmp_path / "clean.png")
+    Image.fromarray(255 - image).save(tmp_path / "inverted.png")
     arguments = ["predict", str(tmp_path / "clean.png"), str(tmp_path / "inverted.png")]
     arguments += ["--runs-dir", str(tmp_path / "runs"), "--run", "digits-cnn"]
     capsys.readouterr()
@@ -360,9 +360,9 @@ def test_a_run_on_12_bits_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixtu
     for c, name in enumerate(("top", "bottom")):
         (tmp_path / "xray" / name).mkdir(parents=True)
         for i in range(40):
-            picture = 1000 + random.integers(0, 12, (8, 8))
-            picture[4 * c + 1 : 4 * c + 3, 2:6] += 60
-            Image.fromarray(picture.astype(np.uint16)).save(tmp_path / "xray" / name / f"{i}.png")
+            image = 1000 + random.integers(0, 12, (8, 8))
+            image[4 * c + 1 : 4 * c + 3, 2:6] += 60
+            Image.fromarray(image.astype(np.uint16)).save(tmp_path / "xray" / name / f"{i}.png")
     config = {
         "name": "xray",
         "data": {"path": str(tmp_path / "xray"), "test": 0.4},

@@ -10,7 +10,7 @@ from bmcli.models import MODELS
 SPEC = DataSpec.single("image", "multiclass", input_shape=(16, 16, 3), classes=("a", "b"))
 
 
-def pictures() -> np.ndarray:
+def images() -> np.ndarray:
     """Smooth and colourful, so that neighbouring pixels and channels go together."""
     rng = np.random.default_rng(0)
     rough = rng.normal(size=(200, 18, 18, 3))
@@ -21,7 +21,7 @@ def pictures() -> np.ndarray:
 def test_the_first_layer_whitens() -> None:
     component = MODELS.get("speednet")(widths=[4, 4])
     model = component.build(SPEC)
-    sample = pictures()
+    sample = images()
     component.initialise(model, sample)
     whitening = model.get_layer("whitening")
     answers = np.asarray(whitening(sample), np.float64).reshape(-1, 24)

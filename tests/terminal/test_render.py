@@ -78,7 +78,7 @@ def test_a_clause_takes_its_separator_along() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["next   bm predict PICTURE --run a-rather-long-name-v1 --top-k 3", "weights  " + "0a" * 32]
+    "line", ["next   bm predict IMAGE --run a-rather-long-name-v1 --top-k 3", "weights  " + "0a" * 32]
 )
 def test_what_is_there_to_be_copied_stays_in_one_piece(line: str) -> None:
     assert render.folded(line, 44) == [line]

@@ -177,7 +177,7 @@ class _Shown:
     def show(self, one: Explanation) -> None:
         self.count += 1
         document = one.to_json()
-        if one.picture is not None:
+        if one.image is not None:
             from bmcli.explain.overlay import overlay
 
             document["picture"] = str(self._written(f"{_stem(one.input)}-{self.count}.png", overlay(one)))
@@ -218,7 +218,7 @@ class _Shown:
         outputs.write_bytes(path, data)
         return path
 
-    def _print(self, one: Explanation, picture: str | None) -> None:
+    def _print(self, one: Explanation, image: str | None) -> None:
         from rich.text import Text
 
         from bmcli.core.number_format import figure, quantity
@@ -235,8 +235,8 @@ class _Shown:
             out.print(shown.coloured(one))
         if one.features:
             out.print(Text("\n".join("  " + line for line in columns(shown.bars(one), right=(1, 2)))))
-        if picture:
-            out.print(Text(f"  {one_line(picture)}"))
+        if image:
+            out.print(Text(f"  {one_line(image)}"))
         out.print(Text(f"  {shown.trust(one.error, one.deletion)}", style="dim"))
 
 

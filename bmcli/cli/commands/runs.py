@@ -160,8 +160,10 @@ def tag(
     remove: Annotated[bool, typer.Option("--remove", help="Remove these tags instead.")] = False,
 ) -> None:
     """Add tags to a run. Other runs keep theirs; to move a tag from run to run, use bm gate --tag."""
+    from bmcli.runs.tags import label
+
     found = session.store.find(run)
-    kept = session.store.label(found, **({"remove": tags} if remove else {"add": tags}))
+    kept = label(found, **({"remove": tags} if remove else {"add": tags}))
     session.result({"run": found.id, "tags": list(kept)}, f"{found.id}: {' '.join(kept) or 'no tags'}")
 
 

@@ -24,7 +24,7 @@ class SharedArray:
         if not hasattr(os, "memfd_create"):
             raise OSError("no anonymous memory that processes share")
         self.shape = shape
-        self._file: IO[bytes] | None = open(os.memfd_create("bm-pictures"), "r+b", buffering=0)  # noqa: PTH123, SIM115 - a number
+        self._file: IO[bytes] | None = open(os.memfd_create("bm-images"), "r+b", buffering=0)  # noqa: PTH123, SIM115 - a number
         os.ftruncate(self._file.fileno(), max(1, math.prod(shape)))
         self._place = f"/proc/{os.getpid()}/fd/{self._file.fileno()}"
         self._identity = _identity(os.stat(self._place))  # noqa: PTH116 - also asks whether there is a /proc

@@ -10,11 +10,11 @@ from bmcli.modalities.image.formats import FORMATS
 
 DEFAULT_SIZE = (64, 64)
 LOOKED_AT = 256
-"""How many pictures decide whether all are grey."""
+"""How many images decide whether all are grey."""
 
 
 def size_of(images: Images, wanted: int | tuple[int, int] | None) -> tuple[int, int]:
-    """Height and width: as wanted, or the pictures' own where all are alike."""
+    """Height and width: as wanted, or the images' own where all are alike."""
     if wanted is not None:
         return (wanted, wanted) if isinstance(wanted, int) else wanted
     if images.arrays is not None:

@@ -1,4 +1,4 @@
-"""Pictures to arrays: one size, one number of channels, then one scale and offset per channel.
+"""Images to arrays: one size, one number of channels, then one scale and offset per channel.
 
 Images of more than 8 bits are brought to 8 by one window for all, which is fitted like the rest: see
 `bmcli.modalities.image.scaling`.
@@ -34,24 +34,24 @@ if TYPE_CHECKING:
 
 DEFAULT_CACHE_BYTES = 4 * 2**30
 MOST_PIXELS = 89_478_485
-"""`readers.images` takes no larger picture, so that none is made of this size."""
+"""The largest height × width of an encoder: decoding refuses larger images, so none this large is made."""
 _LATER = frozenset({"fit", "window", "window_from", "bits"})
 """Keys of preprocessing.json that came together, later than the others."""
 FITS = ("squash", "crop", "pad")
 CHUNK_BYTES = 16 * 2**20
-"""Pictures are read in pieces of about this size where they need not be in memory all at once."""
+"""Images that need not all be in memory are read in chunks of about this size."""
 
 
 @dataclass(frozen=True)
 class ImagePreprocessing(SingleInput):
-    """Pictures as float32 [n, height, width, channels]: pixel · scale + offset, per channel.
+    """Images as float32 [n, height, width, channels]: pixel · scale + offset, per channel.
 
     scale, offset: one number per channel, float64; the arithmetic on pixels is float32 everywhere.
     manner: how images are brought to size and to 8 bits; window_from: where its window comes from. bits: of a
         value in the training images, each number of bits that occurs; None for runs that did not record it.
     bulk: values between which nearly all training images lie, where the window is far wider; while fitting.
-    kept: the share of the pictures that `encode` keeps in memory, of those that were not decoded when they
-        were looked at. 0 until `with_cache` says more: evaluating a run needs each picture only once.
+    kept: the share of the images that `encode` keeps in memory, of those that were not decoded when they
+        were looked at. 0 until `with_cache` says more: evaluating a run needs each image only once.
     """
 
     kind: ClassVar[Kind] = "image"
@@ -68,7 +68,7 @@ class ImagePreprocessing(SingleInput):
     bulk: Window | None = field(default=None, compare=False)
     kept: float = field(default=0.0, compare=False)
     fitted_on: tuple[Images, Source] | None = field(default=None, compare=False, repr=False)
-    """The training pictures as decoded while fitting, so that they are not decoded again."""
+    """The training images as decoded while fitting, so that they are not decoded again."""
 
     def __post_init__(self) -> None:
         sides = 0 < self.height <= 65536 and 0 < self.width <= 65536
@@ -90,7 +90,7 @@ class ImagePreprocessing(SingleInput):
     ) -> ImagePreprocessing:
         """Fitted on the first of `splits`; the others count for the memory alone.
 
-        Raises DataError listing all training pictures that cannot be read.
+        Raises DataError listing all training images that cannot be read.
         """
         train = splits[0]
         height, width = size_of(train, options.size)
@@ -122,9 +122,9 @@ class ImagePreprocessing(SingleInput):
         )
 
     def with_cache(self, splits: Sequence[Images], cache_bytes: int) -> ImagePreprocessing:
-        """The same, keeping so many of these pictures in memory; those decoded already are counted."""
-        ready = {id(d.pictures): d.pictures.nbytes for s in splits if (d := s.decoded) is not None}
-        needed = self.picture_bytes * sum(len(split) for split in splits if not self._is_ready(split))
+        """The same, keeping so many of these images in memory; those decoded already are counted."""
+        ready = {id(d.pixels): d.pixels.nbytes for s in splits if (d := s.decoded) is not None}
+        needed = self.image_bytes * sum(len(split) for split in splits if not self._is_ready(split))
         spare = max(0, cache_bytes - sum(ready.values()))
         return replace(self, kept=min(1.0, spare / needed) if needed else 1.0, fitted_on=None)
 
@@ -133,7 +133,7 @@ class ImagePreprocessing(SingleInput):
         if images.arrays is not None:
             return images.arrays.dtype == np.uint8 and images.arrays.shape[1:] == self.input_shape
         done = images.decoded
-        if done is None or done.pictures.shape[1:] != self.input_shape or done.fit != self.manner.fit:
+        if done is None or done.pixels.shape[1:] != self.input_shape or done.fit != self.manner.fit:
             return False
         wide = images.depths is not None and images.depths.wide.any()
         return not wide or done.window == self.manner.window
@@ -144,12 +144,12 @@ class ImagePreprocessing(SingleInput):
         return self.height, self.width, self.channels
 
     @property
-    def picture_bytes(self) -> int:
-        """Size of one picture in memory, as uint8."""
+    def image_bytes(self) -> int:
+        """Size of one image in memory, as uint8."""
         return self.height * self.width * self.channels
 
     def encode(self, examples: Examples) -> Source:
-        """uint8 pictures [N, height, width, channels]: as many in memory as `kept` says, the others decoded
+        """uint8 images [N, height, width, channels]: as many in memory as `kept` says, the others decoded
         when they are asked for, with the same result.
 
         Raises DataError listing all that cannot be read; those decoded later raise it then.
@@ -160,15 +160,15 @@ class ImagePreprocessing(SingleInput):
         if images.arrays is not None and self._is_ready(images):
             return images.arrays
         if images.decoded is not None and self._is_ready(images):
-            return ImageSource(self, images, images.decoded.pictures, images.decoded.rows)
+            return ImageSource(self, images, images.decoded.pixels, images.decoded.rows)
         count = int(len(images) * self.kept)
         none = ImageSource(
             self, images, np.empty((0, *self.image_shape), np.uint8), kept_rows(len(images), 0)
         )
-        pictures = none[spread(len(images), count)]
+        pixels = none[spread(len(images), count)]
         if count == len(images):
-            return pictures
-        return replace(none, pictures=pictures, rows=kept_rows(len(images), count))
+            return pixels
+        return replace(none, pixels=pixels, rows=kept_rows(len(images), count))
 
     def encode_usable(self, examples: Examples) -> tuple[np.ndarray, dict[int, str]]:
         """See Preprocessing; decodes in threads."""
@@ -176,17 +176,17 @@ class ImagePreprocessing(SingleInput):
         if images.arrays is not None and self._is_ready(images):
             return images.arrays, {}
         everything = np.arange(len(images))
-        pictures = np.empty((len(images), *self.image_shape), np.uint8)
-        problems = self.decode(images, everything, pictures, everything)
-        return (np.delete(pictures, list(problems), axis=0) if problems else pictures), problems
+        pixels = np.empty((len(images), *self.image_shape), np.uint8)
+        problems = self.decode(images, everything, pixels, everything)
+        return (np.delete(pixels, list(problems), axis=0) if problems else pixels), problems
 
     def decode(
-        self, images: Images, chosen: np.ndarray, pictures: np.ndarray, positions: np.ndarray
+        self, images: Images, chosen: np.ndarray, pixels: np.ndarray, positions: np.ndarray
     ) -> dict[int, str]:
-        """The `chosen` of the images into `pictures[positions]`; what is wrong, by place in `chosen`."""
+        """The `chosen` of the images into `pixels[positions]`; what is wrong, by place in `chosen`."""
         if images.arrays is None:
             sources = images.sources
-            return decode_into(pictures, [sources[i] for i in chosen], positions, self.manner)
+            return decode_into(pixels, [sources[i] for i in chosen], positions, self.manner)
 
         def resize(array: np.ndarray) -> np.ndarray | str:
             try:
@@ -196,11 +196,11 @@ class ImagePreprocessing(SingleInput):
 
         problems = {}
         made = pool().map(resize, (images.arrays[i] for i in chosen))
-        for i, (position, picture) in enumerate(zip(positions, made, strict=True)):
-            if isinstance(picture, str):
-                problems[i] = picture
+        for i, (position, result) in enumerate(zip(positions, made, strict=True)):
+            if isinstance(result, str):
+                problems[i] = result
             else:
-                pictures[position] = picture
+                pixels[position] = result
         return problems
 
     @property
@@ -240,10 +240,10 @@ class ImagePreprocessing(SingleInput):
         if images.decoded is not None and self._is_ready(images):
             found = images.decoded.sums.sum(axis=0)
         else:
-            step = max(1, CHUNK_BYTES // self.picture_bytes)
+            step = max(1, CHUNK_BYTES // self.image_bytes)
             starts = range(0, len(source), step)
             chunks = (source[np.arange(start, min(start + step, len(source)))] for start in starts)
-            found = np.sum([sums(pictures).sum(axis=0) for pictures in chunks], axis=0)
+            found = np.sum([sums(pixels).sum(axis=0) for pixels in chunks], axis=0)
         count = len(source) * self.height * self.width
         total, squares = ([int(number) for number in row] for row in found)
         # The difference in whole numbers: of two large, close floats it would lose its digits.
@@ -258,12 +258,12 @@ class ImagePreprocessing(SingleInput):
         return self.height, self.width, self.channels
 
     def finish(self, batch: np.ndarray) -> np.ndarray:
-        """float32 [n, height, width, channels] of uint8 pictures of the same shape."""
+        """float32 [n, height, width, channels] of uint8 images of the same shape."""
         # Rows of whole lines: NumPy's inner loop would otherwise be as short as the channels are few.
         lines = batch.reshape(-1, self.width * self.channels)
         scale = np.tile(np.asarray(self.scale, np.float32), self.width)
         offset = np.tile(np.asarray(self.offset, np.float32), self.width)
-        finished = np.multiply(lines, scale, dtype=np.float32)
+        finished: np.ndarray = np.multiply(lines, scale, dtype=np.float32)
         finished += offset
         return finished.reshape(batch.shape)
 

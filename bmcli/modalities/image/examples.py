@@ -11,14 +11,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Decoded:
-    """N picture files as they were decoded when they were looked at: some of the pictures, sums over all.
+    """N image files as they were decoded when they were looked at: some of the images, sums over all.
 
-    pictures: uint8 [M, height, width, channels], those that were kept; rows: int64 [N], where among them a
-    file's picture is, -1 where it was not kept; sums: uint64 [N, 2, channels], of pixels and their squares.
-    fit, window: how, as `readers.images.Manner` has it.
+    pixels: uint8 [M, height, width, channels], those that were kept; rows: int64 [N], where among them a
+    file's image is, -1 where it was not kept; sums: uint64 [N, 2, channels], of pixels and their squares.
+    fit, window: how, as in `decode.Manner`.
     """
 
-    pictures: np.ndarray
+    pixels: np.ndarray
     rows: np.ndarray
     sums: np.ndarray
     fit: str = "squash"
@@ -27,15 +27,15 @@ class Decoded:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
-        return self.pictures.shape[1], self.pictures.shape[2]
+        return self.pixels.shape[1], self.pixels.shape[2]
 
     @property
     def channels(self) -> Literal[1, 3]:
         """1 grey, 3 RGB."""
-        return 1 if self.pictures.shape[3] == 1 else 3
+        return 1 if self.pixels.shape[3] == 1 else 3
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Decoded:
-        """The same for the files at `indices`, in that order; the pictures are shared."""
+        """The same for the files at `indices`, in that order; the images are shared."""
         return replace(self, rows=self.rows[indices], sums=self.sums[indices])
 
 
@@ -50,7 +50,8 @@ class Depths:
     @property
     def wide(self) -> np.ndarray:
         """bool [N], whether an image is held with more than 8 bits, and so needs a window to be scaled by."""
-        return np.isfinite(self.extents[:, 0])
+        wide: np.ndarray = np.isfinite(self.extents[:, 0])
+        return wide
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Depths:
         """The same of the images at `indices`."""
@@ -59,7 +60,7 @@ class Depths:
 
 @dataclass(frozen=True)
 class Images:
-    """N pictures. Exactly one of `arrays`, `paths` and `contents` is set.
+    """N images. Exactly one of `arrays`, `paths` and `contents` is set.
 
     arrays: [N, height, width, channels], channels 1 or 3, as a named dataset or .npz brings them: uint8, or
         numbers that go beyond it. paths: files that Pillow can decode, read when needed; contents: the bytes
@@ -91,7 +92,7 @@ class Images:
         return len(self.arrays) if self.arrays is not None else len(self.sources)
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Images:
-        """The pictures at `indices`, in that order."""
+        """The images at `indices`, in that order."""
         if self.arrays is not None:
             return Images(arrays=self.arrays[indices])
         if self.contents is not None:

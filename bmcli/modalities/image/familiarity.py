@@ -185,11 +185,11 @@ def _to_measure(source: Source) -> np.ndarray:
     return ready[spread(len(ready), LOOKED_AT)] if len(ready) >= DECODED else spread(count, DECODED)
 
 
-def statistics(pictures: np.ndarray) -> dict[str, np.ndarray]:
+def statistics(pixels: np.ndarray) -> dict[str, np.ndarray]:
     """By which older runs tell odd images."""
     found: dict[str, list[np.ndarray]] = {}
-    for start in range(0, len(pictures), 256):
-        some = pictures[start : start + 256].astype(np.float32)
+    for start in range(0, len(pixels), 256):
+        some = pixels[start : start + 256].astype(np.float32)
         grey = some.mean(axis=3)
         edge = np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
         steps = [

@@ -271,7 +271,7 @@ class Image(Modality):
     def excerpt(self, examples: Examples, position: int) -> None:
         """See Modality: images are shown."""
 
-    def picture(self, examples: Examples, position: int, window: tuple[float, float] | None) -> np.ndarray:
+    def thumbnail(self, examples: Examples, position: int, window: tuple[float, float] | None) -> np.ndarray:
         """See Modality: upright."""
         from bmcli.modalities.image.thumbnail import thumbnail
 

@@ -1,12 +1,11 @@
-"""A look at a whole folder of pictures, before anything is trained on them.
+"""A look at a whole folder of images, before anything is trained on them.
 
-`probe` reads every file once and says which cannot be used, how large each picture is, whether it has
-colour, how many bits a value has, and which bytes it is made of. Where the pictures are wanted
-in a size and colour that can be foreseen, they are decoded so on the way, and as many as there is memory for
-are kept, with the sums that scaling them needs: so an experiment decodes those once and not twice. How one
-picture is decoded, `images` knows. What becomes of images of more than 8 bits depends on the values that the
-training images have: where there are such and no window is given, nothing is kept, and they are decoded once
-more when all are known.
+`probe` reads every file once. It reports unusable files, and each image's size, whether it has colour, its
+bits per value and the digest of its bytes. Where the size and channels that training will use can be
+predicted, the images are decoded to them in the same pass; as many as fit in memory are kept, with the sums
+that scaling needs, so that training does not decode them again. `decode` decodes one image. How images of
+more than 8 bits are scaled depends on the values of all training images: where there are such images and no
+window is given, nothing is kept, and they are decoded again once all values are known.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ from bmcli.modalities.image.examples import Decoded, Depths
 CHUNK = 128
 """Files looked at in one go, at most: many are so small that handing them round would cost more."""
 CHUNK_BYTES = 2**20
-"""Bytes of pictures decoded in one go while looking."""
+"""Bytes of images decoded in one go while looking."""
 GUESSED_FROM = 16
-"""How many pictures say what the others are probably like."""
+"""How many images say what the others are probably like."""
 LARGEST_AS_IT_IS = 128 * 128
-"""Pixels up to which pictures of one size are kept as they are where no size is wanted: larger ones are
+"""Pixels up to which images of one size are kept as they are where no size is wanted: larger ones are
 seldom trained on unreduced."""
 
 
@@ -50,7 +49,7 @@ class Probe:
     the file holds no colour; digests: SHA-256 of the N files' bytes, 32 bytes each, b"" where unreadable;
     depths: see there; several: bool [N], whether a file holds more than its first page or frame; reduced:
     bool [N], whether it has colour of more than 8 bits, of which only the upper 8 are read; problems:
-    position -> what is wrong; decoded: the pictures, where they were decoded as wanted.
+    position -> what is wrong; decoded: the images, where they were decoded as wanted.
     """
 
     sizes: np.ndarray
@@ -65,7 +64,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Wish:
-    """How pictures will be wanted: size (height, width) and channels as in `images.decode`, but None for
+    """How images will be wanted: size (height, width) and channels as in `decode.decode`, but None for
     what all of them have in common. cache_bytes: so many are kept. manner: how, without a window where it
     is to be what training shows."""
 
@@ -80,7 +79,7 @@ def probe(
 ) -> Probe:
     """Read and decode every file once, in threads or processes, and say which cannot be used.
 
-    With a wish that can be foreseen, pictures are decoded as wanted, so that those kept need not be decoded
+    With a wish that can be foreseen, images are decoded as wanted, so that those kept need not be decoded
     again. Else JPEGs are decoded at an eighth of their size: that reads the whole file and so finds a
     truncated one, but takes a fraction of the time. progress: called with (files done, files) now and then.
     """
@@ -118,21 +117,21 @@ def probe(
                 decoded = None
             elif found.sums is not None:
                 decoded.sums[usable] = found.sums
-                if found.pictures is not None:
+                if found.pixels is not None:
                     rows = decoded.rows[usable]
-                    decoded.pictures[rows[rows >= 0]] = found.pictures
+                    decoded.pixels[rows[rows >= 0]] = found.pixels
         if progress is not None:
             progress(end, len(paths))
     return Probe(sizes, grey, depths, several, reduced, tuple(digests), problems, decoded)
 
 
 def _in_threads(tasks: Iterable[_Task]) -> Iterator[_Looks]:
-    """The looks of each task, in their order; a few ahead, for their pictures take memory."""
+    """The looks of each task, in their order; a few ahead, for their images take memory."""
     return windowed(lambda task: decode.pool().submit(_look_at, *task).result, tasks, 3 * decode.threads())
 
 
 def _foreseen(paths: Sequence[str], wish: Wish) -> _Shape | None:
-    """Height, width and channels that the pictures will probably be wanted in, or None."""
+    """Height, width and channels that the images will probably be wanted in, or None."""
     some = [paths[i] for i in decode.spread(len(paths), GUESSED_FROM)]
     size = wish.size
     if size is None:
@@ -146,19 +145,19 @@ def _foreseen(paths: Sequence[str], wish: Wish) -> _Shape | None:
 
 
 def kept_rows(count: int, kept: int) -> np.ndarray:
-    """int64 [count]: the row of each picture where `kept` of them, evenly spread, are kept; else -1."""
+    """int64 [count]: the row of each image where `kept` of them, evenly spread, are kept; else -1."""
     rows = np.full(count, -1)
     rows[decode.spread(count, kept)] = np.arange(min(count, kept))
     return rows
 
 
-def sums(pictures: np.ndarray) -> np.ndarray:
-    """Sums of each picture's pixels and of their squares: uint64 [n, 2, channels].
+def sums(pixels: np.ndarray) -> np.ndarray:
+    """Sums of each image's pixels and of their squares: uint64 [n, 2, channels].
 
-    pictures: uint8 [n, height, width, channels].
+    pixels: uint8 [n, height, width, channels].
     """
-    count, height, width, channels = pictures.shape
-    lines = pictures.reshape(count, height, width * channels)
+    count, height, width, channels = pixels.shape
+    lines = pixels.reshape(count, height, width * channels)
     totals = np.zeros((count, 2, width * channels))
     few = max(1, 2**17 // max(lines[:1].size, 1))  # in float32 they still fit into the cache
     for first, top in itertools.product(range(0, count, few), range(0, height, 256)):
@@ -166,25 +165,26 @@ def sums(pictures: np.ndarray) -> np.ndarray:
         wide = lines[first : first + few, top : top + 256].astype(np.float32)
         totals[first : first + few, 0] += wide.sum(axis=1)
         totals[first : first + few, 1] += np.einsum("nij,nij->nj", wide, wide)
-    return totals.astype(np.uint64).reshape(count, 2, width, channels).sum(axis=2)
+    sums: np.ndarray = totals.astype(np.uint64).reshape(count, 2, width, channels).sum(axis=2)
+    return sums
 
 
 def _with_room(count: int, shape: _Shape, wish: Wish, *, shared: bool) -> tuple[Decoded, SharedArray | None]:
-    """For `count` pictures, of which as many are kept as fit; and the same memory for other processes, where
+    """For `count` images, of which as many are kept as fit; and the same memory for other processes, where
     it is to be shared and can be. Memory that is not written to is not taken."""
     kept = min(count, wish.cache_bytes // math.prod(shape))
     room = lent((kept, *shape)) if shared else None
-    pictures = np.empty((kept, *shape), np.uint8) if room is None else room.array
+    pixels = np.empty((kept, *shape), np.uint8) if room is None else room.array
     totals = np.zeros((count, 2, shape[2]), np.uint64)
-    return Decoded(pictures, kept_rows(count, kept), totals, wish.manner.fit, wish.manner.window), room
+    return Decoded(pixels, kept_rows(count, kept), totals, wish.manner.fit, wish.manner.window), room
 
 
 @dataclass(frozen=True)
 class _Looks:
     """What n files hold: sizes to problems as in Probe.
 
-    Of the usable ones, where pictures were wanted: sums uint64 [m, 2, channels] and, where they could not be
-    written to their place, those pictures to be kept, uint8 [k, height, width, channels].
+    Of the usable ones, where images were wanted: sums uint64 [m, 2, channels] and, where they could not be
+    written to their place, those images to be kept, uint8 [k, height, width, channels].
     """
 
     sizes: np.ndarray
@@ -195,7 +195,7 @@ class _Looks:
     digests: list[bytes]
     problems: dict[int, str]
     sums: np.ndarray | None = None
-    pictures: np.ndarray | None = None
+    pixels: np.ndarray | None = None
 
 
 _NO_EXTENT = (math.nan,) * 4
@@ -211,7 +211,7 @@ class _Look:
     reduced: bool = False
     digest: bytes = b""
     problem: str | None = None
-    picture: np.ndarray | None = None
+    pixels: np.ndarray | None = None
 
 
 def _look_at(
@@ -224,7 +224,7 @@ def _look_at(
     """wanted: (height, width, channels) to decode as, if at all, and manner: how; rows: int64 [n], where each
     is kept, -1 for nowhere; room: where to, if it can be written there from here."""
     looks = [_look(path, wanted, manner) for path in paths]
-    there = [look.picture for look in looks if look.picture is not None]
+    there = [look.pixels for look in looks if look.pixels is not None]
     found = _Looks(
         np.array([look.size for look in looks], np.int32),
         np.array([look.grey for look in looks]),
@@ -236,12 +236,12 @@ def _look_at(
     )
     if not there:
         return found
-    pictures = np.stack(there)
-    rows = rows[[look.picture is not None for look in looks]]
-    found, kept = replace(found, sums=sums(pictures)), pictures[rows >= 0]
+    pixels = np.stack(there)
+    rows = rows[[look.pixels is not None for look in looks]]
+    found, kept = replace(found, sums=sums(pixels)), pixels[rows >= 0]
     places = None if room is None else room.reached()
     if places is None:
-        return replace(found, pictures=kept)
+        return replace(found, pixels=kept)
     places[rows[rows >= 0]] = kept
     return found
 
@@ -276,7 +276,7 @@ def _look(path: str | bytes, wanted: _Shape | None = None, manner: decode.Manner
                 image.load()
                 found.extent = depth.extent(depth.values(image))
             if wanted is not None and not (wide and manner.window is None):
-                found.picture = decode.as_array(image, wanted[:2], wanted[2], manner)
+                found.pixels = decode.as_array(image, wanted[:2], wanted[2], manner)
             elif not wide:
                 image.draft(image.mode, (1, 1))
                 image.load()

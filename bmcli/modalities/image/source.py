@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Pictures of which some are in memory; the others are decoded, or resized, each time they are asked for.
+    """Images of which some are in memory; the others are decoded, or resized, each time they are asked for.
 
-    pictures: uint8 [M, height, width, channels]; rows: int64 [N], where among them each is, else -1.
+    pixels: uint8 [M, height, width, channels]; rows: int64 [N], where among them each is, else -1.
     """
 
     preprocessing: ImagePreprocessing
     images: Images
-    pictures: np.ndarray
+    pixels: np.ndarray
     rows: np.ndarray
 
     def __len__(self) -> int:
@@ -36,10 +36,11 @@ class ImageSource:
         rows = self.rows[indices]
         missing = np.flatnonzero(rows < 0)
         if not len(missing):
-            return self.pictures[rows]
-        wanted = np.empty((len(rows), *self.pictures.shape[1:]), np.uint8)
+            kept: np.ndarray = self.pixels[rows]
+            return kept
+        wanted = np.empty((len(rows), *self.pixels.shape[1:]), np.uint8)
         there = np.flatnonzero(rows >= 0)
-        wanted[there] = self.pictures[rows[there]]
+        wanted[there] = self.pixels[rows[there]]
         chosen = indices[missing]
         self._require(chosen, self.preprocessing.decode(self.images, chosen, wanted, missing))
         return wanted
@@ -54,14 +55,14 @@ class ImageSource:
         missing = [batch[self.rows[batch] < 0] for batch in batches]
         wanted = [[paths[i] for i in some] for some in missing]
         decoded = decoded_ahead(wanted, shape, self.preprocessing.manner)
-        for batch, some, (pictures, problems) in zip(batches, missing, decoded, strict=True):
+        for batch, some, (pixels, problems) in zip(batches, missing, decoded, strict=True):
             self._require(some, problems)
             if len(some) == len(batch):
-                yield pictures
+                yield pixels
                 continue
             rows = self.rows[batch]
             made = np.empty((len(batch), *shape), np.uint8)
-            made[rows < 0], made[rows >= 0] = pictures, self.pictures[rows[rows >= 0]]
+            made[rows < 0], made[rows >= 0] = pixels, self.pixels[rows[rows >= 0]]
             yield made
 
     def _require(self, chosen: np.ndarray, problems: dict[int, str]) -> None:

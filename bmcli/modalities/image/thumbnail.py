@@ -22,11 +22,11 @@ def thumbnail(images: Images, position: int, window: tuple[float, float] | None 
         array = images.arrays[position]
         if array.dtype != np.uint8:
             array = narrowed(array, window)
-        picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+        image = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
     else:
         assert images.paths is not None
         with by_pillow(read(images.paths[position])) as opened:
             opened.draft(opened.mode, (2 * THUMBNAIL, 2 * THUMBNAIL))
-            picture = upright(opened, window)
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    return np.asarray(picture)
+            image = upright(opened, window)
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    return np.asarray(image)

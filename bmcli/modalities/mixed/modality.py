@@ -223,10 +223,10 @@ class MixedExamples(Modality):
         found = {part: modality_of(some.kind).excerpt(some, position) for part, some in parts}
         return "; ".join(f"{part}: {text}" for part, text in found.items() if text is not None) or None
 
-    def picture(self, examples: Examples, position: int, window: tuple[float, float] | None) -> np.ndarray:
+    def thumbnail(self, examples: Examples, position: int, window: tuple[float, float] | None) -> np.ndarray:
         """See Modality: of the first part."""
         some = next(iter(_mixed(examples).parts.values()))
-        return modality_of(some.kind).picture(some, position, window)
+        return modality_of(some.kind).thumbnail(some, position, window)
 
     def readme(self) -> Readme:
         """See Modality."""

@@ -196,7 +196,8 @@ class TextTraits(Usual):
 
     def _relative(self, raw: np.ndarray) -> np.ndarray:
         weights = _between(raw[:, 0], self.knots)
-        return (raw - weights @ self.usual) / (weights @ self.spread)
+        relative: np.ndarray = (raw - weights @ self.usual) / (weights @ self.spread)
+        return relative
 
     def _measured(
         self,

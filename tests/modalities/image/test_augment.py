@@ -10,7 +10,7 @@ import pytest
 
 from bmcli.modalities.image.augment import AUGMENTATIONS, Color, Crop, Cutout, Flip, Mixup, Rotation
 
-PICTURES = np.random.default_rng(0).integers(0, 256, (6, 5, 7, 3), dtype=np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, 5, 7, 3), dtype=np.uint8)
 TARGETS = np.eye(6, dtype=np.float32)
 DEFAULTS = [AUGMENTATIONS.get(name)() for name in AUGMENTATIONS]
 NAMES = list(AUGMENTATIONS)
@@ -23,15 +23,15 @@ def uniforms(augmentation, n=6, seed=1):
 @pytest.mark.parametrize("augmentation", DEFAULTS, ids=NAMES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_is_a_pure_function_on_uint8(augmentation, channels):
-    pictures, targets, u = PICTURES[..., :channels].copy(), TARGETS.copy(), uniforms(augmentation)
-    kept = pictures.copy(), targets.copy(), u.copy()
-    first, second = (augmentation.apply(pictures, targets, u) for _ in range(2))
+    images, targets, u = IMAGES[..., :channels].copy(), TARGETS.copy(), uniforms(augmentation)
+    kept = images.copy(), targets.copy(), u.copy()
+    first, second = (augmentation.apply(images, targets, u) for _ in range(2))
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
-    for now, before in zip((pictures, targets, u), kept, strict=True):
+    for now, before in zip((images, targets, u), kept, strict=True):
         np.testing.assert_array_equal(now, before)
     assert first[0].dtype == np.uint8
-    assert first[0].shape == pictures.shape
+    assert first[0].shape == images.shape
     assert first[1].dtype == np.float32
 
 
@@ -40,17 +40,17 @@ def test_is_a_pure_function_on_uint8(augmentation, channels):
 )
 def test_examples_do_not_see_their_neighbours(augmentation):
     u = uniforms(augmentation)
-    whole, _ = augmentation.apply(PICTURES, TARGETS, u)
-    for i in range(len(PICTURES)):
-        alone, _ = augmentation.apply(PICTURES[i : i + 1], TARGETS[i : i + 1], u[i : i + 1])
+    whole, _ = augmentation.apply(IMAGES, TARGETS, u)
+    for i in range(len(IMAGES)):
+        alone, _ = augmentation.apply(IMAGES[i : i + 1], TARGETS[i : i + 1], u[i : i + 1])
         np.testing.assert_array_equal(alone[0], whole[i])
 
 
 @pytest.mark.parametrize("augmentation", DEFAULTS, ids=NAMES)
 @pytest.mark.parametrize("extreme", [0.0, np.nextafter(1.0, 0.0)])
 def test_takes_the_ends_of_the_unit_interval(augmentation, extreme):
-    pictures, targets = augmentation.apply(PICTURES, TARGETS, np.full((6, augmentation.uniforms), extreme))
-    assert pictures.shape == PICTURES.shape
+    images, targets = augmentation.apply(IMAGES, TARGETS, np.full((6, augmentation.uniforms), extreme))
+    assert images.shape == IMAGES.shape
     assert np.isfinite(targets).all()
 
 
@@ -67,27 +67,27 @@ def test_takes_the_ends_of_the_unit_interval(augmentation, extreme):
     ids=repr,
 )
 def test_the_middle_changes_nothing(augmentation):
-    pictures, targets = augmentation.apply(PICTURES, TARGETS, np.full((6, augmentation.uniforms), 0.5))
-    np.testing.assert_array_equal(pictures, PICTURES)
+    images, targets = augmentation.apply(IMAGES, TARGETS, np.full((6, augmentation.uniforms), 0.5))
+    np.testing.assert_array_equal(images, IMAGES)
     assert targets is TARGETS
 
 
 def test_flip_mirrors_those_below_a_half():
     u = np.array([[0.1, 0.9], [0.9, 0.1], [0.1, 0.1], [0.9, 0.9], [0.49, 0.5], [0.5, 0.49]])
-    pictures, _ = Flip(vertical=True).apply(PICTURES, TARGETS, u)
-    for before, after, (across, down) in zip(PICTURES, pictures, u, strict=True):
+    images, _ = Flip(vertical=True).apply(IMAGES, TARGETS, u)
+    for before, after, (across, down) in zip(IMAGES, images, u, strict=True):
         expected = before[:, ::-1] if across < 0.5 else before
         np.testing.assert_array_equal(after, expected[::-1] if down < 0.5 else expected)
-    only_across, _ = Flip().apply(PICTURES, TARGETS, u)
-    np.testing.assert_array_equal(only_across[1], PICTURES[1])
+    only_across, _ = Flip().apply(IMAGES, TARGETS, u)
+    np.testing.assert_array_equal(only_across[1], IMAGES[1])
 
 
 @pytest.mark.parametrize("fill", ["zero", "reflect"])
 def test_crop_cuts_its_window_out_of_the_padded_image(fill):
     augmentation = Crop(padding=2, fill=fill)
     u = uniforms(augmentation)
-    pictures, _ = augmentation.apply(PICTURES, TARGETS, u)
-    n, height, width, channels = PICTURES.shape
+    images, _ = augmentation.apply(IMAGES, TARGETS, u)
+    n, height, width, channels = IMAGES.shape
     for i in range(n):
         top, left = int(u[i, 0] * 5) - 2, int(u[i, 1] * 5) - 2
         for y in range(height):
@@ -97,16 +97,16 @@ def test_crop_cuts_its_window_out_of_the_padded_image(fill):
                     from_y = -from_y if from_y < 0 else min(from_y, 2 * (height - 1) - from_y)
                     from_x = -from_x if from_x < 0 else min(from_x, 2 * (width - 1) - from_x)
                 inside = 0 <= from_y < height and 0 <= from_x < width
-                expected = PICTURES[i, from_y, from_x] if inside else np.zeros(channels)
-                np.testing.assert_array_equal(pictures[i, y, x], expected)
+                expected = IMAGES[i, from_y, from_x] if inside else np.zeros(channels)
+                np.testing.assert_array_equal(images[i, y, x], expected)
 
 
 def test_every_shift_of_a_crop_occurs():
     u = np.random.default_rng(0).random((5000, 2))
     one = np.zeros((1, 9, 9, 1), np.uint8)
     one[0, 4, 4] = 1
-    pictures, _ = Crop(padding=2).apply(np.repeat(one, 5000, axis=0), np.zeros((5000, 1), np.float32), u)
-    _, rows, columns, _ = np.nonzero(pictures)
+    images, _ = Crop(padding=2).apply(np.repeat(one, 5000, axis=0), np.zeros((5000, 1), np.float32), u)
+    _, rows, columns, _ = np.nonzero(images)
     assert {(y - 4, x - 4) for y, x in zip(rows, columns, strict=True)} == {
         (y, x) for y in range(-2, 3) for x in range(-2, 3)
     }
@@ -116,12 +116,12 @@ def test_every_shift_of_a_crop_occurs():
 def test_rotation_interpolates_between_four_pixels(fill):
     augmentation = Rotation(degrees=90, fill=fill)
     u = uniforms(augmentation)
-    pictures, _ = augmentation.apply(PICTURES, TARGETS, u)
-    n, height, width, _ = PICTURES.shape
+    images, _ = augmentation.apply(IMAGES, TARGETS, u)
+    n, height, width, _ = IMAGES.shape
 
     def pixel(i, y, x):
         inside = 0 <= y < height and 0 <= x < width
-        return PICTURES[i, y, x].astype(float) if inside else np.zeros(3)
+        return IMAGES[i, y, x].astype(float) if inside else np.zeros(3)
 
     for i in range(n):
         angle = np.deg2rad((2 * u[i, 0] - 1) * 90)
@@ -138,35 +138,35 @@ def test_rotation_interpolates_between_four_pixels(fill):
                 expected += down * (
                     (1 - right) * pixel(i, top + 1, left) + right * pixel(i, top + 1, left + 1)
                 )
-                np.testing.assert_allclose(pictures[i, y, x], expected, atol=0.51)
+                np.testing.assert_allclose(images[i, y, x], expected, atol=0.51)
 
 
 def test_a_quarter_turn_is_exact():
-    square = PICTURES[:, :5, :5]
-    pictures, _ = Rotation(degrees=90).apply(square, TARGETS, np.zeros((6, 1)))
-    np.testing.assert_array_equal(pictures, np.rot90(square, axes=(2, 1)))
+    square = IMAGES[:, :5, :5]
+    images, _ = Rotation(degrees=90).apply(square, TARGETS, np.zeros((6, 1)))
+    np.testing.assert_array_equal(images, np.rot90(square, axes=(2, 1)))
 
 
 def test_cutout_covers_a_clipped_square_with_the_mean():
     u = uniforms(Cutout(size=3))
     u[0] = 0
-    pictures, _ = Cutout(size=3).apply(PICTURES, TARGETS, u)
+    images, _ = Cutout(size=3).apply(IMAGES, TARGETS, u)
     for i in range(6):
         centre_y, centre_x = int(u[i, 0] * 5), int(u[i, 1] * 7)
-        expected = PICTURES[i].copy()
+        expected = IMAGES[i].copy()
         rows, columns = slice(max(0, centre_y - 1), centre_y + 2), slice(max(0, centre_x - 1), centre_x + 2)
-        expected[rows, columns] = np.rint(PICTURES[i].mean(axis=(0, 1)))
-        np.testing.assert_array_equal(pictures[i], expected)
+        expected[rows, columns] = np.rint(IMAGES[i].mean(axis=(0, 1)))
+        np.testing.assert_array_equal(images[i], expected)
 
 
 def test_mixup_blends_images_and_targets_alike():
     u = uniforms(Mixup(alpha=1.0))
-    pictures, targets = Mixup(alpha=1.0).apply(PICTURES, TARGETS, u)
+    images, targets = Mixup(alpha=1.0).apply(IMAGES, TARGETS, u)
     partner = np.argsort(u[:, 0])
     for i in range(6):
         share = u[i, 1]  # Beta(1, 1) is uniform
-        expected = share * PICTURES[i].astype(float) + (1 - share) * PICTURES[partner[i]]
-        np.testing.assert_allclose(pictures[i], expected, atol=0.51)
+        expected = share * IMAGES[i].astype(float) + (1 - share) * IMAGES[partner[i]]
+        np.testing.assert_allclose(images[i], expected, atol=0.51)
         np.testing.assert_allclose(
             targets[i], share * TARGETS[i] + (1 - share) * TARGETS[partner[i]], atol=1e-6
         )
@@ -187,16 +187,16 @@ def test_mixup_draws_from_the_beta_distribution(alpha):
 def test_color_against_plain_arithmetic():
     augmentation = Color(brightness=0.5, contrast=0.5, saturation=0.5)
     u = uniforms(augmentation)
-    pictures, _ = augmentation.apply(PICTURES, TARGETS, u)
+    images, _ = augmentation.apply(IMAGES, TARGETS, u)
     luma = np.array([0.299, 0.587, 0.114])
     for i in range(6):
         bright, contrast, saturation = 1 + (2 * u[i] - 1) * 0.5
-        expected = np.clip(PICTURES[i] * bright, 0, 255)
+        expected = np.clip(IMAGES[i] * bright, 0, 255)
         mean = (expected @ luma).mean()
         expected = np.clip(mean + (expected - mean) * contrast, 0, 255)
         grey = (expected @ luma)[..., None]
         expected = np.clip(grey + (expected - grey) * saturation, 0, 255)
-        np.testing.assert_allclose(pictures[i], expected, atol=0.51)
+        np.testing.assert_allclose(images[i], expected, atol=0.51)
 
 
 def test_looking_options_up_needs_no_numpy():

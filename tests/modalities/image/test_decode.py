@@ -18,7 +18,7 @@ from tests.images import broken_files, encoded
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
 def test_every_format_is_read_from_path_and_bytes(tmp_path: Path, form: str) -> None:
     colour = Image.new("RGB", (6, 4), (200, 30, 60))
-    path = tmp_path / "picture.xyz"
+    path = tmp_path / "image.xyz"
     path.write_bytes(encoded(colour, form))
     array = decode(str(path))
     assert array.shape == (4, 6, 3) and array.dtype == np.uint8
@@ -103,11 +103,11 @@ def test_pillows_own_bomb_limit_is_ours() -> None:
 
 
 def _small_files() -> dict[str, bytes]:
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8))
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8))
     files = {}
     for suffix in ("PNG", "JPEG", "GIF", "BMP", "WEBP"):
         stream = io.BytesIO()
-        picture.save(stream, suffix)
+        image.save(stream, suffix)
         files[suffix] = stream.getvalue()
     return files
 

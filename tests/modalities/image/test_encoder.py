@@ -23,24 +23,24 @@ def fit(images: Images, *others: Images, cache_bytes: int = 2**30, **options) ->
     return ImagePreprocessing.fit([images, *others], ImageConfig(**options), cache_bytes=cache_bytes)
 
 
-def files(folder: Path, pictures: np.ndarray, suffix: str = "png") -> Images:
+def files(folder: Path, images: np.ndarray, suffix: str = "png") -> Images:
     folder.mkdir(exist_ok=True)
     paths = []
-    for i, picture in enumerate(pictures):
+    for i, pixels in enumerate(images):
         paths.append(str(folder / f"{i}.{suffix}"))
-        Image.fromarray(picture.squeeze()).save(paths[-1])
+        Image.fromarray(pixels.squeeze()).save(paths[-1])
     return Images(paths=tuple(paths))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_standard_gives_mean_0_and_variance_1_per_channel(channels):
-    pictures = (COLOUR[..., :channels] // np.array([1, 2, 4], np.uint8)[:channels]).astype(np.uint8)
-    prepared = fit(Images(arrays=pictures))
-    inputs = prepared.finish(prepared.encode(Images(arrays=pictures))[np.arange(20)]).astype(np.float64)
-    assert inputs.shape == pictures.shape
+    images = (COLOUR[..., :channels] // np.array([1, 2, 4], np.uint8)[:channels]).astype(np.uint8)
+    prepared = fit(Images(arrays=images))
+    inputs = prepared.finish(prepared.encode(Images(arrays=images))[np.arange(20)]).astype(np.float64)
+    assert inputs.shape == images.shape
     np.testing.assert_allclose(inputs.mean(axis=(0, 1, 2)), 0, atol=1e-6)
     np.testing.assert_allclose(inputs.std(axis=(0, 1, 2)), 1, atol=1e-6)
-    expected = (pictures - pictures.mean(axis=(0, 1, 2))) / pictures.std(axis=(0, 1, 2))
+    expected = (images - images.mean(axis=(0, 1, 2))) / images.std(axis=(0, 1, 2))
     np.testing.assert_allclose(inputs, expected, atol=1e-5)
 
 
@@ -122,7 +122,7 @@ def test_training_images_are_decoded_once(tmp_path):
 def test_all_unreadable_files_are_listed_at_once(tmp_path):
     images = files(tmp_path / "p", COLOUR)
     for i in (2, 5, 7):
-        Path(images.paths[i]).write_bytes(b"no picture")
+        Path(images.paths[i]).write_bytes(b"not an image")
     with pytest.raises(DataError) as caught:
         fit(images)
     assert [Path(p.place.file).name for p in caught.value.problems] == ["2.png", "5.png", "7.png"]
@@ -189,10 +189,10 @@ def test_the_cache_holds_what_fits_of_all_splits_and_no_more(tmp_path, known):
     again = preprocessing.load(preprocessing.dump(prepared, preprocessing.spec_of(bundle, prepared)))[0]
     for it in (prepared, preprocessing.with_cache(again, bundle, gib)):
         sources = [it.encode(s.examples) for s in (bundle.train, bundle.validation, bundle.test)]
-        kept = {id(source.pictures): source.pictures.nbytes for source in sources}
+        kept = {id(source.pixels): source.pixels.nbytes for source in sources}
         assert room // 2 < sum(kept.values()) <= room
     if not known:  # nobody has told it what there is room for
-        assert len(again.encode(bundle.train.examples).pictures) == 0
+        assert len(again.encode(bundle.train.examples).pixels) == 0
 
 
 def test_images_decoded_while_looking_are_not_decoded_again(tmp_path):
@@ -249,9 +249,9 @@ def scans(folder: Path, values: np.ndarray, suffix: str = "png") -> Images:
     """values: [N, h, w]."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for i, picture in enumerate(values):
+    for i, pixels in enumerate(values):
         paths.append(str(folder / f"{i}.{suffix}"))
-        Image.fromarray(picture).save(paths[-1])
+        Image.fromarray(pixels).save(paths[-1])
     return Images(paths=tuple(paths))
 
 
@@ -354,8 +354,8 @@ def test_an_outlier_that_takes_the_grey_levels_is_said(tmp_path: Path):
 def own(folder: Path, *, wide: str, **options) -> tuple:
     """Loaded and fitted: 12 images of 16 bits in each class named in `wide`, of 8 bits in the other."""
     for name in "ab":
-        pictures = TWELVE_BITS[:12] if name in wide else (TWELVE_BITS[:12] - 1000).astype(np.uint8)
-        scans(folder / name, pictures)
+        images = TWELVE_BITS[:12] if name in wide else (TWELVE_BITS[:12] - 1000).astype(np.uint8)
+        scans(folder / name, images)
     image = ImageConfig(**options)
     bundle = load(DataConfig(path=str(folder)), preprocessing=PreprocessingConfig(image=image))
     prepared, _ = preprocessing.fit(bundle, PreprocessingConfig(image=image))

@@ -28,12 +28,12 @@ def test_batches_come_in_order_however_often_places_are_used_again(
     batches = [*(paths[i : i + 2] for i in range(0, len(paths), 2)), [broken, paths[0]], []]
     found = list(prefetch.decoded_ahead(batches, (4, 4, 3)))
     assert len(found) == len(batches)
-    for batch, (pictures, problems) in zip(batches, found, strict=True):
+    for batch, (images, problems) in zip(batches, found, strict=True):
         assert list(problems) == ([0] if broken in batch else [])
-        assert pictures.shape == (len(batch), 4, 4, 3)
+        assert images.shape == (len(batch), 4, 4, 3)
         for i, path in enumerate(batch):
             if path != broken:
-                np.testing.assert_array_equal(pictures[i], decode(path, (4, 4), 3))
+                np.testing.assert_array_equal(images[i], decode(path, (4, 4), 3))
 
 
 def test_what_is_left_unfinished_does_not_hinder_what_comes_next(tmp_path: Path) -> None:

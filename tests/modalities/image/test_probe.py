@@ -13,15 +13,15 @@ from bmcli.modalities.image import probe as probing
 from bmcli.modalities.image._shared_memory import SharedArray
 from bmcli.modalities.image.decode import decode
 from bmcli.modalities.image.probe import Wish, probe
-from tests.images import broken_files, picture
+from tests.images import broken_files, write_image
 from tests.modalities.image.test_shared_memory import Unreachable
 
 
 def test_probe_finds_all_of_them_and_measures_the_rest(tmp_path: Path) -> None:
     broken = broken_files(tmp_path)
     good = {
-        "wide.png": picture(tmp_path / "wide.png", size=(12, 5)),
-        "grey.png": picture(tmp_path / "grey.png", mode="L"),
+        "wide.png": write_image(tmp_path / "wide.png", size=(12, 5)),
+        "grey.png": write_image(tmp_path / "grey.png", mode="L"),
         "deep.png": tmp_path / "deep.png",
         "turned.jpg": tmp_path / "turned.jpg",
     }
@@ -65,15 +65,15 @@ def test_processes_find_what_threads_find(tmp_path: Path, monkeypatch, cache_byt
     assert (in_processes.decoded.rows == kept).all()
     assert (in_processes.decoded.sums == in_threads.decoded.sums).all()
     good = [row for i, row in enumerate(kept) if row >= 0 and i not in in_threads.problems]
-    assert (in_processes.decoded.pictures[good] == in_threads.decoded.pictures[good]).all()
+    assert (in_processes.decoded.pixels[good] == in_threads.decoded.pixels[good]).all()
     assert (kept >= 0).sum() == min(len(paths), cache_bytes // (8 * 8 * 3))
     for i in np.flatnonzero(kept[:9] >= 0):
-        assert (in_threads.decoded.pictures[kept[i]] == decode(paths[i], (8, 8), 3)).all()
+        assert (in_threads.decoded.pixels[kept[i]] == decode(paths[i], (8, 8), 3)).all()
     assert told[-1] == (len(paths), len(paths)) and told == sorted(told)
 
 
 def test_images_unlike_the_first_are_not_kept(tmp_path: Path) -> None:
-    paths = [str(picture(tmp_path / f"{i}.png", size=(8, 8))) for i in range(17)]
+    paths = [str(write_image(tmp_path / f"{i}.png", size=(8, 8))) for i in range(17)]
     assert probe(paths, wish=Wish(cache_bytes=2**20)).decoded is not None
-    paths.insert(1, str(picture(tmp_path / "wide.png", size=(9, 8))))
+    paths.insert(1, str(write_image(tmp_path / "wide.png", size=(9, 8))))
     assert probe(paths, wish=Wish(cache_bytes=2**20)).decoded is None

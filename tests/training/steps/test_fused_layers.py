@@ -9,7 +9,7 @@ import pytest
 
 from bmcli.training.steps.fused_layers import fuse
 
-PICTURES = np.random.default_rng(0).normal(2.0, 3.0, (8, 5, 4, 6)).astype(np.float32)
+IMAGES = np.random.default_rng(0).normal(2.0, 3.0, (8, 5, 4, 6)).astype(np.float32)
 
 
 def plain(**options: Any) -> Any:
@@ -27,7 +27,7 @@ def plain(**options: Any) -> Any:
 def step(model: Any) -> list[np.ndarray]:
     import tensorflow as tf
 
-    inputs = tf.constant(PICTURES)
+    inputs = tf.constant(IMAGES)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         outputs = model(inputs, training=True)
@@ -47,9 +47,9 @@ def test_outputs_gradients_and_statistics_are_keras_s(scale: bool) -> None:
 def test_outside_training_and_when_frozen_it_is_keras_s_own() -> None:
     fused = plain()
     fuse(fused)
-    np.testing.assert_array_equal(fused(PICTURES, training=False), plain()(PICTURES, training=False))
+    np.testing.assert_array_equal(fused(IMAGES, training=False), plain()(IMAGES, training=False))
     fused.get_layer("norm").trainable = False
-    np.testing.assert_array_equal(fused(PICTURES, training=True), plain()(PICTURES, training=False))
+    np.testing.assert_array_equal(fused(IMAGES, training=True), plain()(IMAGES, training=False))
 
 
 def test_layers_the_kernel_does_not_do_are_left_alone() -> None:

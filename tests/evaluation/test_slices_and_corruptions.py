@@ -30,13 +30,13 @@ def split_of(examples: Table | Texts, targets: np.ndarray) -> Split:
 @pytest.mark.parametrize("name", sorted(CORRUPTIONS))
 def test_images_are_changed_the_more_the_stronger(name: str, channels: int) -> None:
     smooth = np.linspace(40, 200, 32)[:, None] + 20 * np.sin(np.arange(32))[None]
-    pictures = np.repeat(np.stack([smooth, smooth.T])[..., None], channels, axis=3).astype(np.uint8)
+    images = np.repeat(np.stack([smooth, smooth.T])[..., None], channels, axis=3).astype(np.uint8)
     change = []
     for strength in STRENGTHS:
-        made = CORRUPTIONS[name](pictures, strength, np.random.default_rng(1))
-        assert made.shape == pictures.shape and made.dtype == np.uint8
-        change.append(float(np.abs(made.astype(int) - pictures).mean()))
-        again = CORRUPTIONS[name](pictures, strength, np.random.default_rng(1))
+        made = CORRUPTIONS[name](images, strength, np.random.default_rng(1))
+        assert made.shape == images.shape and made.dtype == np.uint8
+        change.append(float(np.abs(made.astype(int) - images).mean()))
+        again = CORRUPTIONS[name](images, strength, np.random.default_rng(1))
         assert (made == again).all()
     assert 0 < change[0] < change[1] < change[2] < 90
 
