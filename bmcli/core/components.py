@@ -137,7 +137,6 @@ class Describes(Protocol):
     """A modality; see `bmcli.modalities.base.Modality`."""
 
     registry_name: ClassVar[str]
-    words: ClassVar[CallsExamples]
     place: ClassVar[int]
     file_suffixes: ClassVar[frozenset[str]]
     documents: ClassVar[bool]
@@ -145,6 +144,8 @@ class Describes(Protocol):
     has_views: ClassVar[bool]
     has_lengths: ClassVar[bool]
 
+    @property
+    def words(self) -> CallsExamples: ...
     def draft_remarks(self, count: int) -> list[str]: ...
     def draft_epochs(self, count: int) -> int | str: ...
     def glance(self, paths: Sequence[str]) -> tuple[tuple[tuple[int, int], ...], list[str]]: ...

@@ -35,7 +35,7 @@ class FileKind:
 def file_kinds() -> dict[str, FileKind]:
     """By name, those that come with bm and those registered so far."""
     registry = known_modalities()
-    known = sorted((registry.get(name) for name in registry.local_names()), key=lambda one: one.place)
+    known = sorted((registry.get(name)() for name in registry.local_names()), key=lambda one: one.place)
     return {
         one.registry_name: FileKind(
             one.registry_name, one.file_suffixes, one.words.one, one.words.many, one.documents

@@ -19,9 +19,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
+
+from bmcli.core.plain import Document
 
 ALPHA = 0.0003
 """Share of inputs like those of training that may be told odd: a third of what is promised, for new inputs
@@ -170,7 +171,7 @@ class Surprise:
         return found
 
     @classmethod
-    def from_json(cls, document: dict[str, Any], traits: int) -> Surprise:
+    def from_json(cls, document: Document, traits: int) -> Surprise:
         """The inverse; KeyError, TypeError or ValueError where it is not of so many traits."""
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("center", "scale", "low", "high"), (traits,))
         shapes |= dict.fromkeys(("starts", "excess", "shares"), (2, traits + 1)) | {
