@@ -131,7 +131,7 @@ class Run:
         stems = {Path(name).stem for name in found if name.startswith(folder) and name.endswith(".json")}
         ordered = [*(split for split in SPLITS if split in stems), *sorted(stems - set(SPLITS))]
         documents = {stem: read_evaluation(self._stored, stem) for stem in ordered}
-        return {stem: document for stem, document in documents.items() if document is not None}
+        return {stem: {**document} for stem, document in documents.items() if document is not None}
 
     def predictions(self, split: str = "test") -> Predictions:
         """Every prediction of a split that was evaluated: `ids`, and the arrays `targets` and `outputs`.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bmcli.evaluation.measure import Prepared
     from bmcli.inference.session import Session
     from bmcli.modalities.preprocessing import Preprocessing
+    from bmcli.modalities.remark import Remark
     from bmcli.runs.run import Run
     from bmcli.training.trainer import Trainer
 
@@ -95,7 +96,7 @@ def prepare(
         fitted = preprocessing.with_cache(reused, bundle, config.data.cache_gib)
         spec = preprocessing.spec_of(bundle, fitted)
     _require_computable(bundle)
-    remarks: tuple[preprocessing.Remark, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     if examples is None:  # a few, perhaps made up, say nothing
         with phase("preprocessing"):
             remarks = fitted.remarks(bundle, config.preprocessing)

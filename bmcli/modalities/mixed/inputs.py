@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core.errors import DataError, UsageError
 from bmcli.modalities.base import Expect, Note, modality_of
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_objects(
-    inputs: Any, reading: Reading, encoders: Mapping[str, Preprocessing], note: Note, expect: Expect
+    inputs: object, reading: Reading, encoders: Mapping[str, Preprocessing], note: Note, expect: Expect
 ) -> Iterator[Inputs]:
     """Pieces of examples. encoders: those of the run's parts.
 
@@ -56,7 +56,7 @@ class _Reader:
     """One part, read as its modality reads it, in whatever pieces are asked for."""
 
     def __init__(
-        self, part: str, encoder: Preprocessing, inputs: Any, reading: Reading, note: Note, expect: Expect
+        self, part: str, encoder: Preprocessing, inputs: object, reading: Reading, note: Note, expect: Expect
     ) -> None:
         modality = modality_of(encoder.kind)
         columns, decimals = modality.reading_columns(encoder)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from bmcli.core.errors import UsageError
-from bmcli.modalities.base import MODALITIES, Expect, Modality, Note, modality_of
+from bmcli.modalities.base import MODALITIES, Add, Expect, Modality, Note, modality_of
 from bmcli.modalities.values import Attribute, Inspected, Readme, Words
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.config.schema import PreprocessingConfig
     from bmcli.core.examples import Data, Examples
+    from bmcli.core.plain import Document
     from bmcli.modalities.inputs import Inputs, Reading
     from bmcli.modalities.mixed.encoder import MixedPreprocessing
     from bmcli.modalities.mixed.examples import Mixed
@@ -27,7 +29,7 @@ class MixedExamples(Modality):
     words = Words("example", "examples", runs="examples of several parts")
     place = 50
 
-    def options(self, preprocessing: Any) -> Any:
+    def options(self, preprocessing: object) -> object:
         """See Modality: all sections, of which each part takes its own."""
         return preprocessing
 
@@ -51,22 +53,23 @@ class MixedExamples(Modality):
             hint="in Python: bmcli.load(RUN).predict({'part': ..., 'other part': ...})",
         )
 
-    def wanted(self, encoder: Preprocessing) -> Any:
+    def wanted(self, encoder: Preprocessing) -> Mapping[str, Preprocessing]:
         """See Modality: the parts' encoders."""
         return _encoder(encoder).encoders
 
     def read_objects(
-        self, inputs: Any, reading: Reading, wanted: Any, note: Note, expect: Expect
+        self, inputs: object, reading: Reading, wanted: object, note: Note, expect: Expect
     ) -> Iterator[Inputs]:
         """See Modality: a dict of what each part's own modality takes."""
         from bmcli.modalities.mixed.inputs import read_objects
 
+        assert isinstance(wanted, Mapping)
         return read_objects(inputs, reading, wanted, note, expect)
 
     def inspect(
         self,
         examples: Examples,
-        preprocessing: Any,
+        preprocessing: PreprocessingConfig | None,
         cache_bytes: int,
         progress: Callable[[int, int], None] | None,
     ) -> Inspected | None:
@@ -108,7 +111,7 @@ class MixedExamples(Modality):
 
     # === the encoder ===
 
-    def fit(self, data: Data, options: Any, *, cache_bytes: int) -> Preprocessing:
+    def fit(self, data: Data, options: object, *, cache_bytes: int) -> Preprocessing:
         """See Modality: each part by its own modality, with its own section of the options."""
         from bmcli.modalities.mixed.encoder import MixedPreprocessing, part_of
 
@@ -120,7 +123,7 @@ class MixedExamples(Modality):
             encoders[part] = modality.fit(part_of(data, part), own, cache_bytes=cache_bytes // len(parts))
         return MixedPreprocessing(encoders)
 
-    def load(self, part: Mapping[str, Any], files: Mapping[str, str]) -> Preprocessing:
+    def load(self, part: Document, files: Mapping[str, str]) -> Preprocessing:
         """See Modality."""
         from bmcli.modalities.mixed.encoder import MixedPreprocessing
 
@@ -146,9 +149,7 @@ class MixedExamples(Modality):
 
     # === what is said of examples ===
 
-    def add_to_fingerprint(
-        self, examples: Examples, add: Callable[[Any], None], digests: Mapping[str, bytes]
-    ) -> None:
+    def add_to_fingerprint(self, examples: Examples, add: Add, digests: Mapping[str, bytes]) -> None:
         """See Modality: part by part, with its name."""
         for part, some in _mixed(examples).parts.items():
             add(f"{part} {some.kind}\n".encode())
