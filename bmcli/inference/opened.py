@@ -196,6 +196,7 @@ class OpenedRun:
             columns=columns,
             keep=keep,
             decimals=decimals,
+            encoder=self.preprocessing,
         )
 
     def _config(self, *, run_code: bool) -> ExperimentConfig:
