@@ -46,7 +46,7 @@ def resolve_config(
 ) -> ExperimentConfig:
     from bmcli.config import resolve
     from bmcli.core import quiet
-    from bmcli.runs.run import came_with_a_run
+    from bmcli.runs.trust import came_with_a_run
 
     if not isinstance(config, str | os.PathLike | dict):
         raise UsageError(f"expected a config's path or name, or a dict, got {type(config).__name__}")
