@@ -65,8 +65,6 @@ class Modality(Registered):
     """What of the config is for it: data.augment, evaluation.views, training.batch_by_length."""
     quantities: ClassVar[bool] = False
     """Whether whole numbers beside an array of such examples may be a quantity, and not classes alone."""
-    judged_when_encoded: ClassVar[bool] = False
-    """Whether labelled data has to be encoded to know which of it can be used."""
 
     @property
     def name(self) -> str:
@@ -162,8 +160,18 @@ class Modality(Registered):
         as_found: bool = False,
     ) -> tuple[Examples, list[tuple[int, str]]]:
         """The examples in a table's columns, and (position, message) of what cannot be used. as_found: what
-        cells mean is the run's to say."""
-        raise DataError(f"{frame.path}: a table holds no {self.words.many}")
+        cells mean is the run's to say. The default takes a column of paths, where a file is an example."""
+        if not self.file_suffixes or len(columns) != 1:
+            raise DataError(f"{frame.path}: a table holds no {self.words.many}")
+        from bmcli.modalities.inputs import files_in_column
+
+        return files_in_column(self, frame, columns[0])
+
+    def rows_for(
+        self, frame: Frame, columns: Sequence[str], missing: Sequence[str], encoder: Preprocessing | None
+    ) -> tuple[Examples, list[tuple[int, str]]]:
+        """The same for a run, of which `encoder` says what cells mean; None where nothing is encoded yet."""
+        return self.from_rows(frame, columns, {}, missing, as_found=True)
 
     def columns_of(self, examples: Examples) -> Mapping[str, np.ndarray]:
         """Of rows, their columns by name; else nothing."""
@@ -262,6 +270,11 @@ class Modality(Registered):
     def form(self, examples: Examples) -> str:
         """In which form examples are compared with those that a run has seen."""
         return self.words.many
+
+    def unusable(self, encoder: Preprocessing, examples: Examples) -> dict[int, str]:
+        """Position -> what is wrong, of labelled examples that have to be encoded to know whether they can be
+        used."""
+        return {}
 
     def contents(
         self,

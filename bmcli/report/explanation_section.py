@@ -59,7 +59,7 @@ def _one(run: Run, document: Document, target: str) -> dict[str, object]:
     )
     deletion = document["deletion"]
     shown: dict[str, object] = {
-        "input": document["input"],
+        "input": " · ".join(filter(None, (document["input"], document.get("part")))),
         "answer": answer,
         "trust": trust(
             document["completeness_error"], deletion and (deletion["most_important"], deletion["random"])

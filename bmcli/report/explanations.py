@@ -66,7 +66,7 @@ def page(explanations: Sequence[Explanation]) -> str:
 
     texts = [
         {
-            "input": one.input[:80],
+            "input": " · ".join(filter(None, (one.input[:80], one.part))),
             "answer": f"{one.label or 'value'}: {figure(one.value)}",
             "words": words(one.tokens, one.weights),
             "trust": trust(one.error, one.deletion),

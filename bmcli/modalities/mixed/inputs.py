@@ -1,7 +1,9 @@
-"""Unlabelled examples of several parts, as Python has them: a dict of what each part's modality takes."""
+"""Unlabelled examples of several parts, as Python has them: a dict of what each part's modality takes, or
+paths of tables."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,6 +12,8 @@ from bmcli.core.errors import DataError, UsageError
 from bmcli.modalities.base import Expect, Note, modality_of
 from bmcli.modalities.inputs import Inputs, Reading
 from bmcli.modalities.mixed.examples import Mixed
+from bmcli.modalities.mixed.rows import read
+from bmcli.modalities.python_types import is_path, path_of
 
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples
@@ -25,9 +29,15 @@ def read_objects(
     equally many.
     """
     listed = ", ".join(encoders)
+    if isinstance(inputs, str) or is_path(inputs):
+        inputs = [inputs]
+    if isinstance(inputs, list | tuple) and inputs and all(isinstance(i, str) or is_path(i) for i in inputs):
+        yield from read([path_of(path) for path in inputs], reading, encoders, io.BytesIO(), note, None)
+        return
     if not isinstance(inputs, Mapping):
         raise UsageError(
-            f"expected a dict of the parts {listed}", hint=f"predict({{{next(iter(encoders))!r}: ...}})"
+            f"expected a dict of the parts {listed}, or the path of a table",
+            hint=f"predict({{{next(iter(encoders))!r}: ...}})",
         )
     if odd := sorted(map(str, set(inputs) ^ set(encoders))):
         raise UsageError(f"the parts are {listed}; missing or not known: {', '.join(odd)}")

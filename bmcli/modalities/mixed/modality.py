@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
-from bmcli.core.errors import UsageError
+from bmcli.core.errors import DataError
+from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.modalities.base import MODALITIES, Add, Expect, Modality, Note, modality_of
 from bmcli.modalities.values import Attribute, Inspected, Readme, Words
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from bmcli.config.schema import PreprocessingConfig
     from bmcli.core.examples import Data, Examples
     from bmcli.core.plain import Document
+    from bmcli.files.facts import ColumnFacts
+    from bmcli.files.tables import Frame
     from bmcli.modalities.inputs import Inputs, Reading
     from bmcli.modalities.mixed.encoder import MixedPreprocessing
     from bmcli.modalities.mixed.examples import Mixed
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
 class MixedExamples(Modality):
     """Examples of several parts, each an input of the model."""
 
-    words = Words("example", "examples", runs="examples of several parts")
+    words = Words("example", "examples", runs="examples of several parts", argument="TABLE.csv")
     place = 50
+    suffixes = TABLE_SUFFIXES
+    of_tables = True
 
     def options(self, preprocessing: object) -> object:
         """See Modality: all sections, of which each part takes its own."""
@@ -48,10 +53,53 @@ class MixedExamples(Modality):
         expect: Expect | None,
     ) -> Iterator[Inputs]:
         """See Modality."""
-        raise UsageError(
-            "examples of several parts are not read from files",
-            hint="in Python: bmcli.load(RUN).predict({'part': ..., 'other part': ...})",
+        from bmcli.modalities.mixed.rows import read
+
+        assert reading.encoder is not None
+        return read(inputs, reading, _encoder(reading.encoder).encoders, stdin, note, expect)
+
+    def reading_columns(self, encoder: Preprocessing) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """See Modality: those of all parts; each part's decimal marks are its own."""
+        from bmcli.modalities.mixed.rows import columns_of
+
+        return columns_of(_encoder(encoder).encoders), {}
+
+    def from_rows(
+        self,
+        frame: Frame,
+        columns: Sequence[str],
+        facts: Mapping[str, ColumnFacts],
+        missing: Sequence[str],
+        *,
+        as_found: bool = False,
+    ) -> tuple[Examples, list[tuple[int, str]]]:
+        """See Modality: only a run says which columns are of which part."""
+        raise DataError(
+            f"{frame.path}: which columns are of which part of an example is not known",
+            hint="examples of several parts come from a dataset of your own: docs/plugins.md",
         )
+
+    def rows_for(
+        self, frame: Frame, columns: Sequence[str], missing: Sequence[str], encoder: Preprocessing | None
+    ) -> tuple[Examples, list[tuple[int, str]]]:
+        """See Modality: each part from its own columns."""
+        from bmcli.modalities.mixed.rows import examples_in
+
+        if encoder is None:
+            return self.from_rows(frame, columns, {}, missing)
+        try:
+            return examples_in(frame, _encoder(encoder).encoders)
+        except DataError as error:
+            raise DataError(f"{frame.path}: {error.message}", hint=error.hint) from error
+
+    def unusable(self, encoder: Preprocessing, examples: Examples) -> dict[int, str]:
+        """See Modality: of every part."""
+        found: dict[int, str] = {}
+        for part, own in _encoder(encoder).encoders.items():
+            odd = modality_of(own.kind).unusable(own, _mixed(examples).parts[part])
+            for position, what in odd.items():
+                found[position] = "; ".join(filter(None, (found.get(position), f"{part}: {what}")))
+        return dict(sorted(found.items()))
 
     def wanted(self, encoder: Preprocessing) -> Mapping[str, Preprocessing]:
         """See Modality: the parts' encoders."""
@@ -60,7 +108,7 @@ class MixedExamples(Modality):
     def read_objects(
         self, inputs: object, reading: Reading, wanted: object, note: Note, expect: Expect
     ) -> Iterator[Inputs]:
-        """See Modality: a dict of what each part's own modality takes."""
+        """See Modality: a dict of what each part's own modality takes, or paths of tables."""
         from bmcli.modalities.mixed.inputs import read_objects
 
         assert isinstance(wanted, Mapping)

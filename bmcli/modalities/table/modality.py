@@ -42,7 +42,6 @@ class Rows(Modality):
     of_tables = True
     explained_in_files = False
     quantities = True
-    judged_when_encoded = True
 
     def model_hint(self, kinds: tuple[str, ...], config: ExperimentConfig, facts: Facts) -> str:
         """See Modality: a table file holds texts where the config names their column."""
@@ -107,6 +106,10 @@ class Rows(Modality):
         if as_found:
             return Table({name: cells.as_found(frame.data[name]) for name in columns}), []
         return cells.table_of(frame, columns, facts, missing)
+
+    def unusable(self, encoder: Preprocessing, examples: Examples) -> dict[int, str]:
+        """See Modality: what a cell means, only the encoder says."""
+        return encoder.usable(examples)[1]
 
     def columns_of(self, examples: Examples) -> Mapping[str, np.ndarray]:
         """See Modality."""
