@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 @dataclass(frozen=True)
 class Bound:
     """A condition. kind: 'min' and 'max' of a metric; 'drop': how much worse than the baseline it may be,
-    where `figure` None is the headline metric."""
+    where `metric` None is the headline metric."""
 
     kind: str
     figure: str | None
