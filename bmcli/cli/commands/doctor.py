@@ -60,7 +60,7 @@ def doctor(
     from bmcli.runs import outputs
 
     if run and folds:
-        raise UsageError("--run and --folds exclude each other")
+        raise UsageError("--run and --folds cannot be used together")
     if config is None:
         if run or folds or output:
             raise UsageError("--run, --folds and --output are for a CONFIG's data")
