@@ -15,8 +15,8 @@ import pytest
 from bmcli.config.schema import TrainingConfig
 from bmcli.models import MODELS
 from bmcli.training.feed import Group
-from bmcli.training.optimizers import Adam
-from bmcli.training.schedules import Constant
+from bmcli.training.optimizers.adam import Adam
+from bmcli.training.schedules.constant import Constant
 from bmcli.training.steps import threads
 
 STEPS = 5
