@@ -57,7 +57,7 @@ def complete_run(ctx: typer.Context, incomplete: str) -> list[Offer]:
 def _run_offers(ctx: typer.Context, incomplete: str, *, resumes: bool) -> list[Offer]:
     """A name and `latest` are offered if they refer to a run: a completed one, or, to resume, an unfinished
     one."""
-    from bmcli.runs.store import status_of
+    from bmcli.runs.listing import status_of
 
     runs = _runs(ctx)
     offers: dict[str, str] = {run.path.name: status_of(run) for run in runs}

@@ -39,7 +39,7 @@ _INTERRUPTED = (130, 143)
 
 
 def hasten() -> None:
-    """Collect garbage less often, and make the imports of Typer and pydantic do only what bm needs of them."""
+    """Collect garbage less often, and make the imports of Typer and pydantic do only what bm needs."""
     if gc.get_threshold()[0] == _NEW_OBJECTS:  # done already
         return
     gc.set_threshold(_NEW_OBJECTS)
@@ -53,8 +53,8 @@ def hasten() -> None:
 def leave(code: int) -> NoReturn:
     """End the process at once, once its output is written, unless other threads are still at work.
 
-    Saves 15 ms of `bm check`, and about 1,000 ms where TensorFlow was loaded: its objects would be taken apart
-    one by one. After Ctrl-C, and with TensorFlow, threads that still compute are not waited for.
+    Saves 15 ms of `bm check`, and about 1,000 ms where TensorFlow was loaded: its objects would be taken
+    apart one by one. After Ctrl-C, and with TensorFlow, threads that still compute are not waited for.
     """
     at_once = "tensorflow" in sys.modules or code in _INTERRUPTED or threading.active_count() == 1
     run_exit_functions: Callable[[], None] | None = getattr(atexit, "_run_exitfuncs", None)

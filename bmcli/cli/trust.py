@@ -33,7 +33,7 @@ def asking(session: Session, trust_code: bool) -> Callable[[Sequence[str]], None
 
     def ask(files: Sequence[str]) -> None:
         from bmcli.core.errors import UsageError
-        from bmcli.runs.run import came_with_a_run
+        from bmcli.runs.trust import came_with_a_run
 
         for file in files:
             if trust_code or not came_with_a_run(file):

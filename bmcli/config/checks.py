@@ -10,14 +10,17 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bmcli.config.column_checks import columns, source
 from bmcli.config.data_facts import Facts, facts_of, forget, modality_of
 from bmcli.config.finding import Finding, KeyPath
 from bmcli.config.schema import AUTO_EPOCHS, DataConfig, ExperimentConfig
 from bmcli.core.errors import did_you_mean
-from bmcli.core.registry import registry_of
+from bmcli.core.registry import known_tasks
+
+if TYPE_CHECKING:
+    from bmcli.core.components import Asks
 
 _MOST_FINDINGS = 100
 
@@ -79,16 +82,16 @@ def _validation(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
         yield Finding(("training", "monitor"), message, "write loss, or set data.validation to a share", also)
 
 
-def _task(name: str) -> Any:
+def _task(name: str) -> Asks:
     """The task of that name, which a room above this one defines."""
-    return registry_of("task").get(name)()
+    return known_tasks().get(name)()
 
 
 def _monitor(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     monitor = config.training.monitor
     task = facts.task
     known = ["loss"]
-    for one in [task] if task else registry_of("task").local_names():
+    for one in [task] if task else known_tasks().local_names():
         known += [f"val_{name}" for name in _task(one).monitorable(config.evaluation.metrics)]
     if monitor in known:
         return

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from bmcli.config.data_facts import Facts
 from bmcli.config.finding import Finding, KeyPath
 from bmcli.config.schema import DataConfig, ExperimentConfig
 from bmcli.core.errors import ConfigError
-from bmcli.core.registry import registry_of
+from bmcli.core.registry import known_tasks
 from bmcli.files.suffixes import TABLE_SUFFIXES
 
 _COLUMN_KEYS = (
@@ -153,5 +152,4 @@ _OPTIONS_OF = {"decimal": "number", "unit": "number", "day_first": "date", "part
 
 def _several(task: str) -> bool:
     """Whether examples of that task may have several labels."""
-    about: Any = registry_of("task").get(task)
-    return bool(about.several)
+    return known_tasks().get(task).several

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.config.schema import DataConfig
 from bmcli.core.errors import ConfigError, DataError
@@ -17,6 +17,7 @@ from bmcli.files.suffixes import TABLE_SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bmcli.config.modality import Modality
     from bmcli.files.folders import Layout, Rules
 
 
@@ -80,9 +81,10 @@ def facts_of(data: DataConfig) -> Facts:
     return Facts(kind=kind, task=task)
 
 
-def modality_of(kind: str) -> Any:
+def modality_of(kind: str) -> Modality:
     """The `Modality` of that name, which `config` asks without importing the room above it by name."""
-    return importlib.import_module(HOMES["modality"].partition(":")[0]).modality_of(kind)
+    modality: Modality = importlib.import_module(HOMES["modality"].partition(":")[0]).modality_of(kind)
+    return modality
 
 
 def folder_rules(data: DataConfig, kind: str | None = None, classes: Iterable[str] = ()) -> Rules:

@@ -71,6 +71,7 @@ def load(
         ]
     if mistakes:
         raise config_error(mistake.problem for mistake in mistakes)
+    assert isinstance(config, ExperimentConfig)  # what is not one was a mistake
     return config
 
 

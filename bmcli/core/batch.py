@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import keras
@@ -40,7 +40,7 @@ def stacked(batches: Sequence[Batch]) -> Batch:
     return {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def fed(model: keras.Model, batch: Mapping[str, Any]) -> Any:
+def fed(model: keras.Model, batch: Mapping[str, object]) -> object:
     """What `model` is called with: the only array of a batch, or each at the place of the input of its name.
 
     batch: arrays or tensors [n, ...] by the names of the model's input layers.

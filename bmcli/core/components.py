@@ -7,7 +7,7 @@ At run time each is a `Component`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
     import keras
@@ -105,3 +105,57 @@ class Measures(Named, Protocol):
     greater_is_better: ClassVar[bool]
 
     def compute(self, targets: np.ndarray, outputs: np.ndarray, classes: tuple[str, ...]) -> float: ...
+
+
+class Asks(Protocol):
+    """A task; see `bmcli.tasks.Task`."""
+
+    registry_name: ClassVar[str]
+    figures: ClassVar[dict[str, bool]]
+    descriptions: ClassVar[dict[str, str]]
+    noun: ClassVar[str]
+    several: ClassVar[bool]
+    has_classes: ClassVar[bool]
+    squared_error: ClassVar[bool]
+
+    def monitorable(self, extra: Sequence[Measures] = ()) -> dict[str, bool]: ...
+    def units(self, classes: int) -> int: ...
+
+
+class CallsExamples(Protocol):
+    """What examples are called; see `bmcli.modalities.values.Words`."""
+
+    @property
+    def one(self) -> str: ...
+    @property
+    def many(self) -> str: ...
+    @property
+    def data(self) -> str: ...
+
+
+class Describes(Protocol):
+    """A modality; see `bmcli.modalities.base.Modality`."""
+
+    registry_name: ClassVar[str]
+    place: ClassVar[int]
+    file_suffixes: ClassVar[frozenset[str]]
+    documents: ClassVar[bool]
+    has_augmentations: ClassVar[bool]
+    has_views: ClassVar[bool]
+    has_lengths: ClassVar[bool]
+
+    @property
+    def words(self) -> CallsExamples: ...
+    def draft_remarks(self, count: int) -> list[str]: ...
+    def draft_epochs(self, count: int) -> int | str: ...
+    def glance(self, paths: Sequence[str]) -> tuple[tuple[tuple[int, int], ...], list[str]]: ...
+
+
+C = TypeVar("C", covariant=True)
+
+
+class Lookup(Protocol[C]):
+    """A registry, to be asked for classes by name; see `bmcli.core.registry.Registry`."""
+
+    def get(self, name: str) -> type[C]: ...
+    def local_names(self) -> list[str]: ...

@@ -17,6 +17,7 @@ Minus is U+2212, zero has no sign, and None, NaN and missing values are '–'.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 INTERVAL = "95 % interval"
@@ -54,7 +55,7 @@ def difference(value: float | int | None) -> str:
     return f"+{text}" if value is not None and value > 0 else text
 
 
-def interval(value: tuple[float, float]) -> str:
+def interval(value: Sequence[float]) -> str:
     """'0.871 – 0.926'; with a negative end '−0.018 to 0.030', to avoid a dash before a minus."""
     low, high = value
     return f"{figure(low)} to {figure(high)}" if low < 0 or high < 0 else f"{figure(low)} – {figure(high)}"
@@ -130,7 +131,7 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{last:02d}" if hours else f"{minutes}:{last:02d}"
 
 
-def count(value: int) -> str:
+def count(value: float) -> str:
     """A large number in words: '1.5 M', '23 k', '650'."""
     for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
         if value >= size:
@@ -139,7 +140,7 @@ def count(value: int) -> str:
     return str(value)
 
 
-def size(value: int) -> str:
+def size(value: float) -> str:
     """Bytes: '11 MB'."""
     return (
         f"{value} B"

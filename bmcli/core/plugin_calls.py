@@ -73,11 +73,12 @@ def take_in(cls: type[Registered]) -> None:
                 continue
             if isinstance(value, FunctionType):
                 setattr(owner, name, _guarded(value, cls.results.get(name)))
-            elif isinstance(value, property) and not getattr(
-                value.fget, "__bm_guarded__", value.fget is None
+            elif (
+                isinstance(value, property)
+                and value.fget is not None
+                and not getattr(value.fget, "__bm_guarded__", False)
             ):
-                getter: Any = value.fget
-                setattr(owner, name, property(_guarded(getter), doc=value.__doc__))
+                setattr(owner, name, property(_guarded(value.fget), doc=value.__doc__))
     registered = _classes.setdefault(cls.__module__, [])
     if cls not in registered:
         registered.append(cls)
@@ -89,7 +90,7 @@ def _bms(base: type, name: str) -> bool:
 
 def _guarded(method: Callable[..., object], check: Check | None = None) -> Callable[..., object]:
     @functools.wraps(method)
-    def call(self: Any, *args: object, **options: object) -> object:
+    def call(self: Registered, *args: object, **options: object) -> object:
         with visiting():
             result = method(self, *args, **options)
             if check is not None and (wrong := check(result, args)):
@@ -132,11 +133,11 @@ class _Surroundings:
             self._folder = _working_directory()
             self._filters = warnings.filters[:]
             self._locale = _locale()
-        numpy: object = sys.modules.get("numpy")
+        numpy = sys.modules.get("numpy")
         self._errors = numpy.geterr() if numpy is not None and hasattr(numpy, "geterr") else None
 
     def restore(self) -> None:
-        numpy: Any = sys.modules.get("numpy")
+        numpy = sys.modules.get("numpy")
         if numpy is not None and hasattr(numpy, "geterr"):
             # If the code itself imported NumPy, restore NumPy's default state.
             usual = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
@@ -161,7 +162,7 @@ class _Surroundings:
 
 
 def _in_main_thread() -> bool:
-    threading: Any = sys.modules.get("threading")  # not imported: there is one
+    threading = sys.modules.get("threading")  # not imported: there is one
     return threading is None or threading.current_thread() is threading.main_thread()
 
 
@@ -174,7 +175,7 @@ def _working_directory() -> str | None:
 
 def _locale() -> str | None:
     """None if the library that could change it was not imported."""
-    module: Any = sys.modules.get("_locale")
+    module = sys.modules.get("_locale")
     return module.setlocale(module.LC_ALL) if module is not None else None
 
 

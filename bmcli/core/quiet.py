@@ -16,8 +16,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from types import FrameType, ModuleType
+from typing import TYPE_CHECKING
 
 from bmcli.core import backend
 
@@ -83,7 +83,7 @@ def ending_when_interrupted() -> Iterator[None]:
         return
     came = []
 
-    def note(number: int, frame: Any) -> None:
+    def note(number: int, frame: FrameType | None) -> None:
         came.append(number)
         usual(number, frame)
 

@@ -20,8 +20,10 @@ from bmcli.core.errors import PluginError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+    from types import ModuleType
 
     from bmcli.core.component import Component
+    from bmcli.core.components import Asks, Describes, Lookup
 
 
 class Registered:
@@ -58,10 +60,26 @@ rooms above it."""
 
 
 def registry_of(kind: str) -> Registry[Component]:
-    """The registry of that kind, imported now; that of tasks is typed as if they had options."""
-    module, _, attribute = HOMES[kind].partition(":")
-    registry: Registry[Component] = getattr(importlib.import_module(module), attribute)
+    """The registry of that kind, imported now; typed as if tasks and modalities had options too."""
+    registry: Registry[Component] = getattr(*_home(kind))
     return registry
+
+
+def known_tasks() -> Lookup[Asks]:
+    """The registry of tasks, imported now."""
+    registry: Lookup[Asks] = getattr(*_home("task"))
+    return registry
+
+
+def known_modalities() -> Lookup[Describes]:
+    """The registry of modalities, imported now."""
+    registry: Lookup[Describes] = getattr(*_home("modality"))
+    return registry
+
+
+def _home(kind: str) -> tuple[ModuleType, str]:
+    module, _, attribute = HOMES[kind].partition(":")
+    return importlib.import_module(module), attribute
 
 
 C = TypeVar("C", bound=Registered)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from bmcli.core.registry import registry_of
+from bmcli.core.registry import known_tasks
 
 Kind = str
 """The name of one of `bmcli.modalities.MODALITIES`."""
@@ -154,5 +154,4 @@ class DataSpec:
     @property
     def units(self) -> int:
         """Width of the model's last layer: 1 for binary and regression, else one per class or label."""
-        task: Any = registry_of("task").get(self.task)()
-        return int(task.units(len(self.classes)))
+        return known_tasks().get(self.task)().units(len(self.classes))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bmcli.config.schema import DataConfig, PreprocessingConfig
     from bmcli.core.spec import DataSpec
     from bmcli.data.bundle import DataBundle, Split
+    from bmcli.modalities.preprocessing import Preprocessing
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, how much of it, of how much): bytes of a download, files looked at."""
@@ -60,14 +61,16 @@ def read_labelled(
     note: Callable[[str], None] | None = None,
     *,
     unscaled: bool = False,
+    encoder: Preprocessing | None = None,
 ) -> Split:
     """A labelled file or folder in the form of the run's own data, with the run's classes.
 
     note: is given what there is to say of the reading. unscaled: numbers in arrays are not to be taken for
     bytes, as the run has a window for them. A table's columns come as numbers or texts, as the file has
-    them: what a text means, the run's preprocessing knows.
+    them: what a text means, the run's preprocessing knows. encoder: the run's, which says which columns of
+    a table are which part of an example.
     Raises DataError; a label the run does not know is a problem like an unusable row.
     """
     from bmcli.data import loading
 
-    return loading.read_labelled(Path(path), config, spec, note, unscaled=unscaled)
+    return loading.read_labelled(Path(path), config, spec, note, unscaled=unscaled, encoder=encoder)

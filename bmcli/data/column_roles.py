@@ -89,7 +89,7 @@ def assign(
         targets = tuple(resolve(frame, column, "target") for column in wanted)
     _require_one_part(frame, facts, targets, roles)
     rest = [n for n in names if n not in targets and n not in roles.values() and not facts[n].ignored]
-    given = Roles("table", targets, group=roles["group"], split=roles["split"], id=roles["id"])
+    given = Roles(kind or "table", targets, group=roles["group"], split=roles["split"], id=roles["id"])
     text = said_text
     if not text and (texts_wanted or (modality is None and not config.features)):
         inferred = _infer_text(frame, facts, rest, certain=texts_wanted)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from bmcli.data.bundle import DataBundle, Parts, Split
 from bmcli.data.fingerprint import fingerprint
 from bmcli.files.download import data_home
 from bmcli.modalities.base import modality_of
+
+if TYPE_CHECKING:
+    from bmcli.modalities.preprocessing import Preprocessing
 
 Progress = Callable[[str, int, int], None]
 
@@ -88,11 +92,12 @@ def read_labelled(
     note: Callable[[str], None] | None = None,
     *,
     unscaled: bool = False,
+    encoder: Preprocessing | None = None,
 ) -> Split:
     """See `bmcli.data.read_labelled`."""
     from bmcli.data.own import read_split
 
-    parts = read_split(path, config, spec, unscaled=unscaled)
+    parts = read_split(path, config, spec, unscaled=unscaled, encoder=encoder)
     parts, _ = _checked(
         parts, config.model_copy(update={"path": path}), {}, None, None, hint="fix or remove them"
     )

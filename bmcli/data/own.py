@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bmcli import tasks
 from bmcli.config.schema import DataConfig
@@ -25,6 +26,9 @@ from bmcli.data.targets import Truth, classes_of, encode, infer_task, one_word_e
 from bmcli.files.facts import shortened
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.tasks._truth import variant_of, variants
+
+if TYPE_CHECKING:
+    from bmcli.modalities.preprocessing import Preprocessing
 
 
 def read(config: DataConfig, *, unscaled: bool = False) -> Parts:
@@ -54,10 +58,17 @@ def read(config: DataConfig, *, unscaled: bool = False) -> Parts:
     return _encoded(replace(found, notes=(*found.notes, *said)), config)
 
 
-def read_split(path: Path, config: DataConfig, spec: DataSpec, *, unscaled: bool = False) -> Parts:
+def read_split(
+    path: Path,
+    config: DataConfig,
+    spec: DataSpec,
+    *,
+    unscaled: bool = False,
+    encoder: Preprocessing | None = None,
+) -> Parts:
     """One labelled file or folder as `train`, with the kind, task and classes of `spec`; unscaled: as
-    `arrays.read` takes it."""
-    found = _read(path, config, spec=spec, unscaled=unscaled)
+    `arrays.read` takes it; encoder: the run's."""
+    found = _read(path, config, spec=spec, unscaled=unscaled, encoder=encoder)
     raw = _only(found, str(path))
     notes = list(found.notes)
     if found.unit == "row" and tasks.of(spec.task).has_classes:
@@ -178,9 +189,10 @@ def _read(
     spec: DataSpec | None = None,
     *,
     unscaled: bool = False,
+    encoder: Preprocessing | None = None,
 ) -> Found:
-    """The splits at a path. like: the main data, whose columns and kind count; spec: a run's; unscaled: as
-    `arrays.read` takes it."""
+    """The splits at a path. like: the main data, whose columns and kind count; spec, encoder: a run's;
+    unscaled: as `arrays.read` takes it."""
     if not path.exists():
         raise DataError(
             f"there is no {path}",
@@ -195,7 +207,7 @@ def _read(
     if path.suffix.lower() == ".npz":
         return read_arrays(path, kind, unscaled, None if main is None else main.examples)
     if path.suffix.lower() in TABLE_SUFFIXES:
-        return read_table(path, config, kind, like, spec)
+        return read_table(path, config, kind, like, spec, encoder)
     from bmcli.files import mismatched_suffix
 
     known = mismatched_suffix.by_suffix(path)

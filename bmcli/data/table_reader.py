@@ -23,12 +23,18 @@ from bmcli.modalities.table.columns import texts
 if TYPE_CHECKING:
     from bmcli.files.facts import ColumnFacts
     from bmcli.files.tables import Frame
+    from bmcli.modalities.preprocessing import Preprocessing
 
 
 def read_table(
-    path: Path, config: DataConfig, kind: Kind | None, like: Found | None, spec: DataSpec | None
+    path: Path,
+    config: DataConfig,
+    kind: Kind | None,
+    like: Found | None,
+    spec: DataSpec | None,
+    encoder: Preprocessing | None = None,
 ) -> Found:
-    """The splits in a table. like: the main data, whose columns count; spec: a run's."""
+    """The splits in a table. like: the main data, whose columns count; spec, encoder: a run's."""
     from bmcli.files import tables
 
     frame, unset = column_meanings.without_marks(
@@ -43,7 +49,7 @@ def read_table(
     if main is not None:
         roles, facts = _as_in_main(path, frame, roles, facts, main)
     truth, bad = column_truth.truth_of(frame, roles.targets, config, facts)
-    examples, odd = _examples(frame, roles, facts, config, spec)
+    examples, odd = _examples(frame, roles, facts, config, spec, encoder)
     groups = None
     if roles.group is not None:
         cells = texts(frame.data[roles.group]).tolist()
@@ -105,6 +111,7 @@ def _examples(
     facts: Mapping[str, ColumnFacts],
     config: DataConfig,
     spec: DataSpec | None,
+    encoder: Preprocessing | None,
 ) -> tuple[Examples, list[tuple[int, str]]]:
     """The examples in the rows, and the rows that cannot be used."""
     read: Sequence[str] = roles.text or roles.features or ()
@@ -112,7 +119,10 @@ def _examples(
         read = [
             n for n in frame.data.columns if n not in roles.targets and not frame.data[n].dtype.is_nested()
         ]
-    return modality_of(roles.kind).from_rows(frame, read, facts, config.missing, as_found=spec is not None)
+    modality = modality_of(roles.kind)
+    if spec is not None:
+        return modality.rows_for(frame, read, config.missing, encoder)
+    return modality.from_rows(frame, read, facts, config.missing)
 
 
 def _split_note(frame: Frame, column: str, splits: Mapping[str, Raw] | None) -> str:

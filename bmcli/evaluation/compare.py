@@ -6,11 +6,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from bmcli import tasks
 from bmcli.core.errors import DataError, IntegrityError
-from bmcli.evaluation.stored_evaluations import read_evaluation
+from bmcli.evaluation.stored_evaluations import StoredEvaluation, read_evaluation
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 
@@ -77,12 +77,21 @@ class Paired:
     also_differ: tuple[str, ...]
 
 
+class ComparedRun(TypedDict):
+    """What a comparison says of one run, as JSON data."""
+
+    id: str
+    status: str
+    created: str
+    tags: list[str]
+
+
 @dataclass(frozen=True)
 class Comparison:
     """comparable: split -> whether all runs that were measured on it saw the same examples; paired: empty
     where there is one group, no split of the same examples for all, or predictions are lost."""
 
-    runs: tuple[dict[str, Any], ...]
+    runs: tuple[ComparedRun, ...]
     groups: tuple[Group, ...]
     differences: tuple[Difference, ...]
     metrics: tuple[MetricRow, ...]
@@ -167,7 +176,7 @@ def pair(run: Run, baseline: Run, split: str) -> list[FigureDifference]:
     return differences(first, second)
 
 
-def _side(split: str, runs: Sequence[Run], documents: Sequence[dict[str, Any]]) -> Side:
+def _side(split: str, runs: Sequence[Run], documents: Sequence[StoredEvaluation]) -> Side:
     from bmcli.evaluation import predictions
     from bmcli.metrics import paired
 
@@ -213,7 +222,7 @@ def _paired(
     split: str,
     runs: Sequence[Run],
     groups: Sequence[Group],
-    documents: Sequence[dict[str, Any]],
+    documents: Sequence[StoredEvaluation],
     differences: Sequence[Difference],
 ) -> list[Paired]:
     from dataclasses import replace
@@ -256,7 +265,7 @@ def _paired(
     return found
 
 
-def flatten(data: object, prefix: str = "") -> dict[str, Any]:
+def flatten(data: object, prefix: str = "") -> dict[str, object]:
     """Nested maps as dotted keys; a list stays a value, unless it holds maps: then its indices are keys."""
     if isinstance(data, Mapping) and data:
         items = [(str(key), value) for key, value in data.items()]
@@ -264,18 +273,18 @@ def flatten(data: object, prefix: str = "") -> dict[str, Any]:
         items = [(str(index), item) for index, item in enumerate(data)]
     else:
         return {prefix: data}
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     for key, value in items:
         flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
     return flat
 
 
-def _described(run: Run) -> dict[str, object]:
+def _described(run: Run) -> ComparedRun:
     record = run.record
     return {"id": run.id, "status": run.status, "created": record.created, "tags": list(record.tags)}
 
 
-def _same_examples(documents: Sequence[dict[str, object]]) -> bool:
+def _same_examples(documents: Sequence[StoredEvaluation]) -> bool:
     """Whether those evaluations are of the same examples, and ask the same of them."""
     first = documents[0]
     return all(
@@ -289,12 +298,12 @@ def _same_examples(documents: Sequence[dict[str, object]]) -> bool:
     )
 
 
-def _evaluations(run: Run) -> dict[str, dict[str, object]]:
+def _evaluations(run: Run) -> dict[str, StoredEvaluation]:
     found = {split: read_evaluation(run, split) for split in SPLITS}
     return {split: document for split, document in found.items() if document is not None}
 
 
-def _rows(split: str, documents: Sequence[dict[str, Any] | None], comparable: bool) -> list[MetricRow]:
+def _rows(split: str, documents: Sequence[StoredEvaluation | None], comparable: bool) -> list[MetricRow]:
     names: dict[str, bool] = {}
     for document in documents:
         if document is not None:
@@ -323,12 +332,14 @@ def _facts(run: Run) -> dict[str, dict[str, object]]:
     config = yaml.parse(run.read_bytes(layout.CONFIG), str(run.path / layout.CONFIG), str(run.path)).plain()
     # Where the files lay says nothing; what is in them stands under 'code'.
     config = {key: value for key, value in config.items() if key != "code"}
-    code = {name: sha for name, sha in run.manifest().items() if name.startswith(f"{layout.CODE}/")}
+    code: dict[str, object] = {
+        name: sha for name, sha in run.manifest().items() if name.startswith(f"{layout.CODE}/")
+    }
     record = run.record.to_dict()
     hardware = flatten(record["hardware"]) if record["hardware"] else {}
     # How many threads an operation has follows from the model, and from what else the machine does.
     record["threads"] = hardware.pop("threads", None)
-    facts = {
+    facts: dict[str, dict[str, object]] = {
         "config": flatten(config),
         "data": {},
         "code": code,

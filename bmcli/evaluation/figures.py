@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli import tasks
 from bmcli.core.errors import DivergedError
@@ -88,15 +88,15 @@ def baseline(
     return tasks.of(task).baseline(targets, classes, training)
 
 
-def to_text(document: dict[str, Any]) -> str:
+def to_text(document: dict[str, object]) -> str:
     """A JSON text a person can read: one line per key, and per row of a list of rows."""
 
-    def value(data: Any) -> str:
+    def value(data: object) -> str:
         if isinstance(data, list) and data and isinstance(data[0], (list, dict)):
             return "[\n    " + ",\n    ".join(one(item) for item in data) + "\n  ]"
         return one(data)
 
-    def one(data: Any) -> str:
+    def one(data: object) -> str:
         return json.dumps(data, allow_nan=False)
 
     return "{\n" + ",\n".join(f"  {one(key)}: {value(data)}" for key, data in document.items()) + "\n}\n"

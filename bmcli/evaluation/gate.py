@@ -6,13 +6,13 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli import tasks
 from bmcli.core.errors import DataError, UsageError, did_you_mean
 from bmcli.core.number_format import figure
 from bmcli.evaluation.compare import pair
-from bmcli.evaluation.stored_evaluations import read_evaluation
+from bmcli.evaluation.stored_evaluations import StoredEvaluation, read_evaluation
 
 if TYPE_CHECKING:
     from bmcli.metrics.paired import Difference
@@ -145,6 +145,7 @@ def judge(
     is damaged.
     """
     document = read_evaluation(run, split)
+    headline = document["headline"] if document is not None else None
     checks = []
     differences: list[Difference] | str = []
     if baseline is not None and any(bound.kind == "drop" for bound in bounds):
@@ -153,7 +154,7 @@ def judge(
         except DataError as error:
             differences = error.message
     for bound in bounds:
-        name = bound.figure or (document or {}).get("headline") or "the headline metric"
+        name = bound.figure or headline or "the headline metric"
         if document is None:
             missing = f"{run.id} was not evaluated on {split}"
             checks.append(Check(bound.kind, name, bound.value, None, None, False, missing))
@@ -169,7 +170,7 @@ def judge(
     return Verdict(run.id, split, baseline.id if baseline else None, lower_bound, tuple(checks), warnings)
 
 
-def _always_holds(check: Check, document: dict[str, Any]) -> bool:
+def _always_holds(check: Check, document: StoredEvaluation) -> bool:
     """Whether no value of that figure could break the bound: percent may have been meant."""
     if check.figure.startswith(PER_CLASS):
         between = not check.figure.endswith(".support")
@@ -182,7 +183,7 @@ def _always_holds(check: Check, document: dict[str, Any]) -> bool:
     return between and beyond[check.kind]
 
 
-def _figure(kind: str, name: str, bound: float, document: dict[str, object], lower_bound: bool) -> Check:
+def _figure(kind: str, name: str, bound: float, document: StoredEvaluation, lower_bound: bool) -> Check:
     value, interval, missing = _look_up(name, document)
     if value is None:
         return Check(kind, name, bound, None, None, False, missing)
@@ -200,7 +201,7 @@ def _figure(kind: str, name: str, bound: float, document: dict[str, object], low
     return Check(kind, name, bound, value, judged, holds, reason)
 
 
-def _key(name: str, document: dict[str, Any]) -> tuple[str | None, str]:
+def _key(name: str, document: StoredEvaluation) -> tuple[str | None, str]:
     """The key of that figure in `metrics`, and else why there is none."""
     metrics, task = document["metrics"], tasks.stored(document["task"])
     if name in metrics:
@@ -217,7 +218,7 @@ def _key(name: str, document: dict[str, Any]) -> tuple[str | None, str]:
     )
 
 
-def _look_up(name: str, document: dict[str, Any]) -> tuple[float | None, list[float] | None, str | None]:
+def _look_up(name: str, document: StoredEvaluation) -> tuple[float | None, list[float] | None, str | None]:
     """A figure, its interval, and else why there is none."""
     if name.startswith(PER_CLASS):
         of, _, figure = name.removeprefix(PER_CLASS).rpartition(".")
@@ -228,23 +229,28 @@ def _look_up(name: str, document: dict[str, Any]) -> tuple[float | None, list[fl
         known = [key for key in ("precision", "recall", "f1", "support") if key in found]
         if figure not in known:
             return None, None, f"a class has no metric '{figure}': it has {', '.join(known)}"
-        return found[figure], found.get(f"{figure}_interval"), f"{name} is undefined"
+        intervals = {
+            "precision": found.get("precision_interval"),
+            "recall": found.get("recall_interval"),
+            "f1": found.get("f1_interval"),
+        }
+        return found[figure], intervals.get(figure), f"{name} is undefined"
     key, missing = _key(name, document)
     if key is None:
         return None, None, missing
     return document["metrics"][key], document["intervals"].get(key), f"{name} is undefined"
 
 
-def _no_interval(name: str, document: dict[str, Any]) -> str:
+def _no_interval(name: str, document: StoredEvaluation) -> str:
     key = None if name.startswith(PER_CLASS) else _key(name, document)[0]
-    why = (document.get("no_interval") or {}).get(key)
+    why = (document.get("no_interval") or {}).get(key) if key is not None else None
     return f"{name} has no 95 % interval" + (f": {why}" if why else "")
 
 
 def _drop(
     name: str,
     bound: float,
-    document: dict[str, Any],
+    document: StoredEvaluation,
     differences: Sequence[Difference] | str,
     lower_bound: bool,
 ) -> Check:
@@ -268,7 +274,9 @@ def _drop(
             "drop", name, bound, value, None, False, f"the difference of {name} has no 95 % interval"
         )
     # A difference is as exact as the figures that it is of, not as itself.
-    largest = max(abs(document["metrics"][key]), abs(document["metrics"][key] - found.difference))
+    now = document["metrics"][key]
+    assert now is not None  # there is a difference of it
+    largest = max(abs(now), abs(now - found.difference))
     holds = judged <= bound + TOLERANCE * max(largest, abs(bound))
     return Check("drop", name, bound, value, judged, holds, None if holds else _dropped(name, judged, bound))
 

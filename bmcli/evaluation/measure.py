@@ -128,9 +128,10 @@ def prepare(
             raise DataError(f"{data} does not exist")
         # Numbers that a window scales are not to be taken for bytes, be they ever so small.
         windowed = getattr(getattr(preprocessing, "manner", None), "window", None) is not None
-        chosen = datasets.read_labelled(data, config.data, spec, note, unscaled=windowed)
-        if modality_of(spec.kind).judged_when_encoded:
-            chosen = _usable(chosen, preprocessing, data, config.data.skip_unusable, note)
+        chosen = datasets.read_labelled(
+            data, config.data, spec, note, unscaled=windowed, encoder=preprocessing
+        )
+        chosen = _usable(chosen, preprocessing, data, config.data.skip_unusable, note)
         found, was_seen = seen.look(run, config, preprocessing, chosen, data, progress)
         if unseen_only:
             chosen, found = _unseen(chosen, found, was_seen, data)
@@ -166,7 +167,7 @@ def _usable(
     """The rows whose cells can be read as in training; DataError with the others, unless they are skipped."""
     import numpy as np
 
-    _, bad = preprocessing.usable(split.examples)
+    bad = modality_of(preprocessing.kind).unusable(preprocessing, split.examples)
     if not bad:
         return split
     if not skip or len(bad) == len(split):

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -163,7 +163,7 @@ def _names(ids: Sequence[str]) -> np.ndarray:
     return _hashed(name.encode("utf-8", "surrogatepass") for name in ids)
 
 
-def _hashed(contents: Any) -> np.ndarray:
+def _hashed(contents: Iterable[bytes]) -> np.ndarray:
     made = b"".join(hashlib.blake2b(content, digest_size=8).digest() for content in contents)
     return np.frombuffer(made, "<u8")
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bmcli import tasks
 from bmcli.config.schema import Named
 from bmcli.core.errors import IntegrityError
+from bmcli.core.plain import Document
 from bmcli.core.sanitize import one_line
 from bmcli.metrics.results import FORMAT
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from bmcli.runs.run import Run
 
 CLOSER = ("slices", "corruptions")
@@ -146,7 +149,112 @@ class _Corruptions(_Part):
     corruptions: list[_Corrupted]
 
 
-def read_evaluation(run: Run, split: str) -> dict[str, Any] | None:
+class StoredClass(TypedDict):
+    """The figures of one class, None where undefined; the intervals: low and high, 95 %."""
+
+    name: str
+    index: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+    precision_interval: NotRequired[list[float] | None]
+    recall_interval: NotRequired[list[float] | None]
+    f1_interval: NotRequired[list[float] | None]
+
+
+class StoredBaseline(TypedDict):
+    """A trivial answer's value of a figure."""
+
+    name: str
+    metric: str
+    value: float | None
+
+
+class StoredWeakest(TypedDict):
+    """The class with the lowest value of a figure."""
+
+    name: str
+    metric: str
+    value: float
+    support: int
+
+
+class StoredConfusion(TypedDict):
+    """How often examples of one class were taken for another."""
+
+    true: str
+    predicted: str
+    count: int
+
+
+class StoredBin(TypedDict):
+    """Predictions of about one probability, and the share of them that is right."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    right: float
+
+
+class StoredCalibration(TypedDict):
+    """The expected calibration error, and what it is the mean of."""
+
+    ece: float
+    bins: list[StoredBin]
+    temperature: NotRequired[float | None]
+    ece_with_temperature: NotRequired[float | None]
+
+
+class StoredTargets(TypedDict):
+    """What the training targets are like."""
+
+    examples: int
+    counts: NotRequired[list[int] | None]
+    mean: NotRequired[float | None]
+
+
+class StoredEvaluation(TypedDict):
+    """The keys of evaluation/<split>.json that docs/evaluation.md has, after `read_evaluation`; it may have
+    others."""
+
+    format: NotRequired[int]
+    examples: int
+    task: str
+    classes: list[str]
+    headline: str
+    metrics: dict[str, float | None]
+    lower_is_better: list[str]
+    per_class: list[StoredClass]
+    intervals: dict[str, list[float] | None]
+    no_interval: NotRequired[dict[str, str]]
+    baseline: NotRequired[StoredBaseline | None]
+    weakest_class: NotRequired[StoredWeakest | None]
+    most_confused: NotRequired[StoredConfusion | None]
+    confusion_matrix: NotRequired[list[list[int]] | list[list[list[int]]] | None]
+    calibration: NotRequired[StoredCalibration | None]
+    training_targets: NotRequired[StoredTargets | None]
+    examples_sha256: NotRequired[str | None]
+
+
+class StoredPart(TypedDict):
+    """The figure of a part of a split, or of a corrupted copy of it. by, value, examples, few: of a slice;
+    corruption, strength: of a copy."""
+
+    metric: str
+    figure: float | None
+    interval: list[float] | None
+    no_interval: NotRequired[str | None]
+    by: NotRequired[str]
+    value: NotRequired[str]
+    examples: NotRequired[int]
+    few: NotRequired[bool]
+    corruption: NotRequired[str]
+    strength: NotRequired[int]
+
+
+def read_evaluation(run: Run, split: str) -> StoredEvaluation | None:
     """The document of evaluation/<split>.json: what it has of docs/evaluation.md's keys is of their types.
 
     None where there is none, IntegrityError where it is damaged.
@@ -163,10 +271,10 @@ def read_evaluation(run: Run, split: str) -> dict[str, Any] | None:
         raise IntegrityError(f"{origin} is damaged: confusion_matrix is not one of its classes' counts")
     if any(one["index"] >= len(classes) for one in document["per_class"]):
         raise IntegrityError(f"{origin} is damaged: per_class has an index beyond its classes")
-    return {"intervals": {}, **document}
+    return cast("StoredEvaluation", {"intervals": {}, **document})  # as _Evaluation checked
 
 
-def read_closer(run: Run, split: str, kind: str) -> list[dict[str, Any]]:
+def read_closer(run: Run, split: str, kind: str) -> list[StoredPart]:
     """The rows of evaluation/<split>-<kind>.json, `kind` one of CLOSER; empty where there is none,
     IntegrityError where it is damaged."""
     name = f"{split}-{kind}"
@@ -175,11 +283,11 @@ def read_closer(run: Run, split: str, kind: str) -> list[dict[str, Any]]:
         return []
     model = _Slices if kind == "slices" else _Corruptions
     _check(model, document, str(run.path / layout.evaluation_of(name)))
-    rows: list[dict[str, object]] = document[kind]
+    rows: list[StoredPart] = document[kind]
     return rows
 
 
-def _read(run: Run, stem: str) -> dict[str, Any] | None:
+def _read(run: Run, stem: str) -> Document | None:
     if stem != Path(stem).name:  # what is evaluated has a plain name
         return None
     path = layout.evaluation_of(stem)
@@ -222,7 +330,7 @@ def _fits(matrix: list[list[object]] | None, classes: int, multilabel: bool) -> 
     )
 
 
-def _check(model: type[_Part], document: dict[str, object], origin: str) -> None:
+def _check(model: type[_Part], document: Document, origin: str) -> None:
     found = document.get("format", FORMAT)
     if found != FORMAT and type(found) is int:
         raise IntegrityError(
@@ -253,7 +361,7 @@ _KINDS = {
 }
 
 
-def _described(problem: Any) -> str:
+def _described(problem: ErrorDetails) -> str:
     """'metrics.accuracy is not a number'"""
     where = one_line(".".join(str(part) for part in problem["loc"]))
     where = where if len(where) <= _MOST_SHOWN else f"{where[:_MOST_SHOWN]}…"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from bmcli import tasks
 from bmcli.config.problems import config_error
 from bmcli.core import backend
 from bmcli.core.batch import first
 from bmcli.core.errors import ConfigError, Problem
+from bmcli.core.plain import Document
 from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
 from bmcli.experiments.display import Display, Note, Progress, Stage, Warned
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from bmcli.evaluation.measure import Prepared
     from bmcli.inference.session import Session
     from bmcli.modalities.preprocessing import Preprocessing
+    from bmcli.modalities.remark import Remark
+    from bmcli.models import Model
     from bmcli.runs.run import Run
     from bmcli.training.trainer import Trainer
 
@@ -95,7 +98,7 @@ def prepare(
         fitted = preprocessing.with_cache(reused, bundle, config.data.cache_gib)
         spec = preprocessing.spec_of(bundle, fitted)
     _require_computable(bundle)
-    remarks: tuple[preprocessing.Remark, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     if examples is None:  # a few, perhaps made up, say nothing
         with phase("preprocessing"):
             remarks = fitted.remarks(bundle, config.preprocessing)
@@ -131,16 +134,16 @@ def _fitted(config: ExperimentConfig, bundle: DataBundle) -> tuple[Preprocessing
     """The config's preprocessing for this data, or the model's own; see `bmcli.models.Model.prepares`."""
     from bmcli.modalities import preprocessing
 
-    model: Any = config.model
+    model = cast("Model", config.model)
     cache = config.data.cache_gib
     return preprocessing.fit(bundle, config.preprocessing, cache_gib=cache, prepares=model.prepares)
 
 
-def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, Any]:
+def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> Document:
     """What training begins with, as plain JSON data: docs/json.md has it under `bm check`."""
     splits = {name: bundle.split(name) for name in SPLITS}
     by_name = {one.name: list(one.shape) for one in spec.inputs}
-    shapes: Any = list(spec.input_shape) if len(by_name) == 1 else by_name
+    shapes: object = list(spec.input_shape) if len(by_name) == 1 else by_name
     return {
         "kind": bundle.kind,
         "task": bundle.task,

@@ -15,7 +15,8 @@ from bmcli.experiments.trackers import require
 from bmcli.experiments.train import fit_and_finish
 from bmcli.inference.opened import UNTRUSTED, OpenedRun
 from bmcli.runs import environment, layout
-from bmcli.runs.store import RunStore, started_by
+from bmcli.runs.environment import started_by
+from bmcli.runs.store import RunStore
 from bmcli.training.steps.threads import given
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from bmcli.core.errors import BmError, UsageError
 from bmcli.runs import atomic, environment, layout
-from bmcli.runs.store import reference_to, status_of
+from bmcli.runs.listing import status_of
+from bmcli.runs.store import reference_to
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig

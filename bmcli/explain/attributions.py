@@ -153,14 +153,26 @@ def _feature_maps(network: keras.Model) -> tuple[keras.Model, keras.Model] | Non
     return None
 
 
-def embeddings(network: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """A text network up to its embeddings of tokens, [b, length, n] each, and from tokens and those on."""
+def embeddings(network: keras.Model, name: str) -> tuple[keras.Model, keras.Model]:
+    """A text network up to its embeddings of tokens, [b, length, n] each, and from tokens and those on. name:
+    of the input with the tokens, where there are several."""
     import keras
+
+    def of_these(output: Any) -> bool:
+        if len(network.inputs) == 1:
+            return True
+        try:
+            keras.Model(next(one for one in network.inputs if one.name == name), output)
+        except ValueError:  # it is made from another input
+            return False
+        return True
 
     found = [
         layer.output
         for layer in network.layers
-        if isinstance(layer, keras.layers.Embedding) and layer.output.shape[0] is None
+        if isinstance(layer, keras.layers.Embedding)
+        and layer.output.shape[0] is None
+        and of_these(layer.output)
     ]
     return keras.Model(network.input, found), keras.Model([network.input, *found], network.output)
 

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bmcli.core.batch import Batch, first
 from bmcli.core.plugin_calls import comes_with_bm
 from bmcli.explain import attributions
 from bmcli.modalities.base import modality_of
@@ -20,6 +22,7 @@ from bmcli.modalities.base import modality_of
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples
     from bmcli.explain.explain import Explainer
+    from bmcli.explain.mixed import OnePart
     from bmcli.modalities.table.cells import Cell
 
 
@@ -41,6 +44,7 @@ class Explanation:
     tokens: of a text.
     features: (column, its cell) of a row.
     unfamiliar: in what the input does not look like the training data.
+    part: of an example of several parts, the one that is explained.
     """
 
     input: str
@@ -60,6 +64,7 @@ class Explanation:
     tokens: tuple[str, ...] = ()
     features: tuple[tuple[str, Cell], ...] = field(default=())
     unfamiliar: tuple[str, ...] = ()
+    part: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON data; an image's attributions are in its PNG."""
@@ -87,6 +92,8 @@ class Explanation:
             ]
         if self.unfamiliar:
             document["unfamiliar"] = list(self.unfamiliar)
+        if self.part is not None:
+            document["part"] = self.part
         return document
 
 
@@ -97,8 +104,15 @@ class Part:
     note: str | None = None
     baseline = "an input of zeros"
 
-    def __init__(self, explainer: Explainer) -> None:
+    def __init__(self, explainer: Explainer | OnePart) -> None:
         self.explainer = explainer
+
+    def explain_all(
+        self, about: dict[str, Any], compact: Batch, finished: Batch, example: Examples
+    ) -> Iterator[Explanation]:
+        """All explanations of one example, by the names of the model's inputs: one of an example that has one
+        part. FloatingPointError as `explain` raises it."""
+        yield self.explain(about, first(compact), first(finished), example)
 
     def explain(
         self, about: dict[str, Any], compact: np.ndarray, finished: np.ndarray, example: Examples
@@ -120,9 +134,11 @@ class Part:
     @cached_property
     def gradient(self) -> attributions.Gradient:
         """Of the score by the network's input."""
-        network = self.explainer.network
+        network, fed = self.explainer.network, self.explainer.fed
         return attributions.gradient_of(
-            lambda given, chosen: attributions.scored(network(given[0], training=False), chosen)
+            lambda given, chosen, *others: attributions.scored(
+                network(fed(given[0], others), training=False), chosen
+            )
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmcli import tasks
-from bmcli.core.batch import first
+from bmcli.core.batch import Batch, first, rows
 from bmcli.core.errors import Place, Problem
 from bmcli.core.spec import INPUT
 from bmcli.explain import attributions
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import keras
 
     from bmcli.core.examples import Examples
-    from bmcli.core.spec import DataSpec
+    from bmcli.core.spec import DataSpec, InputSpec
     from bmcli.inference.inputs import Inputs
     from bmcli.inference.opened import OpenedRun
     from bmcli.inference.session import Session
@@ -47,8 +47,6 @@ class Explainer:
         self.opened = opened
         self.preprocessing: Preprocessing = opened.preprocessing
         self.spec: DataSpec = opened.spec
-        if len(self.spec.inputs) > 1:
-            raise UsageError(f"{run.id} takes several inputs: explanations are for models with one")
         if label is not None and not self.spec.classes:
             raise UsageError(f"{run.id} is a regression: it has no classes to explain")
         if label is not None and label not in self.spec.classes:
@@ -66,7 +64,8 @@ class Explainer:
         self, inputs: Inputs, indices: Sequence[int] | None = None
     ) -> Iterator[Explanation | Problem]:
         """An explanation of every input that can be used, in their order, then what is wrong with the
-        others. indices: of the class to explain, for each input."""
+        others; of examples of several parts one for each part. indices: of the class to explain, for each
+        input."""
         problems = list(inputs.problems)
         if inputs.names:
             batch, unusable = self.preprocessing.usable(inputs.examples)
@@ -80,19 +79,19 @@ class Explainer:
             problems[:0] = [Problem(what, Place(inputs.names[i])) for i, what in unusable.items()]
             for row, i in enumerate(kept):
                 wanted = self.wanted if indices is None else indices[i]
-                some = np.asarray(compact[row : row + 1])
+                some = {name: np.asarray(array) for name, array in rows(batch, slice(row, row + 1)).items()}
                 odd = said.odd.get(i, ())
                 try:
-                    found = self._one(inputs.names[i], some, inputs.examples.take([i]), wanted)
-                    yield replace(found, unfamiliar=odd)
+                    for found in self._one(inputs.names[i], some, inputs.examples.take([i]), wanted):
+                        yield replace(found, unfamiliar=odd)
                 except FloatingPointError as error:
                     problems.append(Problem(str(error), Place(inputs.names[i])))
         yield from problems
 
-    def _one(self, name: str, compact: np.ndarray, example: Examples, wanted: int | None) -> Explanation:
+    def _one(self, name: str, compact: Batch, example: Examples, wanted: int | None) -> Iterator[Explanation]:
         """FloatingPointError where the answer or an attribution is not finite."""
-        finished = first(self.preprocessing.finish_batch({INPUT: compact}))
-        output = self.session.predict({INPUT: finished})[0]
+        finished = self.preprocessing.finish_batch(compact)
+        output = self.session.predict(finished)[0]
         if not np.isfinite(output).all():
             raise FloatingPointError(ANSWER_NOT_FINITE)
         index = wanted if wanted is not None else int(output.argmax())
@@ -104,7 +103,21 @@ class Explainer:
             "index": index,
             "value": float(output[index]),
         }
-        return self._part.explain(about, compact, finished, example)
+        yield from self._part.explain_all(about, compact, finished, example)
+
+    @property
+    def input(self) -> InputSpec:
+        """The only one."""
+        return self.spec.input
+
+    @property
+    def fixed(self) -> list[np.ndarray]:
+        """Other inputs, which stay as they are: none."""
+        return []
+
+    def fed(self, given: Any, others: Sequence[Any]) -> Any:
+        """What the network is called with."""
+        return given
 
     def integrated(
         self,

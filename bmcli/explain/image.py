@@ -24,6 +24,8 @@ class Part(base.Part):
     ) -> base.Explanation:
         """See `base.Part`."""
         found = super().explain(about, compact, finished, example)
+        if self.explainer.fixed:  # other inputs join after the feature maps, or before: no place to cut
+            return replace(found, image=np.asarray(compact[0], np.uint8))
         given, chosen = finished[0].astype(np.float32), self.explainer.chosen(about["index"])
         heat = self._cam.heat(given, chosen) if self._cam.there else None
         return replace(found, image=np.asarray(compact[0], np.uint8), heat=heat)

@@ -14,6 +14,7 @@ from bmcli.modalities.table.fitted_columns import CategoricalColumn
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples
     from bmcli.explain.explain import Explainer
+    from bmcli.explain.mixed import OnePart
     from bmcli.modalities.table.encoder import TablePreprocessing
     from bmcli.modalities.table.examples import Table
 
@@ -24,7 +25,7 @@ TOLERANCE = 0.002
 class Part(base.Part):
     """From the average training row."""
 
-    def __init__(self, explainer: Explainer) -> None:
+    def __init__(self, explainer: Explainer | OnePart) -> None:
         super().__init__(explainer)
         self._means, self._average, self.note = _average_row(explainer)
 
@@ -50,7 +51,7 @@ class Part(base.Part):
         )
 
 
-def _average_row(explainer: Explainer) -> tuple[np.ndarray, str, str | None]:
+def _average_row(explainer: Explainer | OnePart) -> tuple[np.ndarray, str, str | None]:
     """What contributions are counted from: float32 [features], in words, and what is to be said of it."""
     preprocessing, run = cast("TablePreprocessing", explainer.preprocessing), explainer.opened.run
     means, average = preprocessing.means, "the average training row: of a category its share"

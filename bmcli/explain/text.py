@@ -31,7 +31,7 @@ class Part(base.Part):
         tokens = tuple(token for token, _ in encoder.tokens(text))
         ids = np.asarray(finished[0][: max(len(tokens), 1)])
         body, gradient = self._of_text
-        states = body(ids[None], training=False)
+        states = body(explainer.fed(ids[None], [one[None] for one in explainer.fixed]), training=False)
         states = [
             np.asarray(one, np.float32)[0] for one in (states if isinstance(states, list) else [states])
         ]
@@ -41,7 +41,7 @@ class Part(base.Part):
         weights = np.sum([one.sum(axis=-1) for one in found.attributions], axis=0)
         dropped = None
         if len(tokens) > 1:
-            given = explainer.spec.input
+            given = explainer.input
             unknown = np.full_like(ids, given.padding if given.unknown is None else given.unknown)
             dropped = explainer.deletion(about["index"], ids, weights[: len(ids)], unknown)
         return base.Explanation(
@@ -56,7 +56,10 @@ class Part(base.Part):
     @cached_property
     def _of_text(self) -> tuple[keras.Model, attributions.Gradient]:
         """The embeddings of tokens, and the gradient by them."""
-        body, head = attributions.embeddings(self.explainer.network)
+        fed = self.explainer.fed
+        body, head = attributions.embeddings(self.explainer.network, self.explainer.input.name)
         return body, attributions.gradient_of(
-            lambda given, chosen, tokens: attributions.scored(head([tokens, *given], training=False), chosen)
+            lambda given, chosen, tokens, *others: attributions.scored(
+                head([fed(tokens, others), *given], training=False), chosen
+            )
         )

@@ -41,7 +41,7 @@ def explain_worst(ready: Prepared, explainer: Explainer) -> None:
         if isinstance(one, Problem):
             raise UsageError(f"{one.place or ''} cannot be explained: {one.message}".lstrip())
         document = one.to_json()
-        document["true"] = task.truth(some.targets[number - 1], spec.classes)
+        document["true"] = task.truth(some.targets[some.ids.index(one.input)], spec.classes)
         if one.image is not None:
             document["picture"] = layout.explanation_image(ready.name, number)
             run.write_bytes(document["picture"], overlay(one))

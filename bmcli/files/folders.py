@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bmcli.core.errors import Problem
-from bmcli.core.registry import registry_of
+from bmcli.core.registry import known_modalities
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class FileKind:
 
 def file_kinds() -> dict[str, FileKind]:
     """By name, those that come with bm and those registered so far."""
-    registry: Any = registry_of("modality")
-    known = sorted((registry.get(name) for name in registry.local_names()), key=lambda one: one.place)
+    registry = known_modalities()
+    known = sorted((registry.get(name)() for name in registry.local_names()), key=lambda one: one.place)
     return {
         one.registry_name: FileKind(
             one.registry_name, one.file_suffixes, one.words.one, one.words.many, one.documents

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
-from bmcli.metrics import intervals
+from bmcli.metrics import interval_methods, intervals
 
 if TYPE_CHECKING:
     from bmcli.metrics.predictions import Predictions
@@ -289,7 +289,7 @@ def _bootstrap_p(drawn: np.ndarray) -> float:
 def _normal_quantile() -> float:
     from scipy.special import ndtri
 
-    return float(ndtri((1 + intervals.LEVEL) / 2))
+    return float(ndtri((1 + interval_methods.LEVEL) / 2))
 
 
 def _normal_p(difference: float, error: float) -> float:

@@ -18,7 +18,12 @@ from bmcli.modalities.values import Readme, Words
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.config import modality as asked
+    from bmcli.config.data_facts import Facts
+    from bmcli.config.drafting.inspect import Look
+    from bmcli.config.schema import ExperimentConfig, PreprocessingConfig
     from bmcli.core.examples import Data, Examples
+    from bmcli.core.plain import Document
     from bmcli.files.facts import ColumnFacts
     from bmcli.files.tables import Frame
     from bmcli.modalities.inputs import Inputs, Reading
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
 
 Note = Callable[[str], object]
 Expect = Callable[[int], object]
+Add = Callable[["bytes | memoryview"], object]
+"""Takes in a piece of content, as the `update` of a hash does."""
 ENCODED = 1024
 """Examples that are encoded at once where all of many are gone through."""
 
@@ -58,8 +65,6 @@ class Modality(Registered):
     """What of the config is for it: data.augment, evaluation.views, training.batch_by_length."""
     quantities: ClassVar[bool] = False
     """Whether whole numbers beside an array of such examples may be a quantity, and not classes alone."""
-    judged_when_encoded: ClassVar[bool] = False
-    """Whether labelled data has to be encoded to know which of it can be used."""
 
     @property
     def name(self) -> str:
@@ -72,14 +77,15 @@ class Modality(Registered):
         """Its section of the config's `preprocessing`."""
         return getattr(preprocessing, self.name, None)
 
-    def shape_ahead(self, preprocessing: object, shape: object) -> tuple[int | None, ...] | None:
+    def shape_ahead(
+        self, preprocessing: PreprocessingConfig, shape: tuple[int, int, int] | None
+    ) -> tuple[int | None, ...] | None:
         """The shape of a model's input, with None for what is not known, before the data is read; None where
         nothing is known. shape: that a named dataset declares."""
         return None
 
-    def model_hint(self, kinds: tuple[str, ...], config: object, facts: object) -> str:
-        """What to write where the config's model, for `kinds` of data, does not take this data. facts: as
-        `config.checks` has them."""
+    def model_hint(self, kinds: tuple[str, ...], config: ExperimentConfig, facts: Facts) -> str:
+        """What to write where the config's model, for `kinds` of data, does not take this data."""
         named = "bm models shows the kinds that each model takes"
         return f"write model: {self.words.model}, for example; {named}" if self.words.model else named
 
@@ -97,11 +103,11 @@ class Modality(Registered):
         """What there is to say of that many training examples."""
         return []
 
-    def draft_data(self, look: Any) -> list[tuple[str, object, str]]:
-        """Keys of `data`, each with its value and why. look: see bmcli.config.drafting.inspect."""
+    def draft_data(self, look: Look) -> list[tuple[str, object, str]]:
+        """Keys of `data`, each with its value and why."""
         return []
 
-    def draft_model(self, look: Any) -> list[str]:
+    def draft_model(self, look: Look) -> list[str]:
         """The lines from `preprocessing` to `model`; empty for those of a table."""
         return []
 
@@ -154,8 +160,18 @@ class Modality(Registered):
         as_found: bool = False,
     ) -> tuple[Examples, list[tuple[int, str]]]:
         """The examples in a table's columns, and (position, message) of what cannot be used. as_found: what
-        cells mean is the run's to say."""
-        raise DataError(f"{frame.path}: a table holds no {self.words.many}")
+        cells mean is the run's to say. The default takes a column of paths, where a file is an example."""
+        if not self.file_suffixes or len(columns) != 1:
+            raise DataError(f"{frame.path}: a table holds no {self.words.many}")
+        from bmcli.modalities.inputs import files_in_column
+
+        return files_in_column(self, frame, columns[0])
+
+    def rows_for(
+        self, frame: Frame, columns: Sequence[str], missing: Sequence[str], encoder: Preprocessing | None
+    ) -> tuple[Examples, list[tuple[int, str]]]:
+        """The same for a run, of which `encoder` says what cells mean; None where nothing is encoded yet."""
+        return self.from_rows(frame, columns, {}, missing, as_found=True)
 
     def columns_of(self, examples: Examples) -> Mapping[str, np.ndarray]:
         """Of rows, their columns by name; else nothing."""
@@ -164,7 +180,7 @@ class Modality(Registered):
     def inspect(
         self,
         examples: Examples,
-        preprocessing: object,
+        preprocessing: PreprocessingConfig | None,
         cache_bytes: int,
         progress: Callable[[int, int], None] | None,
     ) -> Inspected | None:
@@ -228,7 +244,7 @@ class Modality(Registered):
         """The encoder, fitted on the training split. DataError listing all that cannot be used."""
         raise NotImplementedError
 
-    def load(self, part: Mapping[str, object], files: Mapping[str, str]) -> Preprocessing:
+    def load(self, part: Document, files: Mapping[str, str]) -> Preprocessing:
         """The inverse of an encoder's `to_json`, and of `files_of`; KeyError, TypeError or ValueError where
         it is damaged."""
         raise NotImplementedError
@@ -247,15 +263,18 @@ class Modality(Registered):
 
     # === what is said of examples ===
 
-    def add_to_fingerprint(
-        self, examples: Examples, add: Callable[[Any], None], digests: Mapping[str, bytes]
-    ) -> None:
-        """Hand all content to `add`, as bytes. digests: path -> SHA-256, where known."""
+    def add_to_fingerprint(self, examples: Examples, add: Add, digests: Mapping[str, bytes]) -> None:
+        """Hand all content to `add`. digests: path -> SHA-256, where known."""
         raise NotImplementedError
 
     def form(self, examples: Examples) -> str:
         """In which form examples are compared with those that a run has seen."""
         return self.words.many
+
+    def unusable(self, encoder: Preprocessing, examples: Examples) -> dict[int, str]:
+        """Position -> what is wrong, of labelled examples that have to be encoded to know whether they can be
+        used."""
+        return {}
 
     def contents(
         self,
@@ -275,7 +294,7 @@ class Modality(Registered):
         """What is measured on training examples, to tell inputs unlike them; None: nothing is."""
         return None
 
-    def load_familiarity(self, document: object, encoder: Preprocessing) -> Usual:
+    def load_familiarity(self, document: Document, encoder: Preprocessing) -> Usual:
         """The inverse of `Usual.to_json`; KeyError, TypeError or ValueError where it is damaged."""
         raise ValueError(f"nothing is measured on {self.words.many}")
 
@@ -341,6 +360,9 @@ class Modality(Registered):
 MODALITIES: Registry[Modality] = Registry(
     "modality", Modality, "bmcli.modalities", needs="fit", module="modality", plural="modalities"
 )
+
+if TYPE_CHECKING:
+    _as_config_sees_it: type[asked.Modality] = Modality
 
 _made: dict[type[Modality], Modality] = {}
 

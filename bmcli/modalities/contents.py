@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples
+    from bmcli.modalities.base import Add
     from bmcli.modalities.preprocessing import Preprocessing
 
 PIECE = 16_384
 """Examples that are encoded at once."""
 
 
-def add_array(add: Callable[[Any], None], array: np.ndarray) -> None:
+def add_array(add: Add, array: np.ndarray) -> None:
     """Hand over shape and numbers, little-endian and in C order."""
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     add(f"{little.dtype.str} {little.shape}\n".encode())
     add(np.ascontiguousarray(little).view(np.uint8).data if little.size else b"")
 
 
-def add_texts(add: Callable[[Any], None], texts: Sequence[str]) -> None:
+def add_texts(add: Add, texts: Sequence[str]) -> None:
     """Hand over lengths and texts, in UTF-8."""
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     add(np.array([len(data) for data in encoded], "<u8").tobytes())

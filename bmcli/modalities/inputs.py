@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from bmcli.core.examples import Examples
     from bmcli.core.spec import Kind
+    from bmcli.files.tables import Frame
     from bmcli.modalities.base import Modality
+    from bmcli.modalities.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Reading:
     texts: the inputs are the texts themselves; lines: one text per line of a file.
     text_column, delimiter, header, quoting, id: of tables, as in DataConfig. columns: what a table model
     needs. keep: whether the rows of table files are handed on beside the examples. decimals: the decimal mark
-    that the run reads its columns of numbers by.
+    that the run reads its columns of numbers by. encoder: the run's, where its examples have several parts.
     """
 
     kind: Kind
@@ -51,6 +53,7 @@ class Reading:
     columns: tuple[str, ...] = ()
     keep: bool = False
     decimals: Mapping[str, str] = field(default_factory=dict)
+    encoder: Preprocessing | None = None
 
 
 def read_each(
@@ -73,6 +76,20 @@ def read_each(
     if problems:
         nothing = modality.read_files([], []).examples
         yield Inputs(nothing, (), tuple(problems))
+
+
+def files_in_column(modality: Modality, frame: Frame, column: str) -> tuple[Examples, list[tuple[int, str]]]:
+    """Files that are an example each, whose paths a column holds, relative to the table; and (position,
+    message) of rows that cannot be used."""
+    from bmcli.modalities.table.columns import texts
+
+    folder, cells = frame.path.parent, texts(frame.data[column]).tolist()
+    # No reader takes the folder itself for a file: it is what an empty cell names.
+    paths = [str(folder / (cell or "")) for cell in cells]
+    found = modality.read_files(paths, [cell or "" for cell in cells])
+    empty = {i: f"column '{column}' is empty" for i, cell in enumerate(cells) if cell is None}
+    unusable = {i: f"{cells[i]}: {what}" for i, what in found.problems.items()}
+    return found.examples, sorted((unusable | empty).items())
 
 
 def read_simply(

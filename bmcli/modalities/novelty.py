@@ -19,9 +19,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
+
+from bmcli.core.plain import Document
 
 ALPHA = 0.0003
 """Share of inputs like those of training that may be told odd: a third of what is promised, for new inputs
@@ -121,8 +122,9 @@ class Surprise:
     def _standard(self, traits: np.ndarray) -> np.ndarray:
         """In standard deviations; 0 for what is not there."""
         with np.errstate(invalid="ignore", over="ignore"):
-            standard = (traits - self.center) / self.scale
-        return np.nan_to_num(standard, nan=0.0, posinf=1e30, neginf=-1e30)
+            standard: np.ndarray = (traits - self.center) / self.scale
+        finite: np.ndarray = np.nan_to_num(standard, nan=0.0, posinf=1e30, neginf=-1e30)
+        return finite
 
     def _values(self, traits: np.ndarray) -> np.ndarray:
         """[N, D + 1]: the traits in standard deviations, and the logarithm of their distance."""
@@ -169,7 +171,7 @@ class Surprise:
         return found
 
     @classmethod
-    def from_json(cls, document: dict[str, Any], traits: int) -> Surprise:
+    def from_json(cls, document: Document, traits: int) -> Surprise:
         """The inverse; KeyError, TypeError or ValueError where it is not of so many traits."""
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("center", "scale", "low", "high"), (traits,))
         shapes |= dict.fromkeys(("starts", "excess", "shares"), (2, traits + 1)) | {
@@ -196,7 +198,8 @@ def _thresholds(surprise: np.ndarray) -> np.ndarray:
     tail = min(FARTHEST_EXAMPLES, max(1, len(ranked) // 10))
     # A surprise has the mean excess 1 where tails are exponential; where they are longer, that of training.
     excess = np.maximum(1.0, ranked[:tail].mean(axis=0) - ranked[tail])
-    return ranked[0] + excess * math.log(traits / (allowed - beyond))
+    rare: np.ndarray = ranked[0] + excess * math.log(traits / (allowed - beyond))
+    return rare
 
 
 def _precision(standard: np.ndarray) -> np.ndarray | None:

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from bmcli import tasks
 from bmcli.core.errors import ConfigError, IntegrityError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bmcli.config.schema import PreprocessingConfig
     from bmcli.core.batch import Batch
     from bmcli.core.examples import Data, Examples
+    from bmcli.core.plain import Document
     from bmcli.core.spec import InputSpec, Kind
     from bmcli.modalities.source import NamedSources
 
@@ -58,7 +59,7 @@ class Preprocessing(Protocol):
         """The model's inputs from a batch of compact arrays."""
         ...
 
-    def finish_tensors(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def finish_tensors(self, batch: dict[str, object]) -> dict[str, object]:
         """The same in keras.ops, for tensors within a compiled step."""
         ...
 
@@ -88,7 +89,7 @@ class Preparing:
 
     data: Data
     options: PreprocessingConfig
-    fit: Callable[[], Any]
+    fit: Callable[[], Preprocessing]
 
 
 Prepares = Callable[[Preparing], "Preprocessing | None"]
@@ -199,7 +200,7 @@ def load(files: Mapping[str, str] | Path) -> tuple[Preprocessing, DataSpec]:
     return preprocessing, spec
 
 
-def _inputs(spec: DataSpec) -> dict[str, Any]:
+def _inputs(spec: DataSpec) -> dict[str, object]:
     """What preprocessing.json says of the inputs: of an only one as every bm has said it."""
     if len(spec.inputs) > 1:
         return {"inputs": {one.name: list(one.shape) for one in spec.inputs}}
@@ -210,14 +211,14 @@ def _inputs(spec: DataSpec) -> dict[str, Any]:
     }
 
 
-def _kind(document: dict[str, Any]) -> Kind:
+def _kind(document: Document) -> Kind:
     kind: Kind = document["kind"]
     if not is_known(kind):
         raise ValueError(f"kind {kind!r}")
     return kind
 
 
-def _target(document: dict[str, Any]) -> Target:
+def _target(document: Document) -> Target:
     """What is answered, each value checked; KeyError or ValueError where one is not what `dump` writes."""
     if document["task"] not in tasks.TASKS:
         raise ValueError(f"task {document['task']!r}")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from bmcli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _MISSING = ("NAType", "NaTType", "MaskedConstant")
 """Of pandas and NumPy: values that say that there is none."""
@@ -56,7 +59,7 @@ def is_array(value: object) -> bool:
     return isinstance(value, np.ndarray) or hasattr(type(value), "__array__")
 
 
-def is_image(value: object) -> bool:
+def is_image(value: object) -> TypeGuard[Image]:
     """Whether it is an image of Pillow."""
     return any(base.__module__ == "PIL.Image" and base.__name__ == "Image" for base in type(value).__mro__)
 

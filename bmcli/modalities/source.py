@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bmcli.core.spec import INPUT, InputSpec
 
@@ -90,11 +90,11 @@ class SingleInput:
         """What the model takes."""
         return (InputSpec(self.input_shape),)
 
-    def encode(self, examples: Any) -> Source:
+    def encode(self, examples: Examples) -> Source:
         """Compact arrays of raw examples. DataError listing all that cannot be read."""
         raise NotImplementedError
 
-    def encode_usable(self, examples: Any) -> tuple[np.ndarray, dict[int, str]]:
+    def encode_usable(self, examples: Examples) -> tuple[np.ndarray, dict[int, str]]:
         """Compact arrays of those that can be used, and position -> what is wrong with each of the others."""
         raise NotImplementedError
 
@@ -102,7 +102,7 @@ class SingleInput:
         """The model's input from a batch of compact arrays: the batch itself, where nothing is left to do."""
         return batch
 
-    def finish_tensor(self, batch: Any) -> Any:
+    def finish_tensor(self, batch: object) -> object:
         """The same in keras.ops, for a tensor within a compiled step."""
         return batch
 
@@ -119,6 +119,6 @@ class SingleInput:
         """`finish`, of a batch."""
         return {INPUT: self.finish(batch[INPUT])}
 
-    def finish_tensors(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def finish_tensors(self, batch: dict[str, object]) -> dict[str, object]:
         """`finish_tensor`, of a batch."""
         return {INPUT: self.finish_tensor(batch[INPUT])}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.examples import Examples
+    from bmcli.files.dates import DateFormat
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Attribute:
 
     values: np.ndarray
     unit: str = ""
-    format: Any = None
+    format: DateFormat | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from bmcli.core.number_format import difference, duration, figure, size
 
@@ -99,13 +100,19 @@ def folded(comparison: Comparison) -> tuple[list[Difference], list[str]]:
 
 def shown_values(difference: Difference) -> list[str]:
     """The value of each run."""
-    known = {("training", "seconds"): duration, ("hardware", "memory"): size}
+    known: dict[tuple[str, str], Callable[[float], str]] = {
+        ("training", "seconds"): duration,
+        ("hardware", "memory"): size,
+    }
     write = known.get((difference.section, difference.key), shown_value)
     numbers = all(isinstance(value, int | float | None) for value in difference.values)
-    return [(write if numbers and value is not None else shown_value)(value) for value in difference.values]
+    return [
+        write(value) if numbers and isinstance(value, int | float) else shown_value(value)
+        for value in difference.values
+    ]
 
 
-def shown_value(value: Any) -> str:
+def shown_value(value: object) -> str:
     """A setting, short, as a config has it: all digits of a number."""
     from bmcli.core.sanitize import one_line
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bmcli.core.number_format import figure
+from bmcli.core.plain import Document
 from bmcli.report.explanations import steps, trust, words
 from bmcli.report.images import data_uri
 from bmcli.runs import layout
@@ -49,7 +50,7 @@ def explained(run: Run, split: str | None) -> dict[str, object]:
     return context
 
 
-def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, object]:
+def _one(run: Run, document: Document, target: str) -> dict[str, object]:
     said, true = document["label"] or target, document["true"]
     if isinstance(true, list):
         true = ", ".join(true) or "none"
@@ -58,7 +59,7 @@ def _one(run: Run, document: dict[str, Any], target: str) -> dict[str, object]:
     )
     deletion = document["deletion"]
     shown: dict[str, object] = {
-        "input": document["input"],
+        "input": " · ".join(filter(None, (document["input"], document.get("part")))),
         "answer": answer,
         "trust": trust(
             document["completeness_error"], deletion and (deletion["most_important"], deletion["random"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bmcli.core.number_format import cell, figure, quantity
+from bmcli.core.plain import Document
 from bmcli.core.sanitize import one_line
 from bmcli.explain.overlay import BLUE, ORANGE
 from bmcli.files.facts import shortened
@@ -65,7 +66,7 @@ def page(explanations: Sequence[Explanation]) -> str:
 
     texts = [
         {
-            "input": one.input[:80],
+            "input": " · ".join(filter(None, (one.input[:80], one.part))),
             "answer": f"{one.label or 'value'}: {figure(one.value)}",
             "words": words(one.tokens, one.weights),
             "trust": trust(one.error, one.deletion),
@@ -108,7 +109,7 @@ class Step:
     strength: float | None = None
 
 
-def steps(document: Mapping[str, Any], most: int = 20) -> list[Step]:
+def steps(document: Document, most: int = 20) -> list[Step]:
     """From the base value to the answer, the strongest columns first: they add up.
 
     document: `Explanation.to_json` of a row; one of an older bm has no base value.

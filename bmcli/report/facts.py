@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from markupsafe import Markup
 
@@ -16,7 +16,13 @@ from bmcli.core.number_format import (
     moment,
     size,
 )
-from bmcli.evaluation.stored_evaluations import CLOSER, read_closer, read_evaluation
+from bmcli.evaluation.stored_evaluations import (
+    CLOSER,
+    StoredCalibration,
+    StoredEvaluation,
+    read_closer,
+    read_evaluation,
+)
 from bmcli.report.charts import Line, chart
 from bmcli.report.explanation_section import explained
 from bmcli.report.images import data_uri
@@ -32,7 +38,7 @@ MOST_CELLS = 25
 MOST_COLUMNS = 200
 
 
-def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
+def of_run(run: Run, split: str | None = None) -> dict[str, object]:
     """The context of run.html.j2 and card.md.j2. What an older run lacks is left out.
 
     split: whose mistakes are shown; default: test, else what there is. IntegrityError where a file is
@@ -44,7 +50,7 @@ def of_run(run: Run, split: str | None = None) -> dict[str, Any]:
         documents[split] = found
     shown = split if split in documents else next(iter(documents), None)
     document = documents.get(shown) if shown is not None else None
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         "title": run.id,
         "made_from": run.id,
         "lead": _lead(run),
@@ -116,7 +122,7 @@ def _summary(run: Run) -> list[tuple[str, str]]:
     return [(name, text) for name, text in rows if text]
 
 
-def _warnings(run: Run, document: dict[str, Any] | None) -> list[str]:
+def _warnings(run: Run, document: StoredEvaluation | None) -> list[str]:
     record, found = run.record, []
     if record.status != "completed":
         found.append(f"This run is {run.status}: {record.error or 'its training is not finished'}.")
@@ -131,34 +137,34 @@ def _warnings(run: Run, document: dict[str, Any] | None) -> list[str]:
     return found
 
 
-def _figures(documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def _figures(documents: dict[str, StoredEvaluation]) -> list[dict[str, object]]:
     names: dict[str, None] = {}
     for document in documents.values():
         names |= dict.fromkeys([document["headline"], *document["metrics"]])
     task = next((document["task"] for document in documents.values()), None)
-    rows = []
+    rows: list[dict[str, object]] = []
     for name in names:
         cells = []
         for document in documents.values():
             found = document.get("intervals", {}).get(name)
-            shown = interval(found) if found else _none(document, name)
+            shown = interval(found) if found else _none(_reason(document, name))
             cells.append({"value": figure(document["metrics"].get(name)), "interval": shown})
         rows.append({"name": tasks.named(name, task), "cells": cells})
     return rows
 
 
-def _reason(document: dict[str, Any], name: str) -> str | None:
+def _reason(document: StoredEvaluation, name: str) -> str | None:
     """Why a figure has no interval, if known and other than that the figure itself is undefined."""
     why = document.get("no_interval", {}).get(name)
     return None if why == "undefined" else why
 
 
-def _none(document: dict[str, Any], name: str) -> str:
+def _none(why: str | None) -> str:
     """The text in place of an interval."""
-    return "too few" if (_reason(document, name) or "").startswith("too few") else "–"
+    return "too few" if (why or "").startswith("too few") else "–"
 
 
-def _reasons(documents: dict[str, dict[str, Any]]) -> list[str]:
+def _reasons(documents: dict[str, StoredEvaluation]) -> list[str]:
     """'test: mse has no interval (too few: 12 examples, 50 are needed)': figures of one reason together."""
     found: dict[tuple[str, str], list[str]] = {}
     for split, document in documents.items():
@@ -188,13 +194,13 @@ def _curves(run: Run) -> list[Markup]:
     return charts
 
 
-def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
+def _measured(run: Run, split: str, document: StoredEvaluation) -> dict[str, object]:
     headline, baseline = document["headline"], document.get("baseline")
     found = document.get("intervals", {}).get(headline)
     beside = None
     if baseline and baseline.get("value") is not None:
         beside = f"a trivial baseline ({baseline['name']}) has {figure(baseline['value'])}"
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         "measured": f"{split}, {document['examples']:,} examples",
         "headline": {
             "name": headline,
@@ -215,12 +221,12 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
     task = tasks.stored(document["task"])
     if matrix and "confusion_matrix" in task.plots:
         if len(matrix) <= MOST_CELLS:
-            context["matrix"] = _matrix(matrix, document["classes"])
+            context["matrix"] = _matrix(cast("list[list[int]]", matrix), document["classes"])
         else:
             context["confusion_image"] = data_uri(run, layout.plot_of(f"confusion_matrix-{split}"))
     context |= _classes(document)
-    if document.get("calibration"):
-        context |= _reliability(document["calibration"])
+    if calibration := document.get("calibration"):
+        context |= _reliability(calibration)
     context |= _mistakes(run, split, document)
     if not (task.plot_repeats_mistakes and context.get("contents")):  # else the table says it better
         context["samples"] = data_uri(run, layout.plot_of(f"{task.shown_plot}-{split}"))
@@ -228,14 +234,13 @@ def _measured(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-def _closer(run: Run, split: str | None) -> dict[str, Any]:
+def _closer(run: Run, split: str | None) -> dict[str, list[dict[str, object]]]:
     """Slices and corrupted copies, where they were measured."""
-    tables: dict[str, list[dict[str, Any]]] = {kind: [] for kind in CLOSER}
+    tables: dict[str, list[dict[str, object]]] = {kind: [] for kind in CLOSER}
     for kind, rows in tables.items():
         for one in read_closer(run, split, kind) if split is not None else []:
             found = one["interval"]
-            why = {"no_interval": {one["metric"]: one.get("no_interval")}}
-            shown = interval(found) if found else _none(why, one["metric"])
+            shown = interval(found) if found else _none(one.get("no_interval"))
             beside = {"value": figure(one["figure"]), "interval": shown}
             if kind == "slices":
                 beside |= {"name": f"{one['by']}: {one['value']}", "examples": f"{one['examples']:,}"}
@@ -246,7 +251,7 @@ def _closer(run: Run, split: str | None) -> dict[str, Any]:
     return tables
 
 
-def _matrix(matrix: list[list[int]], classes: Sequence[str]) -> dict[str, Any]:
+def _matrix(matrix: list[list[int]], classes: Sequence[str]) -> dict[str, object]:
     rows = []
     for i, counts in enumerate(matrix):
         total = sum(counts)
@@ -262,8 +267,9 @@ def _matrix(matrix: list[list[int]], classes: Sequence[str]) -> dict[str, Any]:
     return {"names": list(classes), "rows": rows}
 
 
-def _classes(document: dict[str, Any]) -> dict[str, Any]:
-    counts = (document.get("training_targets") or {}).get("counts") or []
+def _classes(document: StoredEvaluation) -> dict[str, object]:
+    targets = document.get("training_targets")
+    counts = (targets.get("counts") if targets else None) or []
     every = sorted(document["per_class"], key=lambda one: (one["recall"] is None, one["recall"] or 0.0))
     rows = [
         {
@@ -281,7 +287,7 @@ def _classes(document: dict[str, Any]) -> dict[str, Any]:
     return {"classes": rows, "classes_left": len(every) - len(rows)}
 
 
-def _reliability(found: dict[str, Any]) -> dict[str, Any]:
+def _reliability(found: StoredCalibration) -> dict[str, object]:
     points = [(one["confidence"], one["right"]) for one in found["bins"]]
     counts = [f"{one['count']:,}" for one in found["bins"]]
     text = f"The expected calibration error is {figure(found['ece'])}"
@@ -304,7 +310,7 @@ def _reliability(found: dict[str, Any]) -> dict[str, Any]:
     return {"reliability": drawn, "reliability_text": text + "."}
 
 
-def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
+def _mistakes(run: Run, split: str, document: StoredEvaluation) -> dict[str, object]:
     """Of the predictions that were kept, the wrong ones, surest first; of numbers, the furthest off."""
     from bmcli.evaluation import predictions
     from bmcli.plots.samples import WORST
@@ -319,8 +325,8 @@ def _mistakes(run: Run, split: str, document: dict[str, Any]) -> dict[str, Any]:
     rows = [[found.ids[i], *row] for i, row in zip(order, cells, strict=False)]
     contents = {}
     if run.exists(layout.worst_of(split)):
-        with reading(run, layout.worst_of(split)) as document:
-            contents = {str(name): str(text) for name, text in document["examples"].items()}
+        with reading(run, layout.worst_of(split)) as kept:
+            contents = {str(name): str(text) for name, text in kept["examples"].items()}
     return {
         "contents": contents,
         "mistakes": rows,
@@ -341,7 +347,7 @@ def _data(run: Run) -> list[tuple[str, str]]:
     return [(name, text) for name, text in rows if text]
 
 
-def _columns(run: Run) -> dict[str, Any] | None:
+def _columns(run: Run) -> dict[str, object] | None:
     """How each column of a table is used."""
     if not run.exists(layout.COLUMNS) and layout.COLUMNS not in run.manifest():
         return None

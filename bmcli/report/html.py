@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import jinja2
 
 
-def rendered(template: str, context: dict[str, Any]) -> str:
+def rendered(template: str, context: Mapping[str, object]) -> str:
     """A template of `templates/` with these values, escaped where it is HTML."""
     # Half a surrogate pair (an undecodable byte of a file name) has no place in UTF-8; `safe` escapes it.
     known = {"version": __version__, "css": _css()}

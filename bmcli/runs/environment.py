@@ -17,6 +17,10 @@ from pathlib import Path
 from bmcli._version import __version__
 from bmcli.core import backend
 from bmcli.core.cores import available_cores
+from bmcli.core.plain import Document
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""How bytes that are not UTF-8 appear on a command line."""
 
 _PACKAGES = (
     "keras",
@@ -231,3 +235,19 @@ def cpu_model() -> str:
         text = ""
     found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     return found.group(1).strip() if found else platform.processor() or platform.machine()
+
+
+def _escaped(surrogate: re.Match[str]) -> str:
+    return f"\\x{ord(surrogate[0]) & 0xFF:02x}"
+
+
+def started_by() -> Document:
+    """The fields of a record about the current environment: command line, versions, git, machine."""
+    return {
+        # Bytes of a file name that are not UTF-8 are escaped, because a record is UTF-8.
+        "command": tuple(SURROGATE.sub(_escaped, word) for word in (*program(), *sys.argv[1:])),
+        "versions": versions(),
+        "git": git(Path.cwd()),
+        "hardware": hardware(),
+        "environment": variables(),
+    }

@@ -4,8 +4,8 @@ A run may come from a stranger. Its files are regular files and its folders are 
 pipe, a socket or a device in their place is refused before anything is opened, created, replaced or removed
 through it. The run directory itself may be reached through links, as the folders above it may.
 
-`Run` passes every name to `locate` before touching the file; libraries that open files themselves (Keras,
-TensorBoard's readers, experiment trackers) get a path only after that.
+`RunDirectory` passes every name to `locate` before touching the file; libraries that open files themselves
+(Keras, TensorBoard's readers, experiment trackers) get a path only after that.
 """
 
 from __future__ import annotations

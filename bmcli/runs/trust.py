@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
+
+from bmcli.runs import layout
 
 
 @dataclass(frozen=True)
@@ -13,3 +17,9 @@ class Trust:
     """
 
     code: bool = False
+
+
+def came_with_a_run(file: str | Path) -> bool:
+    """Whether a file is in a run directory, by its own path or by its links' targets."""
+    above = {*Path(file).parents, *Path(file).resolve().parents}
+    return any(os.path.lexists(folder / layout.RECORD) for folder in above)

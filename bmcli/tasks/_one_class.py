@@ -245,7 +245,8 @@ class OneClass(Classification):
         """The class's logit."""
         import numpy as np
 
-        return np.eye(len(target.classes), dtype=np.float32)[index]
+        one: np.ndarray = np.eye(len(target.classes), dtype=np.float32)[index]
+        return one
 
     def answer(
         self, target: Target, outputs: np.ndarray, top_k: int | None = None, threshold: float | None = None

@@ -294,7 +294,8 @@ class Multilabel(Classification):
         """The label's logit."""
         import numpy as np
 
-        return np.eye(len(target.classes), dtype=np.float32)[index]
+        one: np.ndarray = np.eye(len(target.classes), dtype=np.float32)[index]
+        return one
 
     def explained(self, targets: np.ndarray, outputs: np.ndarray) -> list[int] | None:
         """The label that is furthest from the truth."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from bmcli.core.errors import IntegrityError
+from bmcli.core.plain import Document
 from bmcli.runs.documents import strict
 
 FORMAT = 1
@@ -30,7 +30,7 @@ class TrainingState:
     arrays: dict[str, np.ndarray]
     epoch: int
     step: int
-    progress: dict[str, Any]
+    progress: Document
 
 
 def to_bytes(state: TrainingState) -> bytes:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+EpochRecord = dict[str, float | int | None]
+"""A line of metrics.jsonl: `epoch`, from 1, and figures by name, None where undefined."""
+
 
 @dataclass(frozen=True)
 class StepsDone:
@@ -39,7 +42,7 @@ class Resumed:
     epochs: int
     step: int
     steps: int
-    records: tuple[dict[str, float | int | None], ...]
+    records: tuple[EpochRecord, ...]
     best_epoch: int
 
 
@@ -52,7 +55,7 @@ class EpochDone:
 
     epoch: int
     epochs: int
-    record: dict[str, float | int | None]
+    record: EpochRecord
     best: bool
 
 

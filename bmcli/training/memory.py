@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core.errors import ResourceError
 from bmcli.runs import environment
@@ -84,7 +84,7 @@ def forecast(network: keras.Model, spec: DataSpec, training: TrainingConfig) -> 
     return Forecast(RUNTIME + 4 * weights * copies, sum(parts) + max(parts))
 
 
-def _kept(operation: Any, length: int) -> Iterator[int]:
+def _kept(operation: keras.Operation, length: int) -> Iterator[int]:
     """Bytes of one example that an operation's results take, and those it keeps inside.
 
     length: what stands for a dimension that is not known, that of a text.

@@ -6,8 +6,6 @@ step a matrix is scaled to a fixed norm, so that only its direction is learnt.
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
 
@@ -57,12 +55,14 @@ class Muon(keras.optimizers.Optimizer):
         self.kernels = [is_kernel(v) for v in variables]
         self.rates = [self._rate(v) for v in variables]
 
-    def _rate(self, variable: Any) -> float:
+    def _rate(self, variable: keras.Variable) -> float:
         if variable.path.startswith("head/"):
             return self.head_rate
         return self.norm_rate if variable.name in ("gamma", "beta") else self.bias_rate
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+    def update_step(
+        self, gradient: keras.KerasTensor, variable: keras.Variable, learning_rate: keras.Variable
+    ) -> None:
         """See keras.optimizers.Optimizer."""
         index = self._get_variable_index(variable)
         velocity, kernel = self.velocities[index], self.kernels[index]
@@ -82,7 +82,7 @@ class Muon(keras.optimizers.Optimizer):
             self.assign(variable, variable * kept - share * self.rates[index] * ahead)
 
 
-def is_kernel(variable: Any) -> bool:
+def is_kernel(variable: keras.Variable) -> bool:
     """Whether Muon updates this variable: a matrix or stack of matrices, but not the head or an embedding."""
     return (
         len(variable.shape) >= 2
@@ -91,7 +91,7 @@ def is_kernel(variable: Any) -> bool:
     )
 
 
-def orthogonalised(gradient: Any, iterations: int) -> Any:
+def orthogonalised(gradient: keras.KerasTensor, iterations: int) -> keras.KerasTensor:
     """Approximately the nearest orthogonal matrix: all singular values are between 0.7 and 1.2.
 
     gradient: [..., outputs], taken as a matrix [inputs, outputs]; the result has the same shape.

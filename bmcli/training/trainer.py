@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from bmcli import tasks
 from bmcli.core.errors import DivergedError
 from bmcli.core.stopwatch import phase, waiting
 from bmcli.training.checkpoints import TrainingState
-from bmcli.training.events import EpochDone, Event, Resumed, StepsDone, TrainingDone
+from bmcli.training.events import EpochDone, EpochRecord, Event, Resumed, StepsDone, TrainingDone
 from bmcli.training.feed import shortened
 from bmcli.training.steps.base import Finish
 from bmcli.training.steps.select import forward, make_loop
@@ -129,7 +129,7 @@ class Trainer:
         self.feed = feed
         self.validation = validation
         self.watch = watch
-        self.records: list[dict[str, Any]] = []
+        self.records: list[EpochRecord] = []
         self.optimizer = config.optimizer.build(
             model.trainable_variables, gradient_clipping=config.gradient_clipping
         )
@@ -254,7 +254,7 @@ class Trainer:
     def _between(self, per_step: float) -> float:
         """What validation takes after an epoch: as it did, but for the first time, which compiled; before the
         second time, what it takes to answer examples without learning from them, a third of a step."""
-        past = [record["seconds"] - record["training_seconds"] for record in self.records]
+        past = [(record["seconds"] or 0) - (record["training_seconds"] or 0) for record in self.records]
         if len(past) > 1:
             return sum(past[1:]) / len(past[1:])
         count = 0 if self.validation is None else len(self.validation.source)
@@ -280,7 +280,7 @@ class Trainer:
         with phase("validation"):
             measured = self._validate()
         seconds = training_seconds + time.perf_counter() - began
-        record: dict[str, Any] = {
+        record: EpochRecord = {
             "epoch": self.epoch,
             "loss": loss,
             self.task.running_name: metric,
@@ -356,12 +356,12 @@ class Trainer:
         self.watch = replace(self.watch, **state.progress["watch"])
         self._now = _Epoch(**state.progress["sums"])
 
-    def _variables(self) -> dict[str, Any]:
+    def _variables(self) -> dict[str, keras.Variable]:
         """Every variable of the training by a name that does not depend on what was built before it.
 
         Seed generators are numbered by Keras per process, so their place in the model names them.
         """
-        named: dict[str, object] = {}
+        named: dict[str, keras.Variable] = {}
         randoms = 0
         for variable in self.model.variables:
             if "seed_generator" in variable.path:
@@ -379,7 +379,7 @@ class Trainer:
 class _Swapped:
     """While entered, `variables` hold the values of `others`; after that, their own again."""
 
-    def __init__(self, variables: list[Any], others: list[object]) -> None:
+    def __init__(self, variables: list[keras.Variable], others: list[keras.Variable]) -> None:
         self.variables, self.others = variables, others
 
     def __enter__(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from bmcli.cli.app import run as bm
 from bmcli.core.errors import IntegrityError
+from bmcli.evaluation import stored_evaluations as stored
 from bmcli.evaluation.measure import evaluate_run
 from bmcli.evaluation.stored_evaluations import read_closer, read_evaluation
 from bmcli.runs import layout
@@ -143,3 +144,20 @@ def test_keys_of_other_versions_and_intervals_without_values_are_kept(run: Run) 
     assert bm(["gate", "good", "--min", "accuracy=0", "--lower-bound"]) == 7
     assert bm(["gate", "good", "--min", "accuracy=0"]) == 0
     assert bm(["report", "good"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "checked"),
+    [
+        (stored.StoredEvaluation, stored._Evaluation),
+        (stored.StoredClass, stored._Class),
+        (stored.StoredBaseline, stored._Baseline),
+        (stored.StoredWeakest, stored._Weakest),
+        (stored.StoredConfusion, stored._Confused),
+        (stored.StoredCalibration, stored._Calibration),
+        (stored.StoredBin, stored._Bin),
+        (stored.StoredTargets, stored._Targets),
+    ],
+)
+def test_the_types_have_the_keys_that_are_checked(typed: type, checked: type[stored._Part]) -> None:
+    assert set(typed.__annotations__) == set(checked.model_fields)

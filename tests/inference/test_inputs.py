@@ -218,11 +218,11 @@ def test_the_kind_is_known_by_its_looks():
     write_table("t.csv")
     Path("a.txt").write_text("x")
     assert kinds_of(["p"]) == ("image",)
-    assert kinds_of(["nope", "t.csv"]) == ("table", "text")
+    assert kinds_of(["nope", "t.csv"]) == ("table", "mixed", "text")
     assert kinds_of(["a.txt"]) == ("text",)
     assert kinds_of(["gone.png"]) == kinds_of(["gone/*.jpg"]) == ("image",)
     assert kinds_of(["p"], texts=True) == kinds_of(["-"], lines=True) == ("text",)
-    assert set(kinds_of(["-"])) == {"image", "text", "table"}
+    assert set(kinds_of(["-"])) == {"image", "text", "table", "mixed"}
 
 
 def test_flags_that_do_not_fit_the_run():

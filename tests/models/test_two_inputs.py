@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import signal
@@ -113,14 +114,125 @@ def test_evaluated_again_the_figures_are_the_same(run: Path, invoke: Invoke) -> 
     assert json.loads((run / layout.evaluation_of("test")).read_text())["metrics"] == before["metrics"]
 
 
-def test_reported_and_explained(run: Path, invoke: Invoke, tmp_path: Path) -> None:
+def test_reported(run: Path, invoke: Invoke, tmp_path: Path) -> None:
     done = invoke("report", str(run), "--output", str(tmp_path / "page.html"))
     assert done.code == 0, done.err
     assert "lamps-v1" in (tmp_path / "page.html").read_text("utf-8")
-    with pytest.raises(UsageError, match="takes several inputs"):
-        bmcli.load(run).explain(given(1), trust_code=True, display=None)
-    done = invoke("predict", "lamp.png", "--run", str(run))
-    assert done.code == 2 and "not read from files" in done.err
+
+
+def written(folder: Path, count: int = 7) -> list[dict[str, Any]]:
+    """New lamps as files: a photo each in photos/, and the rows that name them."""
+    from PIL import Image
+
+    lamps, (_, targets) = given(count), examples(count, seed=5)
+    (folder / "photos").mkdir()
+    rows = []
+    for i, photo in enumerate(lamps["photo"]):
+        Image.fromarray(photo[..., 0]).save(folder / "photos" / f"{i}.png")
+        row = {name: values[i] for name, values in lamps["row"].items()}
+        rows.append({"photo": f"photos/{i}.png", **row, "label": ["off", "on"][targets[i]]})
+    return rows
+
+
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    return "\n".join([",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]) + "\n"
+
+
+def answers(done: Done) -> list[Any]:
+    assert done.code == 0, done.err
+    return [json.loads(line)["top"] for line in done.out.splitlines()]
+
+
+def test_predicted_from_a_table(run: Path, invoke: Invoke, tmp_path: Path) -> None:
+    rows = written(tmp_path)
+    expected = [one.to_json()["top"] for one in bmcli.load(run).predict(given(), display=None)]
+    (tmp_path / "rows.csv").write_text(as_csv(rows))
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = str(tmp_path / "rows.csv")
+    for file in ("rows.csv", "rows.jsonl"):
+        done = invoke("predict", str(tmp_path / file), "--run", str(run), "--json")
+        assert answers(done) == expected
+    found = bmcli.load(run).predict(Path(table), display=None)
+    assert [one.to_json()["top"] for one in found] == expected
+    kept = invoke("predict", table, "--run", str(run), "--json", "--keep", "label")
+    assert json.loads(kept.out.splitlines()[0])["columns"] == {"label": rows[0]["label"]}
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_predicted_from_stdin(
+    run: Path, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Files are named as the shell names them: from the working directory."""
+    rows = written(tmp_path, 2)
+    sent = as_csv(rows) if form == "csv" else "".join(json.dumps(row) + "\n" for row in rows)
+    expected = [one.to_json()["top"] for one in bmcli.load(run).predict(given(2), display=None)]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(sent.encode())))
+    assert answers(invoke("predict", "-", "--run", str(run), "--json")) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"photo": "photos/none.png"}, "photo: "),
+        ({"photo": ""}, "column 'photo' is empty"),
+        ({"power": "much"}, "row: column 'power'"),
+    ],
+)
+def test_rows_that_cannot_be_used(
+    run: Path, invoke: Invoke, tmp_path: Path, change: dict[str, str], said: str
+) -> None:
+    rows = written(tmp_path, 3)
+    rows[1] |= change
+    (tmp_path / "rows.csv").write_text(as_csv(rows))
+    done = invoke("predict", str(tmp_path / "rows.csv"), "--run", str(run))
+    assert done.code == 3 and said in done.err and "rows.csv:2" in done.err
+    assert "rows.csv:1" in done.out and "rows.csv:3" in done.out
+
+
+def test_a_table_without_a_column_of_a_part(run: Path, invoke: Invoke, tmp_path: Path) -> None:
+    rows = [{name: value for name, value in row.items() if name != "photo"} for row in written(tmp_path)]
+    (tmp_path / "rows.csv").write_text(as_csv(rows))
+    done = invoke("predict", str(tmp_path / "rows.csv"), "--run", str(run))
+    assert done.code == 3 and "lacks the column 'photo'" in done.err
+
+
+def test_evaluated_on_a_table(run: Path, invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text(as_csv(written(tmp_path, 40)))
+    done = invoke("evaluate", str(run), "--data", str(tmp_path / "new.csv"), "--trust-code", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["metrics"]["accuracy"] > 0.8 and found["seen_in_training"] == 0
+
+
+def test_each_part_is_explained(run: Path, invoke: Invoke, tmp_path: Path) -> None:
+    """With the other parts as they are: an explanation of each adds up to what its part is worth."""
+    (tmp_path / "rows.csv").write_text(as_csv(written(tmp_path, 4)))
+    done = invoke("explain", str(tmp_path / "rows.csv"), "--run", str(run), "--trust-code", "--json")
+    assert done.code == 0, done.err
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert [(one["input"].rpartition(":")[2], one["part"]) for one in found] == [
+        (str(row), part) for row in (1, 2, 3, 4) for part in ("photo", "row")
+    ]
+    photo, row = found[:2]
+    assert Path(photo["picture"]).is_file() and "the other parts as they are" in photo["baseline"]
+    assert photo["base"] + photo["difference"] == pytest.approx(row["base"] + row["difference"], rel=1e-4)
+    by_column = {one["name"]: abs(one["weight"]) for one in row["features"]}
+    assert by_column["power"] > by_column["colour"]
+    assert sum(one["weight"] for one in row["features"]) == pytest.approx(row["difference"], rel=0.01)
+    (first, *_) = bmcli.load(run).explain(given(4), trust_code=True, display=None)
+    assert first.part == "photo" and float(first.weights.sum()) == pytest.approx(
+        photo["difference"], rel=0.01
+    )
+
+
+def test_the_report_explains_both_parts(run: Path, invoke: Invoke, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = invoke("report", str(run), "--explain", "--trust-code", "--output", str(page))
+    assert done.code == 0, done.err
+    kept = json.loads((run / layout.explanations_of("test")).read_text())["explanations"]
+    assert [one["part"] for one in kept[:2]] == ["photo", "row"] and kept[0]["true"] == kept[1]["true"]
+    text = page.read_text("utf-8")
+    assert "What each column adds" in text and "supports the prediction" in text
 
 
 @pytest.mark.parametrize("format", ["onnx", "saved_model"])

@@ -229,6 +229,7 @@ class _Shown:
         name = one_line(_short(one.input))
         out = self.session.out
         answer = figure(one.value) if one.label is not None else quantity(one.value)
+        name = f"{name} · {one_line(one.part)}" if one.part else name
         out.print(Text(f"{name} · {one_line(one.label or 'value')} {answer}", style="bold"))
         if one.tokens:
             out.print(shown.coloured(one))

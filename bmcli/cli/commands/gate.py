@@ -74,7 +74,7 @@ def gate(
     from bmcli.core.errors import ExitCode, UsageError
     from bmcli.evaluation.gate import judge, parse
     from bmcli.runs import outputs
-    from bmcli.runs.store import validate_tag
+    from bmcli.runs.tags import validate_tag
 
     bounds = [
         parse(kind, text)
@@ -90,13 +90,13 @@ def gate(
     session = session.writing(junit, "--junit")
     found = session.store.find(run)
     if tag is not None:
-        session.store.check_taggable(found)
+        session.store.tags.check_movable(found)
     against = session.store.find(baseline) if baseline is not None else None
     verdict = judge(found, bounds, split=split, baseline=against, lower_bound=lower_bound)
     if junit is not None:
         outputs.write_bytes(junit, verdict.to_junit())
     if tag is not None and verdict.holds:
-        session.store.move_tag(tag, found)
+        session.store.tags.move(tag, found)
     session.result({**verdict.to_json(), "tag": tag if verdict.holds else None}, lambda: _table(verdict))
     for text in verdict.warnings:
         session.warn(text)

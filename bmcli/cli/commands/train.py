@@ -87,7 +87,7 @@ def train(
     Progress goes to stderr; stdout gets only the run id: RUN=$(bm train config.yaml)
     """
     from bmcli.core.errors import UsageError
-    from bmcli.runs.store import validate_label
+    from bmcli.runs.tags import validate_label
 
     for label in tag or ():
         validate_label(label)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from bmcli.config import dump
 from bmcli.config.data_facts import modality_of
 from bmcli.config.drafting.inspect import Look
-from bmcli.core.registry import registry_of
+from bmcli.core.registry import known_tasks
 
 _FEW = 1_000
 
@@ -65,7 +63,7 @@ def _model(look: Look) -> list[str]:
 
 def _solvable(look: Look) -> bool:
     """Whether the weights of a linear model can be computed at once, and are good enough to begin with."""
-    about: Any = registry_of("task").get(look.task) if look.task else None
+    about = known_tasks().get(look.task) if look.task else None
     return bool(about and about.squared_error) and look.examples < _FEW
 
 

@@ -10,11 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bmcli.config.drafting.inspect import Look, classes_seen
 from bmcli.core.errors import DataError
-from bmcli.core.registry import registry_of
+from bmcli.core.registry import known_tasks
 from bmcli.files import tables
 from bmcli.files.cells import parse_cells
 from bmcli.files.columns import facts_of
@@ -247,7 +246,7 @@ def labels_of(cell: str, delimiter: str) -> list[str]:
 
 def _said_of_target(target: ColumnFacts, counts: Counter[str], task: str, labels: str | None) -> str:
     name = shortened(target.name)
-    about: Any = registry_of("task").get(task)
+    about = known_tasks().get(task)
     if not about.has_classes:
         return f"'{name}' is a number: {about.noun}"
     if labels is not None:

@@ -26,10 +26,10 @@ def as_declared(cls: type[BaseModel], key: str, node: Node) -> object:
     return _converted(field.annotation, tuple(field.metadata), node)
 
 
-def _converted(annotation: Any, metadata: tuple[object, ...], node: Node) -> object:
+def _converted(annotation: object, metadata: tuple[object, ...], node: Node) -> object:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _converted(args[0], (*metadata, *annotation.__metadata__), node)
+        return _converted(args[0], (*metadata, *args[1:]), node)
     if origin in (Union, UnionType):
         for option in args:
             value = _converted(option, metadata, node)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Union, get_args, get_origin
 
 from bmcli.config import shipped
 from bmcli.config.parsing import messages, yaml
@@ -57,12 +57,12 @@ def shape_of(section: type[Section], key: str) -> Shape:
     return Shape(chosen=chosen) if chosen else _shape(field.annotation)
 
 
-def _shape(annotation: Any) -> Shape:
+def _shape(annotation: object) -> Shape:
     origin = get_origin(annotation)
     if isinstance(annotation, type) and origin is None and issubclass(annotation, Section):
         return Shape(section=annotation)
     if origin is Annotated:
-        chosen = next((item for item in annotation.__metadata__ if isinstance(item, Chosen)), None)
+        chosen = next((item for item in get_args(annotation)[1:] if isinstance(item, Chosen)), None)
         return Shape(chosen=chosen) if chosen else _shape(get_args(annotation)[0])
     if origin is list:
         inner = _shape(get_args(annotation)[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from bmcli.config import dump
 from bmcli.config.parsing import corrections, foreign_names, messages
@@ -11,7 +10,7 @@ from bmcli.config.parsing.merge import Shape, shape_of
 from bmcli.config.parsing.yaml import Node
 from bmcli.config.schema import Chosen, Section
 from bmcli.core.errors import did_you_mean
-from bmcli.core.registry import registry_of
+from bmcli.core.registry import known_tasks, registry_of
 from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
 
 _MOST = 3
@@ -104,7 +103,7 @@ def of_list(shape: Shape, node: Node) -> str:
     """For a list of components: `[flip]` instead of flip."""
     assert shape.chosen is not None
     names = registry_of(shape.chosen.kind).names()
-    items: list[Any] = []
+    items: list[object] = []
     if node.is_map:
         if "name" in node.value:
             items = [node.plain()]
@@ -117,7 +116,7 @@ def of_list(shape: Shape, node: Node) -> str:
         if node.value.strip().lower() in ("none", "off", "no"):
             return corrections.write(["[]"], node)
         if all(part in names for part in parts):
-            items = parts
+            items = [*parts]
         elif (hint := of_name(shape.chosen.kind, node)) or (hint := did_you_mean(node.value, names)):
             return hint
     if items:
@@ -142,7 +141,7 @@ def of_name(kind: str, name: Node) -> str | None:
 
 def _of_metric(name: str) -> str | None:
     """`evaluation.metrics` lists the user's own metrics; those of the task are always computed."""
-    tasks: Any = registry_of("task")
+    tasks = known_tasks()
     if any(name in tasks.get(task).figures for task in tasks.local_names()):
         return f"'{name}' is always computed"
     return None if registry_of("metric").names() else _ONLY_YOUR_OWN

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,6 +24,9 @@ from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
 from bmcli.core.component import Component
 from bmcli.core.errors import Place, Problem, UsageError, did_you_mean
 from bmcli.core.registry import registry_of
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 KeyPath = tuple[str | int, ...]
 MOST_MISTAKES = 100
@@ -37,6 +40,10 @@ class Mistake:
 
     path: KeyPath
     problem: Problem
+
+
+S = TypeVar("S", bound=Section)
+M = TypeVar("M", bound=BaseModel)
 
 
 class _Invalid:
@@ -62,7 +69,7 @@ class Validator:
         """Whether enough problems were found; bounds the time for a hostile config."""
         return len(self.mistakes) >= MOST_MISTAKES
 
-    def section(self, cls: type[Section], node: Node, path: KeyPath, place: Place) -> Any:
+    def section(self, cls: type[S], node: Node, path: KeyPath, place: Place) -> S | _Invalid:
         """An instance of this section, or a placeholder if it is invalid.
 
         place: where to report a missing key.
@@ -148,8 +155,8 @@ class Validator:
             return None
 
     def _take_dataset(
-        self, node: Node, nodes: dict[Any, Node], path: KeyPath, values: dict[str, object]
-    ) -> dict[object, Node]:
+        self, node: Node, nodes: dict[str | int, Node], path: KeyPath, values: dict[str, object]
+    ) -> dict[str | int, Node]:
         """Create `data.name` with its options; returns the keys left for `DataConfig` itself."""
         own = set(DataConfig.model_fields)
         name = nodes.pop("name")
@@ -212,8 +219,13 @@ class Validator:
             values[key] = self.section(shape.section, empty, path, place)
 
     def _instance(
-        self, cls: type[BaseModel], values: dict[Any, object], node: Node, path: KeyPath, place: Place
-    ) -> object:
+        self,
+        cls: type[M],
+        values: Mapping[str, object] | Mapping[object, object],
+        node: Node,
+        path: KeyPath,
+        place: Place,
+    ) -> M | _Invalid:
         try:
             return cls.model_validate({str(key): value for key, value in values.items()}, strict=True)
         except ValidationError as error:
@@ -223,7 +235,7 @@ class Validator:
     def _explain(
         self, cls: type[BaseModel], error: ValidationError, node: Node, path: KeyPath, place: Place
     ) -> None:
-        details: dict[KeyPath, list[Mapping[str, Any]]] = {}
+        details: dict[KeyPath, list[ErrorDetails]] = {}
         for detail in error.errors(include_url=False, include_context=False)[: 4 * MOST_MISTAKES]:
             if detail["input"] is not _INVALID:
                 details.setdefault(_along(node, detail["loc"], detail["type"]), []).append(detail)
@@ -239,7 +251,7 @@ class Validator:
         self,
         cls: type[BaseModel],
         at: KeyPath,
-        detail: Mapping[str, Any],
+        detail: ErrorDetails,
         node: Node,
         path: KeyPath,
         place: Place,
@@ -390,5 +402,5 @@ def _schema_at(cls: type[BaseModel], path: KeyPath) -> Mapping[str, object]:
                 found.append(inner)
         schema = {"anyOf": found} if len(found) != 1 else found[0]
     if "$ref" in schema:
-        return definitions.get(str(schema["$ref"]).rpartition("/")[2], schema)
+        schema = definitions.get(str(schema["$ref"]).rpartition("/")[2], schema)
     return schema

@@ -19,6 +19,7 @@ from yaml.events import (
     AliasEvent,
     CollectionStartEvent,
     DocumentStartEvent,
+    Event,
     MappingStartEvent,
     NodeEvent,
     ScalarEvent,
@@ -172,7 +173,7 @@ class _Document:
             raise config_error(self.problems)
         return node
 
-    def _read(self, events: Iterator[object]) -> Node:
+    def _read(self, events: Iterator[Event]) -> Node:
         next(events)  # the stream's start
         first = next(events)
         if isinstance(first, StreamEndEvent):
@@ -184,10 +185,11 @@ class _Document:
             raise _error("a second document starts here; a config has only one", self._at(after))
         return node
 
-    def _node(self, event: Any, events: Iterator[object], depth: int) -> Node:
+    def _node(self, event: Event, events: Iterator[Event], depth: int) -> Node:
         if isinstance(event, AliasEvent):
             node = self._alias(event)
         else:
+            assert isinstance(event, (CollectionStartEvent, ScalarEvent))  # where a node begins
             if event.anchor is not None:
                 self.anchors[event.anchor] = None
             if event.tag is not None:
@@ -224,13 +226,13 @@ class _Document:
             raise _error(f"*{event.anchor} is inside its own value", self._at(event))
         return node
 
-    def _list(self, event: NodeEvent, events: Iterator[object], depth: int) -> Node:
+    def _list(self, event: NodeEvent, events: Iterator[Event], depth: int) -> Node:
         items: list[Node] = []
         while not isinstance(item := next(events), SequenceEndEvent):
             items.append(self._node(item, events, depth + 1))
         return self._collection(event, items, items, {})
 
-    def _map(self, event: NodeEvent, events: Iterator[object], depth: int) -> Node:
+    def _map(self, event: NodeEvent, events: Iterator[Event], depth: int) -> Node:
         values: dict[object, Node] = {}
         keys: dict[object, Node] = {}
         written: dict[str, Node] = {}
@@ -316,8 +318,10 @@ class _Document:
         if len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(Problem(message, self._at(event), hint))
 
-    def _at(self, event: Any) -> Place:
-        return self._place(event.start_mark.line, event.start_mark.column)
+    def _at(self, event: Event) -> Place:
+        mark = event.start_mark
+        assert mark is not None
+        return self._place(mark.line, mark.column)
 
     def _place(self, line: int, column: int) -> Place:
         """The place at a line and column that count from 0, as the parser's do."""

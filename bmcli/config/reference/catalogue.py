@@ -14,7 +14,7 @@ from bmcli.config.parsing.messages import expected
 from bmcli.core.component import Component
 from bmcli.core.errors import BmError, UsageError, did_you_mean
 from bmcli.core.plain import Document
-from bmcli.core.registry import HOMES, registry_of
+from bmcli.core.registry import HOMES, known_tasks, registry_of
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def entry(kind: Kind, cls: type[Component]) -> dict[str, object]:
 
 def tasks_of(about: Any) -> list[str]:
     """The tasks that a model or metric is for."""
-    return registry_of("task").local_names() if about.tasks is None else list(about.tasks)
+    return known_tasks().local_names() if about.tasks is None else list(about.tasks)
 
 
 def options_of(cls: type[Component]) -> list[dict[str, object]]:
@@ -187,7 +187,7 @@ def _metric_names() -> list[str]:
 def _built_in_metrics() -> list[Document]:
     """The figures that every task has without being asked."""
     descriptions = _descriptions()
-    tasks: Any = registry_of("task")
+    tasks = known_tasks()
     found: dict[str, Document] = {}
     for task in tasks.local_names():
         about = tasks.get(task)

@@ -8,16 +8,16 @@ map without a name is let through. Names the registries do not know are the user
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from bmcli.config.parsing import messages
 from bmcli.config.parsing.merge import shape_of
 from bmcli.config.reference import field_schema
 from bmcli.config.schema import DataConfig, ExperimentConfig, Section
 from bmcli.core.component import Component
+from bmcli.core.plain import Document
 from bmcli.core.registry import HOMES, registry_of
 
-Schema = dict[str, Any]
+Schema = Document
 
 
 def json_schema() -> Schema:

@@ -8,7 +8,7 @@ import os
 import stat
 from contextlib import suppress
 from functools import cached_property
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class SharedArray:
     def __getstate__(self) -> tuple[object, ...]:
         return self._place, self._identity, self.shape
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
+    def __setstate__(self, state: tuple[str, tuple[int, int, int], tuple[int, ...]]) -> None:
         # Mapped when it is used: what fails while a task is unpickled would end the process that takes it.
         self._place, self._identity, self.shape = state
         self._file = None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from bmcli.core.cores import available_cores
+from bmcli.modalities.base import Add
 from bmcli.modalities.contents import add_array, file_digest
 from bmcli.modalities.image.examples import Images
 
 
-def add_to_fingerprint(images: Images, add: Callable[[object], None], digests: Mapping[str, bytes]) -> None:
+def add_to_fingerprint(images: Images, add: Add, digests: Mapping[str, bytes]) -> None:
     """See `Modality.add_to_fingerprint`."""
     if images.arrays is not None:
         add_array(add, images.arrays)

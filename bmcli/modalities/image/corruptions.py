@@ -18,9 +18,15 @@ _QUALITY = {1: 80, 3: 58, 5: 40}
 Corruption = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
 
+def _bytes(pixels: np.ndarray) -> np.ndarray:
+    """Rounded, and cut off at 0 and 255: uint8."""
+    cut: np.ndarray = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    return cut
+
+
 def _noise(images: np.ndarray, strength: int, rng: np.random.Generator) -> np.ndarray:
     noisy = images + 255 * _NOISE[strength] * rng.standard_normal(images.shape, np.float32)
-    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    return _bytes(noisy)
 
 
 def _blur(images: np.ndarray, strength: int, _: np.random.Generator) -> np.ndarray:
@@ -28,7 +34,7 @@ def _blur(images: np.ndarray, strength: int, _: np.random.Generator) -> np.ndarr
 
     sigma = _BLUR[strength] * max(images.shape[1:3]) / 32
     blurred = gaussian_filter(images.astype(np.float32), (0, sigma, sigma, 0), mode="nearest")
-    return np.clip(np.rint(blurred), 0, 255).astype(np.uint8)
+    return _bytes(blurred)
 
 
 def _brightness(images: np.ndarray, strength: int, _: np.random.Generator) -> np.ndarray:

@@ -126,7 +126,8 @@ def narrowed(found: np.ndarray, window: Window | None) -> np.ndarray:
     if window is None:
         if found.dtype.kind == "f":
             raise Unusable(NO_RANGE)
-        return ((np.clip(found, 0, 65535).astype(np.int32) + 128) // 257).astype(np.uint8)
+        eight: np.ndarray = ((np.clip(found, 0, 65535).astype(np.int32) + 128) // 257).astype(np.uint8)
+        return eight
     low, high = window
     flat, made = found.reshape(-1), np.empty(found.size, np.uint8)
     for start in range(0, found.size, BLOCK):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from bmcli.modalities.source import SingleInput
 if TYPE_CHECKING:
     from bmcli.config.schema import ImageConfig, PreprocessingConfig
     from bmcli.core.examples import Data
+    from bmcli.core.plain import Document
     from bmcli.modalities.source import Source
 
 DEFAULT_CACHE_BYTES = 4 * 2**30
@@ -263,7 +264,7 @@ class ImagePreprocessing(SingleInput):
         lines = batch.reshape(-1, self.width * self.channels)
         scale = np.tile(np.asarray(self.scale, np.float32), self.width)
         offset = np.tile(np.asarray(self.offset, np.float32), self.width)
-        finished = np.multiply(lines, scale, dtype=np.float32)
+        finished: np.ndarray = np.multiply(lines, scale, dtype=np.float32)
         finished += offset
         return finished.reshape(batch.shape)
 
@@ -293,7 +294,7 @@ class ImagePreprocessing(SingleInput):
         }
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> ImagePreprocessing:
+    def from_json(cls, document: Document) -> ImagePreprocessing:
         """The inverse of `to_json`; KeyError, TypeError or ValueError where it is damaged.
 
         Files of an older bm say nothing of fit, window and bits: it squashed, and took 0 to 65,535.

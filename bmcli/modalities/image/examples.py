@@ -50,7 +50,8 @@ class Depths:
     @property
     def wide(self) -> np.ndarray:
         """bool [N], whether an image is held with more than 8 bits, and so needs a window to be scaled by."""
-        return np.isfinite(self.extents[:, 0])
+        wide: np.ndarray = np.isfinite(self.extents[:, 0])
+        return wide
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Depths:
         """The same of the images at `indices`."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, ClassVar
 
 from bmcli.files.suffixes import IMAGE_SUFFIXES
-from bmcli.modalities.base import MODALITIES, Expect, Modality, Note
+from bmcli.modalities.base import MODALITIES, Add, Expect, Modality, Note
 from bmcli.modalities.values import Attribute, FilesRead, Inspected, Readme, Words
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.config.drafting.inspect import Look
+    from bmcli.config.schema import PreprocessingConfig
     from bmcli.core.examples import Data, Examples
+    from bmcli.core.plain import Document
     from bmcli.modalities.image.encoder import ImagePreprocessing
     from bmcli.modalities.image.examples import Images
     from bmcli.modalities.inputs import Inputs, Reading
@@ -37,7 +40,9 @@ class Image(Modality):
     has_augmentations = True
     has_views = True
 
-    def shape_ahead(self, preprocessing: Any, shape: Any) -> tuple[int | None, ...]:
+    def shape_ahead(
+        self, preprocessing: PreprocessingConfig, shape: tuple[int, int, int] | None
+    ) -> tuple[int | None, ...]:
         """See Modality: what the config says, else the dataset."""
         image = preprocessing.image
         height, width, channels = shape or (None, None, None)
@@ -55,13 +60,13 @@ class Image(Modality):
         """See Modality."""
         return ["few images: expect little; no pretrained models are available"] if count < FEW else []
 
-    def draft_data(self, look: Any) -> list[tuple[str, object, str]]:
+    def draft_data(self, look: Look) -> list[tuple[str, object, str]]:
         """See Modality: mirror images, where they are of the same class."""
         from bmcli.modalities.image.draft import data_entries
 
         return data_entries(look)
 
-    def draft_model(self, look: Any) -> list[str]:
+    def draft_model(self, look: Look) -> list[str]:
         """See Modality."""
         from bmcli.modalities.image.draft import model_lines
 
@@ -99,14 +104,15 @@ class Image(Modality):
     def inspect(
         self,
         examples: Examples,
-        preprocessing: Any,
+        preprocessing: PreprocessingConfig | None,
         cache_bytes: int,
         progress: Callable[[int, int], None] | None,
     ) -> Inspected | None:
         """See Modality: every file is decoded once, and kept decoded as far as `cache_bytes` reach."""
         from bmcli.modalities.image.inspect import inspect
 
-        return inspect(_images(examples), preprocessing and preprocessing.image, cache_bytes, progress)
+        own = None if preprocessing is None else preprocessing.image
+        return inspect(_images(examples), own, cache_bytes, progress)
 
     def inspection_notes(self, counts: Mapping[str, int]) -> tuple[str, ...]:
         """See Modality."""
@@ -156,32 +162,34 @@ class Image(Modality):
         return Wanted(made.height, made.width, made.channels, made.manner.window is not None)
 
     def read_objects(
-        self, inputs: object, reading: Reading, wanted: Any, note: Note, expect: Expect
+        self, inputs: object, reading: Reading, wanted: object, note: Note, expect: Expect
     ) -> Iterator[Inputs]:
         """See Modality."""
+        from bmcli.modalities.image.python_arrays import Wanted
         from bmcli.modalities.image.python_inputs import read
 
+        assert isinstance(wanted, Wanted)
         return read(inputs, wanted, note, expect)
 
-    def fit(self, data: Data, options: Any, *, cache_bytes: int) -> Preprocessing:
+    def fit(self, data: Data, options: object, *, cache_bytes: int) -> Preprocessing:
         """See Modality."""
+        from bmcli.config.schema import ImageConfig
         from bmcli.modalities.image.encoder import ImagePreprocessing
 
+        assert isinstance(options, ImageConfig)
         return ImagePreprocessing.fit(_every(data), options, cache_bytes=cache_bytes)
 
-    def load(self, part: Mapping[str, object], files: Mapping[str, str]) -> Preprocessing:
+    def load(self, part: Document, files: Mapping[str, str]) -> Preprocessing:
         """See Modality."""
         from bmcli.modalities.image.encoder import ImagePreprocessing
 
-        return ImagePreprocessing.from_json(dict(part))
+        return ImagePreprocessing.from_json(part)
 
     def with_cache(self, encoder: Preprocessing, data: Data, cache_bytes: int) -> Preprocessing:
         """See Modality."""
         return _encoder(encoder).with_cache(_every(data), cache_bytes)
 
-    def add_to_fingerprint(
-        self, examples: Examples, add: Callable[[object], None], digests: Mapping[str, bytes]
-    ) -> None:
+    def add_to_fingerprint(self, examples: Examples, add: Add, digests: Mapping[str, bytes]) -> None:
         """See Modality: arrays as they are; of files the SHA-256 of each, read in threads where not known."""
         from bmcli.modalities.image.contents import add_to_fingerprint
 
@@ -210,7 +218,7 @@ class Image(Modality):
 
         return fit(encoder, examples)
 
-    def load_familiarity(self, document: object, encoder: Preprocessing) -> Usual:
+    def load_familiarity(self, document: Document, encoder: Preprocessing) -> Usual:
         """See Modality."""
         from bmcli.modalities.image.familiarity import ImageTraits
 

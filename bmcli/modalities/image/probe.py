@@ -165,7 +165,8 @@ def sums(pixels: np.ndarray) -> np.ndarray:
         wide = lines[first : first + few, top : top + 256].astype(np.float32)
         totals[first : first + few, 0] += wide.sum(axis=1)
         totals[first : first + few, 1] += np.einsum("nij,nij->nj", wide, wide)
-    return totals.astype(np.uint64).reshape(count, 2, width, channels).sum(axis=2)
+    sums: np.ndarray = totals.astype(np.uint64).reshape(count, 2, width, channels).sum(axis=2)
+    return sums
 
 
 def _with_room(count: int, shape: _Shape, wish: Wish, *, shared: bool) -> tuple[Decoded, SharedArray | None]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from bmcli.core.errors import UsageError
 from bmcli.modalities.python_types import is_array, is_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+class Readable(Protocol):
+    """What can be read like a file; whether it gives bytes, only reading it shows."""
+
+    def read(self, size: int, /) -> object: ...
 
 
 _ORIENTATION = 0x0112
@@ -67,12 +73,12 @@ def _own_file(image: Image) -> bytes | None:
     return bytes(data)
 
 
-def is_file(value: object) -> bool:
+def is_file(value: object) -> TypeGuard[Readable]:
     """Whether it can be read like a file, and is neither an image nor an array."""
     return callable(getattr(value, "read", None)) and not is_image(value) and not is_array(value)
 
 
-def file_bytes(file: Any, number: int) -> bytes:
+def file_bytes(file: Readable, number: int) -> bytes:
     """All of a file opened for bytes; UsageError where it is opened for text or too large."""
     from bmcli.modalities.image.decode import MAX_BYTES
 

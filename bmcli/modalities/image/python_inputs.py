@@ -123,20 +123,20 @@ def _in_pieces(
     yield piece()
 
 
-def _bytes_of(content: Any) -> int:
+def _bytes_of(content: str | bytes | np.ndarray) -> int:
     if isinstance(content, str):
         return bytes_of(content)
     return len(content) if isinstance(content, bytes) else int(content.nbytes)
 
 
 def _one(
-    item: Any,
+    item: object,
     number: int,
     wanted: Wanted,
     problems: list[Problem],
     note: Callable[[str], object],
     expect: Callable[[int], object],
-) -> Iterator[tuple[object, object, str]]:
+) -> Iterator[tuple[object, str | bytes | np.ndarray, str]]:
     """(kind of piece, what it holds, name) of an item of a list: of a folder, of each of its files."""
     name = str(number)
     if isinstance(item, str) or is_path(item):

@@ -36,7 +36,8 @@ class ImageSource:
         rows = self.rows[indices]
         missing = np.flatnonzero(rows < 0)
         if not len(missing):
-            return self.pixels[rows]
+            kept: np.ndarray = self.pixels[rows]
+            return kept
         wanted = np.empty((len(rows), *self.pixels.shape[1:]), np.uint8)
         there = np.flatnonzero(rows >= 0)
         wanted[there] = self.pixels[rows[there]]

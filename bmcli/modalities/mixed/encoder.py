@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from bmcli.config.schema import PreprocessingConfig
     from bmcli.core.examples import Data
     from bmcli.modalities.preprocessing import Preprocessing
+    from bmcli.modalities.source import Source
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class MixedPreprocessing:
 
     def source(self, examples: Examples) -> NamedSources:
         """See Preprocessing."""
-        found: dict[str, Any] = {}
+        found: dict[str, Source] = {}
         for part, encoder in self.encoders.items():
             drawn = encoder.source(self._part(examples, part))
             found |= {_joined(part, name): source for name, source in drawn.sources.items()}
@@ -72,7 +75,7 @@ class MixedPreprocessing:
             for name, array in encoder.finish_batch(own).items()
         }
 
-    def finish_tensors(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def finish_tensors(self, batch: dict[str, object]) -> dict[str, object]:
         """See Preprocessing."""
         return {
             _joined(part, name): tensor
@@ -99,7 +102,7 @@ class MixedPreprocessing:
                 odd[position] = (*odd.get(position, ()), *(f"{part}: {reason}" for reason in reasons))
         return Unfamiliar(odd, taken)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Part -> its modality, its encoder, and what that would keep in files beside it."""
         return {
             part: {
@@ -120,7 +123,7 @@ class MixedPreprocessing:
     def _listed(self) -> str:
         return ", ".join(self.encoders)
 
-    def _by_part(self, batch: Mapping[str, Any]) -> Iterator[tuple[str, Preprocessing, dict[str, Any]]]:
+    def _by_part(self, batch: Mapping[str, T]) -> Iterator[tuple[str, Preprocessing, dict[str, T]]]:
         for part, encoder in self.encoders.items():
             yield part, encoder, {one.name: batch[_joined(part, one.name)] for one in encoder.inputs}
 

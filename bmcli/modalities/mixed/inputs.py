@@ -1,15 +1,19 @@
-"""Unlabelled examples of several parts, as Python has them: a dict of what each part's modality takes."""
+"""Unlabelled examples of several parts, as Python has them: a dict of what each part's modality takes, or
+paths of tables."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core.errors import DataError, UsageError
 from bmcli.modalities.base import Expect, Note, modality_of
 from bmcli.modalities.inputs import Inputs, Reading
 from bmcli.modalities.mixed.examples import Mixed
+from bmcli.modalities.mixed.rows import read
+from bmcli.modalities.python_types import is_path, path_of
 
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def read_objects(
-    inputs: Any, reading: Reading, encoders: Mapping[str, Preprocessing], note: Note, expect: Expect
+    inputs: object, reading: Reading, encoders: Mapping[str, Preprocessing], note: Note, expect: Expect
 ) -> Iterator[Inputs]:
     """Pieces of examples. encoders: those of the run's parts.
 
@@ -25,9 +29,15 @@ def read_objects(
     equally many.
     """
     listed = ", ".join(encoders)
+    if isinstance(inputs, str) or is_path(inputs):
+        inputs = [inputs]
+    if isinstance(inputs, list | tuple) and inputs and all(isinstance(i, str) or is_path(i) for i in inputs):
+        yield from read([path_of(path) for path in inputs], reading, encoders, io.BytesIO(), note, None)
+        return
     if not isinstance(inputs, Mapping):
         raise UsageError(
-            f"expected a dict of the parts {listed}", hint=f"predict({{{next(iter(encoders))!r}: ...}})"
+            f"expected a dict of the parts {listed}, or the path of a table",
+            hint=f"predict({{{next(iter(encoders))!r}: ...}})",
         )
     if odd := sorted(map(str, set(inputs) ^ set(encoders))):
         raise UsageError(f"the parts are {listed}; missing or not known: {', '.join(odd)}")
@@ -56,7 +66,7 @@ class _Reader:
     """One part, read as its modality reads it, in whatever pieces are asked for."""
 
     def __init__(
-        self, part: str, encoder: Preprocessing, inputs: Any, reading: Reading, note: Note, expect: Expect
+        self, part: str, encoder: Preprocessing, inputs: object, reading: Reading, note: Note, expect: Expect
     ) -> None:
         modality = modality_of(encoder.kind)
         columns, decimals = modality.reading_columns(encoder)

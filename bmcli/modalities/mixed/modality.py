@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
-from bmcli.core.errors import UsageError
-from bmcli.modalities.base import MODALITIES, Expect, Modality, Note, modality_of
+from bmcli.core.errors import DataError
+from bmcli.files.suffixes import TABLE_SUFFIXES
+from bmcli.modalities.base import MODALITIES, Add, Expect, Modality, Note, modality_of
 from bmcli.modalities.values import Attribute, Inspected, Readme, Words
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.config.schema import PreprocessingConfig
     from bmcli.core.examples import Data, Examples
+    from bmcli.core.plain import Document
+    from bmcli.files.facts import ColumnFacts
+    from bmcli.files.tables import Frame
     from bmcli.modalities.inputs import Inputs, Reading
     from bmcli.modalities.mixed.encoder import MixedPreprocessing
     from bmcli.modalities.mixed.examples import Mixed
@@ -24,10 +29,12 @@ if TYPE_CHECKING:
 class MixedExamples(Modality):
     """Examples of several parts, each an input of the model."""
 
-    words = Words("example", "examples", runs="examples of several parts")
+    words = Words("example", "examples", runs="examples of several parts", argument="TABLE.csv")
     place = 50
+    suffixes = TABLE_SUFFIXES
+    of_tables = True
 
-    def options(self, preprocessing: Any) -> Any:
+    def options(self, preprocessing: object) -> object:
         """See Modality: all sections, of which each part takes its own."""
         return preprocessing
 
@@ -46,27 +53,71 @@ class MixedExamples(Modality):
         expect: Expect | None,
     ) -> Iterator[Inputs]:
         """See Modality."""
-        raise UsageError(
-            "examples of several parts are not read from files",
-            hint="in Python: bmcli.load(RUN).predict({'part': ..., 'other part': ...})",
+        from bmcli.modalities.mixed.rows import read
+
+        assert reading.encoder is not None
+        return read(inputs, reading, _encoder(reading.encoder).encoders, stdin, note, expect)
+
+    def reading_columns(self, encoder: Preprocessing) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """See Modality: those of all parts; each part's decimal marks are its own."""
+        from bmcli.modalities.mixed.rows import columns_of
+
+        return columns_of(_encoder(encoder).encoders), {}
+
+    def from_rows(
+        self,
+        frame: Frame,
+        columns: Sequence[str],
+        facts: Mapping[str, ColumnFacts],
+        missing: Sequence[str],
+        *,
+        as_found: bool = False,
+    ) -> tuple[Examples, list[tuple[int, str]]]:
+        """See Modality: only a run says which columns are of which part."""
+        raise DataError(
+            f"{frame.path}: which columns are of which part of an example is not known",
+            hint="examples of several parts come from a dataset of your own: docs/plugins.md",
         )
 
-    def wanted(self, encoder: Preprocessing) -> Any:
+    def rows_for(
+        self, frame: Frame, columns: Sequence[str], missing: Sequence[str], encoder: Preprocessing | None
+    ) -> tuple[Examples, list[tuple[int, str]]]:
+        """See Modality: each part from its own columns."""
+        from bmcli.modalities.mixed.rows import examples_in
+
+        if encoder is None:
+            return self.from_rows(frame, columns, {}, missing)
+        try:
+            return examples_in(frame, _encoder(encoder).encoders)
+        except DataError as error:
+            raise DataError(f"{frame.path}: {error.message}", hint=error.hint) from error
+
+    def unusable(self, encoder: Preprocessing, examples: Examples) -> dict[int, str]:
+        """See Modality: of every part."""
+        found: dict[int, str] = {}
+        for part, own in _encoder(encoder).encoders.items():
+            odd = modality_of(own.kind).unusable(own, _mixed(examples).parts[part])
+            for position, what in odd.items():
+                found[position] = "; ".join(filter(None, (found.get(position), f"{part}: {what}")))
+        return dict(sorted(found.items()))
+
+    def wanted(self, encoder: Preprocessing) -> Mapping[str, Preprocessing]:
         """See Modality: the parts' encoders."""
         return _encoder(encoder).encoders
 
     def read_objects(
-        self, inputs: Any, reading: Reading, wanted: Any, note: Note, expect: Expect
+        self, inputs: object, reading: Reading, wanted: object, note: Note, expect: Expect
     ) -> Iterator[Inputs]:
-        """See Modality: a dict of what each part's own modality takes."""
+        """See Modality: a dict of what each part's own modality takes, or paths of tables."""
         from bmcli.modalities.mixed.inputs import read_objects
 
+        assert isinstance(wanted, Mapping)
         return read_objects(inputs, reading, wanted, note, expect)
 
     def inspect(
         self,
         examples: Examples,
-        preprocessing: Any,
+        preprocessing: PreprocessingConfig | None,
         cache_bytes: int,
         progress: Callable[[int, int], None] | None,
     ) -> Inspected | None:
@@ -108,7 +159,7 @@ class MixedExamples(Modality):
 
     # === the encoder ===
 
-    def fit(self, data: Data, options: Any, *, cache_bytes: int) -> Preprocessing:
+    def fit(self, data: Data, options: object, *, cache_bytes: int) -> Preprocessing:
         """See Modality: each part by its own modality, with its own section of the options."""
         from bmcli.modalities.mixed.encoder import MixedPreprocessing, part_of
 
@@ -120,7 +171,7 @@ class MixedExamples(Modality):
             encoders[part] = modality.fit(part_of(data, part), own, cache_bytes=cache_bytes // len(parts))
         return MixedPreprocessing(encoders)
 
-    def load(self, part: Mapping[str, Any], files: Mapping[str, str]) -> Preprocessing:
+    def load(self, part: Document, files: Mapping[str, str]) -> Preprocessing:
         """See Modality."""
         from bmcli.modalities.mixed.encoder import MixedPreprocessing
 
@@ -146,9 +197,7 @@ class MixedExamples(Modality):
 
     # === what is said of examples ===
 
-    def add_to_fingerprint(
-        self, examples: Examples, add: Callable[[Any], None], digests: Mapping[str, bytes]
-    ) -> None:
+    def add_to_fingerprint(self, examples: Examples, add: Add, digests: Mapping[str, bytes]) -> None:
         """See Modality: part by part, with its name."""
         for part, some in _mixed(examples).parts.items():
             add(f"{part} {some.kind}\n".encode())

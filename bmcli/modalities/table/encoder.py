@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from bmcli.modalities.table.fitted_columns import CategoricalColumn, NumericColu
 if TYPE_CHECKING:
     from bmcli.config.schema import PreprocessingConfig, TableConfig
     from bmcli.core.examples import Data
+    from bmcli.core.plain import Document
     from bmcli.modalities.source import Source
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -335,7 +336,7 @@ class TablePreprocessing(SingleInput):
         return {"columns": [column_json(column) for column in self.columns], **means}
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> TablePreprocessing:
+    def from_json(cls, document: Document) -> TablePreprocessing:
         """The inverse of `to_json`; KeyError, TypeError or ValueError where it is damaged."""
         means = tuple(float(mean) for mean in document.get("means", ()))
         if not all(map(math.isfinite, means)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from bmcli.modalities.table.examples import Table
 
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples
+    from bmcli.core.plain import Document
     from bmcli.modalities.preprocessing import Preprocessing
 
 MOST_CELLS = 4_000_000
@@ -135,7 +136,7 @@ class RowTraits(Usual):
         }
 
     @classmethod
-    def from_json(cls, document: dict[str, Any], preprocessing: TablePreprocessing) -> RowTraits:
+    def from_json(cls, document: Document, preprocessing: TablePreprocessing) -> RowTraits:
         """The inverse; KeyError, TypeError or ValueError where it does not fit these columns."""
         middle = np.array(document["middle"], np.float64)
         spread = np.array(document["spread"], np.float64)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+from bmcli.core.plain import Document
 from bmcli.files import dates
 from bmcli.files.dates import DateFormat, Part
 from bmcli.files.facts import shortened, truth_value
@@ -162,7 +162,7 @@ def column_json(column: NumericColumn | CategoricalColumn) -> dict[str, object]:
     return entry | ({"missing": list(column.missing)} if column.missing else {})
 
 
-def column_from(entry: dict[str, Any]) -> NumericColumn | CategoricalColumn:
+def column_from(entry: Document) -> NumericColumn | CategoricalColumn:
     """The inverse of `column_json`; KeyError, TypeError or ValueError where it is damaged."""
     name, kind = str(entry["name"]), entry["kind"]
     missing = tuple(str(mark) for mark in entry.get("missing", ()))

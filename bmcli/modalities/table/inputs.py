@@ -69,7 +69,7 @@ def rows(
         what = f"column '{nested[0]}' holds nested values"
         problems.append(Problem(what, Place(path or str(frame.path))))
         return
-    data, said = _by_own_decimals(data, reading.decimals)
+    data, said = by_own_decimals(data, reading.decimals)
     if note is not None:
         for line in (*frame.notes, *said):
             note(f"{path or frame.path}: {line}")
@@ -83,7 +83,7 @@ def rows(
         problems.clear()
 
 
-def _by_own_decimals(data: pl.DataFrame, decimals: Mapping[str, str]) -> tuple[pl.DataFrame, list[str]]:
+def by_own_decimals(data: pl.DataFrame, decimals: Mapping[str, str]) -> tuple[pl.DataFrame, list[str]]:
     """The columns of numbers that beyond doubt have another decimal mark than the run's as numbers, and a
     note."""
     import polars as pl

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from bmcli.files.suffixes import TABLE_SUFFIXES
-from bmcli.modalities.base import MODALITIES, Expect, Modality, Note
+from bmcli.modalities.base import MODALITIES, Add, Expect, Modality, Note
 from bmcli.modalities.values import Attribute, Readme, Words
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.config.data_facts import Facts
+    from bmcli.config.schema import ExperimentConfig
     from bmcli.core.examples import Data, Examples
+    from bmcli.core.plain import Document
     from bmcli.files.facts import ColumnFacts
     from bmcli.files.tables import Frame
     from bmcli.modalities.inputs import Inputs, Reading
@@ -39,9 +42,8 @@ class Rows(Modality):
     of_tables = True
     explained_in_files = False
     quantities = True
-    judged_when_encoded = True
 
-    def model_hint(self, kinds: tuple[str, ...], config: Any, facts: Any) -> str:
+    def model_hint(self, kinds: tuple[str, ...], config: ExperimentConfig, facts: Facts) -> str:
         """See Modality: a table file holds texts where the config names their column."""
         named = "bm models shows the kinds that each model takes"
         if facts.read:
@@ -105,6 +107,10 @@ class Rows(Modality):
             return Table({name: cells.as_found(frame.data[name]) for name in columns}), []
         return cells.table_of(frame, columns, facts, missing)
 
+    def unusable(self, encoder: Preprocessing, examples: Examples) -> dict[int, str]:
+        """See Modality: what a cell means, only the encoder says."""
+        return encoder.usable(examples)[1]
+
     def columns_of(self, examples: Examples) -> Mapping[str, np.ndarray]:
         """See Modality."""
         return _table(examples).columns
@@ -152,25 +158,25 @@ class Rows(Modality):
         decimals = {name: form.decimal for name, form in formats.items() if isinstance(form, NumberFormat)}
         return tuple(column.name for column in known), decimals
 
-    def fit(self, data: Data, options: Any, *, cache_bytes: int) -> Preprocessing:
+    def fit(self, data: Data, options: object, *, cache_bytes: int) -> Preprocessing:
         """See Modality."""
+        from bmcli.config.schema import TableConfig
         from bmcli.modalities.table.encoder import TablePreprocessing
 
+        assert isinstance(options, TableConfig)
         return TablePreprocessing.fit(_table(data.train.examples), options, data.train.ids)
 
-    def load(self, part: Mapping[str, object], files: Mapping[str, str]) -> Preprocessing:
+    def load(self, part: Document, files: Mapping[str, str]) -> Preprocessing:
         """See Modality."""
         from bmcli.modalities.table.encoder import TablePreprocessing
 
-        return TablePreprocessing.from_json(dict(part))
+        return TablePreprocessing.from_json(part)
 
     def exact(self, encoder: Preprocessing, examples: Examples) -> np.ndarray:
         """See Modality."""
         return _encoder(encoder).encode_exact(examples)
 
-    def add_to_fingerprint(
-        self, examples: Examples, add: Callable[[object], None], digests: Mapping[str, bytes]
-    ) -> None:
+    def add_to_fingerprint(self, examples: Examples, add: Add, digests: Mapping[str, bytes]) -> None:
         """See Modality: columns by name."""
         from bmcli.modalities.contents import add_array, add_texts
 
@@ -187,7 +193,7 @@ class Rows(Modality):
 
         return fit(encoder, examples)
 
-    def load_familiarity(self, document: Any, encoder: Preprocessing) -> Usual:
+    def load_familiarity(self, document: Document, encoder: Preprocessing) -> Usual:
         """See Modality."""
         from bmcli.modalities.table.familiarity import RowTraits
 

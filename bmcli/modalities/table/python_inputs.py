@@ -315,7 +315,7 @@ def _midnight(day: datetime.date) -> datetime.datetime:
     return datetime.datetime.combine(day, datetime.time())
 
 
-def _written(cell: Any, decimal_mark: str) -> str:
+def _written(cell: object, decimal_mark: str) -> str:
     """As the run's files have it."""
     if isinstance(cell, bool):
         return "true" if cell else "false"

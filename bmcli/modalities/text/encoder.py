@@ -18,7 +18,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
@@ -47,7 +47,10 @@ if TYPE_CHECKING:
 
     from bmcli.config.schema import PreprocessingConfig, TextConfig
     from bmcli.core.examples import Data
+    from bmcli.core.plain import Document
     from bmcli.modalities.source import Source
+
+T = TypeVar("T")
 
 PADS = (PAD, "<pad>", "<PAD>")
 """What padding is called in a tokenizer that does not say how it pads."""
@@ -194,8 +197,8 @@ class TextPreprocessing(SingleInput):
         return None if found is None else int(found)
 
     @cached_property
-    def _document(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self.vocabulary)
+    def _document(self) -> Document:
+        document: Document = json.loads(self.vocabulary)
         return document
 
     @property
@@ -255,7 +258,7 @@ class TextPreprocessing(SingleInput):
         counts[self.padding] = 0
         return counts
 
-    def _within(self, tokens: list[Any]) -> list[Any]:
+    def _within(self, tokens: list[T]) -> list[T]:
         return tokens[: self.max_length] if self.truncate == "end" else tokens[-self.max_length :]
 
     def _cut(self, text: str) -> str:
@@ -310,7 +313,7 @@ class TextPreprocessing(SingleInput):
         }
 
     @classmethod
-    def from_json(cls, document: dict[str, Any], vocabulary: str) -> TextPreprocessing:
+    def from_json(cls, document: Document, vocabulary: str) -> TextPreprocessing:
         """The inverse of `to_json` and `tokenizer_json`.
 
         KeyError, TypeError or ValueError where the first is damaged, IntegrityError where the second is.

@@ -7,7 +7,7 @@ import base64
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from bmcli.modalities.text.vocabulary import PAD_ID, UNKNOWN_ID
 
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples
+    from bmcli.core.plain import Document
     from bmcli.modalities.preprocessing import Preprocessing
 
 NO_WORD = "no word that could be read"
@@ -196,7 +197,8 @@ class TextTraits(Usual):
 
     def _relative(self, raw: np.ndarray) -> np.ndarray:
         weights = _between(raw[:, 0], self.knots)
-        return (raw - weights @ self.usual) / (weights @ self.spread)
+        relative: np.ndarray = (raw - weights @ self.usual) / (weights @ self.spread)
+        return relative
 
     def _measured(
         self,
@@ -257,7 +259,7 @@ class TextTraits(Usual):
         }
 
     @classmethod
-    def from_json(cls, document: dict[str, object], preprocessing: TextPreprocessing) -> TextTraits:
+    def from_json(cls, document: Document, preprocessing: TextPreprocessing) -> TextTraits:
         """The inverse; KeyError, TypeError or ValueError where it does not fit these texts."""
         knots = np.array(document["knots"], np.float64)
         shape = (len(knots), len(TEXTS))
@@ -307,7 +309,7 @@ def _packed(chances: np.ndarray) -> str:
     return base64.b64encode(steps.tobytes()).decode("ascii")
 
 
-def _unpacked(text: Any, shape: tuple[int, ...]) -> np.ndarray:
+def _unpacked(text: str, shape: tuple[int, ...]) -> np.ndarray:
     steps = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
     return -STEP * steps.reshape(shape).astype(np.float64)
 

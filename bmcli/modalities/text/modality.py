@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, ClassVar
 
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.files.suffixes import TEXT_SUFFIXES as FILES
-from bmcli.modalities.base import MODALITIES, Expect, Modality, Note
+from bmcli.modalities.base import MODALITIES, Add, Expect, Modality, Note
 from bmcli.modalities.values import Attribute, FilesRead, Readme, Words
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bmcli.config.data_facts import Facts
+    from bmcli.config.drafting.inspect import Look
+    from bmcli.config.schema import ExperimentConfig
     from bmcli.core.examples import Data, Examples
+    from bmcli.core.plain import Document
     from bmcli.files.facts import ColumnFacts
     from bmcli.files.tables import Frame
     from bmcli.modalities.inputs import Inputs, Reading
@@ -44,7 +48,7 @@ class Text(Modality):
     of_tables = True
     has_lengths = True
 
-    def model_hint(self, kinds: tuple[str, ...], config: Any, facts: Any) -> str:
+    def model_hint(self, kinds: tuple[str, ...], config: ExperimentConfig, facts: Facts) -> str:
         """See Modality: a column of texts that was inferred is to be named."""
         if facts.text is not None and config.data.text is None:
             named = "bm models shows the kinds that each model takes"
@@ -61,7 +65,7 @@ class Text(Modality):
 
         return (), unreadable(paths)
 
-    def draft_model(self, look: Any) -> list[str]:
+    def draft_model(self, look: Look) -> list[str]:
         """See Modality."""
         return [
             "preprocessing:",
@@ -132,18 +136,20 @@ class Text(Modality):
 
         return read(inputs, reading, note, expect)
 
-    def fit(self, data: Data, options: Any, *, cache_bytes: int) -> Preprocessing:
+    def fit(self, data: Data, options: object, *, cache_bytes: int) -> Preprocessing:
         """See Modality."""
+        from bmcli.config.schema import TextConfig
         from bmcli.modalities.text.encoder import TextPreprocessing
 
+        assert isinstance(options, TextConfig)
         return TextPreprocessing.fit(_texts(data.train.examples), options)
 
-    def load(self, part: Mapping[str, object], files: Mapping[str, str]) -> Preprocessing:
+    def load(self, part: Document, files: Mapping[str, str]) -> Preprocessing:
         """See Modality."""
         from bmcli.modalities.text.encoder import TextPreprocessing
         from bmcli.runs.layout import TOKENIZER
 
-        return TextPreprocessing.from_json(dict(part), files[TOKENIZER])
+        return TextPreprocessing.from_json(part, files[TOKENIZER])
 
     def files_of(self, encoder: Preprocessing) -> dict[str, str]:
         """See Modality: the tokenizer."""
@@ -151,9 +157,7 @@ class Text(Modality):
 
         return {TOKENIZER: _encoder(encoder).tokenizer_json()}
 
-    def add_to_fingerprint(
-        self, examples: Examples, add: Callable[[object], None], digests: Mapping[str, bytes]
-    ) -> None:
+    def add_to_fingerprint(self, examples: Examples, add: Add, digests: Mapping[str, bytes]) -> None:
         """See Modality."""
         from bmcli.modalities.contents import add_texts
 
@@ -181,7 +185,7 @@ class Text(Modality):
             return None
         return fit(encoder, examples)
 
-    def load_familiarity(self, document: Any, encoder: Preprocessing) -> Usual:
+    def load_familiarity(self, document: Document, encoder: Preprocessing) -> Usual:
         """See Modality."""
         from bmcli.modalities.text.familiarity import TextTraits
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from bmcli.core.plain import Document
 from bmcli.modalities.text.words import find_pieces, plain, words_of
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
@@ -64,7 +65,7 @@ def piece_model(counts: Counter[str], kind: str, vocabulary: int) -> dict[str, o
     }
     if kind == "pieces":
         tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN, fuse_unk=True))
-        trainer: Any = trainers.BpeTrainer(**learning)
+        trainer: trainers.Trainer = trainers.BpeTrainer(**learning)
     elif kind == "bpe":
         tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN, fuse_unk=True, end_of_word_suffix="</w>"))
         trainer = trainers.BpeTrainer(end_of_word_suffix="</w>", **learning)
@@ -75,7 +76,7 @@ def piece_model(counts: Counter[str], kind: str, vocabulary: int) -> dict[str, o
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     # The library counts words itself and takes no counts: so each is given as often as it occurs.
     tokenizer.train_from_iterator((f"{word} " * counts[word] for word in learned_from), trainer)
-    model: dict[str, Any] = json.loads(tokenizer.to_str())["model"]
+    model: Document = json.loads(tokenizer.to_str())["model"]
     model["vocab"] = dict(sorted(model["vocab"].items(), key=lambda item: item[1]))
     return model
 

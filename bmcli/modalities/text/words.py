@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any
 
 from bmcli.files import scripts
 
@@ -63,7 +62,7 @@ def _without_accents(found: re.Match[str]) -> str:
     return unicodedata.normalize("NFC", _drop_accents("", unicodedata.normalize("NFD", found[0])))
 
 
-def library_normalizer(lowercase: bool, *, chinese: bool) -> dict[str, Any]:
+def library_normalizer(lowercase: bool, *, chinese: bool) -> dict[str, object]:
     """The `normalizer` of a tokenizer.json; chinese: sets Chinese characters apart."""
     apart = {
         "type": "BertNormalizer",

@@ -6,7 +6,7 @@ biases and the gains and offsets of normalisation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -39,7 +39,7 @@ class Optimizer(Component):
         0.0, description="Weight decay: share of each weight removed per step, times the learning rate."
     )
 
-    def build(self, variables: Sequence[Any], *, gradient_clipping: float | None = None) -> object:
+    def build(self, variables: Sequence[keras.Variable], *, gradient_clipping: float | None = None) -> object:
         """A Keras optimizer, built for `variables`, with global-norm clipping if requested."""
         shared: dict[str, object] = {"learning_rate": self.learning_rate, "name": "optimizer"}
         if gradient_clipping is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -41,7 +41,7 @@ class Muon(Optimizer):
         0.0, description="Weight decay of head, biases and offsets: share removed per step at the full rate."
     )
 
-    def build(self, variables: Sequence[Any], *, gradient_clipping: float | None = None) -> object:
+    def build(self, variables: Sequence[keras.Variable], *, gradient_clipping: float | None = None) -> object:
         """See Optimizer.build; decay is the optimizer's own."""
         shared: dict[str, object] = {"name": "optimizer"}
         if gradient_clipping is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli import tasks
 
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from bmcli.core.spec import Task
     from bmcli.training.feed import Group
 
-Finish = Callable[[dict[str, Any]], dict[str, Any]]
-"""From tensors of compact arrays, by name, to the model's inputs, in keras.ops:
-`Preprocessing.finish_tensors`."""
+Tensors = dict[str, "keras.KerasTensor"]
+"""A batch on the device: tensors [n, ...] of the backend, by the name of the model's input."""
+
+Finish = Callable[[Tensors], Tensors]
+"""From compact arrays to the model's inputs, in keras.ops: `Preprocessing.finish_tensors`."""
 
 
 @dataclass(frozen=True)

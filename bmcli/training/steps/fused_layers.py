@@ -14,10 +14,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 
 def fuse(model: keras.Model) -> int:
@@ -56,11 +57,11 @@ def compiled_activations() -> dict[object, Callable[[object], object]]:
 class _FusedNorm:
     """Stands in for the `call` of a batch normalisation."""
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: keras.layers.BatchNormalization) -> None:
         self.layer = layer
         self.plain = layer.call
 
-    def __call__(self, inputs: Any, training: bool | None = None, mask: object = None) -> object:
+    def __call__(self, inputs: tf.Tensor, training: bool | None = None, mask: object = None) -> object:
         import tensorflow as tf
 
         layer = self.layer
@@ -90,10 +91,10 @@ def _gelu() -> Callable[[object], object]:
     """x times the normal distribution function of x (Hendrycks & Gimpel 2016, arXiv 1606.08415)."""
     import tensorflow as tf
 
-    def cumulative(x: Any) -> object:
+    def cumulative(x: tf.Tensor) -> tf.Tensor:
         return 0.5 * (1 + tf.math.erf(x * math.sqrt(0.5)))
 
-    def slope(x: Any) -> object:
+    def slope(x: tf.Tensor) -> tf.Tensor:
         return cumulative(x) + x * tf.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
 
     return _compiled(lambda x: x * cumulative(x), slope)
@@ -104,7 +105,7 @@ def _silu() -> Callable[[object], object]:
     """x times its logistic function (Elfwing et al. 2017, arXiv 1702.03118)."""
     import tensorflow as tf
 
-    def slope(x: Any) -> object:
+    def slope(x: tf.Tensor) -> tf.Tensor:
         gate = tf.sigmoid(x)
         return gate * (1 + x * (1 - gate))
 
@@ -112,17 +113,17 @@ def _silu() -> Callable[[object], object]:
 
 
 def _compiled(
-    function: Callable[[Any], object], slope: Callable[[object], object]
+    function: Callable[[tf.Tensor], tf.Tensor], slope: Callable[[tf.Tensor], tf.Tensor]
 ) -> Callable[[object], object]:
     """An elementwise function with its derivative, each one XLA loop, in float32 inside."""
     import tensorflow as tf
 
     @tf.function(jit_compile=True)
-    def forward(x: Any) -> object:
+    def forward(x: tf.Tensor) -> tf.Tensor:
         return tf.cast(function(tf.cast(x, tf.float32)), x.dtype)
 
     @tf.function(jit_compile=True)
-    def backward(x: object, upstream: Any) -> Any:
+    def backward(x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
         wide = tf.cast(upstream, tf.float32) * slope(tf.cast(x, tf.float32))
         return tf.cast(wide, upstream.dtype)
 

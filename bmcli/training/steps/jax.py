@@ -9,7 +9,7 @@ only the end of a group does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,23 +17,36 @@ from bmcli.core.batch import fed
 from bmcli.training.steps.base import GroupResult, Loop
 
 if TYPE_CHECKING:
+    import jax
     import keras
 
     from bmcli.core.batch import Batch
+    from bmcli.core.spec import Task
     from bmcli.training.feed import Group
     from bmcli.training.steps.base import Finish
 
-State = tuple[list[object], list[object], list[object], list[Any]]
+Arrays = list["jax.Array"]
+State = tuple[Arrays, Arrays, Arrays, Arrays]
 """Values of the trainable, the other, the optimizer's and the averaged variables."""
 
 
 class StepLoop(Loop):
     """A `base.Loop`."""
 
-    def __init__(self, *arguments: Any, xla: bool = True, ema: float | None, parts: int = 1) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        task: Task,
+        finish: Finish,
+        *,
+        xla: bool = True,
+        ema: float | None,
+        parts: int = 1,
+    ) -> None:
         import jax
 
-        super().__init__(*arguments, ema=ema)
+        super().__init__(model, optimizer, task, finish, ema=ema)
         self._rate = next(
             i for i, v in enumerate(self.optimizer.variables) if v is self.optimizer.learning_rate
         )
@@ -62,7 +75,7 @@ class StepLoop(Loop):
         count = group.steps if finite else int(flags.argmin()) + 1
         return GroupResult(losses[:count], metrics[:count], finite)
 
-    def _variables(self) -> tuple[list[object], list[object], list[object], list[object]]:
+    def _variables(self) -> tuple[list[keras.Variable], ...]:
         model = self.model
         return (
             model.trainable_variables,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from bmcli.core.cores import available_cores
 from bmcli.training.steps.base import Finish, Loop
@@ -42,16 +43,18 @@ def make_loop(
     or None; xla: compile the steps with XLA, which JAX always does; parts: so many equal parts of a batch are
     computed at the same time (see `threads`), which JAX never does.
     """
-    return _backend().StepLoop(model, optimizer, task, finish, ema=ema, xla=xla, parts=parts)
+    loop: Loop = _backend().StepLoop(model, optimizer, task, finish, ema=ema, xla=xla, parts=parts)
+    return loop
 
 
 def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[Batch], np.ndarray]:
     """A compiled way from compact arrays to the model's outputs, without training behaviour; parts: as in
     `make_loop`."""
-    return _backend().forward(model, finish, parts=parts)
+    call: Callable[[Batch], np.ndarray] = _backend().forward(model, finish, parts=parts)
+    return call
 
 
-def _backend() -> Any:
+def _backend() -> ModuleType:
     """The module for the backend Keras runs on."""
     import keras
 

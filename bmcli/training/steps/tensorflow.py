@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,21 +14,31 @@ from bmcli.training.steps.threads import divided
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
     from bmcli.core.batch import Batch
+    from bmcli.core.spec import Task
     from bmcli.training.feed import Group, Signature
-    from bmcli.training.steps.base import Finish
+    from bmcli.training.steps.base import Finish, Tensors
 
 
 class StepLoop(Loop):
     """A `base.Loop`."""
 
     def __init__(
-        self, model: keras.Model, *arguments: Any, xla: bool = False, ema: float | None, parts: int = 1
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        task: Task,
+        finish: Finish,
+        *,
+        xla: bool = False,
+        ema: float | None,
+        parts: int = 1,
     ) -> None:
         import tensorflow as tf
 
-        super().__init__(model, *arguments, ema=ema)
+        super().__init__(model, optimizer, task, finish, ema=ema)
         self.parts = parts
         if not xla:  # which would only be kept from fusing them itself
             fuse(model)
@@ -37,7 +47,7 @@ class StepLoop(Loop):
         self._one = tf.function(self._step, jit_compile=True) if xla else self._step
         # The number of steps is dynamic, so that a group may grow without being compiled anew.
         self._compiled = tf.function(self._group, reduce_retracing=False)
-        self._signatures: dict[Signature, Any] = {}
+        self._signatures: dict[Signature, tf.types.experimental.ConcreteFunction] = {}
 
     def run(self, group: Group, rates: np.ndarray) -> GroupResult:
         """Take the steps of `group` with the learning rates `rates` (float32 [steps])."""
@@ -52,7 +62,7 @@ class StepLoop(Loop):
         count = int(taken)
         return GroupResult(losses.numpy()[:count], metrics.numpy()[:count], bool(finite))
 
-    def _concrete(self, group: Group) -> Any:
+    def _concrete(self, group: Group) -> tf.types.experimental.ConcreteFunction:
         import tensorflow as tf
 
         # XLA compiles each length of texts by itself.
@@ -66,17 +76,21 @@ class StepLoop(Loop):
             )
         return self._signatures[shapes]
 
-    def _group(self, inputs: Any, targets: Any, weights: Any, rates: Any) -> object:
+    def _group(
+        self, inputs: Tensors, targets: tf.Tensor, weights: tf.Tensor, rates: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         import tensorflow as tf
 
         steps = tf.shape(targets)[0]
         losses = tf.TensorArray(tf.float32, size=steps)
         metrics = tf.TensorArray(tf.float32, size=steps)
 
-        def unfinished(step: object, finite: object, *_: object) -> object:
+        def unfinished(step: tf.Tensor, finite: tf.Tensor, *_: object) -> tf.Tensor:
             return tf.logical_and(step < steps, finite)
 
-        def body(step: Any, _finite: object, losses: Any, metrics: Any) -> Any:
+        def body(
+            step: tf.Tensor, _finite: object, losses: tf.TensorArray, metrics: tf.TensorArray
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray, tf.TensorArray]:
             some = {name: whole[step] for name, whole in inputs.items()}
             finite, loss, metric = self._one(some, targets[step], weights[step], rates[step])
             return step + 1, finite, losses.write(step, loss), metrics.write(step, metric)
@@ -86,7 +100,9 @@ class StepLoop(Loop):
         )
         return taken, finite, losses.stack(), metrics.stack()
 
-    def _step(self, inputs: Batch, targets: object, weights: object, rate: object) -> Any:
+    def _step(
+        self, inputs: Tensors, targets: tf.Tensor, weights: tf.Tensor, rate: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         import tensorflow as tf
 
         variables = self.model.trainable_variables
@@ -106,7 +122,7 @@ class StepLoop(Loop):
         ]
         finite = tf.math.is_finite(total + tf.add_n([tf.cast(s, tf.float32) for s in sums]))
 
-        def update() -> Any:
+        def update() -> tf.Tensor:
             self.optimizer.learning_rate.assign(rate)
             self.optimizer.apply(gradients, variables)
             if self.ema is not None:
@@ -117,7 +133,9 @@ class StepLoop(Loop):
         tf.cond(finite, update, lambda: tf.constant(0))
         return finite, loss, metric
 
-    def _part(self, inputs: Batch, targets: object, weights: object, *, count: int) -> object:
+    def _part(
+        self, inputs: Tensors, targets: tf.Tensor, weights: tf.Tensor, *, count: int
+    ) -> tuple[list[tf.Tensor | None], tf.Tensor, tf.Tensor, tf.Tensor]:
         """Gradients, loss, loss with the penalties on weights, and metric that one of `count` equal parts of
         a batch adds to the batch's."""
         import tensorflow as tf
@@ -134,7 +152,7 @@ def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[
     """See `select.forward`."""
     import tensorflow as tf
 
-    def outputs(batch: dict[str, Any]) -> Any:
+    def outputs(batch: Tensors) -> tf.Tensor:
         split = _split(batch, divided(next(iter(batch.values())), parts))
         return tf.concat([model(fed(model, finish(part)), training=False) for part in split], axis=0)
 
@@ -148,7 +166,7 @@ def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[
     return call
 
 
-def _split(batch: dict[str, Any], count: int) -> list[dict[str, Any]]:
+def _split(batch: Tensors, count: int) -> list[Tensors]:
     """The batch in so many equal parts."""
     import tensorflow as tf
 
@@ -156,7 +174,7 @@ def _split(batch: dict[str, Any], count: int) -> list[dict[str, Any]]:
     return [dict(zip(batch, part, strict=True)) for part in zip(*pieces, strict=True)]
 
 
-def _sum(parts: tuple[Any, ...]) -> object:
+def _sum(parts: tuple[tf.Tensor | tf.IndexedSlices | None, ...]) -> tf.Tensor | tf.IndexedSlices | None:
     """Of what each part has: tensors, or the gradients of one variable; None where no part has one."""
     import tensorflow as tf
 

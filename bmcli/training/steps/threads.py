@@ -9,12 +9,14 @@ whole process, before TensorFlow's first tensor.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core import backend
 from bmcli.core.cores import available_cores
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from bmcli.config.schema import TrainingConfig
     from bmcli.core.components import Builds
 
@@ -55,7 +57,7 @@ def given() -> int:
     return here or (int(told) if told.isdecimal() else 0) or available_cores()
 
 
-def divided(batch: Any, count: int) -> int:
+def divided(batch: tf.Tensor, count: int) -> int:
     """Into how many parts this batch of a known size goes: `count`, or 1 where they would not be equal."""
     size = batch.shape[0]
     return count if size and size % count == 0 else 1

@@ -42,7 +42,8 @@ def _symmetric_beta_quantile(u: np.ndarray, alpha: float) -> np.ndarray:
 
     table, steps, power = _beta_table(alpha)
     half = np.interp(np.minimum(u, 1 - u), table, steps) ** (1 / power)
-    return np.where(u <= 0.5, half, 1 - half)
+    quantile: np.ndarray = np.where(u <= 0.5, half, 1 - half)
+    return quantile
 
 
 @lru_cache(maxsize=16)
