@@ -14,11 +14,12 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli._version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from inspect import Signature
 
     from bmcli.api import (
@@ -71,8 +72,11 @@ class _Room(ModuleType):
         return self._function(*args, **options)
 
     @property
-    def _function(self) -> Any:
-        return getattr(import_module("bmcli.api"), self.__name__.rpartition(".")[2])
+    def _function(self) -> Callable[..., object]:
+        function: Callable[..., object] = getattr(
+            import_module("bmcli.api"), self.__name__.rpartition(".")[2]
+        )
+        return function
 
     @property
     def __signature__(self) -> Signature:

@@ -61,7 +61,7 @@ class Checked:
 
 def train(
     config: str | Path | Document,
-    overrides: str | Sequence[str] | Mapping[str, Any] = (),
+    overrides: str | Sequence[str] | Mapping[str, object] = (),
     *,
     name: str | None = None,
     tags: str | Sequence[str] = (),
@@ -129,12 +129,12 @@ def load_preprocessing(folder: str | Path) -> tuple[Preprocessing, DataSpec]:
     return load(Path(folder))
 
 
-def predict(run: Run | str | Path, inputs: Any, **options: Any) -> list[Prediction]:
+def predict(run: Run | str | Path, inputs: object, **options: Any) -> list[Prediction]:
     """Predict with a run, given as `load` takes it; inputs and options as `Run.predict` takes them."""
     return (run if isinstance(run, Run) else load(run)).predict(inputs, **options)
 
 
-def explain(run: Run | str | Path, inputs: Any, **options: Any) -> list[Explanation]:
+def explain(run: Run | str | Path, inputs: object, **options: Any) -> list[Explanation]:
     """Explain a run's answers; inputs and options as `Run.explain` takes them."""
     return (run if isinstance(run, Run) else load(run)).explain(inputs, **options)
 
@@ -289,7 +289,7 @@ def export(
 
 def check(
     config: str | Path | Document,
-    overrides: str | Sequence[str] | Mapping[str, Any] = (),
+    overrides: str | Sequence[str] | Mapping[str, object] = (),
     *,
     build: bool = False,
     trust_code: bool = False,
@@ -310,14 +310,14 @@ def check(
 
         started = start(resolved, open_store(runs_dir), display=watching)
         experiment = started.experiment
-        built = described(experiment.bundle, experiment.spec, started.record["parameters"])
+        built = described(experiment.bundle, experiment.spec, started.parameters)
         return Checked(resolved.to_dict(), built)
 
 
 @overload
 def doctor(
     config: None = None,
-    overrides: str | Sequence[str] | Mapping[str, Any] = (),
+    overrides: str | Sequence[str] | Mapping[str, object] = (),
     *,
     run: None = None,
     folds: None = None,
@@ -329,7 +329,7 @@ def doctor(
 @overload
 def doctor(
     config: str | Path | Document,
-    overrides: str | Sequence[str] | Mapping[str, Any] = (),
+    overrides: str | Sequence[str] | Mapping[str, object] = (),
     *,
     run: Run | str | Path | None = None,
     folds: int | None = None,
@@ -340,7 +340,7 @@ def doctor(
 
 def doctor(
     config: str | Path | Document | None = None,
-    overrides: str | Sequence[str] | Mapping[str, Any] = (),
+    overrides: str | Sequence[str] | Mapping[str, object] = (),
     *,
     run: Run | str | Path | None = None,
     folds: int | None = None,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from bmcli.core.errors import BmError, ConfigError, UsageError, did_you_mean
 from bmcli.core.plain import Document
@@ -39,7 +39,7 @@ _IN_PYTHON = {
 
 def resolve_config(
     config: str | Path | Document,
-    overrides: str | Sequence[str] | Mapping[str, Any],
+    overrides: str | Sequence[str] | Mapping[str, object],
     *,
     name: str | None = None,
     trust_code: bool,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from bmcli.api.run import Run
 from bmcli.core.errors import UsageError
@@ -30,8 +30,8 @@ def as_run(run: Run | str | Path, runs_dir: str | Path | None) -> Run:
     return run if isinstance(run, Run) else load(run, runs_dir=runs_dir)
 
 
-def find_stored(run: Run | str | Path, runs_dir: str | Path | None) -> StoredRun:
-    """The stored run that a run, an id, a name, a tag or a directory means."""
+def find_stored(run: object, runs_dir: str | Path | None) -> StoredRun:
+    """The stored run that a run, an id, a name, a tag or a directory means; UsageError for anything else."""
     if isinstance(run, Run):
         return run._stored
     if isinstance(run, Path):
@@ -43,15 +43,18 @@ def find_stored(run: Run | str | Path, runs_dir: str | Path | None) -> StoredRun
     return open_store(runs_dir).find(run)
 
 
-def find_several(references: Sequence[Any], runs_dir: str | Path | None, *, least: int) -> list[StoredRun]:
+def find_several(references: Sequence[object], runs_dir: str | Path | None, *, least: int) -> list[StoredRun]:
     """Each run once, in order; of several references, a name means all its completed runs."""
-    flat: list[Run | str | Path] = []
+    flat: list[object] = []
     for one in references:
         flat += one if isinstance(one, list | tuple) else [one]
     found: dict[Path, StoredRun] = {}
     for one in flat:
-        several = isinstance(one, str) and (least > 1 or len(flat) > 1)
-        runs = open_store(runs_dir).completed(cast("str", one)) if several else [find_stored(one, runs_dir)]
+        several = least > 1 or len(flat) > 1
+        if several and isinstance(one, str):
+            runs = open_store(runs_dir).completed(one)
+        else:
+            runs = [find_stored(one, runs_dir)]
         found |= {run.path.resolve(): run for run in runs}
     if len(found) < max(least, min(len(flat), 2)):
         raise UsageError("give at least two runs" if least > 1 or len(flat) > 1 else "give a run")

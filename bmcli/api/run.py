@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from bmcli.api.arguments import Split, in_python, require_device, require_split
 from bmcli.api.watching import displaying, noting, observer, progress_of, report_unfamiliar
@@ -16,6 +16,7 @@ from bmcli.core.plain import Document
 if TYPE_CHECKING:
     import keras
 
+    from bmcli.core.errors import Problem
     from bmcli.experiments.display import Display
     from bmcli.explain.explain import Explanation
     from bmcli.export.formats import Exported
@@ -151,7 +152,7 @@ class Run:
 
     def predict(
         self,
-        inputs: Any,
+        inputs: object,
         *,
         top_k: int | None = None,
         text: bool = False,
@@ -191,7 +192,7 @@ class Run:
             watching = observer(display, self._said)
             note = noting(watching)
             predictions: list[Prediction] = []
-            problems: list[Any] = []
+            problems: list[Problem] = []
             kind = predictor.preprocessing.kind
             with progress_of(display, kind) as counting:
                 pieces = _given(opened, inputs, text, lines, note, counting.expect)
@@ -211,7 +212,7 @@ class Run:
 
     def explain(
         self,
-        inputs: Any,
+        inputs: object,
         *,
         label: str | None = None,
         text: bool = False,
@@ -346,7 +347,7 @@ def _predictor(opened: OpenedRun, calibrated: bool, threshold: object) -> Predic
 
 def _given(
     opened: OpenedRun,
-    inputs: Any,
+    inputs: object,
     text: bool,
     lines: bool,
     note: Callable[[str], object],

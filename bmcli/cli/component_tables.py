@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from bmcli.core.plain import Document
 from bmcli.terminal.render import columns
 
 
-def option_lines(options: Sequence[Mapping[str, Any]]) -> list[str]:
+def option_lines(options: Sequence[Document]) -> list[str]:
     """A heading, and two lines per option: name, default and type; then its description."""
     from bmcli.config.parsing.messages import as_written
 
@@ -23,7 +23,7 @@ def option_lines(options: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def entry_lines(entry: Mapping[str, Any]) -> list[str]:
+def entry_lines(entry: Document) -> list[str]:
     """One entry in full."""
     rows = [(entry["name"], entry["summary"])]
     for key in ("kinds", "kind", "tasks", "task", "licence", "source", "defined_in", "error"):
@@ -37,7 +37,7 @@ def entry_lines(entry: Mapping[str, Any]) -> list[str]:
     return [*lines, "", *(option_lines(entry["options"]) if entry["options"] else ["no options"])]
 
 
-def list_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+def list_lines(entries: Sequence[Document]) -> list[str]:
     """All entries: name and summary of each, followed by its options, one per line."""
     from bmcli.config.parsing.messages import as_written
     from bmcli.core.registry import registry_of

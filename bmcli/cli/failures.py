@@ -44,7 +44,7 @@ def _usage_error(error: typer.TyperException) -> UsageError:
 
 
 def _as_bm_error(error: BaseException) -> BmError | None:
-    """Any exception as one of bm's errors; None if it is an internal error."""
+    """An exception as one of bm's errors; None if it is an internal error."""
     if isinstance(error, BmError):
         return error
     if (fault := plugin_calls.fault_of(error)) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from bmcli.cli.command import Session
 
@@ -18,28 +18,65 @@ _LEAST_IMPORTANT = ("tags", "data", "model", "created", "time", "best")
 """Columns dropped on a narrow terminal, in this order."""
 
 
-def row_of(run: Run) -> dict[str, Any]:
-    """A run in the table and in `--json`."""
+class RunRow(TypedDict):
+    """A run in the table and in `--json`; fields as in `RunRecord`, None or empty where run.json is damaged.
+
+    killed: whether its process ended without a word; error: a line, also of a damaged run.
+    """
+
+    run: str
+    path: str
+    name: str
+    version: int
+    status: str
+    killed: bool
+    created: str | None
+    seconds: float | None
+    model: str | None
+    data: str | None
+    task: str | None
+    monitor: str | None
+    best_epoch: int | None
+    best_value: float | None
+    headline: str | None
+    metrics: dict[str, dict[str, float | None]]
+    tags: list[str]
+    error: str | None
+
+
+def row_of(run: Run) -> RunRow:
+    """Its row."""
     from bmcli.core.errors import IntegrityError
 
-    row = {"run": run.path.name, "path": str(run.path), "name": run.name, "version": run.version}
     try:
         record = run.record
         killed = run.killed
     except IntegrityError as error:
-        known = dict.fromkeys(("created", "seconds", "model", "data", "task", "monitor", "best_epoch"))
-        known |= dict.fromkeys(("best_value", "headline"))
         return {
-            **row,
+            "run": run.path.name,
+            "path": str(run.path),
+            "name": run.name,
+            "version": run.version,
             "status": "damaged",
             "killed": False,
-            **known,
+            "created": None,
+            "seconds": None,
+            "model": None,
+            "data": None,
+            "task": None,
+            "monitor": None,
+            "best_epoch": None,
+            "best_value": None,
+            "headline": None,
             "metrics": {},
             "tags": [],
             "error": error.message,
         }
     return {
-        **row,
+        "run": run.path.name,
+        "path": str(run.path),
+        "name": run.name,
+        "version": run.version,
         "status": "failed" if killed else record.status,
         "killed": killed,
         "created": record.created,
@@ -57,7 +94,7 @@ def row_of(run: Run) -> dict[str, Any]:
     }
 
 
-def sorted_rows(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+def sorted_rows(rows: list[RunRow], key: str) -> list[RunRow]:
     """Rows sorted by this key; those without a value last."""
     from bmcli.core.errors import UsageError, did_you_mean
 
@@ -71,15 +108,20 @@ def sorted_rows(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
             f"cannot sort by '{key}'", hint=did_you_mean(key, known) or f"known: {', '.join(known)}"
         )
 
-    def value(row: dict[str, Any]) -> Any:
+    def value(row: RunRow) -> float | str | None:
         if key in fields:
-            return row[fields[key]]
+            found = dict(row)[fields[key]]
+            return found if isinstance(found, str | float | int) else None
         figure = row["best_value"] if key == "best" else row["metrics"].get("test", {}).get(key)
         metric = (row["monitor"] or "").removeprefix("val_") if key == "best" else key
         return -figure if figure is not None and _greater_is_better(row["task"], metric) else figure
 
+    def order(row: RunRow) -> tuple[str, float]:
+        found = value(row)
+        return (found, 0.0) if isinstance(found, str) else ("", found or 0.0)
+
     valued = [row for row in rows if value(row) is not None]
-    return sorted(valued, key=value) + [row for row in rows if value(row) is None]
+    return sorted(valued, key=order) + [row for row in rows if value(row) is None]
 
 
 def _greater_is_better(task: str | None, metric: str) -> bool:
@@ -88,7 +130,7 @@ def _greater_is_better(task: str | None, metric: str) -> bool:
     return task is not None and task in TASKS and of(task).figures.get(metric, True)
 
 
-def table_of(session: Session, rows: list[dict[str, Any]]) -> str | None:
+def table_of(session: Session, rows: list[RunRow]) -> str | None:
     from bmcli.core import streams
     from bmcli.terminal import render
 
@@ -101,7 +143,7 @@ def table_of(session: Session, rows: list[dict[str, Any]]) -> str | None:
     return render.Painted("\n".join(_painted(lines, rows)))
 
 
-def _painted(lines: list[str], rows: list[dict[str, Any]]) -> list[str]:
+def _painted(lines: list[str], rows: list[RunRow]) -> list[str]:
     """A bold header, and each status in its colour."""
     from bmcli.core import streams
     from bmcli.terminal import render
@@ -124,12 +166,12 @@ def _style(status: str) -> str:
     return styles.get(status, render.ERROR)
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def _cells(row: RunRow) -> tuple[str, ...]:
     from bmcli.core.number_format import duration, figure, moment
 
     best = f"{row['monitor']} {figure(row['best_value'])}" if row["best_value"] is not None else "–"
     headline = row["headline"]
-    measured = row["metrics"].get("test", {}).get(headline)
+    measured = row["metrics"].get("test", {}).get(headline or "")
     return (
         row["run"],
         f"{row['status']} (killed)" if row["killed"] else row["status"],

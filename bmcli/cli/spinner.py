@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bmcli.terminal import render
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from bmcli.cli.command import Session
     from bmcli.core.stopwatch import Stopwatch
 
@@ -20,7 +22,7 @@ class Spinner:
     """Shows the current phase on stderr, if it is a terminal. first: the initial phase."""
 
     def __init__(self, session: Session, first: str = "reading the data") -> None:
-        self._status: Any = None
+        self._status: Status | None = None
         if _is_seen(session):
             self._status = session.err.status(first)
 

@@ -8,10 +8,36 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from bmcli.config.parsing import foreign_names
 from bmcli.core.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    import typer
+
+
+class Parameter(Protocol):
+    """An option or argument of a command, as Typer's parser has it."""
+
+    name: str
+    opts: Sequence[str]
+    metavar: str | None
+    param_type_name: str
+
+
+class Command(Protocol):
+    """A command, as Typer's parser has it."""
+
+    def get_params(self, context: Context) -> Sequence[Parameter]: ...
+
+
+class Context(Protocol):
+    """A command that is being parsed."""
+
+    command: Command
+    command_path: str
+
 
 _OPTIONS: dict[str, str] = {
     "runs_dir": "output_dir out_dir outdir save_dir savedir logdir log_dir log_path project results work_dir",
@@ -81,19 +107,20 @@ def unknown_command(name: str, known: Sequence[str]) -> UsageError:
     return UsageError(f"unknown command '{name}'", hint=hint or f"known: {', '.join(known)}")
 
 
-def explained(error: Any, args: Sequence[str]) -> UsageError:
+def explained(error: typer.TyperException, args: Sequence[str]) -> UsageError:
     """An error found by Typer's parser. args: the command's arguments."""
-    context = getattr(error, "ctx", None)
+    context: Context | None = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "bm"
     help_ = f"see {path} --help"
     kind = type(error).__name__
-    parameter = getattr(error, "param", None)
+    option = str(getattr(error, "option_name", ""))
+    parameter: Parameter | None = getattr(error, "param", None)
     if kind == "NoSuchOption":
-        given = _as_given(error.option_name, args)
+        given = _as_given(option, args)
         name = given.partition("=")[0]
         return UsageError(f"{path} has no option {name}", hint=_for_option(name, context, args) or help_)
     if kind == "BadOptionUsage":
-        return UsageError(f"{error.option_name} needs a value", hint=help_)
+        return UsageError(f"{option} needs a value", hint=help_)
     if kind == "MissingParameter" and parameter is not None:
         choices = _choices(parameter)
         what = f"; choose from {', '.join(choices)}" if choices else ""
@@ -119,7 +146,7 @@ def _as_given(option: str, args: Sequence[str]) -> str:
     return option
 
 
-def _options(context: Any) -> dict[str, object]:
+def _options(context: Context) -> dict[str, Parameter]:
     """The command's options by parameter name."""
     return {
         parameter.name: parameter
@@ -128,7 +155,7 @@ def _options(context: Any) -> dict[str, object]:
     }
 
 
-def _called(parameter: Any) -> str:
+def _called(parameter: Parameter) -> str:
     """`--format`, `RUN`."""
     if parameter.param_type_name == "argument":
         return str(parameter.metavar or parameter.name.upper())
@@ -140,7 +167,7 @@ def _choices(parameter: object) -> list[str]:
     return [str(one) for one in getattr(described, "choices", None) or ()]
 
 
-def _for_option(name: str, context: Any, args: Sequence[str]) -> str | None:
+def _for_option(name: str, context: Context | None, args: Sequence[str]) -> str | None:
     """What to type instead of an option that the command does not have."""
     if context is None:
         return None
@@ -197,7 +224,7 @@ def _value_of(name: str, args: Sequence[str]) -> str | None:
     return None
 
 
-def _close(name: str, options: Iterable[Any]) -> str | None:
+def _close(name: str, options: Iterable[Parameter]) -> str | None:
     """The option that was probably meant: similar letters, or the same beginning.
 
     Compared without the dashes, which would make all options similar.
@@ -212,7 +239,7 @@ def _close(name: str, options: Iterable[Any]) -> str | None:
     return every[close[0]] if close else None
 
 
-def _bad_value(error: Any, parameter: Any) -> tuple[str, str | None]:
+def _bad_value(error: typer.TyperException, parameter: Parameter) -> tuple[str, str | None]:
     """'--device: expected auto, cpu or gpu, found 'cuda'', and what was meant."""
     called = _called(parameter)
     cause = error.__cause__

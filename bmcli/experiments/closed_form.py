@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core.batch import first
 from bmcli.core.stopwatch import phase
@@ -42,7 +42,7 @@ def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display,
     feed, model = trainer.feed, experiment.config.model
     began = time.perf_counter()
     spec, train = experiment.spec, experiment.bundle.train
-    preprocessing: Any = experiment.preprocessing
+    preprocessing = experiment.preprocessing
     inputs = modality_of(spec.kind).exact(preprocessing, train.examples)
     if inputs is None:
         inputs = first(preprocessing.finish_batch(feed.source[np.arange(len(feed.source))]))

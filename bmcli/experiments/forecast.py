@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -135,8 +135,14 @@ class _Piece:
         self.whole = True
         self.rate: float | None = None
         self.cut = _large_splits(experiment)
-        shorter: dict[str, Any] = {name: _spread(split, PART) for name, split in self.cut.items()}
-        self.experiment = replace(experiment, bundle=replace(experiment.bundle, **shorter))
+        shorter = {name: _spread(split, PART) for name, split in self.cut.items()}
+        bundle = replace(
+            experiment.bundle,
+            train=shorter.get("train", experiment.bundle.train),
+            validation=shorter.get("validation", experiment.bundle.validation),
+            test=shorter.get("test", experiment.bundle.test),
+        )
+        self.experiment = replace(experiment, bundle=bundle)
         self._validate_less()
 
     def _validate_less(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from bmcli import tasks
 from bmcli.config.problems import config_error
 from bmcli.core import backend
 from bmcli.core.batch import first
 from bmcli.core.errors import ConfigError, Problem
+from bmcli.core.plain import Document
 from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
 from bmcli.experiments.display import Display, Note, Progress, Stage, Warned
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bmcli.inference.session import Session
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.modalities.remark import Remark
+    from bmcli.models import Model
     from bmcli.runs.run import Run
     from bmcli.training.trainer import Trainer
 
@@ -135,16 +137,16 @@ def _fitted(config: ExperimentConfig, bundle: DataBundle) -> tuple[Preprocessing
     """The config's preprocessing for this data, or the model's own; see `bmcli.models.Model.prepares`."""
     from bmcli.modalities import preprocessing
 
-    model: Any = config.model
+    model = cast("Model", config.model)
     cache = config.data.cache_gib
     return preprocessing.fit(bundle, config.preprocessing, cache_gib=cache, prepares=model.prepares)
 
 
-def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> dict[str, Any]:
+def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> Document:
     """What training begins with, as plain JSON data: docs/json.md has it under `bm check`."""
     splits = {name: bundle.split(name) for name in SPLITS}
     by_name = {one.name: list(one.shape) for one in spec.inputs}
-    shapes: Any = list(spec.input_shape) if len(by_name) == 1 else by_name
+    shapes: object = list(spec.input_shape) if len(by_name) == 1 else by_name
     return {
         "kind": bundle.kind,
         "task": bundle.task,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core.errors import UsageError
 from bmcli.core.stopwatch import phase
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import keras
 
     from bmcli.config.schema import ExperimentConfig
+    from bmcli.core.components import Named
     from bmcli.data.bundle import DataBundle, Split
     from bmcli.runs.run import Run
     from bmcli.runs.store import RunStore
@@ -46,8 +48,13 @@ class Started:
 
     experiment: Experiment
     trainer: Trainer
-    record: dict[str, Any]
+    record: dict[str, object]
     less_memory: str
+
+    @property
+    def parameters(self) -> int:
+        """Number of values that the model has."""
+        return int(self.trainer.model.count_params())
 
 
 def start(
@@ -58,7 +65,7 @@ def start(
     alone: bool = False,
     examples: int | None = None,
     display: Display | None = None,
-    begun_with: dict[str, Any] | None = None,
+    begun_with: Mapping[str, object] | None = None,
 ) -> Started:
     """Everything before the first step. Nothing is written; what training refuses at once is refused here.
 
@@ -112,7 +119,7 @@ def foresee_memory(experiment: Experiment, network: keras.Model, display: Displa
 
 def packages(config: ExperimentConfig) -> dict[str, str]:
     """The installed packages that bring components of the config, and their versions."""
-    chosen: list[Any] = [
+    chosen: list[Named | None] = [
         config.model,
         config.data.name,
         config.training.optimizer,
@@ -123,7 +130,7 @@ def packages(config: ExperimentConfig) -> dict[str, str]:
     return dict(sorted(one.package for one in chosen if one is not None and one.package is not None))
 
 
-def _record(experiment: Experiment, network: keras.Model) -> dict[str, Any]:
+def _record(experiment: Experiment, network: keras.Model) -> dict[str, object]:
     """What a run's record says before its first step."""
     from bmcli.training.device import gpu_names
 
@@ -169,7 +176,7 @@ def _splits(bundle: DataBundle) -> dict[str, Split]:
 
 
 def _other_run(
-    config: ExperimentConfig, store: RunStore, begun_with: dict[str, Any] | None = None
+    config: ExperimentConfig, store: RunStore, begun_with: Mapping[str, object] | None = None
 ) -> Run | None:
     """The run of `init_from`. begun_with: the one that its name meant when the run was begun first, as in
     the record; a newer one of that name would end in other weights."""

@@ -11,9 +11,12 @@ import struct
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bmcli.runs import atomic
+
+if TYPE_CHECKING:
+    from bmcli.training.events import EpochRecord
 
 
 class EventWriter:
@@ -37,14 +40,14 @@ class EventWriter:
         if epoch > 1:
             self._write(_int(2, epoch) + _bytes(7, _int(1, 1)))  # session_log: START
 
-    def epoch(self, record: dict[str, Any]) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         """The figures of one line of metrics.jsonl; `val_x` is drawn as x of the validation run."""
         values = b"".join(
             _bytes(1, _bytes(1, _tag(name).encode()) + struct.pack("<Bf", 2 << 3 | 5, value))
             for name, value in record.items()
             if name != "epoch" and value is not None
         )
-        self._write(_int(2, int(record["epoch"])) + _bytes(5, values))  # summary
+        self._write(_int(2, int(record["epoch"] or 0)) + _bytes(5, values))  # summary
 
     def image(self, name: str, png: bytes, *, step: int) -> None:
         """A PNG."""

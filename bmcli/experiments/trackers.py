@@ -10,7 +10,7 @@ import importlib.util
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bmcli.core.errors import BmError, MissingExtraError
 from bmcli.experiments.tensorboard import EventWriter
@@ -18,14 +18,15 @@ from bmcli.runs import layout
 
 if TYPE_CHECKING:
     from bmcli.runs.run import Run
+    from bmcli.training.events import EpochRecord
 
 NAMES = {"tensorboard": "TensorBoard", "mlflow": "MLflow", "wandb": "Weights & Biases"}
 
 
 class Tracker(Protocol):
-    """One service. Any method may raise."""
+    """One service. Its methods may raise."""
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         """The figures of one line of metrics.jsonl."""
 
     def finished(self, figures: Mapping[str, float], plots: Mapping[str, Path]) -> None:
@@ -67,7 +68,7 @@ class Trackers:
         for name in names:
             self._try(name, lambda name=name: self._open.update({name: made[name]()}))  # type: ignore[misc]
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         """An epoch is done."""
         self._each(lambda tracker: tracker.epoch(record))
 
@@ -118,9 +119,9 @@ class _TensorBoard:
         self._writer = EventWriter(run.path_of(layout.TENSORBOARD), epoch=epoch)
         self._last = epoch
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        self._writer.epoch(dict(record))
-        self._last = int(record["epoch"])
+    def epoch(self, record: EpochRecord) -> None:
+        self._writer.epoch(record)
+        self._last = int(record["epoch"] or 0)
 
     def finished(self, figures: Mapping[str, float], plots: Mapping[str, Path]) -> None:
         for name, path in plots.items():
@@ -159,9 +160,9 @@ class _MLflow:
             some = parameters[start : start + 100]
             self._client.log_batch(self._run, params=[mlflow.entities.Param(*one) for one in some])
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         figures = {name: value for name, value in record.items() if name != "epoch" and value is not None}
-        self._log(figures, int(record["epoch"]))
+        self._log(figures, int(record["epoch"] or 0))
 
     def finished(self, figures: Mapping[str, float], plots: Mapping[str, Path]) -> None:
         self._log(figures, 0)
@@ -204,9 +205,9 @@ class _WandB:
             settings=wandb.Settings(console="off", silent=True),
         )
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         figures = {name: value for name, value in record.items() if value is not None}
-        self._run.log(figures, step=int(record["epoch"]))
+        self._run.log(figures, step=int(record["epoch"] or 0))
 
     def finished(self, figures: Mapping[str, float], plots: Mapping[str, Path]) -> None:
         self._run.summary.update(dict(figures))

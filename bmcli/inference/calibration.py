@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli import tasks
 from bmcli.core.errors import IntegrityError, UsageError
@@ -34,7 +34,7 @@ class Calibration:
     log_loss: tuple[float, float]
     threshold: Threshold | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data."""
         return {"format": FORMAT, **asdict(self), "log_loss": list(self.log_loss)}
 

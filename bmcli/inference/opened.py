@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, TypeVar, cast, overload
 
 from bmcli import tasks
 from bmcli.core.errors import ConfigError, UsageError
+from bmcli.core.plain import Document
 from bmcli.inference import session as sessions
 from bmcli.modalities import familiarity as familiarities
 from bmcli.modalities import preprocessing as preprocessings
@@ -35,7 +36,7 @@ class _Part(Generic[T]):
     """An attribute of an OpenedRun that is made when it is first asked for: once, whichever thread asks. An
     error is raised again by every attempt."""
 
-    def __init__(self, make: Callable[[Any], T]) -> None:
+    def __init__(self, make: Callable[[OpenedRun], T]) -> None:
         self._make = make
         self.__doc__ = make.__doc__
 
@@ -51,7 +52,7 @@ class _Part(Generic[T]):
     def __get__(self, opened: OpenedRun | None, owner: type) -> _Part[T] | T:
         if opened is None:
             return self
-        made: dict[str, T] = opened._made
+        made = cast("dict[str, T]", opened._made)  # each name is made by one of these
         if self._name not in made:
             with opened._making:
                 if self._name not in made:
@@ -73,7 +74,7 @@ class OpenedRun:
     def __init__(self, run: Run, trust: Trust = UNTRUSTED) -> None:
         self.run = run
         self.trust = trust
-        self._made: dict[str, Any] = {}
+        self._made: dict[str, object] = {}
         self._making = threading.RLock()  # one part may need another
 
     def __repr__(self) -> str:
@@ -210,7 +211,7 @@ class OpenedRun:
                 hint=f"look at {self.run.path / layout.CODE}, then use --trust-code",
             ) from error
 
-    def _plain_config(self) -> dict[str, Any]:
+    def _plain_config(self) -> Document:
         """The config as it is written, without looking up what its names mean."""
         from bmcli.config.parsing import yaml
 

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from bmcli.core.errors import UsageError
 from bmcli.core.sanitize import safe_cell
@@ -61,7 +61,7 @@ def _has_surrogates(text: str) -> bool:
 
 def _write_csv(path: Path, predictions: Iterable[Prediction]) -> None:
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        writer: Any = None
+        writer: csv.DictWriter[str] | None = None
         for row in map(flat, predictions):
             if writer is None:
                 writer = csv.DictWriter(

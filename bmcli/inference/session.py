@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from bmcli.runs.layout import MODEL_ONNX, PREPROCESSING
 
 if TYPE_CHECKING:
     import keras
+    import onnxruntime
 
     from bmcli.core.spec import DataSpec
     from bmcli.runs.run import Run
@@ -116,7 +118,7 @@ class OnnxSession:
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base
             raise IntegrityError(f"{origin} is damaged: {_first_line(error)}", hint=hint) from error
         self._starting = threading.Lock()
-        self._workers: tuple[Any, ThreadPoolExecutor] | None = None
+        self._workers: tuple[onnxruntime.InferenceSession, ThreadPoolExecutor] | None = None
         ends, outputs = self._shared.get_inputs(), self._shared.get_outputs()
         if (
             {i.name for i in ends} != set(inputs)
@@ -136,7 +138,7 @@ class OnnxSession:
             return np.zeros((0, self.width), np.float32)
         return _aside(lambda ending: self._predict(inputs, batch_size, ending))
 
-    def _predict(self, inputs: Batch, batch_size: int, ending: Any) -> np.ndarray:
+    def _predict(self, inputs: Batch, batch_size: int, ending: onnxruntime.RunOptions) -> np.ndarray:
         """ending: the RunOptions by which the caller ends the work."""
         if self._cores == 1 or count(inputs) <= PART:
             given = self._batches(inputs, batch_size)
@@ -153,7 +155,7 @@ class OnnxSession:
             ]
         )
 
-    def _started(self) -> tuple[Any, ThreadPoolExecutor]:
+    def _started(self) -> tuple[onnxruntime.InferenceSession, ThreadPoolExecutor]:
         """The session that computes on one core, and the threads that call it: one per core, which all
         callers share. They end with this object."""
         with self._starting:
@@ -162,13 +164,17 @@ class OnnxSession:
                 self._workers = single, ThreadPoolExecutor(self._cores, thread_name_prefix="bm-predict")
             return self._workers
 
-    def _answer_or_not(self, session: Any, batch: Batch, ending: Any) -> np.ndarray | None:
+    def _answer_or_not(
+        self, session: onnxruntime.InferenceSession, batch: Batch, ending: onnxruntime.RunOptions
+    ) -> np.ndarray | None:
         try:
             return self._run(session, batch, ending)
         except ResourceError:
             return None
 
-    def _answer(self, session: Any, batch: Batch, ending: Any) -> np.ndarray:
+    def _answer(
+        self, session: onnxruntime.InferenceSession, batch: Batch, ending: onnxruntime.RunOptions
+    ) -> np.ndarray:
         """Of a batch, in halves where memory does not suffice for it."""
         try:
             return self._run(session, batch, ending)
@@ -185,7 +191,9 @@ class OnnxSession:
                 batch[name] = _trimmed(batch[name], padding)
             yield batch
 
-    def _run(self, session: Any, batch: Batch, ending: Any) -> np.ndarray:
+    def _run(
+        self, session: onnxruntime.InferenceSession, batch: Batch, ending: onnxruntime.RunOptions
+    ) -> np.ndarray:
         given = {name: np.ascontiguousarray(batch[name], dtype) for name, dtype in self._dtypes.items()}
         try:
             (output,) = session.run(["output"], given, ending)
@@ -206,29 +214,31 @@ class OnnxSession:
         return output
 
 
-def _aside(work: Callable[[Any], T]) -> T:
+def _aside(work: Callable[[onnxruntime.RunOptions], T]) -> T:
     """What `work` gives, done in another thread. It is given RunOptions of its own, by which a signal that
     ends the waiting ends the work, too."""
     ending = _runtime().RunOptions()
     if threading.current_thread() is not threading.main_thread():
         return work(ending)
-    done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+    results: list[T] = []
+    done: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def run() -> None:
         try:
-            done.put((work(ending), None))
+            results.append(work(ending))
+            done.put(None)
         except BaseException as error:
-            done.put((None, error))
+            done.put(error)
 
     threading.Thread(target=run, name="bm-onnx", daemon=True).start()
     try:
-        result, error = done.get()
+        error = done.get()
     except BaseException:
         ending.terminate = True
         raise
     if error is not None:
         raise error
-    return result
+    return results[0]
 
 
 class KerasSession:
@@ -251,7 +261,7 @@ class KerasSession:
         return np.asarray(outputs, dtype=np.float32)
 
 
-def _runtime() -> Any:
+def _runtime() -> ModuleType:
     """ONNX Runtime, imported."""
     # It would keep a record of every use in the home folder, and bm tells nobody anything.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -262,7 +272,7 @@ def _runtime() -> Any:
     return onnxruntime
 
 
-def _opened(model: bytes, *, threads: int, fold: bool) -> Any:
+def _opened(model: bytes, *, threads: int, fold: bool) -> onnxruntime.InferenceSession:
     """fold: whether what depends on no input is computed now, once for all."""
     onnxruntime = _runtime()
     options = onnxruntime.SessionOptions()
@@ -306,12 +316,12 @@ def _limit_memory() -> None:
         _limited = True
 
 
-def _is_padded(end: Any) -> bool:
+def _is_padded(end: onnxruntime.NodeArg) -> bool:
     """Whether a model's input is token ids of any length."""
     return end.type == "tensor(int32)" and len(end.shape) == 2 and not isinstance(end.shape[1], int)
 
 
-def padding_of(session: Any, name: str) -> int:
+def padding_of(session: onnxruntime.InferenceSession, name: str) -> int:
     """What an input is padded with, as `bmcli.export.onnx` notes it in the model: 0 unless it says otherwise.
 
     ValueError if it is not a number.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli.core import number_format
 from bmcli.plots.style import BLUE, GREEN, GREY, INK, ORANGE, cut, figure, style, to_png
@@ -22,7 +22,7 @@ MOST_POINTS = 20_000
 
 
 def learning_curves(
-    records: Sequence[Mapping[str, object]], metric: str, best_epoch: int | None = None
+    records: Sequence[Mapping[str, float | None]], metric: str, best_epoch: int | None = None
 ) -> bytes:
     """Loss and `metric` over the epochs, training and validation, the best epoch marked.
 
@@ -171,12 +171,14 @@ def _pair(name: str) -> tuple[str, str]:
     return name, f"val_{name}"
 
 
-def _series(records: Sequence[Mapping[str, Any]], name: str) -> tuple[list[int], list[float]]:
-    known = [(r["epoch"], r[name]) for r in records if r.get(name) is not None]
+def _series(records: Sequence[Mapping[str, float | None]], name: str) -> tuple[list[float], list[float]]:
+    known = [(r["epoch"] or 0, value) for r in records if (value := r.get(name)) is not None]
     return [epoch for epoch, _ in known], [value for _, value in known]
 
 
-def _curves(axes: Axes, records: Sequence[Mapping[str, object]], name: str, best_epoch: int | None) -> None:
+def _curves(
+    axes: Axes, records: Sequence[Mapping[str, float | None]], name: str, best_epoch: int | None
+) -> None:
     from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
     everything: list[float] = []
@@ -189,7 +191,8 @@ def _curves(axes: Axes, records: Sequence[Mapping[str, object]], name: str, best
         if not values:
             continue
         axes.plot(epochs, values, color=colour, label=label, marker=marker if few else None, markersize=4.5)
-        if best_epoch in epochs and (label == "validation" or not _series(records, f"val_{name}")[1]):
+        last = label == "validation" or not _series(records, f"val_{name}")[1]
+        if best_epoch is not None and best_epoch in epochs and last:
             value = values[epochs.index(best_epoch)]
             axes.axvline(best_epoch, color=ORANGE, lw=1.2, ls=(0, (4, 3)), zorder=0)
             axes.plot(

@@ -9,16 +9,17 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
 # Okabe and Ito (2008): told apart with every kind of colour blindness.
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
 DPI = 150
 
-_STYLE: dict[Any, Any] = {
+_STYLE: dict[RcKeyType, object] = {
     "font.size": 12,
     "axes.titlesize": 13,
     "axes.titleweight": "bold",

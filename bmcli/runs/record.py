@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from bmcli.core.errors import IntegrityError
 from bmcli.core.plain import Document
@@ -156,10 +156,10 @@ def _held(annotation: str) -> type | None:
     return {"str": str, "int": int, "Document": dict}.get(held)
 
 
-def _holds(value: Any, held: type | None) -> bool:
+def _holds(value: dict[str, object] | list[object] | None, held: type | None) -> bool:
     if held is None or value is None:
         return True
-    return all(type(item) is held for item in (value.values() if type(value) is dict else value))
+    return all(type(item) is held for item in (value.values() if isinstance(value, dict) else value))
 
 
 _NUMBERS: frozenset[type] = frozenset({int, float, type(None)})

@@ -21,7 +21,7 @@ the finished model, [N, width].
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.core.errors import UsageError
 from bmcli.core.registry import Registry
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bmcli.core.components import Measures
     from bmcli.core.spec import Target
     from bmcli.tasks._answers import Answer
+    from bmcli.tasks._learning import OneTarget
     from bmcli.tasks._meter import Meter
     from bmcli.tasks._truth import Truth
 
@@ -115,11 +116,11 @@ class Task(Measuring):
         """The cells of `mistake_columns`, of those in `order` that are mistakes."""
         return []
 
-    def named(self, target: Any, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
+    def named(self, target: OneTarget, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
         """Truth and answer of one example, for people."""
         raise NotImplementedError
 
-    def truth(self, target: Any, classes: Sequence[str]) -> Any:
+    def truth(self, target: OneTarget, classes: Sequence[str]) -> str | list[str] | float:
         """One example's truth as JSON data: a class, labels, or a number."""
         raise NotImplementedError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.tasks import Task
 from bmcli.tasks._rows import MOST_COLUMNS
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bmcli.core.components import Measures
     from bmcli.core.spec import Target
+    from bmcli.core.tensor import Tensor
     from bmcli.metrics.formulas import PerClass
     from bmcli.metrics.intervals import Method
     from bmcli.metrics.results import (
@@ -173,19 +174,21 @@ def dense_of_flags(targets: np.ndarray, label_smoothing: float) -> np.ndarray:
     return smoothed(targets.astype(np.float32).reshape(len(targets), -1), label_smoothing, 2)
 
 
-def loss_of_flags(raw: object, dense: Any) -> object:
+def loss_of_flags(raw: object, dense: object) -> Tensor:
     """Binary cross-entropy of logits in nats, mean over the units: float32 [batch]."""
     from keras import ops
 
-    raw = ops.cast(raw, "float32")
+    logits = ops.cast(raw, "float32")
     # max(x, 0) - x·t + log(1 + exp(-|x|)): finite for every finite logit.
-    terms = ops.relu(raw) - raw * dense + ops.log1p(ops.exp(-ops.abs(raw)))
-    return ops.mean(terms, axis=-1)
+    terms = ops.relu(logits) - logits * dense + ops.log1p(ops.exp(-ops.abs(logits)))
+    mean: Tensor = ops.mean(terms, axis=-1)
+    return mean
 
 
-def right_of_flags(raw: object, dense: Any) -> object:
+def right_of_flags(raw: object, dense: object) -> Tensor:
     """The share of units that are right, float32 [batch]."""
     from keras import ops
 
-    right = ops.equal(ops.cast(raw, "float32") > 0, dense > 0.5)
-    return ops.mean(ops.cast(right, "float32"), axis=-1)
+    right = ops.equal(ops.cast(raw, "float32") > 0, ops.convert_to_tensor(dense) > 0.5)
+    share: Tensor = ops.mean(ops.cast(right, "float32"), axis=-1)
+    return share

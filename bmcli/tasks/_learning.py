@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.core.registry import Registered
 
@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
+    from bmcli.core.tensor import Tensor
     from bmcli.tasks._truth import Truth
+
+    OneTarget = np.ndarray | np.int64 | np.float64
+    """The target of one example: a number, or [L]."""
 
 
 class Learning(Registered):
@@ -97,7 +101,7 @@ class Learning(Registered):
         """Examples of each class or label, int64 [classes]; None where there are none."""
         return None
 
-    def alike(self, one: Any, other: Any, tolerance: float) -> bool:
+    def alike(self, one: OneTarget, other: OneTarget, tolerance: float) -> bool:
         """Whether two nearly equal examples have the same target; a quantity may differ by the tolerance."""
         import numpy as np
 
@@ -125,7 +129,7 @@ class Learning(Registered):
         """Numbers in one output of the finished model."""
         return self.units(classes)
 
-    def head(self, raw: Any, target: Target) -> Any:
+    def head(self, raw: object, target: Target) -> object:
         """The layer called 'output', float32 [batch, width], on the network's raw output. Of Keras's own
         layers alone, so that plain Keras loads the saved model."""
         raise NotImplementedError
@@ -134,11 +138,11 @@ class Learning(Registered):
         """Targets as the loss takes them: float32 [N, units]."""
         raise NotImplementedError
 
-    def loss(self, raw: Any, dense: Any) -> Any:
+    def loss(self, raw: object, dense: object) -> Tensor:
         """The loss of each example, float32 [batch]; written in keras.ops."""
         raise NotImplementedError
 
-    def running(self, raw: Any, dense: Any) -> Any:
+    def running(self, raw: object, dense: object) -> Tensor:
         """The running figure of each example, float32 [batch]; written in keras.ops."""
         raise NotImplementedError
 

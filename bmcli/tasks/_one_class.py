@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.core.number_format import probability
 from bmcli.tasks._classification import Classification, class_figures, weakest
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TargetSummary,
     )
     from bmcli.tasks._answers import Answer
+    from bmcli.tasks._learning import OneTarget
     from bmcli.tasks._truth import Truth
 
 
@@ -233,11 +234,11 @@ class OneClass(Classification):
             if best[i] != targets[i]
         ]
 
-    def named(self, target: Any, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
+    def named(self, target: OneTarget, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
         """Both classes."""
         return classes[int(target)], classes[int(output.argmax())]
 
-    def truth(self, target: Any, classes: Sequence[str]) -> Any:
+    def truth(self, target: OneTarget, classes: Sequence[str]) -> str:
         """The class."""
         return classes[int(target)]
 

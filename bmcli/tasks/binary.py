@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
+    from bmcli.core.tensor import Tensor
     from bmcli.metrics.calibration import Fitted
     from bmcli.metrics.intervals import Method
     from bmcli.tasks._truth import Truth
@@ -75,11 +76,11 @@ class Binary(OneClass):
         """0 or 1, [N, 1]."""
         return dense_of_flags(targets, label_smoothing)
 
-    def loss(self, raw: object, dense: object) -> object:
+    def loss(self, raw: object, dense: object) -> Tensor:
         """Binary cross-entropy in nats."""
         return loss_of_flags(raw, dense)
 
-    def running(self, raw: object, dense: object) -> object:
+    def running(self, raw: object, dense: object) -> Tensor:
         """Right or wrong."""
         return right_of_flags(raw, dense)
 

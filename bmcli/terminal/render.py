@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from bmcli.core.errors import BmError
+    from bmcli.core.errors import BmError, Place
 
 UNBOUNDED = 10_000
 """The width for pipes and files, where lines are not wrapped."""
@@ -296,7 +296,7 @@ def error_document(error: BmError) -> dict[str, object]:
     return {"format": 1, "error": head, "errors": every or [head]}
 
 
-def _located(message: str, place: Any, hint: str | None) -> Document:
+def _located(message: str, place: Place | None, hint: str | None) -> Document:
     return {
         "message": message,
         "file": place.file if place else None,

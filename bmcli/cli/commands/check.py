@@ -217,7 +217,7 @@ def _build(config: ExperimentConfig, session: Session) -> Document:
 
     with stopwatch.running() as watch, phases(session, watch):
         started = start(config, session.store, display=NotesOnly(session))
-    return described(started.experiment.bundle, started.experiment.spec, started.record["parameters"])
+    return described(started.experiment.bundle, started.experiment.spec, started.parameters)
 
 
 def _built_lines(built: Document) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from bmcli.cli.command import Session, command
 from bmcli.terminal.render import Verbatim
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
     from bmcli.core.plain import Document
     from bmcli.data.named import Dataset, Progress
 
@@ -175,8 +178,9 @@ def _classes(names: list[str]) -> str:
     return f"{len(names)}: {shown}" + (", …" if len(names) > 12 else "") if names else ""
 
 
-def _yaml(value: Any) -> str:
-    return {True: "true", False: "false", None: "null"}.get(value, str(value))
+def _yaml(value: object) -> str:
+    words: dict[object, str] = {True: "true", False: "false", None: "null"}
+    return words.get(value, str(value))
 
 
 class _Bar:
@@ -184,8 +188,8 @@ class _Bar:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.shown: Any = None
-        self.tasks: dict[str, object] = {}
+        self.shown: RichProgress | None = None
+        self.tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Progress | None:
         import sys
@@ -207,6 +211,7 @@ class _Bar:
         return self._advance
 
     def _advance(self, name: str, done: int, total: int) -> None:
+        assert self.shown is not None
         if name not in self.tasks:
             self.tasks[name] = self.shown.add_task(name, total=total)
         self.shown.update(self.tasks[name], completed=done)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bmcli.cli.command import Session, command
 from bmcli.cli.completion import complete_entry, complete_kind
+
+if TYPE_CHECKING:
+    from bmcli.core.plain import Document
 
 
 @command
@@ -70,7 +74,7 @@ def list(
         session.note(f"\nbm list {wanted.plural} NAME also shows the range of every option")
 
 
-def _table(kinds: Any) -> str:
+def _table(kinds: Sequence[Document]) -> str:
     from bmcli.core import streams
     from bmcli.terminal.render import columns, heading
 

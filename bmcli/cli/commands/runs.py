@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,6 +11,7 @@ from bmcli.cli.completion import complete_run
 from bmcli.cli.run_tables import MOST_NAMED, abridged, details_of, row_of, sorted_rows, table_of
 
 if TYPE_CHECKING:
+    from bmcli.export.recheck import Repeated
     from bmcli.inference.opened import OpenedRun
     from bmcli.runs.run import Run
 
@@ -43,7 +44,7 @@ def runs(
     rows = sorted_rows(rows, sort)[:last]
     damaged = [row for row in rows if row["status"] == "damaged"]
     for row in damaged[:MOST_NAMED]:
-        session.warn(row["error"])
+        session.warn(row["error"] or "")
     if (more := len(damaged) - MOST_NAMED) > 0:
         session.warn(f"{more:,} more runs are damaged; bm runs verify RUN shows how")
     leftovers = [run.path.name for run in session.store.leftovers() if name in (None, run.name)]
@@ -103,15 +104,15 @@ def verify(
         files = "1 file is" if number == 1 else f"{number:,} files are"
         raise IntegrityError(f"{found.path}: {files} damaged, by the manifest", problems=result.problems)
     lines = [f"✓ {found.id}: {result.checked:,} files checked, all intact"]
-    repeated: list[dict[str, Any]] = []
+    repeated: list[Repeated] = []
     if not files_only:
         from bmcli.inference.opened import OpenedRun
         from bmcli.runs.trust import Trust
 
         repeated = _repeat(session, OpenedRun(found, Trust(trust_code)))
-        for row in repeated:
-            how = agreement(row["max_difference"], row["relative"])
-            lines.append(f"  {row['form']}: {row['samples']} stored samples predicted again: {how}")
+        for one in repeated:
+            how = agreement(one.agreement.max_difference, one.agreement.relative)
+            lines.append(f"  {one.form}: {one.agreement.samples} stored samples predicted again: {how}")
     lines += [f"  unverified, as the manifest does not list it: {name}" for name in result.unverified]
     document = {
         "run": found.id,
@@ -119,12 +120,20 @@ def verify(
         "ok": True,
         "checked": result.checked,
         "unverified": list(result.unverified),
-        "repeated": repeated,
+        "repeated": [
+            {
+                "form": one.form,
+                "samples": one.agreement.samples,
+                "max_difference": one.agreement.max_difference,
+                "relative": one.agreement.relative,
+            }
+            for one in repeated
+        ],
     }
     session.result(document, lambda: render.painted_marks(lines, streams.out()))
 
 
-def _repeat(session: Session, opened: OpenedRun) -> list[dict[str, Any]]:
+def _repeat(session: Session, opened: OpenedRun) -> list[Repeated]:
     """The result for each form of the model; IntegrityError if one differs."""
     from bmcli.cli.spinner import Spinner
     from bmcli.core.errors import IntegrityError, Problem
@@ -141,15 +150,7 @@ def _repeat(session: Session, opened: OpenedRun) -> list[dict[str, Any]]:
         repeated = repeat_samples(opened)
     if wrong := [Problem(f"{r.form}: {r.agreement.reason}") for r in repeated if not r.agreement.agrees]:
         raise IntegrityError(f"{run.path}: the model's predictions have changed", problems=wrong)
-    return [
-        {
-            "form": r.form,
-            "samples": r.agreement.samples,
-            "max_difference": r.agreement.max_difference,
-            "relative": r.agreement.relative,
-        }
-        for r in repeated
-    ]
+    return repeated
 
 
 @command
