@@ -112,7 +112,7 @@ class Asks(Protocol):
     """A task; see `bmcli.tasks.Task`."""
 
     registry_name: ClassVar[str]
-    figures: ClassVar[dict[str, bool]]
+    metrics: ClassVar[dict[str, bool]]
     descriptions: ClassVar[dict[str, str]]
     noun: ClassVar[str]
     several: ClassVar[bool]

@@ -52,8 +52,8 @@ class Experiment:
 
 def measurable(experiment: Experiment, run: Run, session: Session, name: str, split: Split) -> Prepared:
     """One of its splits, or a part of it, ready to be measured with the run's published model."""
-    from bmcli.evaluation.figures import summarize
     from bmcli.evaluation.measure import Prepared
+    from bmcli.evaluation.metrics import summarize
 
     spec, config = experiment.spec, experiment.config
     training = summarize(spec.task, spec.classes, experiment.bundle.train.targets)
@@ -279,10 +279,10 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
             lengths=source.used_lengths(spec.inputs),
         )
     stopping = training.early_stopping
-    figure = training.monitor.removeprefix("val_")
+    metric = training.monitor.removeprefix("val_")
     watch = Watch(
         training.monitor if validation is not None else "loss",
-        greater_is_better=validation is not None and task.monitorable(extra)[figure],
+        greater_is_better=validation is not None and task.monitorable(extra)[metric],
         patience=stopping.patience if stopping else None,
         min_delta=stopping.min_delta if stopping else 0.0,
         keep_last=validation is None,

@@ -106,7 +106,7 @@ def test_parts_that_do_not_fit(
         bmcli.load(trained).predict(change(given()), display=None)
 
 
-def test_evaluated_again_the_figures_are_the_same(run: Path, invoke: Invoke) -> None:
+def test_evaluated_again_the_metrics_are_the_same(run: Path, invoke: Invoke) -> None:
     before = json.loads((run / layout.evaluation_of("test")).read_text())
     assert invoke("evaluate", str(run), "--split", "test").code == 2  # it would run its code
     done = invoke("evaluate", str(run), "--split", "test", "--trust-code")
