@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmcli import tasks
-from bmcli.core.batch import Batch, first, rows
+from bmcli.core.batch import Batch, rows
 from bmcli.core.errors import Place, Problem
 from bmcli.core.spec import INPUT
 from bmcli.explain import attributions
@@ -69,11 +69,10 @@ class Explainer:
         problems = list(inputs.problems)
         if inputs.names:
             batch, unusable = self.preprocessing.usable(inputs.examples)
-            compact = first(batch)
             if self.familiarity is None:
                 said = self.preprocessing.unfamiliar(inputs.examples)
             else:
-                said = self.familiarity.look(self.preprocessing, inputs.examples, compact, unusable)
+                said = self.familiarity.look(self.preprocessing, inputs.examples, batch, unusable)
             self.taken.update(said.taken)
             kept = [i for i in range(len(inputs.names)) if i not in unusable]
             problems[:0] = [Problem(what, Place(inputs.names[i])) for i, what in unusable.items()]

@@ -1,7 +1,7 @@
 """Tasks by name: what is predicted, one file per task, found by its place.
 
 A task owns everything that depends on what is predicted: how the truth becomes targets, how wide the network
-is and what stands on top of it, the loss, the figures with their intervals, the trivial answer, calibration,
+is and what stands on top of it, the loss, the metrics with their intervals, the trivial answer, calibration,
 what one answer looks like, and what a report shows. Every other room asks it.
 
 A new task derives from `Task`, or from one that is near it:
@@ -174,7 +174,7 @@ class _Unknown(Task):
     def _missing(self) -> UsageError:
         return UsageError(
             f"predictions of the task '{self.name}' cannot be read: code of the run's own defines it",
-            hint="--unpaired compares figures alone; an installed plugin would define it everywhere",
+            hint="--unpaired compares the metrics alone; an installed plugin defines the task everywhere",
         )
 
     def header(self, classes: Sequence[str]) -> list[str]:

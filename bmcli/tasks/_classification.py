@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bmcli.metrics.formulas import PerClass
     from bmcli.metrics.intervals import Method
     from bmcli.metrics.results import (
-        ClassFigures,
+        ClassMetrics,
         TargetSummary,
         WeakestClass,
     )
@@ -64,14 +64,14 @@ class Classification(Task):
         self,
         targets: np.ndarray,
         outputs: np.ndarray,
-        figures: Mapping[str, float | None],
+        metrics: Mapping[str, float | None],
         drawn: dict[str, np.ndarray] | None,
     ) -> dict[str, Method]:
-        """Of every figure; none computes before it is called."""
+        """Of every metric; none computes before it is called."""
         from bmcli.metrics import class_intervals
         from bmcli.metrics.intervals import top_k_of
 
-        top_k = top_k_of(figures)
+        top_k = top_k_of(metrics)
 
         def draw() -> dict[str, np.ndarray]:
             return drawn if drawn is not None else self.resampled(targets, outputs, top_k)
@@ -116,12 +116,12 @@ class Classification(Task):
         return TargetSummary(len(targets), counts=tuple(int(count) for count in counts))
 
 
-def class_figures(classes: Sequence[str], values: PerClass) -> tuple[ClassFigures, ...]:
+def class_metrics(classes: Sequence[str], values: PerClass) -> tuple[ClassMetrics, ...]:
     """Of every class or label, with exact intervals."""
     import numpy as np
 
     from bmcli.metrics.intervals import class_intervals
-    from bmcli.metrics.results import ClassFigures
+    from bmcli.metrics.results import ClassMetrics
 
     def defined(array: np.ndarray, index: int) -> float | None:
         return None if np.isnan(array[index]) else float(array[index])
@@ -131,7 +131,7 @@ def class_figures(classes: Sequence[str], values: PerClass) -> tuple[ClassFigure
         counts = values.hits[index], values.answers[index], values.support[index]
         of_class = class_intervals(*(int(count) for count in counts))
         found.append(
-            ClassFigures(
+            ClassMetrics(
                 name=name,
                 index=index,
                 precision=defined(values.precision, index),
@@ -146,12 +146,12 @@ def class_figures(classes: Sequence[str], values: PerClass) -> tuple[ClassFigure
     return tuple(found)
 
 
-def weakest(figures: tuple[ClassFigures, ...], metric: str) -> WeakestClass | None:
+def weakest(metrics: tuple[ClassMetrics, ...], metric: str) -> WeakestClass | None:
     """The lowest value of the classes that occur, of equals the one with most examples; None where no class
     has a flaw."""
     from bmcli.metrics.results import FEW, WeakestClass
 
-    known = [(getattr(one, metric), -one.support, one) for one in figures if one.support]
+    known = [(getattr(one, metric), -one.support, one) for one in metrics if one.support]
     if not known:
         return None
     value, _, one = min(known, key=lambda entry: entry[:2])

@@ -22,17 +22,17 @@ class Learning(Registered):
     """See `bmcli.tasks.Task`."""
 
     headline: ClassVar[str] = "loss"
-    """The one figure people quote."""
-    figures: ClassVar[dict[str, bool]] = {"loss": False}
-    """The figures of a split -> whether greater is better."""
+    """The one metric people quote."""
+    metrics: ClassVar[dict[str, bool]] = {"loss": False}
+    """The metrics of a split -> whether greater is better."""
     descriptions: ClassVar[dict[str, str]] = {}
     """A line about each of those that no other task has."""
     running_name: ClassVar[str] = ""
-    """The figure that is counted along with the loss while training."""
+    """The metric that is counted along with the loss while training."""
     loss_name: ClassVar[str] = "loss"
     """What the loss is, for people."""
     loss_key: ClassVar[str] = "loss"
-    """The loss by what it is, where figures are named: log_loss, mse."""
+    """The loss by what it is, where metrics are named: log_loss, mse."""
     loss_means: ClassVar[str] = "its own"
     """The same in words."""
     noun: ClassVar[str] = "this task"
@@ -52,7 +52,7 @@ class Learning(Registered):
     exclusive: ClassVar[bool] = False
     """Whether each example has exactly one class."""
     unbounded: ClassVar[tuple[str, ...]] = ("loss",)
-    """Those of `figures` that need not lie between 0 and 1."""
+    """Those of `metrics` that need not lie between 0 and 1."""
     takes_threshold: ClassVar[bool] = False
     """Whether a threshold of a probability changes its answers."""
     no_threshold: ClassVar[str] = ""
@@ -143,9 +143,9 @@ class Learning(Registered):
         raise NotImplementedError
 
     def running(self, raw: object, dense: object) -> Tensor:
-        """The running figure of each example, float32 [batch]; written in keras.ops."""
+        """The running metric of each example, float32 [batch]; written in keras.ops."""
         raise NotImplementedError
 
     def in_units(self, loss: float, running: float, target: Target) -> tuple[float, float]:
-        """Mean loss and running figure of an epoch in the target's own unit."""
+        """Mean loss and running metric of an epoch in the target's own unit."""
         return loss, running

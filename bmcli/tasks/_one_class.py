@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.core.number_format import probability
-from bmcli.tasks._classification import Classification, class_figures, weakest
+from bmcli.tasks._classification import Classification, class_metrics, weakest
 from bmcli.tasks._rows import TOP, digits, numbered, top_cells, top_columns
 from bmcli.tasks._truth import unknown
 
@@ -33,7 +33,7 @@ class OneClass(Classification):
 
     exclusive: ClassVar[bool] = True
     averages: ClassVar[tuple[str, ...]] = ()
-    """Those of `figures` that are averages over the classes."""
+    """Those of `metrics` that are averages over the classes."""
     plots: ClassVar[tuple[str, ...]] = ("confusion_matrix", "calibration", "sample_predictions")
     mistake_columns: ClassVar[tuple[tuple[str, bool], ...]] = (
         ("true", False),
@@ -133,7 +133,7 @@ class OneClass(Classification):
         from bmcli.metrics.results import Sections
 
         matrix = formulas.confusion_matrix(targets, outputs.argmax(axis=1), len(target.classes))
-        found = class_figures(target.classes, formulas.per_class(matrix))
+        found = class_metrics(target.classes, formulas.per_class(matrix))
         return Sections(
             per_class=found,
             confusion_matrix=matrix.tolist(),

@@ -25,7 +25,7 @@ class Binary(OneClass):
     """One of two classes: sigmoid, binary cross-entropy; headline accuracy."""
 
     headline: ClassVar[str] = "accuracy"
-    figures: ClassVar[dict[str, bool]] = {
+    metrics: ClassVar[dict[str, bool]] = {
         "loss": False,
         "accuracy": True,
         "balanced_accuracy": True,
@@ -93,7 +93,7 @@ class Binary(OneClass):
     def resampled(
         self, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
     ) -> dict[str, np.ndarray]:
-        """With the figures of the second class."""
+        """With the metrics of the second class."""
         from bmcli.metrics.class_intervals import resampled_classes
 
         return resampled_classes(targets, outputs, top_k, second=True)

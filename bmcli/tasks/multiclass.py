@@ -22,7 +22,7 @@ class Multiclass(OneClass):
     """One of several classes: softmax, cross-entropy; headline accuracy."""
 
     headline: ClassVar[str] = "accuracy"
-    figures: ClassVar[dict[str, bool]] = {
+    metrics: ClassVar[dict[str, bool]] = {
         "loss": False,
         "accuracy": True,
         "balanced_accuracy": True,

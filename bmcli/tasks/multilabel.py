@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from bmcli.tasks import TASKS
 from bmcli.tasks._classification import (
     Classification,
-    class_figures,
+    class_metrics,
     dense_of_flags,
     loss_of_flags,
     right_of_flags,
@@ -39,7 +39,7 @@ class Multilabel(Classification):
     """Any number of labels: sigmoid, mean binary cross-entropy; headline f1_macro."""
 
     headline: ClassVar[str] = "f1_macro"
-    figures: ClassVar[dict[str, bool]] = {
+    metrics: ClassVar[dict[str, bool]] = {
         "loss": False,
         "subset_accuracy": True,
         "label_accuracy": True,
@@ -63,7 +63,7 @@ class Multilabel(Classification):
         "precision_micro",
         "recall_micro",
     )
-    """Those of `figures` that are averages over the labels, or shares of all decisions."""
+    """Those of `metrics` that are averages over the labels, or shares of all decisions."""
     takes_threshold: ClassVar[bool] = True
     no_threshold: ClassVar[str] = "that is for two classes"
     rank: ClassVar[int | None] = 1
@@ -179,7 +179,7 @@ class Multilabel(Classification):
         from bmcli.metrics.results import Sections
 
         matrix = formulas.label_confusion(targets > 0.5, outputs >= THRESHOLD)
-        found = class_figures(target.classes, formulas.per_label(matrix))
+        found = class_metrics(target.classes, formulas.per_label(matrix))
         return Sections(
             per_class=found,
             confusion_matrix=matrix.tolist(),

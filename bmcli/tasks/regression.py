@@ -32,7 +32,7 @@ class Regression(Task):
     """A number: mean squared error; headline r2."""
 
     headline: ClassVar[str] = "r2"
-    figures: ClassVar[dict[str, bool]] = {"loss": False, "mae": False, "rmse": False, "r2": True}
+    metrics: ClassVar[dict[str, bool]] = {"loss": False, "mae": False, "rmse": False, "r2": True}
     running_name: ClassVar[str] = "mae"
     loss_name: ClassVar[str] = "MSE"
     loss_key: ClassVar[str] = "mse"
@@ -140,7 +140,7 @@ class Regression(Task):
         self,
         targets: np.ndarray,
         outputs: np.ndarray,
-        figures: Mapping[str, float | None],
+        metrics: Mapping[str, float | None],
         drawn: dict[str, np.ndarray] | None,
     ) -> dict[str, Method]:
         """See Task."""

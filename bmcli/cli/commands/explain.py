@@ -127,7 +127,7 @@ def _importance(session: Session, opened: OpenedRun, inputs: list[str], unseen_o
     from bmcli.cli.spinner import Spinner
     from bmcli.core import streams
     from bmcli.core.errors import UsageError
-    from bmcli.core.number_format import figure
+    from bmcli.core.number_format import decimals
     from bmcli.evaluation.measure import prepare
     from bmcli.explain.importance import permutation_importance
     from bmcli.terminal.render import columns, heading
@@ -148,13 +148,13 @@ def _importance(session: Session, opened: OpenedRun, inputs: list[str], unseen_o
 
     def shown() -> str:
         rows_told = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
-        head = f"{run}: {found.metric} {figure(found.value)} over {rows_told}; how much worse without"
+        head = f"{run}: {found.metric} {decimals(found.value)} over {rows_told}; how much worse without"
         top = max((one.drop for one in found.columns), default=0.0) or 1.0
         rows = [
             (
                 f"  {one.column}",
-                figure(one.drop),
-                f"± {figure(one.deviation)}",
+                decimals(one.drop),
+                f"± {decimals(one.deviation)}",
                 "█" * round(20 * one.drop / top),
             )
             for one in found.columns
@@ -221,14 +221,14 @@ class _Shown:
     def _print(self, one: Explanation, image: str | None) -> None:
         from rich.text import Text
 
-        from bmcli.core.number_format import figure, quantity
+        from bmcli.core.number_format import decimals, quantity
         from bmcli.core.sanitize import one_line
         from bmcli.report import explanations as shown
         from bmcli.terminal.render import columns
 
         name = one_line(_short(one.input))
         out = self.session.out
-        answer = figure(one.value) if one.label is not None else quantity(one.value)
+        answer = decimals(one.value) if one.label is not None else quantity(one.value)
         name = f"{name} · {one_line(one.part)}" if one.part else name
         out.print(Text(f"{name} · {one_line(one.label or 'value')} {answer}", style="bold"))
         if one.tokens:

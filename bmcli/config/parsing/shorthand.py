@@ -142,7 +142,7 @@ def of_name(kind: str, name: Node) -> str | None:
 def _of_metric(name: str) -> str | None:
     """`evaluation.metrics` lists the user's own metrics; those of the task are always computed."""
     tasks = known_tasks()
-    if any(name in tasks.get(task).figures for task in tasks.local_names()):
+    if any(name in tasks.get(task).metrics for task in tasks.local_names()):
         return f"'{name}' is always computed"
     return None if registry_of("metric").names() else _ONLY_YOUR_OWN
 
