@@ -45,6 +45,8 @@ class Augmentation(Component):
 
     uniforms: ClassVar[int] = 0
     """How many uniform random numbers one example takes."""
+    blends: ClassVar[bool] = False
+    """Whether it mixes examples, and their targets too, so that no part of an example can be left out."""
 
     @property
     def alternates(self) -> bool:
@@ -209,6 +211,7 @@ class Mixup(Augmentation):
     """Blend each image, and its target, with another one of the batch."""
 
     uniforms: ClassVar[int] = 2
+    blends: ClassVar[bool] = True
     source: ClassVar[str] = "Zhang et al. 2018, mixup: beyond empirical risk minimization, arXiv:1710.09412"
 
     alpha: Annotated[float, Field(gt=0, le=100)] = Field(
