@@ -56,7 +56,7 @@ def run(command: Sequence[str | Path]) -> Finished:
         process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=err)
         try:
             _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:  # Ctrl-C, SIGTERM: a forgotten training would spoil the next figures
+        except BaseException:  # Ctrl-C, SIGTERM: a process left running spoils the next measurement
             process.kill()
             process.wait()
             raise
@@ -103,7 +103,7 @@ def write_arrays(path: Path, config: str, overrides: Sequence[str]) -> None:
     run(python(SCRIPTS / "write_arrays.py", path, config, *overrides))
 
 
-# === figures ===============================================================================================
+# === measurements ==========================================================================================
 
 
 def ratio(side: Sequence[float], base: Sequence[float]) -> float:
@@ -140,12 +140,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """The table under its title, at once; and how busy the machine was, since others' work spoils figures."""
+    """Print the table under its title, with the load of the machine, which spoils measurements."""
     print(f"\n{title} (load {os.getloadavg()[0]:.1f})\n\n{table(head, rows)}", flush=True)
 
 
 def begin(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The parsed arguments; says on which machine the figures are made."""
+    """The parsed arguments; prints which machine measures."""
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that folders and processes do not stay
     versions = ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name)))

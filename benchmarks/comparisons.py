@@ -4,7 +4,7 @@
 
 Predictions of two equally good binary classifiers are simulated, several runs ("seeds") of each, and compared
 as `bm compare` does it (`evaluation.paired`), by accuracy, log loss and area under the ROC curve. In every
-round the examples, the classifiers and the seeds are drawn anew. What makes the figures differ all the same
+round the examples, the classifiers and the seeds are drawn anew. What makes the metrics differ all the same
 is, by scenario: the luck of training alone; the choice of the examples, of which each classifier finds others
 hard; both, or seeds that are wrong on different examples, but equally often; seeds of one classifier that
 vary twice as much. The share of differences with p < 0.05 is shown, with its standard error; and beside it
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def remember() -> None:
-    """Resamples are the same for as many examples, and a run's figures whatever it is compared with: to find
+    """Resamples are the same for as many examples, and a run's metrics whatever it is compared with: to find
     them again and again would take most of the time."""
     draw = intervals.resamples
     intervals.resamples = cache(lambda count: list(draw(count)))
@@ -141,8 +141,8 @@ def simulated(rng: np.random.Generator, scenario: Scenario, runs: int) -> Runs:
 def side(targets: np.ndarray, outputs: Sequence[np.ndarray]) -> paired.Side:
     """As `bm compare` makes it of runs."""
     ids = tuple(str(i) for i in range(len(targets)))
-    figures = [of("binary").measure(targets, one, ("no", "yes")) for one in outputs]
-    return paired.Side(of("binary"), figures, [Predictions(ids, targets, one) for one in outputs])
+    metrics = [of("binary").measure(targets, one, ("no", "yes")) for one in outputs]
+    return paired.Side(of("binary"), metrics, [Predictions(ids, targets, one) for one in outputs])
 
 
 def p_by_welch(found: paired.Difference, first: paired.Side, second: paired.Side) -> float:

@@ -1,12 +1,12 @@
-"""How often the 95 % intervals of an evaluation hold the truth: by figure and number of examples.
+"""How often the 95 % intervals of an evaluation hold the truth: by metric and number of examples.
 
     python benchmarks/coverage.py [--samples 500] [--examples 30 100 1000 10000] [--only regression]
 
-Samples are drawn from populations whose figures are known: good and weak models, sure and unsure ones, rare
+Samples are drawn from populations whose metrics are known: good and weak models, sure and unsure ones, rare
 positives, rare confident mistakes, skewed and heavy-tailed errors. Of each sample both sides compute all
 intervals: the methods of `bmcli.metrics.intervals`, and the ones in common use (Wilson for shares,
 logit-DeLong for areas under ROC curves, percentiles of 1,000 bootstrap resamples for all else). A row is a
-figure of one population; the last table has the worst population of each figure.
+metric of one population; the last table has the worst population of each metric.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from bmcli.tasks import of
 
 Sampler = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
 LARGE = 400_000
-"""Examples of the sample that stands for a population whose figures no formula gives."""
+"""Examples of the sample that stands for a population whose metrics no formula gives."""
 TOLERANCE = 0.02
 """Coverage further below 0.95 than this, and than two of its standard errors, is marked."""
 
 
 @dataclass(frozen=True)
 class Population:
-    """truth: the figures that are known by a formula; the others come from LARGE examples."""
+    """truth: the metrics that are known by a formula; the others come from LARGE examples."""
 
     task: str
     draw: Sampler
@@ -183,23 +183,23 @@ POPULATIONS: dict[str, Population] = {
 def truth_of(name: str) -> dict[str, float]:
     population = POPULATIONS[name]
     targets, outputs = population.draw(np.random.default_rng(99), LARGE)
-    return {**_figures(population.task, targets, outputs), **population.truth}
+    return {**_metrics(population.task, targets, outputs), **population.truth}
 
 
-def _figures(task: str, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+def _metrics(task: str, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
     from bmcli.metrics.formulas import top_k_accuracy
 
-    figures = of(task).measure(targets, outputs, ())
+    metrics = of(task).measure(targets, outputs, ())
     if task == "multiclass" and outputs.shape[1] > 5:
-        figures["top_5_accuracy"] = top_k_accuracy(targets, outputs, 5)
+        metrics["top_5_accuracy"] = top_k_accuracy(targets, outputs, 5)
     found = of(task).reliability(targets, outputs)
-    return {**figures, **({"ece": found.ece} if found else {})}  # type: ignore[dict-item]
+    return {**metrics, **({"ece": found.ece} if found else {})}  # type: ignore[dict-item]
 
 
 def _shares(
     task: str, targets: np.ndarray, outputs: np.ndarray, top_k: int | None
 ) -> dict[str, tuple[int, int]]:
-    """The figures that are shares of examples: (hits, of how many)."""
+    """The metrics that are shares of examples: (hits, of how many)."""
     if task == "multilabel":
         return class_intervals.shares_of_labels(targets > 0.5, outputs)
     found = class_intervals.shares_of_classes(targets, outputs, top_k)
@@ -213,7 +213,7 @@ def common(
     task: str,
     targets: np.ndarray,
     outputs: np.ndarray,
-    figures: dict[str, float],
+    metrics: dict[str, float],
     drawn: dict[str, np.ndarray],
 ) -> dict[str, tuple[float, float] | None]:
     """The intervals in common use."""
@@ -221,7 +221,7 @@ def common(
     if task == "regression":
         return found
     z = 1.959963984540054
-    for name, (hits, count) in _shares(task, targets, outputs, ours.top_k_of(figures)).items():
+    for name, (hits, count) in _shares(task, targets, outputs, ours.top_k_of(metrics)).items():
         if count:
             middle = (hits + z * z / 2) / (count + z * z)
             half = z * math.sqrt(hits * (count - hits) / count + z * z / 4) / (count + z * z)
@@ -239,7 +239,7 @@ def common(
 
 @dataclass
 class Count:
-    """Of one figure: how often the old and the new interval were there, and held; and their widths."""
+    """Of one metric: how often the old and the new interval were there, and held; and their widths."""
 
     samples: int = 0
     old: int = 0
@@ -250,36 +250,36 @@ class Count:
 
 
 def measure(name: str, examples: int, samples: int, resamples: int = ours.RESAMPLES) -> dict[str, Count]:
-    """Of one population: all figures that are defined."""
+    """Of one population: all metrics that are defined."""
     ours.RESAMPLES = resamples
     warnings.filterwarnings("ignore")
     population = POPULATIONS[name]
     truth = truth_of(name)
-    counts: dict[str, Count] = {figure: Count() for figure in truth}
-    widths: dict[str, list[float]] = {figure: [] for figure in truth}
+    counts: dict[str, Count] = {metric: Count() for metric in truth}
+    widths: dict[str, list[float]] = {metric: [] for metric in truth}
     rng = np.random.default_rng([examples, *name.encode()])
     for _ in range(samples if examples < 5_000 else max(samples // 4, 1)):
         targets, outputs = population.draw(rng, examples)
-        figures = _figures(population.task, targets, outputs)
+        metrics = _metrics(population.task, targets, outputs)
         given = (targets, outputs)
-        drawn = of(population.task).resampled(*given, ours.top_k_of(figures))
-        before = common(population.task, *given, figures, drawn)
-        after = of(population.task).intervals(*given, figures, drawn).intervals
-        for figure, value in figures.items():
-            if value is None or figure not in counts:
+        drawn = of(population.task).resampled(*given, ours.top_k_of(metrics))
+        before = common(population.task, *given, metrics, drawn)
+        after = of(population.task).intervals(*given, metrics, drawn).intervals
+        for metric, value in metrics.items():
+            if value is None or metric not in counts:
                 continue
-            one, old, new = counts[figure], before.get(figure), after.get(figure)
+            one, old, new = counts[metric], before.get(metric), after.get(metric)
             one.samples += 1
             if old is not None:
                 one.old += 1
-                one.old_held += old[0] <= truth[figure] <= old[1]
+                one.old_held += old[0] <= truth[metric] <= old[1]
             if new is not None:
                 one.new += 1
-                one.new_held += new[0] - 1e-12 <= truth[figure] <= new[1] + 1e-12
+                one.new_held += new[0] - 1e-12 <= truth[metric] <= new[1] + 1e-12
             if old is not None and new is not None:
-                widths[figure].append((new[1] - new[0]) / (old[1] - old[0]))
-    for figure, one in counts.items():
-        one.wider = float(np.median(widths[figure])) if widths[figure] else math.nan
+                widths[metric].append((new[1] - new[0]) / (old[1] - old[0]))
+    for metric, one in counts.items():
+        one.wider = float(np.median(widths[metric])) if widths[metric] else math.nan
     return counts
 
 
@@ -293,31 +293,31 @@ def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:5.1f}" if whole else "    –"
 
 
-HEAD = f"{'figure':<18} {'population':<40} {'n':>6}  {'old':>5}  {'new':>5}  {'shown':>5}  {'width':>5}"
+HEAD = f"{'metric':<18} {'population':<40} {'n':>6}  {'old':>5}  {'new':>5}  {'shown':>5}  {'width':>5}"
 
 
 def rows(name: str, examples: int, counts: dict[str, Count]) -> Iterator[str]:
-    for figure, one in counts.items():
+    for metric, one in counts.items():
         if one.samples:
             mark = "  short" if _short(one) else ""
             yield (
-                f"{figure:<18} {name:<40} {examples:>6}  {_share(one.old_held, one.old)}  "
+                f"{metric:<18} {name:<40} {examples:>6}  {_share(one.old_held, one.old)}  "
                 f"{_share(one.new_held, one.new)}  {_share(one.new, one.samples)}  {one.wider:5.2f}{mark}"
             )
 
 
 def worst(results: dict[tuple[str, int], dict[str, Count]]) -> Iterator[str]:
-    """A Markdown table: task and figure by number of examples, old → new, of the population where the new
+    """A Markdown table: task and metric by number of examples, old → new, of the population where the new
     one covers least; where fewer than 99 % of the samples have one, how many."""
     sizes = sorted({examples for _, examples in results})
     found: dict[tuple[str, str], dict[int, list[Count]]] = {}
     for (name, examples), counts in results.items():
-        for figure, one in counts.items():
-            key = POPULATIONS[name].task, figure
+        for metric, one in counts.items():
+            key = POPULATIONS[name].task, metric
             found.setdefault(key, {}).setdefault(examples, []).append(one)
-    yield "| task, figure | " + " | ".join(f"n = {size:,}" for size in sizes) + " |"
+    yield "| task, metric | " + " | ".join(f"n = {size:,}" for size in sizes) + " |"
     yield "|---" * (1 + len(sizes)) + "|"
-    for (task, figure), of_size in found.items():
+    for (task, metric), of_size in found.items():
         cells = []
         for size in sizes:
             known = [one for one in of_size.get(size, []) if one.samples]
@@ -333,7 +333,7 @@ def worst(results: dict[tuple[str, int], dict[str, Count]]) -> Iterator[str]:
             if least_shown < 0.99:
                 text += f" ({100 * least_shown:.0f})"
             cells.append(text + (" **short**" if _short(least) else ""))
-        yield f"| {task}, {figure} | " + " | ".join(cells) + " |"
+        yield f"| {task}, {metric} | " + " | ".join(cells) + " |"
 
 
 def main() -> None:

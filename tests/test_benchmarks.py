@@ -59,7 +59,7 @@ def test_ratio_is_the_median_of_the_rounds(sides: ModuleType) -> None:
         sides.ratio([1.0, 2.0], [1.0])
 
 
-def test_figures_are_medians_and_standard_errors(sides: ModuleType) -> None:
+def test_metrics_are_medians_and_standard_errors(sides: ModuleType) -> None:
     assert sides.spread([3.0, 1.0, 20.0]) == "3.0 (1.0 to 20.0)"
     assert sides.spread([1234.5], 0) == "1,234"
     assert sides.mean_and_error([0.5]) == "0.5000"

@@ -21,7 +21,7 @@ INPUTS = {
     "table": ["odd.csv"],
 }
 LABELLED = {"image": "digits", "text": "notes.csv", "table": "rows.csv"}
-FIGURE = {"image": ("accuracy", 0.7733), "text": ("accuracy", 1.0), "table": ("r2", 0.8959)}
+METRIC = {"image": ("accuracy", 0.7733), "text": ("accuracy", 1.0), "table": ("r2", 0.8959)}
 """The headline of the test split, as it stands in the record."""
 
 pytestmark = pytest.mark.parametrize("kind", ["image", "text", "table"])
@@ -50,7 +50,7 @@ def lines(done: Done) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.out.splitlines()]
 
 
-def same_figures(found: dict[str, Any], expected: dict[str, Any]) -> None:
+def same_metrics(found: dict[str, Any], expected: dict[str, Any]) -> None:
     assert found["metrics"].keys() >= expected["metrics"].keys()
     for name, value in expected["metrics"].items():
         assert found["metrics"][name] == pytest.approx(value, rel=1e-5), name
@@ -74,8 +74,8 @@ def test_it_is_listed_and_shown(kind: str, invoke: Invoke) -> None:
     listed = {one["run"]: one for one in invoke("runs", "--json").json["runs"]}
     assert listed[f"old-{kind}-v1"]["status"] == "completed"
     shown = invoke("runs", "show", f"old-{kind}-v1", "--json").json
-    figure, value = FIGURE[kind]
-    assert shown["record"]["metrics"]["test"][figure] == pytest.approx(value, abs=1e-4)
+    metric, value = METRIC[kind]
+    assert shown["record"]["metrics"]["test"][metric] == pytest.approx(value, abs=1e-4)
     assert f"old-{kind}-v1" in invoke("runs", "show", f"old-{kind}-v1").out
 
 
@@ -103,23 +103,23 @@ def test_it_predicts_the_same(kind: str, invoke: Invoke, folder: Path) -> None:
     )
 
 
-def test_it_is_evaluated_with_the_same_figures(kind: str, invoke: Invoke, folder: Path) -> None:
+def test_it_is_evaluated_with_the_same_metrics(kind: str, invoke: Invoke, folder: Path) -> None:
     done = invoke("evaluate", f"old-{kind}-v1", "--data", LABELLED[kind], "--json")
     assert done.code == 0, done.err
-    same_figures(done.json, EXPECTED[kind]["evaluate"])
+    same_metrics(done.json, EXPECTED[kind]["evaluate"])
     run = bmcli.load(f"old-{kind}-v1", runs_dir=folder / "runs")
-    same_figures(
+    same_metrics(
         run.evaluate(data=folder / LABELLED[kind], display=None).to_json(), EXPECTED[kind]["evaluate"]
     )
 
 
 def test_it_is_compared_and_passes_a_gate(kind: str, invoke: Invoke) -> None:
     compared = invoke("compare", f"./runs/old-{kind}-v1", f"./again/old-{kind}-v1", "--json").json
-    figure, value = FIGURE[kind]
-    (row,) = [one for one in compared["metrics"] if (one["split"], one["metric"]) == ("test", figure)]
+    metric, value = METRIC[kind]
+    (row,) = [one for one in compared["metrics"] if (one["split"], one["metric"]) == ("test", metric)]
     assert row["values"] == pytest.approx([value, value], abs=1e-4)
-    assert invoke("gate", f"old-{kind}-v1", "--min", f"{figure}={value - 0.01}").code == 0
-    assert invoke("gate", f"old-{kind}-v1", "--min", f"{figure}=1.01").code == 7
+    assert invoke("gate", f"old-{kind}-v1", "--min", f"{metric}={value - 0.01}").code == 0
+    assert invoke("gate", f"old-{kind}-v1", "--min", f"{metric}=1.01").code == 7
 
 
 def test_it_is_explained(kind: str, invoke: Invoke) -> None:
@@ -153,9 +153,9 @@ def test_it_is_exported(kind: str, invoke: Invoke, folder: Path) -> None:
 
 def test_python_reads_all_of_it(kind: str, folder: Path) -> None:
     run = bmcli.load(f"old-{kind}-v1", runs_dir=folder / "runs")
-    figure, value = FIGURE[kind]
+    metric, value = METRIC[kind]
     assert run.status == "completed" and len(run.history) == run.record["epochs"]
-    assert run.evaluations["test"]["metrics"][figure] == pytest.approx(value, abs=1e-4)
+    assert run.evaluations["test"]["metrics"][metric] == pytest.approx(value, abs=1e-4)
     predictions = run.predictions()
     assert len(predictions.ids) == len(predictions.outputs) == run.evaluations["test"]["examples"]
     assert run.keras_model().count_params() == run.record["parameters"]

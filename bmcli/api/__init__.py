@@ -156,7 +156,7 @@ def compare(
     unpaired: bool = False,
     runs_dir: str | Path | None = None,
 ) -> Comparison:
-    """Compare at least two runs: what differs, and the differences of their figures with 95 % intervals.
+    """Compare at least two runs: what differs, and the differences of their metrics with 95 % intervals.
 
     references: runs, one by one or in a list; a name means all its completed runs. unpaired: only side by
     side, whatever they were measured on. DataError where their test examples differ.
@@ -181,8 +181,8 @@ def gate(
 ) -> Verdict:
     """Whether a run is good enough: `verdict.holds`, and each check with its reason.
 
-    min, max: bounds of figures, as {'accuracy': 0.97} or {'per_class.daisy.recall': 0.9}. max_drop: how much
-    worse than `baseline` it may be, of the headline figure or by figure. lower_bound: the worse end of the
+    min, max: bounds of metrics, as {'accuracy': 0.97} or {'per_class.daisy.recall': 0.9}. max_drop: how much
+    worse than `baseline` it may be, of the headline metric or by metric. lower_bound: the worse end of the
     95 % interval must hold. tag: a label that is moved to the run if all holds. UsageError where nothing is
     asked.
     """
@@ -192,7 +192,7 @@ def gate(
     drops = max_drop if isinstance(max_drop, Mapping) else {None: max_drop} if max_drop is not None else {}
     asked = (("min", min or {}), ("max", max or {}), ("drop", drops))
     bounds = [
-        Bound(kind, figure, read_bound(kind, figure, v)) for kind, some in asked for figure, v in some.items()
+        Bound(kind, metric, read_bound(kind, metric, v)) for kind, some in asked for metric, v in some.items()
     ]
     if not bounds:
         raise UsageError("no condition given", hint="for example min={'accuracy': 0.97}")

@@ -88,14 +88,14 @@ def require_split(split: str | None) -> None:
         raise UsageError(f"unknown split '{split}'", hint=hint)
 
 
-def read_bound(kind: str, figure: str | None, value: object) -> float:
+def read_bound(kind: str, metric: str | None, value: object) -> float:
     from math import isfinite
 
     if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
         return float(value)
     what = {"min": "min", "max": "max", "drop": "max_drop"}[kind]
     raise UsageError(
-        f"{what}={{{figure!r}: {value!r}}}: expected a number", hint=f"{what}={{'accuracy': 0.97}}"
+        f"{what}={{{metric!r}: {value!r}}}: expected a number", hint=f"{what}={{'accuracy': 0.97}}"
     )
 
 

@@ -121,7 +121,7 @@ class Run:
 
     @property
     def evaluations(self) -> dict[str, Document]:
-        """What was measured -> its whole document: figures, intervals, per class, confusion matrix, as in
+        """What was measured -> its whole document: metrics, intervals, per class, confusion matrix, as in
         evaluation/<split>.json. The run's own splits first, then files of `evaluate(data=...)`."""
         from bmcli.core.spec import SPLITS
         from bmcli.evaluation.compare import read_evaluation

@@ -94,8 +94,8 @@ def _store(ctx: typer.Context) -> RunStore:
 @_quietly
 def complete_sort(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """Sort keys of `bm runs`: its columns, and the metrics of its runs."""
-    figures = {name for run in _runs(ctx) for name in run.record.metrics.get("test", {})}
-    return _beginning([(name, "") for name in (*_SORTS, *sorted(figures))], incomplete)
+    metrics = {name for run in _runs(ctx) for name in run.record.metrics.get("test", {})}
+    return _beginning([(name, "") for name in (*_SORTS, *sorted(metrics))], incomplete)
 
 
 @_quietly

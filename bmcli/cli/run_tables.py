@@ -112,9 +112,9 @@ def sorted_rows(rows: list[RunRow], key: str) -> list[RunRow]:
         if key in fields:
             found = dict(row)[fields[key]]
             return found if isinstance(found, str | float | int) else None
-        figure = row["best_value"] if key == "best" else row["metrics"].get("test", {}).get(key)
+        found = row["best_value"] if key == "best" else row["metrics"].get("test", {}).get(key)
         metric = (row["monitor"] or "").removeprefix("val_") if key == "best" else key
-        return -figure if figure is not None and _greater_is_better(row["task"], metric) else figure
+        return -found if found is not None and _greater_is_better(row["task"], metric) else found
 
     def order(row: RunRow) -> tuple[str, float]:
         found = value(row)
@@ -127,7 +127,7 @@ def sorted_rows(rows: list[RunRow], key: str) -> list[RunRow]:
 def _greater_is_better(task: str | None, metric: str) -> bool:
     from bmcli.tasks import TASKS, of
 
-    return task is not None and task in TASKS and of(task).figures.get(metric, True)
+    return task is not None and task in TASKS and of(task).metrics.get(metric, True)
 
 
 def table_of(session: Session, rows: list[RunRow]) -> str | None:
@@ -167,9 +167,9 @@ def _style(status: str) -> str:
 
 
 def _cells(row: RunRow) -> tuple[str, ...]:
-    from bmcli.core.number_format import duration, figure, moment
+    from bmcli.core.number_format import decimals, duration, moment
 
-    best = f"{row['monitor']} {figure(row['best_value'])}" if row["best_value"] is not None else "–"
+    best = f"{row['monitor']} {decimals(row['best_value'])}" if row["best_value"] is not None else "–"
     headline = row["headline"]
     measured = row["metrics"].get("test", {}).get(headline or "")
     return (
@@ -180,14 +180,14 @@ def _cells(row: RunRow) -> tuple[str, ...]:
         row["model"] or "–",
         row["data"] or "–",
         best,
-        f"{headline} {figure(measured)}" if measured is not None else "–",
+        f"{headline} {decimals(measured)}" if measured is not None else "–",
         " ".join(row["tags"]),
     )
 
 
 def details_of(run: Run) -> str:
     from bmcli.core import streams
-    from bmcli.core.number_format import count, duration, figure, moment, size
+    from bmcli.core.number_format import count, decimals, duration, moment, size
     from bmcli.terminal import render
 
     record = run.record
@@ -196,7 +196,7 @@ def details_of(run: Run) -> str:
     hardware = record.hardware
     onnx = record.onnx or {}
     epochs = f"{record.epochs} epochs, {record.precision}, seed {record.seed}" if record.epochs else None
-    best = f"epoch {record.best_epoch}, {record.monitor} {figure(record.best_value)}"
+    best = f"epoch {record.best_epoch}, {record.monitor} {decimals(record.best_value)}"
     lines = [
         ("status", run.status + (" (killed)" if run.killed else "")),
         ("error", record.error),
@@ -211,7 +211,7 @@ def details_of(run: Run) -> str:
         ("training", epochs),
         ("best", best if record.best_epoch else None),
         *(
-            (split, "  ".join(f"{name} {figure(value)}" for name, value in metrics.items()))
+            (split, "  ".join(f"{name} {decimals(value)}" for name, value in metrics.items()))
             for split, metrics in record.metrics.items()
         ),
         ("onnx", ("published" if onnx.get("published") else f"none: {onnx.get('reason')}") if onnx else None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from bmcli.core.number_format import figure
+from bmcli.core.number_format import decimals
 from bmcli.core.plain import Document
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def lines(runs: Sequence[Run], seeds: Sequence[int], summary: dict[str, dict[str
         return []
     width = max(len(run.id) for run in runs)
     rows = [
-        f"  {run.id:<{width}}  seed {seed:<6}  {figure(value)}"
+        f"  {run.id:<{width}}  seed {seed:<6}  {decimals(value)}"
         for run, seed, value in zip(runs, seeds, known["values"], strict=True)
     ]
-    mean = f"{figure(known['mean'])}, standard deviation {figure(known['deviation'])}"
+    mean = f"{decimals(known['mean'])}, standard deviation {decimals(known['deviation'])}"
     return ["", f"{headline} on {split}, {len(runs)} seeds", *rows, f"  mean {mean}"]

@@ -190,7 +190,7 @@ def _metrics(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     task = facts.task
     for index, metric in enumerate(config.evaluation.metrics):
         tasks = getattr(metric, "tasks", None)
-        if task is not None and metric.registry_name in _task(task).figures:
+        if task is not None and metric.registry_name in _task(task).metrics:
             message = f"metric '{metric.registry_name}' has the name of a built-in metric"
             yield Finding(("evaluation", "metrics", index), message, "choose a different name")
         if task is not None and tasks is not None and task not in tasks:

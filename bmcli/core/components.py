@@ -72,6 +72,7 @@ class Augments(Named, Protocol):
     """A random change to training images; see `bmcli.modalities.image.augment.Augmentation`."""
 
     uniforms: ClassVar[int]
+    blends: ClassVar[bool]
 
     @property
     def alternates(self) -> bool: ...
@@ -111,7 +112,7 @@ class Asks(Protocol):
     """A task; see `bmcli.tasks.Task`."""
 
     registry_name: ClassVar[str]
-    figures: ClassVar[dict[str, bool]]
+    metrics: ClassVar[dict[str, bool]]
     descriptions: ClassVar[dict[str, str]]
     noun: ClassVar[str]
     several: ClassVar[bool]

@@ -3,7 +3,7 @@ explanations.
 
 Programs get every digit (`--json`, CSV). People get:
 
-  figure       a metric, a contribution, an error: three decimals; 12,345 from 1,000 on, 5.12e-4 below 0.001
+  decimals     a metric, a contribution, an error: three decimals; 12,345 from 1,000 on, 5.12e-4 below 0.001
   difference   the same, with its sign
   quantity     a value from the user's data, or predicted for it: six digits, without an exponent
   cell         the same in a table cell, which may be a year or a house number: no thousands separators
@@ -29,7 +29,7 @@ _LONGEST = 1e15
 digits."""
 
 
-def figure(value: float | int | None) -> str:
+def decimals(value: float | int | None) -> str:
     """A metric: '0.902', '12,345', '5.12e-4'; NOTHING for None and NaN.
 
     Values below 1 are not rounded up to 1: 9,999 correct predictions of 10,000 are '0.9999'.
@@ -51,14 +51,18 @@ def figure(value: float | int | None) -> str:
 
 def difference(value: float | int | None) -> str:
     """A value with its sign: '+0.012', '−0.012'; zero has none."""
-    text = figure(value)
+    text = decimals(value)
     return f"+{text}" if value is not None and value > 0 else text
 
 
 def interval(value: Sequence[float]) -> str:
     """'0.871 – 0.926'; with a negative end '−0.018 to 0.030', to avoid a dash before a minus."""
     low, high = value
-    return f"{figure(low)} to {figure(high)}" if low < 0 or high < 0 else f"{figure(low)} – {figure(high)}"
+    return (
+        f"{decimals(low)} to {decimals(high)}"
+        if low < 0 or high < 0
+        else f"{decimals(low)} – {decimals(high)}"
+    )
 
 
 def quantity(value: float | int | None) -> str:

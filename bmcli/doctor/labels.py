@@ -16,7 +16,7 @@ import numpy as np
 
 from bmcli import tasks
 from bmcli.core.errors import UsageError
-from bmcli.core.number_format import figure, interval
+from bmcli.core.number_format import decimals, interval
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered
 from bmcli.runs import layout
 
@@ -69,8 +69,9 @@ class Judge:
     def sentence(self) -> str:
         """For people."""
         return (
-            f"its accuracy is {figure(self.accuracy)} (95 % interval {interval(self.interval)}; always "
-            f"'{self.most}': {figure(self.trivial)}) on {self.examples:,} examples that it was not trained on"
+            f"its accuracy is {decimals(self.accuracy)} (95 % interval {interval(self.interval)}; always "
+            f"'{self.most}': {decimals(self.trivial)}) on {self.examples:,} examples that it was not "
+            "trained on"
         )
 
 

@@ -15,7 +15,7 @@ from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 
 if TYPE_CHECKING:
-    from bmcli.metrics.paired import Difference as FigureDifference
+    from bmcli.metrics.paired import Difference as MetricDifference
     from bmcli.metrics.paired import Disagreements, Side
     from bmcli.runs.run import Run
 
@@ -39,7 +39,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One figure of all runs. best: positions of the best values; empty where they cannot be compared, are
+    """One metric of all runs. best: positions of the best values; empty where they cannot be compared, are
     all equal, or fewer than two are known."""
 
     split: str
@@ -63,15 +63,17 @@ class Group:
 class Paired:
     """One group against the baseline's, which is the first, on the same examples.
 
-    first, second: positions of groups; figures: second less first; seeds_measured: whether training noise
-    is in the intervals; also_differ: what else than config and data differs, and may be the reason.
+    first, second: positions of groups.
+    metrics: the difference of each metric, second minus first.
+    seeds_measured: whether the intervals include training noise.
+    also_differ: what differs besides config and data, and may be the reason.
     """
 
     split: str
     examples: int
     first: int
     second: int
-    figures: tuple[FigureDifference, ...]
+    figures: tuple[MetricDifference, ...]
     disagreements: Disagreements | None
     seeds_measured: bool
     also_differ: tuple[str, ...]
@@ -154,8 +156,8 @@ def compare(runs: Sequence[Run], *, baseline: Run | None = None, unpaired: bool 
     )
 
 
-def pair(run: Run, baseline: Run, split: str) -> list[FigureDifference]:
-    """The run's figures of that split less the baseline's, on the same examples.
+def pair(run: Run, baseline: Run, split: str) -> list[MetricDifference]:
+    """The run's metrics of that split less the baseline's, on the same examples.
 
     DataError where they were measured on different ones, or one was not measured on it; IntegrityError for a
     damaged run.
@@ -238,11 +240,11 @@ def _paired(
     sides = [_side(split, [runs[i] for i in g.counted], [documents[i] for i in g.counted]) for g in groups]
     each = [paired.differences(sides[0], side) for side in sides[1:]]
     corrected: dict[str, list[float | None]] = {}
-    for metric in {one.metric for figures in each for one in figures}:
-        values = [next((f.p for f in figures if f.metric == metric), None) for figures in each]
+    for metric in {one.metric for some in each for one in some}:
+        values = [next((one.p for one in some if one.metric == metric), None) for some in each]
         corrected[metric] = paired.holm(values)
     found = []
-    for number, (side, figures) in enumerate(zip(sides[1:], each, strict=True)):
+    for number, (side, some) in enumerate(zip(sides[1:], each, strict=True)):
         first, second = groups[0].counted[0], groups[number + 1].counted[0]
         others = dict.fromkeys(
             "code" if one.key.startswith("git") else one.key if one.section == "training" else one.section
@@ -256,7 +258,7 @@ def _paired(
                 examples=documents[0]["examples"],
                 first=0,
                 second=number + 1,
-                figures=tuple(replace(f, p_holm=corrected[f.metric][number]) for f in figures),
+                figures=tuple(replace(one, p_holm=corrected[one.metric][number]) for one in some),
                 disagreements=paired.disagreements(sides[0], side, documents[0]["classes"]),
                 seeds_measured=len(sides[0]) + len(side) > 2,
                 also_differ=tuple(others),

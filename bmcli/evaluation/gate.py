@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bmcli import tasks
 from bmcli.core.errors import DataError, UsageError, did_you_mean
-from bmcli.core.number_format import figure
+from bmcli.core.number_format import decimals
 from bmcli.evaluation.compare import pair
 from bmcli.evaluation.stored_evaluations import StoredEvaluation, read_evaluation
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PER_CLASS = "per_class."
 TOLERANCE = 8 * 2.0**-52
-"""Figures that differ by no more than this part of their size are equal: it is what adding, dividing and
+"""Metrics that differ by no more than this part of their size are equal: it is what adding, dividing and
 subtracting float64 leaves, so that 0.97 − 0.96 is a drop of 0.01 and no more."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -28,8 +28,8 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 @dataclass(frozen=True)
 class Bound:
-    """A condition. kind: 'min' and 'max' of a figure; 'drop': how much worse than the baseline it may be,
-    where figure None is the headline."""
+    """A condition. kind: 'min' and 'max' of a metric; 'drop': how much worse than the baseline it may be,
+    where `metric` None is the headline metric."""
 
     kind: str
     figure: str | None
@@ -40,7 +40,7 @@ class Bound:
 class Check:
     """One bound, and whether it holds.
 
-    value: the figure, or how much worse than the baseline it is; judged: what was held against the bound, the
+    value: the metric, or how much worse than the baseline it is; judged: what was held against the bound, the
     worse end of the 95 % interval under `lower_bound`; reason: why it does not hold, else None.
     """
 
@@ -138,9 +138,9 @@ def judge(
     baseline: Run | None = None,
     lower_bound: bool = False,
 ) -> Verdict:
-    """Check a run's figures against the bounds.
+    """Check a run's metrics against the bounds.
 
-    A figure that is missing or undefined, and with `lower_bound` one without an interval, does not hold.
+    A metric that is missing or undefined, and with `lower_bound` one without an interval, does not hold.
     Nor does a drop that cannot be measured, as the baseline saw other examples. IntegrityError where a run
     is damaged.
     """
@@ -161,7 +161,7 @@ def judge(
         elif bound.kind == "drop":
             checks.append(_drop(name, bound.value, document, differences, lower_bound))
         else:
-            checks.append(_figure(bound.kind, name, bound.value, document, lower_bound))
+            checks.append(_metric(bound.kind, name, bound.value, document, lower_bound))
     warnings = tuple(
         f"{check.figure} is between 0 and 1: '{check.asked}' always holds"
         for check in checks
@@ -171,19 +171,19 @@ def judge(
 
 
 def _always_holds(check: Check, document: StoredEvaluation) -> bool:
-    """Whether no value of that figure could break the bound: percent may have been meant."""
+    """Whether no value of that metric could break the bound: percent may have been meant."""
     if check.figure.startswith(PER_CLASS):
         between = not check.figure.endswith(".support")
     else:
         key = _key(check.figure, document)[0] or ""
         task = tasks.stored(document["task"])
-        own = key not in task.figures and not re.fullmatch(r"ece|top_\d+_accuracy", key)
+        own = key not in task.metrics and not re.fullmatch(r"ece|top_\d+_accuracy", key)
         between = key not in task.unbounded and not own
     beyond = {"min": check.bound < 0, "max": check.bound > 1, "drop": check.bound >= 1}
     return between and beyond[check.kind]
 
 
-def _figure(kind: str, name: str, bound: float, document: StoredEvaluation, lower_bound: bool) -> Check:
+def _metric(kind: str, name: str, bound: float, document: StoredEvaluation, lower_bound: bool) -> Check:
     value, interval, missing = _look_up(name, document)
     if value is None:
         return Check(kind, name, bound, None, None, False, missing)
@@ -202,7 +202,7 @@ def _figure(kind: str, name: str, bound: float, document: StoredEvaluation, lowe
 
 
 def _key(name: str, document: StoredEvaluation) -> tuple[str | None, str]:
-    """The key of that figure in `metrics`, and else why there is none."""
+    """The key of that metric in `metrics`, and else why there is none."""
     metrics, task = document["metrics"], tasks.stored(document["task"])
     if name in metrics:
         return name, ""
@@ -219,22 +219,22 @@ def _key(name: str, document: StoredEvaluation) -> tuple[str | None, str]:
 
 
 def _look_up(name: str, document: StoredEvaluation) -> tuple[float | None, list[float] | None, str | None]:
-    """A figure, its interval, and else why there is none."""
+    """A metric, its interval, and else why there is none."""
     if name.startswith(PER_CLASS):
-        of, _, figure = name.removeprefix(PER_CLASS).rpartition(".")
+        of, _, metric = name.removeprefix(PER_CLASS).rpartition(".")
         found = next((one for one in document["per_class"] if one["name"] == of), None)
         if found is None:
             hint = did_you_mean(of, [one["name"] for one in document["per_class"]])
             return None, None, f"there is no class '{of}'" + (f": {hint}" if hint else "")
         known = [key for key in ("precision", "recall", "f1", "support") if key in found]
-        if figure not in known:
-            return None, None, f"a class has no metric '{figure}': it has {', '.join(known)}"
+        if metric not in known:
+            return None, None, f"a class has no metric '{metric}': it has {', '.join(known)}"
         intervals = {
             "precision": found.get("precision_interval"),
             "recall": found.get("recall_interval"),
             "f1": found.get("f1_interval"),
         }
-        return found[figure], intervals.get(figure), f"{name} is undefined"
+        return found[metric], intervals.get(metric), f"{name} is undefined"
     key, missing = _key(name, document)
     if key is None:
         return None, None, missing
@@ -273,7 +273,7 @@ def _drop(
         return Check(
             "drop", name, bound, value, None, False, f"the difference of {name} has no 95 % interval"
         )
-    # A difference is as exact as the figures that it is of, not as itself.
+    # A difference is as exact as the metrics that it is of, not as itself.
     now = document["metrics"][key]
     assert now is not None  # there is a difference of it
     largest = max(abs(now), abs(now - found.difference))
@@ -290,9 +290,9 @@ def _dropped(name: str, judged: float, bound: float) -> str:
 
 
 def _told_apart(value: float, bound: float) -> str:
-    """The figure as people read it, with all its digits where it would else look like the bound."""
-    text = figure(value)
-    return text if value == bound or text != figure(bound) else _exact(value)
+    """The metric as people read it, with all its digits where it would else look like the bound."""
+    text = decimals(value)
+    return text if value == bound or text != decimals(bound) else _exact(value)
 
 
 def _exact(value: float) -> str:

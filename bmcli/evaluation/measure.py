@@ -16,7 +16,7 @@ from bmcli import tasks
 from bmcli.core.errors import DataError, Place, Problem, UsageError
 from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
-from bmcli.evaluation.figures import evaluate, summarize, to_text
+from bmcli.evaluation.metrics import evaluate, summarize, to_text
 from bmcli.inference.opened import UNTRUSTED, OpenedRun
 from bmcli.metrics.results import Evaluation, TargetSummary
 from bmcli.modalities.base import modality_of
@@ -44,7 +44,7 @@ AHEAD = 4
 class Prepared:
     """A run and labelled examples, ready to be measured.
 
-    name: 'train', 'validation' or 'test', or the stem under which figures of other data are kept. session:
+    name: 'train', 'validation' or 'test', or the stem under which metrics of other data are kept. session:
     the run's published model. training: of the training split's targets, for the trivial answer. data, seen:
     of other data where it is, and what of it the run was trained on.
     """
@@ -97,7 +97,7 @@ def prepare(
     """A run with one of its splits (default test) or with data of the user's.
 
     split: needs the data as it was in training. data: a file or folder in the form of the run's data; its
-    figures go to evaluation/<file stem>-<hash8>.json. unseen_only: without those of `data` that training or
+    metrics go to evaluation/<file stem>-<hash8>.json. unseen_only: without those of `data` that training or
     validation had. note: called with messages for the user.
 
     Raises UsageError for both or a split the data does not have, or code that is not trusted; DataError for
@@ -179,7 +179,7 @@ def _usable(
 
 
 def measure(ready: Prepared) -> Evaluation:
-    """Measure, and write all of it into the run: figures, predictions, plots; those of a split of its own
+    """Measure, and write all of it into the run: metrics, predictions, plots; those of a split of its own
     also into its record.
 
     Raises DataError for an empty split or an example that cannot be read, DivergedError for outputs that are
@@ -259,7 +259,7 @@ def _same_data(
     bundle = datasets.load(config.data, progress=progress)
     recorded = run.record.data_fingerprint
     if recorded and bundle.fingerprint != recorded:
-        # Cut anew, examples of training could now stand in the test split: the figure would flatter.
+        # Cut anew, examples of training could now stand in the test split: the metric would flatter.
         raise DataError(
             f"the data of {run.id} has changed since training "
             f"(fingerprint {bundle.fingerprint[:8]}, was {recorded[:8]})",
@@ -272,7 +272,7 @@ def _same_data(
 
 
 def _examples_sha256(split: Split, spec: DataSpec) -> str:
-    """Over ids, targets, contents and class names: equal figures' examples are equal."""
+    """Over ids, targets, contents and class names: equal metrics' examples are equal."""
     from bmcli.data.fingerprint import fingerprint
 
     return fingerprint({"examples": split}, spec.classes)
@@ -295,7 +295,7 @@ def _write(
     spec: DataSpec,
     preprocessing: Preprocessing,
 ) -> None:
-    """Predictions and plots first, the figures last: if the figures are there, so is the rest."""
+    """Predictions and plots first, the metrics last: if the metrics are there, so is the rest."""
     from bmcli.evaluation.predictions import to_csv
     from bmcli.plots.samples import worst_contents
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bmcli import tasks
 from bmcli.core.errors import UsageError
-from bmcli.evaluation.figures import to_text
+from bmcli.evaluation.metrics import to_text
 from bmcli.evaluation.slices import Slice, slices
 from bmcli.modalities.base import at_hand, modality_of
 from bmcli.runs import layout
@@ -25,7 +25,7 @@ STRENGTHS = (1, 3, 5)
 
 @dataclass(frozen=True)
 class Corrupted:
-    """The headline figure on corrupted copies of all examples. strength: 1 to 5; 0: as they are;
+    """The headline metric on corrupted copies of all examples. strength: 1 to 5; 0: as they are;
     no_interval: why there is none."""
 
     corruption: str

@@ -82,11 +82,11 @@ def slices(
     for name in dict.fromkeys(by):
         for value, rows in _parts(name, split):
             targets, predicted = split.targets[rows], outputs[rows]
-            figures = asked.measure(targets, predicted, classes)
-            of_metric = asked.intervals(targets, predicted, {metric: figures[metric]})
+            metrics = asked.measure(targets, predicted, classes)
+            of_metric = asked.intervals(targets, predicted, {metric: metrics[metric]})
             interval, why = of_metric.intervals[metric], of_metric.reasons.get(metric)
             few = len(rows) < FEW
-            found.append(Slice(name, value, len(rows), metric, figures[metric], interval, few, why))
+            found.append(Slice(name, value, len(rows), metric, metrics[metric], interval, few, why))
     return found
 
 

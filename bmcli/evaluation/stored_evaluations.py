@@ -150,7 +150,7 @@ class _Corruptions(_Part):
 
 
 class StoredClass(TypedDict):
-    """The figures of one class, None where undefined; the intervals: low and high, 95 %."""
+    """The metrics of one class, None where undefined; the intervals: low and high, 95 %."""
 
     name: str
     index: int
@@ -164,7 +164,7 @@ class StoredClass(TypedDict):
 
 
 class StoredBaseline(TypedDict):
-    """A trivial answer's value of a figure."""
+    """A trivial answer's value of a metric."""
 
     name: str
     metric: str
@@ -172,7 +172,7 @@ class StoredBaseline(TypedDict):
 
 
 class StoredWeakest(TypedDict):
-    """The class with the lowest value of a figure."""
+    """The class with the lowest value of a metric."""
 
     name: str
     metric: str
@@ -239,7 +239,7 @@ class StoredEvaluation(TypedDict):
 
 
 class StoredPart(TypedDict):
-    """The figure of a part of a split, or of a corrupted copy of it. by, value, examples, few: of a slice;
+    """The metric of a part of a split, or of a corrupted copy of it. by, value, examples, few: of a slice;
     corruption, strength: of a copy."""
 
     metric: str

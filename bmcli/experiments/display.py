@@ -54,7 +54,7 @@ class Began:
     closed_form: whether the model is solved and not trained.
     epochs, steps: at most so many epochs, of so many steps each.
     learning_rate: of the optimizer; None where it has none.
-    precision: 'float32', 'bfloat16', ...; monitor: the figure that decides which epoch is best.
+    precision: 'float32', 'bfloat16', ...; monitor: the metric that decides which epoch is best.
     """
 
     run: Run

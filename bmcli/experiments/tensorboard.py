@@ -41,7 +41,7 @@ class EventWriter:
             self._write(_int(2, epoch) + _bytes(7, _int(1, 1)))  # session_log: START
 
     def epoch(self, record: EpochRecord) -> None:
-        """The figures of one line of metrics.jsonl; `val_x` is drawn as x of the validation run."""
+        """The metrics of one line of metrics.jsonl; `val_x` is drawn as x of the validation run."""
         values = b"".join(
             _bytes(1, _bytes(1, _tag(name).encode()) + struct.pack("<Bf", 2 << 3 | 5, value))
             for name, value in record.items()

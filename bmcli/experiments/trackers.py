@@ -27,10 +27,10 @@ class Tracker(Protocol):
     """One service. Its methods may raise."""
 
     def epoch(self, record: EpochRecord) -> None:
-        """The figures of one line of metrics.jsonl."""
+        """The metrics of one line of metrics.jsonl."""
 
-    def finished(self, figures: Mapping[str, float], plots: Mapping[str, Path]) -> None:
-        """The figures of the evaluated splits, as <split>_<figure>, and the plots, by name."""
+    def finished(self, metrics: Mapping[str, float], plots: Mapping[str, Path]) -> None:
+        """The metrics of the evaluated splits, as <split>_<metric>, and the plots, by name."""
 
     def report(self, page: Path) -> None:
         """The run's page, when the run is sealed."""
@@ -74,16 +74,16 @@ class Trackers:
 
     def finished(self, run: Run) -> None:
         """The run is complete."""
-        figures = {
+        metrics = {
             f"{split}_{name}": float(value)
-            for split, metrics in run.record.metrics.items()
-            for name, value in metrics.items()
+            for split, values in run.record.metrics.items()
+            for name, value in values.items()
             if value is not None
         }
         prefix = f"{layout.PLOTS}/"
         names = [name for name in run.files() if name.startswith(prefix) and name.endswith(".png")]
         plots = {name.removeprefix(prefix).removesuffix(".png"): run.path_of(name) for name in names}
-        self._each(lambda tracker: tracker.finished(figures, plots))
+        self._each(lambda tracker: tracker.finished(metrics, plots))
 
     def report(self, run: Run) -> None:
         """The run's report is written."""
@@ -123,12 +123,12 @@ class _TensorBoard:
         self._writer.epoch(record)
         self._last = int(record["epoch"] or 0)
 
-    def finished(self, figures: Mapping[str, float], plots: Mapping[str, Path]) -> None:
+    def finished(self, metrics: Mapping[str, float], plots: Mapping[str, Path]) -> None:
         for name, path in plots.items():
             self._writer.image(name, path.read_bytes(), step=self._last)
 
     def report(self, page: Path) -> None:
-        pass  # it shows figures and plots, not pages
+        pass  # it shows metrics and plots, not pages
 
     def close(self, status: str) -> None:
         self._writer.close()
@@ -161,24 +161,24 @@ class _MLflow:
             self._client.log_batch(self._run, params=[mlflow.entities.Param(*one) for one in some])
 
     def epoch(self, record: EpochRecord) -> None:
-        figures = {name: value for name, value in record.items() if name != "epoch" and value is not None}
-        self._log(figures, int(record["epoch"] or 0))
+        metrics = {name: value for name, value in record.items() if name != "epoch" and value is not None}
+        self._log(metrics, int(record["epoch"] or 0))
 
-    def finished(self, figures: Mapping[str, float], plots: Mapping[str, Path]) -> None:
-        self._log(figures, 0)
+    def finished(self, metrics: Mapping[str, float], plots: Mapping[str, Path]) -> None:
+        self._log(metrics, 0)
         for path in plots.values():
             self._client.log_artifact(self._run, str(path), "plots")
 
     def report(self, page: Path) -> None:
         self._client.log_artifact(self._run, str(page))
 
-    def _log(self, figures: Mapping[str, float], step: int) -> None:
+    def _log(self, metrics: Mapping[str, float], step: int) -> None:
         """All in one request."""
         from mlflow.entities import Metric
 
         now = round(time.time() * 1000)
-        metrics = [Metric(name, float(value), now, step) for name, value in figures.items()]
-        self._client.log_batch(self._run, metrics=metrics)
+        logged = [Metric(name, float(value), now, step) for name, value in metrics.items()]
+        self._client.log_batch(self._run, metrics=logged)
 
     def close(self, status: str) -> None:
         state = {"completed": "FINISHED", "interrupted": "KILLED"}.get(status, "FAILED")
@@ -206,11 +206,11 @@ class _WandB:
         )
 
     def epoch(self, record: EpochRecord) -> None:
-        figures = {name: value for name, value in record.items() if value is not None}
-        self._run.log(figures, step=int(record["epoch"] or 0))
+        metrics = {name: value for name, value in record.items() if value is not None}
+        self._run.log(metrics, step=int(record["epoch"] or 0))
 
-    def finished(self, figures: Mapping[str, float], plots: Mapping[str, Path]) -> None:
-        self._run.summary.update(dict(figures))
+    def finished(self, metrics: Mapping[str, float], plots: Mapping[str, Path]) -> None:
+        self._run.summary.update(dict(metrics))
         self._run.log({name: self._library.Image(str(path)) for name, path in plots.items()})
 
     def report(self, page: Path) -> None:

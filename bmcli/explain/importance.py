@@ -35,7 +35,7 @@ class Importance:
 
 @dataclass(frozen=True)
 class Importances:
-    """Of all columns, the most important first. metric: the headline figure; value: of the rows as they
+    """Of all columns, the most important first. metric: the headline metric; value: of the rows as they
     are."""
 
     metric: str
@@ -54,7 +54,7 @@ def permutation_importance(
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Importances:
-    """Of labelled rows. UsageError where they are not a table, or the figure is undefined on them, DataError
+    """Of labelled rows. UsageError where they are not a table, or the metric is undefined on them, DataError
     where an answer is not finite."""
     examples: Any = split.examples
     columns = modality_of(examples.kind).columns_of(examples)
@@ -62,7 +62,7 @@ def permutation_importance(
         raise UsageError("importance is only defined for the columns of a table")
     task = tasks.of(spec.task)
     metric = task.headline
-    sign = 1.0 if task.figures[metric] else -1.0
+    sign = 1.0 if task.metrics[metric] else -1.0
     rng = np.random.default_rng(seed)
 
     def measured(table: Examples) -> float:

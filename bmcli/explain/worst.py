@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bmcli import tasks
 from bmcli.core.errors import Problem, UsageError
-from bmcli.evaluation.figures import to_text
+from bmcli.evaluation.metrics import to_text
 from bmcli.explain.overlay import overlay
 from bmcli.modalities.base import modality_of
 from bmcli.runs import layout

@@ -1,4 +1,4 @@
-"""Intervals of the figures of classes and labels; see `intervals`.
+"""Intervals of the metrics of classes and labels; see `intervals`.
 
 Of classes, targets are int64 [N] and outputs probabilities [N, C]; of labels, truth is bool [N, L] and
 outputs probabilities [N, L].
@@ -18,7 +18,7 @@ from bmcli.metrics.interval_methods import Interval
 from bmcli.metrics.intervals import Method, TooFew, enough, enough_of_classes, exact, f1_of_class, known
 
 Drawn = dict[str, np.ndarray]
-"""Every figure but areas under curves, of each resample: float64 [RESAMPLES], NaN where it is undefined."""
+"""Every metric but areas under curves, of each resample: float64 [RESAMPLES], NaN where it is undefined."""
 Curves = Sequence[tuple[np.ndarray, np.ndarray]]
 """Of each ROC curve which examples are positive, bool [N], and their scores, float32 [N]."""
 
@@ -43,7 +43,7 @@ def resampled_classes(
     of_class = np.eye(classes)
     support, answers = of_cells @ of_class[true], of_cells @ of_class[predicted]
     hits = of_cells @ (of_class[true] * (true == predicted)[:, None])
-    found = formulas.confusion_figures(hits, answers, support)
+    found = formulas.confusion_metrics(hits, answers, support)
     found["loss"] = np.concatenate(means)[:, 0]
     if top_k is not None:
         found[f"top_{top_k}_accuracy"] = np.concatenate(means)[:, 1]
@@ -66,7 +66,7 @@ def resampled_labels(truth: np.ndarray, outputs: np.ndarray) -> Drawn:
         "loss": loss,
         "subset_accuracy": subset_accuracy,
         "label_accuracy": label_accuracy,
-        **formulas.label_figures(hits, answers, support),
+        **formulas.label_metrics(hits, answers, support),
     }
 
 
@@ -78,7 +78,7 @@ def methods_of_classes(
     curves: Callable[[], Curves],
     draw: Callable[[], Drawn],
 ) -> dict[str, Method]:
-    """The method of every figure but those of one class. averages: over the classes; draw: the resamples."""
+    """The method of every metric but those of one class. averages: over the classes; draw: the resamples."""
     weights = cache(lambda: _weights(targets, outputs))
     found = _methods(averages, draw, weights, targets, curves)
     shares = shares_of_classes(targets, outputs, top_k)
@@ -109,7 +109,7 @@ def methods_of_labels(
     curves: Callable[[], Curves],
     draw: Callable[[], Drawn],
 ) -> dict[str, Method]:
-    """The method of every figure."""
+    """The method of every metric."""
     weights = cache(lambda: _weights_of_labels(truth, outputs >= 0.5))
     found = _methods(averages, draw, weights, truth, curves)
     found["subset_accuracy"] = partial(exact, *shares_of_labels(truth, outputs)["subset_accuracy"])
@@ -147,7 +147,7 @@ def of_second(targets: np.ndarray, outputs: np.ndarray) -> tuple[int, int, int]:
 def shares_of_classes(
     targets: np.ndarray, outputs: np.ndarray, top_k: int | None
 ) -> dict[str, tuple[int, int]]:
-    """The figures that are shares of all examples: (hits, of how many)."""
+    """The metrics that are shares of all examples: (hits, of how many)."""
     count = len(targets)
     found = {"accuracy": (int((outputs.argmax(axis=1) == targets).sum()), count)}
     if top_k is not None:
@@ -162,7 +162,7 @@ def shares_of_labels(truth: np.ndarray, outputs: np.ndarray) -> dict[str, tuple[
 
 @dataclass(frozen=True)
 class _Weights:
-    """How far one more answer can move each figure: name -> up or down, by the most it can. support and
+    """How far one more answer can move each metric: name -> up or down, by the most it can. support and
     answers: int64 [C], examples of each class (positives of each label), and how often it was the answer."""
 
     moves: dict[str, float]
@@ -252,7 +252,7 @@ def _of_weights(
     shrunk = float((several / (several - 1)).mean()) if len(several) else 1.0
     variance, bias = float(drawn.var(ddof=1)) * shrunk, float(drawn.mean()) - value
     low, high = interval_methods.bounded(value, variance, found.moves[name])
-    # A figure that few examples make larger is taken for as much smaller at the low end, and the reverse.
+    # A metric that few examples make larger is taken for as much smaller at the low end, and the reverse.
     return max(0.0, low - max(bias, 0.0)), min(1.0, high - min(bias, 0.0))
 
 
@@ -275,7 +275,7 @@ def _gaps(count: int, confidence: np.ndarray, right: np.ndarray) -> tuple[np.nda
 def of_ece(value: float, count: int, confidence: np.ndarray, right: np.ndarray) -> Interval:
     """Of the answers of that many examples: their probability, and whether they came true.
 
-    The figure is a sum of absolute values: with chance in them its mean is at least the truth, so the high
+    The metric is a sum of absolute values: with chance in them its mean is at least the truth, so the high
     end needs its own spread only. It is off by at most the sum of how far each bin is off: the low end.
     """
     enough(count)

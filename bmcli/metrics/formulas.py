@@ -1,4 +1,4 @@
-"""The formulas behind the figures: NumPy only, vectorised, float64 sums. Undefined is None.
+"""The formulas behind the metrics: NumPy only, vectorised, float64 sums. Undefined is None.
 
 Names and conventions are scikit-learn's (sklearn.metrics), against which every one is tested; the rules for
 undefined values are in `metric.py`.
@@ -14,7 +14,7 @@ LOG_LOSS_CLIP = float(np.finfo(np.float64).eps)
 """Probabilities are clipped to [2.2e-16, 1 - 2.2e-16] before the logarithm, as scikit-learn does for float64:
 one example costs at most 36.04 nats."""
 
-Figures = dict[str, float | None]
+Metrics = dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -37,21 +37,21 @@ def usable(outputs: np.ndarray) -> bool:
     return len(outputs) > 0 and bool(np.isfinite(outputs).all())
 
 
-def multiclass(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
-    """Figures of int targets [N] and probabilities [N, C]."""
+def multiclass(targets: np.ndarray, probabilities: np.ndarray) -> Metrics:
+    """Metrics of int targets [N] and probabilities [N, C]."""
     matrix = confusion_matrix(targets, probabilities.argmax(axis=1), probabilities.shape[1])
     return {
         "loss": log_loss(targets, probabilities),
-        **_defined_of(confusion_figures(*_counts(matrix))),
+        **_defined_of(confusion_metrics(*_counts(matrix))),
         "roc_auc": roc_auc_one_vs_rest(targets, probabilities),
     }
 
 
-def binary(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
-    """Figures of targets 0 or 1 [N] and probabilities [N, 2]; class 1 is the positive one."""
+def binary(targets: np.ndarray, probabilities: np.ndarray) -> Metrics:
+    """Metrics of targets 0 or 1 [N] and probabilities [N, 2]; class 1 is the positive one."""
     matrix = confusion_matrix(targets, probabilities.argmax(axis=1), 2)
     classes = per_class(matrix)
-    both = _defined_of(confusion_figures(*_counts(matrix)))
+    both = _defined_of(confusion_metrics(*_counts(matrix)))
     return {
         "loss": log_loss(targets, probabilities),
         "accuracy": both["accuracy"],
@@ -64,8 +64,8 @@ def binary(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
     }
 
 
-def multilabel(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
-    """Figures of 0/1 targets [N, L] and independent probabilities [N, L]."""
+def multilabel(targets: np.ndarray, probabilities: np.ndarray) -> Metrics:
+    """Metrics of 0/1 targets [N, L] and independent probabilities [N, L]."""
     truth, predicted = targets > 0.5, probabilities >= 0.5
     right = truth == predicted
     pairs = label_confusion(truth, predicted)
@@ -75,13 +75,13 @@ def multilabel(targets: np.ndarray, probabilities: np.ndarray) -> Figures:
         "loss": binary_cross_entropy(truth, probabilities),
         "subset_accuracy": float(right.all(axis=1).mean()),
         "label_accuracy": float(right.mean()),
-        **_defined_of(label_figures(*counts)),
+        **_defined_of(label_metrics(*counts)),
         "roc_auc": _mean_of_defined(np.array([np.nan if a is None else a for a in areas])),
     }
 
 
-def regression(targets: np.ndarray, outputs: np.ndarray) -> Figures:
-    """Figures of targets [N] and values [N, 1] or [N], in the target's own unit."""
+def regression(targets: np.ndarray, outputs: np.ndarray) -> Metrics:
+    """Metrics of targets [N] and values [N, 1] or [N], in the target's own unit."""
     truth = np.asarray(targets, np.float64).reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
         errors = truth - np.asarray(outputs, np.float64).reshape(-1)
@@ -112,7 +112,7 @@ def label_confusion(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return np.stack([tn, fp, fn, tp], axis=1).reshape(-1, 2, 2).astype(np.int64)
 
 
-def confusion_figures(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> dict[str, np.ndarray]:
+def confusion_metrics(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> dict[str, np.ndarray]:
     """What depends on the confusion matrix alone, of one or of many: name -> [...], NaN where undefined.
 
     [..., C] each: examples of a class that were taken for it, answers of the class, examples truly of it.
@@ -136,7 +136,7 @@ def confusion_figures(hits: np.ndarray, predicted: np.ndarray, support: np.ndarr
         }
 
 
-def label_figures(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> dict[str, np.ndarray]:
+def label_metrics(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> dict[str, np.ndarray]:
     """The same for labels [..., L]: macro over those with a defined F1, micro over all decisions."""
     labels = per_class_of(hits, predicted, support)
     total = per_class_of(hits.sum(axis=-1), predicted.sum(axis=-1), support.sum(axis=-1))
@@ -246,8 +246,8 @@ def _clipped(probabilities: np.ndarray) -> np.ndarray:
     return np.clip(probabilities.astype(np.float64), LOG_LOSS_CLIP, 1.0 - LOG_LOSS_CLIP)
 
 
-def _defined_of(figures: dict[str, np.ndarray]) -> Figures:
-    return {name: _defined(float(value)) for name, value in figures.items()}
+def _defined_of(metrics: dict[str, np.ndarray]) -> Metrics:
+    return {name: _defined(float(value)) for name, value in metrics.items()}
 
 
 def _defined(value: float) -> float | None:

@@ -35,14 +35,14 @@ def share(hits: int, count: int) -> Interval | None:
 
 
 def bounded(value: float, variance: float, weight: float) -> Interval:
-    """Of a figure between 0 and 1 that is made of shares of different weight, such as a macro average.
+    """Of a metric between 0 and 1 that is made of shares of different weight, such as a macro average.
 
     An exact interval with the number of examples for which a share of that value would have that variance
     (Korn and Graubard, 1998), and with one more mistake at the low end, one more right answer at the high
     end, of the largest weight there is (Fay and Feuer, 1997). Of a plain share it is
     `share`, or a little wider.
 
-    weight: by how much that one answer would move the figure; above 0.
+    weight: by how much that one answer would move the metric; above 0.
     """
     low, high = 1 - _most(1 - value, variance, weight), _most(value, variance, weight)
     # Near 0 and 1 the few that there are say more than one more would.

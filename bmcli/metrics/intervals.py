@@ -7,12 +7,12 @@ They cover the choice of the examples, not the variation between training runs. 
   - F1 of one class: exact too, as F1 = 2J/(1+J), where J is the share of right ones among the examples that
     are of the class or were taken for it;
   - averages over classes, and shares of a multilabel task's decisions: like exact ones, with the number
-    of examples that the figure's bootstrap variance (Efron, 1979) implies, and the weight of one mistake;
+    of examples that the metric's bootstrap variance (Efron, 1979) implies, and the weight of one mistake;
   - areas under ROC curves: the same, with the variance of DeLong, DeLong and Clarke-Pearson (1988);
   - log loss: a mean of losses, where one more answer may be as wrong as any that these predictions allow;
   - errors of a regression: a mean whose unseen part is extrapolated from its largest terms; R² as a ratio of
     two;
-  - ece: up as a figure between 0 and 1, as chance only makes it larger; down by what chance may make of it.
+  - ece: up as a metric between 0 and 1, as chance only makes it larger; down by what chance may make of it.
 
 Where the examples cannot tell there is no interval, and a reason in its place. `benchmarks/coverage.py`
 measures how often the intervals hold the truth; docs/evaluation.md has its table.
@@ -42,7 +42,7 @@ MOST_FEW = 0.1
 
 
 Method = Callable[[float], Interval]
-"""From a figure's value to its interval; raises TooFew. None computes before it is called."""
+"""From a metric's value to its interval; raises TooFew. None computes before it is called."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class TooFew(Exception):
     """Says why the examples cannot support an interval."""
 
 
-def intervals_of(methods: Mapping[str, Method], figures: Mapping[str, float | None]) -> Found:
-    """Low and high of every figure in `figures`, or why it has none: it is undefined, a user's own, or there
+def intervals_of(methods: Mapping[str, Method], metrics: Mapping[str, float | None]) -> Found:
+    """Low and high of every metric in `metrics`, or why it has none: it is undefined, a user's own, or there
     are too few examples of some kind for an interval that holds."""
     found: dict[str, Interval | None] = {}
     reasons: dict[str, str] = {}
-    for name, value in figures.items():
+    for name, value in metrics.items():
         found[name] = None
         if value is None:
             reasons[name] = "undefined"
@@ -71,16 +71,16 @@ def intervals_of(methods: Mapping[str, Method], figures: Mapping[str, float | No
         else:
             try:
                 low, high = methods[name](value)
-                # At the ends of the scale rounding would leave a figure outside of its own interval.
+                # At the ends of the scale rounding would leave a metric outside of its own interval.
                 found[name] = (min(low, value), max(high, value))
             except TooFew as few:
                 reasons[name] = str(few)
     return Found(found, reasons)
 
 
-def top_k_of(figures: Iterable[str]) -> int | None:
-    """The k of `top_<k>_accuracy`, where it is among the figures."""
-    found = (re.fullmatch(r"top_(\d+)_accuracy", name) for name in figures)
+def top_k_of(metrics: Iterable[str]) -> int | None:
+    """The k of `top_<k>_accuracy`, where it is among the metrics."""
+    found = (re.fullmatch(r"top_(\d+)_accuracy", name) for name in metrics)
     return next((int(match[1]) for match in found if match), None)
 
 
@@ -136,7 +136,7 @@ def exact(hits: int, count: int, value: float) -> Interval:
 
 def class_intervals(hits: int, answers: int, support: int) -> dict[str, Interval | None]:
     """Exact intervals of precision, recall and F1 of one class, from its right answers, its answers and its
-    examples; None where the figure is undefined."""
+    examples; None where the metric is undefined."""
     return {
         "precision": interval_methods.share(hits, answers),
         "recall": interval_methods.share(hits, support),

@@ -1,4 +1,4 @@
-"""The registry for a user's own figures, and a line about each of bm's, which the tasks name.
+"""The registry for a user's own metrics, and a line about each of bm's, which the tasks name.
 
 Rules for all metrics:
   - An undefined metric is None (JSON null), never NaN: no examples, an ROC curve of one class only, R² of a
@@ -92,7 +92,7 @@ def value_of(
     outputs: np.ndarray,
     classes: tuple[str, ...],
 ) -> float | None:
-    """A user's figure of one split. built_in: the names of the task's own.
+    """A user's metric of one split. built_in: the names of the task's own.
 
     Raises UsageError where it has a built-in's name or is for another task, PluginError where it fails.
     """

@@ -1,4 +1,4 @@
-"""Intervals of the figures of numbers; see `intervals`."""
+"""Intervals of the metrics of numbers; see `intervals`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bmcli.metrics.intervals import FEWEST, FEWEST_SQUARES, Method, TooFew, enou
 
 
 def resampled(targets: np.ndarray, outputs: np.ndarray) -> dict[str, np.ndarray]:
-    """Every figure of each resample; targets [N], outputs [N, 1]."""
+    """Every metric of each resample; targets [N], outputs [N, 1]."""
     truth = np.asarray(targets, np.float64).reshape(-1)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         errors = truth - np.asarray(outputs, np.float64).reshape(-1)
@@ -28,7 +28,7 @@ def resampled(targets: np.ndarray, outputs: np.ndarray) -> dict[str, np.ndarray]
 
 
 def methods(targets: np.ndarray, outputs: np.ndarray) -> dict[str, Method]:
-    """The method of every figure."""
+    """The method of every metric."""
     truth = np.asarray(targets, np.float64).reshape(-1)
     count = len(truth)
 

@@ -1,6 +1,6 @@
 """Is one model better than another? Paired, on the same examples, so that what both find hard cancels out.
 
-A side is one run, or several that differ in their seed alone; its figure is then their mean. The interval of
+A side is one run, or several that differ in their seed alone; its metric is then their mean. The interval of
 a difference covers the choice of the examples (by the same bootstrap resamples for both sides) and, with
 several runs, the luck of training too:
 
@@ -36,12 +36,12 @@ FEWEST_ALONE = 3
 """With fewer runs a side's own variance over seeds says next to nothing: both sides share one estimate."""
 
 _NOTHING = 1e-12
-"""A standard deviation of no more than this part of a figure is rounding."""
+"""A standard deviation of no more than this part of a metric is rounding."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Of one figure, the second side's less the first's. interval: 95 %, None where it says nothing; p:
+    """Of one metric, the second side's less the first's. interval: 95 %, None where it says nothing; p:
     two-sided, that both are equally good; p_holm: corrected for the number of comparisons."""
 
     metric: str
@@ -87,28 +87,28 @@ class Compared(Protocol):
 
 
 class Side:
-    """One run or several that differ in their seed; their figures and predictions of one split."""
+    """One run or several that differ in their seed; their metrics and predictions of one split."""
 
     def __init__(
         self,
         task: Compared,
-        figures: Sequence[Mapping[str, float | None]],
+        metrics: Sequence[Mapping[str, float | None]],
         predictions: Sequence[Predictions],
     ) -> None:
         self.task = task
-        self.figures = figures
+        self.metrics = metrics
         self.predictions = predictions
-        top_k = intervals.top_k_of(figures[0])
+        top_k = intervals.top_k_of(metrics[0])
         each = [task.resampled(p.targets, p.outputs, top_k) for p in predictions]
         self._resampled = {name: np.mean([found[name] for found in each], axis=0) for name in each[0]}
         self._apart = {name: self._variance_apart([found[name] for found in each]) for name in each[0]}
 
     def __len__(self) -> int:
-        return len(self.figures)
+        return len(self.metrics)
 
     def values(self, metric: str) -> list[float]:
-        """The figure of each run that has it."""
-        return [value for figures in self.figures if (value := figures.get(metric)) is not None]
+        """The metric of each run that has it."""
+        return [value for metrics in self.metrics if (value := metrics.get(metric)) is not None]
 
     def resampled(self, metric: str) -> np.ndarray | None:
         """The mean over the runs, of each resample."""
@@ -127,7 +127,7 @@ class Side:
 
     def variance_of_examples(self, metric: str) -> float:
         """How much of the variance between its runs is due to the choice of the examples: runs that are
-        equally good are wrong on different ones. Needs two runs, and a figure with resamples or influences.
+        equally good are wrong on different ones. Needs two runs, and a metric with resamples or influences.
         """
         if metric in self._apart:
             return self._apart[metric]
@@ -137,7 +137,7 @@ class Side:
 
     @staticmethod
     def _variance_apart(each: Sequence[np.ndarray]) -> float:
-        """Of resampled figures about their mean over the runs; 0 for one run."""
+        """Of resampled metrics about their mean over the runs; 0 for one run."""
         if len(each) < 2:
             return 0.0
         apart = np.subtract(each, np.mean(each, axis=0))
@@ -150,9 +150,9 @@ class Side:
 
 
 def differences(first: Side, second: Side) -> list[Difference]:
-    """Of every figure that all runs of both sides have."""
+    """Of every metric that all runs of both sides have."""
     found = []
-    for metric in first.figures[0]:
+    for metric in first.metrics[0]:
         a, b = first.values(metric), second.values(metric)
         if len(a) == len(first) and len(b) == len(second):
             found.append(_difference(metric, float(np.mean(b) - np.mean(a)), first, second))

@@ -1,4 +1,4 @@
-"""The figures of one split as values: what is measured, stored, drawn and reported."""
+"""The metrics of one split as values: what is measured, stored, drawn and reported."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TargetSummary:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A trivial answer's value of the headline figure. name: "always 'daisy'"."""
+    """A trivial answer's value of the headline metric. name: "always 'daisy'"."""
 
     name: str
     metric: str
@@ -40,8 +40,8 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class ClassFigures:
-    """One class's (or label's) figures; None where undefined. support: examples truly of it; the intervals:
+class ClassMetrics:
+    """One class's (or label's) metrics; None where undefined. support: examples truly of it; the intervals:
     95 % of each, low and high."""
 
     name: str
@@ -78,9 +78,9 @@ class WeakestClass:
 
 @dataclass(frozen=True)
 class Sections:
-    """What an evaluation holds besides figures; each where the task has it. Fields as in `Evaluation`."""
+    """What an evaluation holds besides metrics; each where the task has it. Fields as in `Evaluation`."""
 
-    per_class: tuple[ClassFigures, ...] = ()
+    per_class: tuple[ClassMetrics, ...] = ()
     confusion_matrix: list[object] | None = None
     most_confused: Confusion | None = None
     weakest_class: WeakestClass | None = None
@@ -133,13 +133,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of one split (or scored file).
+    """The metrics of one split (or scored file).
 
     metrics: name -> value, None where undefined; intervals: 95 % of each, low and high, None where there is
     none (see `intervals.py`); no_interval: name -> why, of those ('too few: 30 examples, 50 are needed');
     lower_is_better: those of them. confusion_matrix: counts,
     row = truth, [C][C]; multilabel [[tn, fp], [fn, tp]] per label; None for regression. examples_sha256: over
-    ids, targets and contents; figures of different examples cannot be compared. seen: of labelled data, what
+    ids, targets and contents; metrics of different examples cannot be compared. seen: of labelled data, what
     of it the run was trained on.
     """
 
@@ -152,7 +152,7 @@ class Evaluation:
     headline: str
     lower_is_better: tuple[str, ...]
     baseline: Baseline | None
-    per_class: tuple[ClassFigures, ...]
+    per_class: tuple[ClassMetrics, ...]
     confusion_matrix: list[object] | None
     most_confused: Confusion | None
     weakest_class: WeakestClass | None

@@ -153,7 +153,9 @@ class Model(Component):
         inputs, a dict of them by name.
         """
 
-    def solve(self, model: keras.Model, spec: DataSpec, inputs: object, targets: object) -> Solution | None:
+    def solve(
+        self, model: keras.Model, spec: DataSpec, inputs: np.ndarray, targets: np.ndarray
+    ) -> Solution | None:
         """Set the weights in closed form from all training data; None if the model has no closed form.
 
         inputs: float32 or float64 [N, features]; targets as for the loss, [N, units].

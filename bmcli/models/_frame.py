@@ -3,19 +3,21 @@ layer 'head'."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import keras
 
     from bmcli.core.spec import DataSpec
+    from bmcli.core.tensor import Tensor
 
 
-def network_input(spec: DataSpec) -> object:
+def network_input(spec: DataSpec) -> Tensor:
     """The symbolic batch that a builder starts from: [batch, *spec.input_shape], in the spec's dtype."""
     import keras
 
-    return keras.Input(spec.input.shape, dtype=spec.input.dtype, name=spec.input.name)
+    batch: Tensor = keras.Input(spec.input.shape, dtype=spec.input.dtype, name=spec.input.name)
+    return batch
 
 
 def network(name: str, inputs: object, features: object, spec: DataSpec, *, l2: float = 0.0) -> keras.Model:
@@ -33,7 +35,7 @@ def network(name: str, inputs: object, features: object, spec: DataSpec, *, l2: 
     return keras.Model(inputs, outputs, name=name)
 
 
-def dropout(features: object, rate: float, name: str) -> Any:
+def dropout(features: Tensor, rate: float, name: str) -> Tensor:
     """Drop this share of the features in training; without a layer if the share is 0."""
     import keras
 
@@ -47,7 +49,7 @@ def token_mask(tokens: object) -> object:
     return ops.not_equal(tokens, 0)
 
 
-def masked_pooling(states: object, mask: object, how: Literal["mean", "max", "sqrt"]) -> object:
+def masked_pooling(states: object, mask: object, how: Literal["mean", "max", "sqrt"]) -> Tensor:
     """One vector per text: the mean or maximum of the states under the mask, or ('sqrt') their sum divided by
     the square root of their number, which preserves the scale of random vectors; zeros if there are none.
 
@@ -58,10 +60,13 @@ def masked_pooling(states: object, mask: object, how: Literal["mean", "max", "sq
 
     states = ops.cast(states, "float32")
     used = ops.expand_dims(ops.cast(mask, "float32"), -1)
+    pooled: Tensor
     if how == "mean":
-        return ops.sum(states * used, axis=1) / ops.maximum(ops.sum(used, axis=1), 1.0)
-    if how == "sqrt":
-        return ops.sum(states * used, axis=1) / ops.sqrt(ops.maximum(ops.sum(used, axis=1), 1.0))
-    lowest = (used - 1.0) * 1e9
-    # The maximum over no tokens would be -1e9: a text without tokens gives zeros instead.
-    return ops.max(states * used + lowest, axis=1) * ops.max(used, axis=1)
+        pooled = ops.sum(states * used, axis=1) / ops.maximum(ops.sum(used, axis=1), 1.0)
+    elif how == "sqrt":
+        pooled = ops.sum(states * used, axis=1) / ops.sqrt(ops.maximum(ops.sum(used, axis=1), 1.0))
+    else:
+        lowest = (used - 1.0) * 1e9
+        # The maximum over no tokens would be -1e9: a text without tokens gives zeros instead.
+        pooled = ops.max(states * used + lowest, axis=1) * ops.max(used, axis=1)
+    return pooled

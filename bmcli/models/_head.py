@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bmcli import tasks
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import keras
 
     from bmcli.core.spec import DataSpec
+    from bmcli.core.tensor import Tensor
 
 
 def finished(model: keras.Model, spec: DataSpec, views: str = "none") -> keras.Model:
@@ -50,9 +51,10 @@ def _averaged(model: keras.Model, views: str) -> object:
     return ops.sum(outputs * np.array([share for _, share in shares], "float32")[:, None, None], axis=0)
 
 
-def _edged(image: Any) -> Any:
+def _edged(image: Tensor) -> Tensor:
     """Pad by one pixel on each side, by reflection: [n, h, w, c] to [n, h + 2, w + 2, c]."""
     from keras import ops
 
-    rows = ops.concatenate([image[:, 1:2], image, image[:, -2:-1]], axis=1)
-    return ops.concatenate([rows[:, :, 1:2], rows, rows[:, :, -2:-1]], axis=2)
+    rows: Tensor = ops.concatenate([image[:, 1:2], image, image[:, -2:-1]], axis=1)
+    edged: Tensor = ops.concatenate([rows[:, :, 1:2], rows, rows[:, :, -2:-1]], axis=2)
+    return edged

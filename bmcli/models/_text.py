@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from bmcli.models._frame import masked_pooling, token_mask
 
 if TYPE_CHECKING:
     from bmcli.core.spec import DataSpec, Kind
+    from bmcli.core.tensor import Tensor
 
 
 class TextModel(Model):
@@ -55,7 +56,7 @@ class TextModel(Model):
         """See Model."""
         return True
 
-    def tokens_embedded(self, tokens: object, spec: DataSpec, width: int, name: str) -> object:
+    def tokens_embedded(self, tokens: Tensor, spec: DataSpec, width: int, name: str) -> Tensor:
         """int32 [batch, length] to [batch, length, width], with whole tokens dropped in training; includes
         the pairs, if there is no bag for them.
 
@@ -68,7 +69,7 @@ class TextModel(Model):
             x = x + embedded_pairs(tokens, self.pairs, width)
         return token_dropout(x, self.token_dropout)
 
-    def with_bag(self, features: object, tokens: object, spec: DataSpec) -> object:
+    def with_bag(self, features: object, tokens: Tensor, spec: DataSpec) -> object:
         """The network's features [batch, n] concatenated with the bag's: [batch, n + bag], float32."""
         import keras
 
@@ -80,7 +81,7 @@ class TextModel(Model):
         bag = masked_pooling(x, token_mask(tokens), "sqrt")
         return keras.ops.concatenate([keras.ops.cast(features, "float32"), bag], axis=-1)
 
-    def gathered(self, states: object, tokens: object) -> tuple[object, object]:
+    def gathered(self, states: Tensor, tokens: object) -> tuple[Tensor, object]:
         """The states with their neighbours, merged, and the mask of those that are not padding: bool [batch,
         length]."""
         mask = token_mask(tokens)
@@ -88,16 +89,17 @@ class TextModel(Model):
         return merged(states, mask, self.merge) if self.merge > 1 else (states, mask)
 
 
-def token_dropout(states: object, rate: float) -> object:
+def token_dropout(states: Tensor, rate: float) -> Tensor:
     """Drop this share of whole tokens in training. states: [batch, length, n], as is the result."""
     import keras
 
     if not rate:
         return states
-    return keras.layers.Dropout(rate, noise_shape=(None, None, 1), name="token_dropout")(states)
+    dropped: Tensor = keras.layers.Dropout(rate, noise_shape=(None, None, 1), name="token_dropout")(states)
+    return dropped
 
 
-def embedded_pairs(tokens: Any, places: int, width: int) -> Any:
+def embedded_pairs(tokens: Tensor, places: int, width: int) -> object:
     """An embedding of each token together with the next one, by hashing both into `places` rows.
 
     tokens: int32 [batch, length]. Returns [batch, length, width].
@@ -112,7 +114,7 @@ def embedded_pairs(tokens: Any, places: int, width: int) -> Any:
     return layers.Embedding(places, width, embeddings_initializer="zeros", name="pair_embedding")(rows)
 
 
-def with_neighbours(states: Any, mask: object, window: int) -> object:
+def with_neighbours(states: Tensor, mask: object, window: int) -> Tensor:
     """Each token plus a convolution over `window` of them; without a layer if it is 1.
 
     states: [batch, length, n], as is the result; mask: bool [batch, length].
@@ -125,10 +127,11 @@ def with_neighbours(states: Any, mask: object, window: int) -> object:
     convolution = layers.Conv1D(
         states.shape[-1], window, padding="same", activation="relu", name="neighbours"
     )
-    return words + convolution(words)
+    joined: Tensor = words + convolution(words)
+    return joined
 
 
-def merged(states: Any, mask: object, count: int) -> tuple[object, object]:
+def merged(states: Tensor, mask: object, count: int) -> tuple[Tensor, object]:
     """The means of every `count` neighbouring tokens, ignoring padding, and their mask.
 
     states: [batch, length, n]; mask: bool [batch, length]. Returns [batch, length / count rounded up, n] and
@@ -136,8 +139,9 @@ def merged(states: Any, mask: object, count: int) -> tuple[object, object]:
     """
     from keras import layers, ops
 
-    def means(values: object) -> Any:
-        return layers.AveragePooling1D(count)(layers.ZeroPadding1D((0, count - 1))(values))
+    def means(values: object) -> Tensor:
+        pooled: Tensor = layers.AveragePooling1D(count)(layers.ZeroPadding1D((0, count - 1))(values))
+        return pooled
 
     used = ops.expand_dims(ops.cast(mask, states.dtype), -1)
     share = means(used)

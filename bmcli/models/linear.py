@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from bmcli.models._frame import network, network_input
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from bmcli.core.spec import DataSpec, Task
 
@@ -59,7 +60,9 @@ class Linear(Model):
         x = keras.layers.Flatten(name="flatten")(inputs) if len(spec.input_shape) > 1 else inputs
         return network("linear", inputs, x, spec, l2=0.0 if self.closed_form else self.l2)
 
-    def solve(self, model: keras.Model, spec: DataSpec, inputs: Any, targets: object) -> Solution | None:
+    def solve(
+        self, model: keras.Model, spec: DataSpec, inputs: np.ndarray, targets: np.ndarray
+    ) -> Solution | None:
         """Least squares by singular value decomposition in float64.
 
         For linearly dependent features, the solution with the smallest weights.
@@ -75,7 +78,7 @@ class Linear(Model):
         return solution
 
 
-def _least_squares(inputs: Any, targets: Any, l2: float) -> Solution:
+def _least_squares(inputs: np.ndarray, targets: np.ndarray, l2: float) -> Solution:
     """The minimum of mean((inputs @ kernel + bias - targets)²) + l2 · sum(kernel²).
 
     inputs: [N, features]; targets: [N, units]. The bias is not penalised: both sides are centred first.

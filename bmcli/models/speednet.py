@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -107,7 +107,7 @@ class SpeedNet(Model):
         layer = model.get_layer("whitening")
         layer.kernel.assign(kernel.reshape(layer.kernel.shape))
 
-    def _convolution(self, x: Any, width: int, name: str) -> object:
+    def _convolution(self, x: object, width: int, name: str) -> object:
         """3×3, initialised as the identity for the input channels, at random for the others."""
         import numpy as np
         from keras import initializers, layers
@@ -123,7 +123,7 @@ class SpeedNet(Model):
         )
         outputs = layer(x)
         kernel = layer.kernel.numpy().copy()
-        identical = min(x.shape[-1], width)
+        identical = min(kernel.shape[2], width)
         kernel[..., :identical] = 0
         kernel[1, 1, np.arange(identical), np.arange(identical)] = 1
         layer.kernel.assign(kernel)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import keras
 
     from bmcli.core.spec import DataSpec
+    from bmcli.core.tensor import Tensor
 
 
 @MODELS.register("transformer")
@@ -68,7 +69,7 @@ class Transformer(TextModel):
         features = self.with_bag(masked_pooling(x, mask, "mean"), inputs, spec)
         return network("transformer", inputs, features, spec)
 
-    def _attention(self, x: object, mask: object, name: str) -> object:
+    def _attention(self, x: object, mask: object, name: str) -> Tensor:
         """Multi-head self-attention [batch, length, width] -> the same shape.
 
         What `keras.layers.MultiHeadAttention` computes, written with dense layers and matrix products: its
@@ -79,10 +80,11 @@ class Transformer(TextModel):
 
         size = self.width // self.heads
 
-        def heads(role: str, order: tuple[int, int, int]) -> Any:
+        def heads(role: str, order: tuple[int, int, int]) -> Tensor:
             projected = layers.Dense(self.width, name=f"{name}_{role}")(x)
             split = layers.Reshape((-1, self.heads, size), name=f"{name}_{role}_split")(projected)
-            return layers.Permute(order, name=f"{name}_{role}_heads")(split)
+            head: Tensor = layers.Permute(order, name=f"{name}_{role}_heads")(split)
+            return head
 
         query = heads("query", (2, 1, 3))  # [batch, heads, length, size]
         key = heads("key", (2, 3, 1))  # [batch, heads, size, length]
@@ -94,4 +96,5 @@ class Transformer(TextModel):
         mixed = ops.matmul(ops.softmax(scores, axis=-1), value)
         joined = layers.Permute((2, 1, 3), name=f"{name}_join")(mixed)
         joined = layers.Reshape((-1, self.width), name=f"{name}_flat")(joined)
-        return layers.Dense(self.width, name=f"{name}_output")(joined)
+        output: Tensor = layers.Dense(self.width, name=f"{name}_output")(joined)
+        return output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bmcli.core import number_format
+from bmcli.core.number_format import decimals
 from bmcli.plots.style import BLUE, GREEN, GREY, INK, ORANGE, cut, figure, style, to_png
 
 if TYPE_CHECKING:
@@ -117,9 +117,9 @@ def calibration(evaluation: Evaluation) -> bytes:
         )
         above.set_ylim(0, 1)
         above.set_ylabel("share of correct predictions")
-        title = f"{_title(evaluation)}\nECE {number_format.figure(found.ece)}"
+        title = f"{_title(evaluation)}\nECE {decimals(found.ece)}"
         if found.ece_with_temperature is not None:
-            with_it, temperature = map(number_format.figure, (found.ece_with_temperature, found.temperature))
+            with_it, temperature = map(decimals, (found.ece_with_temperature, found.temperature))
             title += f", {with_it} with temperature {temperature}"
         above.set_title(title)
         above.legend(loc="upper left")
@@ -159,7 +159,7 @@ def regression(evaluation: Evaluation, targets: np.ndarray, outputs: np.ndarray,
         right.scatter(predicted, predicted - truth, **dots)
         right.set(xlabel=f"predicted {name}", ylabel="predicted − true")
         known = [name for name in ("mae", "rmse") if name in evaluation.metrics]
-        errors = [f"{name.upper()} {number_format.figure(evaluation.metrics[name])}" for name in known]
+        errors = [f"{name.upper()} {decimals(evaluation.metrics[name])}" for name in known]
         right.set_title(" · ".join(["errors", *errors]))
         for axes in (left, right):
             axes.grid()
@@ -203,7 +203,7 @@ def _curves(
                 color=ORANGE,
                 markeredgecolor="white",
                 ls="none",
-                label=f"best, epoch {best_epoch}: {number_format.figure(value)}",
+                label=f"best, epoch {best_epoch}: {decimals(value)}",
                 zorder=5,
             )
     if min(everything) > 0 and max(everything) > 20 * min(everything):
@@ -269,5 +269,5 @@ def _named_ticks(axes: Axes, names: Sequence[str], cell: float, scale: float) ->
 def _title(evaluation: Evaluation) -> str:
     headline = evaluation.headline
     name = {"r2": "R²", "f1_macro": "macro F1"}.get(headline, headline.replace("_", " "))
-    value = number_format.figure(evaluation.metrics[headline])
+    value = decimals(evaluation.metrics[headline])
     return f"{cut(evaluation.split, 24)}, {evaluation.examples:,} examples · {name} {value}"

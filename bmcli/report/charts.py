@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from bmcli.core.number_format import figure, quantity
+from bmcli.core.number_format import decimals, quantity
 
 WIDTH, HEIGHT = 460, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 34
@@ -104,7 +104,7 @@ def _in_words(title: str, lines: Sequence[Line]) -> str:
     for line in lines:
         values = [y for _, y in line.points if y is not None and math.isfinite(y)]
         if values and line.name:
-            said.append(f"{line.name} from {figure(values[0])} to {figure(values[-1])}")
+            said.append(f"{line.name} from {decimals(values[0])} to {decimals(values[-1])}")
     return f"{title}: {'; '.join(said)}"
 
 

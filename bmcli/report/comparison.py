@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bmcli.core.number_format import difference, duration, figure, size
+from bmcli.core.number_format import decimals, difference, duration, size
 
 if TYPE_CHECKING:
     from bmcli.evaluation.compare import Comparison, Difference, MetricRow, Paired
@@ -17,7 +17,7 @@ _LONGEST_VALUE = 100
 
 
 def cells(comparison: Comparison, row: MetricRow) -> list[str]:
-    """A figure of every group: its value, or the mean and standard deviation over the seeds."""
+    """A metric of every group: its value, or the mean and standard deviation over the seeds."""
     from statistics import fmean, stdev
 
     means: list[float | None] = []
@@ -25,8 +25,8 @@ def cells(comparison: Comparison, row: MetricRow) -> list[str]:
     for group in comparison.groups:
         values = [v for i in group.counted if (v := row.values[i]) is not None]
         means.append(fmean(values) if values else None)
-        text = figure(means[-1])
-        texts.append(f"{text} ± {figure(stdev(values))}" if len(values) > 1 else text)
+        text = decimals(means[-1])
+        texts.append(f"{text} ± {decimals(stdev(values))}" if len(values) > 1 else text)
     known = [mean for mean in means if mean is not None]
     best = max(known, default=None) if row.greater_is_better else min(known, default=None)
     marked = comparison.comparable[row.split] and len(set(known)) > 1
@@ -36,7 +36,7 @@ def cells(comparison: Comparison, row: MetricRow) -> list[str]:
 
 
 def paired_rows(paired: Paired) -> list[tuple[str, str, str, str]]:
-    """Figure, difference, interval and p."""
+    """Metric, difference, interval and p."""
     return [
         (
             one.metric,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmcli.core.number_format import figure
+from bmcli.core.number_format import decimals
 from bmcli.core.plain import Document
 from bmcli.report.explanations import steps, trust, words
 from bmcli.report.images import data_uri
@@ -35,15 +35,15 @@ def explained(run: Run, split: str | None) -> dict[str, object]:
             rows = [
                 {
                     "name": one["column"],
-                    "drop": figure(one["drop"]),
-                    "deviation": figure(one["deviation"]),
+                    "drop": decimals(one["drop"]),
+                    "deviation": decimals(one["deviation"]),
                     "share": f"{max(one['drop'], 0.0) / top:.3f}",
                 }
                 for one in found["columns"]
             ]
             context["importance"] = {
                 "metric": found["metric"],
-                "value": figure(found["value"]),
+                "value": decimals(found["value"]),
                 "rows": f"{found['rows']:,}",
                 "columns": rows,
             }
@@ -55,7 +55,7 @@ def _one(run: Run, document: Document, target: str) -> dict[str, object]:
     if isinstance(true, list):
         true = ", ".join(true) or "none"
     answer = (
-        f"{said}: {figure(document['value'])}; in truth {true if isinstance(true, str) else figure(true)}"
+        f"{said}: {decimals(document['value'])}; in truth {true if isinstance(true, str) else decimals(true)}"
     )
     deletion = document["deletion"]
     shown: dict[str, object] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmcli.core.number_format import cell, figure, quantity
+from bmcli.core.number_format import cell, decimals, quantity
 from bmcli.core.plain import Document
 from bmcli.core.sanitize import one_line
 from bmcli.explain.overlay import BLUE, ORANGE
@@ -67,7 +67,7 @@ def page(explanations: Sequence[Explanation]) -> str:
     texts = [
         {
             "input": " · ".join(filter(None, (one.input[:80], one.part))),
-            "answer": f"{one.label or 'value'}: {figure(one.value)}",
+            "answer": f"{one.label or 'value'}: {decimals(one.value)}",
             "words": words(one.tokens, one.weights),
             "trust": trust(one.error, one.deletion),
         }
@@ -120,7 +120,7 @@ def steps(document: Document, most: int = 20) -> list[Step]:
     strength = _strength(weights)
     made = []
     base = document.get("base")
-    unit, summed = ("", quantity) if document["label"] is None else ("score (logit)", figure)
+    unit, summed = ("", quantity) if document["label"] is None else ("score (logit)", decimals)
     if base is not None:
         made.append(Step("base", f"of {_AVERAGE}", summed(base)))
     made += [
@@ -165,8 +165,8 @@ def of_cell(value: float | str | None, state: str = "") -> str:
 
 
 def signed(value: float) -> str:
-    """A figure with its sign, also of a positive number."""
-    return f"{'−' if value < 0 else '+'}{figure(abs(value))}"
+    """A number with its sign, also if positive."""
+    return f"{'−' if value < 0 else '+'}{decimals(abs(value))}"
 
 
 def trust(error: float, deletion: tuple[float, float] | None) -> str:

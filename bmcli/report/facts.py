@@ -10,8 +10,8 @@ from markupsafe import Markup
 from bmcli import tasks
 from bmcli.core.number_format import (
     count,
+    decimals,
     duration,
-    figure,
     interval,
     moment,
     size,
@@ -57,7 +57,7 @@ def of_run(run: Run, split: str | None = None) -> dict[str, object]:
         "summary": _summary(run),
         "warnings": _warnings(run, document),
         "splits": [{"name": name, "examples": f"{d['examples']:,}"} for name, d in documents.items()],
-        "figures": _figures(documents),
+        "metrics": _metrics(documents),
         "reasons": _reasons(documents),
         "curves": _curves(run),
         "data": _data(run),
@@ -72,7 +72,7 @@ def of_run(run: Run, split: str | None = None) -> dict[str, object]:
     context |= explained(run, shown)
     there = {
         "Summary": True,
-        "Figures": context["figures"],
+        "Metrics": context["metrics"],
         "Training": context["curves"],
         "Confusion": context.get("matrix") or context.get("confusion_image"),
         "Classes": context.get("classes"),
@@ -137,7 +137,7 @@ def _warnings(run: Run, document: StoredEvaluation | None) -> list[str]:
     return found
 
 
-def _figures(documents: dict[str, StoredEvaluation]) -> list[dict[str, object]]:
+def _metrics(documents: dict[str, StoredEvaluation]) -> list[dict[str, object]]:
     names: dict[str, None] = {}
     for document in documents.values():
         names |= dict.fromkeys([document["headline"], *document["metrics"]])
@@ -148,13 +148,13 @@ def _figures(documents: dict[str, StoredEvaluation]) -> list[dict[str, object]]:
         for document in documents.values():
             found = document.get("intervals", {}).get(name)
             shown = interval(found) if found else _none(_reason(document, name))
-            cells.append({"value": figure(document["metrics"].get(name)), "interval": shown})
+            cells.append({"value": decimals(document["metrics"].get(name)), "interval": shown})
         rows.append({"name": tasks.named(name, task), "cells": cells})
     return rows
 
 
 def _reason(document: StoredEvaluation, name: str) -> str | None:
-    """Why a figure has no interval, if known and other than that the figure itself is undefined."""
+    """Why a metric has no interval, if known and other than that the metric itself is undefined."""
     why = document.get("no_interval", {}).get(name)
     return None if why == "undefined" else why
 
@@ -165,7 +165,7 @@ def _none(why: str | None) -> str:
 
 
 def _reasons(documents: dict[str, StoredEvaluation]) -> list[str]:
-    """'test: mse has no interval (too few: 12 examples, 50 are needed)': figures of one reason together."""
+    """'test: mse has no interval (too few: 12 examples, 50 are needed)': metrics of one reason together."""
     found: dict[tuple[str, str], list[str]] = {}
     for split, document in documents.items():
         for name in document.get("no_interval", {}):
@@ -199,12 +199,12 @@ def _measured(run: Run, split: str, document: StoredEvaluation) -> dict[str, obj
     found = document.get("intervals", {}).get(headline)
     beside = None
     if baseline and baseline.get("value") is not None:
-        beside = f"a trivial baseline ({baseline['name']}) has {figure(baseline['value'])}"
+        beside = f"a trivial baseline ({baseline['name']}) has {decimals(baseline['value'])}"
     context: dict[str, object] = {
         "measured": f"{split}, {document['examples']:,} examples",
         "headline": {
             "name": headline,
-            "value": figure(document["metrics"].get(headline)),
+            "value": decimals(document["metrics"].get(headline)),
             "split": f"{split}, {document['examples']:,} examples",
             "interval": interval(found) if found else None,
             "no_interval": _reason(document, headline),
@@ -241,7 +241,7 @@ def _closer(run: Run, split: str | None) -> dict[str, list[dict[str, object]]]:
         for one in read_closer(run, split, kind) if split is not None else []:
             found = one["interval"]
             shown = interval(found) if found else _none(one.get("no_interval"))
-            beside = {"value": figure(one["figure"]), "interval": shown}
+            beside = {"value": decimals(one["figure"]), "interval": shown}
             if kind == "slices":
                 beside |= {"name": f"{one['by']}: {one['value']}", "examples": f"{one['examples']:,}"}
                 rows.append({**beside, "few": one["few"], "metric": one["metric"]})
@@ -274,10 +274,10 @@ def _classes(document: StoredEvaluation) -> dict[str, object]:
     rows = [
         {
             "name": one["name"],
-            "precision": figure(one["precision"]),
-            "recall": figure(one["recall"]),
+            "precision": decimals(one["precision"]),
+            "recall": decimals(one["recall"]),
             "interval": interval(found) if (found := one.get("recall_interval")) else "–",
-            "f1": figure(one["f1"]),
+            "f1": decimals(one["f1"]),
             "support": f"{one['support']:,}",
             "few": 0 < one["support"] < 30,
             "training": f"{counts[one['index']]:,}" if one["index"] < len(counts) else "–",
@@ -290,11 +290,11 @@ def _classes(document: StoredEvaluation) -> dict[str, object]:
 def _reliability(found: StoredCalibration) -> dict[str, object]:
     points = [(one["confidence"], one["right"]) for one in found["bins"]]
     counts = [f"{one['count']:,}" for one in found["bins"]]
-    text = f"The expected calibration error is {figure(found['ece'])}"
+    text = f"The expected calibration error is {decimals(found['ece'])}"
     if found.get("ece_with_temperature") is not None:
         text += (
-            f"; with the temperature fitted on validation, {figure(found['temperature'])}, it is "
-            f"{figure(found['ece_with_temperature'])} (bm predict --calibrated)"
+            f"; with the temperature fitted on validation, {decimals(found['temperature'])}, it is "
+            f"{decimals(found['ece_with_temperature'])} (bm predict --calibrated)"
         )
     lines = [
         Line("calibrated", [(0, 0), (1, 1)], "guide"),

@@ -64,14 +64,14 @@ def comparison_report(comparison: Comparison) -> str:
         for one in comparison.paired
     ]
     differing = [[f"{one.section}: {one.key}", *shown_values(one)] for one in comparison.differences]
-    sections = ["Figures", *(["Differences"] if paired else []), *(["Settings"] if differing else [])]
+    sections = ["Metrics", *(["Differences"] if paired else []), *(["Settings"] if differing else [])]
     context = {
         "title": " and ".join(labels) if len(labels) < 4 else f"{len(labels)} groups of runs",
         "made_from": ", ".join(ids),
         "count": len(ids),
         "lead": f"{len(ids)} runs: {', '.join(ids)}.",
         "labels": labels,
-        "figures": [
+        "metrics": [
             {"name": f"{row.split} {row.metric}", "cells": [c.strip() for c in cells(comparison, row)]}
             for row in comparison.metrics
         ],

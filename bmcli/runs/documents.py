@@ -92,7 +92,7 @@ def reading(run: Run, name: str) -> Iterator[Any]:
 
 
 def epochs(run: Run) -> list[Document]:
-    """The lines of metrics.jsonl: `epoch` (int, from 1) and figures (numbers or None); [] if no epoch was
+    """The lines of metrics.jsonl: `epoch` (int, from 1) and metrics (numbers or None); [] if no epoch was
     finished. IntegrityError for any other line, except a last one cut off by a crash, which is ignored."""
     if not run.exists(layout.METRICS) and layout.METRICS not in run.manifest():
         return []

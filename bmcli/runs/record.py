@@ -45,9 +45,9 @@ class RunRecord:
     precision: what `auto` became. parameters: number of trained values.
     weights_sha256: over path, shape, dtype and bytes of every variable, hex.
     onnx: {'published': bool, 'reason': str | None, 'max_difference': float | None}.
-    monitor, best_epoch, best_value, epochs: the figure that chose, where and how good, epochs done.
+    monitor, best_epoch, best_value, epochs: the metric that chose, where and how good, epochs done.
     stopped: why training ended.
-    metrics: split -> {metric: value}, the headline figures of each evaluated split.
+    metrics: split -> {metric: value}, the headline metrics of each evaluated split.
     headline: the metric that stands for the run in tables.
     error: one line, for runs that failed or diverged.
     extra: keys of other versions of bm, kept as they are.

@@ -1,7 +1,7 @@
 """Tasks by name: what is predicted, one file per task, found by its place.
 
 A task owns everything that depends on what is predicted: how the truth becomes targets, how wide the network
-is and what stands on top of it, the loss, the figures with their intervals, the trivial answer, calibration,
+is and what stands on top of it, the loss, the metrics with their intervals, the trivial answer, calibration,
 what one answer looks like, and what a report shows. Every other room asks it.
 
 A new task derives from `Task`, or from one that is near it:
@@ -21,7 +21,7 @@ the finished model, [N, width].
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.core.errors import UsageError
 from bmcli.core.registry import Registry
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bmcli.core.components import Measures
     from bmcli.core.spec import Target
     from bmcli.tasks._answers import Answer
+    from bmcli.tasks._learning import OneTarget
     from bmcli.tasks._meter import Meter
     from bmcli.tasks._truth import Truth
 
@@ -115,11 +116,11 @@ class Task(Measuring):
         """The cells of `mistake_columns`, of those in `order` that are mistakes."""
         return []
 
-    def named(self, target: Any, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
+    def named(self, target: OneTarget, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
         """Truth and answer of one example, for people."""
         raise NotImplementedError
 
-    def truth(self, target: Any, classes: Sequence[str]) -> Any:
+    def truth(self, target: OneTarget, classes: Sequence[str]) -> str | list[str] | float:
         """One example's truth as JSON data: a class, labels, or a number."""
         raise NotImplementedError
 
@@ -173,7 +174,7 @@ class _Unknown(Task):
     def _missing(self) -> UsageError:
         return UsageError(
             f"predictions of the task '{self.name}' cannot be read: code of the run's own defines it",
-            hint="--unpaired compares figures alone; an installed plugin would define it everywhere",
+            hint="--unpaired compares the metrics alone; an installed plugin defines the task everywhere",
         )
 
     def header(self, classes: Sequence[str]) -> list[str]:

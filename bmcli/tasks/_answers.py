@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.core.number_format import probability, quantity
 from bmcli.core.sanitize import one_line
@@ -25,7 +25,7 @@ class Choice:
     index: int
     probability: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As it stands in a prediction's `top`."""
         return {"label": self.label, "index": self.index, "probability": self.probability}
 
@@ -46,11 +46,11 @@ class Answer(ABC):
     """Whether it is a value of the predicted quantity, under whose name it is listed."""
 
     @abstractmethod
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data."""
 
     @abstractmethod
-    def row(self) -> dict[str, Any]:
+    def row(self) -> dict[str, object]:
         """Its columns in a file of predictions."""
 
     @abstractmethod
@@ -69,11 +69,11 @@ class Value(Answer):
     value: float
     is_quantity: ClassVar[bool] = True
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """See Answer."""
         return {"value": self.value}
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> dict[str, object]:
         """See Answer."""
         return {"value": self.value}
 
@@ -88,11 +88,11 @@ class Classes(Answer):
 
     top: tuple[Choice, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """See Answer."""
         return {**self.top[0].to_json(), "top": [choice.to_json() for choice in self.top]}
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> dict[str, object]:
         """label, index, probability, label_2, probability_2, ..."""
         row = self.top[0].to_json()
         for place, choice in enumerate(self.top[1:], start=2):
@@ -116,14 +116,14 @@ class Labels(Answer):
     labels: tuple[Choice, ...]
     top: tuple[Choice, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """See Answer."""
         return {
             "labels": [choice.to_json() for choice in self.labels],
             "top": [choice.to_json() for choice in self.top],
         }
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> dict[str, object]:
         """The labels that hold, and p_<index> for each of `top`."""
         by_index = sorted(self.top, key=lambda choice: choice.index)
         return {

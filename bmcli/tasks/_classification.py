@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.tasks import Task
 from bmcli.tasks._rows import MOST_COLUMNS
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
     from bmcli.core.components import Measures
     from bmcli.core.spec import Target
+    from bmcli.core.tensor import Tensor
     from bmcli.metrics.formulas import PerClass
     from bmcli.metrics.intervals import Method
     from bmcli.metrics.results import (
-        ClassFigures,
+        ClassMetrics,
         TargetSummary,
         WeakestClass,
     )
@@ -63,14 +64,14 @@ class Classification(Task):
         self,
         targets: np.ndarray,
         outputs: np.ndarray,
-        figures: Mapping[str, float | None],
+        metrics: Mapping[str, float | None],
         drawn: dict[str, np.ndarray] | None,
     ) -> dict[str, Method]:
-        """Of every figure; none computes before it is called."""
+        """Of every metric; none computes before it is called."""
         from bmcli.metrics import class_intervals
         from bmcli.metrics.intervals import top_k_of
 
-        top_k = top_k_of(figures)
+        top_k = top_k_of(metrics)
 
         def draw() -> dict[str, np.ndarray]:
             return drawn if drawn is not None else self.resampled(targets, outputs, top_k)
@@ -115,12 +116,12 @@ class Classification(Task):
         return TargetSummary(len(targets), counts=tuple(int(count) for count in counts))
 
 
-def class_figures(classes: Sequence[str], values: PerClass) -> tuple[ClassFigures, ...]:
+def class_metrics(classes: Sequence[str], values: PerClass) -> tuple[ClassMetrics, ...]:
     """Of every class or label, with exact intervals."""
     import numpy as np
 
     from bmcli.metrics.intervals import class_intervals
-    from bmcli.metrics.results import ClassFigures
+    from bmcli.metrics.results import ClassMetrics
 
     def defined(array: np.ndarray, index: int) -> float | None:
         return None if np.isnan(array[index]) else float(array[index])
@@ -130,7 +131,7 @@ def class_figures(classes: Sequence[str], values: PerClass) -> tuple[ClassFigure
         counts = values.hits[index], values.answers[index], values.support[index]
         of_class = class_intervals(*(int(count) for count in counts))
         found.append(
-            ClassFigures(
+            ClassMetrics(
                 name=name,
                 index=index,
                 precision=defined(values.precision, index),
@@ -145,12 +146,12 @@ def class_figures(classes: Sequence[str], values: PerClass) -> tuple[ClassFigure
     return tuple(found)
 
 
-def weakest(figures: tuple[ClassFigures, ...], metric: str) -> WeakestClass | None:
+def weakest(metrics: tuple[ClassMetrics, ...], metric: str) -> WeakestClass | None:
     """The lowest value of the classes that occur, of equals the one with most examples; None where no class
     has a flaw."""
     from bmcli.metrics.results import FEW, WeakestClass
 
-    known = [(getattr(one, metric), -one.support, one) for one in figures if one.support]
+    known = [(getattr(one, metric), -one.support, one) for one in metrics if one.support]
     if not known:
         return None
     value, _, one = min(known, key=lambda entry: entry[:2])
@@ -173,19 +174,21 @@ def dense_of_flags(targets: np.ndarray, label_smoothing: float) -> np.ndarray:
     return smoothed(targets.astype(np.float32).reshape(len(targets), -1), label_smoothing, 2)
 
 
-def loss_of_flags(raw: object, dense: Any) -> object:
+def loss_of_flags(raw: object, dense: object) -> Tensor:
     """Binary cross-entropy of logits in nats, mean over the units: float32 [batch]."""
     from keras import ops
 
-    raw = ops.cast(raw, "float32")
+    logits = ops.cast(raw, "float32")
     # max(x, 0) - x·t + log(1 + exp(-|x|)): finite for every finite logit.
-    terms = ops.relu(raw) - raw * dense + ops.log1p(ops.exp(-ops.abs(raw)))
-    return ops.mean(terms, axis=-1)
+    terms = ops.relu(logits) - logits * dense + ops.log1p(ops.exp(-ops.abs(logits)))
+    mean: Tensor = ops.mean(terms, axis=-1)
+    return mean
 
 
-def right_of_flags(raw: object, dense: Any) -> object:
+def right_of_flags(raw: object, dense: object) -> Tensor:
     """The share of units that are right, float32 [batch]."""
     from keras import ops
 
-    right = ops.equal(ops.cast(raw, "float32") > 0, dense > 0.5)
-    return ops.mean(ops.cast(right, "float32"), axis=-1)
+    right = ops.equal(ops.cast(raw, "float32") > 0, ops.convert_to_tensor(dense) > 0.5)
+    share: Tensor = ops.mean(ops.cast(right, "float32"), axis=-1)
+    return share

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.core.registry import Registered
 
@@ -11,24 +11,28 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
+    from bmcli.core.tensor import Tensor
     from bmcli.tasks._truth import Truth
+
+    OneTarget = np.ndarray | np.int64 | np.float64
+    """The target of one example: a number, or [L]."""
 
 
 class Learning(Registered):
     """See `bmcli.tasks.Task`."""
 
     headline: ClassVar[str] = "loss"
-    """The one figure people quote."""
-    figures: ClassVar[dict[str, bool]] = {"loss": False}
-    """The figures of a split -> whether greater is better."""
+    """The one metric people quote."""
+    metrics: ClassVar[dict[str, bool]] = {"loss": False}
+    """The metrics of a split -> whether greater is better."""
     descriptions: ClassVar[dict[str, str]] = {}
     """A line about each of those that no other task has."""
     running_name: ClassVar[str] = ""
-    """The figure that is counted along with the loss while training."""
+    """The metric that is counted along with the loss while training."""
     loss_name: ClassVar[str] = "loss"
     """What the loss is, for people."""
     loss_key: ClassVar[str] = "loss"
-    """The loss by what it is, where figures are named: log_loss, mse."""
+    """The loss by what it is, where metrics are named: log_loss, mse."""
     loss_means: ClassVar[str] = "its own"
     """The same in words."""
     noun: ClassVar[str] = "this task"
@@ -48,7 +52,7 @@ class Learning(Registered):
     exclusive: ClassVar[bool] = False
     """Whether each example has exactly one class."""
     unbounded: ClassVar[tuple[str, ...]] = ("loss",)
-    """Those of `figures` that need not lie between 0 and 1."""
+    """Those of `metrics` that need not lie between 0 and 1."""
     takes_threshold: ClassVar[bool] = False
     """Whether a threshold of a probability changes its answers."""
     no_threshold: ClassVar[str] = ""
@@ -97,7 +101,7 @@ class Learning(Registered):
         """Examples of each class or label, int64 [classes]; None where there are none."""
         return None
 
-    def alike(self, one: Any, other: Any, tolerance: float) -> bool:
+    def alike(self, one: OneTarget, other: OneTarget, tolerance: float) -> bool:
         """Whether two nearly equal examples have the same target; a quantity may differ by the tolerance."""
         import numpy as np
 
@@ -125,7 +129,7 @@ class Learning(Registered):
         """Numbers in one output of the finished model."""
         return self.units(classes)
 
-    def head(self, raw: Any, target: Target) -> Any:
+    def head(self, raw: object, target: Target) -> object:
         """The layer called 'output', float32 [batch, width], on the network's raw output. Of Keras's own
         layers alone, so that plain Keras loads the saved model."""
         raise NotImplementedError
@@ -134,14 +138,14 @@ class Learning(Registered):
         """Targets as the loss takes them: float32 [N, units]."""
         raise NotImplementedError
 
-    def loss(self, raw: Any, dense: Any) -> Any:
+    def loss(self, raw: object, dense: object) -> Tensor:
         """The loss of each example, float32 [batch]; written in keras.ops."""
         raise NotImplementedError
 
-    def running(self, raw: Any, dense: Any) -> Any:
-        """The running figure of each example, float32 [batch]; written in keras.ops."""
+    def running(self, raw: object, dense: object) -> Tensor:
+        """The running metric of each example, float32 [batch]; written in keras.ops."""
         raise NotImplementedError
 
     def in_units(self, loss: float, running: float, target: Target) -> tuple[float, float]:
-        """Mean loss and running figure of an epoch in the target's own unit."""
+        """Mean loss and running metric of an epoch in the target's own unit."""
         return loss, running

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 class Measuring(Learning):
     """See `bmcli.tasks.Task`."""
 
-    # --- figures --------------------------------------------------------------------------------------------
+    # --- metrics --------------------------------------------------------------------------------------------
 
     def monitorable(self, extra: Sequence[Measures] = ()) -> dict[str, bool]:
-        """Every figure of a split at the end of an epoch: name -> whether greater is better.
+        """Every metric of a split at the end of an epoch: name -> whether greater is better.
 
         A config monitors them as `val_<name>`. extra: the config's `evaluation.metrics`.
         """
-        return self.figures | {metric.registry_name: metric.greater_is_better for metric in extra}
+        return self.metrics | {metric.registry_name: metric.greater_is_better for metric in extra}
 
     def lower_is_better(self, names: Iterable[str], extra: Sequence[Measures] = ()) -> tuple[str, ...]:
         """Those of the names that improve downwards."""
@@ -42,7 +42,7 @@ class Measuring(Learning):
         classes: tuple[str, ...],
         extra: Sequence[Measures] = (),
     ) -> dict[str, float | None]:
-        """All `monitorable` figures of one split, in that order. None: undefined, as where there are no
+        """All `monitorable` metrics of one split, in that order. None: undefined, as where there are no
         examples or an output is not finite.
 
         Raises UsageError where a user's metric has a built-in's name or is for another task, PluginError
@@ -56,12 +56,12 @@ class Measuring(Learning):
         found = self.compute(targets, outputs)
         for metric in extra:
             found[metric.registry_name] = value_of(
-                metric, self.registry_name, self.figures, targets, outputs, classes
+                metric, self.registry_name, self.metrics, targets, outputs, classes
             )
         return found
 
     def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
-        """All `figures` of at least one example and finite outputs, in that order."""
+        """All `metrics` of at least one example and finite outputs, in that order."""
         raise NotImplementedError
 
     def evaluated(
@@ -74,29 +74,29 @@ class Measuring(Learning):
         self,
         targets: np.ndarray,
         outputs: np.ndarray,
-        figures: Mapping[str, float | None],
+        metrics: Mapping[str, float | None],
         drawn: dict[str, np.ndarray] | None = None,
     ) -> Found:
-        """95 % confidence intervals of these figures, or why they have none. drawn: what `resampled` makes of
+        """95 % confidence intervals of these metrics, or why they have none. drawn: what `resampled` makes of
         them, where that is known."""
         from bmcli.metrics.intervals import intervals_of
 
-        return intervals_of(self.interval_methods(targets, outputs, figures, drawn), figures)
+        return intervals_of(self.interval_methods(targets, outputs, metrics, drawn), metrics)
 
     def interval_methods(
         self,
         targets: np.ndarray,
         outputs: np.ndarray,
-        figures: Mapping[str, float | None],
+        metrics: Mapping[str, float | None],
         drawn: dict[str, np.ndarray] | None,
     ) -> dict[str, Method]:
-        """The method of every figure for which one is known; see `bmcli.metrics.intervals`."""
+        """The method of every metric for which one is known; see `bmcli.metrics.intervals`."""
         return {}
 
     def resampled(
         self, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
     ) -> dict[str, np.ndarray]:
-        """Every figure that can be resampled, of each resample: name -> float64 [RESAMPLES], NaN: undefined.
+        """Every metric that can be resampled, of each resample: name -> float64 [RESAMPLES], NaN: undefined.
 
         The r-th resample is the same for all runs of as many examples: their differences are paired.
         """
@@ -113,7 +113,7 @@ class Measuring(Learning):
     def sections(
         self, target: Target, targets: np.ndarray, outputs: np.ndarray, temperature: float | None
     ) -> Sections:
-        """What an evaluation holds besides figures. temperature: as in `meter`."""
+        """What an evaluation holds besides metrics. temperature: as in `meter`."""
         from bmcli.metrics.results import Sections
 
         return Sections(calibration=self.reliability(targets, outputs, temperature))
@@ -129,7 +129,7 @@ class Measuring(Learning):
     def baseline(
         self, targets: np.ndarray, classes: Sequence[str], training: TargetSummary
     ) -> Baseline | None:
-        """What the best answer that ignores the input gets of the headline figure; None where none is known.
+        """What the best answer that ignores the input gets of the headline metric; None where none is known.
         Neither the targets nor training's are empty."""
         return None
 

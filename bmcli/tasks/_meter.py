@@ -26,8 +26,8 @@ class Meter(ABC):
         """Take in a batch, in the order of the split."""
 
     @abstractmethod
-    def figures(self) -> dict[str, float | None]:
-        """Every figure of an evaluation, in the order they are shown."""
+    def metrics(self) -> dict[str, float | None]:
+        """Every metric of an evaluation, in the order they are shown."""
 
     @abstractmethod
     def intervals(self) -> Found:
@@ -39,7 +39,7 @@ class Meter(ABC):
 
 
 class WholeSplit(Meter):
-    """Keeps all targets and outputs: most figures, and all intervals, are of the whole split."""
+    """Keeps all targets and outputs: most metrics, and all intervals, are of the whole split."""
 
     def __init__(
         self, task: Task, target: Target, extra: Sequence[Measures], top_k: int, temperature: float | None
@@ -65,16 +65,16 @@ class WholeSplit(Meter):
         return np.concatenate(targets), np.concatenate(outputs)
 
     @cached_property
-    def _figures(self) -> dict[str, float | None]:
+    def _metrics(self) -> dict[str, float | None]:
         return self.task.evaluated(self.target, *self._all, self.extra, self.top_k)
 
-    def figures(self) -> dict[str, float | None]:
+    def metrics(self) -> dict[str, float | None]:
         """See Meter."""
-        return dict(self._figures)
+        return dict(self._metrics)
 
     def intervals(self) -> Found:
         """See Meter."""
-        return self.task.intervals(*self._all, self._figures)
+        return self.task.intervals(*self._all, self._metrics)
 
     def sections(self) -> Sections:
         """See Meter."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.core.number_format import probability
-from bmcli.tasks._classification import Classification, class_figures, weakest
+from bmcli.tasks._classification import Classification, class_metrics, weakest
 from bmcli.tasks._rows import TOP, digits, numbered, top_cells, top_columns
 from bmcli.tasks._truth import unknown
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TargetSummary,
     )
     from bmcli.tasks._answers import Answer
+    from bmcli.tasks._learning import OneTarget
     from bmcli.tasks._truth import Truth
 
 
@@ -32,7 +33,7 @@ class OneClass(Classification):
 
     exclusive: ClassVar[bool] = True
     averages: ClassVar[tuple[str, ...]] = ()
-    """Those of `figures` that are averages over the classes."""
+    """Those of `metrics` that are averages over the classes."""
     plots: ClassVar[tuple[str, ...]] = ("confusion_matrix", "calibration", "sample_predictions")
     mistake_columns: ClassVar[tuple[tuple[str, bool], ...]] = (
         ("true", False),
@@ -132,7 +133,7 @@ class OneClass(Classification):
         from bmcli.metrics.results import Sections
 
         matrix = formulas.confusion_matrix(targets, outputs.argmax(axis=1), len(target.classes))
-        found = class_figures(target.classes, formulas.per_class(matrix))
+        found = class_metrics(target.classes, formulas.per_class(matrix))
         return Sections(
             per_class=found,
             confusion_matrix=matrix.tolist(),
@@ -233,11 +234,11 @@ class OneClass(Classification):
             if best[i] != targets[i]
         ]
 
-    def named(self, target: Any, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
+    def named(self, target: OneTarget, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
         """Both classes."""
         return classes[int(target)], classes[int(output.argmax())]
 
-    def truth(self, target: Any, classes: Sequence[str]) -> Any:
+    def truth(self, target: OneTarget, classes: Sequence[str]) -> str:
         """The class."""
         return classes[int(target)]
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
+    from bmcli.core.tensor import Tensor
     from bmcli.metrics.calibration import Fitted
     from bmcli.metrics.intervals import Method
     from bmcli.tasks._truth import Truth
@@ -24,7 +25,7 @@ class Binary(OneClass):
     """One of two classes: sigmoid, binary cross-entropy; headline accuracy."""
 
     headline: ClassVar[str] = "accuracy"
-    figures: ClassVar[dict[str, bool]] = {
+    metrics: ClassVar[dict[str, bool]] = {
         "loss": False,
         "accuracy": True,
         "balanced_accuracy": True,
@@ -75,11 +76,11 @@ class Binary(OneClass):
         """0 or 1, [N, 1]."""
         return dense_of_flags(targets, label_smoothing)
 
-    def loss(self, raw: object, dense: object) -> object:
+    def loss(self, raw: object, dense: object) -> Tensor:
         """Binary cross-entropy in nats."""
         return loss_of_flags(raw, dense)
 
-    def running(self, raw: object, dense: object) -> object:
+    def running(self, raw: object, dense: object) -> Tensor:
         """Right or wrong."""
         return right_of_flags(raw, dense)
 
@@ -92,7 +93,7 @@ class Binary(OneClass):
     def resampled(
         self, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
     ) -> dict[str, np.ndarray]:
-        """With the figures of the second class."""
+        """With the metrics of the second class."""
         from bmcli.metrics.class_intervals import resampled_classes
 
         return resampled_classes(targets, outputs, top_k, second=True)

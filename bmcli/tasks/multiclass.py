@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
+    from bmcli.core.tensor import Tensor
     from bmcli.tasks._truth import Truth
 
 
@@ -21,7 +22,7 @@ class Multiclass(OneClass):
     """One of several classes: softmax, cross-entropy; headline accuracy."""
 
     headline: ClassVar[str] = "accuracy"
-    figures: ClassVar[dict[str, bool]] = {
+    metrics: ClassVar[dict[str, bool]] = {
         "loss": False,
         "accuracy": True,
         "balanced_accuracy": True,
@@ -72,18 +73,20 @@ class Multiclass(OneClass):
         dense[np.arange(len(targets)), targets] = 1.0
         return smoothed(dense, label_smoothing, classes)
 
-    def loss(self, raw: object, dense: object) -> object:
+    def loss(self, raw: object, dense: object) -> Tensor:
         """Cross-entropy of logits in nats; dense may be soft."""
         from keras import ops
 
-        return -ops.sum(dense * ops.log_softmax(ops.cast(raw, "float32"), axis=-1), axis=-1)
+        loss: Tensor = -ops.sum(dense * ops.log_softmax(ops.cast(raw, "float32"), axis=-1), axis=-1)
+        return loss
 
-    def running(self, raw: object, dense: object) -> object:
+    def running(self, raw: object, dense: object) -> Tensor:
         """Right or wrong."""
         from keras import ops
 
         right = ops.equal(ops.argmax(ops.cast(raw, "float32"), axis=-1), ops.argmax(dense, axis=-1))
-        return ops.cast(right, "float32")
+        flags: Tensor = ops.cast(right, "float32")
+        return flags
 
     def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
         """See `formulas.multiclass`."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.tasks import TASKS
 from bmcli.tasks._classification import (
     Classification,
-    class_figures,
+    class_metrics,
     dense_of_flags,
     loss_of_flags,
     right_of_flags,
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
+    from bmcli.core.tensor import Tensor
     from bmcli.metrics.calibration import Fitted
     from bmcli.metrics.intervals import Method
     from bmcli.metrics.results import Baseline, Sections, TargetSummary
     from bmcli.tasks._answers import Answer
+    from bmcli.tasks._learning import OneTarget
     from bmcli.tasks._truth import Truth
 
 THRESHOLD = 0.5
@@ -37,7 +39,7 @@ class Multilabel(Classification):
     """Any number of labels: sigmoid, mean binary cross-entropy; headline f1_macro."""
 
     headline: ClassVar[str] = "f1_macro"
-    figures: ClassVar[dict[str, bool]] = {
+    metrics: ClassVar[dict[str, bool]] = {
         "loss": False,
         "subset_accuracy": True,
         "label_accuracy": True,
@@ -61,7 +63,7 @@ class Multilabel(Classification):
         "precision_micro",
         "recall_micro",
     )
-    """Those of `figures` that are averages over the labels, or shares of all decisions."""
+    """Those of `metrics` that are averages over the labels, or shares of all decisions."""
     takes_threshold: ClassVar[bool] = True
     no_threshold: ClassVar[str] = "that is for two classes"
     rank: ClassVar[int | None] = 1
@@ -125,11 +127,11 @@ class Multilabel(Classification):
         """0 or 1 per label, [N, labels]."""
         return dense_of_flags(targets, label_smoothing)
 
-    def loss(self, raw: object, dense: object) -> object:
+    def loss(self, raw: object, dense: object) -> Tensor:
         """Binary cross-entropy in nats, mean over the labels."""
         return loss_of_flags(raw, dense)
 
-    def running(self, raw: object, dense: object) -> object:
+    def running(self, raw: object, dense: object) -> Tensor:
         """The share of labels that are right."""
         return right_of_flags(raw, dense)
 
@@ -177,7 +179,7 @@ class Multilabel(Classification):
         from bmcli.metrics.results import Sections
 
         matrix = formulas.label_confusion(targets > 0.5, outputs >= THRESHOLD)
-        found = class_figures(target.classes, formulas.per_label(matrix))
+        found = class_metrics(target.classes, formulas.per_label(matrix))
         return Sections(
             per_class=found,
             confusion_matrix=matrix.tolist(),
@@ -276,7 +278,7 @@ class Multilabel(Classification):
         right = ((targets > 0.5) == (outputs >= THRESHOLD)).all(axis=1)
         return np.asarray(np.where(right, 1 - error, error))
 
-    def named(self, target: Any, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
+    def named(self, target: OneTarget, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
         """The labels that hold, or 'none'."""
         import numpy as np
 
@@ -284,7 +286,7 @@ class Multilabel(Classification):
         true, predicted = (", ".join(classes[i] for i in found.tolist()) or "none" for found in both)
         return true, predicted
 
-    def truth(self, target: Any, classes: Sequence[str]) -> Any:
+    def truth(self, target: OneTarget, classes: Sequence[str]) -> list[str]:
         """The labels that hold."""
         import numpy as np
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.core.errors import DataError
 from bmcli.core.number_format import quantity
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
+    from bmcli.core.tensor import Tensor
     from bmcli.metrics.intervals import Method
     from bmcli.metrics.results import Baseline, TargetSummary
     from bmcli.tasks._answers import Answer
+    from bmcli.tasks._learning import OneTarget
     from bmcli.tasks._truth import Truth
 
 LARGEST = 1e18
@@ -30,7 +32,7 @@ class Regression(Task):
     """A number: mean squared error; headline r2."""
 
     headline: ClassVar[str] = "r2"
-    figures: ClassVar[dict[str, bool]] = {"loss": False, "mae": False, "rmse": False, "r2": True}
+    metrics: ClassVar[dict[str, bool]] = {"loss": False, "mae": False, "rmse": False, "r2": True}
     running_name: ClassVar[str] = "mae"
     loss_name: ClassVar[str] = "MSE"
     loss_key: ClassVar[str] = "mse"
@@ -82,7 +84,7 @@ class Regression(Task):
                 hint="write it in a larger unit, or as its logarithm",
             )
 
-    def alike(self, one: object, other: Any, tolerance: float) -> bool:
+    def alike(self, one: OneTarget, other: OneTarget, tolerance: float) -> bool:
         """Whether the numbers differ by little."""
         import numpy as np
 
@@ -110,17 +112,19 @@ class Regression(Task):
         scaled = (targets.astype(np.float64) - target.offset) / target.scale
         return scaled.astype(np.float32).reshape(-1, 1)
 
-    def loss(self, raw: object, dense: object) -> object:
+    def loss(self, raw: object, dense: object) -> Tensor:
         """The squared error."""
         from keras import ops
 
-        return ops.mean(ops.square(ops.cast(raw, "float32") - dense), axis=-1)
+        squared: Tensor = ops.mean(ops.square(ops.cast(raw, "float32") - dense), axis=-1)
+        return squared
 
-    def running(self, raw: object, dense: object) -> object:
+    def running(self, raw: object, dense: object) -> Tensor:
         """The absolute error."""
         from keras import ops
 
-        return ops.mean(ops.abs(ops.cast(raw, "float32") - dense), axis=-1)
+        absolute: Tensor = ops.mean(ops.abs(ops.cast(raw, "float32") - dense), axis=-1)
+        return absolute
 
     def in_units(self, loss: float, running: float, target: Target) -> tuple[float, float]:
         """Undoes the standardisation."""
@@ -136,7 +140,7 @@ class Regression(Task):
         self,
         targets: np.ndarray,
         outputs: np.ndarray,
-        figures: Mapping[str, float | None],
+        metrics: Mapping[str, float | None],
         drawn: dict[str, np.ndarray] | None,
     ) -> dict[str, Method]:
         """See Task."""
@@ -209,7 +213,7 @@ class Regression(Task):
         both = [(targets[i], outputs[i, 0]) for i in order]
         return [[quantity(float(value)) for value in (true, said, abs(said - true))] for true, said in both]
 
-    def truth(self, target: Any, classes: Sequence[str]) -> Any:
+    def truth(self, target: OneTarget, classes: Sequence[str]) -> float:
         """The number."""
         return float(target)
 

@@ -14,7 +14,7 @@ import time
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Protocol
 
-from bmcli.core.number_format import clock, duration, figure, setting
+from bmcli.core.number_format import clock, decimals, duration, setting
 from bmcli.experiments.display import Began, Event, Finished, Note, Progress, Stage, Warned
 from bmcli.modalities.base import words_of
 from bmcli.runs import layout
@@ -250,9 +250,9 @@ class TrainingDisplay:
 
     def _plain(self, record: dict[str, float | int | None], epoch: int, epochs: int, *, best: bool) -> str:
         names = _columns(record, self._monitor)
-        figures = "  ".join(f"{name} {figure(record.get(name))}" for name in names)
+        metrics = "  ".join(f"{name} {decimals(record.get(name))}" for name in names)
         seconds = duration(record.get("seconds"))
-        return f"epoch {epoch}/{epochs}  {figures}  {seconds}{'  best' if best else ''}"
+        return f"epoch {epoch}/{epochs}  {metrics}  {seconds}{'  best' if best else ''}"
 
     def _row(
         self,
@@ -278,7 +278,7 @@ class TrainingDisplay:
             head = "".join(f"  {name:>{_width(name)}}" for name in self._columns)
             # Wide enough for the last epoch's number, so that no row moves.
             self._screen.lines(["", f"{'epoch':<{width}}{head}    time"], style=render.STRONG)
-        cells = "".join(f"  {figure(record.get(name)):>{_width(name)}}" for name in self._columns)
+        cells = "".join(f"  {decimals(record.get(name)):>{_width(name)}}" for name in self._columns)
         row = f"{f'{epoch}/{epochs}':>{width}}{cells}  {duration(record.get('seconds')):>6}"
         self._screen.lines([row], style, tail=f"  {star}" if best else "")  # `more` is said by the style
 
@@ -296,13 +296,13 @@ class TrainingDisplay:
         }
         order = ("step", "epoch", "rate", "done")
         first = fitting(lead, parts, order, self._screen.width, event.step / max(event.steps, 1), True)
-        figures = {
-            "loss": f"loss {figure(event.loss)}",
-            "metric": f"{event.metric_name.replace('_', ' ')} {figure(event.metric)}",
+        metrics = {
+            "loss": f"loss {decimals(event.loss)}",
+            "metric": f"{event.metric_name.replace('_', ' ')} {decimals(event.metric)}",
             "learning rate": f"learning rate {setting(event.learning_rate)}",
         }
         blank = " " * len(lead)
-        return [first, fitting(blank, figures, ("learning rate", "metric"), self._screen.width, 0, False)]
+        return [first, fitting(blank, metrics, ("learning rate", "metric"), self._screen.width, 0, False)]
 
     def _say(self, lines: Sequence[str], *, style: str = "", always: bool = False, indent: int = 0) -> None:
         if always or not self._quiet:

@@ -263,8 +263,8 @@ def narrowed(
     for dropped in ("", *least):
         head = [name for name in head if name != dropped]
         places = [rows[0].index(name) for name in head]
-        figures = [i for i, name in enumerate(head) if name in right]
-        lines = columns([[row[i] for i in places] for row in rows], figures)
+        numeric = [i for i, name in enumerate(head) if name in right]
+        lines = columns([[row[i] for i in places] for row in rows], numeric)
         if max(map(cell_width, lines)) <= width:
             break
     return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bmcli.core.number_format import INTERVAL, agreement, count, duration, figure, interval, setting, size
+from bmcli.core.number_format import INTERVAL, agreement, count, decimals, duration, interval, setting, size
 from bmcli.core.sanitize import one_line
 from bmcli.modalities.base import words_of
 from bmcli.runs import layout
@@ -90,12 +90,12 @@ def evaluation_lines(evaluation: Evaluation, kind: str | None) -> list[str]:
     """One split's metrics: the headline with the baseline, the weakest class, the most frequent confusion."""
     head = f"{evaluation.split}, {evaluation.examples:,} {words_of(kind).many}"
     baseline = evaluation.baseline
-    beside = f"{one_line(baseline.name)}: {figure(baseline.value)}" if baseline is not None else ""
+    beside = f"{one_line(baseline.name)}: {decimals(baseline.value)}" if baseline is not None else ""
     known = evaluation.intervals.get(evaluation.headline)
     why = evaluation.no_interval.get(evaluation.headline)
     if known is not None or why is not None:
         beside = f"{interval(known) if known is not None else why}    {beside}".rstrip()
-    rows = [(evaluation.headline, figure(evaluation.metrics.get(evaluation.headline)), beside)]
+    rows = [(evaluation.headline, decimals(evaluation.metrics.get(evaluation.headline)), beside)]
     weakest = evaluation.weakest_class
     if weakest is not None:
         few = ": few" if weakest.few else ""
@@ -103,7 +103,7 @@ def evaluation_lines(evaluation: Evaluation, kind: str | None) -> list[str]:
             (
                 "weakest class",
                 one_line(weakest.name),
-                f"{weakest.metric} {figure(weakest.value)} (n = {weakest.support:,}{few})",
+                f"{weakest.metric} {decimals(weakest.value)} (n = {weakest.support:,}{few})",
             )
         )
     width = max(len(value) for _, value, _ in rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 EpochRecord = dict[str, float | int | None]
-"""A line of metrics.jsonl: `epoch`, from 1, and figures by name, None where undefined."""
+"""A line of metrics.jsonl: `epoch`, from 1, and metrics by name, None where undefined."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Resumed:
 class EpochDone:
     """An epoch is finished and validated.
 
-    record: the line of metrics.jsonl; best: whether the monitored figure improved.
+    record: the line of metrics.jsonl; best: whether the monitored metric improved.
     """
 
     epoch: int

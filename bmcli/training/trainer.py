@@ -41,7 +41,7 @@ MAX_GROUP = 256
 class Validation:
     """What is measured after every epoch.
 
-    metrics: from finished-model outputs [N, C] float32 to named figures, `loss` among them; lengths: of
+    metrics: from finished-model outputs [N, C] float32 to named metrics, `loss` among them; lengths: of
     padded inputs int [N] by name: examples are then looked at in the order of the first, padded no
     longer than needed.
     """
@@ -261,7 +261,7 @@ class Trainer:
         return min([per_step * count / self.feed.batch_size / 3, *past])
 
     def measure(self, seconds: float) -> EpochDone:
-        """The record of a model that was solved, not trained: the same figures, as one epoch of `seconds`."""
+        """The record of a model that was solved, not trained: the same metrics, as one epoch of `seconds`."""
         raw_outputs = forward(self.model, self.finish)
         for start in range(0, len(self.feed.source), self.feed.batch_size):
             part = np.arange(start, min(start + self.feed.batch_size, len(self.feed.source)))
@@ -290,7 +290,7 @@ class Trainer:
             "training_seconds": round(training_seconds, 3),
             "examples_per_second": round(self._now.examples / max(training_seconds, 1e-9), 1),
         }
-        # JSON has no NaN: an undefined figure is null.
+        # JSON has no NaN: an undefined metric is null.
         record = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
         self.records.append(record)
         self.watch = self.watch.see(self.epoch, record.get(self.watch.monitor))

@@ -1,4 +1,4 @@
-"""Watches the monitored figure: which epoch was best, and whether it is time to stop."""
+"""Watches the monitored metric: which epoch was best, and whether it is time to stop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Watch:
     waited: int = 0
 
     def see(self, epoch: int, value: float | None) -> Watch:
-        """After `epoch` (from 1) with that figure.
+        """After `epoch` (from 1) with that metric.
 
         None (undefined) and NaN never improve; while nothing else was seen, the latest epoch stands as best.
         """

@@ -73,18 +73,18 @@ def test_the_difference_is_paired_and_says_what_it_covers(
     assert bm(["compare", "good", "noisy", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     (paired,) = document["paired"]
-    figures = {one["metric"]: one for one in paired["figures"]}
+    metrics = {one["metric"]: one for one in paired["figures"]}
     values = {m["metric"]: m["values"] for m in document["metrics"]}
-    for name, one in figures.items():
+    for name, one in metrics.items():
         assert one["difference"] == pytest.approx(values[name][1] - values[name][0]), name
         if name == "ece":
             assert one["interval"] is None and one["p"] is None, "its resamples are biased"
             continue
         assert one["interval"][0] < one["difference"] < one["interval"][1], name
-    assert figures["accuracy"]["interval"][1] < 0 and figures["accuracy"]["p"] < 0.01
+    assert metrics["accuracy"]["interval"][1] < 0 and metrics["accuracy"]["p"] < 0.01
     apart = paired["disagreements"]
     assert apart["only_first_right"] - apart["only_second_right"] == pytest.approx(
-        -figures["accuracy"]["difference"] * paired["examples"]
+        -metrics["accuracy"]["difference"] * paired["examples"]
     )
     assert (
         sum(apart[k] for k in ("both_right", "only_first_right", "only_second_right", "both_wrong"))
@@ -252,7 +252,7 @@ def test_options_of_one_model_alone_are_counted_and_shown_on_demand(
 
 
 @pytest.mark.parametrize("width", [44, 60, 100, 200])
-def test_no_key_and_no_figure_is_broken_in_two(
+def test_no_key_and_no_metric_is_broken_in_two(
     two: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))

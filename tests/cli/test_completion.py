@@ -136,7 +136,7 @@ def test_values_of_a_key(begun: str, offered: list[str], complete: Complete) -> 
     assert sorted(complete("train", "cats.yaml", begun)) == sorted(f"{key}={value}" for value in offered)
 
 
-def test_runs_and_figures(complete: Complete) -> None:
+def test_runs_and_metrics(complete: Complete) -> None:
     # `broken` has no completed run, so its name means none.
     assert set(complete("predict", "x", "--run", "")) == {
         "old-v1",

@@ -34,12 +34,12 @@ def two(made: Path, store: RunStore) -> None:
     shutil.copytree(made, store.root)
 
 
-def figures(store: RunStore, run: str = "good") -> dict[str, Any]:
+def metrics(store: RunStore, run: str = "good") -> dict[str, Any]:
     return json.loads((store.root / f"{run}-v1" / "evaluation" / "test.json").read_text())
 
 
 def test_bounds_hold_or_do_not(two: None, store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
-    accuracy = figures(store)["metrics"]["accuracy"]
+    accuracy = metrics(store)["metrics"]["accuracy"]
     assert bm(["gate", "good", "--min", f"accuracy={accuracy}", "--max", "log_loss=9"]) == 0
     assert capsys.readouterr().out.count("✓") == 2
     assert bm(["gate", "good", "--min", f"accuracy={accuracy + 1e-9}", "--max", "loss=9"]) == 7
@@ -94,14 +94,14 @@ def test_an_alias_means_the_loss_that_it_names(task: str, bound: str, reason: st
         "lower_is_better": ["loss"],
     }
     asked = gate.parse("max", bound)
-    check = gate._figure(asked.kind, asked.figure or "", asked.value, document, False)
+    check = gate._metric(asked.kind, asked.figure or "", asked.value, document, False)
     assert check.holds is (reason is None)
     assert reason is None or reason in (check.reason or "")
     dropped = gate._drop(asked.figure or "", 0.0, document, [Difference("loss", 0.0, None, None)], False)
     assert dropped.holds is (reason is None), "a drop goes by the same names"
     own = {**document, "metrics": {"mse": 10.0, "log_loss": 10.0, "Loss": 10.0, "loss": 1.0}}
-    check = gate._figure("max", asked.figure or "", 9.0, own, False)
-    assert check.holds is (asked.figure == "loss"), "a figure of the user's own goes before"
+    check = gate._metric("max", asked.figure or "", 9.0, own, False)
+    assert check.holds is (asked.figure == "loss"), "a user's metric goes before"
 
 
 def document(metric: str, value: float, interval: list[float] | None = None) -> dict[str, Any]:
@@ -114,14 +114,14 @@ def document(metric: str, value: float, interval: list[float] | None = None) -> 
     }
 
 
-def test_figures_that_are_equal_but_for_rounding_hold() -> None:
+def test_metrics_that_are_equal_but_for_rounding_hold() -> None:
     third = 0.1 + 0.2
     assert third > 0.3
-    assert gate._figure("max", "loss", 0.3, document("loss", third), False).holds
-    assert gate._figure("min", "accuracy", third, document("accuracy", 0.3), False).holds
-    assert gate._figure("min", "accuracy", third, document("accuracy", 0.9, [0.3, 1.0]), True).holds
-    assert gate._figure("max", "loss", 0.3, document("loss", 0.1, [0.0, third]), True).holds
-    assert not gate._figure("max", "loss", 0.3, document("loss", 0.3 + 1e-12), False).holds
+    assert gate._metric("max", "loss", 0.3, document("loss", third), False).holds
+    assert gate._metric("min", "accuracy", third, document("accuracy", 0.3), False).holds
+    assert gate._metric("min", "accuracy", third, document("accuracy", 0.9, [0.3, 1.0]), True).holds
+    assert gate._metric("max", "loss", 0.3, document("loss", 0.1, [0.0, third]), True).holds
+    assert not gate._metric("max", "loss", 0.3, document("loss", 0.3 + 1e-12), False).holds
     for before, after, drop in ((0.97, 0.96, 0.01), (0.9, 0.6, 0.3), (1.0, 0.9, 0.1), (0.57, 0.28, 0.29)):
         found = Difference("accuracy", after - before, (after - before, after - before), None)
         for lower in (False, True):
@@ -144,10 +144,10 @@ def test_a_negative_drop_asks_for_an_improvement() -> None:
     assert check.holds and "-" not in check.shown
 
 
-def test_a_figure_close_to_its_bound_has_all_its_digits() -> None:
-    check = gate._figure("min", "accuracy", 0.97, document("accuracy", 0.96999), False)
+def test_a_metric_close_to_its_bound_has_all_its_digits() -> None:
+    check = gate._metric("min", "accuracy", 0.97, document("accuracy", 0.96999), False)
     assert check.reason == "accuracy is 0.96999, not >= 0.97" and check.shown == "0.96999"
-    check = gate._figure("min", "accuracy", 0.5, document("accuracy", 0.55, [0.398291, 0.7]), True)
+    check = gate._metric("min", "accuracy", 0.5, document("accuracy", 0.55, [0.398291, 0.7]), True)
     assert check.shown == "0.550, at worst 0.398" and check.asked == "accuracy >= 0.5"
 
 
@@ -174,8 +174,8 @@ def test_json_is_the_same_document_whatever_comes_out(two: None, capsys: pytest.
         assert (check["reason"] is None) == (code == 0) and check["figure"] == "accuracy"
 
 
-def test_a_class_has_figures_of_its_own(two: None, store: RunStore) -> None:
-    for one in figures(store)["per_class"][:3]:
+def test_a_class_has_metrics_of_its_own(two: None, store: RunStore) -> None:
+    for one in metrics(store)["per_class"][:3]:
         bound = f"per_class.{one['name']}.recall={one['recall']}"
         assert bm(["gate", "good", "--min", bound]) == 0
         assert bm(["gate", "good", "--min", bound, "--lower-bound"]) == 7
@@ -236,7 +236,7 @@ def test_a_drop_is_measured_on_the_same_examples(
     store: RunStore,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    drop = figures(store)["metrics"]["accuracy"] - figures(store, "noisy")["metrics"]["accuracy"]
+    drop = metrics(store)["metrics"]["accuracy"] - metrics(store, "noisy")["metrics"]["accuracy"]
     assert drop > 0.05
     command = ["gate", "noisy", "--baseline", "good", "--max-drop"]
     assert bm([*command, str(drop + 1e-9)]) == 0 and bm([*command, str(drop - 1e-9)]) == 7

@@ -141,7 +141,7 @@ AT_ONCE: dict[str, tuple[str, tuple[str, ...]]] = {
         config("{path: table.csv, target: y}", "mlp", "training: {label_smoothing: 0.1}\n"),
         ("label smoothing is for classes",),
     ),
-    "a figure of another task": (
+    "a monitored metric of another task": (
         config(TABLE, "mlp", "training: {monitor: val_mae}\n"),
         ("there is no metric 'val_mae' for a multiclass task",),
     ),

@@ -45,7 +45,7 @@ RUN_FILES = [
 ]
 
 
-def figures(run: Path) -> list[dict[str, float]]:
+def metrics(run: Path) -> list[dict[str, float]]:
     """metrics.jsonl but for its timings."""
     lines = (run / "metrics.jsonl").read_text().splitlines()
     return [{k: v for k, v in json.loads(line).items() if k not in TIMINGS} for line in lines]
@@ -115,7 +115,7 @@ def test_a_model_that_answers_differently_is_found(
 def test_the_kept_config_repeats_the_run_bit_for_bit(digits: Path, tmp_path: Path) -> None:
     again = train.train(resolve.load(digits / "config.yaml"), RunStore(tmp_path)).path
     assert record(again)["weights_sha256"] == record(digits)["weights_sha256"]
-    assert figures(again) == figures(digits)
+    assert metrics(again) == metrics(digits)
     assert record(again)["metrics"] == record(digits)["metrics"]
     assert (again / "predictions/test.csv").read_text() == (digits / "predictions/test.csv").read_text()
 
@@ -285,7 +285,7 @@ def test_stopped_and_killed_it_ends_as_if_it_never_was(tmp_path: Path, invoke: C
     done = invoke("train", *LONG, "--auto-resume")
     assert done.code == 0 and done.out == "digits-cnn-v1\n"
     assert record(run)["weights_sha256"] == record(whole)["weights_sha256"]
-    assert figures(run) == figures(whole)
+    assert metrics(run) == metrics(whole)
     assert record(run)["metrics"] == record(whole)["metrics"]
     assert not Run(run).verify().problems
 

@@ -130,8 +130,18 @@ MISTAKES = {
         "model: mlp\ndata: {name: digits, validation: 0}\ntraining: {monitor: val_accuracy}\n",
         *(3, 21, "needs a validation split"),
     ),
-    "unknown figure": (HEAD + "training: {monitor: val_acuracy}\n", 3, 21, "no metric 'val_acuracy'"),
-    "figure of another task": (HEAD + "training: {monitor: val_r2}\n", 3, 21, "for a multiclass task"),
+    "unknown monitor": (
+        HEAD + "training: {monitor: val_acuracy}\n",
+        3,
+        21,
+        "no metric 'val_acuracy'",
+    ),
+    "monitor of another task": (
+        HEAD + "training: {monitor: val_r2}\n",
+        3,
+        21,
+        "for a multiclass task",
+    ),
     "kernel too large": ("data: digits\nmodel: {name: cnn, kernel_size: 9}\n", 2, 33, "8×8"),
     "augmented table": (TABLE + "  augment: [flip]\nmodel: mlp\n", 4, 12, "augmentation is for images"),
     "smoothed regression": (

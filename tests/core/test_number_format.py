@@ -14,9 +14,9 @@ from bmcli.core.number_format import (
     cell,
     clock,
     count,
+    decimals,
     difference,
     duration,
-    figure,
     interval,
     moment,
     probability,
@@ -51,7 +51,7 @@ FINITE = st.floats(-1e300, 1e300)
     ],
 )
 def test_a_figure(value: float | None, shown: str) -> None:
-    assert figure(value) == shown
+    assert decimals(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_cell_is_written_as_it_stands_in_a_table(value: float, shown: str) -> 
 @example(0.9995)
 def test_no_figure_below_one_is_rounded_up_to_it(value: float) -> None:
     if value < 1 - 1e-9:
-        assert float(figure(value)) < 1
+        assert float(decimals(value)) < 1
     assert probability(value) != "1.000"
 
 
@@ -76,10 +76,10 @@ def test_no_figure_below_one_is_rounded_up_to_it(value: float) -> None:
 @example(999.99949)
 @example(99999.95)
 def test_every_form_says_the_same_number_and_no_zero_is_negative(value: float) -> None:
-    for write, digits in ((figure, 6e-3), (quantity, 1e-5), (setting, 6e-3)):
+    for write, digits in ((decimals, 6e-3), (quantity, 1e-5), (setting, 6e-3)):
         text = write(value)
         read = float(text.replace(",", "").replace("−", "-"))
-        assert math.isclose(read, value, rel_tol=digits, abs_tol=5.1e-4 if write is figure else 1e-300)
+        assert math.isclose(read, value, rel_tol=digits, abs_tol=5.1e-4 if write is decimals else 1e-300)
         assert read != 0 or not text.startswith(("-", "−"))
         assert "e+" not in text and not re.search("e-?0", text)
         assert write is setting or "-" not in text.partition("e")[0]

@@ -13,8 +13,8 @@ import pytest
 from sklearn import metrics as sk
 
 from bmcli.core.errors import DataError, DivergedError, IntegrityError, UsageError
-from bmcli.evaluation.figures import evaluate, summarize
 from bmcli.evaluation.measure import Prepared, evaluate_run, measure
+from bmcli.evaluation.metrics import evaluate, summarize
 from bmcli.plots.learning_curves import draw_learning_curves
 from bmcli.runs.store import RunStore, open_path
 from bmcli.runs.trust import Trust
@@ -246,7 +246,7 @@ def test_baseline_weakest_and_most_confused() -> None:
     assert "top_5_accuracy" not in found.metrics
 
 
-def test_a_perfect_model_has_no_weakness_and_absent_classes_no_figures() -> None:
+def test_a_perfect_model_has_no_weakness_and_absent_classes_no_metrics() -> None:
     y = np.array([0, 1, 1])
     found = evaluate("multiclass", ("a", "b", "never"), y, np.eye(3, dtype=np.float32)[y], split="test")
     assert found.weakest_class is None and found.most_confused is None and found.baseline is None
@@ -262,7 +262,7 @@ def test_outputs_that_are_not_finite_are_no_evaluation() -> None:
 
 
 def test_too_few_examples_are_said_in_place_of_an_interval(make_run: MakeRun, tmp_path: Path) -> None:
-    from bmcli.cli.commands.evaluate import figures
+    from bmcli.cli.commands.evaluate import metrics_text
     from bmcli.evaluation.gate import Bound, judge
     from bmcli.report.page import model_card, report
     from bmcli.terminal.summary import evaluation_lines
@@ -277,7 +277,7 @@ def test_too_few_examples_are_said_in_place_of_an_interval(make_run: MakeRun, tm
     document = strict(run.read_text("evaluation/test.json"))
     assert document["intervals"]["r2"] is None and document["no_interval"]["r2"] == why
     assert document["intervals"]["mae"] is not None and "mae" not in document["no_interval"]
-    assert why in figures(found) and why in "\n".join(evaluation_lines(found, "table"))
+    assert why in metrics_text(found) and why in "\n".join(evaluation_lines(found, "table"))
     verdict = judge(run, [Bound("min", "r2", -9.0), Bound("max", "mse", 1e9)], lower_bound=True)
     assert [check.holds for check in verdict.checks] == [False, False]
     assert all(check.reason is not None and why in check.reason for check in verdict.checks)

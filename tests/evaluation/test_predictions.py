@@ -29,7 +29,7 @@ def multiclass(n: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndar
 
 
 @pytest.mark.filterwarnings("ignore:The y_prob values do not sum to one")
-def test_figures_recomputed_from_the_csv_are_the_figures() -> None:
+def test_metrics_recomputed_from_the_csv_are_the_metrics() -> None:
     y, p = multiclass(300, 4)
     names = ("daisy", "=aster", "rose, red", 'the "tulip"')
     text, arrays = to_csv("multiclass", names, [f"photos/{i}.jpg" for i in range(300)], y, p)

@@ -84,9 +84,9 @@ def test_slices_are_the_parts_of_the_split() -> None:
     by = {name: [one for one in found if one.by == name] for name in ("kind", "age", "door")}
     for parts in by.values():
         assert sum(one.examples for one in parts) == count
-    figures = {one.value: one for one in by["kind"]}
-    assert figures["good"].figure == 1.0 and figures["bad"].figure < 0.75
-    assert figures["rare"].few and not figures["good"].few and "(missing)" in figures
+    metrics = {one.value: one for one in by["kind"]}
+    assert metrics["good"].figure == 1.0 and metrics["bad"].figure < 0.75
+    assert metrics["rare"].few and not metrics["good"].few and "(missing)" in metrics
     assert len(by["age"]) == 5 and [one.value for one in by["door"]] == ["1", "2", "3"]
     for one in found:
         assert one.interval is None or one.interval[0] <= one.figure <= one.interval[1]

@@ -359,14 +359,14 @@ def uninterrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     return bmcli.train(folder / "c.yaml", runs_dir=folder / "runs").path
 
 
-def figures(run: Path) -> list[dict[str, Any]]:
+def metrics(run: Path) -> list[dict[str, Any]]:
     lines = map(json.loads, (run / layout.METRICS).read_text().splitlines())
     return [{k: v for k, v in line.items() if "second" not in k} for line in lines]
 
 
 def assert_same(run: Path, whole: Path) -> None:
     assert record(run)["weights_sha256"] == record(whole)["weights_sha256"]
-    assert record(run)["metrics"] == record(whole)["metrics"] and figures(run) == figures(whole)
+    assert record(run)["metrics"] == record(whole)["metrics"] and metrics(run) == metrics(whole)
     assert (record(run)["status"], record(run)["exact"]) == ("completed", True)
     mine, theirs = (
         {name for name in Run(path).manifest() if not name.startswith((layout.TENSORBOARD, layout.LOG))}

@@ -62,7 +62,7 @@ class Broken:
         if self.epochs == 2:
             raise ConnectionError("the server\nis gone")
 
-    def finished(self, figures: Any, plots: Any) -> None:
+    def finished(self, metrics: Any, plots: Any) -> None:
         pytest.fail("it was left alone")
 
     close = report = finished

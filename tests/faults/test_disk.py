@@ -97,7 +97,7 @@ WRITES_OF_A_TRAINING = {
     "model.onnx": (r"-model\.onnx$", 1),
     "predictions": (r"-validation\.csv$", 1),
     "a plot": (r"-confusion_matrix-test\.png$", 1),
-    "figures": (r"-test\.json$", 1),
+    "metrics": (r"-test\.json$", 1),
     "the learning curves": (r"-learning_curves\.png$", 1),
     **{f"the manifest, {nth}": (r"-manifest\.json$", nth) for nth in range(1, 50, 4)},
 }
@@ -165,7 +165,7 @@ TABLE_RUN = ["train", "table.yaml", "training.epochs=1", "--name", "tiny"]
 PREDICT = ["predict", "rows.csv", "--run", "tiny-v1", "--output"]
 
 OFTEN = (
-    "its figures",
+    "its metrics",
     "an ONNX export",
     "a SavedModel",
     "predictions as CSV",
@@ -174,7 +174,7 @@ OFTEN = (
 OTHER_WRITES: dict[str, tuple[str, list[str], str]] = {
     "the predictions of an evaluation": (r"-test\.csv$", ["evaluate", "tiny-v1"], "predictions/test.csv"),
     "its plot": (r"\.png$", ["evaluate", "tiny-v1"], "plots/"),
-    "its figures": (r"-test\.json$", ["evaluate", "tiny-v1"], "evaluation/test.json"),
+    "its metrics": (r"-test\.json$", ["evaluate", "tiny-v1"], "evaluation/test.json"),
     "the record after it": (r"-run\.json$", ["evaluate", "tiny-v1"], "run.json"),
     "an ONNX export": (r"-onnx/model\.onnx$", ["export", "tiny-v1", "-f", "onnx"], "exports/onnx"),
     "its companions": (r"-onnx/README\.md$", ["export", "tiny-v1", "-f", "onnx"], "exports/onnx"),
@@ -386,13 +386,13 @@ def test_a_run_is_complete_only_when_it_is_sealed(tmp_path: Path) -> None:
 def evaluated_whatever_fails(make_run: MakeRun, calls: str, step: int) -> None:
     run = make_run({"data": {"name": "digits", "limit": 100}})
     evaluate_run(run)
-    figures = run.read_text("evaluation/test.json")
+    metrics = run.read_text("evaluation/test.json")
     metrics = run.reload().record.metrics
 
     def check(folder: Path, completed: bool) -> None:
         after = Run(folder)
         assert after.status == "completed" and after.verify().problems == ()
-        assert after.read_text("evaluation/test.json") == figures
+        assert after.read_text("evaluation/test.json") == metrics
         assert after.record.metrics["test"]["accuracy"] == metrics["test"]["accuracy"]
 
     check_each(run.path, calls, lambda folder: evaluate_run(Run(folder)), check, step)

@@ -106,7 +106,7 @@ def record(run: Path) -> dict[str, Any]:
     return found
 
 
-def figures(run: Path) -> list[dict[str, Any]]:
+def metrics(run: Path) -> list[dict[str, Any]]:
     """metrics.jsonl without timings."""
     timings = {"seconds", "training_seconds", "examples_per_second"}
     lines = (run / layout.METRICS).read_text().splitlines()
@@ -119,7 +119,7 @@ def state(run: Path) -> TrainingState:
 
 def assert_equal(run: Path, whole: Path) -> None:
     assert record(run)["weights_sha256"] == record(whole)["weights_sha256"]
-    assert figures(run) == figures(whole)
+    assert metrics(run) == metrics(whole)
     assert record(run)["metrics"] == record(whole)["metrics"] and record(run)["exact"]
     mine, theirs = state(run), state(whole)
     assert mine.arrays.keys() == theirs.arrays.keys() and (mine.epoch, mine.step) == (

@@ -1,5 +1,5 @@
 """Faults in the user's own code are said as theirs: kind, name, file, line, exception; exit 2, whatever calls
-it and whenever. And what such code does besides computing neither spoils bm's answer nor its figures."""
+it and whenever. And what such code does besides computing neither spoils bm's answer nor its metrics."""
 
 from __future__ import annotations
 
@@ -481,7 +481,7 @@ def misbehave():
 
 @pytest.mark.parametrize("when", [pytest.param("import", marks=pytest.mark.exhaustive), "call"])
 def test_surroundings_stay_as_they_were(when: str, tmp_path: Path, invoke: Callable[..., Done]) -> None:
-    """The run lands where it was asked for, and the figures are those of a metric that does nothing else."""
+    """The run lands where it was asked for, and the metrics are those of a metric that does nothing else."""
     import warnings
 
     import numpy as np

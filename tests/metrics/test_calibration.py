@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bmcli.core.errors import IntegrityError, UsageError
 from bmcli.data.bundle import Images
-from bmcli.evaluation.figures import evaluate
 from bmcli.evaluation.measure import evaluate_run
+from bmcli.evaluation.metrics import evaluate
 from bmcli.inference import calibration as ours
 from bmcli.inference.opened import OpenedRun
 from bmcli.inference.predictor import open_predictor

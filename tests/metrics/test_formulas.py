@@ -1,4 +1,4 @@
-"""Every figure against scikit-learn, to 1e-12, on random and degenerate data."""
+"""Every metric against scikit-learn, to 1e-12, on random and degenerate data."""
 
 from __future__ import annotations
 

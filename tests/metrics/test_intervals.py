@@ -95,7 +95,7 @@ def test_rare_equal_losses_have_the_interval_of_their_number(events: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("population", "examples", "figures"),
+    ("population", "examples", "metrics"),
     [
         ("0.9986, sure", 100, {"loss": 0.4, "roc_auc": 0.6}),
         ("0.97, sure", 30, {"loss": 0.75}),
@@ -109,11 +109,11 @@ def test_rare_equal_losses_have_the_interval_of_their_number(events: int) -> Non
     ],
 )
 def test_intervals_hold_the_truth_where_percentiles_of_the_bootstrap_do_not(
-    coverage: ModuleType, population: str, examples: int, figures: dict[str, float]
+    coverage: ModuleType, population: str, examples: int, metrics: dict[str, float]
 ) -> None:
-    """figures: by what share of the samples the intervals in common use hold it, at most."""
+    """metrics: by what share of the samples the intervals in common use hold it, at most."""
     counts = coverage.measure(population, examples, 120)
-    for name, at_most in figures.items():
+    for name, at_most in metrics.items():
         one = counts[name]
         assert one.new > 100, (name, "hardly ever there")
         assert one.new_held >= 0.925 * one.new, (name, one)
@@ -147,7 +147,7 @@ def test_calibration_error_has_an_interval_that_holds(coverage: ModuleType) -> N
 
 
 @pytest.mark.parametrize("name", ["loss", "balanced_accuracy", "f1_macro", "roc_auc"])
-def test_intervals_of_ordinary_figures_are_hardly_wider_than_they_must_be(name: str) -> None:
+def test_intervals_of_ordinary_metrics_are_hardly_wider_than_they_must_be(name: str) -> None:
     truth = of("multiclass").measure(*answers(0, 400_000), ())[name]
     draws = [found("multiclass", *answers(seed))[name] for seed in range(1, 151)]
     held = np.mean([low <= truth <= high for low, high in draws])
@@ -164,7 +164,7 @@ def test_the_bootstrap_of_cells_is_the_bootstrap_of_examples() -> None:
     plain = [of("multiclass").measure(targets[d], outputs[d], ()) for d in drawn]
     intervals = found("multiclass", targets, outputs)
     for name in ("f1_macro", "f1_weighted", "balanced_accuracy", "precision_macro", "recall_macro"):
-        expected = np.quantile([figures[name] for figures in plain], [0.025, 0.975])
+        expected = np.quantile([metrics[name] for metrics in plain], [0.025, 0.975])
         width = expected[1] - expected[0]
         np.testing.assert_allclose(intervals[name], expected, atol=0.12 * width, err_msg=name)
 
@@ -179,7 +179,7 @@ def test_the_interval_of_the_area_is_that_of_resampling() -> None:
     np.testing.assert_allclose([low, high], expected, atol=0.12 * (expected[1] - expected[0]))
 
 
-def test_every_figure_of_every_task_has_one() -> None:
+def test_every_metric_of_every_task_has_one() -> None:
     rng = np.random.default_rng(1)
     targets, outputs = answers(1)
     truth = rng.normal(size=300)
@@ -191,10 +191,10 @@ def test_every_figure_of_every_task_has_one() -> None:
         ("regression", truth, (truth + rng.normal(size=300)).astype(np.float32)[:, None]),
         ("multilabel", labels, guesses),
     ):
-        figures = of(task).measure(y, p, ())
+        metrics = of(task).measure(y, p, ())
         intervals = found(task, y, p)
-        assert intervals.keys() == figures.keys()
-        for name, value in figures.items():
+        assert intervals.keys() == metrics.keys()
+        for name, value in metrics.items():
             low, high = intervals[name]
             assert low < value < high and high - low < 0.8 * max(abs(value), 1), (task, name)
         assert intervals == found(task, y, p), "the same again"
@@ -224,7 +224,7 @@ def test_where_the_examples_cannot_tell_it_says_why() -> None:
     assert reasons("regression", np.ones(60), np.zeros((60, 1)))["mae"] == "every error is the same"
 
 
-def test_a_figure_of_the_users_own_has_none() -> None:
+def test_a_metric_of_the_users_own_has_none() -> None:
     targets, outputs = answers(1)
     every = of("multiclass").intervals(targets, outputs, {"accuracy": 0.5, "cost": 3.0})
     assert every.intervals["cost"] is None and every.intervals["accuracy"] is not None
@@ -238,7 +238,7 @@ def test_the_resamples_are_the_same_for_all_runs_of_as_many_examples() -> None:
     np.testing.assert_array_equal(counted, [np.bincount(row, minlength=50) for row in drawn])
 
 
-def test_a_class_has_intervals_of_all_its_figures() -> None:
+def test_a_class_has_intervals_of_all_its_metrics() -> None:
     of_class = ours.class_intervals(8, 10, 9)
     assert of_class["precision"] == interval_methods.share(8, 10) and of_class[
         "recall"

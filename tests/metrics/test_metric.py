@@ -45,7 +45,7 @@ def data_of(task: str, n: int = 30) -> tuple[np.ndarray, np.ndarray, tuple[str, 
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_monitorable_figure_is_computed_and_finite(task: str) -> None:
+def test_every_monitorable_metric_is_computed_and_finite(task: str) -> None:
     found = of(task).measure(*data_of(task))
     assert list(found) == list(of(task).monitorable())
     assert all(isinstance(value, float) and np.isfinite(value) for value in found.values())

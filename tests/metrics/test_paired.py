@@ -17,9 +17,9 @@ from bmcli.metrics.predictions import Predictions
 from bmcli.tasks import of
 
 
-def side(task, targets, *outputs, **figures) -> paired.Side:
+def side(task, targets, *outputs, **metrics) -> paired.Side:
     ids = tuple(f"e{i}" for i in range(len(targets)))
-    measured = [of(task).measure(targets, o, ()) | figures for o in outputs]
+    measured = [of(task).measure(targets, o, ()) | metrics for o in outputs]
     return paired.Side(of(task), measured, [Predictions(ids, targets, o) for o in outputs])
 
 
@@ -57,7 +57,7 @@ def test_equally_good_models_are_told_apart_in_one_of_twenty() -> None:
 
 
 @pytest.mark.parametrize("metric", ["loss", "f1_macro", "roc_auc"])
-def test_so_are_their_other_figures(metric: str) -> None:
+def test_so_are_their_other_metrics(metric: str) -> None:
     rng = np.random.default_rng(1)
     low, held = 0, 0
     for _ in range(150):
@@ -111,7 +111,7 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
 def false_positives(
     one: int, other: int, rounds: int, *, seeds: float, classifiers: float, runs: float
 ) -> dict[str, float]:
-    """The share of rounds in which equally good classifiers differ 'significantly', for each figure.
+    """The share of rounds in which equally good classifiers differ 'significantly', for each metric.
 
     seeds, classifiers, runs: standard deviations of the score of the right class: of all examples of a run,
     of an example for one of the two classifiers, and of an example of a run.

@@ -1,4 +1,4 @@
-"""Plots: the same bytes each time, whatever the names and however odd the figures."""
+"""Plots: the same bytes each time, whatever the names and however odd the metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bmcli.data.bundle import Images, Table, Texts
-from bmcli.evaluation.figures import evaluate
+from bmcli.evaluation.metrics import evaluate
 from bmcli.modalities.image.thumbnail import thumbnail
 from bmcli.plots import evaluation
 from bmcli.plots.samples import sample_predictions
@@ -88,7 +88,7 @@ def test_regression(n: int) -> None:
 
 
 @pytest.mark.parametrize("labels", [1, 60])
-def test_figures_of_labels(labels: int) -> None:
+def test_metrics_of_labels(labels: int) -> None:
     random = np.random.default_rng(0)
     y = (random.random((80, labels)) < 0.3).astype(np.float32)
     p = random.random((80, labels)).astype(np.float32)

@@ -18,7 +18,7 @@ class Counts(Regression):
     """Whole numbers from 0: exponential, Poisson loss; headline deviance."""
 
     headline: ClassVar[str] = "deviance"
-    figures: ClassVar[dict[str, bool]] = {"loss": False, "deviance": False, "mae": False}
+    metrics: ClassVar[dict[str, bool]] = {"loss": False, "deviance": False, "mae": False}
     descriptions: ClassVar[dict[str, str]] = {"deviance": "Mean Poisson deviance."}
     unbounded: ClassVar[tuple[str, ...]] = ("loss", "deviance", "mae")
     loss_name: ClassVar[str] = "Poisson"
@@ -70,7 +70,7 @@ class Counts(Regression):
         return {name: float(terms.mean()) for name, terms in _terms(targets, outputs).items()}
 
     def interval_methods(
-        self, targets: np.ndarray, outputs: np.ndarray, figures: Mapping[str, float | None], drawn: Any
+        self, targets: np.ndarray, outputs: np.ndarray, metrics: Mapping[str, float | None], drawn: Any
     ) -> dict[str, intervals.Method]:
         """Of the middle of the resamples."""
         found = {
@@ -81,7 +81,7 @@ class Counts(Regression):
     def resampled(
         self, targets: np.ndarray, outputs: np.ndarray, top_k: int | None = None
     ) -> dict[str, np.ndarray]:
-        """Every figure is a mean of terms."""
+        """Every metric is a mean of terms."""
         terms = _terms(targets, outputs)
         means = intervals.sums(np.column_stack(list(terms.values()))) / len(targets)
         return dict(zip(terms, means.T, strict=True))
@@ -96,7 +96,7 @@ class Counts(Regression):
 
 
 def _terms(targets: np.ndarray, outputs: np.ndarray) -> dict[str, np.ndarray]:
-    """What each example adds to each figure, float64 [N]."""
+    """What each example adds to each metric, float64 [N]."""
     truth = np.asarray(targets, np.float64)
     mean = np.maximum(np.asarray(outputs, np.float64).reshape(-1), 1e-12)
     ratio = np.where(truth > 0, truth / mean, 1.0)

@@ -131,7 +131,7 @@ def test_in_a_pipe_lines_are_plain_and_the_log_has_them_all(run: Run) -> None:
     assert not run.verify().problems and not run.verify().unverified
 
 
-def test_the_figure_that_decides_is_shown(run: Run) -> None:
+def test_the_metric_that_decides_is_shown(run: Run) -> None:
     stream = io.StringIO()
     display = TrainingDisplay(Session(), stream)
     display.handle(began(run, "val_cost"))

@@ -65,7 +65,7 @@ def test_what_follows_stands_below_its_column() -> None:
     assert first == "test        loss 1.042  accuracy 0.458"
     assert others and all(re.match(r" {12}\S", line) for line in others)
     assert all(re.search(r"[a-z0-9_]+ 0\.\d+$", line) for line in others), (
-        "a name and its figure stay together"
+        "a name and its metric stay together"
     )
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bmcli.cli.command import RunsArgument, Session, command
+from bmcli.cli.command import Session, command
 from bmcli.cli.completion import complete_run
+from bmcli.cli.options import RunsArgument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,11 +80,11 @@ def _tables(comparison: Comparison, every: bool) -> RenderableType:
     parts: list[RenderableType] = []
     if comparison.metrics:
         labels = [group.label for group in comparison.groups]
-        figures = []
+        metrics = []
         for row in comparison.metrics:
             same = "" if comparison.comparable[row.split] else "  (other examples)"
-            figures.append([f"{row.split} {row.metric}{same}", *cells(comparison, row)])
-        parts += [_table(["metric", *labels], figures, right=True), Text("")]
+            metrics.append([f"{row.split} {row.metric}{same}", *cells(comparison, row)])
+        parts += [_table(["metric", *labels], metrics, right=True), Text("")]
     for paired in comparison.paired:
         parts += [*_paired(comparison, paired), Text("")]
     ids = [run["id"] for run in comparison.runs]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bmcli.cli.command import RunArgument, Session, TrustCodeOption, command
+from bmcli.cli.command import Session, command
+from bmcli.cli.options import RunArgument, TrustCodeOption
 from bmcli.cli.trust import open_asking
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ def evaluate(
             spoiled = by_corruptions(ready, progress)
         document["corruptions"] = [one.to_json() for one in spoiled]
     refresh(found)
-    session.result(document, lambda: _shown([figures(evaluation), *_slices(parts), *_corruptions(spoiled)]))
+    session.result(
+        document, lambda: _shown([metrics_text(evaluation), *_slices(parts), *_corruptions(spoiled)])
+    )
     session.note(f"{found.path}/evaluation/{evaluation.split}.json · with predictions/ and plots/")
 
 
@@ -114,17 +117,17 @@ def say_seen(session: Session, ready: Prepared) -> None:
             session.warn(text)
 
 
-def figures(evaluation: Evaluation) -> str:
+def metrics_text(evaluation: Evaluation) -> str:
     """The compact table of an evaluation: the headline metric with the baseline, the other metrics, then the
     weakest points."""
-    from bmcli.core.number_format import INTERVAL, figure, interval
+    from bmcli.core.number_format import INTERVAL, decimals, interval
     from bmcli.core.sanitize import one_line
     from bmcli.tasks import named
 
     what = "examples" if evaluation.examples != 1 else "example"
     names = {name: named(name, evaluation.task) for name in evaluation.metrics}
     width = max(map(len, (*names.values(), "weakest class", "most confused")))
-    values = {name: figure(value) for name, value in evaluation.metrics.items()}
+    values = {name: decimals(value) for name, value in evaluation.metrics.items()}
     wide = max(map(len, values.values()))
     known = {name: interval(found) for name, found in evaluation.intervals.items() if found is not None}
     known |= {name: why for name, why in evaluation.no_interval.items() if why != "undefined"}
@@ -135,11 +138,11 @@ def figures(evaluation: Evaluation) -> str:
         baseline = evaluation.baseline
         if name == evaluation.headline and baseline is not None:
             line += " " * max(0, len(INTERVAL) - len(known.get(name, "")))
-            line += f"   {one_line(baseline.name)}: {figure(baseline.value)}"
+            line += f"   {one_line(baseline.name)}: {decimals(baseline.value)}"
         lines.append(line.rstrip())
     if (weakest := evaluation.weakest_class) is not None:
         few = ": few" if weakest.few else ""
-        value = f"{weakest.metric} {figure(weakest.value)} (n = {weakest.support:,}{few})"
+        value = f"{weakest.metric} {decimals(weakest.value)} (n = {weakest.support:,}{few})"
         found = f"{one_line(weakest.name)}   {value}"
         lines.append(f"  {'weakest class':<{width}}  {found}")
     if (confused := evaluation.most_confused) is not None:
@@ -150,7 +153,7 @@ def figures(evaluation: Evaluation) -> str:
 
 
 def _slices(found: list[Slice]) -> list[str]:
-    from bmcli.core.number_format import figure, interval
+    from bmcli.core.number_format import decimals, interval
     from bmcli.terminal.render import columns
 
     if not found:
@@ -160,7 +163,7 @@ def _slices(found: list[Slice]) -> list[str]:
             f"  {one.by}",
             one.value,
             f"{one.examples:,}",
-            figure(one.figure),
+            decimals(one.figure),
             interval(one.interval) if one.interval else one.no_interval or "–",
             "few" if one.few else "",
         )
@@ -170,7 +173,7 @@ def _slices(found: list[Slice]) -> list[str]:
 
 
 def _corruptions(found: list[Corrupted]) -> list[str]:
-    from bmcli.core.number_format import figure, interval
+    from bmcli.core.number_format import decimals, interval
     from bmcli.terminal.render import columns
 
     if not found:
@@ -179,7 +182,7 @@ def _corruptions(found: list[Corrupted]) -> list[str]:
         (
             f"  {one.corruption}",
             str(one.strength) if one.strength else "",
-            figure(one.figure),
+            decimals(one.figure),
             interval(one.interval) if one.interval else one.no_interval or "–",
         )
         for one in found

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bmcli.cli.command import RunArgument, Session, command
+from bmcli.cli.command import Session, command
 from bmcli.cli.completion import complete_run
+from bmcli.cli.options import RunArgument
 
 if TYPE_CHECKING:
     from bmcli.evaluation.gate import Verdict
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 
 _MinOption = Annotated[
     list[str] | None,
-    typer.Option("--min", metavar="FIGURE=VALUE", help="Lower bound of a metric: accuracy=0.97; repeatable."),
+    typer.Option("--min", metavar="METRIC=VALUE", help="Lower bound of a metric: accuracy=0.97; repeatable."),
 ]
 _MaxOption = Annotated[
     list[str] | None,
-    typer.Option("--max", metavar="FIGURE=VALUE", help="Upper bound of a metric: loss=0.3; repeatable."),
+    typer.Option("--max", metavar="METRIC=VALUE", help="Upper bound of a metric: loss=0.3; repeatable."),
 ]
 _BaselineOption = Annotated[
     str | None,
@@ -30,7 +31,7 @@ _MaxDropOption = Annotated[
     list[str] | None,
     typer.Option(
         "--max-drop",
-        metavar="[FIGURE=]VALUE",
+        metavar="[METRIC=]VALUE",
         help="How much worse than the baseline the run may be, on the same examples [default metric: the "
         "headline].",
     ),
@@ -68,7 +69,7 @@ def gate(
 ) -> None:
     """Pass or fail a run; exits with 7 if it fails.
 
-    FIGURE is any metric of the evaluation, or per_class.CLASS.recall (precision, f1, support). A missing one
+    METRIC is any metric of the evaluation, or per_class.CLASS.recall (precision, f1, support). A missing one
     counts as a failure.
     """
     from bmcli.core.errors import ExitCode, UsageError

@@ -175,7 +175,7 @@ def _file_of(cls: type[Component]) -> str:
 
 
 def _descriptions() -> dict[str, str]:
-    """A line about each of bm's figures."""
+    """A line about each of bm's metrics."""
     module: Any = importlib.import_module(HOMES["metric"].partition(":")[0])
     return dict(module.DESCRIPTIONS)
 
@@ -185,13 +185,13 @@ def _metric_names() -> list[str]:
 
 
 def _built_in_metrics() -> list[Document]:
-    """The figures that every task has without being asked."""
+    """The metrics that every task has without being asked."""
     descriptions = _descriptions()
     tasks = known_tasks()
     found: dict[str, Document] = {}
     for task in tasks.local_names():
         about = tasks.get(task)
-        for name, greater in about.figures.items():
+        for name, greater in about.metrics.items():
             known = found.setdefault(
                 name,
                 {

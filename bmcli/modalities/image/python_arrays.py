@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmcli.core.errors import UsageError
-from bmcli.core.number_format import figure
+from bmcli.core.number_format import decimals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,7 +139,7 @@ def _bytes(images: np.ndarray, what: str, note: Callable[[str], object]) -> np.n
     if images.dtype == np.uint8 or not images.size:
         return images.astype(np.uint8, copy=False)
     low, high = images.min().item(), images.max().item()
-    low_shown, high_shown = (figure(v) if isinstance(v, float) else f"{v:,}" for v in (low, high))
+    low_shown, high_shown = (decimals(v) if isinstance(v, float) else f"{v:,}" for v in (low, high))
     shown = f"{what} holds {images.dtype} from {low_shown} to {high_shown}"
     if images.dtype == np.uint16:
         raise UsageError(

@@ -44,6 +44,8 @@ class Augmentation(Component):
 
     uniforms: ClassVar[int] = 0
     """How many uniform random numbers one example takes."""
+    blends: ClassVar[bool] = False
+    """Whether it mixes examples, and their targets too, so that no part of an example can be left out."""
 
     @property
     def alternates(self) -> bool:

@@ -18,6 +18,7 @@ class Mixup(Augmentation):
     """Blend each image, and its target, with another one of the batch."""
 
     uniforms: ClassVar[int] = 2
+    blends: ClassVar[bool] = True
     source: ClassVar[str] = "Zhang et al. 2018, mixup: beyond empirical risk minimization, arXiv:1710.09412"
 
     alpha: Annotated[float, Field(gt=0, le=100)] = Field(

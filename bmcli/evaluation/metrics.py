@@ -51,7 +51,7 @@ def evaluate(
     asked, target = tasks.of(task), Target(task, tuple(classes))
     meter = asked.meter(target, extra=extra_metrics, top_k=top_k, temperature=temperature)
     meter.update(targets, outputs)
-    metrics, found, sections = meter.figures(), meter.intervals(), meter.sections()
+    metrics, found, sections = meter.metrics(), meter.intervals(), meter.sections()
     return Evaluation(
         split=split,
         examples=len(targets),
@@ -81,7 +81,7 @@ def summarize(task: Task, classes: tuple[str, ...], targets: np.ndarray) -> Targ
 def baseline(
     task: Task, classes: tuple[str, ...], targets: np.ndarray, training: TargetSummary
 ) -> Baseline | None:
-    """The headline figure of the best answer that ignores the input; None where there was nothing
+    """The headline metric of the best answer that ignores the input; None where there was nothing
     to learn from, or none is known."""
     if not len(targets) or not training.examples:
         return None
