@@ -72,6 +72,7 @@ class Augments(Named, Protocol):
     """A random change to training images; see `bmcli.modalities.image.augment.Augmentation`."""
 
     uniforms: ClassVar[int]
+    blends: ClassVar[bool]
 
     @property
     def alternates(self) -> bool: ...

@@ -105,6 +105,9 @@ def prepare(
     for remark in remarks:
         display.handle(Warned(remark.text) if remark.warning else Note(remark.text))
     _check_config(config, bundle, spec, display)
+    left_alone = _not_augmented(config, fitted)
+    for note in left_alone:
+        display.handle(Note(note))
 
     from bmcli.training import device as devices
     from bmcli.training import precision
@@ -114,7 +117,7 @@ def prepare(
         gpu = devices.select(device, threads)
     xla = config.training.xla
     chosen = precision.resolve(config.training.precision, gpu=gpu, xla=xla)
-    notes = (*bundle.notes, *(remark.text for remark in remarks))
+    notes = (*bundle.notes, *(remark.text for remark in remarks), *left_alone)
     return Experiment(config, bundle, fitted, spec, gpu, chosen, notes)
 
 
@@ -185,6 +188,27 @@ def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, 
         display.handle(Note(f"training.class_weights: classes without a weight get 1: {listed}"))
 
 
+def _not_augmented(config: ExperimentConfig, fitted: Preprocessing) -> tuple[str, ...]:
+    """What data.augment leaves as it is, in a line. ConfigError where it changes nothing, or would blend one
+    part of examples and not the others."""
+    from bmcli.modalities.parts import augmented
+
+    changed = augmented(fitted)
+    alone = [one.name for one in fitted.inputs if one.name not in changed]
+    if not config.data.augment or len(fitted.inputs) == 1 or not alone:
+        return ()
+    listed = ", ".join(alone)
+    if not changed:
+        raise ConfigError(f"data.augment: augmentation is for images, but the inputs are {listed}")
+    blending = [one.registry_name for one in config.data.augment if one.blends]
+    if blending:
+        raise ConfigError(
+            f"data.augment: {blending[0]} blends whole examples, but {listed} cannot be blended",
+            hint="leave it out: other augmentations change one input alone",
+        )
+    return (f"data.augment changes {', '.join(changed)}; unchanged: {listed}",)
+
+
 @phase("building the model")
 def build(
     experiment: Experiment, *, precision: str | None = None, views: str = "none"
@@ -222,6 +246,7 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
 @phase("preprocessing")
 def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
     """A trainer at step 0."""
+    from bmcli.modalities.parts import augmented
     from bmcli.training.feed import Feed
     from bmcli.training.steps import select
     from bmcli.training.targets import dense_targets, example_weights
@@ -237,6 +262,7 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         targets=dense_targets(spec, bundle.train.targets, label_smoothing=training.label_smoothing),
         weights=example_weights(spec, bundle.train.targets, training.class_weights),
         augmentations=config.data.augment,
+        augmented=augmented(preprocessing),
         batch_size=training.batch_size,
         seed=config.seed,
         lengths=source.used_lengths(spec.inputs) if training.batch_by_length else {},

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bmcli import tasks
-from bmcli.core.batch import Batch, first, rows
+from bmcli.core.batch import Batch, rows
 from bmcli.core.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.inference import calibration
 from bmcli.modalities.base import modality_of
@@ -175,7 +175,7 @@ class Predictor:
         if self.familiarity is None:
             said = self.preprocessing.unfamiliar(inputs.examples)
         else:
-            said = self.familiarity.look(self.preprocessing, inputs.examples, first(compact), unusable)
+            said = self.familiarity.look(self.preprocessing, inputs.examples, compact, unusable)
         odd = [said.odd.get(i, ()) for i in good]
         beside = None if inputs.beside is None else inputs.beside[good].rows(named=True)
         names = [inputs.names[i] for i in good]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bmcli.files.tables import Frame
     from bmcli.modalities.inputs import Inputs, Reading
     from bmcli.modalities.measured import Measured, Usual
+    from bmcli.modalities.parts import Part
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.modalities.values import Attribute, FilesRead, Inspected
 
@@ -256,6 +257,10 @@ class Modality(Registered):
     def with_cache(self, encoder: Preprocessing, data: Data, cache_bytes: int) -> Preprocessing:
         """A loaded one, made to keep decoded examples in memory as a fitted one does."""
         return encoder
+
+    def parts(self, encoder: Preprocessing) -> Mapping[str, Part]:
+        """Of examples of several parts, each by its name; else nothing."""
+        return {}
 
     def exact(self, encoder: Preprocessing, examples: Examples) -> np.ndarray | None:
         """Model inputs in float64, for solving in closed form, where float32 would lose something."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from bmcli.runs import layout
 from bmcli.runs.documents import strict
 
 if TYPE_CHECKING:
+    from bmcli.core.batch import Batch
     from bmcli.core.examples import Examples
     from bmcli.core.spec import Kind
     from bmcli.modalities.preprocessing import Preprocessing
@@ -41,7 +42,8 @@ MOST_SAID = 3
 class Familiarity:
     """ranges: statistic -> (low, high), by which an older bm tells odd inputs; columns: of a table, the name
     of each feature that is a number. surprise: how surprising which traits are; None for runs of an older bm
-    and of too few examples. usual: what the traits of a text or a row are compared to.
+    and of too few examples. usual: what the traits of a text or a row are compared to. parts: of examples of
+    several parts, what each part was like; nothing is measured on all of them together.
     """
 
     kind: Kind
@@ -50,16 +52,20 @@ class Familiarity:
     columns: tuple[str | None, ...] = ()
     surprise: Surprise | None = None
     usual: Usual | None = None
+    parts: Mapping[str, Familiarity] = field(default_factory=dict)
 
     def look(
         self,
         preprocessing: Preprocessing,
         examples: Examples,
-        compact: np.ndarray,
+        batch: Batch,
         unusable: Collection[int] = (),
     ) -> Unfamiliar:
-        """What in raw examples is not as in training; see Unfamiliar. compact: as `encode_usable` has those
-        that are not `unusable`."""
+        """What in raw examples is not as in training; see Unfamiliar. batch: as the encoder's `usable` has
+        those that are not `unusable`."""
+        if self.parts:
+            return self._look_at_parts(preprocessing, examples, batch, unusable)
+        compact = first(batch)
         said = self._known_facts(preprocessing, examples)
         good = [i for i in range(len(examples)) if i not in unusable]
         odd = {i: reasons for i, reasons in said.odd.items() if i not in unusable}
@@ -71,16 +77,35 @@ class Familiarity:
                 odd[i] = (*odd.get(i, ()), *reasons)
         return Unfamiliar(odd, said.taken)
 
+    def _look_at_parts(
+        self, preprocessing: Preprocessing, examples: Examples, batch: Batch, unusable: Collection[int]
+    ) -> Unfamiliar:
+        odd: dict[int, tuple[str, ...]] = {}
+        taken: dict[str, int] = {}
+        for name, part in modality_of(self.kind).parts(preprocessing).items():
+            said = self.parts[name].look(part.encoder, part.of(examples), part.batch(batch), unusable)
+            taken |= {f"{name}: {what}": count for what, count in said.taken.items()}
+            for position, reasons in said.odd.items():
+                odd[position] = (*odd.get(position, ()), *(f"{name}: {reason}" for reason in reasons))
+        return Unfamiliar(dict(sorted(odd.items())), taken)
+
     def notes(self, preprocessing: Preprocessing, examples: Examples, where: str) -> list[str]:
         """In sentences what is not as in training in many examples: what is certain of all of them, what is
         measured of at most COMPARED, evenly spread. where: 'new.csv'."""
+        if self.parts:
+            parts = modality_of(self.kind).parts(preprocessing)
+            of = [(name, self.parts[name], part) for name, part in parts.items()]
+            every = [
+                known.notes(part.encoder, part.of(examples), f"{where}, {name}") for name, known, part in of
+            ]
+            return [line for lines in every for line in lines]
         some = examples
         if len(examples) > COMPARED:
             some = examples.take(spread(len(examples), COMPARED))
         batch, unusable = preprocessing.usable(some)
         compact = first(batch)
         if some is examples:
-            return self.look(preprocessing, examples, compact, unusable).notes(where)
+            return self.look(preprocessing, examples, batch, unusable).notes(where)
         good = [i for i in range(len(some)) if i not in unusable]
         measured = self._measured(preprocessing, some.take(good) if unusable else some, compact)
         odd = {i: reasons for i, reasons in enumerate(measured) if reasons}
@@ -144,6 +169,9 @@ class Familiarity:
 
     def to_text(self) -> str:
         """The content of input_statistics.json."""
+        return json.dumps(self._document(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def _document(self) -> dict[str, object]:
         ranges = {name: list(pair) for name, pair in self.ranges.items()}
         document: dict[str, object] = {
             "format": FORMAT,
@@ -157,7 +185,9 @@ class Familiarity:
             document["surprise"] = self.surprise.to_json()
         if self.usual is not None and (usual := self.usual.to_json()) is not None:
             document["usual"] = usual
-        return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        if self.parts:
+            document["parts"] = {name: part._document() for name, part in self.parts.items()}
+        return document
 
 
 def _said(words: Mapping[str, tuple[str, str]], name: str, side: int) -> str:
@@ -169,6 +199,9 @@ def _said(words: Mapping[str, tuple[str, str]], name: str, side: int) -> str:
 def fit(preprocessing: Preprocessing, examples: Examples) -> Familiarity:
     """Of the training examples."""
     kind, count = preprocessing.kind, len(examples)
+    if parts := modality_of(kind).parts(preprocessing):
+        known = {name: fit(part.encoder, part.of(examples)) for name, part in parts.items()}
+        return Familiarity(kind, count, {}, parts=known)
     found = None
     if count >= FEWEST:
         found = modality_of(kind).fit_familiarity(preprocessing, examples)
@@ -187,20 +220,27 @@ def load(run: Run, preprocessing: Preprocessing | None = None) -> Familiarity | 
     if not run.exists(layout.INPUT_STATISTICS) and layout.INPUT_STATISTICS not in run.manifest():
         return None
     try:
-        document = strict(run.read_text(layout.INPUT_STATISTICS))
-        if document["format"] != FORMAT:
-            raise ValueError(f"format {document['format']!r}")
-        ranges = {str(name): (float(low), float(high)) for name, (low, high) in document["ranges"].items()}
-        columns = tuple(document.get("columns", ()))
-        if not is_known(document["kind"]):
-            raise ValueError(f"kind {document['kind']!r}")
-        if not all(name is None or isinstance(name, str) for name in columns):
-            raise ValueError("the name of a column is not a text")
-        kind, examples = document["kind"], int(document["examples"])
-        if preprocessing is None or "surprise" not in document:
-            return Familiarity(kind, examples, ranges, columns)
-        usual = modality_of(kind).load_familiarity(document.get("usual"), preprocessing)
-        surprise = Surprise.from_json(document["surprise"], len(usual.known(preprocessing)))
-        return Familiarity(kind, examples, ranges, columns, surprise, usual)
+        return _read(strict(run.read_text(layout.INPUT_STATISTICS)), preprocessing)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{run.path / layout.INPUT_STATISTICS} is damaged: {error}") from error
+
+
+def _read(document: Any, preprocessing: Preprocessing | None) -> Familiarity:
+    if document["format"] != FORMAT:
+        raise ValueError(f"format {document['format']!r}")
+    ranges = {str(name): (float(low), float(high)) for name, (low, high) in document["ranges"].items()}
+    columns = tuple(document.get("columns", ()))
+    if not is_known(document["kind"]):
+        raise ValueError(f"kind {document['kind']!r}")
+    if not all(name is None or isinstance(name, str) for name in columns):
+        raise ValueError("the name of a column is not a text")
+    kind, examples = document["kind"], int(document["examples"])
+    if preprocessing is not None and "parts" in document:
+        encoders = {name: part.encoder for name, part in modality_of(kind).parts(preprocessing).items()}
+        parts = {name: _read(document["parts"][name], encoder) for name, encoder in encoders.items()}
+        return Familiarity(kind, examples, ranges, parts=parts)
+    if preprocessing is None or "surprise" not in document:
+        return Familiarity(kind, examples, ranges, columns)
+    usual = modality_of(kind).load_familiarity(document.get("usual"), preprocessing)
+    surprise = Surprise.from_json(document["surprise"], len(usual.known(preprocessing)))
+    return Familiarity(kind, examples, ranges, columns, surprise, usual)

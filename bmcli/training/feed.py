@@ -82,7 +82,8 @@ class Group:
 class Feed:
     """The training split, ready to be drawn from.
 
-    targets float32 [N, units]; weights float32 [N] or None. augmentations change the input called 'input'.
+    targets float32 [N, units]; weights float32 [N] or None. augmentations change the inputs named in
+    `augmented`, all of an example with the same random numbers.
     lengths: of padded inputs int [N] by name, where batches are to hold examples of about the same length in
     the first of them; each is then padded no longer than needed. padded: as in Group.
     """
@@ -95,6 +96,7 @@ class Feed:
     seed: int
     lengths: Mapping[str, np.ndarray] = field(default_factory=dict)
     padded: frozenset[str] = frozenset()
+    augmented: tuple[str, ...] = (INPUT,)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -206,8 +208,10 @@ class Feed:
     ) -> tuple[Batch, np.ndarray, np.ndarray]:
         targets = self.targets[examples]
         for augmentation, numbers in zip(self.augmentations, uniforms, strict=True):
-            changed, targets = augmentation.apply(inputs[INPUT], targets, numbers[examples])
-            inputs = {**inputs, INPUT: changed}
+            given = targets
+            for name in self.augmented:
+                changed, targets = augmentation.apply(inputs[name], given, numbers[examples])
+                inputs = {**inputs, name: changed}
         inputs = shortened(inputs, self.lengths, examples)
         weights = np.ones(len(examples), np.float32) if self.weights is None else self.weights[examples]
         return inputs, targets, weights

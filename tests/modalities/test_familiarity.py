@@ -14,6 +14,7 @@ from bmcli import api
 from bmcli.cli.app import run as bm
 from bmcli.config.schema import ImageConfig, TableConfig, TextConfig
 from bmcli.core.errors import IntegrityError
+from bmcli.core.spec import INPUT
 from bmcli.data.bundle import Images, Table, Texts
 from bmcli.modalities import familiarity
 from bmcli.modalities.image.encoder import ImagePreprocessing
@@ -85,7 +86,7 @@ def test_of_tables() -> None:
 
 
 def told(preprocessing: Any, known: familiarity.Familiarity, examples: Any) -> dict[int, tuple[str, ...]]:
-    return dict(known.look(preprocessing, examples, np.asarray(preprocessing.encode(examples))).odd)
+    return dict(known.look(preprocessing, examples, {INPUT: np.asarray(preprocessing.encode(examples))}).odd)
 
 
 def smooth_images(count: int, seed: int) -> np.ndarray:
@@ -257,7 +258,7 @@ def test_false_alarms_of_rows_and_a_column_in_which_new_categories_are_usual(row
     new = patients(6_000, 1)
     assert len(told(prepared, known, new)) <= 6
     assert len(prepared.unfamiliar(new).odd) > 60, "towns that training does not have"
-    said = known.look(prepared, new, np.asarray(prepared.encode(new)))
+    said = known.look(prepared, new, {INPUT: np.asarray(prepared.encode(new))})
     assert all("new values are usual in this column" in text for text in said.taken) and said.taken
 
 

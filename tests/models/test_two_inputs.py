@@ -235,6 +235,50 @@ def test_the_report_explains_both_parts(run: Path, invoke: Invoke, tmp_path: Pat
     assert "What each column adds" in text and "supports the prediction" in text
 
 
+def test_parts_unlike_those_of_training_are_named(run: Path, invoke: Invoke, tmp_path: Path) -> None:
+    lamps = given(3)
+    lamps["photo"][1, ::2] = 255 - lamps["photo"][1, ::2]  # stripes
+    lamps["row"]["power"][2] = 4000.0
+    lamps["row"]["colour"][2] = "ultraviolet"
+    usual, striped, odd = bmcli.load(run).predict(lamps, display=None)
+    assert not usual.unfamiliar
+    assert striped.unfamiliar and all(one.startswith("photo: ") for one in striped.unfamiliar)
+    assert any("'ultraviolet'" in one for one in odd.unfamiliar)
+    assert any("power" in one for one in odd.unfamiliar)
+    assert all(one.startswith("row: ") for one in odd.unfamiliar)
+    with pytest.raises(DataError, match="2 of 3"):
+        bmcli.load(run).predict(lamps, strict=True, display=None)
+    rows = written(tmp_path, 30)
+    for row in rows:
+        row["power"] = 4000.0
+    (tmp_path / "new.csv").write_text(as_csv(rows))
+    done = invoke("evaluate", str(run), "--data", str(tmp_path / "new.csv"), "--trust-code")
+    assert "new.csv, row: " in done.err and "new.csv, photo: " not in done.err
+
+
+def prepared(augment: list[Any]) -> Any:
+    from bmcli.config import resolve
+    from bmcli.experiments.display import Silent
+    from bmcli.experiments.prepare import prepare
+
+    config = {**CONFIG, "data": {**CONFIG["data"], "augment": augment}}
+    return prepare(resolve.load(config, run_code=True), display=Silent())
+
+
+def test_augmentations_change_the_parts_that_they_are_for() -> None:
+    from bmcli.experiments.prepare import build, make_trainer
+
+    experiment = prepared(["flip", {"name": "crop", "padding": 1}])
+    assert experiment.notes[-1] == "data.augment changes photo; unchanged: row"
+    feed = make_trainer(experiment, *build(experiment)).feed
+    drawn, plain = feed.source, next(feed.groups(1, start=0, size=lambda: 1))
+    chosen = plain.examples[0]
+    assert (plain.inputs["photo"][0] != drawn[chosen]["photo"]).any()
+    np.testing.assert_array_equal(plain.inputs["row"][0], drawn[chosen]["row"])
+    with pytest.raises(BmError, match="mixup blends whole examples, but row cannot be blended"):
+        prepared(["mixup"])
+
+
 @pytest.mark.parametrize("format", ["onnx", "saved_model"])
 def test_exported(run: Path, format: str, tmp_path: Path) -> None:
     from bmcli.core.batch import rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -13,8 +14,9 @@ from bmcli.core.batch import Batch, rows
 from bmcli.core.errors import DataError
 from bmcli.core.examples import Examples
 from bmcli.core.spec import INPUT, InputSpec
-from bmcli.modalities.base import modality_of
+from bmcli.modalities.base import Modality, modality_of
 from bmcli.modalities.mixed.examples import Mixed
+from bmcli.modalities.parts import Part
 from bmcli.modalities.remark import Remark, Unfamiliar
 from bmcli.modalities.source import NamedSources
 
@@ -43,6 +45,18 @@ class MixedPreprocessing:
             for part, encoder in self.encoders.items()
             for one in encoder.inputs
         )
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """See Modality."""
+        return {
+            part: Part(
+                encoder,
+                {one.name: _joined(part, one.name) for one in encoder.inputs},
+                partial(self._part, part=part),
+            )
+            for part, encoder in self.encoders.items()
+        }
 
     def source(self, examples: Examples) -> NamedSources:
         """See Preprocessing."""
@@ -84,12 +98,18 @@ class MixedPreprocessing:
         }
 
     def remarks(self, bundle: Data, options: PreprocessingConfig) -> tuple[Remark, ...]:
-        """See Preprocessing: of every part."""
-        return tuple(
+        """See Preprocessing: of every part, and which of them no input statistics are kept of."""
+        said = [
             Remark(f"{part}: {remark.text}", remark.warning)
             for part, encoder in self.encoders.items()
             for remark in encoder.remarks(part_of(bundle, part), options)
-        )
+        ]
+        for part, encoder in self.encoders.items():
+            modality = modality_of(encoder.kind)
+            if type(modality).fit_familiarity is Modality.fit_familiarity:
+                many = modality.words.many
+                said.append(Remark(f"{part}: {many} unlike those of training are not recognised"))
+        return tuple(said)
 
     def unfamiliar(self, examples: Examples) -> Unfamiliar:
         """See Preprocessing: of every part."""

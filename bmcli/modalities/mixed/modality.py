@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bmcli.modalities.inputs import Inputs, Reading
     from bmcli.modalities.mixed.encoder import MixedPreprocessing
     from bmcli.modalities.mixed.examples import Mixed
+    from bmcli.modalities.parts import Part
     from bmcli.modalities.preprocessing import Preprocessing
 
 
@@ -33,6 +34,7 @@ class MixedExamples(Modality):
     place = 50
     suffixes = TABLE_SUFFIXES
     of_tables = True
+    has_augmentations = True
 
     def options(self, preprocessing: object) -> object:
         """See Modality: all sections, of which each part takes its own."""
@@ -181,6 +183,10 @@ class MixedExamples(Modality):
         if not encoders:
             raise ValueError("no parts")
         return MixedPreprocessing(encoders)
+
+    def parts(self, encoder: Preprocessing) -> Mapping[str, Part]:
+        """See Modality."""
+        return _encoder(encoder).parts
 
     def with_cache(self, encoder: Preprocessing, data: Data, cache_bytes: int) -> Preprocessing:
         """See Modality."""
