@@ -80,7 +80,7 @@ def train(
     trust_code: whether `code` files that lie in a run directory may run; UsageError where they may not.
 
     ConfigError with all mistakes; DataError; DivergedError; ResourceError. Ctrl-C raises InterruptedRunError:
-    the state is saved, and `Run.resume` goes on with it.
+    the state is saved, and `Run.resume` continues from it.
     """
     from bmcli.experiments.train import train
     from bmcli.runs.tags import validate_label

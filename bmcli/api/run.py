@@ -176,7 +176,7 @@ class Run:
         which the second of two classes (or a label) is predicted. trust_code: run Python files kept in the
         run, which a run without model.onnx may need. display: as `train` takes it.
 
-        UsageError for what is no input of this run, or could mean two things; DataError listing all inputs
+        UsageError for what is not an input of this run, or is ambiguous; DataError listing all inputs
         that cannot be used.
         """
         from bmcli.experiments.display import Progress

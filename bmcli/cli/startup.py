@@ -153,7 +153,7 @@ _LATE = ("typer", "pydantic", "annotated_types", "bmcli")
 def _method_when_called(create: Callable[..., Callable[..., object]]) -> Callable[..., Callable[..., object]]:
     """`dataclasses._create_fn`, which compiles a method from text, put off to the method's first call.
 
-    Up to Python 3.12, each method of each dataclass is compiled by itself as its module is imported; later
+    Up to Python 3.12, each method of each dataclass is compiled separately when its module is imported; later
     ones compile a class at once and do not have the function.
     """
 

@@ -41,7 +41,7 @@ _verbose = False
 
 
 def prepare(*, verbose: bool = False) -> None:
-    """Silence TensorFlow in this process, whoever imports it; `verbose` changes nothing."""
+    """Silence TensorFlow in this process, no matter what imports it; with `verbose`, do nothing."""
     global _verbose
     _verbose = verbose
     if verbose:

@@ -1,6 +1,6 @@
 """From a config's `data` to examples in splits.
 
-    load            everything a training needs: a `DataBundle`
+    load            everything that training needs: a `DataBundle`
     read_labelled   one file or folder with the truth in it, for scoring a finished run
 
 Importing this package is cheap; NumPy and the readers come with the first call.
@@ -35,7 +35,7 @@ def load(
 
     home: where named datasets live; default `download.data_home()`.
     synthesize: download nothing; what is missing is made up from the declared shape and classes, and noted.
-    examples: at most so many per split, beside the config's own limit.
+    examples: at most this many per split, in addition to the config's own limit.
     preprocessing: how image files will be wanted (default: as they are); those that fit into `cache_gib` are
         kept as they are decoded here, where each is looked at.
 

@@ -18,9 +18,9 @@ from bmcli.data.named import Dataset
 from bmcli.modalities.base import modality_of
 
 EXAMPLES = 200
-"""In training, where nobody asks for fewer."""
+"""Training examples, unless fewer are requested."""
 EACH = 6
-"""At least so many per class, so that every split gets some."""
+"""Fewest examples per class, so that every split gets some."""
 
 
 def like_named(dataset: Dataset, config: DataConfig, examples: int | None) -> Parts:

@@ -73,7 +73,7 @@ def prepare(
 
     threads: that an operation of TensorFlow gets on a CPU; None: as it is.
     reused: preprocessing to take instead of fitting one: a resumed run's, or that of the run in `init_from`.
-    examples: only so many of each split, made up where the data is missing; None: all there are.
+    examples: largest number per split, synthesised if the data is missing; None: all examples.
     Raises DataError, ConfigError (a model that does not fit the data), ResourceError.
     """
     from bmcli import data

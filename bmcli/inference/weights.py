@@ -1,7 +1,7 @@
 """A model's weights as plain arrays: read, put back, hashed, and written as safetensors.
 
 Keyed by Keras's variable path ('conv1/kernel'), which depends on the layers' names alone. The states of
-random generators are left out: they are no weights, and their names count up over a process's life.
+random generators are left out: they are not weights, and their names count up within a process.
 """
 
 from __future__ import annotations

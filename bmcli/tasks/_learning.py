@@ -40,7 +40,7 @@ class Learning(Registered):
     family: ClassVar[str] = ""
     """What tasks with this loss are called together."""
     outputs_are: ClassVar[str] = "the model's answer"
-    """What the finished model's outputs are, for whoever uses an exported model."""
+    """What the finished model's outputs are, for users of an exported model."""
 
     several: ClassVar[bool] = False
     """Whether an example may have any number of labels."""

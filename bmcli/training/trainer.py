@@ -145,7 +145,7 @@ class Trainer:
         self._forward = forward(finished, finish, parts=parts)
 
     def resumed(self) -> Resumed | None:
-        """Where a training that was restored goes on; None for one at its first step."""
+        """Where restored training continues; None at the first step."""
         if not (self.records or self._now.step):
             return None
         return Resumed(

@@ -199,7 +199,7 @@ def _is_quantity(frame: Frame, facts: ColumnFacts) -> bool:
 
 
 def _hardly_repeats(facts: ColumnFacts) -> bool:
-    """Whether whole numbers in a short table are no classes, though they are few."""
+    """Whether whole numbers in a short table are not classes, even if there are only a few different ones."""
     return facts.different > 2 and 2 * facts.different > facts.filled
 
 
