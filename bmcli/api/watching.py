@@ -62,7 +62,7 @@ def noting(display: Display) -> Callable[[str], None]:
 
 
 def report_unfamiliar(display: Display, taken: Counter[str], predictions: Sequence[Prediction]) -> None:
-    """What inputs were taken for, and which of them are unlike the training data."""
+    """How inputs were read, and which of them are unlike the training data."""
     from bmcli.experiments.display import Warned
     from bmcli.modalities.remark import Unfamiliar
 

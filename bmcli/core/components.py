@@ -156,7 +156,7 @@ C = TypeVar("C", covariant=True)
 
 
 class Lookup(Protocol[C]):
-    """A registry, to be asked for classes by name; see `bmcli.core.registry.Registry`."""
+    """A registry, which finds classes by name; see `bmcli.core.registry.Registry`."""
 
     def get(self, name: str) -> type[C]: ...
     def local_names(self) -> list[str]: ...

@@ -78,7 +78,7 @@ def _split(
     shape: tuple[int, ...] | None,
     columns: list[str] | None = None,
 ) -> Split:
-    # Three times what is asked for: test and validation may have to be cut from it.
+    # Three times as many: test and validation may have to be split off.
     size = max(3 * examples if examples is not None else EXAMPLES, EACH * max(1, len(classes)))
     random = np.random.Generator(np.random.PCG64([len(name), size]))
     level = np.arange(size) % max(2, len(classes))

@@ -25,7 +25,7 @@ def settling(run: Run, less_memory: str) -> Iterator[None]:
     from bmcli.experiments.signals import Stopped, stops_at_once
 
     def seal(status: Status, **changes: object) -> None:
-        # A complete run stays complete, whatever happens while its report is written.
+        # A complete run stays complete, even if writing its report fails.
         # Where this fails too (a full disk), the first reason is reported. The run then counts as killed.
         with suppress(ResourceError):
             if not complete():

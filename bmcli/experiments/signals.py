@@ -25,7 +25,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether, and by which signal, somebody asked to stop."""
+    """Whether a stop was requested, and by which signal."""
 
     def __init__(self) -> None:
         self.signal: int | None = None

@@ -203,5 +203,5 @@ def _write_companions(run: Run, format: Format, folder: Path, spec: DataSpec, ag
 
 
 def _one_line(name: str) -> str:
-    """A label as it is, but for line breaks and other control characters, written as in JSON."""
+    """A label, with line breaks and other control characters escaped as in JSON."""
     return name if name.isprintable() else json.dumps(name, ensure_ascii=True)[1:-1]

@@ -81,7 +81,7 @@ def _own_stdin() -> IO[bytes]:
 
 
 def reads(path: Path, inputs: Sequence[str], reading: Reading) -> bool:
-    """Whether a file, by whatever name, is one of those that the inputs stand for."""
+    """Whether a file, under any name, is one of those that the inputs refer to."""
     if reading.texts or not path.exists():
         return False
     files = (file for name in inputs for file in files_of(name, modality_of(reading.kind).suffixes, []))

@@ -215,7 +215,7 @@ class OnnxSession:
 
 
 def _aside(work: Callable[[onnxruntime.RunOptions], T]) -> T:
-    """What `work` gives, done in another thread. It is given RunOptions of its own, by which a signal that
+    """The result of `work`, done in another thread. It gets its own RunOptions, through which a signal that
     ends the waiting ends the work, too."""
     ending = _runtime().RunOptions()
     if threading.current_thread() is not threading.main_thread():

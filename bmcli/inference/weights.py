@@ -26,7 +26,7 @@ RANDOM_STATE = "seed_generator_state"
 def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
     """Copies of all weights, path -> array, in the dtype they are kept in.
 
-    That is float32 whatever precision the arithmetic has, statistics of batch normalisation included.
+    That is float32 for any precision of the arithmetic, statistics of batch normalisation included.
     """
     from keras import ops
 

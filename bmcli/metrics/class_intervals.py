@@ -252,7 +252,7 @@ def _of_weights(
     shrunk = float((several / (several - 1)).mean()) if len(several) else 1.0
     variance, bias = float(drawn.var(ddof=1)) * shrunk, float(drawn.mean()) - value
     low, high = interval_methods.bounded(value, variance, found.moves[name])
-    # A metric that few examples make larger is taken for as much smaller at the low end, and the reverse.
+    # A metric that few examples make larger is reduced by as much at the low end, and the reverse.
     return max(0.0, low - max(bias, 0.0)), min(1.0, high - min(bias, 0.0))
 
 

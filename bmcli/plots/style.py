@@ -48,7 +48,7 @@ _MORE_SCRIPTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "H
 
 @contextmanager
 def style() -> Iterator[None]:
-    """bm's look, whatever the user's matplotlibrc says; everything is drawn and saved inside."""
+    """bm's style, regardless of the user's matplotlibrc; everything is drawn and saved inside."""
     import matplotlib
     from matplotlib import font_manager
 

@@ -311,7 +311,7 @@ def _reliability(found: StoredCalibration) -> dict[str, object]:
 
 
 def _mistakes(run: Run, split: str, document: StoredEvaluation) -> dict[str, object]:
-    """Of the predictions that were kept, the wrong ones, surest first; of numbers, the furthest off."""
+    """Of the stored predictions, the wrong ones, most confident first; of numbers, the largest errors."""
     from bmcli.evaluation import predictions
     from bmcli.plots.samples import WORST
 

@@ -128,7 +128,7 @@ class OneClass(Classification):
     def sections(
         self, target: Target, targets: np.ndarray, outputs: np.ndarray, temperature: float | None
     ) -> Sections:
-        """Per class, and what is taken for what."""
+        """Per class, and the confusion matrix."""
         from bmcli.metrics import formulas
         from bmcli.metrics.results import Sections
 

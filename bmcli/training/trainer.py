@@ -42,7 +42,7 @@ class Validation:
     """What is measured after every epoch.
 
     metrics: from finished-model outputs [N, C] float32 to named metrics, `loss` among them; lengths: of
-    padded inputs int [N] by name: examples are then looked at in the order of the first, padded no
+    padded inputs int [N] by name: examples are then processed in the order of the first, padded no
     longer than needed.
     """
 

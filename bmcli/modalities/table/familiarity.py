@@ -51,7 +51,8 @@ class RowTraits(Usual):
         [D], [D] that a single trait must leave to be unusual.
 
         A number must leave the training range by a quarter of its width, or by all of it if there are fewer
-        rows than `enough`, or if it is a date, as dates increase over time. Rare categories count over all rows.
+        rows than `enough`, or if it is a date, as dates increase over time. For new categories, all rows
+        count.
         """
         numbers, places, missing = preprocessing.numbers_and_places(table.take(chosen))
         middle, spread = np.zeros(numbers.shape[1]), np.ones(numbers.shape[1])
