@@ -96,9 +96,9 @@ def look_at_table(path: Path) -> Look:
     if bad := _unusable(frame, target, roles.used, several=labels is not None):
         said.append(("skip_unusable", True, f"{bad[0]:,} rows cannot be used, such as {bad[1]}"))
     if roles.split is not None:
-        said.append(("split", name(roles.split), "the column that says train, validation or test"))
+        said.append(("split", name(roles.split), "the column that assigns rows to train, validation or test"))
     if roles.id is not None and roles.id != target.name:
-        said.append(("id", name(roles.id), "names the examples, in predictions and everywhere"))
+        said.append(("id", name(roles.id), "names the examples, in predictions and everywhere else"))
     return Look(
         path,
         "text" if texts else "table",
@@ -143,7 +143,7 @@ def _seen(frame: Frame, roles: _Roles, about_target: str, *, named: bool) -> tup
     seen = [f"{frame.data.height + len(frame.problems):,} rows, {frame.data.width} columns", about_target]
     seen += frame.notes if named else ["the first row names no columns: they are numbered from 0"]
     seen += [
-        f"'{shortened(one)}' holds texts, which are not read: data.text: {one} reads them"
+        f"'{shortened(one)}' contains texts, which are not used; data.text: {one} uses them"
         for one in roles.texts_left_out
     ]
     return (*seen, *(f.warning for f in roles.used if f.warning))
@@ -156,12 +156,10 @@ def _said_of_cells(
     said: list[tuple[str, object, str]] = []
     answers = {f.name: _answer(guesses[f.name]) for f in used if f.name in guesses}
     if answers:
-        said.append(
-            ("columns", answers, "a guess at what these mean, which could be something else: look at them")
-        )
+        said.append(("columns", answers, "inferred, and may be wrong: please check"))
     if missing:
         where = [f"'{shortened(f.name)}'" for f in used if set(f.marks) & set(missing)]
-        said.append(("missing", list(missing), f"what stands for a missing value in {', '.join(where[:3])}"))
+        said.append(("missing", list(missing), f"texts that mean a missing value in {', '.join(where[:3])}"))
     return said
 
 
