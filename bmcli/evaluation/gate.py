@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 @dataclass(frozen=True)
 class Bound:
     """A condition. kind: 'min' and 'max' of a metric; 'drop': how much worse than the baseline it may be,
-    where `metric` None is the headline metric."""
+    where `figure` None is the headline metric."""
 
     kind: str
     figure: str | None
@@ -284,7 +284,7 @@ def _dropped(name: str, judged: float, bound: float) -> str:
     if bound >= 0:
         return f"{name} is worse by {_told_apart(judged, bound)}, more than {_exact(bound)}"
     if judged <= 0:
-        return f"{name} is better by {_told_apart(-judged, -bound)} only, less than {_exact(-bound)}"
+        return f"{name} is better by only {_told_apart(-judged, -bound)}, less than {_exact(-bound)}"
     return f"{name} is worse by {_told_apart(judged, bound)}, not better by {_exact(-bound)}"
 
 

@@ -138,7 +138,7 @@ def _begin_again(
     began: float,
 ) -> None:
     """Train a claimed run from its first step: it has no state that could be resumed."""
-    display.handle(Note(f"{run.id} was stopped before its first checkpoint: it starts again"))
+    display.handle(Note(f"{run.id} was stopped before its first checkpoint: it starts from the beginning"))
     # A name meant a run of the folder that this one was made in.
     store, begun_with = RunStore(run.path.parent), run.record.init_from
     try:
