@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -19,16 +20,16 @@ from pydantic import BaseModel, ValidationError
 from bmcli.config.parsing import corrections, foreign_names, messages, shorthand
 from bmcli.config.parsing.coerce import as_declared
 from bmcli.config.parsing.merge import Shape, as_map, shape_of
+from bmcli.config.parsing.paths import KeyPath, along, key_text, keys_at, schema_at, step_to
 from bmcli.config.parsing.yaml import Node
-from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
-from bmcli.core.component import Component
-from bmcli.core.errors import Place, Problem, UsageError, did_you_mean
-from bmcli.core.registry import registry_of
+from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, PreprocessingConfig, Section
+from bmcli.core.component import Component, Options
+from bmcli.core.errors import Place, PluginError, Problem, UsageError, did_you_mean
+from bmcli.core.registry import known_modalities, registry_of
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-KeyPath = tuple[str | int, ...]
 MOST_MISTAKES = 100
 FIRST_KEYS = ("extends",)
 """Top-level keys that are consumed before validation, for 'did you mean'."""
@@ -89,6 +90,8 @@ class Validator:
         nodes = dict(node.value)
         if cls is DataConfig and "name" in nodes:
             nodes = self._take_dataset(node, nodes, path, values)
+        if cls is PreprocessingConfig:
+            nodes = self._take_modalities(node, nodes, path, values)
         for key, child in nodes.items():
             values[key] = self._field(cls, key, child, (*path, key), node.key_place(key))
         for key in cls.model_fields:
@@ -117,7 +120,7 @@ class Validator:
         self.picked[".".join(map(str, path))] = cls
         return self._options(cls, options, path, name.place if name is not None else node.place)
 
-    def _options(self, cls: type[Component], node: Node, path: KeyPath, place: Place) -> object:
+    def _options(self, cls: type[Options], node: Node, path: KeyPath, place: Place) -> object:
         # `null` restores the default; under an unknown key it is an error like any other value.
         given = {
             key: child
@@ -186,6 +189,29 @@ class Validator:
             del nodes[key]
         return {key: child for key, child in nodes.items() if key not in mine}
 
+    def _take_modalities(
+        self, node: Node, nodes: dict[str | int, Node], path: KeyPath, values: dict[str, object]
+    ) -> dict[str | int, Node]:
+        """Create the options of modalities that are not bm's own; returns the keys left for
+        `PreprocessingConfig` itself."""
+        own = PreprocessingConfig.model_fields
+        for key in [key for key in nodes if key not in own]:
+            child = nodes.pop(key)
+            section = _section_of(key)
+            if section is None:
+                known, hint = [*own, *sections_of_modalities()], None
+                if self.unloaded_code:
+                    files = ", ".join(Path(file).name for file in self.unloaded_code)
+                    hint = f"it may belong to a modality defined in {files} (code:), which was not run"
+                if not self.full:
+                    self._unknown((*path, key), key, node, known, hint)
+            elif child.value is not None and not child.is_map:
+                message = f"expected keys and values, found {messages.found(child)}"
+                self._add((*path, key), message, child.place)
+            elif child.value is not None:
+                values[str(key)] = self._options(section, child, (*path, key), child.place)
+        return nodes
+
     def _field(self, cls: type[Section], key: object, node: Node, path: KeyPath, place: Place) -> object:
         shape = shape_of(cls, key) if isinstance(key, str) else Shape()
         if shape.many:
@@ -238,7 +264,7 @@ class Validator:
         details: dict[KeyPath, list[ErrorDetails]] = {}
         for detail in error.errors(include_url=False, include_context=False)[: 4 * MOST_MISTAKES]:
             if detail["input"] is not _INVALID:
-                details.setdefault(_along(node, detail["loc"], detail["type"]), []).append(detail)
+                details.setdefault(along(node, detail["loc"], detail["type"]), []).append(detail)
         for at, found in list(details.items())[:MOST_MISTAKES]:
             # For a union, every branch reports errors; the branch that got furthest was probably meant.
             if any(other != at and other[: len(at)] == at for other in details) and at:
@@ -261,20 +287,20 @@ class Validator:
         here = (*path, *at)
         if kind == "missing" and len(detail["loc"]) == 1:
             self._missing(cls, here, place)
-        elif kind == "missing" and _step(node, at).is_map:
-            self._add(here, f"'{detail['loc'][-1]}' is missing", _step(node, at).place)
+        elif kind == "missing" and step_to(node, at).is_map:
+            self._add(here, f"'{detail['loc'][-1]}' is missing", step_to(node, at).place)
         elif kind == "extra_forbidden":
-            parent = _step(node, at[:-1])
+            parent = step_to(node, at[:-1])
             key = at[-1]
-            known = list(cls.model_fields) if len(at) == 1 else _keys_at(cls, at[:-1])
+            known = list(cls.model_fields) if len(at) == 1 else keys_at(cls, at[:-1])
             self._unknown(here, key, parent, known)
         elif kind in ("value_error", "assertion_error") and not is_union:
-            target = _step(node, at)
+            target = step_to(node, at)
             message = str(detail["msg"]).partition(", ")[2] or str(detail["msg"])
             self._add(here, message, target.place if at else place)
         else:
-            schema = _schema_at(cls, at)
-            target = _step(node, at)
+            schema = schema_at(cls, at)
+            target = step_to(node, at)
             key = "type" if at[:1] == ("columns",) else str(at[-1]) if at else ""
             what = messages.expected(schema)
             message = f"expected {what}, found {messages.found(target)}"
@@ -288,16 +314,19 @@ class Validator:
         what = f": {field.description}" if field.description else ""
         self._add(path, f"'{key}' is missing{what}", place)
 
-    def _unknown(self, path: KeyPath, key: object, parent: Node, known: list[str]) -> None:
+    def _unknown(
+        self, path: KeyPath, key: object, parent: Node, known: list[str], hint: str | None = None
+    ) -> None:
         every = [*known, *FIRST_KEYS] if len(path) == 1 else known
         listed = f"known: {', '.join(sorted(every))}" if every else "it takes no options"
         hint = (
-            shorthand.decimal_comma(parent, key)
+            hint
+            or shorthand.decimal_comma(parent, key)
             or self._elsewhere(str(key), parent.value[key], every)
             or did_you_mean(str(key), every)
             or listed
         )
-        self._add(path, f"unknown key '{_key_text(parent, key)}'", parent.key_place(key), hint)
+        self._add(path, f"unknown key '{key_text(parent, key)}'", parent.key_place(key), hint)
 
     def _elsewhere(self, key: str, node: Node, known: list[str]) -> str | None:
         """'did you mean data.task?' for a key that belongs elsewhere, or in two places; else None."""
@@ -329,6 +358,22 @@ class Validator:
         self.mistakes.append(Mistake(path, Problem(message, place, hint)))
 
 
+def sections_of_modalities() -> dict[str, type[Options]]:
+    """Name -> the options of each modality that is not bm's own and has some; without those of plugins that
+    cannot be imported, as somebody else's package must not hide all others."""
+    found: dict[str, type[Options]] = {}
+    for name in known_modalities().names():
+        with suppress(PluginError):
+            section = None if name in PreprocessingConfig.model_fields else _section_of(name)
+            found |= {} if section is None else {name: section}
+    return found
+
+
+def _section_of(key: object) -> type[Options] | None:
+    registry = known_modalities()
+    return registry.get(key).section if isinstance(key, str) and key in registry.names() else None
+
+
 @cache
 def _places_of(key: str) -> list[str]:
     """Every path in the config that ends in that key."""
@@ -347,60 +392,3 @@ def _places(section: type[Section], before: str = "") -> Iterator[str]:
         elif shape.chosen is not None and shape.chosen.default is not None:
             options = registry_of(shape.chosen.kind).get(shape.chosen.default).model_fields
             yield from (f"{before}{key}.{option}" for option in options)
-
-
-def _along(node: Node, location: tuple[str | int, ...], kind: str) -> KeyPath:
-    """The part of a pydantic location that is a path in the tree, without union branches."""
-    path: list[str | int] = []
-    for step in location:
-        if node.is_map:
-            key = next((key for key in node.value if str(key) == step or _key_text(node, key) == step), None)
-            if key is not None:
-                path.append(key)
-                node = node.value[key]
-            elif kind in ("missing", "extra_forbidden") and len(location) == 1:
-                path.append(step)
-        elif node.is_list and isinstance(step, int) and step < len(node.value):
-            path.append(step)
-            node = node.value[step]
-    return tuple(path)
-
-
-def _key_text(node: Node, key: object) -> str:
-    return node.keys[key].text if key in node.keys else str(key)
-
-
-def _step(node: Node, path: KeyPath) -> Node:
-    for key in path:
-        node = node.value[key]
-    return node
-
-
-def _keys_at(cls: type[BaseModel], path: KeyPath) -> list[str]:
-    """The keys of a map below the class; none if it accepts any, or is not a map."""
-    options = messages.alternatives(_schema_at(cls, path))
-    definitions = cls.model_json_schema().get("$defs", {})
-    every = [definitions.get(str(one.get("$ref", "")).rpartition("/")[2], one) for one in options]
-    return [key for one in every for key in one.get("properties", {})]
-
-
-def _schema_at(cls: type[BaseModel], path: KeyPath) -> Mapping[str, object]:
-    """The JSON Schema at this path below the class."""
-    whole = cls.model_json_schema()
-    definitions = whole.get("$defs", {})
-    schema: Mapping[str, object] = whole
-    for key in path:
-        found: list[Mapping[str, object]] = []
-        for option in messages.alternatives(schema):
-            option = definitions.get(str(option.get("$ref", "")).rpartition("/")[2], option)
-            if isinstance(key, int) and option.get("type") == "array":
-                prefix = option.get("prefixItems", [])
-                inner = prefix[key] if key < len(prefix) else option.get("items")
-            else:
-                inner = option.get("properties", {}).get(str(key), option.get("additionalProperties"))
-            if isinstance(inner, Mapping):
-                found.append(inner)
-        schema = {"anyOf": found} if len(found) != 1 else found[0]
-    if "$ref" in schema:
-        schema = definitions.get(str(schema["$ref"]).rpartition("/")[2], schema)
-    return schema
