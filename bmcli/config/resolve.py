@@ -17,8 +17,7 @@ from bmcli.config.code import load_code
 from bmcli.config.finding import Finding
 from bmcli.config.parsing import merge
 from bmcli.config.parsing.coerce import absolute
-from bmcli.config.parsing.paths import KeyPath
-from bmcli.config.parsing.validate import Mistake, Validator
+from bmcli.config.parsing.validate import KeyPath, Mistake, Validator
 from bmcli.config.parsing.yaml import Node
 from bmcli.config.problems import config_error
 from bmcli.config.schema import ExperimentConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,13 +39,17 @@ class Examined:
     checks: tuple[Check, ...]
     shown: np.ndarray | tuple[str, ...] | None = field(repr=False, default=None)
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Split -> its number of examples."""
+        return {name: len(split) for name in SPLITS if (split := self.bundle.split(name)) is not None}
+
+    def to_json(self) -> dict[str, object]:
         """Strict JSON data."""
-        sizes = {name: len(split) for name in SPLITS if (split := self.bundle.split(name)) is not None}
         return {
             "kind": self.bundle.kind,
             "task": self.bundle.task,
-            "splits": sizes,
+            "splits": self.sizes,
             "checks": [asdict(one) for one in self.checks],
             "findings": [one.to_json() for one in self.findings],
         }

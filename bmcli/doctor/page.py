@@ -23,7 +23,7 @@ _LONGEST_TEXT = 200
 
 def page(examined: Examined, name: str) -> str:
     """One page that loads nothing and runs no script. name: of the config."""
-    sizes = ", ".join(f"{split} {count:,}" for split, count in examined.to_json()["splits"].items())
+    sizes = ", ".join(f"{split} {count:,}" for split, count in examined.sizes.items())
     findings = [{**_finding(examined, one), "anchor": f"f{i}"} for i, one in enumerate(examined.findings)]
     context = {
         "title": name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def same_rows(tables: list[Table]) -> list[Pair]:
     Of n equal rows n - 1 pairs; of rows that are nearly equal all, each by the first row that equals it.
     """
     columns = [np.concatenate([table.columns[name] for table in tables]) for name in tables[0].columns]
-    seen: dict[tuple[Any, ...], int] = {}
+    seen: dict[tuple[object, ...], int] = {}
     pairs = []
     equal: list[int] = []
     for i, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):

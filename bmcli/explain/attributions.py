@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     import keras
+
+    from bmcli.core.tensor import Tensor
 
 TOLERANCE = 0.01
 """Of completeness: steps are doubled until the sum is this near, or there are MOST_STEPS."""
@@ -38,7 +40,7 @@ class Integrated:
     steps: int
 
 
-def gradient_of(score: Callable[..., Any]) -> Gradient:
+def gradient_of(score: Callable[..., Tensor]) -> Gradient:
     """score: from a list of tensors [b, ...], and further tensors, to a tensor [b]."""
     import keras
 
@@ -48,12 +50,12 @@ def gradient_of(score: Callable[..., Any]) -> Gradient:
         def both(arrays: list[object], *fixed: object) -> tuple[object, object]:
             def total(given: list[object]) -> tuple[object, object]:
                 scores = score(given, *fixed)
-                return scores.sum(), scores
+                return jax.numpy.sum(scores), scores
 
             gradients, scores = jax.grad(total, has_aux=True)(arrays)
             return scores, gradients
 
-        compiled: Any = jax.jit(both)
+        compiled = jax.jit(both)
     else:
         import tensorflow as tf
 
@@ -132,11 +134,12 @@ class GradCam:
         return np.asarray(heat / heat.max()) if heat.max() > 0 else heat
 
 
-def scored(raw: object, chosen: Any) -> object:
+def scored(raw: Tensor, chosen: object) -> Tensor:
     """The score [b] of raw outputs [b, C]: weighted by `chosen`, float32 [b, C], one for a class's logit."""
     from keras import ops
 
-    return ops.sum(raw * chosen, axis=-1)
+    score: Tensor = ops.sum(raw * chosen, axis=-1)
+    return score
 
 
 def _feature_maps(network: keras.Model) -> tuple[keras.Model, keras.Model] | None:
@@ -158,7 +161,7 @@ def embeddings(network: keras.Model, name: str) -> tuple[keras.Model, keras.Mode
     of the input with the tokens, where there are several."""
     import keras
 
-    def of_these(output: Any) -> bool:
+    def of_these(output: object) -> bool:
         if len(network.inputs) == 1:
             return True
         try:

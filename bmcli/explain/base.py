@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from bmcli.modalities.base import modality_of
 
 if TYPE_CHECKING:
     from bmcli.core.examples import Examples
+    from bmcli.core.plain import Document
     from bmcli.explain.explain import Explainer
     from bmcli.explain.mixed import OnePart
     from bmcli.modalities.table.cells import Cell
@@ -66,9 +67,9 @@ class Explanation:
     unfamiliar: tuple[str, ...] = ()
     part: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Document:
         """Strict JSON data; an image's attributions are in its PNG."""
-        document: dict[str, Any] = {
+        document: Document = {
             "input": self.input,
             "run": self.run,
             "label": self.label,
@@ -97,6 +98,25 @@ class Explanation:
         return document
 
 
+class About(TypedDict):
+    """The fields of an explanation that say what is explained."""
+
+    input: str
+    run: str
+    label: str | None
+    index: int
+    value: float
+
+
+class Known(TypedDict):
+    """The fields of an explanation that come with its attributions."""
+
+    base: float
+    difference: float
+    error: float
+    steps: int
+
+
 class Part:
     """Explains single answers: integrated gradients from a baseline of zeros. note: worth a line before the
     first explanation."""
@@ -108,18 +128,17 @@ class Part:
         self.explainer = explainer
 
     def explain_all(
-        self, about: dict[str, Any], compact: Batch, finished: Batch, example: Examples
+        self, about: About, compact: Batch, finished: Batch, example: Examples
     ) -> Iterator[Explanation]:
         """All explanations of one example, by the names of the model's inputs: one of an example that has one
         part. FloatingPointError as `explain` raises it."""
         yield self.explain(about, first(compact), first(finished), example)
 
     def explain(
-        self, about: dict[str, Any], compact: np.ndarray, finished: np.ndarray, example: Examples
+        self, about: About, compact: np.ndarray, finished: np.ndarray, example: Examples
     ) -> Explanation:
-        """about: the fields of an explanation that do not depend on the modality. compact, finished: the one
-        example, encoded and as the model takes it, [1, ...]. FloatingPointError where an attribution is not
-        finite."""
+        """compact, finished: the one example, encoded and as the model takes it, [1, ...]. FloatingPointError
+        where an attribution is not finite."""
         given = finished[0].astype(np.float32)
         nothing, chosen = np.zeros_like(given), self.explainer.chosen(about["index"])
         found, known = self.explainer.integrated(self.gradient, [given], [nothing], [chosen])

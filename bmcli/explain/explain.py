@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from bmcli.core.batch import Batch, rows
 from bmcli.core.errors import Place, Problem
 from bmcli.core.spec import INPUT
 from bmcli.explain import attributions
-from bmcli.explain.base import Explanation, part_of
+from bmcli.explain.base import About, Explanation, Known, part_of
 
 if TYPE_CHECKING:
     import keras
@@ -95,7 +95,7 @@ class Explainer:
             raise FloatingPointError(ANSWER_NOT_FINITE)
         index = wanted if wanted is not None else int(output.argmax())
         label = self.spec.classes[index] if self.spec.classes else None
-        about = {
+        about: About = {
             "input": name,
             "run": self.run,
             "label": label,
@@ -114,7 +114,7 @@ class Explainer:
         """Other inputs, which stay as they are: none."""
         return []
 
-    def fed(self, given: Any, others: Sequence[Any]) -> Any:
+    def fed(self, given: object, others: Sequence[object]) -> object:
         """What the network is called with."""
         return given
 
@@ -125,11 +125,16 @@ class Explainer:
         baseline: list[np.ndarray],
         fixed: list[np.ndarray],
         tolerance: float = attributions.TOLERANCE,
-    ) -> tuple[attributions.Integrated, dict[str, Any]]:
+    ) -> tuple[attributions.Integrated, Known]:
         """The attributions, and the fields of an explanation that come with them."""
         found = attributions.integrated_gradients(gradient, given, baseline, fixed, tolerance)
         base = found.base + tasks.of(self.spec.task).score_offset(self.spec.target)
-        known = {"base": base, "difference": found.difference, "error": found.error, "steps": found.steps}
+        known: Known = {
+            "base": base,
+            "difference": found.difference,
+            "error": found.error,
+            "steps": found.steps,
+        }
         return found, known
 
     def chosen(self, index: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class Part(base.Part):
     baseline = "an image of zeros as the model takes it: the mean colour, or black"
 
     def explain(
-        self, about: dict[str, Any], compact: np.ndarray, finished: np.ndarray, example: Examples
+        self, about: base.About, compact: np.ndarray, finished: np.ndarray, example: Examples
     ) -> base.Explanation:
         """See `base.Part`."""
         found = super().explain(about, compact, finished, example)

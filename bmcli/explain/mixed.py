@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Part(base.Part):
         self.note = "; ".join(notes) or None
 
     def explain_all(
-        self, about: dict[str, Any], compact: Batch, finished: Batch, example: Examples
+        self, about: base.About, compact: Batch, finished: Batch, example: Examples
     ) -> Iterator[base.Explanation]:
         """See `base.Part`."""
         for name, part in self._parts.items():
@@ -77,7 +77,7 @@ class OnePart:
         """The other inputs, in a fixed order."""
         return [self.others[one.name] for one in self.spec.inputs if one.name != self.name]
 
-    def fed(self, given: Any, others: Sequence[Any]) -> Any:
+    def fed(self, given: object, others: Sequence[object]) -> object:
         """What the network is called with: the part's input, and `fixed`, each [b, ...]."""
         names = [one.name for one in self.spec.inputs if one.name != self.name]
         return fed(self.network, {self.name: given, **dict(zip(names, others, strict=True))})
@@ -89,7 +89,7 @@ class OnePart:
         baseline: list[np.ndarray],
         fixed: list[np.ndarray],
         tolerance: float = attributions.TOLERANCE,
-    ) -> tuple[attributions.Integrated, dict[str, Any]]:
+    ) -> tuple[attributions.Integrated, base.Known]:
         """See Explainer."""
         return self._explainer.integrated(gradient, given, baseline, [*fixed, *self.fixed], tolerance)
 

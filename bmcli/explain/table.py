@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Part(base.Part):
         self._means, self._average, self.note = _average_row(explainer)
 
     def explain(
-        self, about: dict[str, Any], compact: np.ndarray, finished: np.ndarray, example: Examples
+        self, about: base.About, compact: np.ndarray, finished: np.ndarray, example: Examples
     ) -> base.Explanation:
         """See `base.Part`."""
         encoder = cast("TablePreprocessing", self.explainer.preprocessing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class Part(base.Part):
     baseline = "embeddings of zeros"
 
     def explain(
-        self, about: dict[str, Any], compact: np.ndarray, finished: np.ndarray, example: Examples
+        self, about: base.About, compact: np.ndarray, finished: np.ndarray, example: Examples
     ) -> base.Explanation:
         """See `base.Part`."""
         explainer, text = self.explainer, cast("Texts", example).texts[0]

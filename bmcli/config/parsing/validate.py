@@ -7,32 +7,29 @@ whole number, true is not 1.
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from bmcli.config.parsing import corrections, foreign_names, messages, shorthand
+from bmcli.config import dump
+from bmcli.config.modality import section_of, sections
+from bmcli.config.parsing import messages
 from bmcli.config.parsing.coerce import as_declared
 from bmcli.config.parsing.merge import Shape, as_map, shape_of
-from bmcli.config.parsing.paths import KeyPath, along, key_text, keys_at, schema_at, step_to
 from bmcli.config.parsing.yaml import Node
-from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, PreprocessingConfig, Section
+from bmcli.config.schema import Chosen, DataConfig, PreprocessingConfig, Section
 from bmcli.core.component import Component, Options
-from bmcli.core.errors import Place, PluginError, Problem, UsageError, did_you_mean
-from bmcli.core.registry import known_modalities, registry_of
+from bmcli.core.errors import Place, Problem, UsageError
+from bmcli.core.registry import registry_of
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+    pass
 
+KeyPath = tuple[str | int, ...]
 MOST_MISTAKES = 100
-FIRST_KEYS = ("extends",)
-"""Top-level keys that are consumed before validation, for 'did you mean'."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,8 @@ class Validator:
         if cls.bare is not None:
             node = as_map(node, cls.bare)
         if not node.is_map:
+            from bmcli.config.parsing import shorthand
+
             what = f"the {cls.bare}, or keys and values" if cls.bare is not None else "keys and values"
             self._add(
                 path,
@@ -91,7 +90,7 @@ class Validator:
         if cls is DataConfig and "name" in nodes:
             nodes = self._take_dataset(node, nodes, path, values)
         if cls is PreprocessingConfig:
-            nodes = self._take_modalities(node, nodes, path, values)
+            self._take_modalities(node, nodes, path, values)
         for key, child in nodes.items():
             values[key] = self._field(cls, key, child, (*path, key), node.key_place(key))
         for key in cls.model_fields:
@@ -104,7 +103,9 @@ class Validator:
         if self.full:
             return _INVALID
         node = as_map(node)
-        if not node.is_map or (name_elsewhere := shorthand.named_elsewhere(chosen, node)) is not None:
+        if not node.is_map or (name_elsewhere := _named_elsewhere(chosen, node)) is not None:
+            from bmcli.config.parsing import shorthand
+
             noun = messages.with_article(chosen.kind)
             what = f"expected the name of {noun}, or its name and options"
             hint = name_elsewhere if node.is_map else shorthand.of_component(chosen, node)
@@ -150,6 +151,8 @@ class Validator:
         try:
             return registry.get(name.value)
         except UsageError as error:
+            from bmcli.config.parsing import shorthand
+
             hint = shorthand.of_name(kind, name) or error.hint
             if self.unloaded_code:
                 files = ", ".join(Path(file).name for file in self.unloaded_code)
@@ -185,37 +188,47 @@ class Validator:
         known = [*own, *cls.model_fields]
         for key in [key for key in nodes if key not in own and key not in mine]:
             if not self.full:
-                self._unknown((*path, key), key, node, known)
+                from bmcli.config.parsing import explanations
+
+                mistake = explanations.unknown_key((*path, key), key, node, known, self.picked)
+                self.mistakes.append(mistake)
             del nodes[key]
         return {key: child for key, child in nodes.items() if key not in mine}
 
     def _take_modalities(
         self, node: Node, nodes: dict[str | int, Node], path: KeyPath, values: dict[str, object]
-    ) -> dict[str | int, Node]:
-        """Create the options of modalities that are not bm's own; returns the keys left for
-        `PreprocessingConfig` itself."""
-        own = PreprocessingConfig.model_fields
-        for key in [key for key in nodes if key not in own]:
+    ) -> None:
+        """Create the options of modalities that are not bm's own, and take their keys out of `nodes`."""
+        for key in [key for key in nodes if key not in PreprocessingConfig.model_fields]:
             child = nodes.pop(key)
-            section = _section_of(key)
+            section = section_of(key)
             if section is None:
-                known, hint = [*own, *sections_of_modalities()], None
-                if self.unloaded_code:
-                    files = ", ".join(Path(file).name for file in self.unloaded_code)
-                    hint = f"it may belong to a modality defined in {files} (code:), which was not run"
-                if not self.full:
-                    self._unknown((*path, key), key, node, known, hint)
+                self._unknown_modality((*path, key), key, node)
             elif child.value is not None and not child.is_map:
                 message = f"expected keys and values, found {messages.found(child)}"
                 self._add((*path, key), message, child.place)
             elif child.value is not None:
                 values[str(key)] = self._options(section, child, (*path, key), child.place)
-        return nodes
+
+    def _unknown_modality(self, path: KeyPath, key: str | int, node: Node) -> None:
+        if self.full:
+            return
+        from bmcli.config.parsing import explanations
+
+        known = [*PreprocessingConfig.model_fields, *sections()]
+        mistake = explanations.unknown_key(path, key, node, known, self.picked)
+        if self.unloaded_code:
+            files = ", ".join(Path(file).name for file in self.unloaded_code)
+            hint = f"it may belong to a modality defined in {files} (code:), which was not run"
+            mistake = replace(mistake, problem=replace(mistake.problem, hint=hint))
+        self.mistakes.append(mistake)
 
     def _field(self, cls: type[Section], key: object, node: Node, path: KeyPath, place: Place) -> object:
         shape = shape_of(cls, key) if isinstance(key, str) else Shape()
         if shape.many:
             if not node.is_list:
+                from bmcli.config.parsing import shorthand
+
                 hint = shorthand.of_list(shape, node)
                 self._add(path, f"expected a list, found {messages.found(node)}", node.place, hint)
                 return _INVALID
@@ -255,140 +268,50 @@ class Validator:
         try:
             return cls.model_validate({str(key): value for key, value in values.items()}, strict=True)
         except ValidationError as error:
-            self._explain(cls, error, node, path, place)
+            from bmcli.config.parsing import explanations
+
+            errors = error.errors(include_url=False, include_context=False)[: 4 * MOST_MISTAKES]
+            told = [one for one in errors if one["input"] is not _INVALID]
+            self.mistakes += explanations.explain(cls, told, node, path, place, self.picked)
             return _INVALID
-
-    def _explain(
-        self, cls: type[BaseModel], error: ValidationError, node: Node, path: KeyPath, place: Place
-    ) -> None:
-        details: dict[KeyPath, list[ErrorDetails]] = {}
-        for detail in error.errors(include_url=False, include_context=False)[: 4 * MOST_MISTAKES]:
-            if detail["input"] is not _INVALID:
-                details.setdefault(along(node, detail["loc"], detail["type"]), []).append(detail)
-        for at, found in list(details.items())[:MOST_MISTAKES]:
-            # For a union, every branch reports errors; the branch that got furthest was probably meant.
-            if any(other != at and other[: len(at)] == at for other in details) and at:
-                continue
-            missing = (one for one in found if one["type"] == "missing" and len(one["loc"]) > len(at) > 0)
-            first = next(missing, found[0])
-            self._explain_one(cls, at, first, node, path, place, len(found) > 1)
-
-    def _explain_one(
-        self,
-        cls: type[BaseModel],
-        at: KeyPath,
-        detail: ErrorDetails,
-        node: Node,
-        path: KeyPath,
-        place: Place,
-        is_union: bool,
-    ) -> None:
-        kind = detail["type"]
-        here = (*path, *at)
-        if kind == "missing" and len(detail["loc"]) == 1:
-            self._missing(cls, here, place)
-        elif kind == "missing" and step_to(node, at).is_map:
-            self._add(here, f"'{detail['loc'][-1]}' is missing", step_to(node, at).place)
-        elif kind == "extra_forbidden":
-            parent = step_to(node, at[:-1])
-            key = at[-1]
-            known = list(cls.model_fields) if len(at) == 1 else keys_at(cls, at[:-1])
-            self._unknown(here, key, parent, known)
-        elif kind in ("value_error", "assertion_error") and not is_union:
-            target = step_to(node, at)
-            message = str(detail["msg"]).partition(", ")[2] or str(detail["msg"])
-            self._add(here, message, target.place if at else place)
-        else:
-            schema = schema_at(cls, at)
-            target = step_to(node, at)
-            key = "type" if at[:1] == ("columns",) else str(at[-1]) if at else ""
-            what = messages.expected(schema)
-            message = f"expected {what}, found {messages.found(target)}"
-            if what == "a value":
-                message = f"{detail['msg']}, found {messages.found(target)}"
-            self._add(here, message, target.place, corrections.hint(schema, target, key))
-
-    def _missing(self, cls: type[BaseModel], path: KeyPath, place: Place) -> None:
-        key = str(path[-1])
-        field = cls.model_fields[key]
-        what = f": {field.description}" if field.description else ""
-        self._add(path, f"'{key}' is missing{what}", place)
-
-    def _unknown(
-        self, path: KeyPath, key: object, parent: Node, known: list[str], hint: str | None = None
-    ) -> None:
-        every = [*known, *FIRST_KEYS] if len(path) == 1 else known
-        listed = f"known: {', '.join(sorted(every))}" if every else "it takes no options"
-        hint = (
-            hint
-            or shorthand.decimal_comma(parent, key)
-            or self._elsewhere(str(key), parent.value[key], every)
-            or did_you_mean(str(key), every)
-            or listed
-        )
-        self._add(path, f"unknown key '{key_text(parent, key)}'", parent.key_place(key), hint)
-
-    def _elsewhere(self, key: str, node: Node, known: list[str]) -> str | None:
-        """'did you mean data.task?' for a key that belongs elsewhere, or in two places; else None."""
-        places = _places_of(key) or [
-            f"{path}.{key}" for path, cls in self.picked.items() if key in cls.model_fields
-        ]
-        if (
-            not places
-            and did_you_mean(key, known) is None
-            and (place := foreign_names.key_of(key)) is not None
-        ):
-            places = [place]
-        if not 1 <= len(places) <= 2:
-            return None
-        if type(node.value) in (int, float):  # early_stopping=3 is its patience
-            from bmcli.config.reference.json_schema import sections
-
-            found = dict(sections())
-            usual = {place: next(iter(found[place].usual)) for place in places if place in found}
-            places = [f"{place}.{usual[place]}" if place in usual else place for place in places]
-        if corrections.on_command_line(node) and "=" in node.place.file:
-            value = node.place.file.partition("=")[2]
-            if not value.endswith("..."):  # shortened for the message
-                return f"write {messages.either([shlex.quote(f'{place}={value}') for place in places])}"
-        told = [place if "." in place else f"{place} at the top level" for place in places]
-        return f"did you mean {messages.either(told)}?"
 
     def _add(self, path: KeyPath, message: str, place: Place, hint: str | None = None) -> None:
         self.mistakes.append(Mistake(path, Problem(message, place, hint)))
 
 
-def sections_of_modalities() -> dict[str, type[Options]]:
-    """Name -> the options of each modality that is not bm's own and has some; without those of plugins that
-    cannot be imported, as somebody else's package must not hide all others."""
-    found: dict[str, type[Options]] = {}
-    for name in known_modalities().names():
-        with suppress(PluginError):
-            section = None if name in PreprocessingConfig.model_fields else _section_of(name)
-            found |= {} if section is None else {name: section}
-    return found
-
-
-def _section_of(key: object) -> type[Options] | None:
-    registry = known_modalities()
-    return registry.get(key).section if isinstance(key, str) and key in registry.names() else None
-
-
-@cache
-def _places_of(key: str) -> list[str]:
-    """Every path in the config that ends in that key."""
-    return [place for place in _places(ExperimentConfig) if place.split(".")[-1] == key]
-
-
-def _places(section: type[Section], before: str = "") -> Iterator[str]:
-    """The paths of all keys, including the options of default components."""
-    for key in section.model_fields:
-        yield f"{before}{key}"
-        shape = shape_of(section, key)
-        if shape.many:
+def _named_elsewhere(chosen: Chosen, node: Node) -> str | None:
+    """For a component not named by `name`, such as `{adam: {learning_rate: 0.1}}` or `{type: adam}`."""
+    named = node.value.get("name") is not None
+    registry = registry_of(chosen.kind)
+    own = registry.get(chosen.default).model_fields if chosen.default is not None else {}
+    for key, child in node.value.items():
+        if key in own or not isinstance(key, str):
             continue
-        if shape.section is not None:
-            yield from _places(shape.section, f"{before}{key}.")
-        elif shape.chosen is not None and shape.chosen.default is not None:
-            options = registry_of(shape.chosen.kind).get(shape.chosen.default).model_fields
-            yield from (f"{before}{key}.{option}" for option in options)
+        rest = {name: one.plain() for name, one in node.value.items() if name not in (key, "name")}
+        if key in registry and (child.is_map or child.value in (None, True)):
+            inner = child.plain() if child.is_map else {}
+            return _written({"name": key, **inner, **rest}, node)
+        if not named and isinstance(child.value, str) and child.value in registry and key in _NAMES_OF_NAME:
+            return _written({"name": child.value, **rest}, node)
+    return None
+
+
+def _written(value: dict[str, object], node: Node) -> str:
+    from bmcli.config.parsing import corrections
+
+    return corrections.write([dump.inline(value)], node)
+
+
+_NAMES_OF_NAME = (
+    "type",
+    "kind",
+    "class",
+    "id",
+    "_target_",
+    "class_name",
+    "optimizer",
+    "model",
+    "schedule",
+    "method",
+)
+"""Keys that other programs use instead of `name`."""

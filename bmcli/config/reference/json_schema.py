@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bmcli.config import modality
 from bmcli.config.parsing import messages
 from bmcli.config.parsing.merge import shape_of
-from bmcli.config.parsing.validate import sections_of_modalities
 from bmcli.config.reference import field_schema
 from bmcli.config.schema import DataConfig, ExperimentConfig, PreprocessingConfig, Section
 from bmcli.core.component import Options
@@ -113,7 +113,7 @@ def _data(section: Schema, definitions: dict[str, Schema]) -> Schema:
 
 def _preprocessing(section: Schema, definitions: dict[str, Schema]) -> Schema:
     """`preprocessing`: a map for each modality that has options."""
-    for name, cls in sections_of_modalities().items():
+    for name, cls in modality.sections().items():
         properties, inner = options(cls)
         definitions.update(inner)
         one = {"type": "object", "properties": _nullable(properties), "additionalProperties": False}

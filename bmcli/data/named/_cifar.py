@@ -9,7 +9,6 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -122,7 +121,7 @@ def _empty_array(kind: object, shape: object, dtype: object) -> np.ndarray:
     return np.ndarray((0,), np.uint8)
 
 
-def _plain_dtype(code: Any, align: object = False, copy: object = False) -> np.dtype:
+def _plain_dtype(code: str | bytes, align: object = False, copy: object = False) -> np.dtype:
     dtype = np.dtype(code.decode("ascii") if isinstance(code, bytes) else code)
     if dtype.kind not in "uif":
         raise pickle.UnpicklingError(f"it holds an array of {dtype}")
