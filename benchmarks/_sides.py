@@ -90,7 +90,7 @@ def bm(*arguments: str | Path) -> list[str | Path]:
     installed = Path(sys.executable).with_name("bm")
     if installed.exists():
         return [installed, *arguments]
-    return [sys.executable, "-c", "from bmcli.cli.app import main; main()", *arguments]
+    return [sys.executable, "-c", "from bmcli.__main__ import main; main()", *arguments]
 
 
 def python(script: str | Path, *arguments: str | Path) -> list[str | Path]:

@@ -42,7 +42,7 @@ def main() -> None:
         sides = {("", "import"): partial(processor, LIBRARIES, folder, HERE.parent)}
         for name, given in COMMANDS.items():
             for side, checkout in checkouts.items():
-                command = [sys.executable, "-c", "from bmcli.cli.app import main; main()", *given]
+                command = [sys.executable, "-c", "from bmcli.__main__ import main; main()", *given]
                 sides[side, name] = partial(processor, command, folder, checkout)
         named = {" ".join(key): side for key, side in sides.items()}
         for warm in named.values():  # compiled modules are written, files are in memory

@@ -96,8 +96,8 @@ def bm_loop(precision: str, inputs: Any, labels: Any, batch_size: int) -> Epoch:
     from bmcli.training import precision as precisions
     from bmcli.training.events import EpochDone
     from bmcli.training.feed import Feed
-    from bmcli.training.optimizers import Adam
-    from bmcli.training.schedules import Constant
+    from bmcli.training.optimizers.adam import Adam
+    from bmcli.training.schedules.constant import Constant
     from bmcli.training.steps import select, threads
     from bmcli.training.trainer import Trainer
     from bmcli.training.watch import Watch

@@ -127,7 +127,7 @@ def bm(tmp_path: Path) -> Callable[..., Done]:
 
     def run(*args: str, env: dict[str, str] | None = None, stdin: str = "", timeout: float = 120) -> Done:
         done = subprocess.run(
-            [sys.executable, "-c", "from bmcli.cli.app import main; main()", *args],
+            [sys.executable, "-c", "from bmcli.__main__ import main; main()", *args],
             cwd=tmp_path,
             env={**os.environ, "HOME": str(tmp_path), **(env or {})},
             input=stdin,

@@ -31,7 +31,6 @@ import typer
 from typer.models import OptionInfo
 
 from bmcli.cli import completion
-from bmcli.cli.completion import complete_run
 from bmcli.core import streams
 from bmcli.core.errors import UsageError
 from bmcli.core.plain import Document
@@ -43,30 +42,6 @@ if TYPE_CHECKING:
     from bmcli.runs.store import RunStore
 
 F = TypeVar("F", bound=Callable[..., None])
-
-RunArgument = Annotated[
-    str,
-    typer.Argument(metavar="RUN", help="A run: id, name, latest, @tag or path.", autocompletion=complete_run),
-]
-RunsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="RUN...", help="Runs: ids, names, latest, @tags or paths.", autocompletion=complete_run
-    ),
-]
-RunOption = Annotated[
-    str | None,
-    typer.Option(
-        "--run",
-        metavar="RUN",
-        help="A run: id, name, latest, @tag or path.",
-        autocompletion=complete_run,
-    ),
-]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-TrustCodeOption = Annotated[
-    bool, typer.Option("--trust-code", help="Run the Python files stored in a run directory.")
-]
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,15 @@ takes about 90 ms.
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import gc
 import importlib
 import importlib.util
 import os
 import re
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
@@ -23,6 +25,8 @@ from typing import TYPE_CHECKING, NoReturn
 from bmcli.cli import commands as commands_package
 
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from typer._click import Context
     from typer._click.core import Parameter
     from typer.core import TyperOption
@@ -35,19 +39,24 @@ _INTERRUPTED = (130, 143)
 
 
 def hasten() -> None:
-    """Collect garbage less often, and spare pydantic the search for its plugins."""
+    """Collect garbage less often, and make the imports of Typer and pydantic do only what bm needs."""
+    if gc.get_threshold()[0] == _NEW_OBJECTS:  # done already
+        return
     gc.set_threshold(_NEW_OBJECTS)
+    if hasattr(dataclasses, "_create_fn"):
+        dataclasses._create_fn = _method_when_called(dataclasses._create_fn)
     if "pydantic" not in sys.modules:
         sys.modules[_NoPlugins.replaces] = _NoPlugins(_NoPlugins.replaces)
+        sys.meta_path.insert(0, _UncheckedTypedDicts())
 
 
 def leave(code: int) -> NoReturn:
-    """End the process at once, once its output is written, where TensorFlow was loaded or after Ctrl-C.
+    """End the process at once, once its output is written, unless other threads are still at work.
 
-    Saves about 1,000 ms: TensorFlow's objects would be taken apart one by one, and threads that still compute
-    would be waited for.
+    Saves 15 ms of `bm check`, and about 1,000 ms where TensorFlow was loaded: its objects would be taken
+    apart one by one. After Ctrl-C, and with TensorFlow, threads that still compute are not waited for.
     """
-    at_once = "tensorflow" in sys.modules or code in _INTERRUPTED
+    at_once = "tensorflow" in sys.modules or code in _INTERRUPTED or threading.active_count() == 1
     run_exit_functions: Callable[[], None] | None = getattr(atexit, "_run_exitfuncs", None)
     if at_once and run_exit_functions is not None:
         run_exit_functions()
@@ -89,6 +98,87 @@ class _NoPlugins(ModuleType):
             raise AttributeError(name)
         sys.modules.pop(self.replaces, None)
         return getattr(importlib.import_module(self.replaces), name)
+
+
+# === Typed dictionaries of pydantic_core are not checked: 10 ms of whatever reads a config =================
+
+
+class _UncheckedTypedDicts:
+    """Imports `pydantic_core.core_schema` without looking into the types in its 90 typed dictionaries.
+
+    They describe schemas to a type checker; at run time only their names are used. A pydantic without that
+    module, or one that takes TypedDict from elsewhere, is imported as usual.
+    """
+
+    replaces = "pydantic_core.core_schema"
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The module's own spec, with a loader that swaps TypedDict while it is executed."""
+        if name != self.replaces:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                import typing_extensions
+
+                checked = typing_extensions.TypedDict
+                setattr(typing_extensions, "TypedDict", _Unchecked)  # noqa: B010 (no type may be assigned)
+                try:
+                    execute(module)
+                finally:
+                    setattr(typing_extensions, "TypedDict", checked)  # noqa: B010
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+class _Unchecked(dict[str, object]):
+    """What takes the place of TypedDict as a base class."""
+
+    def __init_subclass__(cls, total: bool = True) -> None:
+        """Takes the argument of TypedDict."""
+
+
+# === Dataclasses get their methods when these are called: 25 ms of whatever reads a config =================
+
+_LATE = ("typer", "pydantic", "annotated_types", "bmcli")
+"""The packages whose dataclasses, about 80, are hardly ever compared, printed or copied here."""
+
+
+def _method_when_called(create: Callable[..., Callable[..., object]]) -> Callable[..., Callable[..., object]]:
+    """`dataclasses._create_fn`, which compiles a method from text, put off to the method's first call.
+
+    Up to Python 3.12, each method of each dataclass is compiled by itself as its module is imported; later
+    ones compile a class at once and do not have the function.
+    """
+
+    def create_late(
+        name: str, args: Sequence[str], body: Sequence[str], **more: object
+    ) -> Callable[..., object]:
+        module = more.get("globals")
+        package = str(module.get("__name__", "")).partition(".")[0] if isinstance(module, dict) else ""
+        if package not in _LATE:
+            return create(name, args, body, **more)
+        made: list[Callable[..., object]] = []
+
+        def method(self: object, /, *given: object, **named: object) -> object:
+            if not made:
+                made.append(create(name, args, body, **more))
+                made[0].__qualname__ = method.__qualname__
+                for cls in type(self).__mro__:
+                    if cls.__dict__.get(name) is method:
+                        setattr(cls, name, made[0])
+            return made[0](self, *given, **named)
+
+        method.__name__ = name
+        return method
+
+    return create_late
 
 
 # === Typer takes texts and flags as they are: 70 ms of `bm runs`, for which it would load pydantic =========

@@ -42,3 +42,8 @@ class Component(BaseModel, Registered):
     def to_config(self) -> dict[str, object]:
         """`{name: ..., option: value, ...}` with every default filled in, as plain YAML data."""
         return {"name": self.registry_name, **self.model_dump(mode="json")}
+
+
+for _base in (Registered, Component):
+    # They are class variables by now; for each class derived from them, pydantic would evaluate them again.
+    _base.__annotations__.clear()

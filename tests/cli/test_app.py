@@ -27,7 +27,7 @@ from bmcli.core.errors import (
 from bmcli.terminal import render
 from tests.conftest import Done
 
-BM = [sys.executable, "-c", "from bmcli.cli.app import main; main()"]
+BM = [sys.executable, "-c", "from bmcli.__main__ import main; main()"]
 
 
 def test_help_names_every_command_with_its_summary(bm: Callable[..., Done]) -> None:
@@ -377,7 +377,7 @@ def test_ctrl_c_while_tensorflow_loads(tmp_path: Path, swallowed: bool, as_json:
     (tmp_path / "c.yaml").write_text("data: digits\nmodel: mlp\n")
     done = subprocess.run(
         [
-            *(sys.executable, "-c", "from bmcli.cli.app import main; main()"),
+            *(sys.executable, "-c", "from bmcli.__main__ import main; main()"),
             *("check", "c.yaml", "--build", *(["--json"] if as_json else [])),
         ],
         cwd=tmp_path,

@@ -121,7 +121,7 @@ def test_in_a_terminal_it_says_what_it_is_doing(bm: Callable, tmp_path: Path) ->
     (tmp_path / "c.yaml").write_text("data: digits\nmodel: mlp\n")
     assert bm("check", "c.yaml", "--build").err == ""
     master, slave = pty.openpty()
-    code = "from bmcli.cli.app import main; main()"
+    code = "from bmcli.__main__ import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "check", "c.yaml", "--build"],
         cwd=tmp_path,

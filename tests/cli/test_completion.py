@@ -17,7 +17,7 @@ import pytest
 from bmcli.config import shipped
 from bmcli.runs.store import RunStore
 
-MAIN = "from bmcli.cli.app import main; main()"
+MAIN = "from bmcli.__main__ import main; main()"
 Complete = Callable[..., list[str]]
 
 

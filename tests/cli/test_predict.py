@@ -262,7 +262,7 @@ def test_a_folder_from_the_shell_needs_neither_tensorflow_nor_more(image_run, ph
 
 
 def test_a_reader_that_leaves_early(image_run, photos, tmp_path):
-    bm_predict = f"{sys.executable} -c 'from bmcli.cli.app import main; main()' predict --json"
+    bm_predict = f"{sys.executable} -c 'from bmcli.__main__ import main; main()' predict --json"
     command = f"{bm_predict} photos photos photos | head -n 1"
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
     assert "Traceback" not in done.stderr
@@ -272,7 +272,7 @@ def test_a_reader_that_leaves_early(image_run, photos, tmp_path):
 def started(tmp_path: Path, *args: str) -> subprocess.Popen[bytes]:
     """bm predict with a stdin that stays open: what comes before `-` is answered, then it waits."""
     return subprocess.Popen(
-        [sys.executable, "-c", "from bmcli.cli.app import main; main()", "predict", *args],
+        [sys.executable, "-c", "from bmcli.__main__ import main; main()", "predict", *args],
         cwd=tmp_path,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -345,7 +345,7 @@ def test_on_a_terminal_it_shows_how_far_it_is(image_run, tmp_path):
         [
             sys.executable,
             "-c",
-            "from bmcli.cli.app import main; main()",
+            "from bmcli.__main__ import main; main()",
             "predict",
             *names,
             "-",

@@ -3,8 +3,8 @@
 No test measures time, which depends on the machine and on who else uses it. Tests hold what the time is made
 of: which packages a command loads, and how many modules. The budget, in instructions of the processor
 (`valgrind --tool=cachegrind --cache-sim=no bm ...`, which repeats to the per cent; 1,000 million are about
-0.2 s): help 350 million, runs 400, models, datasets, check and schema 1,000. Bare Python takes 90 of them,
-Typer 170, pydantic 320, PyYAML 90.
+0.2 s): help 290 million, runs 340, models and datasets 530, check 760, schema 880. Bare Python takes 90 of
+them, Typer 150, pydantic 300, PyYAML 30.
 
 When a test here fails, `python -X importtime -c "from bmcli.cli.app import run; run(['runs'])"` tells who
 imports what. Usually it helps to
@@ -17,6 +17,7 @@ imports what. Usually it helps to
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import os
@@ -52,12 +53,10 @@ HEAVY = {
 """What no such command loads, Rich included: it costs as much as reading a config."""
 
 _REPORT = """
-import sys
-from bmcli.cli.app import main
-try:
-    main()
-finally:
-    print("LOADED", *sorted(sys.modules), file=sys.stderr)
+import atexit, sys
+from bmcli.__main__ import main
+atexit.register(lambda: print("LOADED", *sorted(sys.modules), file=sys.stderr))
+main()
 """
 
 LIGHT = {
@@ -72,11 +71,11 @@ LIGHT = {
     "datasets NAME": (["datasets", "imdb"], 0, 275),
     "list": (["list"], 0, 290),
     "list KIND": (["list", "optimizers"], 0, 290),
-    "schema": (["schema"], 0, 325),
-    "check": (["check", "digits_cnn"], 0, 325),
-    "a config error": (["check", "broken.yaml"], 2, 325),
-    "a config error in training": (["train", "broken.yaml"], 2, 325),
-    "an unknown config": (["train", "nothing.yaml"], 2, 325),
+    "schema": (["schema"], 0, 350),
+    "check": (["check", "digits_cnn"], 0, 345),
+    "a config error": (["check", "broken.yaml"], 2, 345),
+    "a config error in training": (["train", "broken.yaml"], 2, 345),
+    "an unknown config": (["train", "nothing.yaml"], 2, 345),
     "a wrong option": (["train", "--no-such-option"], 2, 190),
 }
 """Arguments, exit code, and so many modules at most, those of bare Python included."""
@@ -135,6 +134,70 @@ def test_pydantic_still_finds_the_rest_of_what_looks_for_plugins() -> None:
     assert done.stdout.split() == ["[]", "pydantic"]
 
 
+@pytest.mark.skipif(not hasattr(dataclasses, "_create_fn"), reason="this Python compiles a class at once")
+def test_dataclasses_whose_methods_come_late_are_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    create = dataclasses._create_fn
+
+    def counted(name: str, *args: object, **more: object) -> object:
+        made.append(name)
+        return create(name, *args, **more)
+
+    monkeypatch.setattr(startup, "_LATE", (__name__.partition(".")[0],))
+    monkeypatch.setattr(dataclasses, "_create_fn", startup._method_when_called(counted))
+
+    @dataclasses.dataclass(frozen=True, order=True)
+    class Base:
+        number: int
+        names: tuple[str, ...] = ("a",)
+
+    @dataclasses.dataclass(frozen=True, order=True)
+    class Derived(Base):
+        more: list[int] = dataclasses.field(default_factory=list, compare=False)
+
+    assert made == []
+    one, other = Derived(1, more=[2]), Derived(names=("b",), number=1)
+    assert Derived(1).more == [] and one.more == [2]
+    assert one == Derived(1) and one != other and one < other and hash(one) == hash(Derived(1))
+    assert Base(1) != one
+    assert repr(one).endswith("Derived(number=1, names=('a',), more=[2])")
+    assert dataclasses.replace(one, number=3) == Derived(3)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.number = 2  # type: ignore[misc]
+    with pytest.raises(TypeError, match="number"):
+        Derived()  # type: ignore[call-arg]
+    assert made.count("__init__") == 2 and made.count("__eq__") == 2  # each compiled once
+    assert Derived.__init__.__qualname__.endswith("Derived.__init__")
+
+
+def test_typed_dictionaries_are_unchecked_in_one_module_only() -> None:
+    script = (
+        "from bmcli.cli.startup import hasten; hasten()\n"
+        "import sys, typing_extensions, pydantic\n"
+        "checked = typing_extensions.TypedDict\n"
+        "class Point(pydantic.BaseModel): x: int\n"
+        "class Shape(typing_extensions.TypedDict, total=False): side: int\n"
+        "assert typing_extensions.TypedDict is checked and Shape.__optional_keys__ == {'side'}\n"
+        "from pydantic_core import core_schema\n"
+        "assert core_schema.ModelSchema.__annotations__ and issubclass(core_schema.ModelSchema, dict)\n"
+        "assert pydantic.TypeAdapter(Shape).validate_python({'side': 1}) == {'side': 1}\n"
+        "print(Point(x=1), [type(f).__name__ for f in sys.meta_path if 'Unchecked' in type(f).__name__])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == ["x=1", "[]"]
+
+
+def test_a_process_with_another_thread_waits_for_it() -> None:
+    code = (
+        "import threading, time; from bmcli.cli import startup\n"
+        "threading.Thread(target=lambda: (time.sleep(0.3), print('done'))).start(); startup.leave(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "done\n")
+
+
 def test_without_its_source_a_command_is_imported_for_its_summaries(monkeypatch: pytest.MonkeyPatch) -> None:
     read = {name: startup.summaries(name) for name in command_names()}
     found = importlib.util.find_spec
@@ -146,6 +209,8 @@ _GONE = {
     "Typer's own coercion": "import typer.core as c; p = c._TyperParameter; "
     "p.process_value = lambda self, ctx, v: () if v is None and self.nargs == -1 else v; "
     "del p.get_runtime_param",
+    "what makes dataclasses": "startup._LATE = ()",
+    "typed dictionaries": "startup._UncheckedTypedDicts.replaces = 'pydantic_core._gone'",
     "where pydantic finds plugins": "startup._NoPlugins.replaces = 'pydantic.plugin._gone'",
     "what ends a process": "import atexit, sys, types; del atexit._run_exitfuncs; "
     "sys.modules['tensorflow'] = types.ModuleType('tensorflow')",
@@ -155,7 +220,7 @@ _GONE = {
 
 @pytest.mark.parametrize("part", _GONE)
 def test_commands_work_where_a_private_part_is_gone(part: str, tmp_path: Path) -> None:
-    script = f"from bmcli.cli import app, startup; {_GONE[part]}; app.main()"
+    script = f"from bmcli.cli import startup; {_GONE[part]}; from bmcli.__main__ import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", script, "check", "digits_cnn", "training.epochs=3"],
         capture_output=True,
@@ -198,9 +263,9 @@ def test_a_failing_import_of_tensorflow_shows_what_was_held_back(tmp_path: Path)
 @pytest.mark.parametrize("closed", ["0<&- >&- 2>&-", ">&-", "2>&-"])
 def test_closed_streams_are_no_fault_and_hand_their_numbers_to_no_file(closed: str, tmp_path: Path) -> None:
     code = (
-        "import os; from bmcli.cli.app import main\n"
-        "try: main()\n"
-        "except SystemExit as end: os._exit(end.code or (os.open('f', os.O_CREAT) < 3))"
+        "import os; from bmcli.__main__ import main; from bmcli.cli import startup\n"
+        "startup.leave = lambda code: os._exit(code or (os.open('f', os.O_CREAT) < 3))\n"
+        "main()"
     )
     command = f'{sys.executable} -c "$CODE" models --runs-dir none {closed}'
     done = subprocess.run(command, shell=True, cwd=tmp_path, env={**os.environ, "CODE": code}, timeout=60)

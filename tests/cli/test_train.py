@@ -236,7 +236,7 @@ def test_divergence(invoke: Callable[..., Done], tmp_path: Path) -> None:
 
 def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", "from bmcli.cli.app import main; main()", *arguments],
+        [sys.executable, "-c", "from bmcli.__main__ import main; main()", *arguments],
         cwd=tmp_path,
         env={**os.environ, "HOME": str(tmp_path)},
         stdout=subprocess.PIPE,

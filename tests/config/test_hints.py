@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bmcli.config.parsing import corrections as meant
 from bmcli.config.parsing import foreign_names
-from bmcli.config.parsing.validate import _places
+from bmcli.config.parsing.explanations import _places
 from bmcli.config.parsing.yaml import Node, plain_scalar
 from bmcli.config.reference.json_schema import sections
 from bmcli.config.resolve import load

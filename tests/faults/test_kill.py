@@ -190,7 +190,7 @@ def test_killed_between_many_operations_on_the_disk(whole: Whole, tmp_path: Path
 @pytest.mark.exhaustive
 def test_killed_at_random_moments(whole: Whole, tmp_path: Path, invoke: Invoke) -> None:
     rng = random.Random(1)
-    command = [sys.executable, "-c", "from bmcli.cli.app import main; main()", "train", str(whole.config)]
+    command = [sys.executable, "-c", "from bmcli.__main__ import main; main()", "train", str(whole.config)]
     environment = {**os.environ, "HOME": str(tmp_path), "BM_RUNS_DIR": str(tmp_path / "runs")}
     for _ in range(20):
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -20,7 +20,7 @@ from tests.conftest import Done
 from tests.faults.conftest import PACKAGE_ROOT, TINY
 
 PROCESS = Path(__file__).with_name("process.py")
-BM = [sys.executable, "-c", "from bmcli.cli.app import main; main()"]
+BM = [sys.executable, "-c", "from bmcli.__main__ import main; main()"]
 
 
 def start(command: list[str], folder: Path) -> subprocess.Popen[str]:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.faults.conftest import PACKAGE_ROOT, TINY
 
-BM = [sys.executable, "-c", "from bmcli.cli.app import main; main()"]
+BM = [sys.executable, "-c", "from bmcli.__main__ import main; main()"]
 LONG = [*BM, "train", "tiny.yaml", "training.epochs=60", "evaluation.splits=[test]"]
 
 

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmcli.training.schedules import SCHEDULES, Constant, Cosine, Exponential, OneCycle, Step
+from bmcli.training.schedules import SCHEDULES
+from bmcli.training.schedules.constant import Constant
+from bmcli.training.schedules.cosine import Cosine
+from bmcli.training.schedules.exponential import Exponential
+from bmcli.training.schedules.one_cycle import OneCycle
+from bmcli.training.schedules.step import Step
 
 SPAN = {"steps_per_epoch": 10, "epochs": 4}
 

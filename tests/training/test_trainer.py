@@ -14,8 +14,10 @@ from bmcli.modalities.source import NamedSources
 from bmcli.training.checkpoints import TrainingState, from_bytes, to_bytes
 from bmcli.training.events import EpochDone, StepsDone, TrainingDone
 from bmcli.training.feed import Feed
-from bmcli.training.optimizers import OPTIMIZERS, SGD, Adam
-from bmcli.training.schedules import Cosine
+from bmcli.training.optimizers import OPTIMIZERS
+from bmcli.training.optimizers.adam import Adam
+from bmcli.training.optimizers.sgd import SGD
+from bmcli.training.schedules.cosine import Cosine
 from bmcli.training.trainer import Trainer, Validation
 from bmcli.training.watch import Watch
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bmcli.cli.command import Session, TrustCodeOption, command
+from bmcli.cli.command import Session, command
+from bmcli.cli.options import ConfigArgument, OverridesArgument, TrustCodeOption
 from bmcli.cli.spinner import phases
 from bmcli.cli.trust import asking
 
@@ -21,13 +22,8 @@ if TYPE_CHECKING:
 @command
 def check(
     session: Session,
-    config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config that ships with bm.")
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config: training.epochs=3."),
-    ] = None,
+    config: ConfigArgument,
+    overrides: OverridesArgument = None,
     build: Annotated[
         bool,
         typer.Option(

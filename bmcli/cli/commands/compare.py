@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bmcli.cli.command import RunsArgument, Session, command
+from bmcli.cli.command import Session, command
 from bmcli.cli.completion import complete_run
+from bmcli.cli.options import RunsArgument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bmcli.cli.command import RunOption, Session, TrustCodeOption, command
+from bmcli.cli.command import Session, command
+from bmcli.cli.options import RunOption, TrustCodeOption
 from bmcli.cli.spinner import Spinner
 from bmcli.cli.trust import asking
 
@@ -57,23 +59,34 @@ def doctor(
     this machine is fit for training.
     """
     from bmcli.core.errors import UsageError
-    from bmcli.runs import outputs
 
     if run and folds:
         raise UsageError("--run and --folds exclude each other")
-    if config is None:
-        if run or folds or output:
-            raise UsageError("--run, --folds and --output are for a CONFIG's data")
+    if config is not None:
+        _data(session.writing(output), config, overrides or (), run, folds, output, trust_code)
+    elif run or folds or output:
+        raise UsageError("--run, --folds and --output are for a CONFIG's data")
+    else:
         _machine(session)
-        return
+
+
+def _data(
+    session: Session,
+    config: str,
+    overrides: Sequence[str],
+    run: str | None,
+    folds: int | None,
+    output: Path | None,
+    trust_code: bool,
+) -> None:
     from bmcli.config.resolve import load
     from bmcli.doctor.examine import examine
     from bmcli.doctor.page import page
     from bmcli.inference.opened import OpenedRun
+    from bmcli.runs import outputs
     from bmcli.runs.trust import Trust
 
-    session = session.writing(output)
-    experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
+    experiment = load(config, overrides, run_code=True, before_code=asking(session, trust_code))
     chosen = OpenedRun(session.store.find(run), Trust(trust_code)) if run else None
     with Spinner(session) as progress:
         examined = examine(experiment, opened=chosen, folds=folds, progress=progress, alone=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bmcli.cli.command import RunArgument, Session, TrustCodeOption, command
+from bmcli.cli.command import Session, command
+from bmcli.cli.options import RunArgument, TrustCodeOption
 from bmcli.cli.trust import open_asking
 
 if TYPE_CHECKING:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from bmcli.cli.command import RunOption, Session, TrustCodeOption, command
+from bmcli.cli.command import Session, command
+from bmcli.cli.options import InputsArgument, LinesOption, RunOption, TextOption, TrustCodeOption
 
 if TYPE_CHECKING:
-    from bmcli.explain.explain import Explanation
+    from bmcli.core.errors import Problem
+    from bmcli.explain.explain import Explainer, Explanation
+    from bmcli.inference.inputs import Inputs
     from bmcli.inference.opened import OpenedRun
 
 MOST_WARNINGS = 5
 """Largest number of inputs unlike the training data that are named."""
 
 
-_InputsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin; with --text, texts."
-    ),
-]
 _LabelOption = Annotated[
     str | None,
     typer.Option("--class", metavar="CLASS", help="Explain this class [default: the predicted one]."),
@@ -48,14 +46,14 @@ _UnseenOnlyOption = Annotated[
 @command
 def explain(
     session: Session,
-    inputs: _InputsArgument,
+    inputs: InputsArgument,
     run: RunOption = None,
     label: _LabelOption = None,
     output: _OutputOption = None,
     importance: _ImportanceOption = False,
     unseen_only: _UnseenOnlyOption = False,
-    text: Annotated[bool, typer.Option("--text", help="Take the arguments as texts.")] = False,
-    lines: Annotated[bool, typer.Option("--lines", help="Read one text per line.")] = False,
+    text: TextOption = False,
+    lines: LinesOption = False,
     trust_code: TrustCodeOption = False,
 ) -> None:
     """Show which parts of images, texts or rows a prediction depends on.
@@ -64,18 +62,15 @@ def explain(
     --run, uses the newest completed run that takes such inputs.
     """
     from bmcli.cli.commands.predict import newest
-    from bmcli.cli.predictions import error_line
-    from bmcli.cli.spinner import Spinner, watched
-    from bmcli.core.errors import DataError, Problem, UsageError
+    from bmcli.cli.spinner import Spinner
+    from bmcli.core.errors import DataError, UsageError
     from bmcli.explain.explain import Explainer
-    from bmcli.inference import inputs as readers
-    from bmcli.inference import predictor as inference
+    from bmcli.inference.inputs import read
     from bmcli.inference.opened import OpenedRun
     from bmcli.modalities.base import modality_of
     from bmcli.modalities.remark import Unfamiliar
     from bmcli.runs import outputs
     from bmcli.runs.trust import Trust
-    from bmcli.terminal import render
 
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
     opened = OpenedRun(chosen, Trust(trust_code))
@@ -98,26 +93,47 @@ def explain(
     shown = _Shown(session, folder)
     if explainer.note:
         session.warn(explainer.note)
+    pieces = read(inputs, reading, note=session.note)
+    problems = _show_all(session, explainer, pieces, shown)
+    for line in Unfamiliar(taken=explainer.taken).notes("inputs"):
+        session.note(line)
+    if not shown.count and not problems:
+        raise DataError("the inputs contain nothing to explain")
+    if problems:
+        _fail(session, problems, shown.count + len(problems))
+
+
+def _show_all(
+    session: Session, explainer: Explainer, pieces: Iterable[Inputs], shown: _Shown
+) -> list[Problem]:
+    """Explain all inputs, and show them one by one; returns those that cannot be explained."""
+    from bmcli.cli.spinner import watched
+    from bmcli.core.errors import Problem
+
     problems: list[Problem] = []
-    for piece in readers.read(inputs, reading, note=session.note):
+    for piece in pieces:
         for found in watched(session, explainer.explain(piece), "explaining"):
             if isinstance(found, Problem):
                 problems.append(found)
             else:
                 shown.show(found)
     shown.close()
-    for line in Unfamiliar(taken=explainer.taken).notes("inputs"):
-        session.note(line)
-    if not shown.count and not problems:
-        raise DataError("the inputs contain nothing to explain")
-    if problems:
-        error = inference.unreadable(problems, shown.count + len(problems))
-        if not session.json:
-            raise error
-        for problem in problems:  # as for predictions: one object per input, also for unusable ones
-            session.result_line(error_line(problem))
-        render.print_error(error)
-        raise typer.Exit(error.exit_code)
+    return problems
+
+
+def _fail(session: Session, problems: list[Problem], count: int) -> NoReturn:
+    """End with an error about these of `count` inputs; with --json, each has its own line on stdout."""
+    from bmcli.cli.predictions import error_line
+    from bmcli.inference.predictor import unreadable
+    from bmcli.terminal import render
+
+    error = unreadable(problems, count)
+    if not session.json:
+        raise error
+    for problem in problems:  # as for predictions: one object per input, also for unusable ones
+        session.result_line(error_line(problem))
+    render.print_error(error)
+    raise typer.Exit(error.exit_code)
 
 
 def _importance(session: Session, opened: OpenedRun, inputs: list[str], unseen_only: bool) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bmcli.cli.command import RunArgument, Session, command
+from bmcli.cli.command import Session, command
 from bmcli.cli.completion import complete_run
+from bmcli.cli.options import RunArgument
 
 if TYPE_CHECKING:
     from bmcli.evaluation.gate import Verdict

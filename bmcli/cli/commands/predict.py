@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bmcli.cli.command import RunOption, Session, TrustCodeOption, command
+from bmcli.cli.command import Session, command
+from bmcli.cli.options import InputsArgument, LinesOption, RunOption, TextOption, TrustCodeOption
 from bmcli.cli.predictions import ShownPredictions
 
 if TYPE_CHECKING:
     from bmcli.core.errors import Problem
-    from bmcli.inference.predictor import Prediction
+    from bmcli.inference.opened import OpenedRun
+    from bmcli.inference.predictor import Prediction, Predictor
     from bmcli.runs.run import Run
 
 
-_InputsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin; with --text, texts."
-    ),
-]
 _TopKOption = Annotated[
     int | None,
     typer.Option("--top-k", min=1, metavar="N", help="Number of classes shown per input [default: 5]."),
@@ -64,13 +60,13 @@ _ThresholdOption = Annotated[
 @command
 def predict(
     session: Session,
-    inputs: _InputsArgument,
+    inputs: InputsArgument,
     run: RunOption = None,
     top_k: _TopKOption = None,
     output: _OutputOption = None,
     keep: _KeepOption = None,
-    text: Annotated[bool, typer.Option("--text", help="Take the arguments as texts.")] = False,
-    lines: Annotated[bool, typer.Option("--lines", help="Read one text per line.")] = False,
+    text: TextOption = False,
+    lines: LinesOption = False,
     batch_size: _BatchSizeOption = 256,
     strict: _StrictOption = False,
     calibrated: _CalibratedOption = False,
@@ -81,9 +77,10 @@ def predict(
 
     Without --run, uses the newest completed run that takes such inputs.
     """
+    from bmcli.core.errors import UsageError
     from bmcli.inference import inputs as readers
-    from bmcli.inference import predictor as inference
     from bmcli.inference.opened import OpenedRun
+    from bmcli.inference.predictor import unreadable
     from bmcli.runs.trust import Trust
 
     if output is not None:
@@ -93,24 +90,11 @@ def predict(
         session = session.writing(output)
     chosen = session.store.find(run) if run else newest(session, inputs, text=text, lines=lines)
     opened = OpenedRun(chosen, Trust(trust_code))
-    if opened.needs_keras:
-        session.note(f"{chosen.id} has no model.onnx: predicting with Keras, which takes longer to start")
-    predictor = inference.open_predictor(opened, calibrated=calibrated, threshold=_threshold(threshold))
-    if strict and predictor.familiarity is None:
-        from bmcli.core.errors import UsageError
-
-        raise UsageError(
-            f"{chosen.id} has no input statistics, which --strict needs",
-            hint="runs of older versions of bm do not have them",
-        )
+    predictor = _predictor(session, opened, calibrated=calibrated, threshold=threshold, strict=strict)
     if keep and output is None and not session.json:
-        from bmcli.core.errors import UsageError
-
         raise UsageError("--keep needs --output or --json")
     reading = opened.reading(texts=text, lines=lines, keep=bool(keep))
     if output is not None and readers.reads(output, inputs, reading):
-        from bmcli.core.errors import UsageError
-
         raise UsageError(f"--output {output} is one of the inputs", hint="choose a different file")
     shown = ShownPredictions(session, predictor, quiet=output is not None, strict=strict, keep=keep or ())
     with _stoppable(session, shown, output), shown.counting as counting:
@@ -127,13 +111,32 @@ def predict(
         session.note(f"{output}: {shown.count:,} prediction{'s' if shown.count != 1 else ''}")
     shown.say_taken()
     if shown.problems:
-        error = inference.unreadable(shown.problems, shown.count + len(shown.problems))
+        error = unreadable(shown.problems, shown.count + len(shown.problems))
         if session.json and output is None:  # stdout holds one object per input already
             from bmcli.terminal.render import print_error
 
             print_error(error)
             raise typer.Exit(error.exit_code)
         raise error
+
+
+def _predictor(
+    session: Session, opened: OpenedRun, *, calibrated: bool, threshold: str | None, strict: bool
+) -> Predictor:
+    """The run's predictor. UsageError if --strict needs statistics that the run does not have."""
+    from bmcli.core.errors import UsageError
+    from bmcli.inference.predictor import open_predictor
+
+    run = opened.run
+    if opened.needs_keras:
+        session.note(f"{run.id} has no model.onnx: predicting with Keras, which takes longer to start")
+    predictor = open_predictor(opened, calibrated=calibrated, threshold=_threshold(threshold))
+    if strict and predictor.familiarity is None:
+        raise UsageError(
+            f"{run.id} has no input statistics, which --strict needs",
+            hint="runs of older versions of bm do not have them",
+        )
+    return predictor
 
 
 def _write(

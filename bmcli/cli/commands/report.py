@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bmcli.cli.command import RunsArgument, Session, TrustCodeOption, command
+from bmcli.cli.command import Session, command
+from bmcli.cli.options import RunsArgument, TrustCodeOption
 from bmcli.terminal.render import Verbatim
 
 if TYPE_CHECKING:

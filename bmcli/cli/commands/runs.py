@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bmcli.cli.command import RunArgument, Session, TrustCodeOption, YesOption, command
+from bmcli.cli.command import Session, command
 from bmcli.cli.completion import complete_run
+from bmcli.cli.options import RunArgument, TrustCodeOption, YesOption
 from bmcli.cli.run_tables import MOST_NAMED, abridged, details_of, row_of, sorted_rows, table_of
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bmcli.cli.command import Session, TrustCodeOption, command
+from bmcli.cli.command import Session, command
 from bmcli.cli.completion import complete_run
+from bmcli.cli.options import OptionalConfigArgument, OverridesArgument, TrustCodeOption
 from bmcli.cli.trust import asking, open_asking
 
 if TYPE_CHECKING:
@@ -27,13 +28,10 @@ _SHORT = 0.005
 """Phases shorter than this many seconds are counted under 'the rest'."""
 
 
-_ConfigArgument = Annotated[
-    str | None,
-    typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config that ships with bm."),
-]
-_OverridesArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config: training.epochs=3."),
+_NameOption = Annotated[str | None, typer.Option(help="The run's name [default: the config's].")]
+_TagOption = Annotated[list[str] | None, typer.Option(help="A tag of your choice; repeatable.")]
+_SmokeOption = Annotated[
+    bool, typer.Option("--smoke", help="Run every stage on a few batches, to check the config.")
 ]
 _SeedsOption = Annotated[
     str | None,
@@ -67,14 +65,12 @@ _ProfileOption = Annotated[
 @command
 def train(
     session: Session,
-    config: _ConfigArgument = None,
-    overrides: _OverridesArgument = None,
-    name: Annotated[str | None, typer.Option(help="The run's name [default: the config's].")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="A tag of your choice; repeatable.")] = None,
+    config: OptionalConfigArgument = None,
+    overrides: OverridesArgument = None,
+    name: _NameOption = None,
+    tag: _TagOption = None,
     seeds: _SeedsOption = None,
-    smoke: Annotated[
-        bool, typer.Option("--smoke", help="Run every stage on a few batches, to check the config.")
-    ] = False,
+    smoke: _SmokeOption = False,
     resume: _ResumeOption = None,
     auto_resume: _AutoResumeOption = False,
     device: _DeviceOption = "auto",
@@ -94,12 +90,7 @@ def train(
     if force and resume is None and not auto_resume:
         raise UsageError("--force needs --resume or --auto-resume")
     if resume is not None:
-        changes = [text for text in (config, *(overrides or ())) if text and "=" in text]
-        if changes:
-            raise _changed(session, resume, changes)
-        given = [("CONFIG", config), ("--name", name), ("--tag", tag), ("--seeds", seeds), ("--smoke", smoke)]
-        if odd := [what for what, value in given if value]:
-            raise UsageError(f"--resume continues a run unchanged; leave out {', '.join(odd)}")
+        _check_unchanged(session, resume, config, overrides, name=name, tag=tag, seeds=seeds, smoke=smoke)
         with _timed(profile) as watch:
             run = _resume(session, resume, device, trust_code, force)
         _answer(session, run, watch)
@@ -110,7 +101,43 @@ def train(
         raise UsageError(
             "missing CONFIG", hint="try bm train digits_cnn, which needs no file; bm init writes a config"
         )
-    from bmcli.config import resolve
+    changes = _changes(overrides, name)
+    if seeds is not None:
+        if smoke or profile:
+            raise UsageError("--seeds trains several runs; leave out --smoke and --profile")
+        _train_seeds(
+            session, config, changes, _numbers(seeds), tag or (), device, trust_code, auto_resume, force
+        )
+        return
+    loaded = _load(session, config, changes, trust_code, smoke=smoke, auto_resume=auto_resume)
+    if smoke:
+        _smoke(session, loaded, device)
+        return
+    with _timed(profile) as watch:
+        run = _continued_or_new(session, loaded, tag or (), device, auto_resume, force)
+    _answer(session, run, watch)
+
+
+def _check_unchanged(
+    session: Session,
+    reference: str,
+    config: str | None,
+    overrides: Sequence[str] | None,
+    **given: object,
+) -> None:
+    """UsageError if a resumed run would be changed, by a config or by one of these options."""
+    from bmcli.core.errors import UsageError
+
+    if changes := [text for text in (config, *(overrides or ())) if text and "=" in text]:
+        raise _changed(session, reference, changes)
+    values = {"CONFIG": config, **{f"--{name}": value for name, value in given.items()}}
+    if odd := [name for name, value in values.items() if value]:
+        raise UsageError(f"--resume continues a run unchanged; leave out {', '.join(odd)}")
+
+
+def _changes(overrides: Sequence[str] | None, name: str | None) -> list[str]:
+    """Changes to the config, with the run's name. UsageError for several seeds."""
+    from bmcli.core.errors import UsageError
 
     changes = list(overrides or [])
     if name is not None:
@@ -120,30 +147,28 @@ def train(
             f"{several}: a run has one seed",
             hint=f"--seeds {several.partition('=')[2]} trains one run per seed",
         )
-    if seeds is not None:
-        if smoke or profile:
-            raise UsageError("--seeds trains several runs; leave out --smoke and --profile")
-        _train_seeds(
-            session, config, changes, _numbers(seeds), tag or (), device, trust_code, auto_resume, force
-        )
-        return
+    return changes
 
-    # --smoke synthesises missing data.
-    loaded = resolve.load(
+
+def _load(
+    session: Session,
+    config: str,
+    changes: Sequence[str],
+    trust_code: bool,
+    *,
+    smoke: bool,
+    auto_resume: bool,
+) -> ExperimentConfig:
+    from bmcli.config import resolve
+
+    return resolve.load(
         config,
         changes,
         run_code=True,
         before_code=asking(session, trust_code),
-        paths_exist=not smoke,
+        paths_exist=not smoke,  # --smoke synthesises missing data
         resuming=auto_resume,
     )
-    if smoke:
-        _smoke(session, loaded, device)
-        return
-    with _timed(profile) as watch:
-        continued = _continued(session, loaded, device, force) if auto_resume else None
-        run = continued or _train(session, loaded, tag or (), device)
-    _answer(session, run, watch)
 
 
 def _changed(session: Session, reference: str, changes: Sequence[str]) -> UsageError:
@@ -181,6 +206,19 @@ def _train(session: Session, config: ExperimentConfig, tags: Sequence[str], devi
 
     with TrainingDisplay(session) as display:
         return train(config, session.store, tags=tags, device=device, display=display, alone=True)
+
+
+def _continued_or_new(
+    session: Session,
+    config: ExperimentConfig,
+    tags: Sequence[str],
+    device: str,
+    auto_resume: bool,
+    force: bool,
+) -> Run:
+    """With `auto_resume`, continue the newest unfinished run of the config, if there is one; else train."""
+    continued = _continued(session, config, device, force) if auto_resume else None
+    return continued or _train(session, config, tags, device)
 
 
 def _resume(session: Session, reference: str, device: str, trust_code: bool, force: bool) -> Run:
@@ -250,8 +288,7 @@ def _train_seeds(
     runs: list[Run] = []
     for position, loaded in enumerate(configs):
         try:
-            continued = _continued(session, loaded, device, force) if auto_resume else None
-            run = continued or _train(session, loaded, tags, device)
+            run = _continued_or_new(session, loaded, tags, device, auto_resume, force)
         except (BmError, KeyboardInterrupt):
             if rest := seeds[position + 1 :]:
                 session.warn(f"not trained: seed{'s' * (len(rest) > 1)} {', '.join(map(str, rest))}")

@@ -59,38 +59,6 @@ def _has_choice(schema: Mapping[str, object]) -> bool:
     return any(isinstance(one, Mapping) and messages.choices(one) for one in inner)
 
 
-def named_elsewhere(chosen: Chosen, node: Node) -> str | None:
-    """For a component not named by `name`, such as `{adam: {learning_rate: 0.1}}` or `{type: adam}`."""
-    named = node.value.get("name") is not None
-    registry = registry_of(chosen.kind)
-    own = registry.get(chosen.default).model_fields if chosen.default is not None else {}
-    for key, child in node.value.items():
-        if key in own or not isinstance(key, str):
-            continue
-        rest = {name: one.plain() for name, one in node.value.items() if name not in (key, "name")}
-        if key in registry and (child.is_map or child.value in (None, True)):
-            inner = child.plain() if child.is_map else {}
-            return corrections.write([dump.inline({"name": key, **inner, **rest})], node)
-        if not named and isinstance(child.value, str) and child.value in registry and key in _NAMES_OF_NAME:
-            return corrections.write([dump.inline({"name": child.value, **rest})], node)
-    return None
-
-
-_NAMES_OF_NAME = (
-    "type",
-    "kind",
-    "class",
-    "id",
-    "_target_",
-    "class_name",
-    "optimizer",
-    "model",
-    "schedule",
-    "method",
-)
-"""Keys that other programs use instead of `name`."""
-
-
 def of_component(chosen: Chosen, node: Node) -> str:
     """For a component: `adam` instead of [adam]; otherwise the known names."""
     registry = registry_of(chosen.kind)

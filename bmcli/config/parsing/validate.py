@@ -7,31 +7,28 @@ whole number, true is not 1.
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from bmcli.config.parsing import corrections, foreign_names, messages, shorthand
+from bmcli.config import dump
+from bmcli.config.parsing import messages
 from bmcli.config.parsing.coerce import as_declared
 from bmcli.config.parsing.merge import Shape, as_map, shape_of
 from bmcli.config.parsing.yaml import Node
-from bmcli.config.schema import Chosen, DataConfig, ExperimentConfig, Section
+from bmcli.config.schema import Chosen, DataConfig, Section
 from bmcli.core.component import Component
-from bmcli.core.errors import Place, Problem, UsageError, did_you_mean
+from bmcli.core.errors import Place, Problem, UsageError
 from bmcli.core.registry import registry_of
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+    pass
 
 KeyPath = tuple[str | int, ...]
 MOST_MISTAKES = 100
-FIRST_KEYS = ("extends",)
-"""Top-level keys that are consumed before validation, for 'did you mean'."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +74,8 @@ class Validator:
         if cls.bare is not None:
             node = as_map(node, cls.bare)
         if not node.is_map:
+            from bmcli.config.parsing import shorthand
+
             what = f"the {cls.bare}, or keys and values" if cls.bare is not None else "keys and values"
             self._add(
                 path,
@@ -101,7 +100,9 @@ class Validator:
         if self.full:
             return _INVALID
         node = as_map(node)
-        if not node.is_map or (name_elsewhere := shorthand.named_elsewhere(chosen, node)) is not None:
+        if not node.is_map or (name_elsewhere := _named_elsewhere(chosen, node)) is not None:
+            from bmcli.config.parsing import shorthand
+
             noun = messages.with_article(chosen.kind)
             what = f"expected the name of {noun}, or its name and options"
             hint = name_elsewhere if node.is_map else shorthand.of_component(chosen, node)
@@ -147,6 +148,8 @@ class Validator:
         try:
             return registry.get(name.value)
         except UsageError as error:
+            from bmcli.config.parsing import shorthand
+
             hint = shorthand.of_name(kind, name) or error.hint
             if self.unloaded_code:
                 files = ", ".join(Path(file).name for file in self.unloaded_code)
@@ -182,7 +185,10 @@ class Validator:
         known = [*own, *cls.model_fields]
         for key in [key for key in nodes if key not in own and key not in mine]:
             if not self.full:
-                self._unknown((*path, key), key, node, known)
+                from bmcli.config.parsing import explanations
+
+                mistake = explanations.unknown_key((*path, key), key, node, known, self.picked)
+                self.mistakes.append(mistake)
             del nodes[key]
         return {key: child for key, child in nodes.items() if key not in mine}
 
@@ -190,6 +196,8 @@ class Validator:
         shape = shape_of(cls, key) if isinstance(key, str) else Shape()
         if shape.many:
             if not node.is_list:
+                from bmcli.config.parsing import shorthand
+
                 hint = shorthand.of_list(shape, node)
                 self._add(path, f"expected a list, found {messages.found(node)}", node.place, hint)
                 return _INVALID
@@ -229,178 +237,50 @@ class Validator:
         try:
             return cls.model_validate({str(key): value for key, value in values.items()}, strict=True)
         except ValidationError as error:
-            self._explain(cls, error, node, path, place)
+            from bmcli.config.parsing import explanations
+
+            errors = error.errors(include_url=False, include_context=False)[: 4 * MOST_MISTAKES]
+            told = [one for one in errors if one["input"] is not _INVALID]
+            self.mistakes += explanations.explain(cls, told, node, path, place, self.picked)
             return _INVALID
-
-    def _explain(
-        self, cls: type[BaseModel], error: ValidationError, node: Node, path: KeyPath, place: Place
-    ) -> None:
-        details: dict[KeyPath, list[ErrorDetails]] = {}
-        for detail in error.errors(include_url=False, include_context=False)[: 4 * MOST_MISTAKES]:
-            if detail["input"] is not _INVALID:
-                details.setdefault(_along(node, detail["loc"], detail["type"]), []).append(detail)
-        for at, found in list(details.items())[:MOST_MISTAKES]:
-            # For a union, every branch reports errors; the branch that got furthest was probably meant.
-            if any(other != at and other[: len(at)] == at for other in details) and at:
-                continue
-            missing = (one for one in found if one["type"] == "missing" and len(one["loc"]) > len(at) > 0)
-            first = next(missing, found[0])
-            self._explain_one(cls, at, first, node, path, place, len(found) > 1)
-
-    def _explain_one(
-        self,
-        cls: type[BaseModel],
-        at: KeyPath,
-        detail: ErrorDetails,
-        node: Node,
-        path: KeyPath,
-        place: Place,
-        is_union: bool,
-    ) -> None:
-        kind = detail["type"]
-        here = (*path, *at)
-        if kind == "missing" and len(detail["loc"]) == 1:
-            self._missing(cls, here, place)
-        elif kind == "missing" and _step(node, at).is_map:
-            self._add(here, f"'{detail['loc'][-1]}' is missing", _step(node, at).place)
-        elif kind == "extra_forbidden":
-            parent = _step(node, at[:-1])
-            key = at[-1]
-            known = list(cls.model_fields) if len(at) == 1 else _keys_at(cls, at[:-1])
-            self._unknown(here, key, parent, known)
-        elif kind in ("value_error", "assertion_error") and not is_union:
-            target = _step(node, at)
-            message = str(detail["msg"]).partition(", ")[2] or str(detail["msg"])
-            self._add(here, message, target.place if at else place)
-        else:
-            schema = _schema_at(cls, at)
-            target = _step(node, at)
-            key = "type" if at[:1] == ("columns",) else str(at[-1]) if at else ""
-            what = messages.expected(schema)
-            message = f"expected {what}, found {messages.found(target)}"
-            if what == "a value":
-                message = f"{detail['msg']}, found {messages.found(target)}"
-            self._add(here, message, target.place, corrections.hint(schema, target, key))
-
-    def _missing(self, cls: type[BaseModel], path: KeyPath, place: Place) -> None:
-        key = str(path[-1])
-        field = cls.model_fields[key]
-        what = f": {field.description}" if field.description else ""
-        self._add(path, f"'{key}' is missing{what}", place)
-
-    def _unknown(self, path: KeyPath, key: object, parent: Node, known: list[str]) -> None:
-        every = [*known, *FIRST_KEYS] if len(path) == 1 else known
-        listed = f"known: {', '.join(sorted(every))}" if every else "it takes no options"
-        hint = (
-            shorthand.decimal_comma(parent, key)
-            or self._elsewhere(str(key), parent.value[key], every)
-            or did_you_mean(str(key), every)
-            or listed
-        )
-        self._add(path, f"unknown key '{_key_text(parent, key)}'", parent.key_place(key), hint)
-
-    def _elsewhere(self, key: str, node: Node, known: list[str]) -> str | None:
-        """'did you mean data.task?' for a key that belongs elsewhere, or in two places; else None."""
-        places = _places_of(key) or [
-            f"{path}.{key}" for path, cls in self.picked.items() if key in cls.model_fields
-        ]
-        if (
-            not places
-            and did_you_mean(key, known) is None
-            and (place := foreign_names.key_of(key)) is not None
-        ):
-            places = [place]
-        if not 1 <= len(places) <= 2:
-            return None
-        if type(node.value) in (int, float):  # early_stopping=3 is its patience
-            from bmcli.config.reference.json_schema import sections
-
-            found = dict(sections())
-            usual = {place: next(iter(found[place].usual)) for place in places if place in found}
-            places = [f"{place}.{usual[place]}" if place in usual else place for place in places]
-        if corrections.on_command_line(node) and "=" in node.place.file:
-            value = node.place.file.partition("=")[2]
-            if not value.endswith("..."):  # shortened for the message
-                return f"write {messages.either([shlex.quote(f'{place}={value}') for place in places])}"
-        told = [place if "." in place else f"{place} at the top level" for place in places]
-        return f"did you mean {messages.either(told)}?"
 
     def _add(self, path: KeyPath, message: str, place: Place, hint: str | None = None) -> None:
         self.mistakes.append(Mistake(path, Problem(message, place, hint)))
 
 
-@cache
-def _places_of(key: str) -> list[str]:
-    """Every path in the config that ends in that key."""
-    return [place for place in _places(ExperimentConfig) if place.split(".")[-1] == key]
-
-
-def _places(section: type[Section], before: str = "") -> Iterator[str]:
-    """The paths of all keys, including the options of default components."""
-    for key in section.model_fields:
-        yield f"{before}{key}"
-        shape = shape_of(section, key)
-        if shape.many:
+def _named_elsewhere(chosen: Chosen, node: Node) -> str | None:
+    """For a component not named by `name`, such as `{adam: {learning_rate: 0.1}}` or `{type: adam}`."""
+    named = node.value.get("name") is not None
+    registry = registry_of(chosen.kind)
+    own = registry.get(chosen.default).model_fields if chosen.default is not None else {}
+    for key, child in node.value.items():
+        if key in own or not isinstance(key, str):
             continue
-        if shape.section is not None:
-            yield from _places(shape.section, f"{before}{key}.")
-        elif shape.chosen is not None and shape.chosen.default is not None:
-            options = registry_of(shape.chosen.kind).get(shape.chosen.default).model_fields
-            yield from (f"{before}{key}.{option}" for option in options)
+        rest = {name: one.plain() for name, one in node.value.items() if name not in (key, "name")}
+        if key in registry and (child.is_map or child.value in (None, True)):
+            inner = child.plain() if child.is_map else {}
+            return _written({"name": key, **inner, **rest}, node)
+        if not named and isinstance(child.value, str) and child.value in registry and key in _NAMES_OF_NAME:
+            return _written({"name": child.value, **rest}, node)
+    return None
 
 
-def _along(node: Node, location: tuple[str | int, ...], kind: str) -> KeyPath:
-    """The part of a pydantic location that is a path in the tree, without union branches."""
-    path: list[str | int] = []
-    for step in location:
-        if node.is_map:
-            key = next((key for key in node.value if str(key) == step or _key_text(node, key) == step), None)
-            if key is not None:
-                path.append(key)
-                node = node.value[key]
-            elif kind in ("missing", "extra_forbidden") and len(location) == 1:
-                path.append(step)
-        elif node.is_list and isinstance(step, int) and step < len(node.value):
-            path.append(step)
-            node = node.value[step]
-    return tuple(path)
+def _written(value: dict[str, object], node: Node) -> str:
+    from bmcli.config.parsing import corrections
+
+    return corrections.write([dump.inline(value)], node)
 
 
-def _key_text(node: Node, key: object) -> str:
-    return node.keys[key].text if key in node.keys else str(key)
-
-
-def _step(node: Node, path: KeyPath) -> Node:
-    for key in path:
-        node = node.value[key]
-    return node
-
-
-def _keys_at(cls: type[BaseModel], path: KeyPath) -> list[str]:
-    """The keys of a map below the class; none if it accepts any, or is not a map."""
-    options = messages.alternatives(_schema_at(cls, path))
-    definitions = cls.model_json_schema().get("$defs", {})
-    every = [definitions.get(str(one.get("$ref", "")).rpartition("/")[2], one) for one in options]
-    return [key for one in every for key in one.get("properties", {})]
-
-
-def _schema_at(cls: type[BaseModel], path: KeyPath) -> Mapping[str, object]:
-    """The JSON Schema at this path below the class."""
-    whole = cls.model_json_schema()
-    definitions = whole.get("$defs", {})
-    schema: Mapping[str, object] = whole
-    for key in path:
-        found: list[Mapping[str, object]] = []
-        for option in messages.alternatives(schema):
-            option = definitions.get(str(option.get("$ref", "")).rpartition("/")[2], option)
-            if isinstance(key, int) and option.get("type") == "array":
-                prefix = option.get("prefixItems", [])
-                inner = prefix[key] if key < len(prefix) else option.get("items")
-            else:
-                inner = option.get("properties", {}).get(str(key), option.get("additionalProperties"))
-            if isinstance(inner, Mapping):
-                found.append(inner)
-        schema = {"anyOf": found} if len(found) != 1 else found[0]
-    if "$ref" in schema:
-        schema = definitions.get(str(schema["$ref"]).rpartition("/")[2], schema)
-    return schema
+_NAMES_OF_NAME = (
+    "type",
+    "kind",
+    "class",
+    "id",
+    "_target_",
+    "class_name",
+    "optimizer",
+    "model",
+    "schedule",
+    "method",
+)
+"""Keys that other programs use instead of `name`."""

@@ -8,7 +8,13 @@ import sys
 import numpy as np
 import pytest
 
-from bmcli.modalities.image.augment import AUGMENTATIONS, Color, Crop, Cutout, Flip, Mixup, Rotation
+from bmcli.modalities.image.augment import AUGMENTATIONS
+from bmcli.modalities.image.augment.color import Color
+from bmcli.modalities.image.augment.crop import Crop
+from bmcli.modalities.image.augment.cutout import Cutout
+from bmcli.modalities.image.augment.flip import Flip
+from bmcli.modalities.image.augment.mixup import Mixup
+from bmcli.modalities.image.augment.rotation import Rotation
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 5, 7, 3), dtype=np.uint8)
 TARGETS = np.eye(6, dtype=np.float32)
@@ -177,7 +183,7 @@ def test_mixup_blends_images_and_targets_alike():
 def test_mixup_draws_from_the_beta_distribution(alpha):
     from scipy.stats import beta
 
-    from bmcli.modalities.image.augment import _symmetric_beta_quantile
+    from bmcli.modalities.image.augment.mixup import _symmetric_beta_quantile
 
     u = np.linspace(0.001, 0.999, 999)
     np.testing.assert_allclose(_symmetric_beta_quantile(u, alpha), beta.ppf(u, alpha, alpha), atol=2e-5)

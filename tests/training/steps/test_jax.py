@@ -32,7 +32,7 @@ def python(script: str, folder: Path, *arguments: str) -> subprocess.CompletedPr
 
 
 def bm(folder: Path, *arguments: str, first: str = "") -> subprocess.CompletedProcess[str]:
-    return python(f"{NO_TENSORFLOW}{first}from bmcli.cli.app import main; main()", folder, *arguments)
+    return python(f"{NO_TENSORFLOW}{first}from bmcli.__main__ import main; main()", folder, *arguments)
 
 
 def test_the_loop(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ import pytest
 from bmcli.config.schema import TrainingConfig
 from bmcli.models import MODELS
 from bmcli.training.feed import Group
-from bmcli.training.optimizers import Adam
-from bmcli.training.schedules import Constant
+from bmcli.training.optimizers.adam import Adam
+from bmcli.training.schedules.constant import Constant
 from bmcli.training.steps import threads
 
 STEPS = 5
@@ -133,7 +133,7 @@ def test_the_command_line_sets_threads_and_the_python_api_leaves_them(tmp_path: 
         f"training: {{epochs: 2, batch_size: {16 * threads.available_cores()}}}\n"
     )
     for script in (
-        "import sys; sys.argv[1:] = ['train', 'c.yaml', '-q']; from bmcli.cli.app import main; main()",
+        "import sys; sys.argv[1:] = ['train', 'c.yaml', '-q']; from bmcli.__main__ import main; main()",
         "import bmcli; bmcli.train('c.yaml')",
     ):
         environment = {name: value for name, value in os.environ.items() if name != "TF_NUM_INTRAOP_THREADS"}
