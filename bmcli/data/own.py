@@ -160,7 +160,7 @@ def _classes_of_rows(found: Found) -> tuple[Found, tuple[str, ...], list[str]]:
         counts = Counter(train.truth.labels)
         listed = ", ".join(f"'{shortened(one)}' ({counts[one]:,})" for one in alike)
         notes.append(
-            f"classes that differ in case, spacing or a mark at the end alone, taken as different: {listed}"
+            f"classes that differ only in case, spacing or final punctuation, read as different: {listed}"
         )
     new: list[str] = []
     for split, raw in splits.items():
@@ -177,7 +177,7 @@ def _classes_of_rows(found: Found) -> tuple[Found, tuple[str, ...], list[str]]:
 
 def _taken(where: str, target: str, taken: Mapping[tuple[str, str], int]) -> list[str]:
     return [
-        f"{where}target '{target}': '{shortened(label)}' is taken for '{shortened(known)}' "
+        f"{where}target '{target}': '{shortened(label)}' is read as '{shortened(known)}' "
         f"({count:,} row{'s' * (count != 1)})"
         for (label, known), count in list(taken.items())[:5]
     ]
@@ -240,4 +240,4 @@ def _distinct_ids(found: Found, config: DataConfig) -> tuple[str, ...]:
         return ()
     shown = ", ".join(f"'{shortened(i)}'" for i, _ in twice[:3])
     count = f"{len(twice):,} id{'s' * (len(twice) > 1)} of column '{config.id}'"
-    return (f"{count} stand in more than one split, such as {shown}: are these the same examples?",)
+    return (f"{count} are in more than one split, such as {shown}: are these the same examples?",)

@@ -131,5 +131,5 @@ def _split_note(frame: Frame, column: str, splits: Mapping[str, Raw] | None) -> 
         return f"splits by column '{column}': {', '.join(counts)} rows"
     words = texts(frame.data[column]).tolist()
     trained = sum(SPLIT_WORDS.get((word or "").lower()) == "train" for word in words)
-    note = f"column '{column}' (data.split) is not looked at here: all {len(words):,} rows are used"
-    return note + (f", {trained:,} of which it says are for training" if trained else "")
+    note = f"column '{column}' (data.split) is ignored here: all {len(words):,} rows are used"
+    return note + (f", {trained:,} of which it marks as training" if trained else "")

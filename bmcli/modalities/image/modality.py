@@ -288,12 +288,12 @@ class Image(Modality):
         """See Modality."""
         return Readme(
             "images, prepared as preprocessing.json says: decoded, brought to 8 bits, resized, scaled",
-            """1. Decode; scale more than 8 bits to 8; lay what is transparent on white.
-2. Make it RGB, or grey by ITU-R 601 luma, as the number of channels says.
+            """1. Decode; scale more than 8 bits to 8; put transparent parts on white.
+2. Make it RGB, or grey by ITU-R 601 luma, according to the number of channels.
 3. Resize to height × width, bilinear and antialiased (Pillow's `Resampling.BILINEAR`), as `fit` says:
    `squash`
    the whole image, `crop` its middle, `pad` with black.
-4. Turn it as its EXIF orientation says.
+4. Apply its EXIF orientation.
 5. Per channel, in float32: `pixel * scale + offset`, of pixels from 0 to 255.""",
             "Images",
             'Images(paths=("photo.jpg",))',
