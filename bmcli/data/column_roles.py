@@ -302,6 +302,6 @@ def _read_as(columns: Sequence[ColumnFacts]) -> list[str]:
         notes.append(f"words for missing values: {', '.join(marked[:5])}" + more(len(marked) - 5))
     codes = [f.name for f in columns if f.reason.startswith("leading zeros")]
     if codes:
-        notes.append(f"codes with leading zeros, taken as categories: {listed(codes)}")
+        notes.append(f"codes with leading zeros, read as categories: {listed(codes)}")
     notes += [about.warning for about in columns if about.warning]
     return notes

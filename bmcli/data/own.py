@@ -23,6 +23,7 @@ from bmcli.data.folder_reader import read_folder
 from bmcli.data.raw import FORMATS, Found, Raw, others
 from bmcli.data.table_reader import read_table
 from bmcli.data.targets import Truth, classes_of, encode, infer_task, one_word_each, same_value
+from bmcli.files import mismatched_suffix
 from bmcli.files.facts import shortened
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.tasks._truth import variant_of, variants
@@ -159,7 +160,7 @@ def _classes_of_rows(found: Found) -> tuple[Found, tuple[str, ...], list[str]]:
         counts = Counter(train.truth.labels)
         listed = ", ".join(f"'{shortened(one)}' ({counts[one]:,})" for one in alike)
         notes.append(
-            f"classes that differ in case, spacing or a mark at the end alone, taken as different: {listed}"
+            f"classes that differ only in case, spacing or final punctuation, read as different: {listed}"
         )
     new: list[str] = []
     for split, raw in splits.items():
@@ -176,7 +177,7 @@ def _classes_of_rows(found: Found) -> tuple[Found, tuple[str, ...], list[str]]:
 
 def _taken(where: str, target: str, taken: Mapping[tuple[str, str], int]) -> list[str]:
     return [
-        f"{where}target '{target}': '{shortened(label)}' is taken for '{shortened(known)}' "
+        f"{where}target '{target}': '{shortened(label)}' is read as '{shortened(known)}' "
         f"({count:,} row{'s' * (count != 1)})"
         for (label, known), count in list(taken.items())[:5]
     ]
@@ -208,8 +209,6 @@ def _read(
         return read_arrays(path, kind, unscaled, None if main is None else main.examples)
     if path.suffix.lower() in TABLE_SUFFIXES:
         return read_table(path, config, kind, like, spec, encoder)
-    from bmcli.files import mismatched_suffix
-
     known = mismatched_suffix.by_suffix(path)
     raise DataError(
         f"{path}: unsupported data format" + (f": {known[0]}" if known else ""),
@@ -241,4 +240,4 @@ def _distinct_ids(found: Found, config: DataConfig) -> tuple[str, ...]:
         return ()
     shown = ", ".join(f"'{shortened(i)}'" for i, _ in twice[:3])
     count = f"{len(twice):,} id{'s' * (len(twice) > 1)} of column '{config.id}'"
-    return (f"{count} stand in more than one split, such as {shown}: are these the same examples?",)
+    return (f"{count} are in more than one split, such as {shown}: are these the same examples?",)

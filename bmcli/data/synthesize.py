@@ -65,7 +65,7 @@ def like_own(config: DataConfig, examples: int | None) -> Parts:
         groups=_groups(split, config),
         target_name=str(config.target) if isinstance(config.target, str | int) else "target",
         splits_from={"train": "synthesised"},
-        notes=(f"{path.name} is not there: synthesised {kind} examples, task {task}",),
+        notes=(f"{path.name} does not exist: synthesised {kind} examples, task {task}",),
     )
 
 

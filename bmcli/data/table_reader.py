@@ -16,6 +16,7 @@ from bmcli.core.spec import SPLITS, DataSpec, Kind
 from bmcli.data import column_meanings, column_roles, column_truth, table_rows
 from bmcli.data.column_roles import Roles
 from bmcli.data.raw import Found, Raw
+from bmcli.files import tables
 from bmcli.files.facts import SPLIT_WORDS
 from bmcli.modalities.base import modality_of
 from bmcli.modalities.table.columns import texts
@@ -35,8 +36,6 @@ def read_table(
     encoder: Preprocessing | None = None,
 ) -> Found:
     """The splits in a table. like: the main data, whose columns count; spec, encoder: a run's."""
-    from bmcli.files import tables
-
     frame, unset = column_meanings.without_marks(
         tables.read(path, column_meanings.options_of(config)), config.missing
     )
@@ -132,5 +131,5 @@ def _split_note(frame: Frame, column: str, splits: Mapping[str, Raw] | None) -> 
         return f"splits by column '{column}': {', '.join(counts)} rows"
     words = texts(frame.data[column]).tolist()
     trained = sum(SPLIT_WORDS.get((word or "").lower()) == "train" for word in words)
-    note = f"column '{column}' (data.split) is not looked at here: all {len(words):,} rows are used"
-    return note + (f", {trained:,} of which it says are for training" if trained else "")
+    note = f"column '{column}' (data.split) is ignored here: all {len(words):,} rows are used"
+    return note + (f", {trained:,} of which it marks as training" if trained else "")

@@ -22,13 +22,13 @@ def splits_of(frame: Frame, name: str) -> tuple[np.ndarray, list[tuple[int, str]
             i,
             f"column '{name}' is empty: is the row train, validation or test?"
             if cells[i] is None
-            else f"column '{name}' says '{shortened(str(cells[i]))}', not train, validation or test",
+            else f"column '{name}' is '{shortened(str(cells[i]))}', not train, validation or test",
         )
         for i in np.flatnonzero(said == "").tolist()
     ]
     if not (said == "train").any():
         raise DataError(
-            f"{frame.path}: no row of column '{name}' says 'train' (data.split)",
+            f"{frame.path}: no row of column '{name}' contains 'train' (data.split)",
             place=Place(str(frame.path)),
             hint=f"it says {_some(cells)}",
         )

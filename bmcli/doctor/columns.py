@@ -42,7 +42,7 @@ def of_columns(bundle: DataBundle) -> list[Finding]:
         "one value per row": ("warning", "has {share:.0%} distinct values: an identifier?"),
         "gives the target away": (
             "problem",
-            "predicts the target by itself ({share:.3f}): is it known before the target is?",
+            "predicts the target on its own ({share:.3f}): is it known before the target is?",
         ),
     }
     found = []

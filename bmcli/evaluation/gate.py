@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bmcli import tasks
 from bmcli.core.errors import DataError, UsageError, did_you_mean
 from bmcli.core.number_format import decimals
+from bmcli.core.sanitize import one_line
 from bmcli.evaluation.compare import pair
 from bmcli.evaluation.stored_evaluations import StoredEvaluation, read_evaluation
 
@@ -29,7 +30,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 @dataclass(frozen=True)
 class Bound:
     """A condition. kind: 'min' and 'max' of a metric; 'drop': how much worse than the baseline it may be,
-    where `metric` None is the headline metric."""
+    where `figure` None is the headline metric."""
 
     kind: str
     figure: str | None
@@ -94,8 +95,6 @@ class Verdict:
     def to_junit(self) -> bytes:
         """A JUnit report, as CI services read it: a test case per check."""
         from xml.etree import ElementTree
-
-        from bmcli.core.sanitize import one_line
 
         failures = sum(not check.holds for check in self.checks)
         counts = {"tests": str(len(self.checks)), "failures": str(failures), "errors": "0"}
@@ -285,7 +284,7 @@ def _dropped(name: str, judged: float, bound: float) -> str:
     if bound >= 0:
         return f"{name} is worse by {_told_apart(judged, bound)}, more than {_exact(bound)}"
     if judged <= 0:
-        return f"{name} is better by {_told_apart(-judged, -bound)} only, less than {_exact(-bound)}"
+        return f"{name} is better by only {_told_apart(-judged, -bound)}, less than {_exact(-bound)}"
     return f"{name} is worse by {_told_apart(judged, bound)}, not better by {_exact(-bound)}"
 
 

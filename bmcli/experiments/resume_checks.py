@@ -144,7 +144,7 @@ def changed_experiment(run: Run, experiment: Experiment) -> list[str]:
     if experiment.precision != run.record.precision:
         found.append(f"the precision was {run.record.precision}, is {experiment.precision}")
     if experiment.gpu != bool(run.record.hardware.get("gpus")):
-        found.append(f"it was trained on {'CPU' if experiment.gpu else 'a GPU'}")
+        found.append(f"it was trained on {'the CPU' if experiment.gpu else 'a GPU'}")
     return found
 
 
@@ -156,10 +156,10 @@ def changed_machine(run: Run, threads: int) -> list[str]:
     told = (
         ("cpu", "processor was"),
         ("cores", "number of cores was"),
-        ("threads", "threads per operation were"),
+        ("threads", "number of threads per operation was"),
     )
     return [
-        f"the {what} {then.get(key)}, {now.get(key)} now"
+        f"the {what} {then.get(key)}, is {now.get(key)}"
         for key, what in told
         if then.get(key) != now.get(key)
     ] + _changed_variables(run)

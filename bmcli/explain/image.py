@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Part(base.Part):
     """From an image of zeros: the training split's mean colour where images are standardised, else black."""
 
-    baseline = "an image of zeros as the model takes it: the mean colour, or black"
+    baseline = "an image of zeros in the model's input: the mean colour, or black"
 
     def explain(
         self, about: base.About, compact: np.ndarray, finished: np.ndarray, example: Examples

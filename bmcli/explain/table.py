@@ -54,7 +54,7 @@ class Part(base.Part):
 def _average_row(explainer: Explainer | OnePart) -> tuple[np.ndarray, str, str | None]:
     """What contributions are counted from: float32 [features], in words, and what is to be said of it."""
     preprocessing, run = cast("TablePreprocessing", explainer.preprocessing), explainer.opened.run
-    means, average = preprocessing.means, "the average training row: of a category its share"
+    means, average = preprocessing.means, "the average training row, with the share of each category"
     if means:
         return np.array(means, np.float32), average, None
     bundle = training_data(run, explainer.opened.config)

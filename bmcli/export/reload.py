@@ -28,7 +28,7 @@ def check_in_new_process(format: Format, model: Path, samples: Path) -> Agreemen
         return Agreement(**json.loads(done.stdout.splitlines()[-1]))
     except (IndexError, ValueError, TypeError):
         said = [line for line in done.stderr.splitlines() if line.strip()]
-        reason = said[-1].strip()[:300] if said else f"the process ended with {done.returncode}"
+        reason = said[-1].strip()[:300] if said else f"the process exited with code {done.returncode}"
         return Agreement(0, None, f"it cannot be run: {reason}")
 
 

@@ -48,7 +48,8 @@ def compare(outputs: np.ndarray, expected: np.ndarray) -> Agreement:
     """outputs, expected: float32 [n, C]; expected is Keras's."""
     count = len(expected)
     if outputs.shape != expected.shape:
-        return Agreement(count, None, f"it gives {list(outputs.shape)} numbers, Keras {list(expected.shape)}")
+        shapes = f"its outputs have shape {list(outputs.shape)}, Keras's {list(expected.shape)}"
+        return Agreement(count, None, shapes)
     if not np.isfinite(expected).all():
         return Agreement(count, None, "Keras's own outputs are not finite")
     if not np.isfinite(outputs).all():

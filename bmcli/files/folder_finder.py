@@ -204,7 +204,7 @@ class Finder:
             listed = some_of([f"{name}/" for name in names])
             raise DataError(
                 f"{folder} holds {listed}: these are not the names of classes",
-                hint="bm learns classes, by a folder for each; masks and boxes it does not read. Where these "
+                hint="bm reads one folder per class; it does not read masks or boxes. If these "
                 f"are classes, {NOT_SPLITS}",
             )
 

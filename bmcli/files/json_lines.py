@@ -112,7 +112,7 @@ def _checked(value: object, text: str) -> dict[str, object] | str:
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            return "holds half of a character (\\ud800 to \\udfff)"
+            return "contains half of a surrogate pair (\\ud800 to \\udfff)"
     return {sys.intern(name): cell for name, cell in value.items()}
 
 

@@ -209,7 +209,7 @@ class Modality(Registered):
     ) -> Examples:
         """As many examples as `level`, float [N] from 0 to 1, has numbers, which say a little of each. shape:
         that a named dataset declares; columns: that the config names."""
-        raise UsageError(f"{self.words.many} cannot be made up")
+        raise UsageError(f"{self.words.many} cannot be synthesised")
 
     def read_inputs(
         self,
@@ -304,7 +304,7 @@ class Modality(Registered):
 
     def load_familiarity(self, document: Document, encoder: Preprocessing) -> Usual:
         """The inverse of `Usual.to_json`; KeyError, TypeError or ValueError where it is damaged."""
-        raise ValueError(f"nothing is measured on {self.words.many}")
+        raise ValueError(f"no input statistics are defined for {self.words.many}")
 
     def statistics(self, compact: np.ndarray, columns: tuple[str | None, ...]) -> dict[str, np.ndarray]:
         """By which older runs tell odd inputs: statistic -> float64 [n]."""

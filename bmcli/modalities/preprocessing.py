@@ -230,7 +230,7 @@ def _target(document: Document) -> Target:
         float(document["target_scale"]),
     )
     if not all(isinstance(name, str) for name in (*target.classes, target.name)):
-        raise ValueError("a class's name is no text")
+        raise ValueError("a class name is not text")
     if bool(target.classes) != tasks.of(target.task).has_classes:
         raise ValueError("its classes do not fit its task")
     if not (math.isfinite(target.offset) and math.isfinite(target.scale) and target.scale > 0):

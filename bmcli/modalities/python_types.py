@@ -94,7 +94,7 @@ def array_of(value: Any) -> np.ndarray:
     except Exception as error:  # each framework has its own
         reason = str(error).strip().split("\n")[0]
         raise UsageError(
-            f"{named(value)} cannot be made a NumPy array: {reason}", hint="hand over its NumPy array"
+            f"{named(value)} cannot be converted to a NumPy array: {reason}", hint="pass its NumPy array"
         ) from error
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
@@ -102,7 +102,7 @@ def array_of(value: Any) -> np.ndarray:
 def listed(value: Any, what: str) -> list[object]:
     """Its items in order. what: is expected, for the error where it has none, or no order."""
     if isinstance(value, set | frozenset):
-        raise UsageError("a set has no order: the answers could not be told apart", hint="give a list")
+        raise UsageError("a set has no order: predictions could not be matched to inputs", hint="give a list")
     try:
         return list(value)
     except TypeError:

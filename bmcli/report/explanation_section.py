@@ -55,7 +55,7 @@ def _one(run: Run, document: Document, target: str) -> dict[str, object]:
     if isinstance(true, list):
         true = ", ".join(true) or "none"
     answer = (
-        f"{said}: {decimals(document['value'])}; in truth {true if isinstance(true, str) else decimals(true)}"
+        f"{said}: {decimals(document['value'])}; true: {true if isinstance(true, str) else decimals(true)}"
     )
     deletion = document["deletion"]
     shown: dict[str, object] = {

@@ -326,7 +326,7 @@ class RunDirectory:
             try:
                 with lock:
                     if not self.path.is_dir():
-                        raise ResourceError(f"{self.path} was removed meanwhile")
+                        raise ResourceError(f"{self.path} was removed in the meantime")
                     if self._opened is not None and self._depth == 1 and self._lock.lost():
                         raise ResourceError(
                             f"{self.path.name} was taken over by another process while this one had no "

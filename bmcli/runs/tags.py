@@ -127,7 +127,7 @@ class Tags:
         every = [run for run in all_runs(self.root) if status_of(run) != "damaged"]
         for tag, holder in moves.items():
             try:
-                # A run that was removed meanwhile gets no tag, and no other run loses it.
+                # A run that was removed in the meantime gets no tag, and no other run loses it.
                 for run in [run for run in every if run.path.name == holder]:
                     if tag not in run.record.tags:
                         run.update(tags=[*run.record.tags, tag])

@@ -173,7 +173,7 @@ class _Unknown(Task):
 
     def _missing(self) -> UsageError:
         return UsageError(
-            f"predictions of the task '{self.name}' cannot be read: code of the run's own defines it",
+            f"predictions of the task '{self.name}' cannot be read: the run's own code defines it",
             hint="--unpaired compares the metrics alone; an installed plugin defines the task everywhere",
         )
 

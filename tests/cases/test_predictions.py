@@ -143,7 +143,7 @@ def test_a_word_that_is_no_boolean_is_said(word: str, ask: Any) -> None:
 def test_a_category_in_another_spelling(town: str, noted: bool, ask: Any) -> None:
     answers, done = ask(HEAD + row("True", town), "--strict")
     assert (answers, done.code) == ([TRUE], 0)
-    assert (f"column 'town': '{town}' is taken for 'Köln' (1 example)" in done.err) == noted
+    assert (f"column 'town': '{town}' is read as 'Köln' (1 example)" in done.err) == noted
 
 
 @pytest.mark.parametrize("town", ["Koeln", "Köln-Deutz", "NA", "1"])
@@ -367,7 +367,7 @@ def test_a_split_column_is_not_looked_at_in_a_file_that_is_measured(
     assert "splits by column 'part': train 40, test 20 rows" in made.record["notes"]
     monkeypatch.setenv("BM_RUNS_DIR", str(tmp_path / "runs"))
     done = invoke("evaluate", "parted", "--data", "s.csv")
-    assert done.code == 0 and "all 60 rows are used, 40 of which it says are for training" in done.err
+    assert done.code == 0 and "all 60 rows are used, 40 of which it marks as training" in done.err
 
 
 def test_slices_of_dates_and_of_numbers_in_a_file(runs: Path, ask: Any, invoke: Callable[..., Done]) -> None:
@@ -393,7 +393,7 @@ def test_spellings_and_crowds_of_categories_are_said(tmp_path: Path) -> None:
         {**config, "model": {"name": "linear", "solver": "closed_form"}}, runs_dir=tmp_path / "runs"
     )
     said = "\n".join(made.record["notes"])
-    assert "'Bonn', 'bonn' differ in case or spacing alone" in said and "most frequent" not in said
+    assert "'Bonn', 'bonn' differ only in case or spacing" in said and "most frequent" not in said
 
 
 def test_a_date_that_is_a_number_in_a_typed_file(tmp_path, invoke) -> None:

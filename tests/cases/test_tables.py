@@ -185,7 +185,7 @@ def test_leading_zeros_make_a_code(name: str, write: Write, understand: Understa
     text = lines(head, rows) if name == "t.jsonl" else table(head, rows, cut="\t" if name == "t.tsv" else ",")
     found = understand({"path": write(name, text), "target": "region"})
     assert found.input_shape == [len(ZIPS) + 1 + 1]
-    assert found.says("codes with leading zeros, taken as categories: 'zip'")
+    assert found.says("codes with leading zeros, read as categories: 'zip'")
 
 
 @pytest.mark.parametrize(("said", "inputs"), [("category", 8), ("number", 2), ("ignore", 1), (None, 2)])
@@ -252,7 +252,7 @@ def test_a_split_column_that_makes_no_sense(write: Write, understand: Understand
     rows = [(("train", "maybe")[i % 2], i % 7 / 10, ("hi", "lo")[i // 2 % 2]) for i in range(N)]
     path = write("t.csv", table(("split", "x", "label"), rows))
     found = understand({"path": path, "target": "label", "split": "split"})
-    assert found.code == 3 and found.says("column 'split' says 'maybe', not train, validation or test")
+    assert found.code == 3 and found.says("column 'split' is 'maybe', not train, validation or test")
     found = understand({"path": path, "target": "label", "split": "label"})
     assert found.code == 2 and found.says("column 'label' is the target")
     found = understand({"path": path, "target": 2, "split": "label"})
@@ -300,7 +300,7 @@ def test_booleans_are_two_classes(
     data = {"path": write("t.csv", table(("x", "y"), rows)), "target": "y", "columns": {"y": "boolean"}}
     found = understand(data)
     assert (found.task, found.classes) == ("binary", classes)
-    assert found.says(f"'{words[2]}' is taken for '{words[0]}' \\(10 rows\\)")
+    assert found.says(f"'{words[2]}' is read as '{words[0]}' \\(10 rows\\)")
 
 
 @pytest.mark.parametrize("later", [("1", "0"), ("1.0", "0.0"), ("true", "false"), ("YES", "NO")])
@@ -311,7 +311,7 @@ def test_a_test_file_with_other_words_for_the_same_classes(
     write("test.csv", table(("x", "y"), [(i % 7 / 10, later[i % 2]) for i in range(10)]))
     found = understand({"path": "t.csv", "target": "y", "test": "test.csv"})
     assert (found.classes, found.examples["test"]) == (["0", "1"], 10)
-    assert later[0] != "1.0" or found.says(f"test: target 'y': '{later[0]}' is taken for '1' \\(5 rows\\)")
+    assert later[0] != "1.0" or found.says(f"test: target 'y': '{later[0]}' is read as '1' \\(5 rows\\)")
 
 
 def test_a_class_that_training_does_not_have_is_named(write: Write, understand: Understand) -> None:

@@ -138,7 +138,7 @@ def test_a_negative_drop_asks_for_an_improvement() -> None:
     assert check.holds and check.asked == "accuracy improves by >= 0.01"
     hardly = Difference("accuracy", 0.005, None, None)
     check = gate._drop("accuracy", bound.value, document("accuracy", 0.9), [hardly], False)
-    assert check.reason == "accuracy is better by 0.005 only, less than 0.01"
+    assert check.reason == "accuracy is better by only 0.005, less than 0.01"
     same = Difference("accuracy", -0.0, None, None)
     check = gate._drop("accuracy", 0.0, document("accuracy", 0.9), [same], False)
     assert check.holds and "-" not in check.shown

@@ -476,7 +476,7 @@ TABLES: dict[str, tuple[list[str], Callable[[int], list[Any]], dict[str, Any], s
         ["age", "kind"],
         lambda i: ["refused" if i % 6 == 0 else noisy(i), "ab"[i % 2]],
         {"missing": ["refused"], "skip_unusable": False},
-        "what stands for a missing value in 'age'",
+        "texts that mean a missing value in 'age'",
     ),
     "a word for missing numbers that is a class": (
         ["age", "kind"],

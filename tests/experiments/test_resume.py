@@ -336,9 +336,9 @@ BEFORE = {
 }
 AFTER = {
     "a checkpoint": ("bmcli.experiments.checkpointing.save", True),
-    "its weights": ("bmcli.export.publish.publish", False),
-    "its model": ("bmcli.export.publish.publish", True),
-    "an evaluation": ("bmcli.evaluation.measure.measure", True),
+    "its weights": ("bmcli.experiments.finish.publish", False),
+    "its model": ("bmcli.experiments.finish.publish", True),
+    "an evaluation": ("bmcli.experiments.finish.measure", True),
 }
 MODELS = {
     "trained": "model: {name: mlp, hidden: [6], dropout: 0.3}\ntraining: {epochs: 2, batch_size: 8}\n",
@@ -401,7 +401,7 @@ def test_a_scheduler_repeats_one_line_until_it_is_done(
     (run / "mine.txt").write_text("of the user")
     done = invoke(*line)
     assert (done.code, done.out) == (0, "trial-v1\n"), done.err
-    assert ("trial-v1 was stopped before its first checkpoint: it starts again" in done.err) == (
+    assert ("trial-v1 was stopped before its first checkpoint: it starts from the beginning" in done.err) == (
         moment in BEFORE
     )
     assert ("continuing trial-v1" in done.err) == (moment in AFTER)
@@ -425,7 +425,7 @@ def test_resume_begins_again_too(
             invoke(*line)
     assert invoke("train", "--resume", "trial-v1").code == 2  # nobody is there to say that the code may run
     done = resume(invoke)
-    assert done.code == 0 and "it starts again" in done.err, done.err
+    assert done.code == 0 and "it starts from the beginning" in done.err, done.err
     found = record(tmp_path / "runs/trial-v1")
     assert found["weights_sha256"] == whole["weights_sha256"] and found["exact"]
     assert (found["seed"], found["uuid"] != whole["uuid"]) == (whole["seed"], True)

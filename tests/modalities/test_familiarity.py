@@ -172,8 +172,8 @@ def texts() -> tuple[TextPreprocessing, familiarity.Familiarity]:
         ("THE FILM WAS GOOD, AND THE PLOT WAS DULL.", "capitals"),
         ("der Film war leider ein wenig langweilig", "unknown words"),
         ("фильм был хороший", "another script"),
-        ("4711 0815 1234 5678 90 12", "signs follow each other"),
-        ("thefilmwasgoodandtheplotwasdull.", "fewer blanks"),
+        ("4711 0815 1234 5678 90 12", "character sequences unlike"),
+        ("thefilmwasgoodandtheplotwasdull.", "fewer spaces"),
         ("", "no word"),
     ],
 )

@@ -65,7 +65,7 @@ def compare(
             session.warn(f"these runs used different {split} examples, so their metrics cannot be compared")
     if not comparison.paired and len(comparison.groups) > 1 and not unpaired:
         session.warn(
-            "no split was evaluated in all runs, or their predictions are gone: there is no paired comparison"
+            "no paired comparison: no split was evaluated in all runs, or their predictions were removed"
         )
 
 

@@ -61,7 +61,7 @@ def doctor(
     from bmcli.core.errors import UsageError
 
     if run and folds:
-        raise UsageError("--run and --folds exclude each other")
+        raise UsageError("--run and --folds cannot be used together")
     if config is not None:
         _data(session.writing(output), config, overrides or (), run, folds, output, trust_code)
     elif run or folds or output:

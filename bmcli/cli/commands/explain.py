@@ -76,7 +76,7 @@ def explain(
     opened = OpenedRun(chosen, Trust(trust_code))
     if importance:
         if label is not None:
-            raise UsageError("--class does not go with --importance")
+            raise UsageError("--class and --importance cannot be used together")
         _importance(session, opened, inputs, unseen_only)
         return
     if unseen_only:

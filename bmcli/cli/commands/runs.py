@@ -103,7 +103,8 @@ def verify(
     if result.problems:
         number = len(result.problems)
         files = "1 file is" if number == 1 else f"{number:,} files are"
-        raise IntegrityError(f"{found.path}: {files} damaged, by the manifest", problems=result.problems)
+        message = f"{found.path}: {files} damaged, according to the manifest"
+        raise IntegrityError(message, problems=result.problems)
     lines = [f"✓ {found.id}: {result.checked:,} files checked, all intact"]
     repeated: list[Repeated] = []
     if not files_only:

@@ -48,7 +48,7 @@ _AutoResumeOption = Annotated[
     ),
 ]
 _DeviceOption = Annotated[
-    Literal["auto", "cpu", "gpu"], typer.Option(help="Where to compute; auto: a GPU if there is one.")
+    Literal["auto", "cpu", "gpu"], typer.Option(help="Device to train on; auto uses a GPU if there is one.")
 ]
 _ForceOption = Annotated[
     bool,

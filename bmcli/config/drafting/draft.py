@@ -15,7 +15,7 @@ def draft(look: Look, name: str, path: str) -> str:
 
     path: the data's path as it shall be written.
     """
-    lines = [f"# A first config for {_comment(path)}, drafted from a look at it:"]
+    lines = [f"# A first config for {_comment(path)}, drafted from its contents:"]
     lines += [f"#   {_comment(sentence)}" for sentence in look.seen]
     lines += ["#", f"#   bm check {name}.yaml --build", f"#   bm train {name}.yaml", ""]
     lines += [f"name: {dump.inline(name)}", "", "data:", *_data(look, path)]
@@ -31,21 +31,21 @@ def _data(look: Look, path: str) -> list[str]:
     if look.target is not None:
         lines.append(_entry("target", look.target, "the column that is predicted"))
     if look.label_delimiter is not None:
-        lines.append(_entry("label_delimiter", look.label_delimiter, "what separates the labels in a cell"))
+        lines.append(_entry("label_delimiter", look.label_delimiter, "separator of the labels in a cell"))
     if look.features:
         why = f"without {', '.join(map(str, look.left_out))}" if look.left_out else "the columns a model sees"
         lines.append(_entry("features", list(look.features), why))
     if look.delimiter is not None:
-        lines.append(_entry("delimiter", look.delimiter, "what separates cells"))
+        lines.append(_entry("delimiter", look.delimiter, "cell separator"))
     if not look.header:
         lines.append(_entry("header", False, "columns are numbers, from 0"))
     if look.group is not None:
-        why = "rows of one group stay on one side of every split; take it out if that is not meant"
+        why = "keeps rows of one group in the same split; delete this line if not intended"
         lines.append(_entry("group", look.group, why))
     if look.target is not None:
         lines.append(_entry("task", look.task, "binary, multiclass, multilabel or regression"))
     if "test" not in look.brings:
-        lines.append(_entry("test", 0.2, "share cut off first, never used for choosing"))
+        lines.append(_entry("test", 0.2, "share split off first, only for the final evaluation"))
     if "validation" not in look.brings:
         lines.append(_entry("validation", 0.1, "share of the rest: decides which epoch is best"))
     lines += [_entry(key, value, why) for key, value, why in modality_of(look.kind).draft_data(look)]

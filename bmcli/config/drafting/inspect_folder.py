@@ -46,7 +46,7 @@ def look_at_folder(path: Path) -> Look:
         seen.append(f"counting stopped at {MOST_FILES:,} files: there are more")
     if brings:
         rest = ", ".join(f"{scan.folders[split]}/ {len(scan.files[split]):,}" for split in brings)
-        seen.append(f"that is {scan.folders['train']}/; beside it {rest}: these splits are kept")
+        seen.append(f"training: {scan.folders['train']}/; beside it {rest}: these splits are kept")
     every = [file.path for files in scan.files.values() for file in files]
     sizes, bad = modality.glance(_spread(every))
     sizes = sizes[:: max(1, len(sizes) // _SIZES)][:_SIZES]

@@ -79,28 +79,26 @@ def look_at_table(path: Path) -> Look:
     else:
         seen += frame.notes
     seen += [
-        f"'{shortened(one)}' holds texts, which are not read: data.text: {one} reads them"
+        f"'{shortened(one)}' contains texts, which are not used; data.text: {one} uses them"
         for one in left_texts
     ]
     used = [target, *(features if not texts else [])]
     said: list[tuple[str, object, str]] = []
     answers = {f.name: _answer(guesses[f.name]) for f in used if f.name in guesses}
     if answers:
-        said.append(
-            ("columns", answers, "a guess at what these mean, which could be something else: look at them")
-        )
+        said.append(("columns", answers, "inferred, and may be wrong: please check"))
     if missing:
         where = [f"'{shortened(f.name)}'" for f in used if set(f.marks) & set(missing)]
-        said.append(("missing", list(missing), f"what stands for a missing value in {', '.join(where[:3])}"))
+        said.append(("missing", list(missing), f"texts that mean a missing value in {', '.join(where[:3])}"))
     seen += [f.warning for f in used if f.warning]
     bad = _unusable(frame, target, used, several=labels is not None)
     if bad:
         said.append(("skip_unusable", True, f"{bad[0]:,} rows cannot be used, such as {bad[1]}"))
     if split is not None:
-        said.append(("split", name(split), "the column that says train, validation or test"))
+        said.append(("split", name(split), "the column that assigns rows to train, validation or test"))
     own_id = next((f.name for f in facts.values() if _names_rows(f)), None)
     if own_id is not None and own_id != target.name:
-        said.append(("id", name(own_id), "names the examples, in predictions and everywhere"))
+        said.append(("id", name(own_id), "names the examples, in predictions and everywhere else"))
     dropped = [
         c
         for c in frame.data.columns

@@ -27,7 +27,7 @@ def data_entries(look: Look) -> list[tuple[str, object, str]]:
     if look.examples < 100 or look.path.suffix:
         return []
     if (turned := _turned_round(_class_names(look.path))) is None:
-        return [("augment", ["flip"], "take it out where left and right differ, as for letters")]
+        return [("augment", ["flip"], "remove it if left and right differ, as for letters")]
     return [("augment", [], f"not flip: {turned}")]
 
 
@@ -62,7 +62,7 @@ def _turned_round(classes: list[str]) -> str | None:
             if {one, other} <= every:
                 return f"a mirror image of '{one}' would be '{other}'"
     if classes and all(len(name) == 1 for name in classes):
-        return "mirror images of letters and digits are none"
+        return "mirrored letters and digits are not letters or digits"
     return None
 
 

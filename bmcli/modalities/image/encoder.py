@@ -78,12 +78,12 @@ class ImagePreprocessing(SingleInput):
         if not len(self.scale) == len(self.offset) == self.channels:
             raise ValueError("one scale and one offset per channel are needed")
         if not all(math.isfinite(number) for number in (*self.scale, *self.offset)):
-            raise ValueError("scale or offset is no finite number")
+            raise ValueError("scale or offset is not a finite number")
         window = self.manner.window
         if self.manner.fit not in FITS:
             raise ValueError(f"fit {self.manner.fit!r}")
         if window is not None and not (all(map(math.isfinite, window)) and window[0] <= window[1]):
-            raise ValueError("window is no range of finite numbers")
+            raise ValueError("window is not a range of finite numbers")
 
     @classmethod
     def fit(

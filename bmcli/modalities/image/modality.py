@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from bmcli.files.suffixes import IMAGE_SUFFIXES
-from bmcli.modalities.base import MODALITIES, Add, Expect, Modality, Note
+from bmcli.modalities.base import ENCODED, MODALITIES, Add, Expect, Modality, Note
 from bmcli.modalities.values import Attribute, FilesRead, Inspected, Readme, Words
 
 if TYPE_CHECKING:
@@ -255,7 +255,6 @@ class Image(Modality):
         """See Modality: of the images as the model sees them, before they are scaled."""
         import numpy as np
 
-        from bmcli.modalities.base import ENCODED
         from bmcli.modalities.image.corruptions import CORRUPTIONS
         from bmcli.modalities.image.examples import Images
 
@@ -289,12 +288,12 @@ class Image(Modality):
         """See Modality."""
         return Readme(
             "images, prepared as preprocessing.json says: decoded, brought to 8 bits, resized, scaled",
-            """1. Decode; scale more than 8 bits to 8; lay what is transparent on white.
-2. Make it RGB, or grey by ITU-R 601 luma, as the number of channels says.
+            """1. Decode; scale more than 8 bits to 8; put transparent parts on white.
+2. Make it RGB, or grey by ITU-R 601 luma, according to the number of channels.
 3. Resize to height × width, bilinear and antialiased (Pillow's `Resampling.BILINEAR`), as `fit` says:
    `squash`
    the whole image, `crop` its middle, `pad` with black.
-4. Turn it as its EXIF orientation says.
+4. Apply its EXIF orientation.
 5. Per channel, in float32: `pixel * scale + offset`, of pixels from 0 to 255.""",
             "Images",
             'Images(paths=("photo.jpg",))',

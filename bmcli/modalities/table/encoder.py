@@ -166,7 +166,7 @@ class TablePreprocessing(SingleInput):
                     odd[row] = (*odd.get(row, ()), said)
                 else:
                     category = shortened(column.categories[place])
-                    taken[f"column '{column.name}': '{shortened(cell)}' is taken for '{category}'"] += 1
+                    taken[f"column '{column.name}': '{shortened(cell)}' is read as '{category}'"] += 1
         return Unfamiliar(odd, taken)
 
     @property

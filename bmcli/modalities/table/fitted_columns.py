@@ -105,7 +105,7 @@ class CategoricalColumn:
         found = [names for names in together.values() if len(names) > 1]
         shown = "; ".join(", ".join(f"'{shortened(name)}'" for name in names) for names in found[:3])
         more = f" and {len(found) - 3:,} more" if len(found) > 3 else ""
-        what = "differ in case or spacing alone, and are taken as different categories"
+        what = "differ only in case or spacing, and are read as different categories"
         return [f"column '{self.name}': {shown}{more} {what}"] if found else []
 
     @cached_property

@@ -85,7 +85,7 @@ def _paths(inputs: object) -> list[str] | None:
         if all(texts):
             return [path_of(item) for item in inputs]
         if any(texts):
-            raise UsageError("a list of paths and of other things", hint="predict files and rows apart")
+            raise UsageError("a list of paths and of other things", hint="predict files and rows separately")
     return None
 
 
@@ -146,7 +146,7 @@ def _without_names(what: str, axes: int, order: tuple[str, ...]) -> UsageError:
     hint = f"name the columns: dict(zip([{shown}], x.T))"
     if axes == 1:
         hint = f"name the values: dict(zip([{shown}], x)) is one row"
-    return UsageError(f"{what}: which column is which cannot be told", hint=hint)
+    return UsageError(f"{what}: cannot tell which column is which", hint=hint)
 
 
 def _is_record(value: object) -> bool:

@@ -97,13 +97,13 @@ TEXTS = (
     Trait(
         "choice of words",
         "rarer words than the training texts",
-        "commoner words than the training texts",
+        "more common words than the training texts",
         0.3,
     ),
     Trait(
         "spelling",
-        "signs follow each other as they do not in training (code, another language, no words?)",
-        "signs follow each other more regularly than in training (repeated?)",
+        "character sequences unlike those in training (code, another language, no words?)",
+        "character sequences more regular than in training (repeated?)",
         0.1,
     ),
     Trait(
@@ -121,7 +121,7 @@ TEXTS = (
         0.05,
     ),
     Trait("brackets and operators", "", "brackets and operators (program code, markup?)", 0.03),
-    Trait("blanks", "fewer blanks than the training texts", "more blanks than the training texts", 0.05),
+    Trait("blanks", "fewer spaces than the training texts", "more spaces than the training texts", 0.05),
     Trait("script", "", "letters of another script than the training texts", 0.05),
 )
 KNOTS = (0.0, 0.01, 0.1, 0.5, 1.0)

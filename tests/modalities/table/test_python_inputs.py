@@ -143,7 +143,7 @@ def test_types_beyond_the_common_ones() -> None:
     [
         (
             np.zeros((2, 5)),
-            "2 × 5: which column is which",
+            "2 × 5: cannot tell which column is which",
             "dict(zip(['area', 'rooms', 'city', 'garden', ...]",
         ),
         (np.zeros(5), "which column is which", "is one row"),
@@ -159,7 +159,7 @@ def test_types_beyond_the_common_ones() -> None:
         ({"area": [b"x"]}, "column 'area' holds a bytes", ""),
         (pd.DataFrame([[1, 2]], columns=["area", "area"]), "two columns named 'area'", ""),
         (pd.DataFrame({("a", "b"): [1]}), "several levels", "frame.columns"),
-        (["a.csv", {"area": 1}], "paths and of other things", "apart"),
+        (["a.csv", {"area": 1}], "paths and of other things", "separately"),
         (5, "got an int", ""),
         ({1, 2}, "no order", "list"),
     ],
