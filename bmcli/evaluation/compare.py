@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
 
 from bmcli import tasks
 from bmcli.core.errors import DataError, IntegrityError
+from bmcli.evaluation import predictions
 from bmcli.evaluation.stored_evaluations import StoredEvaluation, read_evaluation
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
@@ -179,7 +180,6 @@ def pair(run: Run, baseline: Run, split: str) -> list[MetricDifference]:
 
 
 def _side(split: str, runs: Sequence[Run], documents: Sequence[StoredEvaluation]) -> Side:
-    from bmcli.evaluation import predictions
     from bmcli.metrics import paired
 
     task, classes = documents[0]["task"], documents[0]["classes"]
@@ -227,8 +227,6 @@ def _paired(
     documents: Sequence[StoredEvaluation],
     differences: Sequence[Difference],
 ) -> list[Paired]:
-    from dataclasses import replace
-
     from bmcli.metrics import paired
 
     for run in runs:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bmcli import tasks
 from bmcli.core.errors import DataError, UsageError, did_you_mean
 from bmcli.core.number_format import decimals
+from bmcli.core.sanitize import one_line
 from bmcli.evaluation.compare import pair
 from bmcli.evaluation.stored_evaluations import StoredEvaluation, read_evaluation
 
@@ -94,8 +95,6 @@ class Verdict:
     def to_junit(self) -> bytes:
         """A JUnit report, as CI services read it: a test case per check."""
         from xml.etree import ElementTree
-
-        from bmcli.core.sanitize import one_line
 
         failures = sum(not check.holds for check in self.checks)
         counts = {"tests": str(len(self.checks)), "failures": str(failures), "errors": "0"}

@@ -12,14 +12,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bmcli import data as datasets
 from bmcli import tasks
 from bmcli.core.errors import DataError, Place, Problem, UsageError
 from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
+from bmcli.data.fingerprint import fingerprint
+from bmcli.evaluation import overlap as seen
 from bmcli.evaluation.metrics import evaluate, summarize, to_text
+from bmcli.evaluation.predictions import to_csv
+from bmcli.inference import calibration
 from bmcli.inference.opened import UNTRUSTED, OpenedRun
 from bmcli.metrics.results import Evaluation, TargetSummary
 from bmcli.modalities.base import modality_of
+from bmcli.plots import evaluation as plots
+from bmcli.plots.samples import sample_predictions, worst_contents
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
 
@@ -104,9 +111,6 @@ def prepare(
     data that is missing, unusable or no longer what the run was trained on, or of which nothing is unseen or
     that cannot be known; IntegrityError for a damaged run.
     """
-    from bmcli import data as datasets
-    from bmcli.evaluation import overlap as seen
-
     if split is not None and data is not None:
         raise UsageError("--split and --data cannot be used together", hint="--data evaluates the whole file")
     if unseen_only and data is None:
@@ -185,8 +189,6 @@ def measure(ready: Prepared) -> Evaluation:
     Raises DataError for an empty split or an example that cannot be read, DivergedError for outputs that are
     not finite, UsageError where a user's metric fails.
     """
-    from bmcli.inference import calibration
-
     run, name, split, spec, options = ready.run, ready.name, ready.split, ready.spec, ready.options
     if not len(split):
         raise DataError(f"{name} contains no examples")
@@ -254,8 +256,6 @@ def _same_data(
     progress: Callable[[str, int, int], None] | None,
 ) -> DataBundle:
     """The run's data, if it still is what the run was trained on."""
-    from bmcli import data as datasets
-
     bundle = datasets.load(config.data, progress=progress)
     recorded = run.record.data_fingerprint
     if recorded and bundle.fingerprint != recorded:
@@ -273,8 +273,6 @@ def _same_data(
 
 def _examples_sha256(split: Split, spec: DataSpec) -> str:
     """Over ids, targets, contents and class names: equal metrics' examples are equal."""
-    from bmcli.data.fingerprint import fingerprint
-
     return fingerprint({"examples": split}, spec.classes)
 
 
@@ -296,9 +294,6 @@ def _write(
     preprocessing: Preprocessing,
 ) -> None:
     """Predictions and plots first, the metrics last: if the metrics are there, so is the rest."""
-    from bmcli.evaluation.predictions import to_csv
-    from bmcli.plots.samples import worst_contents
-
     stem = evaluation.split
     text, arrays = to_csv(spec.task, spec.classes, split.ids, split.targets, outputs)
     run.write_text(layout.predictions_of(stem), text)
@@ -320,9 +315,6 @@ def _plots(
     spec: DataSpec,
     window: tuple[float, float] | None,
 ) -> dict[str, bytes]:
-    from bmcli.plots import evaluation as plots
-    from bmcli.plots.samples import sample_predictions
-
     drawings: dict[str, Callable[[], bytes]] = {
         "regression": lambda: plots.regression(evaluation, split.targets, outputs, spec.target_name),
         "confusion_matrix": lambda: plots.confusion_matrix(evaluation),

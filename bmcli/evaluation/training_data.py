@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from bmcli import data
 from bmcli.core.errors import BmError
 from bmcli.data.bundle import DataBundle
+from bmcli.data.named import Dataset
+from bmcli.files.download import data_home
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
@@ -20,10 +23,6 @@ def training_data(
 
     config: of the run, its Python files trusted.
     """
-    from bmcli import data
-    from bmcli.data.named import Dataset
-    from bmcli.files.download import data_home
-
     named = config.data.name
     if isinstance(named, Dataset) and not named.available(data_home()):
         return f"the dataset '{named.registry_name}' is not in the data home"

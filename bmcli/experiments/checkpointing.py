@@ -13,7 +13,10 @@ from bmcli.core.errors import IntegrityError
 from bmcli.core.stopwatch import phase
 from bmcli.experiments.display import Warned
 from bmcli.experiments.resume_checks import as_a_new_run
+from bmcli.inference.weights import to_bytes
 from bmcli.runs import layout
+from bmcli.training import checkpoints
+from bmcli.training.checkpoints import from_bytes
 
 if TYPE_CHECKING:
     from bmcli.experiments.display import Display
@@ -28,9 +31,6 @@ def save(run: Run, trainer: Trainer, *, best: bool = False) -> None:
 
     best: the weights are the best so far; they are in place before a state says so.
     """
-    from bmcli.inference.weights import to_bytes
-    from bmcli.training import checkpoints
-
     files: dict[str, Callable[[Path], object]] = {}
     if run.exists(layout.LAST):
         files[layout.PREVIOUS] = lambda path: _link(run.path_of(layout.LAST), path)
@@ -52,8 +52,6 @@ def rewrite_metrics(run: Run, trainer: Trainer) -> None:
 def newest_state(run: Run, display: Display) -> tuple[TrainingState, str]:
     """The newest complete state and the file it is from: the predecessor, with a warning, where `last` is
     damaged. IntegrityError where both are."""
-    from bmcli.training.checkpoints import from_bytes
-
     reasons = []
     for name in (layout.LAST, layout.PREVIOUS):
         try:

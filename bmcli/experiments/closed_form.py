@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from bmcli.core.batch import first
 from bmcli.core.stopwatch import phase
 from bmcli.experiments import checkpointing
+from bmcli.experiments.coefficients import raw_coefficients
+from bmcli.modalities.base import modality_of
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -35,9 +37,6 @@ def solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display, 
 
 def _solve(run: Run, experiment: Experiment, trainer: Trainer, display: Display, trackers: Trackers) -> None:
     import numpy as np
-
-    from bmcli.experiments.coefficients import raw_coefficients
-    from bmcli.modalities.base import modality_of
 
     feed, model = trainer.feed, experiment.config.model
     began = time.perf_counter()

@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bmcli.core.stopwatch import phase
+from bmcli.evaluation.measure import measure
 from bmcli.experiments import checkpointing
 from bmcli.experiments.display import Display, Stage, Warned
 from bmcli.experiments.prepare import Experiment, build, measurable
+from bmcli.export.publish import publish
+from bmcli.inference.session import open_session
+from bmcli.inference.weights import from_bytes, load_weights, weights_sha256
+from bmcli.plots.learning_curves import draw_learning_curves
+from bmcli.report.page import write_report
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -19,13 +25,6 @@ if TYPE_CHECKING:
 
 def finish(run: Run, experiment: Experiment, display: Display, trackers: Trackers) -> tuple[Evaluation, ...]:
     """Model files, evaluation, plots and report, from the best weights in float32; seals the run."""
-    from bmcli.evaluation.measure import measure
-    from bmcli.export.publish import publish
-    from bmcli.inference.session import open_session
-    from bmcli.inference.weights import from_bytes, load_weights, weights_sha256
-    from bmcli.plots.learning_curves import draw_learning_curves
-    from bmcli.report.page import write_report
-
     display.handle(Stage("saving the model"))
     views = experiment.config.evaluation.views
     network, model = build(experiment, precision="float32", views=views)

@@ -17,13 +17,17 @@ import numpy as np
 
 from bmcli.core import stopwatch
 from bmcli.core.errors import InterruptedRunError
+from bmcli.evaluation.measure import measure as measure_split
 from bmcli.experiments.display import Event, Note, Warned
+from bmcli.experiments.prepare import measurable
 from bmcli.experiments.signals import Stopped, stops_at_once
 from bmcli.experiments.start import start
 from bmcli.experiments.trackers import require
 from bmcli.experiments.train import complete
+from bmcli.inference.opened import OpenedRun
 from bmcli.runs import environment, layout
 from bmcli.runs.store import RunStore
+from bmcli.runs.trust import Trust
 from bmcli.training import events
 from bmcli.training.events import EpochDone, StepsDone, TrainingDone
 
@@ -333,16 +337,11 @@ def _seconds_per_example(
     run: Run, experiment: Experiment, name: str, split: Split, watch: Stopwatch
 ) -> float:
     """Seconds of evaluation per further example, plots aside; most of the rest is spent only once."""
-    from bmcli.evaluation.measure import measure
-    from bmcli.experiments.prepare import measurable
-    from bmcli.inference.opened import OpenedRun
-    from bmcli.runs.trust import Trust
-
     session = OpenedRun(run, Trust(code=True)).session
     seconds = []
     for count in (PART // 8, PART):
         before = watch.seconds().get("again", 0.0)
         with stopwatch.phase("again"):
-            measure(measurable(experiment, run, session, name, _spread(split, count)))
+            measure_split(measurable(experiment, run, session, name, _spread(split, count)))
         seconds.append(watch.seconds()["again"] - before)
     return max(seconds[1] - seconds[0], 0.0) / (PART - PART // 8)

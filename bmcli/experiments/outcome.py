@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bmcli.core import plugin_calls
 from bmcli.core.errors import BmError, DivergedError, InterruptedRunError, ResourceError, is_out_of_memory
 from bmcli.experiments.resume_checks import has_checkpoint
+from bmcli.experiments.signals import Stopped, stops_at_once
 from bmcli.runs.store import reference_to
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ def settling(run: Run, less_memory: str) -> Iterator[None]:
 
     less_memory: what to try where the memory does not suffice.
     """
-    from bmcli.experiments.signals import Stopped, stops_at_once
 
     def seal(status: Status, **changes: object) -> None:
         # A complete run stays complete, even if writing its report fails.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from bmcli import tasks
+from bmcli import data, tasks
+from bmcli.config import checks
+from bmcli.config.data_facts import Facts
 from bmcli.config.problems import config_error
 from bmcli.core import backend
 from bmcli.core.batch import first
@@ -13,8 +15,25 @@ from bmcli.core.errors import ConfigError, Problem
 from bmcli.core.plain import Document
 from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
+from bmcli.evaluation.measure import Prepared
+from bmcli.evaluation.metrics import summarize
 from bmcli.experiments.display import Display, Note, Progress, Stage, Warned
+from bmcli.inference.weights import from_bytes
+from bmcli.modalities import preprocessing
+from bmcli.modalities.parts import augmented
+from bmcli.models import Model
+from bmcli.models._head import finished
 from bmcli.runs import layout
+from bmcli.training import device as devices
+from bmcli.training import precision
+from bmcli.training.feed import Feed
+from bmcli.training.initialise import freeze
+from bmcli.training.initialise import initialise as initialise_weights
+from bmcli.training.precision import policy
+from bmcli.training.steps import select
+from bmcli.training.targets import dense_targets, example_weights
+from bmcli.training.trainer import Trainer, Validation
+from bmcli.training.watch import Watch
 
 if TYPE_CHECKING:
     import keras
@@ -52,9 +71,6 @@ class Experiment:
 
 def measurable(experiment: Experiment, run: Run, session: Session, name: str, split: Split) -> Prepared:
     """One of its splits, or a part of it, ready to be measured with the run's published model."""
-    from bmcli.evaluation.measure import Prepared
-    from bmcli.evaluation.metrics import summarize
-
     spec, config = experiment.spec, experiment.config
     training = summarize(spec.task, spec.classes, experiment.bundle.train.targets)
     return Prepared(run, name, split, spec, experiment.preprocessing, session, config.evaluation, training)
@@ -76,9 +92,6 @@ def prepare(
     examples: largest number per split, synthesised if the data is missing; None: all examples.
     Raises DataError, ConfigError (a model that does not fit the data), ResourceError.
     """
-    from bmcli import data
-    from bmcli.modalities import preprocessing
-
     with phase("reading data"):
         bundle = data.load(
             config.data,
@@ -109,9 +122,6 @@ def prepare(
     for note in left_alone:
         display.handle(Note(note))
 
-    from bmcli.training import device as devices
-    from bmcli.training import precision
-
     display.handle(Stage(f"loading {backend.title()}"))
     with phase(f"importing {backend.title()}"):
         gpu = devices.select(device, threads)
@@ -135,8 +145,6 @@ def refitted(experiment: Experiment, train: Split) -> Experiment:
 
 def _fitted(config: ExperimentConfig, bundle: DataBundle) -> tuple[Preprocessing, DataSpec]:
     """The config's preprocessing for this data, or the model's own; see `bmcli.models.Model.prepares`."""
-    from bmcli.modalities import preprocessing
-
     model = cast("Model", config.model)
     cache = config.data.cache_gib
     return preprocessing.fit(bundle, config.preprocessing, cache_gib=cache, prepares=model.prepares)
@@ -168,9 +176,6 @@ def _require_computable(bundle: DataBundle) -> None:
 
 def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, display: Display) -> None:
     """What is known only with the data at hand; the rest `config` has checked."""
-    from bmcli.config import checks
-    from bmcli.config.data_facts import Facts
-
     facts = Facts(
         kind=spec.kind,
         task=spec.task,
@@ -191,8 +196,6 @@ def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, 
 def _not_augmented(config: ExperimentConfig, fitted: Preprocessing) -> tuple[str, ...]:
     """What data.augment leaves unchanged, in a line. ConfigError where it changes nothing, or would blend one
     part of examples and not the others."""
-    from bmcli.modalities.parts import augmented
-
     changed = augmented(fitted)
     alone = [one.name for one in fitted.inputs if one.name not in changed]
     if not config.data.augment or len(fitted.inputs) == 1 or not alone:
@@ -219,9 +222,6 @@ def build(
     """
     import keras
 
-    from bmcli.models._head import finished
-    from bmcli.training.precision import policy
-
     keras.utils.set_random_seed(experiment.config.seed)
     with policy(precision or experiment.precision):
         network = experiment.config.model.build(experiment.spec)
@@ -231,8 +231,6 @@ def build(
 def initialise(experiment: Experiment, network: keras.Model) -> None:
     """Initialise the model from the training data, before the first step."""
     import numpy as np
-
-    from bmcli.models import Model
 
     model = experiment.config.model
     if type(model).initialise is Model.initialise:
@@ -246,13 +244,6 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
 @phase("preprocessing")
 def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
     """A trainer at step 0."""
-    from bmcli.modalities.parts import augmented
-    from bmcli.training.feed import Feed
-    from bmcli.training.steps import select
-    from bmcli.training.targets import dense_targets, example_weights
-    from bmcli.training.trainer import Trainer, Validation
-    from bmcli.training.watch import Watch
-
     config, bundle, spec = experiment.config, experiment.bundle, experiment.spec
     task, training = tasks.of(spec.task), config.training
     preprocessing = experiment.preprocessing
@@ -295,13 +286,10 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
 
 def initialise_from(experiment: Experiment, network: keras.Model, other: Run, display: Display) -> None:
     """Take over the other run's best weights and freeze what `init_from.freeze` names."""
-    from bmcli.inference.weights import from_bytes
-    from bmcli.training.initialise import initialise
-
     assert experiment.config.init_from is not None
     spec = experiment.spec
     alike = other.record.task == spec.task and tuple(other.record.classes) == spec.classes
-    taken = initialise(
+    taken = initialise_weights(
         network,
         from_bytes(other.read_bytes(layout.BEST), origin=f"{other.id}/{layout.BEST}"),
         same_targets=alike and tasks.of(spec.task).has_classes,
@@ -317,7 +305,5 @@ def initialise_from(experiment: Experiment, network: keras.Model, other: Run, di
 
 def freeze_again(experiment: Experiment, network: keras.Model) -> None:
     """The same freezing for a run that is resumed: its weights come from the checkpoint."""
-    from bmcli.training.initialise import freeze
-
     assert experiment.config.init_from is not None
     freeze(network, experiment.config.init_from.freeze)

@@ -17,6 +17,7 @@ from bmcli.inference.opened import UNTRUSTED, OpenedRun
 from bmcli.runs import environment, layout
 from bmcli.runs.environment import started_by
 from bmcli.runs.store import RunStore
+from bmcli.training.device import gpu_names
 from bmcli.training.steps.threads import given
 
 if TYPE_CHECKING:
@@ -102,8 +103,6 @@ def _restored(run: Run, experiment: Experiment, display: Display) -> tuple[Train
 
 def _note_changes(run: Run, experiment: Experiment, changed: list[str], display: Display) -> None:
     """Record what has changed, and compare with the new values from now on."""
-    from bmcli.training.device import gpu_names
-
     changed = [*changed, *resume_checks.changed_machine(run, given())]
     if not changed:
         return

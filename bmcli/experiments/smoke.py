@@ -12,7 +12,10 @@ from bmcli.experiments.display import Began, Event, Note, Stage, Warned
 from bmcli.experiments.start import start
 from bmcli.experiments.trackers import require
 from bmcli.experiments.train import complete
+from bmcli.inference.opened import OpenedRun
+from bmcli.inference.predictor import predict
 from bmcli.runs.store import RunStore
+from bmcli.runs.trust import Trust
 from bmcli.training.steps.threads import LEAST_PART, MOST_PARTS
 
 if TYPE_CHECKING:
@@ -49,10 +52,6 @@ def smoke(
     config: ExperimentConfig, folder: Path, *, device: str, note: Callable[[str], None]
 ) -> dict[str, float]:
     """Run every stage in `folder`; seconds of each. Raises whatever a stage raises."""
-    from bmcli.inference.opened import OpenedRun
-    from bmcli.inference.predictor import predict
-    from bmcli.runs.trust import Trust
-
     began = time.monotonic()
     watch, store = _Stopwatch(note), RunStore(folder)
     require(config.trackers)

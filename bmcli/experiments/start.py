@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bmcli.core.errors import UsageError
 from bmcli.core.stopwatch import phase
+from bmcli.evaluation import overlap
 from bmcli.experiments import checkpointing
 from bmcli.experiments.display import Display, Silent, Warned
 from bmcli.experiments.prepare import (
@@ -24,7 +25,10 @@ from bmcli.experiments.prepare import (
 )
 from bmcli.experiments.trackers import require
 from bmcli.inference.opened import OpenedRun
+from bmcli.modalities import familiarity, preprocessing
 from bmcli.runs import environment, layout
+from bmcli.training.device import gpu_names
+from bmcli.training.memory import forecast, foresee
 from bmcli.training.steps.threads import given, suiting
 
 if TYPE_CHECKING:
@@ -106,8 +110,6 @@ def keep_start(run: Run, started: Started) -> None:
 
 def foresee_memory(experiment: Experiment, network: keras.Model, display: Display) -> str:
     """What to try where memory does not suffice; on a CPU, warns of that."""
-    from bmcli.training.memory import forecast, foresee
-
     if experiment.gpu:
         return "try a smaller training.batch_size"
     training = experiment.config.training
@@ -132,8 +134,6 @@ def packages(config: ExperimentConfig) -> dict[str, str]:
 
 def _record(experiment: Experiment, network: keras.Model) -> dict[str, object]:
     """What a run's record says before its first step."""
-    from bmcli.training.device import gpu_names
-
     config, bundle = experiment.config, experiment.bundle
     return {
         "seed": config.seed,
@@ -156,9 +156,6 @@ def _record(experiment: Experiment, network: keras.Model) -> dict[str, object]:
 
 
 def _keep_preprocessing(run: Run, experiment: Experiment) -> None:
-    from bmcli.evaluation import overlap
-    from bmcli.modalities import familiarity, preprocessing
-
     for name, text in preprocessing.dump(experiment.preprocessing, experiment.spec).items():
         run.write_text(name, text)
     if columns := experiment.bundle.columns:

@@ -7,6 +7,7 @@ reported once and then ignored; training continues.
 from __future__ import annotations
 
 import importlib.util
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -139,8 +140,6 @@ class _MLflow:
     is MLFLOW_EXPERIMENT_NAME, else the run's name. A resumed run continues in the same MLflow run."""
 
     def __init__(self, run: Run, config: Mapping[str, object]) -> None:
-        import os
-
         import mlflow
 
         self._client = mlflow.MlflowClient()
@@ -190,8 +189,6 @@ class _WandB:
     resumed run continues in the same W&B run."""
 
     def __init__(self, run: Run, config: Mapping[str, object]) -> None:
-        import os
-
         import wandb
 
         self._library = wandb

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bmcli import tasks
+from bmcli.config import resolve
 from bmcli.core.errors import InterruptedRunError
 from bmcli.core.spec import SPLITS
 from bmcli.experiments.display import Began, Display, Finished, Silent, Warned
@@ -155,8 +156,6 @@ def _class_sizes(bundle: DataBundle) -> tuple[int, int] | None:
 
 def _made_from(config: ExperimentConfig) -> dict[str, bytes]:
     """The user's code and the resolved config, as files of the run: all that is needed to repeat it."""
-    from bmcli.config import resolve
-
     kept = code_names(config)
     files = {name: Path(source).read_bytes() for name, source in zip(kept, config.code, strict=True)}
     files[layout.CONFIG] = resolve.dump(config.model_copy(update={"code": kept})).encode("utf-8")

@@ -10,6 +10,7 @@ from bmcli import tasks
 from bmcli.core.errors import ConfigError, UsageError
 from bmcli.core.plain import Document
 from bmcli.inference import session as sessions
+from bmcli.inference.inputs import Reading
 from bmcli.modalities import familiarity as familiarities
 from bmcli.modalities import preprocessing as preprocessings
 from bmcli.modalities.base import is_known, modality_of
@@ -177,8 +178,6 @@ class OpenedRun:
         texts: inputs are the texts themselves; lines: each line of a file is a text; keep: rows keep their
         other columns, to be carried along.
         """
-        from bmcli.inference.inputs import Reading
-
         kind = self.preprocessing.kind
         modality = modality_of(kind)
         if not modality.of_tables:

@@ -18,6 +18,7 @@ from bmcli import tasks
 from bmcli.core.batch import Batch, rows
 from bmcli.core.errors import DataError, IntegrityError, Place, Problem, UsageError
 from bmcli.inference import calibration
+from bmcli.inference.inputs import Inputs
 from bmcli.modalities.base import modality_of
 from bmcli.modalities.remark import joined
 from bmcli.tasks._answers import Classes, Labels, Value
@@ -233,8 +234,6 @@ def predict(opened: OpenedRun, examples: Examples, top_k: int | None = None) -> 
 
     Raises DataError listing all examples that cannot be used.
     """
-    from bmcli.inference.inputs import Inputs
-
     names = tuple(str(i) for i in range(len(examples)))
     predictions, problems = open_predictor(opened).predict(Inputs(examples, names), top_k=top_k)
     if problems:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bmcli import tasks
 from bmcli.core.stopwatch import phase
+from bmcli.plots.evaluation import learning_curves
 from bmcli.runs import layout
 from bmcli.runs.documents import epochs
 
@@ -15,9 +17,6 @@ if TYPE_CHECKING:
 @phase("plots")
 def draw_learning_curves(run: Run) -> None:
     """Draw plots/learning_curves.png from metrics.jsonl; nothing where no epoch was finished."""
-    from bmcli import tasks
-    from bmcli.plots.evaluation import learning_curves
-
     task = run.record.task
     if task is not None and (records := epochs(run)):
         png = learning_curves(records, tasks.of(task).running_name, run.record.best_epoch)

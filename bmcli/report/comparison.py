@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from bmcli.core.number_format import decimals, difference, duration, size
+from bmcli.core.sanitize import one_line
 
 if TYPE_CHECKING:
     from bmcli.evaluation.compare import Comparison, Difference, MetricRow, Paired
@@ -18,8 +20,6 @@ _LONGEST_VALUE = 100
 
 def cells(comparison: Comparison, row: MetricRow) -> list[str]:
     """A metric of every group: its value, or the mean and standard deviation over the seeds."""
-    from statistics import fmean, stdev
-
     means: list[float | None] = []
     texts = []
     for group in comparison.groups:
@@ -114,8 +114,6 @@ def shown_values(difference: Difference) -> list[str]:
 
 def shown_value(value: object) -> str:
     """A setting, short, as a config has it: all digits of a number."""
-    from bmcli.core.sanitize import one_line
-
     if value is None:
         return "–"
     if isinstance(value, bool):

@@ -13,6 +13,7 @@ from bmcli.core.plain import Document
 from bmcli.core.sanitize import one_line
 from bmcli.explain.overlay import BLUE, ORANGE
 from bmcli.files.facts import shortened
+from bmcli.report.html import rendered
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -62,8 +63,6 @@ def coloured(explanation: Explanation) -> Text:
 
 def page(explanations: Sequence[Explanation]) -> str:
     """All texts as one HTML page that loads nothing and runs no script."""
-    from bmcli.report.html import rendered
-
     texts = [
         {
             "input": " · ".join(filter(None, (one.input[:80], one.part))),

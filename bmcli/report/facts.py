@@ -16,6 +16,7 @@ from bmcli.core.number_format import (
     moment,
     size,
 )
+from bmcli.evaluation import predictions
 from bmcli.evaluation.stored_evaluations import (
     CLOSER,
     StoredCalibration,
@@ -23,6 +24,7 @@ from bmcli.evaluation.stored_evaluations import (
     read_closer,
     read_evaluation,
 )
+from bmcli.plots.samples import WORST
 from bmcli.report.charts import Line, chart
 from bmcli.report.explanation_section import explained
 from bmcli.report.images import data_uri
@@ -312,9 +314,6 @@ def _reliability(found: StoredCalibration) -> dict[str, object]:
 
 def _mistakes(run: Run, split: str, document: StoredEvaluation) -> dict[str, object]:
     """Of the stored predictions, the wrong ones, most confident first; of numbers, the largest errors."""
-    from bmcli.evaluation import predictions
-    from bmcli.plots.samples import WORST
-
     task, classes = tasks.stored(document["task"]), document["classes"]
     path = layout.predictions_of(split)
     if not task.mistake_columns or (not run.exists(path) and path not in run.manifest()):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bmcli.report.comparison import cells, paired_lines, paired_rows, shown_values
 from bmcli.report.html import rendered
 from bmcli.runs import layout
 
@@ -24,17 +25,19 @@ def report(run: Run, split: str | None = None) -> str:
 
     IntegrityError where one of the files is damaged.
     """
-    from bmcli.report.facts import of_run
-
-    return rendered("run.html.j2", of_run(run, split))
+    return rendered("run.html.j2", _facts(run, split))
 
 
 def model_card(run: Run) -> str:
     """Markdown with the usual sections (Mitchell et al., 2019), a person's parts marked TODO."""
-    from bmcli.report.facts import of_run
-
     # Markdown takes a line right below a list or table for a part of it, so the template is generous.
-    return re.sub(r"\n{3,}", "\n\n", rendered("card.md.j2", of_run(run)))
+    return re.sub(r"\n{3,}", "\n\n", rendered("card.md.j2", _facts(run)))
+
+
+def _facts(run: Run, split: str | None = None) -> dict[str, object]:
+    from bmcli.report.facts import of_run  # brings Polars, which an evaluation without a report does not need
+
+    return of_run(run, split)
 
 
 def write_report(run: Run) -> None:
@@ -50,8 +53,6 @@ def refresh(run: Run) -> None:
 
 def comparison_report(comparison: Comparison) -> str:
     """The page of a comparison."""
-    from bmcli.report.comparison import cells, paired_lines, paired_rows, shown_values
-
     ids = [run["id"] for run in comparison.runs]
     labels = [group.label for group in comparison.groups]
     unlike = [split for split, same in comparison.comparable.items() if not same]

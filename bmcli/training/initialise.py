@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmcli.core.errors import ConfigError, did_you_mean
+from bmcli.inference.weights import RANDOM_STATE
 
 if TYPE_CHECKING:
     import keras
@@ -35,8 +36,6 @@ def initialise(
     same_targets: whether the other run predicts the same classes; else the head starts from scratch.
     ConfigError where the networks differ in more than the head, or a pattern matches no layer.
     """
-    from bmcli.inference.weights import RANDOM_STATE
-
     taken, new, odd = 0, [], []
     for variable in model.variables:
         if variable.path.endswith(RANDOM_STATE):

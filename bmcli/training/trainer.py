@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmcli import tasks
-from bmcli.core.errors import DivergedError
+from bmcli.core.errors import DivergedError, IntegrityError
 from bmcli.core.stopwatch import phase, waiting
+from bmcli.inference.weights import weights_of
 from bmcli.training.checkpoints import TrainingState
 from bmcli.training.events import EpochDone, EpochRecord, Event, Resumed, StepsDone, TrainingDone
 from bmcli.training.feed import shortened
@@ -320,8 +321,6 @@ class Trainer:
 
     def weights(self) -> dict[str, np.ndarray]:
         """The weights to evaluate and keep: averaged where `ema` is on; float32 by variable path."""
-        from bmcli.inference.weights import weights_of
-
         with self._averaged():
             return weights_of(self.model)
 
@@ -340,8 +339,6 @@ class Trainer:
 
     def restore(self, state: TrainingState) -> None:
         """Go on from `state`; IntegrityError where it does not fit this model and optimizer."""
-        from bmcli.core.errors import IntegrityError
-
         variables = self._variables()
         if set(variables) != set(state.arrays):
             odd = sorted(set(variables) ^ set(state.arrays))

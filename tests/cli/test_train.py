@@ -294,10 +294,10 @@ def test_stopped_and_killed_it_ends_as_if_it_never_was(tmp_path: Path, invoke: C
 def test_stopped_after_the_last_epoch_it_can_be_finished(
     number: signal.Signals, tmp_path: Path, invoke: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bmcli.evaluation import measure as evaluation
+    from bmcli.experiments import finish
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "measure", lambda *_, **__: signal.raise_signal(number))
+        patch.setattr(finish, "measure", lambda *_, **__: signal.raise_signal(number))
         stopped = invoke("train", "digits_cnn", *QUICK, "--runs-dir", "my runs")
     assert stopped.code == 128 + number and stopped.out == ""
     assert "bm train --resume 'my runs/digits-cnn-v1'" in stopped.err

@@ -125,7 +125,7 @@ def test_a_complete_run_stays_complete_whatever_becomes_of_its_report(
             signal.raise_signal(signal.SIGTERM)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bmcli.report.page.write_report", broken)
+    monkeypatch.setattr("bmcli.experiments.finish.write_report", broken)
     done = invoke("train", "c.yaml")
     assert done.code == (143 if how == "stopped" else 6), done.err
     run = Run(folder / "runs/tiny-v1")

@@ -336,9 +336,9 @@ BEFORE = {
 }
 AFTER = {
     "a checkpoint": ("bmcli.experiments.checkpointing.save", True),
-    "its weights": ("bmcli.export.publish.publish", False),
-    "its model": ("bmcli.export.publish.publish", True),
-    "an evaluation": ("bmcli.evaluation.measure.measure", True),
+    "its weights": ("bmcli.experiments.finish.publish", False),
+    "its model": ("bmcli.experiments.finish.publish", True),
+    "an evaluation": ("bmcli.experiments.finish.measure", True),
 }
 MODELS = {
     "trained": "model: {name: mlp, hidden: [6], dropout: 0.3}\ntraining: {epochs: 2, batch_size: 8}\n",

@@ -1,8 +1,8 @@
 """Which image formats are opened, how, and what is refused before anything is decoded.
 
 The format is determined by content, never by the file's name; only the formats listed here are opened, as
-some of Pillow's decoders are hardly maintained. HEIC needs a plugin (extra 'heic'), which is registered at the
-first such file.
+some of Pillow's decoders are hardly maintained. HEIC needs a plugin (extra 'heic'), registered at the first
+such file.
 """
 
 from __future__ import annotations

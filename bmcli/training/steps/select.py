@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from bmcli.core.cores import available_cores
+from bmcli.training.steps import jax, tensorflow
 from bmcli.training.steps.base import Finish, Loop
 from bmcli.training.steps.threads import given, suiting
 
@@ -59,9 +60,5 @@ def _backend() -> ModuleType:
     import keras
 
     if keras.backend.backend() == "jax":
-        from bmcli.training.steps import jax
-
         return jax
-    from bmcli.training.steps import tensorflow
-
     return tensorflow
