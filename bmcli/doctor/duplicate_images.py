@@ -31,7 +31,7 @@ STRANGERS = 15
 FLOOR = 200.0
 """Magnitudes below this are mostly what re-encoding leaves."""
 NEAR = 0.6
-"""Correlation from which a place beside the one found is tried."""
+"""Correlation from which positions next to the best one are tried."""
 CLOSE = 0.99
 """Correlation from which nothing is gained by turning and scaling."""
 ALLOWED = 0.003
@@ -52,7 +52,7 @@ LEAST_IN_DETAIL = 0.93
 LEAST_OF_DRAWINGS = 0.995
 """Correlation of drawings: the same letter in two sizes of a font has 0.99."""
 SLIGHT = 6.0
-"""Difference from which brightness is looked at."""
+"""Difference from which brightness is compared."""
 WORST, WORST_MOVED = 0.25, 0.05
 """Of drawings in the same place, and of moved ones: the largest difference, of means over WINDOW pixels, as a
 share of the contrast."""
@@ -216,7 +216,7 @@ def _how(fit: _Fit, i: int) -> str:
 
 
 def _stroke(grey: np.ndarray) -> bool:
-    """Whether nearly all gradients have one direction."""
+    """Whether almost all gradients have the same direction."""
     y, x = np.gradient(grey.astype(np.float64))
     tensor = np.array([[(x * x).sum(), (x * y).sum()], [(x * y).sum(), (y * y).sum()]])
     low, high = np.linalg.eigvalsh(tensor)
@@ -328,7 +328,7 @@ def _fitted(ones: np.ndarray, others: np.ndarray, rich: np.ndarray) -> _Fit:
         turned = others[:, :, ::-1] if flip else others
         for whitened in (True, False):
             attempt(np.arange(count), flip, _moves(ones, turned, whitened=whitened))
-    # The peak may lie a pixel beside the best place, where content leaves and enters at the edge.
+    # The peak may be one pixel off the best position, where content leaves and enters at the edge.
     for _ in range(2):
         for flip in (False, True):
             near = np.flatnonzero((best > NEAR) & (best < LEAST_OVERLAP) & (flipped == flip))
