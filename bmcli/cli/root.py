@@ -55,7 +55,10 @@ _ORDER = (
 )
 """The order in `bm --help`: that of a first experiment. Other commands follow by name."""
 
-_LISTS = ("optimizers", "schedules", "augmentations", "metrics", "tasks", "tokenizers", "trackers", "formats")
+_LISTS = (
+    *("optimizers", "schedules", "augmentations", "metrics", "tasks", "modalities"),
+    *("tokenizers", "trackers", "formats"),
+)
 """Kinds that `bm list` lists and that are not commands themselves."""
 
 

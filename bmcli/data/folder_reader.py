@@ -12,14 +12,14 @@ from bmcli.core.errors import DataError, Place, Problem
 from bmcli.core.spec import Kind
 from bmcli.data.raw import FORMATS, Found, Raw, others
 from bmcli.data.targets import Truth
+from bmcli.files import folder_layout, folder_scan
+from bmcli.files.patterns import NamePattern
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.modalities.base import modality_of
 
 
 def read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Iterable[str] | None) -> Found:
     """The splits in a folder. classes: those of the data that this is a part of; None where alone."""
-    from bmcli.files import folder_layout, folder_scan
-
     if kind is not None and not modality_of(kind).file_suffixes:
         tables = sorted(p.name for p in root.iterdir() if p.suffix.lower() in TABLE_SUFFIXES)
         raise DataError(
@@ -56,8 +56,6 @@ def _groups_by_name(
     that it does not match is a group of its own."""
     if config.group is None:
         return None, []
-    from bmcli.files.patterns import NamePattern
-
     pattern = NamePattern(str(config.group), "data.group")
     found = [pattern.find(name) for name in inner]
     within = "path below the folder of the split" if config.class_pattern else "path inside the class folder"

@@ -18,7 +18,9 @@ from bmcli.core.spec import SPLITS, DataSpec
 from bmcli.data import splits
 from bmcli.data.bundle import DataBundle, Parts, Split
 from bmcli.data.fingerprint import fingerprint
+from bmcli.data.named import Dataset
 from bmcli.files.download import data_home
+from bmcli.files.problems import settle
 from bmcli.modalities.base import modality_of
 
 if TYPE_CHECKING:
@@ -117,8 +119,6 @@ def _read(
     examples: int | None,
     unscaled: bool,
 ) -> Parts:
-    from bmcli.data.named import Dataset
-
     dataset = config.name
     if dataset is not None:
         assert isinstance(dataset, Dataset)  # the config's own type says Component, so as not to look upwards
@@ -176,8 +176,6 @@ def _checked(
     Fills `digests` (path -> SHA-256) on the way, since every file is read here anyway, and decodes them as
     `preprocessing` wants them, as far as that can be foreseen.
     """
-    from bmcli.files.problems import settle
-
     problems = list(parts.problems)
     what = f"looking at {modality_of(parts.kind).words.many}"
     tell = None if progress is None else lambda done, all_: progress(what, done, all_)

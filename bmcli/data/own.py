@@ -23,6 +23,7 @@ from bmcli.data.folder_reader import read_folder
 from bmcli.data.raw import FORMATS, Found, Raw, others
 from bmcli.data.table_reader import read_table
 from bmcli.data.targets import Truth, classes_of, encode, infer_task, one_word_each, same_value
+from bmcli.files import mismatched_suffix
 from bmcli.files.facts import shortened
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.tasks._truth import variant_of, variants
@@ -208,8 +209,6 @@ def _read(
         return read_arrays(path, kind, unscaled, None if main is None else main.examples)
     if path.suffix.lower() in TABLE_SUFFIXES:
         return read_table(path, config, kind, like, spec, encoder)
-    from bmcli.files import mismatched_suffix
-
     known = mismatched_suffix.by_suffix(path)
     raise DataError(
         f"{path}: unsupported data format" + (f": {known[0]}" if known else ""),

@@ -16,6 +16,7 @@ from bmcli.core.spec import SPLITS, DataSpec, Kind
 from bmcli.data import column_meanings, column_roles, column_truth, table_rows
 from bmcli.data.column_roles import Roles
 from bmcli.data.raw import Found, Raw
+from bmcli.files import tables
 from bmcli.files.facts import SPLIT_WORDS
 from bmcli.modalities.base import modality_of
 from bmcli.modalities.table.columns import texts
@@ -35,8 +36,6 @@ def read_table(
     encoder: Preprocessing | None = None,
 ) -> Found:
     """The splits in a table. like: the main data, whose columns count; spec, encoder: a run's."""
-    from bmcli.files import tables
-
     frame, unset = column_meanings.without_marks(
         tables.read(path, column_meanings.options_of(config)), config.missing
     )

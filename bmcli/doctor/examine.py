@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmcli import tasks
+from bmcli import data, tasks
 from bmcli.core.errors import DataError
 from bmcli.core.spec import SPLITS
 from bmcli.doctor.balance import of_balance
 from bmcli.doctor.findings import MOST_EXAMPLES, Check, Example, Finding, Gathered, examiner_of
+from bmcli.doctor.folds import out_of_fold
 from bmcli.doctor.labels import by_run, of_labels, require_classes
+from bmcli.experiments import display
+from bmcli.experiments.prepare import prepare
 from bmcli.modalities.base import modality_of
+from bmcli.training.steps.threads import suiting
 
 if TYPE_CHECKING:
     from bmcli.config.schema import DataConfig, ExperimentConfig
@@ -70,8 +74,6 @@ def examine(
 
     Raises DataError where it cannot be read at all, UsageError where the run is of other classes.
     """
-    from bmcli import data
-
     # What cannot be used is a finding here, and no reason to stop.
     lenient = config.data.model_copy(update={"skip_unusable": True})
     experiment = None
@@ -97,8 +99,6 @@ def examine(
     if opened is not None:
         findings += of_labels(every, by_run(every, opened, progress), opened.run)
     elif experiment is not None and folds is not None:
-        from bmcli.doctor.folds import out_of_fold
-
         findings += of_labels(every, np.concatenate(out_of_fold(experiment, folds, progress)), None)
     order = {"problem": 0, "warning": 1, "note": 2}
     findings.sort(key=lambda one: order[one.severity])
@@ -139,10 +139,6 @@ def _cannot_be_used(bundle: DataBundle, count: int) -> str:
 def _prepared(
     config: ExperimentConfig, data: DataConfig, progress: Progress | None, alone: bool
 ) -> Experiment:
-    from bmcli.experiments import display
-    from bmcli.experiments.prepare import prepare
-    from bmcli.training.steps.threads import suiting
-
     class Watcher:
         def handle(self, event: display.Event) -> None:
             if progress is not None and isinstance(event, display.Progress):

@@ -12,8 +12,10 @@ import numpy as np
 from bmcli.doctor import findings
 from bmcli.doctor.duplicate_images import DETAIL, SIDE, drawn, grey_of, same_images
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, of_pairs
-from bmcli.modalities.image.decode import Fit
+from bmcli.modalities.image.decode import Fit, Manner, decode_into, eight_bits, pool
+from bmcli.modalities.image.depth import narrowed
 from bmcli.modalities.image.examples import Images
+from bmcli.modalities.image.scaling import scaling_notes, window_of
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
@@ -34,8 +36,6 @@ class Examiner(findings.Examiner):
         progress: Callable[[int, int], None] | None,
     ) -> list[Finding]:
         """See findings.Examiner."""
-        from bmcli.modalities.image.scaling import scaling_notes
-
         assert isinstance(shown, np.ndarray)
         options = config.preprocessing.image
         found = [Finding("reading", "note", note, 0) for note in scaling_notes(_images_of(every)[0], options)]
@@ -87,8 +87,6 @@ def thumbnails(every: Gathered, window: tuple[float, float] | None = None) -> np
 
     window: the config's, for images of more than 8 bits; None: the range of the first split, training.
     """
-    from bmcli.modalities.image.decode import Manner, decode_into, pool
-
     window = window or _window(every)
     parts = []
     for examples in _images_of(every):
@@ -110,17 +108,12 @@ def thumbnails(every: Gathered, window: tuple[float, float] | None = None) -> np
 
 
 def _window(every: Gathered) -> tuple[float, float] | None:
-    from bmcli.modalities.image.scaling import window_of
-
     return window_of(_images_of(every)[0])
 
 
 def _resized(array: np.ndarray, side: int, window: tuple[float, float] | None) -> np.ndarray:
     """uint8 [side, side, 1 or 3], of an array of any depth."""
     from PIL import Image
-
-    from bmcli.modalities.image.decode import eight_bits
-    from bmcli.modalities.image.depth import narrowed
 
     if array.dtype != np.uint8:
         array = narrowed(array, window)
@@ -161,8 +154,6 @@ class Large:
         return examples, whole - int(self._starts[part])
 
     def _decoded(self, position: int) -> np.ndarray:
-        from bmcli.modalities.image.decode import Manner, decode_into
-
         examples, i = self._at(position)
         if examples.arrays is not None:
             return _resized(examples.arrays[i], DETAIL, self._window)

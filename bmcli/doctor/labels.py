@@ -18,6 +18,8 @@ from bmcli import tasks
 from bmcli.core.errors import UsageError
 from bmcli.core.number_format import decimals, interval
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered
+from bmcli.evaluation.measure import predict_all
+from bmcli.metrics import interval_methods
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -115,8 +117,6 @@ def of_labels(every: Gathered, outputs: np.ndarray, run: Run | None) -> list[Fin
 def judge_of(every: Gathered, outputs: np.ndarray, run: Run | None) -> Judge | None:
     """By the examples that the model was not trained on: of a run its validation and test splits, where the
     data is cut as it was then, else what its evaluation says; None where there are none."""
-    from bmcli.metrics import interval_methods
-
     total, classes = len(every.ids), every.bundle.classes
     unseen = np.array([run is None or split != "train" for split in every.split_of], bool)
     if run is not None and run.record.data_fingerprint not in (None, every.bundle.fingerprint):
@@ -164,8 +164,6 @@ def by_run(
     every: Gathered, opened: OpenedRun, progress: Callable[[str, int, int], None] | None = None
 ) -> np.ndarray:
     """The run's outputs for all examples, float32 [N, C]; UsageError where its classes are others."""
-    from bmcli.evaluation.measure import predict_all
-
     if opened.spec.classes != every.bundle.classes:
         raise UsageError(f"{opened.run.id} has different classes than the data")
     session, preprocessing = opened.session, opened.preprocessing

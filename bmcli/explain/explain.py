@@ -11,7 +11,7 @@ import numpy as np
 
 from bmcli import tasks
 from bmcli.core.batch import Batch, rows
-from bmcli.core.errors import Place, Problem
+from bmcli.core.errors import Place, Problem, UsageError, did_you_mean
 from bmcli.core.spec import INPUT
 from bmcli.explain import attributions
 from bmcli.explain.base import About, Explanation, Known, part_of
@@ -40,8 +40,6 @@ class Explainer:
     """
 
     def __init__(self, opened: OpenedRun, *, label: str | None = None) -> None:
-        from bmcli.core.errors import UsageError, did_you_mean
-
         run = opened.run
         self.run = run.id
         self.opened = opened

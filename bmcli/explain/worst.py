@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from bmcli import tasks
 from bmcli.core.errors import Problem, UsageError
 from bmcli.evaluation.metrics import to_text
+from bmcli.explain.importance import permutation_importance
 from bmcli.explain.overlay import overlay
+from bmcli.inference.inputs import Inputs
 from bmcli.modalities.base import modality_of
 from bmcli.runs import layout
 
@@ -28,9 +30,6 @@ def explain_worst(ready: Prepared, explainer: Explainer) -> None:
     The predicted class is explained; of several labels, the one that is furthest from the truth. UsageError
     where a table's columns cannot be judged by its rows; see `permutation_importance`.
     """
-    from bmcli.explain.importance import permutation_importance
-    from bmcli.inference.inputs import Inputs
-
     run, split, spec = ready.run, ready.split, ready.spec
     task = tasks.of(spec.task)
     chosen = task.worst_first(split.targets, ready.outputs)[:MOST]

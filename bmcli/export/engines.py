@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bmcli.core import quiet
 from bmcli.core.batch import Batch, first, in_parts
 from bmcli.core.errors import MissingExtraError
 from bmcli.core.spec import INPUT
+from bmcli.inference.session import OnnxSession
 
 if TYPE_CHECKING:
     from bmcli.inference.session import Session
@@ -25,8 +28,6 @@ def load(format: Format, path: Path, inputs: Sequence[str] = (INPUT,)) -> Sessio
     raises on a model it cannot load.
     """
     if format == "onnx":
-        from bmcli.inference.session import OnnxSession
-
         return OnnxSession(path.read_bytes(), origin=str(path), inputs=inputs)
     return SavedModel(path) if format == "saved_model" else LiteRT(path)
 
@@ -37,8 +38,6 @@ class SavedModel:
     engine: Any = "saved_model"
 
     def __init__(self, path: Path) -> None:
-        from bmcli.core import quiet
-
         quiet.prepare()
         import tensorflow as tf
 
@@ -70,7 +69,5 @@ class LiteRT:
 
 def require_litert() -> None:
     """MissingExtraError where the runtime is not installed."""
-    from importlib.util import find_spec
-
-    if find_spec("ai_edge_litert") is None:
+    if importlib.util.find_spec("ai_edge_litert") is None:
         raise MissingExtraError("export to LiteRT", "litert")

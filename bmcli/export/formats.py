@@ -15,6 +15,7 @@ from bmcli.core import backend
 from bmcli.core.batch import fed, rows
 from bmcli.core.errors import IntegrityError, ResourceError, UsageError
 from bmcli.export.engines import Format, require_litert
+from bmcli.export.onnx import quiet_converter
 from bmcli.export.publish import publish_verified, told
 from bmcli.export.readme import readme
 from bmcli.export.reload import check_in_new_process
@@ -134,8 +135,6 @@ def _write_model(
     if format == "onnx":
         path.write_bytes(_onnx(opened, samples, note))
         return
-    from bmcli.export.onnx import quiet_converter
-
     _require_tensorflow(format)
     model = opened.model
     model(fed(model, rows(samples.inputs, slice(1))))  # Keras exports only a model that has been called

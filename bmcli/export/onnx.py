@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 import warnings
@@ -10,9 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bmcli._version import __version__
 from bmcli.core import backend
 from bmcli.core.batch import fed
 from bmcli.core.errors import UsageError
+from bmcli.export.tables import put_back, without_tables
 
 if TYPE_CHECKING:
     import keras
@@ -40,8 +43,6 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
             hint="`bm export RUN --format onnx` creates it where TensorFlow is installed",
         )
     import onnx
-
-    from bmcli.export.tables import put_back, without_tables
 
     lighter, tables = without_tables(model)
     exported = _converted(lighter, spec)
@@ -144,10 +145,6 @@ def _rename_captured(node: object, renamed: dict[str, str]) -> None:
 
 
 def _describe(exported: ModelProto, spec: DataSpec) -> None:
-    import json
-
-    from bmcli._version import __version__
-
     exported.producer_name, exported.producer_version = "bm", __version__
     about = {
         "kind": spec.kind,

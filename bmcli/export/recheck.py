@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bmcli.export.samples import Samples
 from bmcli.export.verify import Agreement, verify
 from bmcli.inference.session import KerasSession, OnnxSession
+from bmcli.inference.weights import weights_sha256
 from bmcli.runs.layout import MODEL_ONNX, SAMPLES
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ def repeat_samples(opened: OpenedRun) -> list[Repeated]:
     IntegrityError where a file is damaged; UsageError where the model needs Python code of the run's own that
     is not trusted.
     """
-    from bmcli.inference.weights import weights_sha256
-
     run = opened.run
     samples = Samples.from_bytes(run.read_bytes(SAMPLES), origin=str(run.path / SAMPLES))
     found = []

@@ -9,6 +9,8 @@ import numpy as np
 
 from bmcli.core.errors import IntegrityError
 from bmcli.core.spec import INPUT
+from bmcli.inference.session import KerasSession
+from bmcli.inference.weights import from_bytes, to_bytes
 
 if TYPE_CHECKING:
     import keras
@@ -38,16 +40,12 @@ class Samples:
 
     def to_bytes(self) -> bytes:
         """As a safetensors file."""
-        from bmcli.inference.weights import to_bytes
-
         inputs = {_ONLY if name == INPUT else f"{_ONLY}/{name}": one for name, one in self.inputs.items()}
         return to_bytes({**inputs, "outputs": self.outputs})
 
     @classmethod
     def from_bytes(cls, data: bytes, *, origin: str = "the samples") -> Samples:
         """The inverse; IntegrityError where the file is damaged."""
-        from bmcli.inference.weights import from_bytes
-
         arrays = from_bytes(data, origin=origin)
         outputs = arrays.pop("outputs", None)
         inputs = {
@@ -99,6 +97,4 @@ def with_edge_cases(spec: DataSpec, inputs: Batch) -> Batch:
 
 def answered(model: keras.Model, inputs: Batch) -> Samples:
     """The inputs with the outputs of a finished float32 Keras model."""
-    from bmcli.inference.session import KerasSession
-
     return Samples(inputs, KerasSession(model).predict(inputs))

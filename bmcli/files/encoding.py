@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -224,8 +225,6 @@ def _plausible(text: str) -> bool:
 
 def _usual(character: str) -> bool:
     """A sign or mark of a script of its own: vowel signs of Thai, East Asian punctuation, Hebrew points."""
-    import unicodedata
-
     kind = unicodedata.category(character)
     return kind[0] == "M" or (kind[0] == "P" and ord(character) > 0x0370)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bmcli.config.data_facts import Facts
     from bmcli.config.drafting.inspect import Look
     from bmcli.config.schema import ExperimentConfig, PreprocessingConfig
+    from bmcli.core.component import Options
     from bmcli.core.examples import Data, Examples
     from bmcli.core.plain import Document
     from bmcli.files.facts import ColumnFacts
@@ -60,6 +61,8 @@ class Modality(Registered):
     """Whether a table file holds examples."""
     explained_in_files: ClassVar[bool] = True
     """Whether an explanation is an image or a page, and not lines on the screen."""
+    section: ClassVar[type[Options] | None] = None
+    """The options of one of your own: `preprocessing.<its name>` of the config."""
     has_augmentations: ClassVar[bool] = False
     has_views: ClassVar[bool] = False
     has_lengths: ClassVar[bool] = False
@@ -75,8 +78,8 @@ class Modality(Registered):
     # === config ===
 
     def options(self, preprocessing: object) -> object:
-        """Its section of the config's `preprocessing`."""
-        return getattr(preprocessing, self.name, None)
+        """Its section of the config's `preprocessing`; of defaults where the config has none."""
+        return getattr(preprocessing, self.name, None) or (self.section and self.section())
 
     def shape_ahead(
         self, preprocessing: PreprocessingConfig, shape: tuple[int, int, int] | None

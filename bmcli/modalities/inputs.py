@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bmcli.core.errors import Place, Problem, UsageError
@@ -96,9 +98,6 @@ def read_simply(
     modality: Modality, inputs: object, reading: Reading, expect: Callable[[int], object]
 ) -> Iterator[Inputs]:
     """A path, a list of paths, or an array of several examples."""
-    import io
-    from pathlib import Path
-
     import numpy as np
 
     from bmcli.modalities.python_types import array_of, is_array, is_path, named, path_of

@@ -53,7 +53,7 @@ def test_a_model_comes_out_the_same(name: str, monkeypatch: pytest.MonkeyPatch) 
 def test_where_a_mark_is_not_found_the_slow_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     model = finished(MODELS.get("gru")(**SMALL["gru"]).build(SPEC), SPEC)
     monkeypatch.setattr(tables, "LARGE", 0)
-    monkeypatch.setattr(tables, "put_back", lambda *_: False)
+    monkeypatch.setattr(export, "put_back", lambda *_: False)
     tokens = np.arange(18, dtype=np.int32).reshape(2, 9)
     expected = model.predict(tokens, verbose=0)
     np.testing.assert_allclose(answers(export.to_onnx(model, SPEC), tokens), expected, atol=1e-5)

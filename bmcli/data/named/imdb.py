@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from bmcli.core.errors import DataError
 from bmcli.data.named import DATASETS, Dataset, Progress
 from bmcli.files.download import File, fetch
 
@@ -67,7 +69,6 @@ class Imdb(Dataset):
     def _split(self, name: str, reviews: dict[str, bytes], place: Path) -> Split:
         import numpy as np
 
-        from bmcli.core.errors import DataError
         from bmcli.data.bundle import Split
         from bmcli.modalities.text.examples import Texts
 
@@ -90,8 +91,6 @@ def _folder(home: Path) -> Path | None:
 
 
 def _from_folder(folder: Path) -> dict[str, dict[str, bytes]]:
-    import os
-
     found: dict[str, dict[str, bytes]] = {"train": {}, "test": {}}
     for split, reviews in found.items():
         for label in ("neg", "pos"):
@@ -108,8 +107,6 @@ def _from_folder(folder: Path) -> dict[str, dict[str, bytes]]:
 def _from_archive(path: Path) -> dict[str, dict[str, bytes]]:
     """Read the .tar.gz directly into memory; nothing is unpacked on disk."""
     import tarfile
-
-    from bmcli.core.errors import DataError
 
     found: dict[str, dict[str, bytes]] = {"train": {}, "test": {}}
     try:

@@ -8,6 +8,7 @@ from typing import IO
 from bmcli.core.errors import Place, Problem
 from bmcli.files.inputs import STDIN, bytes_of, expanded
 from bmcli.files.suffixes import IMAGE_SUFFIXES
+from bmcli.modalities.image.decode import MAX_BYTES
 from bmcli.modalities.image.examples import Images
 from bmcli.modalities.inputs import Inputs
 
@@ -47,8 +48,6 @@ def read(inputs: Sequence[str], stdin: IO[bytes], expect: Callable[[int], object
 
 
 def _image_from(stdin: IO[bytes]) -> Inputs:
-    from bmcli.modalities.image.decode import MAX_BYTES
-
     data = stdin.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         problem = Problem(f"larger than {MAX_BYTES // 2**20} MiB", Place(STDIN))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from bmcli.files.suffixes import IMAGE_SUFFIXES
-from bmcli.modalities.base import MODALITIES, Add, Expect, Modality, Note
+from bmcli.modalities.base import ENCODED, MODALITIES, Add, Expect, Modality, Note
 from bmcli.modalities.values import Attribute, FilesRead, Inspected, Readme, Words
 
 if TYPE_CHECKING:
@@ -255,7 +255,6 @@ class Image(Modality):
         """See Modality: of the images as the model sees them, before they are scaled."""
         import numpy as np
 
-        from bmcli.modalities.base import ENCODED
         from bmcli.modalities.image.corruptions import CORRUPTIONS
         from bmcli.modalities.image.examples import Images
 

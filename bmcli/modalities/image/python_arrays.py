@@ -14,6 +14,7 @@ import numpy as np
 
 from bmcli.core.errors import UsageError
 from bmcli.core.number_format import decimals
+from bmcli.modalities.image.decode import eight_bits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,8 +174,6 @@ def _bytes(images: np.ndarray, what: str, note: Callable[[str], object]) -> np.n
 def _opaque(images: np.ndarray) -> np.ndarray:
     """uint8 RGB of RGB with transparency, laid on white as files are."""
     from PIL import Image as images_of_pillow
-
-    from bmcli.modalities.image.decode import eight_bits
 
     made = [np.asarray(eight_bits(images_of_pillow.fromarray(np.ascontiguousarray(one)))) for one in images]
     return np.stack(made) if made else images[..., :3]

@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from bmcli.core.errors import UsageError
+from bmcli.modalities.image.decode import MAX_BYTES
 from bmcli.modalities.python_types import is_array, is_image
 
 if TYPE_CHECKING:
@@ -80,8 +81,6 @@ def is_file(value: object) -> TypeGuard[Readable]:
 
 def file_bytes(file: Readable, number: int) -> bytes:
     """All of a file opened for bytes; UsageError where it is opened for text or too large."""
-    from bmcli.modalities.image.decode import MAX_BYTES
-
     data = file.read(MAX_BYTES + 1)
     if not isinstance(data, bytes):
         raise UsageError(f"input {number} is a file opened for text", hint="open it with 'rb'")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from bmcli.modalities.image.decode import read, upright
+from bmcli.modalities.image.depth import narrowed
 from bmcli.modalities.image.examples import Images
+from bmcli.modalities.image.formats import by_pillow
 
 THUMBNAIL = 192
 """Images are drawn at most this many pixels wide and high."""
@@ -13,10 +16,6 @@ THUMBNAIL = 192
 def thumbnail(images: Images, position: int, window: tuple[float, float] | None = None) -> np.ndarray:
     """uint8 [h, w] or [h, w, 3], upright, at most THUMBNAIL on a side."""
     from PIL import Image
-
-    from bmcli.modalities.image.decode import read, upright
-    from bmcli.modalities.image.depth import narrowed
-    from bmcli.modalities.image.formats import by_pillow
 
     if images.arrays is not None:
         array = images.arrays[position]

@@ -21,6 +21,7 @@ from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.modalities.base import Expect, Note, modality_of
 from bmcli.modalities.inputs import Inputs, Reading
 from bmcli.modalities.mixed.examples import Mixed
+from bmcli.modalities.table.examples import Table
 from bmcli.modalities.table.inputs import by_own_decimals, frame_in, names_of
 
 if TYPE_CHECKING:
@@ -147,6 +148,4 @@ def _pieces(
 
 
 def _nothing() -> Mixed:
-    from bmcli.modalities.table.examples import Table
-
     return Mixed({"": Table({})})

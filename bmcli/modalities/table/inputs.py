@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -136,8 +137,6 @@ def frame_in(
 
 def _frame_from(stdin: IO[bytes], reading: Reading) -> Frame:
     """A CSV, TSV or JSON Lines table on stdin, told apart by its first character."""
-    import tempfile
-
     from bmcli.files import tables
 
     data = stdin.read()

@@ -29,6 +29,7 @@ from bmcli.files import scripts
 from bmcli.modalities.remark import Remark, Unfamiliar
 from bmcli.modalities.source import SingleInput
 from bmcli.modalities.text.examples import Texts
+from bmcli.modalities.text.remarks import of_texts
 from bmcli.modalities.text.vocabulary import (
     PAD,
     PAD_ID,
@@ -295,8 +296,6 @@ class TextPreprocessing(SingleInput):
 
     def remarks(self, bundle: Data, options: PreprocessingConfig) -> tuple[Remark, ...]:
         """See Preprocessing."""
-        from bmcli.modalities.text.remarks import of_texts
-
         return of_texts(self, bundle, options.text)
 
     def tokenizer_json(self) -> str:

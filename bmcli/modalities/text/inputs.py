@@ -13,6 +13,7 @@ from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.modalities.inputs import Inputs, Reading
 from bmcli.modalities.table.inputs import frame_in, names_of
 from bmcli.modalities.text.examples import Texts
+from bmcli.modalities.text.files import NOT_TEXT, decode, notes
 
 if TYPE_CHECKING:
     from bmcli.files.tables import Frame
@@ -51,8 +52,6 @@ def gathered(
 
     problems, encodings: filled by whoever yields `found`, on the way; empty texts join the problems.
     """
-    from bmcli.modalities.text.files import notes
-
     texts: list[str] = []
     names: list[str] = []
 
@@ -132,8 +131,6 @@ def _text_from(
 
 
 def _decoded(name: str, data: bytes, problems: list[Problem], encodings: dict[str, list[str]]) -> str | None:
-    from bmcli.modalities.text.files import NOT_TEXT, decode
-
     if len(data) > LONGEST_TEXT:
         problems.append(Problem(f"larger than {LONGEST_TEXT // 2**20} MiB", Place(name)))
     elif (found := decode(data)) is None:
@@ -151,7 +148,6 @@ def _lines(
 ) -> Iterator[tuple[str, str]]:
     """Each line that is not blank, named 'file:number'; a problem where there is none."""
     from bmcli.files import encoding
-    from bmcli.modalities.text.files import decode
 
     stream = file if hasattr(file, "peek") else io.BufferedReader(file)  # type: ignore[type-var]
     codec = encoding.detect(stream.peek(), whole=False)
