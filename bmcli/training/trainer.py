@@ -45,7 +45,7 @@ class Validation:
 
     targets: as the task has them, of every example; meter: makes what measures one epoch, of the
     finished model's outputs, float32 [b, C], batch by batch; lengths: of padded inputs int [N] by name:
-    examples are then looked at in the order of the first, padded no longer than needed.
+    examples are then processed in the order of the first, padded no longer than needed.
     """
 
     source: BatchSource
@@ -148,7 +148,7 @@ class Trainer:
         self._forward = forward(finished, finish, parts=parts)
 
     def resumed(self) -> Resumed | None:
-        """Where a training that was restored goes on; None for one at its first step."""
+        """Where restored training continues; None at the first step."""
         if not (self.records or self._now.step):
             return None
         return Resumed(
