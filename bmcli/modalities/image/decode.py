@@ -5,8 +5,8 @@ same pixels (both use libjpeg-turbo) in a third of the time; what it rejects is 
 
 What `decode` does, in this order:
 
-    1. refuses files that are not one of `formats.FORMATS`, have more than MAX_PIXELS pixels or are larger than
-       MAX_BYTES; of several frames or pages, the first is read;
+    1. refuses files that are not one of `formats.FORMATS`, have more than MAX_PIXELS pixels or are larger
+       than MAX_BYTES; of several frames or pages, the first is read;
     2. reduces a JPEG while decoding it, by 2, 4 or 8, to no less than one and a half times the wanted size;
     3. scales images of more than 8 bits to 8 (see `depth`), puts transparent ones on white, converts CMYK,
        palette and other colours to RGB;

@@ -15,8 +15,8 @@ from bmcli.modalities.inputs import Inputs
 PIECE = 256
 """Number of images read and passed on at a time."""
 PIECE_BYTES = 32 * 2**20
-"""Most bytes of image files passed on at a time, except for a single larger file: a piece of large photos would
-otherwise take many seconds without progress, and without a chance to stop."""
+"""Most bytes of image files passed on at a time, except for a single larger file: a piece of large photos
+would otherwise take many seconds without progress, and without a chance to stop."""
 
 
 def read(inputs: Sequence[str], stdin: IO[bytes], expect: Callable[[int], object] | None) -> Iterator[Inputs]:
