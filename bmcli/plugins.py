@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bmcli.core.component import Options
     from bmcli.core.spec import DataSpec
     from bmcli.data.bundle import Parts, Split
     from bmcli.data.named import DATASETS, Dataset
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bmcli.training.schedules import SCHEDULES, Schedule
 
 _MODULES = {
+    "bmcli.core.component": ("Options",),
     "bmcli.core.spec": ("DataSpec",),
     "bmcli.data.bundle": ("Parts", "Split"),
     "bmcli.data.named": ("DATASETS", "Dataset"),
@@ -57,6 +59,7 @@ __all__ = [
     "Modality",
     "Model",
     "Optimizer",
+    "Options",
     "Parts",
     "Schedule",
     "Split",

@@ -1,4 +1,4 @@
-"""The rules of the house, read from the source: which room may import which, who names files, docstrings."""
+"""The rules of the house, read from the source: imports between rooms, file names, docstrings, lengths."""
 
 from __future__ import annotations
 
@@ -300,6 +300,35 @@ def test_a_circle_of_modules_in_one_room_is_found(tmp_path: Path) -> None:
     )
     (found,) = against(package, LISTED)
     assert found.startswith("a circle of modules: ") and "house.low.more" in found
+
+
+MOST_LINES, MOST_IN_A_FUNCTION = 400, 60
+
+
+def too_long(path: Path) -> list[str]:
+    """A file of more lines than a reader keeps in mind, and its functions of more than a screen."""
+    text = path.read_text("utf-8")
+    found = [f"{path.name}: {lines} lines"] if (lines := len(text.splitlines())) > MOST_LINES else []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            if lines > MOST_IN_A_FUNCTION:
+                found.append(f"{path.name}:{node.lineno} {node.name}: {lines} lines")
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_files_and_functions_are_short(path: Path) -> None:
+    assert too_long(path) == []
+
+
+def test_what_is_too_long_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "long.py"
+    body = "    pass\n" * (MOST_IN_A_FUNCTION - 1)
+    path.write_text(f"def fits():\n{body}\n\nasync def grew():\n{body}    pass\n", "utf-8")
+    assert too_long(path) == ["long.py:63 grew: 61 lines"]
+    path.write_text("x = 1\n" * (MOST_LINES + 1), "utf-8")
+    assert too_long(path) == ["long.py: 401 lines"]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=dotted)

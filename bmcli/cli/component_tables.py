@@ -26,7 +26,7 @@ def option_lines(options: Sequence[Document]) -> list[str]:
 def entry_lines(entry: Document) -> list[str]:
     """One entry in full."""
     rows = [(entry["name"], entry["summary"])]
-    for key in ("kinds", "kind", "tasks", "task", "licence", "source", "defined_in", "error"):
+    for key in ("kinds", "kind", "files", "tasks", "task", "licence", "source", "defined_in", "error"):
         if value := entry.get(key):
             rows.append((key.replace("_", " "), ", ".join(value) if isinstance(value, list) else value))
     if "greater_is_better" in entry:

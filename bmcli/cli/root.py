@@ -38,7 +38,7 @@ class _Settings(TypedDict, total=False):
 
 _SETTINGS: _Settings = {"help_option_names": ["-h", "--help"]}
 _NARROW = 52
-"""Width below which click by itself writes help pages that are wider than the terminal."""
+"""Width below which click's own help pages are wider than the terminal."""
 
 _ORDER = (
     "init",
@@ -55,7 +55,10 @@ _ORDER = (
 )
 """The order in `bm --help`: that of a first experiment. Other commands follow by name."""
 
-_LISTS = ("optimizers", "schedules", "augmentations", "metrics", "tasks", "tokenizers", "trackers", "formats")
+_LISTS = (
+    *("optimizers", "schedules", "augmentations", "metrics", "tasks", "modalities"),
+    *("tokenizers", "trackers", "formats"),
+)
 """Kinds that `bm list` lists and that are not commands themselves."""
 
 

@@ -24,13 +24,20 @@ from bmcli.core import plugin_calls
 from bmcli.core.registry import Registered
 
 
-class Component(BaseModel, Registered):
-    """Base of everything chosen by name. Frozen: an instance is a value, its fields the options."""
+class Options(BaseModel):
+    """Base of what has options. Frozen: an instance is a value, its fields the options.
+
+    By itself, the section of a modality of your own: `preprocessing.<its name>`.
+    """
 
     # defer_build: a validator is only made for what a config picks; the others cost start-up time.
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, defer_build=True
     )
+
+
+class Component(Options, Registered):
+    """Base of everything chosen by name."""
 
     # As in Registered; pydantic takes no others for class variables.
     registry_name: ClassVar[str] = ""

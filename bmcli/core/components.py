@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from bmcli.core.component import Options
     from bmcli.core.spec import DataSpec, Kind, Task
 
 Findings = list[tuple[tuple[str | int, ...], str]]
@@ -141,6 +142,7 @@ class Describes(Protocol):
     place: ClassVar[int]
     file_suffixes: ClassVar[frozenset[str]]
     documents: ClassVar[bool]
+    section: ClassVar[type[Options] | None]
     has_augmentations: ClassVar[bool]
     has_views: ClassVar[bool]
     has_lengths: ClassVar[bool]
@@ -156,7 +158,8 @@ C = TypeVar("C", covariant=True)
 
 
 class Lookup(Protocol[C]):
-    """A registry, to be asked for classes by name; see `bmcli.core.registry.Registry`."""
+    """A registry, which finds classes by name; see `bmcli.core.registry.Registry`."""
 
     def get(self, name: str) -> type[C]: ...
+    def names(self) -> list[str]: ...
     def local_names(self) -> list[str]: ...

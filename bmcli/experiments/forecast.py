@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bmcli.training.trainer import Trainer
 
 LEAST_SECONDS, MOST_SECONDS = 4.0, 10.0
-"""Steps are taken for at least and at most so long, compiling aside."""
+"""Shortest and longest time that steps are measured for, without compilation."""
 STEADY = 0.05
 """The rate is steady where it changes by less than this share from one third of the time to the next."""
 PART = 2048

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import polars as pl
@@ -13,10 +12,8 @@ from bmcli.files.distinct_values import Values, distinct_values, without_marked_
 from bmcli.files.facts import (
     EXAMPLES,
     FEW,
-    SPLIT_WORDS,
     ColumnFacts,
     Said,
-    many_categories,
     shortened,
     written_as,
 )
@@ -32,33 +29,11 @@ from bmcli.files.number_columns import (
     sentinel,
 )
 from bmcli.files.numbers import FALSE, TRUE, NumberFormat
+from bmcli.files.word_columns import HALF, NUMBERS, as_words, doubted, units_of
 
-NUMBERS = 0.9
-"""Share of the filled cells from which on a column is one of numbers (or dates) whatever else it holds."""
-HALF = 0.5
 SOME = 0.15
 """Share of numbers or dates from which on a column of words is doubtful."""
-ALL_DIFFERENT = 0.95
-MOST_UNITS = 6
 _PAIRS = (("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"))
-_NAME_NAME = re.compile(
-    r"(^|[\W_])(name|names|surname|firstname|lastname|author|address|street|city|title_of_person)$", re.I
-)
-_TEXT_NAMES = frozenset(
-    word
-    for line in (
-        "text texts body review reviews comment comments message sentence content description",
-        "question tweet summary title headline abstract document utterance query prompt post subject",
-        "article caption note notes feedback texto texte testo kommentar commentaire comentario",
-        "beschreibung reseña opinión avis bewertung отзыв текст",
-        "комментарий レビュー 本文 テキスト 评论 內容 内容 文本",
-        "리뷰 댓글",
-    )
-    for word in line.split()
-)
-# Scripts written without spaces between words.
-_KANA = r"[\u3041-\u309f]"
-_UNSPACED = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 
 
 def text_column(
@@ -78,7 +53,7 @@ def text_column(
         return replace(numeric, marks=(*numeric.marks, *gone)), shown
     if (dated := as_dates(series.name, known)) is not None:
         return dated, None
-    return _as_words(series.name, every), None
+    return as_words(series.name, every), None
 
 
 def _boolean(name: str, values: Values) -> ColumnFacts | None:
@@ -123,58 +98,78 @@ def as_numbers(
     )
     plain = parsed.filter(good)
     whole = bool((plain % 1 == 0).all())
-    if said is None and format_.plain and whole:
-        digits = numbers.normal(values.cells.filter(good))
-        zeros = int(values.counts.filter(good).filter(digits.str.contains(r"^0\d")).sum())
-        if zeros:
-            return _codes(values, name, "leading zeros: a code, not a number")
-        if (plain.abs() >= 10**SAFE_DIGITS).any() and many_digits(digits):
-            return _codes(values, name, "more digits than a number keeps: a code")
-        if count >= NUMBERS * total or DATE_NAME.search(name):
-            written = values.cells.filter(good)
-            low, high = float(plain.min()), float(plain.max())  # type: ignore[arg-type]
-            if (
-                dated := numbered_dates(replace(facts, different=len(written)), written, low, high)
-            ) is not None:
-                odd = values.where(~good)
-                return replace(dated, unfit=total - count, examples=odd.examples() if len(odd.cells) else ())
-        if count == total:
-            facts = perhaps_code(facts, float(plain.min()), float(plain.max()))  # type: ignore[arg-type]
+    if said is None:
+        if format_.plain and whole:
+            facts = _code_or_date(facts, values, good, plain)
             if facts.type != "number":
                 return facts
-    if said is None:
         facts = replace(facts, warning=facts.warning or sentinel(name, parsed, float(plain.min())))  # type: ignore[arg-type]
     odd = values.where(~good)
-    if not len(odd.cells):
-        reason = facts.reason + written_as(format_)
-        if values.empty:
-            reason += f", {values.empty:,} missing"
-        facts = replace(facts, reason=reason)
-        return perhaps_identifier(facts, parsed) if said is None else facts
+    written = written_as(format_)
+    if len(odd.cells):
+        return _among_words(facts, values, odd, count, written, whole=whole)
+    reason = facts.reason + written
+    if values.empty:
+        reason += f", {values.empty:,} missing"
+    facts = replace(facts, reason=reason)
+    return perhaps_identifier(facts, parsed) if said is None else facts
+
+
+def _code_or_date(facts: ColumnFacts, values: Values, good: pl.Series, plain: pl.Series) -> ColumnFacts:
+    """The same, or a column of another type where whole numbers are codes or dates.
+
+    good: which of the values are numbers. plain: these, as float64.
+    """
+    total, count = values.total, int(values.counts.filter(good).sum())
+    written = values.cells.filter(good)
+    digits = numbers.normal(written)
+    if int(values.counts.filter(good).filter(digits.str.contains(r"^0\d")).sum()):
+        return _codes(values, facts.name, "leading zeros: a code, not a number")
+    if (plain.abs() >= 10**SAFE_DIGITS).any() and many_digits(digits):
+        return _codes(values, facts.name, "more digits than a number keeps: a code")
+    low, high = float(plain.min()), float(plain.max())  # type: ignore[arg-type]
+    if count >= NUMBERS * total or DATE_NAME.search(facts.name):
+        dated = numbered_dates(replace(facts, different=len(written)), written, low, high)
+        if dated is not None:
+            odd = values.where(~good)
+            return replace(dated, unfit=total - count, examples=odd.examples() if len(odd.cells) else ())
+    return perhaps_code(facts, low, high) if count == total else facts
+
+
+def _among_words(
+    facts: ColumnFacts, values: Values, odd: Values, count: int, written: str, *, whole: bool
+) -> ColumnFacts | None:
+    """The column of which only `count` cells are numbers, as one of numbers or of words; None where these
+    are too few to matter.
+
+    odd: the values that are not numbers. written: how the others are written, for the reason. whole: the
+    others are whole numbers.
+    """
+    total = values.total
     share = count / total
     examples = odd.examples()
     facts = replace(
         facts,
         unfit=total - count,
         examples=examples,
-        reason=f"{share:.1%} of the filled cells are numbers{written_as(format_)}",
+        reason=f"{share:.1%} of the filled cells are numbers{written}",
     )
-    if said is not None or share >= NUMBERS:
+    if facts.said or share >= NUMBERS:
         return facts
     few = len(values.cells) <= FEW and whole and total >= 2 * len(values.cells)
     if share >= HALF and not few and not (whole and _are_codes(odd)):
         return facts
-    units = _units(values)
-    if units or (share < SOME and not few) or (share < 0.1 and len(plain) < 3):
+    units = units_of(values)
+    if units or (share < SOME and not few) or (share < 0.1 and len(values.cells) - len(odd.cells) < 3):
         return None
-    words = _as_words(name, values)
+    words = as_words(facts.name, values)
     if words.type == "text" or words.split:
         return words
     listed = ", ".join(repr(shortened(one)) for one in examples)
-    return _doubted(
+    return doubted(
         words,
         f"though {share:.0%} of its cells are numbers: {listed} are not (data.columns: "
-        f"{{{name}: number}}, or data.missing: [{shortened(examples[0])}])",
+        f"{{{facts.name}: number}}, or data.missing: [{shortened(examples[0])}])",
     )
 
 
@@ -182,15 +177,6 @@ def _are_codes(values: Values) -> bool:
     """Whether cells among whole numbers are of letters and digits: A103 among 1001 and 1002."""
     mixed = values.cells.str.contains(r"\d") & values.cells.str.contains(r"\p{L}")
     return len(values.cells) > EXAMPLES and float(mixed.mean() or 0.0) >= 0.8  # type: ignore[arg-type]
-
-
-def _doubted(facts: ColumnFacts, why: str) -> ColumnFacts:
-    """The same with a warning; where it is left out as an identifier, the reason for that says it too."""
-    if facts.type == "identifier":
-        return replace(
-            facts, reason=f"{facts.reason}, {why}", warning=f"column '{facts.name}' is left out, {why}"
-        )
-    return replace(facts, warning=f"column '{facts.name}' is read as categories, {why}")
 
 
 def _question(name: str, shown: numbers.Evidence) -> str:
@@ -208,32 +194,6 @@ def _codes(values: Values, name: str, reason: str) -> ColumnFacts:
     return facts
 
 
-def _units(values: Values) -> list[str]:
-    """What stands beside the number in nearly every cell, where it is the same few everywhere: 12 kg, 3.5 m²,
-    4/5, ~20; the most frequent first."""
-    parts = values.cells.str.extract_groups(
-        r"^[-+]?(?P<before>[~≈±])? ?\p{Sc}?\d[\d.,'’]* ?(?P<behind>[^\d\s.,:;-][^\d:;]{0,11}|/ ?\d{1,4})?$"
-    ).struct.unnest()
-    unit = pl.coalesce(pl.col("behind"), pl.col("before")).str.strip_chars()
-    counted = (
-        parts.select(unit.alias("unit"), values.counts.alias("count"))
-        .drop_nulls("unit")
-        .group_by("unit")
-        .agg(pl.col("count").sum())
-        .sort(["count", "unit"], descending=[True, False])
-    )
-    found = counted["unit"].to_list()
-    if not found or len(found) > MOST_UNITS or int(counted["count"].sum()) < NUMBERS * values.total:
-        return []
-    if set(map(str.lower, found)) & {"st", "nd", "rd", "th", "am", "pm", "a.m.", "p.m."}:
-        return []
-    if len(found) > 1 and any(unit.startswith("/") for unit in found):
-        return []
-    if len(found) > 1 and int(counted["count"][0]) >= NUMBERS * values.total:
-        return found[:1]
-    return found
-
-
 def as_dates(name: str, values: Values, said: Said | None = None) -> ColumnFacts | None:
     compact = bool(DATE_NAME.search(name)) or said is not None
     shown = dates.evidence(values.cells, values.counts, compact=compact)
@@ -243,11 +203,11 @@ def as_dates(name: str, values: Values, said: Said | None = None) -> ColumnFacts
     if said is None and share < SOME:
         return None
     if said is None and (share < HALF or (share < NUMBERS and count < FEW)):
-        words = _as_words(name, values)
+        words = as_words(name, values)
         if words.type == "text" or words.split:
             return words
         what = f"though {share:.0%} of its cells are dates or times (data.columns: {{{name}: date}})"
-        return _doubted(words, what)
+        return doubted(words, what)
     first = shown.day_first if said is None or said.day_first is None else said.day_first
     open_ = (said is None or said.day_first is None) and not dates.has_local(values.cells)
     format_ = DateFormat(None if open_ else first is not False, clock, compact)
@@ -290,85 +250,3 @@ def as_dates(name: str, values: Values, said: Said | None = None) -> ColumnFacts
         parts=said.parts if said else (),
         cyclic=bool(said and said.cyclic),
     )
-
-
-def _as_words(name: str, values: Values) -> ColumnFacts:
-    total, different = values.total, len(values.cells)
-    facts = ColumnFacts(name, "category", f"{different:,} different values", total, values.empty, different)
-    words = {SPLIT_WORDS.get(word) for word in values.lower.to_list()} if different <= 8 else {None}
-    if None not in words and "train" in words and len(words) > 1:
-        return replace(facts, reason="says train, validation or test", split=True)
-    units = _units(values) if different > 5 else []
-    doubt = _doubt(name, values, units)
-    if doubt is None and total and (reads := _reads_as_text(name, values)):
-        return replace(facts, type="text", reason=reads)
-    if total >= ROWS and (different == total or (total >= 50 and different >= ALL_DIFFERENT * total)):
-        every = "every row" if different == total else "nearly every row"
-        facts = replace(facts, type="identifier", reason=f"a different value in {every}")
-    if doubt is not None:
-        return _doubted(replace(facts, unit=units[0] if len(units) == 1 else ""), doubt)
-    if facts.type == "category":
-        facts = replace(facts, warning=many_categories(facts))
-    return facts
-
-
-def _doubt(name: str, values: Values, units: list[str]) -> str | None:
-    """What else the words could be: numbers with a unit, or dates."""
-    if len(values.cells) <= 5:
-        return None
-    example = shortened(values.cells[0])
-    if dates.looks_like_dates(values.cells):
-        return f"though its cells look like dates ('{example}'), written in a way that bm does not read"
-    if len(units) == 1:
-        return (
-            f"though it holds numbers with '{units[0]}' beside them ('{example}'); data.columns: "
-            f"{{{name}: {{type: number, unit: '{units[0]}'}}}} reads them"
-        )
-    if units and len(values.cells) > FEW:
-        listed = ", ".join(map(repr, units))
-        return (
-            f"though it holds numbers in several units ({listed}); bring them to one, and leave it out here"
-        )
-    return None
-
-
-def _reads_as_text(name: str, values: Values) -> str | None:
-    """Why the cells are texts: sentences rather than names, addresses or ids; None where they are not."""
-    named = name.lower() in _TEXT_NAMES
-    total, different = values.total, len(values.cells)
-    if different <= FEW * (different < HALF * total) or different <= 0.2 * total:
-        return None
-    repeated = different <= HALF * total
-    cells = values.cells[:2_000]
-    unspaced = cells.str.count_matches(_UNSPACED)
-    letters = cells.str.count_matches(r"\p{L}|\p{M}")
-    if float(unspaced.sum()) > 0.3 * max(1.0, float(letters.sum())):
-        length = float(cells.str.len_chars().mean() or 0)  # type: ignore[arg-type]
-        # Names are of two to five characters in these scripts.
-        # A name has hardly any kana in it.
-        kana = float(cells.str.count_matches(_KANA).sum()) > 0.3 * float(letters.sum())
-        enough = (4 if named else 5 if kana else 8) if not repeated else 12
-        return "texts without spaces between words" if length >= enough else None
-    words = float(cells.str.count_matches(r"\S+").mean() or 0)  # type: ignore[arg-type]
-    if repeated and words < (4 if named else 6):
-        return None
-    if named and words >= 2:
-        return f"texts of {words:.0f} words, by the column's name"
-    if words < 3:
-        return None
-    # Where letters have no case, a name of three or four words looks like a text; texts differ in length.
-    uncased = words < 5 and not cells.str.contains(r"\p{Lu}|\p{Ll}").any()
-    if uncased and float(cells.str.count_matches(r"\S+").std() or 0) < 1:  # type: ignore[arg-type]
-        return None
-    tokens = cells.str.extract_all(r"[\p{L}][\p{L}\p{M}'’-]*").explode().drop_nulls()
-    if not len(tokens) or len(tokens) < 0.5 * words * len(cells):
-        return None  # numbers, codes, addresses
-    cased = tokens.filter(tokens.str.to_lowercase() != tokens.str.to_uppercase())
-    capital = cased.str.contains(r"^\p{Lu}").mean() if len(cased) else 0.0
-    shouted = cased.str.contains(r"^\p{Lu}{2,}").mean() if len(cased) else 0.0
-    titled = float(capital or 0.0) - float(shouted or 0.0)  # type: ignore[arg-type]
-    if titled > 0.7 and (words < 8 or _NAME_NAME.search(name)):
-        return None
-    if _NAME_NAME.search(name) and words < 6:
-        return None
-    return f"texts of {words:.0f} words"

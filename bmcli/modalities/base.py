@@ -2,7 +2,7 @@
 
 Each method has a default where there is one: a new modality begins with its words, its suffixes, `fit` and
 `load`, and the way its examples are read. What examples are like for a user (`Words`), which files hold them,
-and what of the config is for them, is told without importing anything that computes.
+and which config keys are for them, is known without importing anything that computes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bmcli.config.data_facts import Facts
     from bmcli.config.drafting.inspect import Look
     from bmcli.config.schema import ExperimentConfig, PreprocessingConfig
+    from bmcli.core.component import Options
     from bmcli.core.examples import Data, Examples
     from bmcli.core.plain import Document
     from bmcli.files.facts import ColumnFacts
@@ -60,6 +61,8 @@ class Modality(Registered):
     """Whether a table file holds examples."""
     explained_in_files: ClassVar[bool] = True
     """Whether an explanation is an image or a page, and not lines on the screen."""
+    section: ClassVar[type[Options] | None] = None
+    """The options of one of your own: `preprocessing.<its name>` of the config."""
     has_augmentations: ClassVar[bool] = False
     has_views: ClassVar[bool] = False
     has_lengths: ClassVar[bool] = False
@@ -75,8 +78,8 @@ class Modality(Registered):
     # === config ===
 
     def options(self, preprocessing: object) -> object:
-        """Its section of the config's `preprocessing`."""
-        return getattr(preprocessing, self.name, None)
+        """Its section of the config's `preprocessing`; of defaults where the config has none."""
+        return getattr(preprocessing, self.name, None) or (self.section and self.section())
 
     def shape_ahead(
         self, preprocessing: PreprocessingConfig, shape: tuple[int, int, int] | None
@@ -186,7 +189,7 @@ class Modality(Registered):
         progress: Callable[[int, int], None] | None,
     ) -> Inspected | None:
         """Look at all examples before anything is cut; None where reading has shown all there is to see.
-        preprocessing: how they will be encoded, None where nobody knows."""
+        preprocessing: how they will be encoded, None if unknown."""
         return None
 
     def inspection_notes(self, counts: Mapping[str, int]) -> tuple[str, ...]:

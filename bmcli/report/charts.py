@@ -1,4 +1,4 @@
-"""Line charts as SVG that lies in the page: sharp at any size, in its colours, and read out as text."""
+"""Line charts as inline SVG: sharp at any size, in the page's colours, with a text for screen readers."""
 
 from __future__ import annotations
 
@@ -26,6 +26,24 @@ class Line:
     labels: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class _Scale:
+    """From values to places in the drawing."""
+
+    low_x: float
+    high_x: float
+    low_y: float
+    high_y: float
+
+    def x(self, value: float) -> float:
+        return _LEFT + (value - self.low_x) / (self.high_x - self.low_x) * (WIDTH - _LEFT - _RIGHT)
+
+    def y(self, value: float) -> float:
+        return (
+            HEIGHT - _BOTTOM - (value - self.low_y) / (self.high_y - self.low_y) * (HEIGHT - _TOP - _BOTTOM)
+        )
+
+
 def chart(
     lines: Sequence[Line],
     *,
@@ -40,51 +58,16 @@ def chart(
     known = [(x, y) for line in lines for x, y in line.points if y is not None and math.isfinite(y)]
     if not known:
         return Markup("")
-    low_x, high_x = x_range or _wide(min(x for x, _ in known), max(x for x, _ in known))
-    low_y, high_y = y_range or _wide(min(y for _, y in known), max(y for _, y in known))
-
-    def at_x(x: float) -> float:
-        return _LEFT + (x - low_x) / (high_x - low_x) * (WIDTH - _LEFT - _RIGHT)
-
-    def at_y(y: float) -> float:
-        return HEIGHT - _BOTTOM - (y - low_y) / (high_y - low_y) * (HEIGHT - _TOP - _BOTTOM)
-
-    parts = []
-    for tick in _ticks(low_y, high_y):
-        y = f"{at_y(tick):.1f}"
-        parts.append(
-            f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>'
-            f'<text class="tick" x="{_LEFT - 6}" y="{at_y(tick) + 4:.1f}" text-anchor="end">'
-            f"{quantity(round(tick, 12))}</text>"
-        )
-    whole = all(float(x).is_integer() for x, _ in known)
-    for tick in _ticks(low_x, high_x, whole=whole):
-        parts.append(
-            f'<text class="tick" x="{at_x(tick):.1f}" y="{HEIGHT - _BOTTOM + 16}" text-anchor="middle">'
-            f"{quantity(round(tick, 12))}</text>"
-        )
-    parts.append(
-        f'<text class="tick" x="{(WIDTH + _LEFT - _RIGHT) / 2:.0f}" y="{HEIGHT - 3}" text-anchor="middle">'
-        f"{escape(x_label)}</text>"
+    scale = _Scale(
+        *(x_range or _wide(min(x for x, _ in known), max(x for x, _ in known))),
+        *(y_range or _wide(min(y for _, y in known), max(y for _, y in known))),
     )
+    parts = _axes(scale, x_label, whole=all(float(x).is_integer() for x, _ in known))
     if mark is not None:
-        x = f"{at_x(mark):.1f}"
+        x = f"{scale.x(mark):.1f}"
         parts.append(f'<line class="mark" x1="{x}" x2="{x}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>')
     for line in lines:
-        for piece in _pieces(line.points):
-            points = " ".join(f"{at_x(x):.1f},{at_y(y):.1f}" for x, y in piece)
-            parts.append(f'<polyline class="{line.style}" points="{points}"/>')
-            if line.dots or len(piece) == 1:
-                parts += [
-                    f'<circle class="{line.style}" cx="{at_x(x):.1f}" cy="{at_y(y):.1f}" r="3"/>'
-                    for x, y in piece
-                ]
-        parts += [
-            f'<text class="tick" x="{at_x(x):.1f}" y="{at_y(y) + (14 if y > high_y - 0.1 else -7):.1f}" '
-            f'text-anchor="middle">{escape(label)}</text>'
-            for (x, y), label in zip(line.points, line.labels, strict=False)
-            if y is not None and math.isfinite(y)
-        ]
+        parts += _drawn(line, scale)
     keys = "".join(
         f'<span class="key {line.style}">{escape(line.name)}</span>' for line in lines if line.name
     )
@@ -97,6 +80,49 @@ def chart(
     return Markup(
         f'<figure><figcaption>{escape(title)}</figcaption>{drawing}<p class="keys">{keys}</p></figure>'
     )
+
+
+def _axes(scale: _Scale, x_label: str, *, whole: bool) -> list[str]:
+    """Ticks with their numbers, grid lines, and the name of x. whole: x is in whole numbers."""
+    parts = []
+    for tick in _ticks(scale.low_y, scale.high_y):
+        y = f"{scale.y(tick):.1f}"
+        parts.append(
+            f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>'
+            f'<text class="tick" x="{_LEFT - 6}" y="{scale.y(tick) + 4:.1f}" text-anchor="end">'
+            f"{quantity(round(tick, 12))}</text>"
+        )
+    for tick in _ticks(scale.low_x, scale.high_x, whole=whole):
+        parts.append(
+            f'<text class="tick" x="{scale.x(tick):.1f}" y="{HEIGHT - _BOTTOM + 16}" text-anchor="middle">'
+            f"{quantity(round(tick, 12))}</text>"
+        )
+    parts.append(
+        f'<text class="tick" x="{(WIDTH + _LEFT - _RIGHT) / 2:.0f}" y="{HEIGHT - 3}" text-anchor="middle">'
+        f"{escape(x_label)}</text>"
+    )
+    return parts
+
+
+def _drawn(line: Line, scale: _Scale) -> list[str]:
+    """A line, its dots and its labels."""
+    parts = []
+    for piece in _pieces(line.points):
+        points = " ".join(f"{scale.x(x):.1f},{scale.y(y):.1f}" for x, y in piece)
+        parts.append(f'<polyline class="{line.style}" points="{points}"/>')
+        if line.dots or len(piece) == 1:
+            parts += [
+                f'<circle class="{line.style}" cx="{scale.x(x):.1f}" cy="{scale.y(y):.1f}" r="3"/>'
+                for x, y in piece
+            ]
+    for (x, y), label in zip(line.points, line.labels, strict=False):
+        if y is not None and math.isfinite(y):
+            at = scale.y(y) + (14 if y > scale.high_y - 0.1 else -7)
+            parts.append(
+                f'<text class="tick" x="{scale.x(x):.1f}" y="{at:.1f}" '
+                f'text-anchor="middle">{escape(label)}</text>'
+            )
+    return parts
 
 
 def _in_words(title: str, lines: Sequence[Line]) -> str:

@@ -68,7 +68,7 @@ class Task(Measuring):
     def rows(
         self, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str]
     ) -> Iterable[Sequence[str]]:
-        """Their cells, of each example. classes: as they stand in cells."""
+        """Their cells, of each example. classes: as written in cells."""
         raise NotImplementedError
 
     def read_rows(
@@ -81,7 +81,7 @@ class Task(Measuring):
         """Whether both are what the task has of as many examples."""
         return targets.shape == outputs.shape[:1] and outputs.shape[1:] == (self.width(classes),)
 
-    # --- what is wrong most, and how it is shown ------------------------------------------------------------
+    # --- the worst predictions, and how they are shown ------------------------------------------------------
 
     plots: ClassVar[tuple[str, ...]] = ()
     """What is drawn of a split: regression, confusion_matrix, class_figures,
@@ -193,7 +193,7 @@ def stored(name: str) -> Task:
 
 
 def known() -> list[Task]:
-    """Every task that needs no plugin to be loaded: bm's own, and those that were asked for by name."""
+    """Every loaded task: bm's own, and those requested by name."""
     return [of(name) for name in TASKS.local_names()]
 
 

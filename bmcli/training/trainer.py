@@ -43,7 +43,7 @@ class Validation:
     """What is measured after every epoch.
 
     metrics: from finished-model outputs [N, C] float32 to named metrics, `loss` among them; lengths: of
-    padded inputs int [N] by name: examples are then looked at in the order of the first, padded no
+    padded inputs int [N] by name: examples are then processed in the order of the first, padded no
     longer than needed.
     """
 
@@ -146,7 +146,7 @@ class Trainer:
         self._forward = forward(finished, finish, parts=parts)
 
     def resumed(self) -> Resumed | None:
-        """Where a training that was restored goes on; None for one at its first step."""
+        """Where restored training continues; None at the first step."""
         if not (self.records or self._now.step):
             return None
         return Resumed(

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
+from bmcli.core.component import Options
 from bmcli.core.errors import DataError
 from bmcli.explain import base as explanations
 from bmcli.modalities import MODALITIES, Modality
@@ -82,6 +84,13 @@ class SoundEncoder(SingleInput):
         return {"length": self.length, "loudest": self.loudest}
 
 
+class SoundOptions(Options):
+    """How sounds become arrays."""
+
+    gain: float = Field(1.0, gt=0, le=100, description="What samples are multiplied by.")
+    side: Literal["left", "right"] = Field("left", description="The channel of a stereo sound.")
+
+
 class FromSilence(explanations.Part):
     """What each sample says for the answer."""
 
@@ -95,6 +104,7 @@ class Sound(Modality):
     words = Words("sound", "sounds", rate="sounds/s", argument="SOUND.npy", model="sound_net")
     suffixes = frozenset({".npy"})
     file_suffixes = frozenset({".npy"})
+    section = SoundOptions
 
     def read_files(self, paths: Sequence[str], names: Sequence[str]) -> FilesRead:
         read, problems = [], {}
@@ -127,7 +137,7 @@ class Sound(Modality):
 
     def fit(self, data: Any, options: Any, *, cache_bytes: int) -> Any:
         samples = data.train.examples.samples
-        return SoundEncoder(samples.shape[1], float(np.abs(samples).max()) or 1.0)
+        return SoundEncoder(samples.shape[1], (float(np.abs(samples).max()) or 1.0) / options.gain)
 
     def load(self, part: Mapping[str, Any], files: Mapping[str, str]) -> Any:
         return SoundEncoder(int(part["length"]), float(part["loudest"]))

@@ -135,3 +135,78 @@ def test_sounds_are_made_up_where_they_are_missing(folder: Path, invoke: Invoke)
     done = invoke("train", "c.yaml", "--smoke", "data.kind=sound")
     assert done.code == 0, done.err
     assert not (folder / "runs").exists()
+
+
+# === options of its own ===
+
+
+def configured(folder: Path, section: str) -> str:
+    (folder / "c.yaml").write_text(f"{CONFIG}preprocessing: {section}\n")
+    return "c.yaml"
+
+
+def test_its_section_of_the_config(folder: Path, invoke: Invoke) -> None:
+    from bmcli.config import resolve
+    from bmcli.experiments.display import Silent
+    from bmcli.experiments.prepare import prepare
+
+    (folder / "base.yaml").write_text("preprocessing: {sound: {gain: 3.0, side: right}}\n")
+    (folder / "c.yaml").write_text(f"extends: base.yaml\n{CONFIG}")
+    config = resolve.load(folder / "c.yaml", ["preprocessing.sound.gain=2.5"], run_code=True)
+    plain = config.to_dict()
+    assert plain["preprocessing"]["sound"] == {"gain": 2.5, "side": "right"}
+    assert resolve.load(plain, run_code=True) == config
+    assert invoke("check", configured(folder, "{sound: {gain: 2}, image: {size: 8}}")).code == 0
+    encoder: Any = prepare(config, display=Silent()).preprocessing
+    plain["preprocessing"].pop("sound")
+    usual: Any = prepare(resolve.load(plain, run_code=True), display=Silent()).preprocessing
+    assert encoder.loudest == pytest.approx(usual.loudest / 2.5)
+
+
+@pytest.mark.parametrize(
+    ("section", "place", "said", "hint"),
+    [
+        ("{sound: {gain: 0}}", "c.yaml:8:31", "expected a number above 0", None),
+        ("{sound: {gian: 2.0}}", "c.yaml:8:25", "unknown key 'gian'", "did you mean gain?"),
+        ("{sound: {side: middle}}", "c.yaml:8:31", "expected left or right", None),
+        ("{sound: loud}", "c.yaml:8:24", "expected keys and values", None),
+        ("{sond: {gain: 2.0}}", "c.yaml:8:17", "unknown key 'sond'", "did you mean sound?"),
+        ("{mixed: {gain: 2.0}}", "c.yaml:8:17", "unknown key 'mixed'", None),
+    ],
+)
+def test_mistakes_in_it_are_located(
+    folder: Path, invoke: Invoke, section: str, place: str, said: str, hint: str | None
+) -> None:
+    done = invoke("check", configured(folder, section))
+    assert done.code == 2 and place in done.err and said in done.err, done.err
+    assert hint is None or hint in done.err
+
+
+def test_without_its_code_the_section_is_not_known(folder: Path) -> None:
+    from bmcli.config import resolve
+    from bmcli.core.errors import ConfigError
+
+    with pytest.raises(ConfigError) as caught:
+        resolve.load(folder / configured(folder, "{sound: {gain: 2.0}}"), run_code=False)
+    assert any(
+        "sound_modality.py (code:), which was not run" in (one.hint or "") for one in caught.value.problems
+    )
+
+
+def test_listed_and_in_the_schema(folder: Path, invoke: Invoke) -> None:
+    from jsonschema import Draft202012Validator
+
+    from bmcli.config.reference.json_schema import json_schema
+
+    done = invoke("list", "modalities", "--code", "sound_modality.py", "--json")
+    by_name = {one["name"]: one for one in done.json["entries"]}
+    assert {"image", "mixed", "sound", "table", "text"} <= set(by_name)
+    assert [one["name"] for one in by_name["sound"]["options"]] == ["gain", "side"]
+    assert by_name["sound"]["summary"].startswith("Short sounds") and by_name["sound"]["files"] == [".npy"]
+    assert by_name["mixed"]["options"] == [] and by_name["text"]["options"]
+    assert "What samples are multiplied by." in invoke("list", "modalities", "sound").out
+    assert invoke("modalities", "image").out.startswith("image")
+    validator = Draft202012Validator(json_schema())
+    assert validator.is_valid({"preprocessing": {"sound": {"gain": 2.0, "side": None}}})
+    assert not validator.is_valid({"preprocessing": {"sound": {"gain": -1}}})
+    assert not validator.is_valid({"preprocessing": {"sound": {"gian": 2.0}}})

@@ -1,7 +1,7 @@
 """A look at a table file, enough to draft a config that reads it.
 
 What the file is and what its columns mean, `bmcli.files` decides, over the whole file and as in training.
-What is guessed here is what a user wants of it: which column is to be predicted, and from what.
+It guesses what a user wants: which column to predict, and from which others.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bmcli.config.drafting.inspect import Look, classes_seen
@@ -35,9 +36,32 @@ MOST_CLASSES = 100
 MANY_FEATURES = 5
 """Columns that say something, from which on a table is meant and not the texts in it."""
 ODD_WORDS = 3
-"""Up to this many different words in a column of numbers stand for missing values."""
+"""Up to this many different words in a column of numbers are read as missing values."""
 MOST_LISTED = 30
 """Features that are listed one by one."""
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """What each column is for.
+
+    target, features: columns to predict, and to predict from. texts: columns of texts, if they are what the
+        model reads. texts_left_out: the same, if it reads the features instead. split, group, id: as in
+        `DataConfig`.
+    """
+
+    target: ColumnFacts
+    features: Sequence[ColumnFacts]
+    texts: Sequence[str]
+    texts_left_out: Sequence[str]
+    split: str | None
+    group: str | None
+    id: str | None
+
+    @property
+    def used(self) -> list[ColumnFacts]:
+        """The target, and the features if the model reads them."""
+        return [self.target, *([] if self.texts else self.features)]
 
 
 def look_at_table(path: Path) -> Look:
@@ -50,39 +74,85 @@ def look_at_table(path: Path) -> Look:
     missing = _odd_words(frame, facts)
     if guesses or missing:
         facts = facts_of(frame.data, guesses, missing)
-    named = frame.dialect is None or frame.dialect.header
+    dialect = frame.dialect
+    named = dialect is None or dialect.header
 
     def name(column: str) -> str | int:
         return column if named else int(column)
 
+    roles = _roles(frame, facts)
+    target, texts = roles.target, roles.texts
+    counts = _counts(frame, target)
+    task, labels = _task(frame, target, counts)
+    dropped = [
+        column
+        for column in frame.data.columns
+        if column not in {target.name, roles.split, roles.group, roles.id, *(f.name for f in roles.features)}
+    ]
+    listed: tuple[str | int, ...] = ()
+    if not texts and (dropped or roles.group is not None) and len(roles.features) <= MOST_LISTED:
+        listed = tuple(name(f.name) for f in roles.features)
+    said = _said_of_cells(guesses, missing, roles.used)
+    if bad := _unusable(frame, target, roles.used, several=labels is not None):
+        said.append(("skip_unusable", True, f"{bad[0]:,} rows cannot be used, such as {bad[1]}"))
+    if roles.split is not None:
+        said.append(("split", name(roles.split), "the column that assigns rows to train, validation or test"))
+    if roles.id is not None and roles.id != target.name:
+        said.append(("id", name(roles.id), "names the examples, in predictions and everywhere else"))
+    return Look(
+        path,
+        "text" if texts else "table",
+        _seen(frame, roles, _said_of_target(target, counts, task, labels), named=named),
+        task,
+        frame.data.height,
+        features=listed,
+        text=None if not texts else name(texts[0]) if len(texts) == 1 else [name(text) for text in texts],
+        target=name(target.name),
+        group=None if roles.group is None else name(roles.group),
+        left_out=tuple(name(column) for column in dropped),
+        label_delimiter=labels,
+        delimiter=dialect.delimiter if dialect is not None and not dialect.usual else None,
+        header=named,
+        brings=_brings(frame, roles.split),
+        said=tuple(said),
+    )
+
+
+def _roles(frame: Frame, facts: Mapping[str, ColumnFacts]) -> _Roles:
+    """DataError if there is nothing to predict, or nothing to predict it from."""
     split = next((f.name for f in facts.values() if f.split), None)
     group = next((f.name for f in facts.values() if _GROUP.match(f.name.lower()) and _repeats(f)), None)
     usable = [f for f in facts.values() if f.name not in (split, group) and _says_something(f)]
     texts = _texts(frame, usable)
     target = facts[_target(frame, [f for f in usable if f.name not in texts], facts, labelled=bool(texts))]
     features = [f for f in usable if f.type != "text" and f.name != target.name]
+    left_out: list[str] = []
     if texts and (len(features) >= MANY_FEATURES or (_is_quantity(frame, target) and features)):
-        left_texts, texts = texts, []
-    else:
-        left_texts = []
+        left_out, texts = texts, []
     if not texts and not features:
         raise DataError(
-            f"{path} has no column to predict '{target.name}' from",
+            f"{frame.path} has no column to predict '{target.name}' from",
             hint=f"the columns are {', '.join(map(repr, frame.data.columns[:10]))}",
         )
-    counts = _counts(frame, target)
-    task, labels = _task(frame, target, counts)
-    seen = [f"{frame.data.height + len(frame.problems):,} rows, {frame.data.width} columns"]
-    seen += [_said_of_target(target, counts, task, labels)]
-    if not named:
-        seen.append("the first row names no columns: they are numbered from 0")
-    else:
-        seen += frame.notes
+    own_id = next((f.name for f in facts.values() if _names_rows(f)), None)
+    return _Roles(target, features, texts, left_out, split, group, own_id)
+
+
+def _seen(frame: Frame, roles: _Roles, about_target: str, *, named: bool) -> tuple[str, ...]:
+    """What `bm init` notes about the file. named: its first row names the columns."""
+    seen = [f"{frame.data.height + len(frame.problems):,} rows, {frame.data.width} columns", about_target]
+    seen += frame.notes if named else ["the first row names no columns: they are numbered from 0"]
     seen += [
         f"'{shortened(one)}' contains texts, which are not used; data.text: {one} uses them"
-        for one in left_texts
+        for one in roles.texts_left_out
     ]
-    used = [target, *(features if not texts else [])]
+    return (*seen, *(f.warning for f in roles.used if f.warning))
+
+
+def _said_of_cells(
+    guesses: Mapping[str, Said], missing: Sequence[str], used: Sequence[ColumnFacts]
+) -> list[tuple[str, object, str]]:
+    """Config keys for guesses at the meaning of cells, with the reason for each."""
     said: list[tuple[str, object, str]] = []
     answers = {f.name: _answer(guesses[f.name]) for f in used if f.name in guesses}
     if answers:
@@ -90,42 +160,7 @@ def look_at_table(path: Path) -> Look:
     if missing:
         where = [f"'{shortened(f.name)}'" for f in used if set(f.marks) & set(missing)]
         said.append(("missing", list(missing), f"texts that mean a missing value in {', '.join(where[:3])}"))
-    seen += [f.warning for f in used if f.warning]
-    bad = _unusable(frame, target, used, several=labels is not None)
-    if bad:
-        said.append(("skip_unusable", True, f"{bad[0]:,} rows cannot be used, such as {bad[1]}"))
-    if split is not None:
-        said.append(("split", name(split), "the column that assigns rows to train, validation or test"))
-    own_id = next((f.name for f in facts.values() if _names_rows(f)), None)
-    if own_id is not None and own_id != target.name:
-        said.append(("id", name(own_id), "names the examples, in predictions and everywhere else"))
-    dropped = [
-        c
-        for c in frame.data.columns
-        if c not in {target.name, split, group, own_id, *(f.name for f in features)}
-    ]
-    listed: tuple[str | int, ...] = ()
-    if not texts and (dropped or group is not None) and len(features) <= MOST_LISTED:
-        listed = tuple(name(f.name) for f in features)
-    brings = _brings(frame, split)
-    dialect = frame.dialect
-    return Look(
-        path,
-        "text" if texts else "table",
-        tuple(seen),
-        task,
-        frame.data.height,
-        features=listed,
-        text=None if not texts else name(texts[0]) if len(texts) == 1 else [name(text) for text in texts],
-        target=name(target.name),
-        group=None if group is None else name(group),
-        left_out=tuple(name(column) for column in dropped),
-        label_delimiter=labels,
-        delimiter=dialect.delimiter if dialect is not None and not dialect.usual else None,
-        header=named,
-        brings=brings,
-        said=tuple(said),
-    )
+    return said
 
 
 def _repeats(facts: ColumnFacts) -> bool:
@@ -199,7 +234,7 @@ def _is_quantity(frame: Frame, facts: ColumnFacts) -> bool:
 
 
 def _hardly_repeats(facts: ColumnFacts) -> bool:
-    """Whether whole numbers in a short table are no classes, though they are few."""
+    """Whether whole numbers in a short table are not classes, even if there are only a few different ones."""
     return facts.different > 2 and 2 * facts.different > facts.filled
 
 
@@ -267,7 +302,7 @@ def _answer(said: Said) -> dict[str, object]:
 
 
 def _odd_words(frame: Frame, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...]:
-    """A few words in columns of numbers or dates, such as 'refused', that stand in no other column: more
+    """A few words in columns of numbers or dates, such as 'refused', that occur in no other column: more
     likely missing values than mistakes."""
     import polars as pl
 

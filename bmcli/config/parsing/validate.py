@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bmcli.config import dump
+from bmcli.config.modality import section_of, sections
 from bmcli.config.parsing import messages
 from bmcli.config.parsing.coerce import as_declared
 from bmcli.config.parsing.merge import Shape, as_map, shape_of
 from bmcli.config.parsing.yaml import Node
-from bmcli.config.schema import Chosen, DataConfig, Section
-from bmcli.core.component import Component
+from bmcli.config.schema import Chosen, DataConfig, PreprocessingConfig, Section
+from bmcli.core.component import Component, Options
 from bmcli.core.errors import Place, Problem, UsageError
 from bmcli.core.registry import registry_of
 
@@ -88,6 +89,8 @@ class Validator:
         nodes = dict(node.value)
         if cls is DataConfig and "name" in nodes:
             nodes = self._take_dataset(node, nodes, path, values)
+        if cls is PreprocessingConfig:
+            self._take_modalities(node, nodes, path, values)
         for key, child in nodes.items():
             values[key] = self._field(cls, key, child, (*path, key), node.key_place(key))
         for key in cls.model_fields:
@@ -118,7 +121,7 @@ class Validator:
         self.picked[".".join(map(str, path))] = cls
         return self._options(cls, options, path, name.place if name is not None else node.place)
 
-    def _options(self, cls: type[Component], node: Node, path: KeyPath, place: Place) -> object:
+    def _options(self, cls: type[Options], node: Node, path: KeyPath, place: Place) -> object:
         # `null` restores the default; under an unknown key it is an error like any other value.
         given = {
             key: child
@@ -191,6 +194,34 @@ class Validator:
                 self.mistakes.append(mistake)
             del nodes[key]
         return {key: child for key, child in nodes.items() if key not in mine}
+
+    def _take_modalities(
+        self, node: Node, nodes: dict[str | int, Node], path: KeyPath, values: dict[str, object]
+    ) -> None:
+        """Create the options of modalities that are not bm's own, and take their keys out of `nodes`."""
+        for key in [key for key in nodes if key not in PreprocessingConfig.model_fields]:
+            child = nodes.pop(key)
+            section = section_of(key)
+            if section is None:
+                self._unknown_modality((*path, key), key, node)
+            elif child.value is not None and not child.is_map:
+                message = f"expected keys and values, found {messages.found(child)}"
+                self._add((*path, key), message, child.place)
+            elif child.value is not None:
+                values[str(key)] = self._options(section, child, (*path, key), child.place)
+
+    def _unknown_modality(self, path: KeyPath, key: str | int, node: Node) -> None:
+        if self.full:
+            return
+        from bmcli.config.parsing import explanations
+
+        known = [*PreprocessingConfig.model_fields, *sections()]
+        mistake = explanations.unknown_key(path, key, node, known, self.picked)
+        if self.unloaded_code:
+            files = ", ".join(Path(file).name for file in self.unloaded_code)
+            hint = f"it may belong to a modality defined in {files} (code:), which was not run"
+            mistake = replace(mistake, problem=replace(mistake.problem, hint=hint))
+        self.mistakes.append(mistake)
 
     def _field(self, cls: type[Section], key: object, node: Node, path: KeyPath, place: Place) -> object:
         shape = shape_of(cls, key) if isinstance(key, str) else Shape()

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bmcli.config.parsing.messages import expected
+from bmcli.config.schema import PreprocessingConfig
 from bmcli.core.component import Component
 from bmcli.core.errors import BmError, UsageError, did_you_mean
 from bmcli.core.plain import Document
 from bmcli.core.registry import HOMES, known_tasks, registry_of
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ KINDS = (
     Kind("augmentation", "augmentations", "data.augment", "random changes to training images"),
     Kind("metric", "metrics", "training.monitor", "what is measured, and can be monitored as val_METRIC"),
     Kind("task", "tasks", "data.task", "what is predicted, with its loss and headline metric"),
+    Kind("modality", "modalities", "data.kind", "what an example is, with its options in preprocessing"),
     Kind("tokenizer", "tokenizers", "preprocessing.text.tokenizer", "how texts are split"),
     Kind("tracker", "trackers", "trackers", "where training can be followed"),
     Kind("format", "formats", "bm export --format", "formats of exported models"),
@@ -106,7 +111,7 @@ def names(kind: Kind) -> list[str]:
 
 
 def one(kind: Kind, name: str) -> dict[str, object]:
-    """The entry of that name. UsageError where there is none; whatever a plugin raises."""
+    """The entry of that name. UsageError if there is none, or any error of a plugin."""
     if kind.is_registry and (kind.name != "metric" or name in registry_of("metric")):
         from bmcli.config.parsing import foreign_names
 
@@ -132,12 +137,14 @@ def entry(kind: Kind, cls: type[Component]) -> dict[str, object]:
         described |= {"kinds": list(about.kinds), "tasks": tasks_of(about)}
     elif kind.name == "dataset":
         described |= {"kind": about.kind, "task": about.task, "licence": about.licence}
+    elif kind.name == "modality":
+        described |= {"files": sorted(about.suffixes)}
     elif kind.name == "metric":
         described |= {"tasks": tasks_of(about), "greater_is_better": about.greater_is_better}
     built_in = cls.__module__.startswith("bmcli.")
     return {
         **described,
-        "options": options_of(cls),
+        "options": options_of(section_of(about) if kind.name == "modality" else cls),
         "source": cls.source,
         "defined_in": None if built_in else _file_of(cls),
     }
@@ -148,10 +155,19 @@ def tasks_of(about: Any) -> list[str]:
     return known_tasks().local_names() if about.tasks is None else list(about.tasks)
 
 
-def options_of(cls: type[Component]) -> list[dict[str, object]]:
-    """Name, type in words, default and description of every option."""
+def section_of(modality: Any) -> type[BaseModel] | None:
+    """What holds a modality's options: its section of `preprocessing`."""
+    own = PreprocessingConfig.model_fields.get(modality.registry_name)
+    found: Any = modality.section if own is None else own.annotation
+    return None if found is None else cast("type[BaseModel]", found)
+
+
+def options_of(cls: type[BaseModel] | None) -> list[dict[str, object]]:
+    """Name, type in words, default and description of every option; none of what has no options."""
     from bmcli.config.reference.field_schema import properties
 
+    if cls is None:
+        return []
     return [
         {
             "name": option,
@@ -185,7 +201,7 @@ def _metric_names() -> list[str]:
 
 
 def _built_in_metrics() -> list[Document]:
-    """The metrics that every task has without being asked."""
+    """The metrics that are always computed, by task."""
     descriptions = _descriptions()
     tasks = known_tasks()
     found: dict[str, Document] = {}

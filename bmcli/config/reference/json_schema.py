@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bmcli.config import modality
 from bmcli.config.parsing import messages
 from bmcli.config.parsing.merge import shape_of
 from bmcli.config.reference import field_schema
-from bmcli.config.schema import DataConfig, ExperimentConfig, Section
-from bmcli.core.component import Component
+from bmcli.config.schema import DataConfig, ExperimentConfig, PreprocessingConfig, Section
+from bmcli.core.component import Options
 from bmcli.core.plain import Document
 from bmcli.core.registry import HOMES, registry_of
 
@@ -51,7 +52,7 @@ def _sections(path: str, cls: type[Section]) -> Iterator[tuple[str, type[Section
             yield from _sections(f"{path}.{key}".lstrip("."), inner)
 
 
-def options(cls: type[Section] | type[Component]) -> tuple[dict[str, Schema], dict[str, Schema]]:
+def options(cls: type[Section] | type[Options]) -> tuple[dict[str, Schema], dict[str, Schema]]:
     """The JSON Schema of each key of a section or component, and the definitions they refer to.
 
     Of a section's own sections and components only the description.
@@ -63,7 +64,7 @@ def options(cls: type[Section] | type[Component]) -> tuple[dict[str, Schema], di
     return {key: every[key] for key in cls.model_fields}, definitions
 
 
-def _is_nested(cls: type[Section] | type[Component], key: str) -> bool:
+def _is_nested(cls: type[Section] | type[Options], key: str) -> bool:
     if not issubclass(cls, Section):
         return False
     shape = shape_of(cls, key)
@@ -88,6 +89,8 @@ def _section(cls: type[Section], definitions: dict[str, Schema]) -> Schema:
     section: Schema = {"type": "object", "properties": _nullable(properties)}
     if cls is DataConfig:
         return _data(section, definitions)
+    if cls is PreprocessingConfig:
+        return _preprocessing(section, definitions)
     return {**section, "additionalProperties": False}
 
 
@@ -106,6 +109,18 @@ def _data(section: Schema, definitions: dict[str, Schema]) -> Schema:
             conditions.append(_where_name({"const": name}, {"properties": _nullable(properties)}))
     whole = {**section, "allOf": conditions, "unevaluatedProperties": False}
     return {"anyOf": [known, own, whole]}
+
+
+def _preprocessing(section: Schema, definitions: dict[str, Schema]) -> Schema:
+    """`preprocessing`: a map for each modality that has options."""
+    for name, cls in modality.sections().items():
+        properties, inner = options(cls)
+        definitions.update(inner)
+        one = {"type": "object", "properties": _nullable(properties), "additionalProperties": False}
+        about = {"description": (cls.__doc__ or "").strip().partition("\n")[0]}
+        section["properties"][name] = _or_null({**one, **about})
+    own = {"type": ["object", "null"], "description": "The options of a modality of your own."}
+    return {**section, "additionalProperties": own}
 
 
 def _where_name(name: Schema, then: Schema) -> Schema:

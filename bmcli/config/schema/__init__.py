@@ -25,7 +25,7 @@ from bmcli.config.schema.fields import (
 )
 from bmcli.config.schema.preprocessing import ImageConfig, PreprocessingConfig, TableConfig, TextConfig
 from bmcli.config.schema.training import AUTO_EPOCHS, CheckpointConfig, EarlyStopping, TrainingConfig
-from bmcli.core.component import Component
+from bmcli.core.component import Component, Options
 from bmcli.core.plain import Document
 
 __all__ = [
@@ -135,6 +135,8 @@ def _plain(section: Section) -> Document:
             plain[key] = _plain(value)
         elif isinstance(value, Component):
             plain[key] = value.to_config()
+        elif isinstance(value, Options):  # of a modality of the user's own
+            plain[key] = value.model_dump(mode="json")
         elif isinstance(value, list) and value and isinstance(value[0], Component):
             plain[key] = [component.to_config() for component in value]
     if isinstance(section, DataConfig) and section.name is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from bmcli.config.schema.fields import Section
 
@@ -88,7 +88,13 @@ class TableConfig(Section):
 
 
 class PreprocessingConfig(Section):
-    """From raw examples to model inputs; only the map for the data's kind is used."""
+    """From raw examples to model inputs; only the map for the data's kind is used.
+
+    A modality of the user's own may have a map as well (`Modality.section`): validation looks it up and hands
+    over its options, so nothing else that is extra comes here.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     usual = {"image": {"size": 64}}
 
