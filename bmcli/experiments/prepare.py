@@ -265,7 +265,8 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         source = preprocessing.source(held_out.examples)
         validation = Validation(
             source=source,
-            metrics=lambda outputs: task.measure(held_out.targets, outputs, spec.classes, extra),
+            targets=held_out.targets,
+            meter=lambda: task.epoch_meter(spec.target, len(held_out), extra),
             batch_size=config.evaluation.batch_size,
             lengths=source.used_lengths(spec.inputs),
         )

@@ -215,7 +215,7 @@ def _row_by_row(file: DelimitedFile, lines: Records, *, as_text: bool) -> Rows:
     as_text: whether all of them may be text.
     """
     try:
-        found = list(csv_records(file, int(lines.lines[0])))
+        found = list(csv_records(file))
     except DataError:
         if as_text:
             return _unquoted(file, lines)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bmcli.core.spec import Target
     from bmcli.tasks._answers import Answer
     from bmcli.tasks._learning import OneTarget
-    from bmcli.tasks._meter import Meter
+    from bmcli.tasks._meter import EpochMeter, Meter
     from bmcli.tasks._truth import Truth
 
 
@@ -54,6 +54,13 @@ class Task(Measuring):
         from bmcli.tasks._meter import WholeSplit
 
         return WholeSplit(self, target, extra, top_k, temperature)
+
+    def epoch_meter(self, target: Target, count: int, extra: Sequence[Measures] = ()) -> EpochMeter:
+        """What the validation split is measured with after every epoch, batch by batch; the default keeps all
+        outputs until its end. count: of its examples; extra: the config's `evaluation.metrics`."""
+        from bmcli.tasks._meter import WholeEpoch
+
+        return WholeEpoch(self, target, count, extra)
 
     # --- every prediction of a split, as a table ------------------------------------------------------------
 

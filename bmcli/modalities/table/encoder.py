@@ -105,11 +105,6 @@ class TablePreprocessing(SingleInput):
         return tuple(features)
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        """A name per feature: 'age', 'age is missing', 'colour = red', 'colour = (other)'."""
-        return tuple(feature.name for feature in self.features)
-
-    @property
     def input_shape(self) -> tuple[int | None, ...]:
         """(features,)."""
         return (sum(column.width for column in self.columns),)
