@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bmcli.evaluation.compare import Comparison
     from bmcli.evaluation.gate import Verdict
     from bmcli.experiments.display import Display
-    from bmcli.explain.explain import Explanation
+    from bmcli.explain.base import Explanation
     from bmcli.export.formats import Exported
     from bmcli.inference.predictor import Prediction
     from bmcli.metrics.results import Evaluation

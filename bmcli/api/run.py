@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bmcli.core.errors import Problem
     from bmcli.experiments.display import Display
-    from bmcli.explain.explain import Explanation
+    from bmcli.explain.base import Explanation
     from bmcli.export.formats import Exported
     from bmcli.inference.inputs import Inputs
     from bmcli.inference.opened import OpenedRun

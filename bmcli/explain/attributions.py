@@ -61,12 +61,13 @@ def gradient_of(score: Callable[..., Tensor]) -> Gradient:
     else:
         import tensorflow as tf
 
-        @tf.function(reduce_retracing=True)
-        def compiled(arrays: list[object], *fixed: object) -> tuple[object, object]:
+        def taped(arrays: list[object], *fixed: object) -> tuple[object, object]:
             with tf.GradientTape() as tape:
                 tape.watch(arrays)
                 scores = score(arrays, *fixed)
             return scores, tape.gradient(scores, arrays, unconnected_gradients="zero")
+
+        compiled = tf.function(taped, reduce_retracing=True)
 
     def gradient(arrays: Sequence[np.ndarray], *fixed: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         tensors = [keras.ops.convert_to_tensor(array, "float32") for array in arrays]
