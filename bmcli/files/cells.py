@@ -35,7 +35,7 @@ def _number_in(mark: str) -> float | None:
 def parse_cells(
     series: pl.Series, format_: Format, marks: Collection[str] = ()
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """float64 [N] of a column of numbers or dates in that format, NaN where missing; position -> what is
+    """float64 [N] of a column of numbers or dates in that format, NaN if missing; position -> what is
     wrong with a cell. marks: words for missing values besides MISSING, in lower case."""
     if series.dtype.is_temporal():
         return dates.days_of(series).to_numpy().astype(np.float64), {}

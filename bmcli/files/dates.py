@@ -153,7 +153,7 @@ class DateFormat:
 
     @classmethod
     def from_json(cls, document: Document) -> DateFormat:
-        """The inverse; ValueError where it is damaged."""
+        """The inverse; ValueError if it is damaged."""
         epoch = document.get("epoch", "")
         if epoch and epoch not in EPOCHS:
             raise ValueError(f"date format {document!r}")
@@ -166,7 +166,7 @@ class DateFormat:
 class Evidence:
     """What the cells of a column show about their format.
 
-    day_first: None where the cells leave it open, and `example` is one. sure: whether they decide it. dates,
+    day_first: None if the cells leave it open, and `example` is one. sure: whether they decide it. dates,
     clocks: cells of each. local: whether the order matters at all. mixed: some only fit one order, others
     only the other.
     """
@@ -298,7 +298,7 @@ def has_local(cells: pl.Series) -> bool:
 
 
 def _certain(cells: pl.Series) -> pl.Series:
-    """Days of dates such as 31/3/2024, or 3.4.2024 with dots; null where day and month may be either."""
+    """Days of dates such as 31/3/2024, or 3.4.2024 with dots; null if day and month may be either."""
     first, second = (_dates(cells, "local", day_first=day) for day in (True, False))
     dotted = cells.str.contains(r"^[A-Za-z, ]*\d{1,2}\.\d{1,2}\.")
     return pl.select(

@@ -34,7 +34,7 @@ MOST_HEAD = 2**25
 
 
 def read(path: Path, options: Options) -> Rows:
-    """The rows of a file. DataError where it is not a table at all, or quotation marks swallow rows."""
+    """The rows of a file. DataError if it is not a table at all, or quotation marks swallow rows."""
     raw = mismatched_suffix.content(path)
     data, notes = encoding.decoded(path, raw)
     mismatched_suffix.refuse_text(path, data[: encoding.HEAD].decode("utf-8", "replace"))
@@ -112,7 +112,7 @@ def _swallows(file: DelimitedFile, merged: records.Swallowed) -> DataError:
 
 
 def _by_polars(file: DelimitedFile, found: Records, *, quote: str | None) -> Rows:
-    """quote: None where quotation marks are text."""
+    """quote: None if quotation marks are text."""
     names, found, notes = column_names(file, found, quote)
     found, said = extra_rows.left_out(file.data, file.text, found, len(names), file.dialect.delimiter)
     notes += said

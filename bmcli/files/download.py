@@ -62,7 +62,7 @@ def fetch(file: File, home: Path, progress: Callable[[str, int, int], None] | No
     progress: called with (name, bytes done, bytes in all).
 
     Raises DataError when offline or unreachable, IntegrityError when the bytes are not the pinned ones,
-    ResourceError where the data home cannot be written.
+    ResourceError if the data home cannot be written.
     """
     target = home / file.path
     if target.exists():

@@ -125,7 +125,7 @@ class Finder:
         return False
 
     def split_folders(self, base: Path) -> dict[str, Path]:
-        """split -> its folder; empty where the folders are classes."""
+        """split -> its folder; empty if the folders are classes."""
         folders = self.look.listing(base).folders
         named = {entry.name: found for entry in folders if (found := split_of(entry.name)) is not None}
         others = [entry.name for entry in folders if entry.name not in named]

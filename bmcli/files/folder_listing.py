@@ -47,7 +47,7 @@ class Looker:
         self._visits: Counter[str] | None = None
 
     def listing(self, folder: Path, most: int | None = LISTED) -> Listing:
-        """What is data in a folder, by name. DataError where it cannot be read, or is too deep or too much
+        """What is data in a folder, by name. DataError if it cannot be read, or is too deep or too much
         linked."""
         self._bound(folder)
         folders: list[os.DirEntry[str]] = []

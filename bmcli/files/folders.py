@@ -66,8 +66,8 @@ class Layout:
     """The layout of a folder.
 
     splits: split -> the folder that holds its class folders ('train' alone where there are no split folders).
-    names: split -> that folder's path in the root; empty where there are no split folders. classes: the class
-    folders of the training split; empty where file names hold the classes. stray, beside: what lies beside
+    names: split -> that folder's path in the root; empty if there are no split folders. classes: the class
+    folders of the training split; empty if file names hold the classes. stray, beside: what lies beside
     the split folders, by its path in the root: as unusable, as nothing to do with the examples.
     """
 
@@ -97,7 +97,7 @@ class Scan:
     """The contents of a folder.
 
     files: by split, by name; folders: split -> its path in the root, where there are split folders; suffixes:
-    how many files were left out for their suffix; complete: False where `most` ended the count.
+    how many files were left out for their suffix; complete: False if `most` ended the count.
     """
 
     files: dict[str, list[File]] = field(default_factory=dict)

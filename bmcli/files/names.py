@@ -47,7 +47,7 @@ def words_of(name: str) -> list[str]:
 def split_of(name: str) -> tuple[str, tuple[str, ...]] | None:
     """The split that a folder's name means, and its other words: ('train', ('seg',)) for 'seg_train'.
 
-    None where no word of it is one of SPLIT_FOLDERS, or where it names two splits. Words are parted by
+    None if no word of it is one of SPLIT_FOLDERS, or if it names two splits. Words are parted by
     anything that is not a letter, and by a capital letter within ('trainData').
     """
     words = words_of(name)

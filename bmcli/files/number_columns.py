@@ -117,7 +117,7 @@ _EPOCHS = {"s": (1, "seconds"), "ms": (1e3, "milliseconds"), "us": (1e6, "micros
 
 
 def perhaps_identifier(facts: ColumnFacts, values: pl.Series) -> ColumnFacts:
-    """The same, where it numbers the rows or names them; values: float64, null where missing."""
+    """The same, where it numbers the rows or names them; values: float64, null if missing."""
     if facts.missing or facts.filled < ROWS or facts.different < facts.filled:
         return facts
     if not (values % 1 == 0).all():

@@ -148,7 +148,7 @@ class NumberFormat:
         return self.decimal == "." and not self.unit
 
     def parse(self, cells: pl.Series) -> pl.Series:
-        """float64 of stripped texts; null where a cell is not a number in this format (or is null)."""
+        """float64 of stripped texts; null if a cell is not a number in this format (or is null)."""
         if self.decimal == "." and self.unit != "%":
             found = _plain(cells)
             odd = cells.is_not_null() & found.is_null()
@@ -222,7 +222,7 @@ class NumberFormat:
 class Evidence:
     """What the cells of a column show about their format.
 
-    decimal: the mark, None where that is open. sure: whether the column's own cells decide it. unit: what
+    decimal: the mark, None if that is open. sure: whether the column's own cells decide it. unit: what
     most numbers have beside them. example: a cell that can be read in two ways. seen: cells that look like
     numbers.
     """

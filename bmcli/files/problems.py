@@ -17,7 +17,7 @@ def settle(
     source: str | None = None,
     hint: str,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(notes, skipped) where they may be skipped, nothing where there are none; else DataError with them all.
+    """(notes, skipped) where they may be skipped, nothing if there are none; else DataError with them all.
 
     what: 'file' or 'row'; source: what they are in, for the message; hint: what to do.
     """

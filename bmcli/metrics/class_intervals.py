@@ -18,7 +18,7 @@ from bmcli.metrics.interval_methods import Interval
 from bmcli.metrics.intervals import Method, TooFew, enough, enough_of_classes, exact, f1_of_class, known
 
 Drawn = dict[str, np.ndarray]
-"""Every metric but areas under curves, of each resample: float64 [RESAMPLES], NaN where it is undefined."""
+"""Every metric but areas under curves, of each resample: float64 [RESAMPLES], NaN if it is undefined."""
 Curves = Sequence[tuple[np.ndarray, np.ndarray]]
 """Of each ROC curve which examples are positive, bool [N], and their scores, float32 [N]."""
 
@@ -295,8 +295,8 @@ def of_ece(value: float, count: int, confidence: np.ndarray, right: np.ndarray) 
 
 @dataclass(frozen=True)
 class _Areas:
-    """Of the ROC curves of a task. value: their mean area, None where all are undefined; influences: of each
-    example, float64 [N], None where one side of a curve has a single one; smaller: int64 [curves], examples
+    """Of the ROC curves of a task. value: their mean area, None if all are undefined; influences: of each
+    example, float64 [N], None if one side of a curve has a single one; smaller: int64 [curves], examples
     on the smaller side of each, undefined ones too; parts: [sides, 2], the variance that each side of each
     curve brings to the mean, and its degrees of freedom."""
 
@@ -340,7 +340,7 @@ def _areas(curves: Curves) -> _Areas:
 def area(curves: Curves) -> tuple[float | None, np.ndarray | None]:
     """`roc_auc`, and each example's influence on it, float64 [N]: the sum of their squares is its variance.
 
-    None where the area is undefined; no influences where one side of a curve has a single example.
+    None if the area is undefined; no influences if one side of a curve has a single example.
     """
     found = _areas(curves)
     return found.value, found.influences

@@ -50,7 +50,7 @@ class Modality(Registered):
     suffixes: ClassVar[frozenset[str]] = frozenset()
     """Of the files that `bm predict` takes, in lower case."""
     file_suffixes: ClassVar[frozenset[str]] = frozenset()
-    """Of files that are an example each, in class folders; empty where a file holds many."""
+    """Of files that are an example each, in class folders; empty if a file holds many."""
     documents: ClassVar[bool] = False
     """Whether a README next to the class folders may have such a suffix."""
     piece: ClassVar[int] = 256
@@ -84,7 +84,7 @@ class Modality(Registered):
     def shape_ahead(
         self, preprocessing: PreprocessingConfig, shape: tuple[int, int, int] | None
     ) -> tuple[int | None, ...] | None:
-        """The shape of a model's input, with None for what is not known, before the data is read; None where
+        """The shape of a model's input, with None for what is not known, before the data is read; None if
         nothing is known. shape: that a named dataset declares."""
         return None
 
@@ -142,7 +142,7 @@ class Modality(Registered):
         like: Examples | None = None,
     ) -> dict[str, Examples]:
         """Examples out of arrays that it takes: split -> (name, array) of one file. unscaled: numbers are not
-        to be taken for bytes; like: training examples that these go with. DataError where they cannot be
+        to be taken for bytes; like: training examples that these go with. DataError if they cannot be
         used."""
         raise NotImplementedError
 
@@ -174,7 +174,7 @@ class Modality(Registered):
     def rows_for(
         self, frame: Frame, columns: Sequence[str], missing: Sequence[str], encoder: Preprocessing | None
     ) -> tuple[Examples, list[tuple[int, str]]]:
-        """The same for a run, of which `encoder` says what cells mean; None where nothing is encoded yet."""
+        """The same for a run, of which `encoder` says what cells mean; None if nothing is encoded yet."""
         return self.from_rows(frame, columns, {}, missing, as_found=True)
 
     def columns_of(self, examples: Examples) -> Mapping[str, np.ndarray]:
@@ -249,7 +249,7 @@ class Modality(Registered):
         raise NotImplementedError
 
     def load(self, part: Document, files: Mapping[str, str]) -> Preprocessing:
-        """The inverse of an encoder's `to_json`, and of `files_of`; KeyError, TypeError or ValueError where
+        """The inverse of an encoder's `to_json`, and of `files_of`; KeyError, TypeError or ValueError if
         it is damaged."""
         raise NotImplementedError
 
@@ -292,7 +292,7 @@ class Modality(Registered):
         encoder: Preprocessing,
         form: str,
     ) -> Iterator[bytes] | None:
-        """The content of each, in that form; None where they have no such form. The default: as the model
+        """The content of each, in that form; None if they have no such form. The default: as the model
         takes it, with its target; one that cannot be used is like no other."""
         from bmcli.modalities.contents import encoded
 
@@ -303,7 +303,7 @@ class Modality(Registered):
         return None
 
     def load_familiarity(self, document: Document, encoder: Preprocessing) -> Usual:
-        """The inverse of `Usual.to_json`; KeyError, TypeError or ValueError where it is damaged."""
+        """The inverse of `Usual.to_json`; KeyError, TypeError or ValueError if it is damaged."""
         raise ValueError(f"no input statistics are defined for {self.words.many}")
 
     def statistics(self, compact: np.ndarray, columns: tuple[str | None, ...]) -> dict[str, np.ndarray]:
@@ -314,7 +314,7 @@ class Modality(Registered):
     """Of these: the remark on one below the training range, and above."""
 
     def corruptions(self) -> tuple[str, ...]:
-        """By name; empty where there are none."""
+        """By name; empty if there are none."""
         return ()
 
     def corrupted(
@@ -376,7 +376,7 @@ _made: dict[type[Modality], Modality] = {}
 
 
 def modality_of(kind: str) -> Modality:
-    """The modality of that name; UsageError where there is none."""
+    """The modality of that name; UsageError if there is none."""
     cls = MODALITIES.get(kind)
     if cls not in _made:
         _made[cls] = cls()

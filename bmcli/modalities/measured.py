@@ -63,11 +63,11 @@ class Usual:
         return reason
 
     def open_columns(self) -> Collection[str] | None:
-        """Columns in which new categories are usual; None where there are no columns."""
+        """Columns in which new categories are usual; None if there are no columns."""
         return None
 
     def to_json(self) -> dict[str, object] | None:
-        """Strict JSON data; None where there is nothing to keep."""
+        """Strict JSON data; None if there is nothing to keep."""
         return None
 
 

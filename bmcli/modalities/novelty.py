@@ -196,7 +196,7 @@ def _thresholds(surprise: np.ndarray) -> np.ndarray:
     order = np.argsort(-surprise.max(axis=1), kind="stable")
     ranked = -np.sort(-surprise[order[beyond:]], axis=0)
     tail = min(FARTHEST_EXAMPLES, max(1, len(ranked) // 10))
-    # A surprise has the mean excess 1 where tails are exponential; where they are longer, that of training.
+    # A surprise has the mean excess 1 if tails are exponential; where they are longer, that of training.
     excess = np.maximum(1.0, ranked[:tail].mean(axis=0) - ranked[tail])
     rare: np.ndarray = ranked[0] + excess * math.log(traits / (allowed - beyond))
     return rare

@@ -174,7 +174,7 @@ def dump(preprocessing: Preprocessing, spec: DataSpec) -> dict[str, str]:
 
 
 def load(files: Mapping[str, str] | Path) -> tuple[Preprocessing, DataSpec]:
-    """The inverse of `dump`; IntegrityError where the files are damaged.
+    """The inverse of `dump`; IntegrityError if the files are damaged.
 
     files: name -> text of preprocessing.json, and of texts tokenizer.json; or the folder with them,
     such as an export's.
@@ -219,7 +219,7 @@ def _kind(document: Document) -> Kind:
 
 
 def _target(document: Document) -> Target:
-    """What is answered, each value checked; KeyError or ValueError where one is not what `dump` writes."""
+    """What is answered, each value checked; KeyError or ValueError if one is not what `dump` writes."""
     if document["task"] not in tasks.TASKS:
         raise ValueError(f"task {document['task']!r}")
     target = Target(

@@ -43,7 +43,7 @@ MOST_COLUMNS = 200
 def of_run(run: Run, split: str | None = None) -> dict[str, object]:
     """The context of run.html.j2 and card.md.j2. What an older run lacks is left out.
 
-    split: whose mistakes are shown; default: test, else what there is. IntegrityError where a file is
+    split: whose mistakes are shown; default: test, else what there is. IntegrityError if a file is
     damaged.
     """
     record = run.record

@@ -147,7 +147,7 @@ def class_metrics(classes: Sequence[str], values: PerClass) -> tuple[ClassMetric
 
 
 def weakest(metrics: tuple[ClassMetrics, ...], metric: str) -> WeakestClass | None:
-    """The lowest value of the classes that occur, of equals the one with most examples; None where no class
+    """The lowest value of the classes that occur, of equals the one with most examples; None if no class
     has a flaw."""
     from bmcli.metrics.results import FEW, WeakestClass
 

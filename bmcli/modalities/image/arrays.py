@@ -50,7 +50,7 @@ def images_of(
 
 
 def _require_bytes(made: Mapping[str, Images], path: Path) -> None:
-    """DataError where images go beyond bytes, and would go with others that do not."""
+    """DataError if images go beyond bytes, and would go with others that do not."""
     for images in made.values():
         x = images.arrays
         if x is not None and x.dtype != np.uint8:

@@ -81,7 +81,7 @@ def decode(
     """One image as uint8 [height, width, channels].
 
     source: a path, or a file's bytes; size: (height, width), None for the image's own; channels: 1 grey,
-    3 RGB, None for 1 where the file is grey and 3 where it is not.
+    3 RGB, None for 1 if the file is grey, else 3.
 
     Raises DataError if it is not a usable image; the message names the file.
     """

@@ -41,7 +41,7 @@ def _own_size(path: str) -> tuple[int, int] | None:
 
 
 def channels_of(images: Images) -> Literal[1, 3]:
-    """1 where all of a sample are grey, spread over the split; arrays keep what they have."""
+    """1 if all of a sample are grey, spread over the split; arrays keep what they have."""
     if images.arrays is not None:
         return 1 if images.arrays.shape[3] == 1 else 3
     if images.grey is not None and images.grey.all():

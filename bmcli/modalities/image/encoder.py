@@ -206,7 +206,7 @@ class ImagePreprocessing(SingleInput):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How images of more than 8 bits are scaled, in a line; nothing where there are none."""
+        """How images of more than 8 bits are scaled, in a line; nothing if there are none."""
         return scaling_lines(self.manner, self.bits, self.window_from, self.bulk)
 
     def unfamiliar(self, examples: Examples) -> Unfamiliar:
@@ -295,7 +295,7 @@ class ImagePreprocessing(SingleInput):
 
     @classmethod
     def from_json(cls, document: Document) -> ImagePreprocessing:
-        """The inverse of `to_json`; KeyError, TypeError or ValueError where it is damaged.
+        """The inverse of `to_json`; KeyError, TypeError or ValueError if it is damaged.
 
         Files of older versions lack fit, window and bits: those squashed images, and scaled 0 to 65,535.
         """

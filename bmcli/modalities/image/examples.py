@@ -14,7 +14,7 @@ class Decoded:
     """N image files as decoded when they were probed: some of the images, and sums over all.
 
     pixels: uint8 [M, height, width, channels], those that were kept; rows: int64 [N], where among them a
-    file's image is, -1 where it was not kept; sums: uint64 [N, 2, channels], of pixels and their squares.
+    file's image is, -1 if it was not kept; sums: uint64 [N, 2, channels], of pixels and their squares.
     fit, window: how, as in `decode.Manner`.
     """
 

@@ -45,8 +45,8 @@ _Task: TypeAlias = tuple[Sequence[str], _Shape | None, decode.Manner, np.ndarray
 class Probe:
     """What probing N files found.
 
-    sizes: int32 [N, 2], height and width as shown (EXIF turned), 0 where unusable; grey: bool [N], whether
-    the file holds no colour; digests: SHA-256 of the N files' bytes, 32 bytes each, b"" where unreadable;
+    sizes: int32 [N, 2], height and width as shown (EXIF turned), 0 if unusable; grey: bool [N], whether
+    the file holds no colour; digests: SHA-256 of the N files' bytes, 32 bytes each, b"" if unreadable;
     depths: see there; several: bool [N], whether a file holds more than its first page or frame; reduced:
     bool [N], whether it has colour of more than 8 bits, of which only the upper 8 are read; problems:
     position -> what is wrong; decoded: the images, where they were decoded as wanted.

@@ -58,7 +58,7 @@ def _turn(image: Image) -> bytes:
 
 
 def _own_file(image: Image) -> bytes | None:
-    """The file that a lazily opened image has not been decoded from yet; None where there is none."""
+    """The file that a lazily opened image has not been decoded from yet; None if there is none."""
     file = getattr(image, "fp", None)
     if file is None or not getattr(image, "tile", None) or getattr(image, "decoderconfig", None):
         return None
@@ -80,7 +80,7 @@ def is_file(value: object) -> TypeGuard[Readable]:
 
 
 def file_bytes(file: Readable, number: int) -> bytes:
-    """All of a file opened for bytes; UsageError where it is opened for text or too large."""
+    """All of a file opened for bytes; UsageError if it is opened for text or too large."""
     data = file.read(MAX_BYTES + 1)
     if not isinstance(data, bytes):
         raise UsageError(f"input {number} is a file opened for text", hint="open it with 'rb'")

@@ -66,7 +66,7 @@ class ImageSource:
             yield made
 
     def _require(self, chosen: np.ndarray, problems: dict[int, str]) -> None:
-        """DataError where there are problems: place in `chosen` -> what is wrong."""
+        """DataError if there are problems: place in `chosen` -> what is wrong."""
         if not problems:
             return
         paths = self.images.paths or [f"image {i}" for i in range(len(self.images))]

@@ -25,7 +25,7 @@ def read_objects(
 ) -> Iterator[Inputs]:
     """Pieces of examples. encoders: those of the run's parts.
 
-    Raises UsageError where a part is missing, DataError where one cannot be read or the parts are not
+    Raises UsageError if a part is missing, DataError if one cannot be read or the parts are not
     equally many.
     """
     listed = ", ".join(encoders)

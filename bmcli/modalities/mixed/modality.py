@@ -225,7 +225,7 @@ class MixedExamples(Modality):
         return modality_of(some.kind).attribute(some, own)
 
     def excerpt(self, examples: Examples, position: int) -> str | None:
-        """See Modality: of the parts that are text; None where there are only images."""
+        """See Modality: of the parts that are text; None if there are only images."""
         parts = _mixed(examples).parts.items()
         found = {part: modality_of(some.kind).excerpt(some, position) for part, some in parts}
         return "; ".join(f"{part}: {text}" for part, text in found.items() if text is not None) or None

@@ -27,7 +27,7 @@ LEAST_DATE = 1e7
 
 
 def resolve(frame: Frame, column: Column, key: str) -> str:
-    """The name of a column given by name, or by index from 0; DataError where there is none.
+    """The name of a column given by name, or by index from 0; DataError if there is none.
 
     A number that is not an index but a column's name (`2021`) means that column. Where it is the index of one
     column and the name of another it is not guessed: the DataError says what to write for each.
@@ -95,7 +95,7 @@ def without(values: np.ndarray, marks: Collection[str]) -> np.ndarray:
 
 
 def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
-    """Object array [N] of str, None where missing. Whole numbers are written without a fraction.
+    """Object array [N] of str, None if missing. Whole numbers are written without a fraction.
 
     strip: without blanks around it, and in Unicode's composed form (NFC), so that what looks alike is alike.
     """
@@ -118,7 +118,7 @@ def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
 
 
 def as_found(series: pl.Series) -> np.ndarray:
-    """A column whose meaning a run knows: numbers as such, all else as texts, None where missing.
+    """A column whose meaning a run knows: numbers as such, all else as texts, None if missing.
 
     A number of the file stays one, as its text could mean another where numbers have decimal commas; whole,
     as 20240131 may be a date. Whole numbers that float64 does not hold are texts.

@@ -332,7 +332,7 @@ class TablePreprocessing(SingleInput):
 
     @classmethod
     def from_json(cls, document: Document) -> TablePreprocessing:
-        """The inverse of `to_json`; KeyError, TypeError or ValueError where it is damaged."""
+        """The inverse of `to_json`; KeyError, TypeError or ValueError if it is damaged."""
         means = tuple(float(mean) for mean in document.get("means", ()))
         if not all(map(math.isfinite, means)):
             raise ValueError("means")

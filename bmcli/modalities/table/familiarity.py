@@ -140,7 +140,7 @@ class RowTraits(Usual):
 
     @classmethod
     def from_json(cls, document: Document, preprocessing: TablePreprocessing) -> RowTraits:
-        """The inverse; KeyError, TypeError or ValueError where it does not fit these columns."""
+        """The inverse; KeyError, TypeError or ValueError if it does not fit these columns."""
         middle = np.array(document["middle"], np.float64)
         spread = np.array(document["spread"], np.float64)
         rarity = tuple(np.array(column, np.float64) for column in document["rarity"])
