@@ -77,10 +77,10 @@ def train(
     display: 'auto' shows progress: on a terminal and in a notebook a table of epochs with a line that is
     rewritten, else a plain line per epoch on stderr; None is silent; or an object of your own
     (`bmcli.experiments.display.Display`).
-    trust_code: whether `code` files that lie in a run directory may run; UsageError where they may not.
+    trust_code: whether `code` files stored in a run directory may run; UsageError otherwise.
 
     ConfigError with all mistakes; DataError; DivergedError; ResourceError. Ctrl-C raises InterruptedRunError:
-    the state is saved, and `Run.resume` goes on with it.
+    the state is saved, and `Run.resume` continues from it.
     """
     from bmcli.experiments.train import train
     from bmcli.runs.tags import validate_label
@@ -159,7 +159,7 @@ def compare(
     """Compare at least two runs: what differs, and the differences of their metrics with 95 % intervals.
 
     references: runs, one by one or in a list; a name means all its completed runs. unpaired: only side by
-    side, whatever they were measured on. DataError where their test examples differ.
+    side, even if measured on different examples. DataError where their test examples differ.
     """
     from bmcli.evaluation.compare import compare as compare_stored
 

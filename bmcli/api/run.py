@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Run:
     """A run, to look at and to use. Made by `train`, `load` and `runs`.
 
-    What it tells is read from its directory each time, so it is as it stands now, and while it trains.
+    Its properties are read from its directory each time, so they are current, even during training.
     """
 
     def __init__(self, stored: StoredRun) -> None:
@@ -170,13 +170,13 @@ class Run:
         channels)], uint8 or other numbers from 0 to 255), images of Pillow, tensors, paths, folders,
         patterns, files' bytes, and lists of these. Texts: a text or a list or column of them; a `Path` is a
         file. Tables: a frame of pandas or polars, columns by name, records, one record, or a path.
-        top_k: classes in `top`, default 5. text: each `str` is the text itself, whatever file there is;
+        top_k: classes in `top`, default 5. text: each `str` is the text itself, even if such a file exists;
         lines: paths are files with a text in each line. strict: inputs unlike the training data are refused.
         calibrated: probabilities by the temperature fitted on validation. threshold: the probability from
         which the second of two classes (or a label) is predicted. trust_code: run Python files kept in the
         run, which a run without model.onnx may need. display: as `train` takes it.
 
-        UsageError for what is no input of this run, or could mean two things; DataError listing all inputs
+        UsageError for what is not an input of this run, or is ambiguous; DataError listing all inputs
         that cannot be used.
         """
         from bmcli.experiments.display import Progress
@@ -334,7 +334,7 @@ class Run:
 
 
 def _predictor(opened: OpenedRun, calibrated: bool, threshold: object) -> Predictor:
-    """A predictor of this call alone: what was taken for something known is counted for each."""
+    """A predictor for this call alone, with its own counts of values read as known ones."""
     from bmcli.inference.predictor import open_predictor
 
     if threshold is not None and threshold != "best":

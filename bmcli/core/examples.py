@@ -1,4 +1,4 @@
-"""Raw examples, whatever they are: images, texts, rows; and data, as the rooms below `data` see it."""
+"""Raw examples of any kind: images, texts, rows; and data, as the packages below `data` see it."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class DataSpec:
         target_offset: float = 0.0,
         target_scale: float = 1.0,
     ) -> DataSpec:
-        """Of data with one input; token ids where `vocabulary_size` is given or the length is free."""
+        """The spec of data with one input; token ids if `vocabulary_size` is given or the length varies."""
         tokens = vocabulary_size is not None or input_shape == (None,)
         one = InputSpec(
             input_shape,

@@ -20,7 +20,7 @@ from bmcli.modalities.base import Modality, at_hand, modality_of
 SPLIT_NAMES = {"train": "train", "validation": "val", "test": "test"}
 BOMB_BYTES = 128 * 2**20
 BOMB_RATIO = 500
-"""What unpacks to more than this, and to so many times its size, is a bomb: zeros shrink a thousandfold."""
+"""An array that unpacks to more bytes than this, and BOMB_RATIO times its size, is a zip bomb."""
 
 
 def open_npz(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:

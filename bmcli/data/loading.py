@@ -217,7 +217,7 @@ def _said_missing(parts: Parts) -> str:
 
 
 def _of_all(parts: Parts) -> tuple[str, ...]:
-    """What is to be said of all splits together."""
+    """Notes on all splits together."""
     splits: dict[str, Examples] = {
         name: split.examples for name in SPLITS if (split := parts.split(name)) is not None
     }

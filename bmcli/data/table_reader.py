@@ -125,7 +125,7 @@ def _examples(
 
 
 def _split_note(frame: Frame, column: str, splits: Mapping[str, Raw] | None) -> str:
-    """How many rows the column `data.split` gives to each split; splits: None where it is not looked at."""
+    """How many rows the column `data.split` gives to each split; splits: None if it is ignored."""
     if splits is not None:
         counts = [f"{part} {len(splits[part].ids):,}" for part in SPLITS if part in splits]
         return f"splits by column '{column}': {', '.join(counts)} rows"

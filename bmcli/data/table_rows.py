@@ -41,7 +41,7 @@ def _some(cells: Sequence[str | None]) -> str:
 
 
 def names_of(frame: Frame, name: str) -> tuple[tuple[str, ...], list[tuple[int, str]]]:
-    """The examples' names in the column `data.id`, and the rows where there is none or one a second time."""
+    """The examples' names in the column `data.id`, and the rows whose name is missing or repeated."""
     cells = texts(frame.data[name]).tolist()
     seen: dict[str, int] = {}
     bad = []

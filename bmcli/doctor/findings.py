@@ -160,7 +160,7 @@ def of_pairs(
     """Findings about equal examples: across splits, with different labels, and the rest.
 
     neighbours: what to do where close examples may belong together rather than be copies. Of such alone it is
-    only warned, and that their numbers to predict differ is no contradiction.
+    only warned about, and differing numeric targets do not contradict each other.
     """
     across, contradicting, within = [], [], []
     for pair in pairs:

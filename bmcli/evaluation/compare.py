@@ -92,7 +92,7 @@ class ComparedRun(TypedDict):
 @dataclass(frozen=True)
 class Comparison:
     """comparable: split -> whether all runs that were measured on it saw the same examples; paired: empty
-    where there is one group, no split of the same examples for all, or predictions are lost."""
+    if there is only one group, no common split with the same examples, or predictions are missing."""
 
     runs: tuple[ComparedRun, ...]
     groups: tuple[Group, ...]
@@ -118,7 +118,7 @@ def compare(runs: Sequence[Run], *, baseline: Run | None = None, unpaired: bool 
     """Compare at least two runs, each group of them with the first.
 
     baseline: whose group comes first instead; one of the runs, or another one. unpaired: only side by side,
-    whatever they were measured on. IntegrityError where one of them is damaged, DataError where their test
+    even if measured on different examples. IntegrityError if one is damaged, DataError if their test
     examples differ.
     """
     if baseline is not None:
@@ -199,7 +199,7 @@ def _groups(runs: Sequence[Run], facts: Sequence[dict[str, dict[str, object]]]) 
     for i, one in enumerate(facts):
         config = {key: value for key, value in one["config"].items() if key not in ("seed", "name")}
         made = {key: one["training"].get(key) for key in ("precision", "parameters")}
-        # A commit says what else changed in the folder; what was run of it stands in the run.
+        # A commit covers the whole folder; the code that ran is stored in the run.
         code = {key: value for key, value in one["code"].items() if not key.startswith("git.")}
         hardware = {**one["hardware"], "memory": _gibibytes(one["hardware"].get("memory"))}
         same = [config, one["data"], code, one["versions"], hardware, made]

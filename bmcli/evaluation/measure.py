@@ -130,7 +130,7 @@ def prepare(
     else:
         if not data.exists():
             raise DataError(f"{data} does not exist")
-        # Numbers that a window scales are not to be taken for bytes, be they ever so small.
+        # Numbers that a window scales are not bytes, however small they are.
         windowed = getattr(getattr(preprocessing, "manner", None), "window", None) is not None
         chosen = datasets.read_labelled(
             data, config.data, spec, note, unscaled=windowed, encoder=preprocessing
@@ -259,7 +259,7 @@ def _same_data(
     bundle = datasets.load(config.data, progress=progress)
     recorded = run.record.data_fingerprint
     if recorded and bundle.fingerprint != recorded:
-        # Cut anew, examples of training could now stand in the test split: the metric would flatter.
+        # A new split could put training examples into the test split, and the metrics would be too good.
         raise DataError(
             f"the data of {run.id} has changed since training "
             f"(fingerprint {bundle.fingerprint[:8]}, was {recorded[:8]})",

@@ -181,7 +181,7 @@ class StoredWeakest(TypedDict):
 
 
 class StoredConfusion(TypedDict):
-    """How often examples of one class were taken for another."""
+    """How often examples of one class were predicted as another."""
 
     true: str
     predicted: str

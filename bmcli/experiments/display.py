@@ -52,7 +52,7 @@ class Began:
     splits: examples by split.
     model, optimizer, schedule: by their names in the registries.
     closed_form: whether the model is solved and not trained.
-    epochs, steps: at most so many epochs, of so many steps each.
+    epochs, steps: the largest number of epochs, and the steps of each.
     learning_rate: of the optimizer; None where it has none.
     precision: 'float32', 'bfloat16', ...; monitor: the metric that decides which epoch is best.
     """

@@ -149,7 +149,7 @@ def _feature_maps(network: keras.Model) -> tuple[keras.Model, keras.Model] | Non
     maps = [layer for layer in network.layers[1:] if len(getattr(layer.output, "shape", ())) == 4]
     large = [layer for layer in maps if min(n or 0 for n in layer.output.shape[1:3]) >= 4]
     for layer in [*reversed(large), *reversed(maps)]:
-        try:  # a layer past which something else flows is no place to cut
+        try:  # other paths bypass this layer, so the model cannot be cut here
             return keras.Model(network.input, layer.output), keras.Model(layer.output, network.output)
         except ValueError:
             continue

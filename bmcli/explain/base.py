@@ -147,7 +147,7 @@ class Part:
         return Explanation(**about, **known, baseline=self.baseline, weights=weights, deletion=dropped)
 
     def weights(self, attributed: np.ndarray) -> np.ndarray:
-        """One attribution per unit that is shown, of those of all numbers of an input."""
+        """One attribution per displayed unit, from those of all numbers of an input."""
         return attributed
 
     @cached_property

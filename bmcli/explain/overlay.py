@@ -1,4 +1,4 @@
-"""An explained image as a PNG: the image itself, and over it what the model looked at."""
+"""An explained image as a PNG: the image, and overlays of what the prediction depends on."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
     float32.
 
     Batch and, for texts, length are free. model: finished, built under the float32 policy. What a reader
-    needs to name the outputs stands in the metadata. Raises whatever Keras or tf2onnx raise on layers they
+    needs to name the outputs is in the metadata. Raises what Keras or tf2onnx raise for layers they
     cannot translate; UsageError where Keras computes with another backend than TensorFlow.
     """
     import keras

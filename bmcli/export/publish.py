@@ -37,7 +37,7 @@ class OnnxStatus:
     relative: float | None = None
 
     def to_json(self) -> dict[str, object]:
-        """As it stands in run.json under `onnx`."""
+        """The value of `onnx` in run.json."""
         return {
             "published": self.published,
             "reason": self.reason,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Repeated:
-    """One form of the model, loaded anew and asked for the stored samples again.
+    """One form of the model, loaded again to predict the stored samples again.
 
     form: 'onnx' or 'keras' (rebuilt from the registry and the best weights).
     """

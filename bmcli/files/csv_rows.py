@@ -21,7 +21,7 @@ from bmcli.files.records import Records
 def by_csv(
     file: DelimitedFile, kept: Records, names: list[str], quote: str | None
 ) -> tuple[pl.DataFrame, dict[int, str]]:
-    """Each record by itself: those that are not UTF-8 are named, by position."""
+    """Each record separately; problems of those that are not UTF-8, by position."""
     texts = [
         file.data[start:end].decode("utf-8", "surrogateescape")
         for start, end in zip(kept.starts.tolist(), kept.ends.tolist(), strict=True)

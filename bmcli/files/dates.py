@@ -113,7 +113,7 @@ _PERHAPS = (
 class DateFormat:
     """How the cells of a column of dates are read.
 
-    day_first: of dates such as 3/4/2024; None where the column had none, so that it cannot be told. clock:
+    day_first: of dates such as 3/4/2024; None if the column has none, so that it is unknown. clock:
     the column holds times of day, or how long something took. compact: 20240131 is a date, too. epoch: the
     column counts the time since 1970-01-01 in this unit (see EPOCHS); '' where it does not.
     """
@@ -376,8 +376,10 @@ def _clock(cells: pl.Series) -> pl.Series:
 
 
 def _time(*, longer: bool = False) -> pl.Expr:
-    """The share of a day that hour, minute, second and half (am, pm) say; null for what is no time. longer:
-    26 hours are how long something took."""
+    """Hour, minute, second and half (am, pm) as a share of a day; null for what is not a time.
+
+    longer: allow more than 24 hours, as in durations.
+    """
     hour = pl.col("hour").cast(pl.Int32, strict=False)
     half = pl.col("half").str.to_lowercase().str.slice(0, 1)
     fits = hour < pl.when(pl.lit(longer) & half.is_null()).then(1_000).otherwise(24)

@@ -153,7 +153,7 @@ def _finished(
     problems: list[Problem],
     notes: list[str],
 ) -> Rows:
-    """Without what is in a table but is no data: see `surplus`."""
+    """Without the rows and columns of a file that are not data; see `extra_rows`."""
     gone, said, odd = extra_rows.rows(data, header=file.dialect.header)
     notes += said
     problems += [Problem(f"row {rows[i]}: {what}", file.place(int(lines[i]))) for i, what in odd.items()]

@@ -1,6 +1,6 @@
 """Fetch a file into the data home: whole and verified, or not at all.
 
-The bytes go to `<name>.part` beside the final place. A download that broke off goes on where it stopped (HTTP
+The bytes go to `<name>.part` beside the final place. An interrupted download is resumed (HTTP
 Range), and is moved into place only when it is complete and its SHA-256 is the pinned one. A file lock keeps
 two processes from fetching the same thing twice.
 
@@ -180,7 +180,7 @@ def _receive(file: File, part: Path, progress: Callable[[str, int, int], None] |
 
 
 def _continues(response: HTTPResponse, done: int) -> bool:
-    """Whether the answer goes on at byte `done`; a server without Range starts from the beginning."""
+    """Whether the response starts at byte `done`; a server without Range starts from the beginning."""
     return response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
 
 

@@ -2,7 +2,7 @@
 
 A byte order mark says it; else zeros at every other byte say UTF-16; else strict UTF-8 is UTF-8, for hardly
 anything else reads as it by accident. What remains are the legacy encodings, which chardet tells apart by
-the frequency of letter pairs. With only a few letters beyond ASCII to go by, its answers are chance, and
+the frequency of letter pairs. With only a few letters beyond ASCII, its answers are random, and
 Windows-1252, by far the most common, is the better guess where it makes sense.
 """
 
@@ -130,7 +130,7 @@ def require_text(path: Path, head: bytes) -> None:
 
 
 def _is_utf8(data: bytes) -> bool:
-    if data.isascii():  # told many times as fast
+    if data.isascii():  # many times as fast
         return True
     try:
         data.decode("utf-8")

@@ -58,7 +58,7 @@ def layout(root: Path, rules: Rules | None = None) -> Layout:
     """Where the splits and the class folders lie; from names alone, and few of them.
 
     Raises DataError where that is unclear: no images or texts, two folders for one split, split folders
-    without a training one or without class folders. ConfigError for a pattern that is none.
+    without a training one or without class folders. ConfigError for an invalid pattern.
     """
     rules = rules or Rules()
     look = Looker(root, rules.follow_links)

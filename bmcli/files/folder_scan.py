@@ -27,7 +27,7 @@ def scan(found: Layout, most: int | None = None) -> Scan:
     """All usable files by split and class, and what is wrong with the others.
 
     most: look at no more than that many files. Raises DataError where no file has a class, and where a class
-    has no training example or the names of classes cannot be told apart; ConfigError as `layout`.
+    has no training example or two class names cannot be distinguished; ConfigError as in `layout`.
     """
     look = Looker(found.root, found.rules.follow_links)
     pattern = found.rules.class_pattern

@@ -140,7 +140,7 @@ def _walk(folder: str, onerror: Callable[[OSError], None]) -> Iterator[tuple[str
 
 
 def _below(folder: str, suffixes: frozenset[str], problems: list[Problem]) -> Iterator[str]:
-    """Files of a folder and the folders in it, in order; hidden ones are no data."""
+    """Files of a folder and its subfolders, in order; hidden ones are not data."""
     found = False
 
     def unreadable(error: OSError) -> None:

@@ -18,7 +18,7 @@ from bmcli.files import encoding, mismatched_suffix
 
 SPARSE_CELLS = 10_000_000
 SPARSE_RATIO = 100
-"""A table of more cells, of which fewer than one in so many is given, is none: it would fill the memory."""
+"""Largest number of cells of which few have a value; a sparser table would fill the memory."""
 _NOT_IN_LINES = re.compile(r"^row \d+: not (a )?JSON")
 _BETWEEN = re.compile(r"[\s,\x1e]*")
 """What may stand between objects that are not in lines of their own."""

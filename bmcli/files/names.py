@@ -40,7 +40,7 @@ _BETWEEN = re.compile(r"[\W\d_]+")
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a name, in lower case: parted by what is no letter, and by a capital within."""
+    """The words of a name, in lower case: split at non-letters, and before capitals within a word."""
     return [word for word in _BETWEEN.split(_CAMEL.sub(" ", nfc(name)).lower()) if word]
 
 

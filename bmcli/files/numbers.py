@@ -1,7 +1,7 @@
 """Numbers as people write them: which mark is the decimal one, and what a cell then says.
 
 A column is read in one way, which its cells decide together and a run keeps: `12,5` is a number where the
-column (or else the file) writes decimal commas. What cannot be told is asked for, not guessed.
+column (or else the file) writes decimal commas. What remains ambiguous is asked, not guessed.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ _SIMPLE = {
 _OPEN_QUESTION = {",": r"^[1-9]\d{0,2},\d{3}$", ".": r"^[1-9]\d{0,2}\.\d{3}$"}
 """One mark with three digits behind it: thousands or thousandths."""
 MANY_OPEN = 30
-"""Of so many numbers of thousands one would end in a zero."""
+"""Among this many numbers in thousands, one would end in a zero."""
 SAMPLE = 5_000
 """Different cells from which a format is inferred, if they leave nothing open."""
 TRUE = frozenset({"true", "t", "yes", "y"})

@@ -1,6 +1,6 @@
 """A user's regular expression on the names of files, in bounded time.
 
-Python's own `re` cannot be told to stop, and a pattern such as `(a+)+$` may take longer than the universe
+Python's own `re` has no timeout, and a pattern such as `(a+)+$` may take longer than the universe
 has; `regex` takes the same patterns and a time limit.
 """
 

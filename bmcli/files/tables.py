@@ -46,7 +46,7 @@ class Frame:
 
 
 def read(path: Path, options: Options | None = None) -> Frame:
-    """The table in a file, by its suffix. DataError where it is no such table at all."""
+    """The table in a file, by its suffix. DataError if it is not such a table."""
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
         known = mismatched_suffix.by_suffix(path)

@@ -3,7 +3,7 @@
 A run directory may come from anybody, and an ONNX graph is a program: it may loop for ever. Refused are
 control flow (but for the loop over a text's tokens that Keras's recurrent layers become), operators that
 neither bm's models nor Keras's layers are made of, functions and operators of other domains, and weights that
-lie in other files. How much memory it takes shows while it runs: see `session`.
+lie in other files. Its memory is limited while it runs: see `session`.
 
 Only the outline of the file is read, by protobuf's wire format (https://protobuf.dev/programming-guides/
 encoding/) and the field numbers of onnx.proto3; weights are skipped. Importing `onnx` for that would take
@@ -40,7 +40,7 @@ _FOLLOWING = _ELEMENTWISE | frozenset(
     ScatterND Slice SpaceToDepth Split Squeeze TopK Transpose Trilu Unsqueeze
     """.split()  # noqa: SIM905 (a list would be a page long)
 )
-"""Operators whose outputs are as large as the sizes of their inputs say, whatever values these hold."""
+"""Operators whose output sizes depend only on the sizes of their inputs, not on their values."""
 _SIZED = frozenset(
     """
     Constant ConstantOfShape Expand EyeLike GridSample NonZero OneHot Pad Range Reshape Resize Shape Size Tile

@@ -34,7 +34,7 @@ UNTRUSTED = Trust()
 
 
 class _Part(Generic[T]):
-    """An attribute of an OpenedRun that is made when it is first asked for: once, whichever thread asks. An
+    """An attribute of an OpenedRun that is made on first access, once for all threads. An
     error is raised again by every attempt."""
 
     def __init__(self, make: Callable[[OpenedRun], T]) -> None:
@@ -62,14 +62,14 @@ class _Part(Generic[T]):
 
 
 class OpenedRun:
-    """A run in use. Each part is read, verified and made when it is first asked for, then kept.
+    """A run in use. Each part is read, verified and made on first access, then kept.
 
     run: the stored run.
     trust: whether the Python files that came with it may be executed.
 
     Safe to use from several threads, so that a server can hold one. Opening reads nothing; a part raises
     IntegrityError where the run's files are missing or damaged. Neither TensorFlow nor Keras is imported
-    until `network` or `model` is asked for, which `session` does of a run without model.onnx.
+    until `network` or `model` is accessed, as `session` does for a run without model.onnx.
     """
 
     def __init__(self, run: Run, trust: Trust = UNTRUSTED) -> None:
@@ -211,7 +211,7 @@ class OpenedRun:
             ) from error
 
     def _plain_config(self) -> Document:
-        """The config as it is written, without looking up what its names mean."""
+        """The config as written, without resolving the names in it."""
         from bmcli.config.parsing import yaml
 
         return yaml.parse(self.run.read_bytes(layout.CONFIG), layout.CONFIG, str(self.run.path)).plain()
@@ -220,7 +220,7 @@ class OpenedRun:
 def _resolved(
     run: Run, *, run_code: bool, paths_exist: bool = True, resuming: bool = False
 ) -> ExperimentConfig:
-    """The config that lies in a run, as `bmcli.config.resolve.load` takes it.
+    """The config stored in a run, as `bmcli.config.resolve.load` takes it.
 
     resuming: as `OpenedRun.config_to_resume` has it.
 

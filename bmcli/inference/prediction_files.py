@@ -42,7 +42,7 @@ def write(path: Path, predictions: Iterable[Prediction]) -> None:
 
 
 def flat(prediction: Prediction) -> dict[str, object]:
-    """One row: input, run, and what the answer has. Columns that are kept stand between."""
+    """One row: input, run, and what the answer has. Kept columns come in between."""
     row: dict[str, object] = {"input": _valid(prediction.input), "run": prediction.run}
     answer = prediction.answer.row()
     for name, value in (prediction.kept or {}).items():

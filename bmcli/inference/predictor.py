@@ -151,7 +151,7 @@ class Predictor:
                 try:
                     piece = next(pieces, None)
                     made.put(None if piece is None else self._encoded(piece))
-                except BaseException as error:  # for whoever waits for the piece
+                except BaseException as error:  # raised again where the piece is awaited
                     made.put(error)
 
         # Nobody waits for this thread at the end, as an executor's: Ctrl-C would not end what reads from

@@ -206,7 +206,7 @@ class OnnxSession:
                     f"{what} takes more than {_memory() / 2**30:.3g} GiB for one input"
                 ) from error
             raise IntegrityError(f"{self._origin} cannot be run: {reason}") from error
-        # More columns than were declared would be classes that nobody has named.
+        # More columns than declared would be classes without names.
         if output.ndim != 2 or len(output) != count(batch) or output.shape[1] > self.width:
             raise IntegrityError(
                 f"{self._origin} returns outputs of shape {list(output.shape)} for {count(batch)} inputs"
@@ -215,7 +215,7 @@ class OnnxSession:
 
 
 def _aside(work: Callable[[onnxruntime.RunOptions], T]) -> T:
-    """What `work` gives, done in another thread. It is given RunOptions of its own, by which a signal that
+    """The result of `work`, done in another thread. It gets its own RunOptions, through which a signal that
     ends the waiting ends the work, too."""
     ending = _runtime().RunOptions()
     if threading.current_thread() is not threading.main_thread():
@@ -255,7 +255,7 @@ class KerasSession:
         """See Session."""
         if count(inputs) == 0:
             return np.zeros((0, self._model.output_shape[-1]), np.float32)
-        # Not cut to the tokens used, as ONNX Runtime's batches are: TensorFlow would trace every length anew.
+        # Not cut to the tokens used, as for ONNX Runtime: TensorFlow would trace every length again.
         with self._turn:
             outputs = self._model.predict(fed(self._model, inputs), batch_size=batch_size, verbose=0)
         return np.asarray(outputs, dtype=np.float32)
@@ -263,7 +263,7 @@ class KerasSession:
 
 def _runtime() -> ModuleType:
     """ONNX Runtime, imported."""
-    # It would keep a record of every use in the home folder, and bm tells nobody anything.
+    # It would record every use in the home folder, and bm collects nothing.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 

@@ -1,7 +1,7 @@
 """A model's weights as plain arrays: read, put back, hashed, and written as safetensors.
 
 Keyed by Keras's variable path ('conv1/kernel'), which depends on the layers' names alone. The states of
-random generators are left out: they are no weights, and their names count up over a process's life.
+random generators are left out: they are not weights, and their names count up within a process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RANDOM_STATE = "seed_generator_state"
 def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
     """Copies of all weights, path -> array, in the dtype they are kept in.
 
-    That is float32 whatever precision the arithmetic has, statistics of batch normalisation included.
+    That is float32 for any precision of the arithmetic, statistics of batch normalisation included.
     """
     from keras import ops
 

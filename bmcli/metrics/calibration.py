@@ -24,7 +24,7 @@ FEWEST_MISTAKES = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """The answers whose probability lies in (low, high]. confidence: their mean probability; right: the share
+    """The answers with a probability in (low, high]. confidence: their mean probability; right: the share
     that is right."""
 
     low: float
@@ -122,7 +122,7 @@ def choose_threshold(targets: np.ndarray, probabilities: np.ndarray) -> Threshol
     values, position = np.unique(probabilities.astype(np.float64), return_inverse=True)
     hits = np.bincount(position, weights=targets, minlength=len(values))
     counts = np.bincount(position, minlength=len(values))
-    # From the i-th value on, all are taken for the second class.
+    # From the i-th value on, all are predicted as the second class.
     true, taken = np.cumsum(hits[::-1])[::-1], np.cumsum(counts[::-1])[::-1]
     f1 = 2 * true / (taken + positives)
     cuts = np.concatenate([[values[0] / 2], (values[1:] + values[:-1]) / 2])

@@ -190,7 +190,7 @@ def _weights(targets: np.ndarray, outputs: np.ndarray) -> _Weights:
 
 
 def _moves_of_f1(hits: np.ndarray, answers: np.ndarray, support: np.ndarray, wrong: int) -> np.ndarray:
-    """How far an answer moves the F1 of each class [C]: so many mistakes at once down, or a right one up."""
+    """How far an answer moves the F1 of each class [C]: down by several mistakes, or up by a correct one."""
     f1 = np.nan_to_num(formulas.per_class_of(hits, answers, support).f1)
     either = answers + support
     moved = np.maximum(wrong * f1 / (either + 1), 2 * (1 - f1) / (either + 2))
@@ -251,7 +251,7 @@ def _of_weights(
     shrunk = float((several / (several - 1)).mean()) if len(several) else 1.0
     variance, bias = float(drawn.var(ddof=1)) * shrunk, float(drawn.mean()) - value
     low, high = interval_methods.bounded(value, variance, found.moves[name])
-    # A metric that few examples make larger is taken for as much smaller at the low end, and the reverse.
+    # A metric that few examples make larger is reduced by as much at the low end, and the reverse.
     return max(0.0, low - max(bias, 0.0)), min(1.0, high - min(bias, 0.0))
 
 

@@ -115,7 +115,7 @@ def label_confusion(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 def confusion_metrics(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> dict[str, np.ndarray]:
     """What depends on the confusion matrix alone, of one or of many: name -> [...], NaN where undefined.
 
-    [..., C] each: examples of a class that were taken for it, answers of the class, examples truly of it.
+    [..., C] each: examples of a class that were predicted as it, predictions of it, examples of it.
     """
     classes = per_class_of(hits, predicted, support)
     occurs = predicted + support > 0
@@ -228,7 +228,7 @@ def roc_auc(positive: np.ndarray, scores: np.ndarray) -> float | None:
     above, below = scores[positive], np.sort(scores[~positive])
     if not len(above) or not len(below):
         return None
-    # Twice U, in integers: exact whatever the number of pairs.
+    # Twice U, in integers: exact for any number of pairs.
     twice = np.searchsorted(below, above, "left").sum() + np.searchsorted(below, above, "right").sum()
     return float(twice / (2.0 * len(above) * len(below)))
 

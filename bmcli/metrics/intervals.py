@@ -5,7 +5,7 @@ They cover the choice of the examples, not the variation between training runs. 
 
   - shares of examples (accuracy, top-k, subset accuracy, precision and recall of a class): the exact one;
   - F1 of one class: exact too, as F1 = 2J/(1+J), where J is the share of right ones among the examples that
-    are of the class or were taken for it;
+    are of the class or were predicted as it;
   - averages over classes, and shares of a multilabel task's decisions: like exact ones, with the number
     of examples that the metric's bootstrap variance (Efron, 1979) implies, and the weight of one mistake;
   - areas under ROC curves: the same, with the variance of DeLong, DeLong and Clarke-Pearson (1988);

@@ -13,7 +13,7 @@ several runs, the luck of training too:
 
 p values of several comparisons are corrected together (Holm, 1979).
 
-`benchmarks/comparisons.py` measures how often models that are equally good are told apart.
+`benchmarks/comparisons.py` measures how often equally good models are reported as different.
 """
 
 from __future__ import annotations

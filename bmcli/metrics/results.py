@@ -57,7 +57,7 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often examples of one class were taken for another."""
+    """How often examples of one class were predicted as another."""
 
     true: str
     predicted: str
@@ -106,7 +106,7 @@ class Seen:
     usual: float | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Strict JSON data, as it stands in an evaluation."""
+        """Strict JSON data, as stored in an evaluation."""
         return {
             "seen_in_training": self.training,
             "seen_in_validation": self.validation,

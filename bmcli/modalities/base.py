@@ -2,7 +2,7 @@
 
 Each method has a default where there is one: a new modality begins with its words, its suffixes, `fit` and
 `load`, and the way its examples are read. What examples are like for a user (`Words`), which files hold them,
-and what of the config is for them, is told without importing anything that computes.
+and which config keys are for them, is known without importing anything that computes.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class Modality(Registered):
         progress: Callable[[int, int], None] | None,
     ) -> Inspected | None:
         """Look at all examples before anything is cut; None where reading has shown all there is to see.
-        preprocessing: how they will be encoded, None where nobody knows."""
+        preprocessing: how they will be encoded, None if unknown."""
         return None
 
     def inspection_notes(self, counts: Mapping[str, int]) -> tuple[str, ...]:

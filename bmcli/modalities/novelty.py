@@ -172,7 +172,7 @@ class Surprise:
 
     @classmethod
     def from_json(cls, document: Document, traits: int) -> Surprise:
-        """The inverse; KeyError, TypeError or ValueError where it is not of so many traits."""
+        """The inverse; KeyError, TypeError or ValueError for a different number of traits."""
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("center", "scale", "low", "high"), (traits,))
         shapes |= dict.fromkeys(("starts", "excess", "shares"), (2, traits + 1)) | {
             "thresholds": (traits + 1,)

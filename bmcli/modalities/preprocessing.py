@@ -81,7 +81,7 @@ class Preprocessing(Protocol):
 
 @dataclass(frozen=True)
 class Preparing:
-    """What a model's `prepares` has to go by.
+    """What a model's `prepares` receives.
 
     data: the splits; an encoder is fitted on `data.train.examples`. options: the config's `preprocessing`.
     fit: gives the encoder that bm would fit.

@@ -1,4 +1,4 @@
-"""What an object is, told without importing the package it may be of."""
+"""What type an object is, without importing the package it may come from."""
 
 from __future__ import annotations
 

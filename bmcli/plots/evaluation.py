@@ -1,4 +1,4 @@
-"""Plots of training and of an evaluation, as PNG bytes; made to be shown in a talk."""
+"""Plots of training and of an evaluation, as PNG bytes, large enough for slides."""
 
 from __future__ import annotations
 

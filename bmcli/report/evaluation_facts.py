@@ -178,7 +178,7 @@ def _reliability(found: StoredCalibration) -> dict[str, object]:
 
 
 def _mistakes(run: Run, split: str, document: StoredEvaluation) -> dict[str, object]:
-    """Of the predictions that were kept, the wrong ones, surest first; of numbers, the furthest off."""
+    """Of the stored predictions, the wrong ones, most confident first; of numbers, the largest errors."""
     task, classes = tasks.stored(document["task"]), document["classes"]
     path = layout.predictions_of(split)
     if not task.mistake_columns or (not run.exists(path) and path not in run.manifest()):

@@ -122,7 +122,7 @@ def _warnings(run: Run, document: StoredEvaluation | None) -> list[str]:
 
 def _curves(run: Run) -> list[Markup]:
     records = epochs(run)
-    if len(records) < 2:  # solved in closed form: a point is no curve
+    if len(records) < 2:  # solved in closed form: a single point is not a curve
         return []
     monitor = (run.record.monitor or "").removeprefix("val_")
     wanted = ["loss", next((m for m in ("accuracy", monitor) if m in records[0] and m != "loss"), monitor)]

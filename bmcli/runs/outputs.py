@@ -23,7 +23,7 @@ from bmcli.runs.safe_paths import kind_of
 
 _STDOUT = re.compile(r"-|/dev/(stdout|fd/1)|/proc/(self|thread-self)/fd/1")
 _DESCRIPTOR = re.compile(r"/dev/(std(in|err)|fd/\d+)|/proc/[^/]+/fd/\d+")
-"""Files that are already open: written to, whatever they are."""
+"""Files that are already open: written to, of any kind."""
 
 
 def is_stdout(path: Path) -> bool:

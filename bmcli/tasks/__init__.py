@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bmcli.core.spec import Target
     from bmcli.tasks._answers import Answer
     from bmcli.tasks._learning import OneTarget
-    from bmcli.tasks._meter import Meter
+    from bmcli.tasks._meter import EpochMeter, Meter
     from bmcli.tasks._truth import Truth
 
 
@@ -55,6 +55,13 @@ class Task(Measuring):
 
         return WholeSplit(self, target, extra, top_k, temperature)
 
+    def epoch_meter(self, target: Target, count: int, extra: Sequence[Measures] = ()) -> EpochMeter:
+        """What the validation split is measured with after every epoch, batch by batch; the default keeps all
+        outputs until its end. count: of its examples; extra: the config's `evaluation.metrics`."""
+        from bmcli.tasks._meter import WholeEpoch
+
+        return WholeEpoch(self, target, count, extra)
+
     # --- every prediction of a split, as a table ------------------------------------------------------------
 
     def keeps_arrays(self, classes: int) -> bool:
@@ -68,7 +75,7 @@ class Task(Measuring):
     def rows(
         self, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str]
     ) -> Iterable[Sequence[str]]:
-        """Their cells, of each example. classes: as they stand in cells."""
+        """Their cells, of each example. classes: as written in cells."""
         raise NotImplementedError
 
     def read_rows(
@@ -81,7 +88,7 @@ class Task(Measuring):
         """Whether both are what the task has of as many examples."""
         return targets.shape == outputs.shape[:1] and outputs.shape[1:] == (self.width(classes),)
 
-    # --- what is wrong most, and how it is shown ------------------------------------------------------------
+    # --- the worst predictions, and how they are shown ------------------------------------------------------
 
     plots: ClassVar[tuple[str, ...]] = ()
     """What is drawn of a split: regression, confusion_matrix, class_figures,
@@ -193,7 +200,7 @@ def stored(name: str) -> Task:
 
 
 def known() -> list[Task]:
-    """Every task that needs no plugin to be loaded: bm's own, and those that were asked for by name."""
+    """Every loaded task: bm's own, and those requested by name."""
     return [of(name) for name in TASKS.local_names()]
 
 

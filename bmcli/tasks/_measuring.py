@@ -121,7 +121,7 @@ class Measuring(Learning):
     # --- the trivial answer, and calibration ----------------------------------------------------------------
 
     def summarise(self, targets: np.ndarray, classes: Sequence[str]) -> TargetSummary:
-        """Of a training split's targets, all that a trivial answer may know."""
+        """The summary of a training split's targets on which a baseline may depend."""
         from bmcli.metrics.results import TargetSummary
 
         return TargetSummary(len(targets))

@@ -37,7 +37,7 @@ def to_json(document: object, *, indent: int | None = 2) -> str:
 
 
 def write_json(document: object, stream: IO[str], *, indent: int | None = 2) -> None:
-    """One document and a newline, in UTF-8 whatever the locale."""
+    """One document and a newline, in UTF-8 for any locale."""
     text = to_json(document, indent=indent) + "\n"
     # An undecodable byte of a file name is a lone surrogate, which UTF-8 cannot hold; backslashreplace writes
     # it as \udcXX, which within a JSON string is just the right escape.

@@ -43,7 +43,7 @@ class Screen:
 
     @property
     def width(self) -> int:
-        """Columns; asked each time, as windows change."""
+        """Columns; read each time, as windows change."""
         return render.terminal_width(self._stream)
 
     def painted(self, text: str, style: str) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bmcli.config.schema import TrainingConfig
     from bmcli.core.spec import DataSpec
     from bmcli.modalities.source import BatchSource
+    from bmcli.tasks._meter import EpochMeter
     from bmcli.training.feed import Feed, Group, Signature
 
 GROUP_SECONDS = 0.3
@@ -42,13 +43,14 @@ MAX_GROUP = 256
 class Validation:
     """What is measured after every epoch.
 
-    metrics: from finished-model outputs [N, C] float32 to named metrics, `loss` among them; lengths: of
-    padded inputs int [N] by name: examples are then looked at in the order of the first, padded no
-    longer than needed.
+    targets: as the task has them, of every example; meter: makes what measures one epoch, of the
+    finished model's outputs, float32 [b, C], batch by batch; lengths: of padded inputs int [N] by name:
+    examples are then processed in the order of the first, padded no longer than needed.
     """
 
     source: BatchSource
-    metrics: Callable[[np.ndarray], dict[str, float | None]]
+    targets: np.ndarray
+    meter: Callable[[], EpochMeter]
     batch_size: int
     lengths: Mapping[str, np.ndarray] = field(default_factory=dict)
 
@@ -146,7 +148,7 @@ class Trainer:
         self._forward = forward(finished, finish, parts=parts)
 
     def resumed(self) -> Resumed | None:
-        """Where a training that was restored goes on; None for one at its first step."""
+        """Where restored training continues; None at the first step."""
         if not (self.records or self._now.step):
             return None
         return Resumed(
@@ -304,18 +306,17 @@ class Trainer:
         if self.validation is None:
             return {}
         v, count = self.validation, len(self.validation.source)
-        order = np.argsort(next(iter(v.lengths.values())), kind="stable") if v.lengths else np.arange(count)
+        order = np.argsort(next(iter(v.lengths.values())), kind="stable") if v.lengths else None
+        meter = v.meter()
         with self._averaged():
-            outputs = []
             for start in range(0, count, v.batch_size):
-                part = order[start : start + v.batch_size]
+                some = slice(start, min(start + v.batch_size, count))
+                part = np.arange(some.start, some.stop) if order is None else order[some]
                 # The last batch is filled up, so that one compiled shape serves all.
                 full = np.resize(part, v.batch_size) if count > v.batch_size else part
                 inputs = shortened(v.source[full], v.lengths, full)
-                outputs.append(self._forward(inputs)[: len(part)])
-        in_order = np.empty_like(np.concatenate(outputs))
-        in_order[order] = np.concatenate(outputs)
-        return v.metrics(in_order)
+                meter.update(part, v.targets[part], self._forward(inputs)[: len(part)])
+        return meter.metrics()
 
     # --- weights and state -------------------------------------------------------------------------------
 

@@ -128,3 +128,35 @@ def test_what_is_no_count_is_named(folder: Path, invoke: Invoke) -> None:
     (folder / "visits.csv").write_text("\n".join([*text, "0.1,0.2,2.5"]) + "\n")
     done = invoke("train", "c.yaml", "training.epochs=1")
     assert done.code == 3 and "the target is 2.5, not a count" in done.err
+
+
+def test_epochs_are_measured_without_the_whole_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The toy's sums are the metrics of the whole split, whatever the order, and no array of it is made."""
+    from bmcli.core.spec import Target
+    from bmcli.tasks import _meter
+    from tests.tasks import counts_task
+
+    monkeypatch.setattr(_meter, "WholeEpoch", None)  # which would keep all outputs
+    task, rng = counts_task.Counts(), np.random.default_rng(1)
+    means = rng.uniform(0.1, 5, (103, 1)).astype(np.float32)
+    counts = rng.poisson(means[:, 0]).astype(np.float64)
+    meter = task.epoch_meter(Target("counts"), len(counts))
+    for part in np.array_split(rng.permutation(len(counts)), 7):
+        meter.update(part, counts[part], means[part])
+        kept = [value for value in vars(meter).values() if isinstance(value, np.ndarray | list | tuple)]
+        assert not kept
+    assert meter.metrics() == pytest.approx(task.compute(counts, means))
+
+
+def test_the_default_meter_measures_the_split_in_its_order() -> None:
+    from bmcli import tasks
+    from bmcli.core.spec import Target
+
+    rng = np.random.default_rng(2)
+    outputs = rng.dirichlet(np.ones(3), 50).astype(np.float32)
+    targets = rng.integers(0, 3, 50)
+    task, target = tasks.of("multiclass"), Target("multiclass", ("a", "b", "c"))
+    meter = task.epoch_meter(target, len(targets))
+    for part in np.array_split(rng.permutation(50), 4):
+        meter.update(part, targets[part], outputs[part])
+    assert meter.metrics() == task.measure(targets, outputs, target.classes)

@@ -65,7 +65,7 @@ def _headed(text: str, folder: Path) -> str:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """As a person would write it: relative where it lies below, else as it is."""
+    """As a person would write it: relative if below the current folder, else unchanged."""
     try:
         return path.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:

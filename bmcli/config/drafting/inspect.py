@@ -1,6 +1,6 @@
 """A look at somebody's data, enough to draft a config: a folder, a table file or arrays.
 
-Guesses only: whoever reads the draft sees what was seen and corrects it.
+Guesses only: the draft shows what they are based on, for its reader to correct.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A look at a table file, enough to draft a config that reads it.
 
 What the file is and what its columns mean, `bmcli.files` decides, over the whole file and as in training.
-What is guessed here is what a user wants of it: which column is to be predicted, and from what.
+It guesses what a user wants: which column to predict, and from which others.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOST_CLASSES = 100
 MANY_FEATURES = 5
 """Columns that say something, from which on a table is meant and not the texts in it."""
 ODD_WORDS = 3
-"""Up to this many different words in a column of numbers stand for missing values."""
+"""Up to this many different words in a column of numbers are read as missing values."""
 MOST_LISTED = 30
 """Features that are listed one by one."""
 
@@ -234,7 +234,7 @@ def _is_quantity(frame: Frame, facts: ColumnFacts) -> bool:
 
 
 def _hardly_repeats(facts: ColumnFacts) -> bool:
-    """Whether whole numbers in a short table are no classes, though they are few."""
+    """Whether whole numbers in a short table are not classes, even if there are only a few different ones."""
     return facts.different > 2 and 2 * facts.different > facts.filled
 
 
@@ -302,7 +302,7 @@ def _answer(said: Said) -> dict[str, object]:
 
 
 def _odd_words(frame: Frame, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...]:
-    """A few words in columns of numbers or dates, such as 'refused', that stand in no other column: more
+    """A few words in columns of numbers or dates, such as 'refused', that occur in no other column: more
     likely missing values than mistakes."""
     import polars as pl
 

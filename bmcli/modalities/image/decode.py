@@ -73,7 +73,7 @@ def decode(
     source: a path, or a file's bytes; size: (height, width), None for the image's own; channels: 1 grey,
     3 RGB, None for 1 where the file is grey and 3 where it is not.
 
-    Raises DataError where it is no usable image; the message names the file.
+    Raises DataError if it is not a usable image; the message names the file.
     """
     name = source if isinstance(source, str) else "image"
     data = b""
@@ -276,7 +276,7 @@ def upright(image: Image.Image, window: Window | None = None) -> Image.Image:
 def resized(array: np.ndarray, size: tuple[int, int], channels: Literal[1, 3], manner: Manner) -> np.ndarray:
     """An array [h, w, 1 or 3] as `decode` would give the image: uint8 [*size, channels].
 
-    formats.Unusable where its values are beyond bytes and it cannot be told what they mean.
+    formats.Unusable if its values are outside 0 to 255 and their scale is unknown.
     """
     if array.dtype != np.uint8:
         if manner.window is None:

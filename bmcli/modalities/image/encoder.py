@@ -124,7 +124,7 @@ class ImagePreprocessing(SingleInput):
         )
 
     def with_cache(self, splits: Sequence[Images], cache_bytes: int) -> ImagePreprocessing:
-        """The same, keeping so many of these images in memory; those decoded already are counted."""
+        """The same, keeping up to `cache_bytes` of these images in memory, including those decoded."""
         ready = {id(d.pixels): d.pixels.nbytes for s in splits if (d := s.decoded) is not None}
         needed = self.image_bytes * sum(len(split) for split in splits if not self._is_ready(split))
         spare = max(0, cache_bytes - sum(ready.values()))

@@ -1,8 +1,8 @@
 """Which image formats are opened, how, and what is refused before anything is decoded.
 
-The format is told by content, never by the file's name, and only what is listed here is opened: Pillow knows
-some formats whose decoders few people look after. HEIC comes by a plugin (extra 'heic'), registered when the
-first such file is met.
+The format is determined by content, never by the file's name; only the formats listed here are opened, as
+some of Pillow's decoders are hardly maintained. HEIC needs a plugin (extra 'heic'), registered at the first
+such file.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _register_heic() -> None:
 
 @cache
 def hush_libtiff() -> None:
-    """libtiff, which Pillow decodes with, writes what it finds wrong to stderr by itself."""
+    """libtiff, Pillow's decoder, writes its own messages to stderr."""
     import ctypes
 
     from PIL import _imaging

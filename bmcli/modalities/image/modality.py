@@ -155,7 +155,7 @@ class Image(Modality):
         return read(inputs, stdin, expect)
 
     def wanted(self, encoder: Preprocessing) -> object:
-        """See Modality: size, channels and depth, by which arrays are told apart."""
+        """See Modality: size, channels and depth, which tell how to read arrays."""
         from bmcli.modalities.image.python_arrays import Wanted
 
         made = _encoder(encoder)

@@ -1,4 +1,4 @@
-"""Images of many files, decoded in processes some batches ahead of whoever uses them."""
+"""Images of many files, decoded in other processes, some batches ahead of their use."""
 
 from __future__ import annotations
 

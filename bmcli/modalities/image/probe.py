@@ -64,9 +64,12 @@ class Probe:
 
 @dataclass(frozen=True)
 class Wish:
-    """How images will be wanted: size (height, width) and channels as in `decode.decode`, but None for
-    what all of them have in common. cache_bytes: so many are kept. manner: how, without a window where it
-    is to be what training shows."""
+    """How images will be decoded later.
+
+    size: (height, width); channels: 1 or 3; None for what all images have in common.
+    cache_bytes: bytes of decoded images that may be kept.
+    manner: fit and window; no window if it is to be derived from the training images.
+    """
 
     size: tuple[int, int] | None = None
     channels: Literal[1, 3] | None = None
@@ -249,7 +252,7 @@ def _look_at(
 
 
 def depths_of(paths: Sequence[str | bytes]) -> Depths:
-    """Of files that nobody has looked at; those that cannot be read count as of 8 bits."""
+    """Depths of files that were not probed; unreadable ones count as 8 bits."""
     found = list(decode_pool.pool().map(depth.glance, paths))
     extents = np.full((len(paths), 4), np.nan)
     wide = [i for i, (_, wide) in enumerate(found) if wide]

@@ -47,9 +47,12 @@ class RowTraits(Usual):
     def fit(
         cls, preprocessing: TablePreprocessing, table: Table, chosen: np.ndarray, enough: int
     ) -> tuple[RowTraits, np.ndarray, np.ndarray, np.ndarray]:
-        """Of the rows of a training table at `chosen`; their traits [N, D]; and the range [D], [D] that each
-        trait must leave to be odd alone: a number by a quarter of the width of training's range, by all of it
-        in fewer rows than `enough`, and a date, as time goes on. Of new categories, all rows are looked at.
+        """The traits of the rows of a training table at `chosen`, fitted; their values [N, D]; and the range
+        [D], [D] that a single trait must leave to be unusual.
+
+        A number must leave the training range by a quarter of its width, or by all of it if there are fewer
+        rows than `enough`, or if it is a date, as dates increase over time. For new categories, all rows
+        count.
         """
         numbers, places, missing = preprocessing.numbers_and_places(table.take(chosen))
         middle, spread = np.zeros(numbers.shape[1]), np.ones(numbers.shape[1])

@@ -60,7 +60,7 @@ FITTED = ("word", "pieces", "bpe", "wordpiece")
 OWN = "own"
 """A tokenizer that a model brings with it."""
 CHARACTERS_PER_TOKEN = 64
-"""Of a text, at most `max_length` times so many characters are looked at: an endless text costs no more."""
+"""Characters read per token of `max_length`, so that the cost of an endless text is bounded."""
 BATCH = 1024
 """Texts handed to the library at once."""
 MANY_WITHOUT_SPACES = 0.1
@@ -265,7 +265,7 @@ class TextPreprocessing(SingleInput):
     def _cut(self, text: str) -> str:
         """The part of `text` that can hold its `max_length` tokens; valid Unicode.
 
-        Whatever stands between blanks is at least one token, so so many blanks are enough.
+        Anything between spaces is at least one token, so this many spaces are enough.
         """
         limit = self.max_length * CHARACTERS_PER_TOKEN
         if self.truncate == "end":
@@ -276,7 +276,7 @@ class TextPreprocessing(SingleInput):
             text = text[-limit:]
             parts = text.rsplit(None, self.max_length)
             text = text[len(parts[0]) :] if len(parts) > self.max_length else text
-        # A lone surrogate (from a \ud800 in JSON, say) is no text; the library would refuse it.
+        # A lone surrogate (from a \ud800 in JSON, say) is not text; the library would refuse it.
         return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
     @cached_property

@@ -320,7 +320,7 @@ def fit(encoder: Preprocessing, examples: Examples) -> Measured:
     assert isinstance(encoder, TextPreprocessing) and isinstance(some, Texts)
     compact = np.asarray(encoder.encode(some))
     ranges = ranges_of(statistics(compact))
-    # Few unknown words in training are no reason to call one in ten odd.
+    # Few unknown words in training do not make one in ten unusual.
     ranges["unknown words"] = (-1.0, max(0.5, ranges["unknown words"][1]))
     ranges["words"] = (0.5, float("1e9"))
     usual, traits = TextTraits.fit(encoder, some, compact)

@@ -50,7 +50,7 @@ def gathered(
 ) -> Iterator[Inputs]:
     """(name, text) of single texts in pieces, with the pieces that come among them.
 
-    problems, encodings: filled by whoever yields `found`, on the way; empty texts join the problems.
+    problems, encodings: filled by the generator `found` as it runs; empty texts are added to the problems.
     """
     texts: list[str] = []
     names: list[str] = []

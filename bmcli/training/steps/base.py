@@ -1,4 +1,4 @@
-"""Groups of training steps in one call, each step's loss handed back, on the backend Keras runs on.
+"""Groups of training steps in one call, which returns each step's loss, on Keras's backend.
 
 `Model.fit` with several steps per execution reports only the last inner step and cannot stop at a NaN inside
 the group; these loops do both, at the same throughput (see benchmarks/throughput.py).

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LEAST_PART = 16
 """Examples in a part: of fewer, an operation takes longer to begin than to compute."""
 MOST_PARTS = 8
-"""Each part is compiled by itself: more cores share the operations."""
+"""Each part is compiled separately: beyond this, cores share the operations."""
 
 
 def suiting(model: Builds, training: TrainingConfig) -> int:
@@ -34,7 +34,7 @@ def suiting(model: Builds, training: TrainingConfig) -> int:
 
 
 def give(count: int) -> None:
-    """Let an operation have `count` threads, unless TensorFlow is at work already or was told otherwise."""
+    """Let an operation have `count` threads, unless TensorFlow has already started or the user has set it."""
     if backend.name() != "tensorflow" or "TF_NUM_INTRAOP_THREADS" in os.environ:
         return
     import tensorflow as tf
