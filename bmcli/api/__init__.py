@@ -16,6 +16,7 @@ from bmcli.api.run import Run
 from bmcli.api.watching import displaying
 from bmcli.core.errors import UsageError, did_you_mean
 from bmcli.core.plain import Document
+from bmcli.runs.trust import Trust
 
 if TYPE_CHECKING:
     from bmcli.core.spec import DataSpec
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from bmcli.evaluation.compare import Comparison
     from bmcli.evaluation.gate import Verdict
     from bmcli.experiments.display import Display
-    from bmcli.explain.explain import Explanation
+    from bmcli.explain.base import Explanation
     from bmcli.export.formats import Exported
     from bmcli.inference.predictor import Prediction
     from bmcli.metrics.results import Evaluation
@@ -275,7 +276,6 @@ def export(
     from bmcli.export.engines import Format
     from bmcli.export.formats import export as export_stored
     from bmcli.inference.opened import OpenedRun
-    from bmcli.runs.trust import Trust
 
     formats = get_args(Format)
     if format not in formats:
@@ -363,7 +363,6 @@ def doctor(
         return machine.examine(open_store(runs_dir).root, data_home())
     from bmcli.doctor.examine import examine
     from bmcli.inference.opened import OpenedRun
-    from bmcli.runs.trust import Trust
 
     with in_python():
         resolved = resolve_config(config, overrides, trust_code=trust_code)

@@ -14,6 +14,8 @@ _HEAD = ("run", "status", "created", "time", "model", "data", "best", "test", "t
 _RIGHT = ("time",)
 MOST_NAMED = 10
 """Largest number of damaged runs described, one line each."""
+_MOST_LISTED = 12
+"""Names in a list; beyond, only their number."""
 _LEAST_IMPORTANT = ("tags", "data", "model", "created", "time", "best")
 """Columns dropped on a narrow terminal, in this order."""
 
@@ -228,6 +230,6 @@ def details_of(run: Run) -> str:
     return render.Painted("\n".join([render.paint(title, render.STRONG, streams.out()), state, *others]))
 
 
-def abridged(names: tuple[str, ...], most: int = 12) -> str:
-    rest = f" … ({len(names):,})" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+def abridged(names: tuple[str, ...]) -> str:
+    rest = f" … ({len(names):,})" if len(names) > _MOST_LISTED else ""
+    return ", ".join(names[:_MOST_LISTED]) + rest

@@ -83,7 +83,7 @@ def assign(
     said_text = resolve_text(frame, config.text)
     taken = {*roles.values(), *said_text}
     if config.target is None:
-        targets: tuple[str, ...] = (_infer_target(frame, facts, taken, target, notes),)
+        targets: tuple[str, ...] = (_infer_target(frame, taken, target, notes),)
     else:
         wanted = config.target if isinstance(config.target, list) else [config.target]
         targets = tuple(resolve(frame, column, "target") for column in wanted)
@@ -198,7 +198,6 @@ def _require_values(frame: Frame, facts: ColumnFacts) -> None:
 
 def _infer_target(
     frame: Frame,
-    facts: Mapping[str, ColumnFacts],
     taken: set[str | None],
     known: str | None,
     notes: list[str],

@@ -11,11 +11,11 @@ from bmcli.config.schema import DataConfig
 from bmcli.core.errors import DataError, Place, Problem
 from bmcli.core.spec import Kind
 from bmcli.data.raw import FORMATS, Found, Raw, others
-from bmcli.data.targets import Truth
 from bmcli.files import folder_layout, folder_scan
 from bmcli.files.patterns import NamePattern
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.modalities.base import modality_of
+from bmcli.tasks._truth import Truth
 
 
 def read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Iterable[str] | None) -> Found:

@@ -99,7 +99,7 @@ def allocate(counts: np.ndarray, total: int, room: np.ndarray) -> np.ndarray:
     """`total` places shared out in proportion to `counts`, by largest remainder, never beyond `room`."""
     total = min(total, int(room.sum()))
     quota = counts * (total / max(1, counts.sum()))
-    taken = np.minimum(np.floor(quota).astype(np.int64), room)
+    taken: np.ndarray = np.minimum(np.floor(quota).astype(np.int64), room)
     while (left := total - int(taken.sum())) > 0:
         open_ = np.flatnonzero(taken < room)
         best = open_[np.argsort((taken - quota)[open_], kind="stable")]

@@ -78,7 +78,8 @@ def odd_columns(table: Table, targets: np.ndarray, task: Task) -> list[OddColumn
 def _missing(values: np.ndarray) -> np.ndarray:
     if values.dtype == object:
         return np.array([value is None for value in values.tolist()], bool)
-    return np.isnan(values)
+    missing: np.ndarray = np.isnan(values)
+    return missing
 
 
 def _alone(values: np.ndarray, missing: np.ndarray, targets: np.ndarray, task: Task) -> float:

@@ -180,7 +180,7 @@ def _how(fit: Fit, i: int) -> str:
 
 
 def _stroke(grey: np.ndarray) -> bool:
-    """Whether nearly all gradients have one direction."""
+    """Whether almost all gradients have the same direction."""
     y, x = np.gradient(grey.astype(np.float64))
     tensor = np.array([[(x * x).sum(), (x * y).sum()], [(x * y).sum(), (y * y).sum()]])
     low, high = np.linalg.eigvalsh(tensor)

@@ -161,7 +161,8 @@ class Large:
             return _resized(examples.arrays[i], DETAIL, self._window)
         made = np.zeros((1, DETAIL, DETAIL, 3), np.uint8)
         decode_into(made, [examples.sources[i]], np.arange(1), Manner(window=self._window))
-        return made[0]
+        decoded: np.ndarray = made[0]
+        return decoded
 
 
 def _images(count: int) -> str:

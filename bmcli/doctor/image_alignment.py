@@ -17,13 +17,13 @@ FARTHEST = 5
 LEAST_OVERLAP = 0.95
 """Correlation where they overlap."""
 NEAR = 0.6
-"""Correlation from which a place beside the one found is tried."""
+"""Correlation from which positions next to the best one are tried."""
 CLOSE = 0.99
 """Correlation from which nothing is gained by turning and scaling."""
 ALLOWED = 0.003
 """Correlation that a fit between pixels may cost, as it smooths."""
 SLIGHT = 6.0
-"""Difference from which brightness is looked at."""
+"""Difference from which brightness is compared."""
 WINDOW = 5
 MOST_TURNED, MOST_SCALED = 0.1, 0.12
 """Sine of the angle, and share of the size, by which an image may be turned or scaled to fit."""
@@ -138,7 +138,7 @@ def best_fit(ones: np.ndarray, others: np.ndarray, rich: np.ndarray) -> Fit:
         turned = others[:, :, ::-1] if flip else others
         for whitened in (True, False):
             attempt(np.arange(count), flip, _moves(ones, turned, whitened=whitened))
-    # The peak may lie a pixel beside the best place, where content leaves and enters at the edge.
+    # The peak may be one pixel off the best position, where content leaves and enters at the edge.
     for _ in range(2):
         for flip in (False, True):
             near = np.flatnonzero((best > NEAR) & (best < LEAST_OVERLAP) & (flipped == flip))

@@ -22,7 +22,7 @@ from bmcli.evaluation import overlap as seen
 from bmcli.evaluation.metrics import evaluate, summarize, to_text
 from bmcli.evaluation.predictions import to_csv
 from bmcli.inference import calibration
-from bmcli.inference.opened import UNTRUSTED, OpenedRun
+from bmcli.inference.opened import OpenedRun
 from bmcli.metrics.results import Evaluation, TargetSummary
 from bmcli.modalities.base import modality_of
 from bmcli.plots import evaluation as plots
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from bmcli.metrics.results import Seen
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run
-    from bmcli.runs.trust import Trust
 
 AHEAD = 4
 """Batches that are decoded together."""
@@ -75,21 +74,6 @@ class Prepared:
     def outputs(self) -> np.ndarray:
         """Of the split itself, predicted once."""
         return self.predict(self.split.examples)
-
-
-def evaluate_run(
-    run: Run,
-    split: SplitName | None = None,
-    *,
-    data: Path | None = None,
-    unseen_only: bool = False,
-    trust: Trust = UNTRUSTED,
-) -> Evaluation:
-    """Measure a run on one of its own splits (default test), or on labelled files of the user's.
-
-    For arguments and errors see `prepare` and `measure`.
-    """
-    return measure(prepare(OpenedRun(run, trust), split, data=data, unseen_only=unseen_only))
 
 
 def prepare(

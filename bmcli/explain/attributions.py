@@ -22,6 +22,8 @@ TOLERANCE = 0.01
 """Of completeness: steps are doubled until the sum is this near, or there are MOST_STEPS."""
 FIRST_STEPS, MOST_STEPS = 32, 2048
 BATCH = 64
+SHARE, TRIALS = 0.2, 10
+"""`deletion` replaces this part of the units, and as many at random, so often."""
 
 Gradient = Callable[..., tuple[np.ndarray, list[np.ndarray]]]
 """From arrays [b, ...], and others that stay as they are, to scores [b] and their gradients by the former."""
@@ -59,12 +61,13 @@ def gradient_of(score: Callable[..., Tensor]) -> Gradient:
     else:
         import tensorflow as tf
 
-        @tf.function(reduce_retracing=True)
-        def compiled(arrays: list[object], *fixed: object) -> tuple[object, object]:
+        def taped(arrays: list[object], *fixed: object) -> tuple[object, object]:
             with tf.GradientTape() as tape:
                 tape.watch(arrays)
                 scores = score(arrays, *fixed)
             return scores, tape.gradient(scores, arrays, unconnected_gradients="zero")
+
+        compiled = tf.function(taped, reduce_retracing=True)
 
     def gradient(arrays: Sequence[np.ndarray], *fixed: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         tensors = [keras.ops.convert_to_tensor(array, "float32") for array in arrays]
@@ -185,21 +188,17 @@ def deletion(
     given: np.ndarray,
     weights: np.ndarray,
     replacement: np.ndarray,
-    *,
-    share: float = 0.2,
-    seed: int = 0,
-    trials: int = 10,
 ) -> tuple[float, float]:
     """How much a probability drops when the units that speak most for it are replaced, and when as many
     others are.
 
     predict: from [b, *units, ...] to [b]; weights: [*units]; replacement: like `given`. The second number
-    is the mean of `trials` random choices: an explanation worth its name has the first well above it.
+    is the mean of TRIALS random choices: an explanation worth its name has the first well above it.
     """
-    count = max(1, round(share * weights.size))
+    count = max(1, round(SHARE * weights.size))
     order = np.argsort(-weights, axis=None, kind="stable")
-    rng = np.random.default_rng(seed)
-    chosen = [order[:count], *(rng.permutation(weights.size)[:count] for _ in range(trials))]
+    rng = np.random.default_rng(0)
+    chosen = [order[:count], *(rng.permutation(weights.size)[:count] for _ in range(TRIALS))]
     batch = np.repeat(given[None], len(chosen) + 1, axis=0)
     for row, places in enumerate(chosen, 1):
         at = np.unravel_index(places, weights.shape)

@@ -52,7 +52,8 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
     _name_ends(exported, spec)
     _describe(exported, spec)
     onnx.checker.check_model(exported)
-    return exported.SerializeToString(deterministic=True)
+    written: bytes = exported.SerializeToString(deterministic=True)
+    return written
 
 
 def _converted(model: keras.Model, spec: DataSpec) -> ModelProto:

@@ -53,7 +53,7 @@ def frame_of(rows: list[list[str]], names: list[str]) -> pl.DataFrame:
     )
 
 
-def csv_records(file: DelimitedFile, first_line: int) -> Iterator[tuple[int, list[str]]]:
+def csv_records(file: DelimitedFile) -> Iterator[tuple[int, list[str]]]:
     """(line it starts on, cells) of every record; DataError where quotation marks make the rest
     unreadable."""
     # Bytes that are not UTF-8 become surrogates, so that the rows that hold them can be named.

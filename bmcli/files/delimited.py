@@ -1,6 +1,6 @@
 """CSV and TSV: from bytes to rows of texts, with malformed rows named and none merged or lost.
 
-`records.py` finds where the records are, polars reads those that fit. Where quotation marks stand in odd
+`records.py` finds the records, polars reads those that fit. Where quotation marks are in odd
 places, Python's csv module reads the file, slower, row by row.
 """
 
@@ -215,7 +215,7 @@ def _row_by_row(file: DelimitedFile, lines: Records, *, as_text: bool) -> Rows:
     as_text: whether all of them may be text.
     """
     try:
-        found = list(csv_records(file, int(lines.lines[0])))
+        found = list(csv_records(file))
     except DataError:
         if as_text:
             return _unquoted(file, lines)

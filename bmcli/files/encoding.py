@@ -115,7 +115,7 @@ def decoded(path: Path, data: bytes) -> tuple[bytes, list[str]]:
         codecs.BOM_UTF8,
         codecs.BOM_UTF8,
         "ï»¿".encode(),
-    ):  # the last one is a mark taken for Latin-1
+    ):  # the last one is a byte order mark decoded as Latin-1
         data = data.removeprefix(mark)
     return data, notes
 

@@ -34,7 +34,7 @@ class Listing:
 
 
 class Looker:
-    """Lists folders below a root, and says which links may be followed."""
+    """Lists folders below a root, and decides which links may be followed."""
 
     def __init__(self, root: Path, follow_links: bool) -> None:
         self.root = root

@@ -58,7 +58,7 @@ def scan(found: Layout, most: int | None = None) -> Scan:
     if not found.names and found.rules.split_folders and pattern is None:
         refuse_splits_inside(result, found)
     if pattern is None:
-        copies(result, found)
+        copies(result)
     if result.complete:
         compare_splits(result, found)
     beside = [*found.beside, *sorter.beside]

@@ -18,7 +18,7 @@ _STEPS = 5
 
 @dataclass(frozen=True)
 class Verdict:
-    """header: whether the first row names the columns; sure: whether anything shows it; note: what to say."""
+    """header: whether the first row names the columns; sure: whether there is evidence; note: on this."""
 
     header: bool
     sure: bool

@@ -1,4 +1,4 @@
-"""JSON Lines: an object per line; arrays and objects over several lines are read as well, and said."""
+"""JSON Lines: an object per line; arrays and objects over several lines are read too, with a note."""
 
 from __future__ import annotations
 

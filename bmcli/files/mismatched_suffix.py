@@ -1,4 +1,4 @@
-"""Files that are not what their suffix says: what they are, and what to do about it."""
+"""Files whose content does not match their suffix: what they are, and what to do."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def settle(
     problems = sorted(problems, key=_order)
     count = f"{len(problems):,} {what}{'s' if len(problems) > 1 else ''}"
     if not skip:
-        # What many of them have in common is said once, after all of them.
+        # What many of them have in common is reported once, after all of them.
         hint = "\n".join(dict.fromkeys([hint, *(p.hint for p in problems if p.hint)]))
         problems = [replace(p, hint=None) for p in problems]
         raise DataError(

@@ -16,7 +16,7 @@ LINE_END, RETURN, QUOTE = b"\n"[0], b"\r"[0], b'"'[0]
 CELL_LIMIT = 64 * 2**20
 """Characters in one cell: more means a quotation mark that is never closed."""
 _BLOCK = 2**19
-"""Bytes that are looked at at a time."""
+"""Bytes read at a time."""
 _NONE = np.empty(0, np.int64)
 _EDGE_ROWS = 5_000
 """Rows from which it is learned what the first and the last column hold."""

@@ -84,9 +84,9 @@ def top_k_of(metrics: Iterable[str]) -> int | None:
     return next((int(match[1]) for match in found if match), None)
 
 
-def resamples(count: int, seed: int = SEED) -> Iterator[np.ndarray]:
+def resamples(count: int) -> Iterator[np.ndarray]:
     """Blocks float64 [b, count] of how often each example is drawn, RESAMPLES rows in all."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     block = max(1, min(RESAMPLES, 2**21 // max(count, 1)))
     for start in range(0, RESAMPLES, block):
         rows = min(block, RESAMPLES - start)

@@ -46,15 +46,15 @@ class Modality(Registered):
 
     words: ClassVar[Words] = Words()
     place: ClassVar[int] = 100
-    """Where it stands in lists."""
+    """Its position in lists."""
     suffixes: ClassVar[frozenset[str]] = frozenset()
     """Of the files that `bm predict` takes, in lower case."""
     file_suffixes: ClassVar[frozenset[str]] = frozenset()
     """Of files that are an example each, in class folders; empty where a file holds many."""
     documents: ClassVar[bool] = False
-    """Whether a README beside the class folders may have such a suffix."""
+    """Whether a README next to the class folders may have such a suffix."""
     piece: ClassVar[int] = 256
-    """Inputs that are read, and handed on, at a time."""
+    """Number of inputs read and passed on at a time."""
     takes_texts: ClassVar[bool] = False
     """Whether an input may be a text itself (`--text`), or a line of a file (`--lines`)."""
     of_tables: ClassVar[bool] = False
@@ -68,7 +68,7 @@ class Modality(Registered):
     has_lengths: ClassVar[bool] = False
     """What of the config is for it: data.augment, evaluation.views, training.batch_by_length."""
     quantities: ClassVar[bool] = False
-    """Whether whole numbers beside an array of such examples may be a quantity, and not classes alone."""
+    """Whether whole numbers as targets of an array of such examples may be a quantity, not only classes."""
 
     @property
     def name(self) -> str:
@@ -104,7 +104,7 @@ class Modality(Registered):
         return (), []
 
     def draft_remarks(self, count: int) -> list[str]:
-        """What there is to say of that many training examples."""
+        """Remarks on this number of training examples."""
         return []
 
     def draft_data(self, look: Look) -> list[tuple[str, object, str]]:
@@ -188,16 +188,16 @@ class Modality(Registered):
         cache_bytes: int,
         progress: Callable[[int, int], None] | None,
     ) -> Inspected | None:
-        """Look at all examples before anything is cut; None where reading has shown all there is to see.
+        """Inspect all examples before the splits are made; None if reading them has already done so.
         preprocessing: how they will be encoded, None if unknown."""
         return None
 
     def inspection_notes(self, counts: Mapping[str, int]) -> tuple[str, ...]:
-        """What is to be said of what `inspect` counted."""
+        """Notes on what `inspect` counted."""
         return ()
 
     def data_notes(self, splits: Mapping[str, Examples]) -> tuple[str, ...]:
-        """What is to be said of all splits together, once they are cut."""
+        """Notes on all splits together, once they are made."""
         return ()
 
     def synthesise(
@@ -269,7 +269,7 @@ class Modality(Registered):
         """Model inputs in float64, for solving in closed form, where float32 would lose something."""
         return None
 
-    # === what is said of examples ===
+    # === how examples are described ===
 
     def add_to_fingerprint(self, examples: Examples, add: Add, digests: Mapping[str, bytes]) -> None:
         """Hand all content to `add`. digests: path -> SHA-256, where known."""
@@ -311,7 +311,7 @@ class Modality(Registered):
         return {}
 
     range_words: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    """Of these: what is said of one below the range of training, and above."""
+    """Of these: the remark on one below the training range, and above."""
 
     def corruptions(self) -> tuple[str, ...]:
         """By name; empty where there are none."""
@@ -329,15 +329,15 @@ class Modality(Registered):
         raise NotImplementedError
 
     def sliceable(self, examples: Examples, beside: list[str]) -> list[str]:
-        """By what they can be cut. beside: columns of the file that no model sees."""
+        """Names to slice by. beside: columns of the file that no model sees."""
         return list(beside)
 
     def attribute(self, examples: Examples, name: str) -> Attribute:
-        """One of these, but for columns beside."""
+        """One of these, except the columns in `beside`."""
         raise NotImplementedError
 
     def excerpt(self, examples: Examples, position: int) -> str | None:
-        """How an example begins, as text; None where it is shown as an image."""
+        """The beginning of an example, as text; None if it is shown as an image."""
         return f"{self.words.one} {position}"
 
     named_in_plots: ClassVar[bool] = True
@@ -348,7 +348,7 @@ class Modality(Registered):
         raise NotImplementedError
 
     def readme(self) -> Readme:
-        """What the page of an export says of inputs."""
+        """What the README of an export says about inputs."""
         return Readme(
             f"{self.words.many}, prepared as preprocessing.json says",
             "1. As preprocessing.json says.",

@@ -18,7 +18,7 @@ from bmcli.report.html import rendered
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from bmcli.explain.explain import Explanation
+    from bmcli.explain.base import Explanation
 
 _AVERAGE = "an average training row"
 
@@ -142,10 +142,10 @@ def steps(document: Document, most: int = 20) -> list[Step]:
     return made
 
 
-def bars(explanation: Explanation, most: int = 20) -> list[tuple[str, str, str, str]]:
+def bars(explanation: Explanation) -> list[tuple[str, str, str, str]]:
     """Of a row: what adds up to the answer, its value, its amount, and a bar; the strongest first."""
     rows = []
-    for one in steps(explanation.to_json(), most):
+    for one in steps(explanation.to_json()):
         strength = one.strength or 0.0
         rows.append(
             (one.name, one.value, one.amount, ("█" if strength >= 0 else "░") * round(20 * abs(strength)))

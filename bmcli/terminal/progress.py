@@ -304,8 +304,8 @@ class TrainingDisplay:
         blank = " " * len(lead)
         return [first, fitting(blank, metrics, ("learning rate", "metric"), self._screen.width, 0, False)]
 
-    def _say(self, lines: Sequence[str], *, style: str = "", always: bool = False, indent: int = 0) -> None:
-        if always or not self._quiet:
+    def _say(self, lines: Sequence[str], *, style: str = "", indent: int = 0) -> None:
+        if not self._quiet:
             self._screen.lines(lines, style, indent)
         for line in lines:
             self._log(line)

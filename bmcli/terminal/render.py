@@ -59,7 +59,7 @@ def is_terminal(stream: IO[str]) -> bool:
         return False
 
 
-ERROR, WARNING, GOOD, STRONG, SOFT = "1;31", "1;35", "32", "1", "2"
+ERROR, WARNING, GOOD, STRONG = "1;31", "1;35", "32", "1"
 """ANSI styles in basic colours that are readable in dark and light themes: not yellow or white."""
 
 

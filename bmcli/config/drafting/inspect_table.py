@@ -123,7 +123,7 @@ def _roles(frame: Frame, facts: Mapping[str, ColumnFacts]) -> _Roles:
     split = next((f.name for f in facts.values() if f.split), None)
     group = next((f.name for f in facts.values() if _GROUP.match(f.name.lower()) and _repeats(f)), None)
     usable = [f for f in facts.values() if f.name not in (split, group) and _says_something(f)]
-    texts = _texts(frame, usable)
+    texts = _texts(usable)
     target = facts[_target(frame, [f for f in usable if f.name not in texts], facts, labelled=bool(texts))]
     features = [f for f in usable if f.type != "text" and f.name != target.name]
     left_out: list[str] = []
@@ -177,7 +177,7 @@ def _names_rows(facts: ColumnFacts) -> bool:
     return alone and bool(_ID.search(facts.name)) and not facts.name.startswith("unnamed")
 
 
-def _texts(frame: Frame, usable: Sequence[ColumnFacts]) -> list[str]:
+def _texts(usable: Sequence[ColumnFacts]) -> list[str]:
     """The columns of texts: those named like one, else all."""
     found = [f.name for f in usable if f.type == "text"]
     named = [name for name in found if name.lower() in TEXTS]

@@ -1,19 +1,19 @@
 """From image files to arrays: one way for training, evaluation and prediction.
 
-Pillow says what an image is. A plain JPEG that need not be reduced goes through simplejpeg instead, which
-gives the same pixels (both are libjpeg-turbo) in a third of the time; whatever it objects to is Pillow's.
+Pillow decodes images. A plain JPEG that need not be reduced goes through simplejpeg instead, which gives the
+same pixels (both use libjpeg-turbo) in a third of the time; what it rejects is left to Pillow.
 
 What `decode` does, in this order:
 
-    1. refuses what is not one of `formats.FORMATS` (of several frames or pages the first is taken), and what
-       has more than MAX_PIXELS pixels or is larger than MAX_BYTES;
+    1. refuses files that are not one of `formats.FORMATS`, have more than MAX_PIXELS pixels or are larger
+       than MAX_BYTES; of several frames or pages, the first is read;
     2. reduces a JPEG while decoding it, by 2, 4 or 8, to no less than one and a half times the wanted size;
-    3. scales images of more than 8 bits to 8 (see `depth`), lays transparent ones on white, makes CMYK,
-       palette and other colours RGB;
-    4. makes it grey (ITU-R 601 luma) or RGB, as wanted;
-    5. resizes it, by bilinear interpolation with antialiasing: as a whole whatever its proportions, or the
-       largest part of its middle that has the wanted ones, or as a whole in its own, with black around;
-    6. turns it as its EXIF orientation says.
+    3. scales images of more than 8 bits to 8 (see `depth`), puts transparent ones on white, converts CMYK,
+       palette and other colours to RGB;
+    4. converts it to grey (ITU-R 601 luma) or RGB, as wanted;
+    5. resizes it by bilinear interpolation with antialiasing: distorted (squash), its largest centred part
+       with the wanted proportions (crop), or whole with black borders (pad);
+    6. applies its EXIF orientation.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Fit: TypeAlias = Literal["squash", "crop", "pad"]
 
 @dataclass(frozen=True)
 class Manner:
-    """How images become arrays of a size, beside that size and colour.
+    """How images become arrays, apart from size and colour.
 
     fit: what becomes of other proportions than the wanted ones: squash distorts, crop takes the middle of
     the image, pad puts black beside it. window: values that become 0 and 255, for images of more than 8 bits;
@@ -219,7 +219,7 @@ def _fitted(
 ) -> Image.Image:
     """A grey or RGB image in that mode and size (height, width); box: the part of it that counts.
 
-    Padded ones are still without what is put beside them.
+    Padding is not added yet.
     """
     if image.mode != mode:
         image = image.convert(mode)
@@ -238,7 +238,7 @@ def _fitted(
 
 
 def _padded(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
-    """With black beside it, where it is smaller than `size`."""
+    """Padded with black if it is smaller than `size`."""
     if size is None or (image.height, image.width) == size:
         return image
     height, width = size
@@ -266,7 +266,7 @@ def eight_bits(image: Image.Image, window: Window | None = None) -> Image.Image:
 
 
 def upright(image: Image.Image, window: Window | None = None) -> Image.Image:
-    """`eight_bits`, turned as the file says."""
+    """`eight_bits`, turned according to the file."""
     image.load()
     orientation = _orientation(image)
     image = eight_bits(image, window)
@@ -287,12 +287,12 @@ def resized(array: np.ndarray, size: tuple[int, int], channels: Literal[1, 3], m
 
 
 def on_its_side(image: Image.Image) -> bool:
-    """Whether its file has height and width the other way round than it is shown."""
+    """Whether the file's height and width are swapped when it is displayed."""
     return _orientation(image) in _ON_ITS_SIDE
 
 
 def _orientation(image: Image.Image) -> int:
-    """What EXIF or XMP says, else 1 (upright). Most files have neither, and looking takes time."""
+    """The orientation by EXIF or XMP, else 1 (upright). Most files have neither, and looking takes time."""
     if image.format in ("TIFF", "HEIF"):  # which Pillow and its plugin turn by themselves
         return 1
     if not any(key in image.info for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")):

@@ -53,7 +53,7 @@ class ImagePreprocessing(SingleInput):
         value in the training images, each number of bits that occurs; None for runs that did not record it.
     bulk: values between which nearly all training images lie, where the window is far wider; while fitting.
     kept: the share of the images that `encode` keeps in memory, of those that were not decoded when they
-        were looked at. 0 until `with_cache` says more: evaluating a run needs each image only once.
+        were probed. 0 until `with_cache` sets it: evaluating a run needs each image only once.
     """
 
     kind: ClassVar[Kind] = "image"
@@ -131,7 +131,7 @@ class ImagePreprocessing(SingleInput):
         return replace(self, kept=min(1.0, spare / needed) if needed else 1.0, fitted_on=None)
 
     def _is_ready(self, images: Images) -> bool:
-        """Whether nothing is left to decode, or what was kept of it is of the right shape."""
+        """Whether nothing is left to decode, or what was kept has the right shape."""
         if images.arrays is not None:
             return images.arrays.dtype == np.uint8 and images.arrays.shape[1:] == self.input_shape
         done = images.decoded
@@ -152,7 +152,7 @@ class ImagePreprocessing(SingleInput):
 
     def encode(self, examples: Examples) -> Source:
         """uint8 images [N, height, width, channels]: as many in memory as `kept` says, the others decoded
-        when they are asked for, with the same result.
+        on access, with the same result.
 
         Raises DataError listing all that cannot be read; those decoded later raise it then.
         """
@@ -298,7 +298,7 @@ class ImagePreprocessing(SingleInput):
     def from_json(cls, document: Document) -> ImagePreprocessing:
         """The inverse of `to_json`; KeyError, TypeError or ValueError where it is damaged.
 
-        Files of an older bm say nothing of fit, window and bits: it squashed, and took 0 to 65,535.
+        Files of older versions lack fit, window and bits: those squashed images, and scaled 0 to 65,535.
         """
         height, width = document["size"]
         if _LATER & document.keys() and (absent := sorted(_LATER - document.keys())):

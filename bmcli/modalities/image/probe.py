@@ -26,11 +26,11 @@ from bmcli.modalities.image._window import windowed
 from bmcli.modalities.image.examples import Decoded, Depths
 
 CHUNK = 128
-"""Files looked at in one go, at most: many are so small that handing them round would cost more."""
+"""Largest number of files per task: many files are so small that passing them around would cost more."""
 CHUNK_BYTES = 2**20
 """Bytes of images decoded in one go while looking."""
 GUESSED_FROM = 16
-"""How many images say what the others are probably like."""
+"""Number of images from which size and colour of the others are predicted."""
 LARGEST_AS_IT_IS = 128 * 128
 """Pixels up to which images of one size are kept as they are where no size is wanted: larger ones are
 seldom trained on unreduced."""
@@ -43,7 +43,7 @@ _Task: TypeAlias = tuple[Sequence[str], _Shape | None, decode.Manner, np.ndarray
 
 @dataclass(frozen=True)
 class Probe:
-    """What a look at N files found.
+    """What probing N files found.
 
     sizes: int32 [N, 2], height and width as shown (EXIF turned), 0 where unusable; grey: bool [N], whether
     the file holds no colour; digests: SHA-256 of the N files' bytes, 32 bytes each, b"" where unreadable;
@@ -80,9 +80,9 @@ class Wish:
 def probe(
     paths: Sequence[str], *, wish: Wish | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Probe:
-    """Read and decode every file once, in threads or processes, and say which cannot be used.
+    """Read and decode every file once, in threads or processes, and report which cannot be used.
 
-    With a wish that can be foreseen, images are decoded as wanted, so that those kept need not be decoded
+    If the wish can be predicted, images are decoded accordingly, so that those kept need not be decoded
     again. Else JPEGs are decoded at an eighth of their size: that reads the whole file and so finds a
     truncated one, but takes a fraction of the time. progress: called with (files done, files) now and then.
     """
@@ -166,7 +166,7 @@ def sums(pixels: np.ndarray) -> np.ndarray:
     totals = np.zeros((count, 2, width * channels))
     few = max(1, 2**17 // max(lines[:1].size, 1))  # in float32 they still fit into the cache
     for first, top in itertools.product(range(0, count, few), range(0, height, 256)):
-        # 256 squares of 255 are still exact in float32, and whatever fits into memory is in float64.
+        # 256 squares of 255 are still exact in float32, and sums of all that fits into memory are in float64.
         wide = lines[first : first + few, top : top + 256].astype(np.float32)
         totals[first : first + few, 0] += wide.sum(axis=1)
         totals[first : first + few, 1] += np.einsum("nij,nij->nj", wide, wide)
@@ -262,7 +262,7 @@ def depths_of(paths: Sequence[str | bytes]) -> Depths:
 
 
 def _look(path: str | bytes, wanted: _Shape | None = None, manner: decode.Manner = decode.AS_IT_IS) -> _Look:
-    """What the file holds; where `wanted` says how, decoded."""
+    """What the file contains; decoded if `wanted` gives the shape."""
     try:
         data = decode.read(path) if isinstance(path, str) else path
     except decode.FAILURES as error:

@@ -45,7 +45,7 @@ def encoded(image: Image, number: int) -> bytes:
 
 
 def _turn(image: Image) -> bytes:
-    """EXIF data that says how it is to be turned, and nothing else; b'' where it is upright."""
+    """EXIF data with its orientation and nothing else; b'' if it is upright."""
     if image.format in ("TIFF", "HEIF"):  # which Pillow and its plugin have turned already
         return b""
     exif = image.getexif()
@@ -90,6 +90,6 @@ def file_bytes(file: Readable, number: int) -> bytes:
 
 
 def file_name(file: object) -> str | None:
-    """What an open file is called, where it says so."""
+    """The name of an open file, if it has one."""
     name = getattr(file, "name", None)
     return name if isinstance(name, str) else None

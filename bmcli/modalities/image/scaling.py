@@ -74,7 +74,7 @@ def scaling_lines(
 
 
 def _bulk(depths: Depths, window: Window | None) -> Window | None:
-    """Where nearly all values of nearly all images lie, if that is a small part of the window."""
+    """The range of almost all values of almost all images, if it is a small part of the window."""
     if window is None:
         return None
     low, high = depths.extents[depths.wide, 2], depths.extents[depths.wide, 3]

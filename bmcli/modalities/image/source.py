@@ -1,4 +1,4 @@
-"""Images of which some are in memory and the others are decoded when they are asked for."""
+"""Images of which some are in memory and the others are decoded on access."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Images of which some are in memory; the others are decoded, or resized, each time they are asked for.
+    """Images of which some are in memory; the others are decoded, or resized, on each access.
 
     pixels: uint8 [M, height, width, channels]; rows: int64 [N], where among them each is, else -1.
     """

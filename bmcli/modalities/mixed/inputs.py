@@ -63,7 +63,7 @@ def read_objects(
 
 
 class _Reader:
-    """One part, read as its modality reads it, in whatever pieces are asked for."""
+    """One part, read by its modality, in pieces of any size."""
 
     def __init__(
         self, part: str, encoder: Preprocessing, inputs: object, reading: Reading, note: Note, expect: Expect

@@ -75,7 +75,7 @@ class MixedExamples(Modality):
         *,
         as_found: bool = False,
     ) -> tuple[Examples, list[tuple[int, str]]]:
-        """See Modality: only a run says which columns are of which part."""
+        """See Modality: only a run defines which columns belong to which part."""
         raise DataError(
             f"{frame.path}: which columns are of which part of an example is not known",
             hint="examples of several parts come from a dataset of your own: docs/plugins.md",
@@ -201,7 +201,7 @@ class MixedExamples(Modality):
             }
         )
 
-    # === what is said of examples ===
+    # === how examples are described ===
 
     def add_to_fingerprint(self, examples: Examples, add: Add, digests: Mapping[str, bytes]) -> None:
         """See Modality: part by part, with its name."""

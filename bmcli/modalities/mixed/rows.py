@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bmcli.modalities.preprocessing import Preprocessing
 
 PIECE = 1024
-"""Rows that are handed on at a time."""
+"""Number of rows passed on at a time."""
 
 
 def columns_of(encoders: Mapping[str, Preprocessing]) -> tuple[str, ...]:

@@ -21,8 +21,8 @@ PLAIN = NumberFormat()
 class NumericColumn:
     """One column of numbers: (value - offset) / scale, and for some columns whether it was missing.
 
-    fill: stands for a missing value; None where missing values are refused.
-    indicator: whether a feature says that the value is missing (where training had missing ones).
+    fill: replaces a missing value; None if missing values are refused.
+    indicator: whether a feature marks missing values (if training had any).
     format: how cells are read; dates become days.
     parts, cyclic: of dates, what else becomes features, one-hot or as points on a circle.
     missing: further words for missing values, lower case.
