@@ -103,7 +103,7 @@ class Classification(Task):
 
     def influences(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
         """See Task."""
-        from bmcli.metrics.class_intervals import area
+        from bmcli.metrics.area_intervals import area
 
         return area(self.curves(targets, outputs))[1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bmcli.modalities.image.decode import without_colour
+from bmcli.modalities.image.decode_pool import without_colour
 from bmcli.modalities.image.examples import Images
 from bmcli.modalities.image.formats import FORMATS
 

@@ -16,7 +16,8 @@ import numpy as np
 from bmcli.core.errors import DataError
 from bmcli.core.examples import Examples
 from bmcli.core.spec import Kind
-from bmcli.modalities.image.decode import AS_IT_IS, Manner, decode_into, pool, resized, spread
+from bmcli.modalities.image.decode import AS_IT_IS, Manner, resized
+from bmcli.modalities.image.decode_pool import decode_into, pool, spread
 from bmcli.modalities.image.depth import Window, glance
 from bmcli.modalities.image.dimensions import channels_of, size_of
 from bmcli.modalities.image.examples import Images

@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from bmcli.modalities.image import decode, depth
+from bmcli.modalities.image import decode, decode_pool, depth
 from bmcli.modalities.image._processes import MANY, in_order
 from bmcli.modalities.image._shared_memory import SharedArray, lent
 from bmcli.modalities.image._window import windowed
@@ -130,12 +130,14 @@ def probe(
 
 def _in_threads(tasks: Iterable[_Task]) -> Iterator[_Looks]:
     """The looks of each task, in their order; a few ahead, for their images take memory."""
-    return windowed(lambda task: decode.pool().submit(_look_at, *task).result, tasks, 3 * decode.threads())
+    return windowed(
+        lambda task: decode_pool.pool().submit(_look_at, *task).result, tasks, 3 * decode_pool.threads()
+    )
 
 
 def _foreseen(paths: Sequence[str], wish: Wish) -> _Shape | None:
     """Height, width and channels that the images will probably be wanted in, or None."""
-    some = [paths[i] for i in decode.spread(len(paths), GUESSED_FROM)]
+    some = [paths[i] for i in decode_pool.spread(len(paths), GUESSED_FROM)]
     size = wish.size
     if size is None:
         sizes = {look.size for look in map(_look, some) if look.problem is None}
@@ -144,13 +146,13 @@ def _foreseen(paths: Sequence[str], wish: Wish) -> _Shape | None:
         size = sizes.pop()
         if size[0] * size[1] > LARGEST_AS_IT_IS:
             return None
-    return *size, wish.channels or (1 if decode.without_colour(some, at_most=GUESSED_FROM) else 3)
+    return *size, wish.channels or (1 if decode_pool.without_colour(some, at_most=GUESSED_FROM) else 3)
 
 
 def kept_rows(count: int, kept: int) -> np.ndarray:
     """int64 [count]: the row of each image where `kept` of them, evenly spread, are kept; else -1."""
     rows = np.full(count, -1)
-    rows[decode.spread(count, kept)] = np.arange(min(count, kept))
+    rows[decode_pool.spread(count, kept)] = np.arange(min(count, kept))
     return rows
 
 
@@ -251,10 +253,10 @@ def _look_at(
 
 def depths_of(paths: Sequence[str | bytes]) -> Depths:
     """Depths of files that were not probed; unreadable ones count as 8 bits."""
-    found = list(decode.pool().map(depth.glance, paths))
+    found = list(decode_pool.pool().map(depth.glance, paths))
     extents = np.full((len(paths), 4), np.nan)
     wide = [i for i, (_, wide) in enumerate(found) if wide]
-    for i, look in zip(wide, decode.pool().map(_look, [paths[i] for i in wide]), strict=True):
+    for i, look in zip(wide, decode_pool.pool().map(_look, [paths[i] for i in wide]), strict=True):
         extents[i] = look.extent
     return Depths(np.array([bits for bits, _ in found], np.int64), extents)
 
