@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bmcli.evaluation.compare import Comparison
     from bmcli.evaluation.gate import Verdict
     from bmcli.experiments.display import Display
-    from bmcli.explain.explain import Explanation
+    from bmcli.explain.base import Explanation
     from bmcli.export.formats import Exported
     from bmcli.inference.predictor import Prediction
     from bmcli.metrics.results import Evaluation
@@ -123,7 +123,7 @@ def runs(
 def load_preprocessing(folder: str | Path) -> tuple[Preprocessing, DataSpec]:
     """What prepares inputs, as a run or an export keeps it, and what its model takes; see docs/export.md.
 
-    folder: holds preprocessing.json, and of texts tokenizer.json. IntegrityError where they are damaged.
+    folder: holds preprocessing.json, and of texts tokenizer.json. IntegrityError if they are damaged.
     """
     from bmcli.modalities.preprocessing import load
 
@@ -162,7 +162,7 @@ def compare(
 
     references: runs, one by one or in a list; a name means all its completed runs. unpaired: only side by
     side, even if measured on different examples. trust_code: run Python files kept in runs, which a task of
-    one's own needs. DataError where their test examples differ.
+    one's own needs. DataError if their test examples differ.
     """
     from bmcli.evaluation.compare import compare as compare_stored
     from bmcli.inference.opened import load_tasks
@@ -190,7 +190,7 @@ def gate(
 
     min, max: bounds of metrics, as {'accuracy': 0.97} or {'per_class.daisy.recall': 0.9}. max_drop: how much
     worse than `baseline` it may be, of the headline metric or by metric. lower_bound: the worse end of the
-    95 % interval must hold. tag: a label that is moved to the run if all holds. UsageError where nothing is
+    95 % interval must hold. tag: a label that is moved to the run if all holds. UsageError if nothing is
     asked.
     """
     from bmcli.evaluation.gate import Bound, judge
@@ -228,7 +228,7 @@ def report(
     """Write one HTML file about a run, or a comparison of several; returns its path.
 
     output: default report.html in the run, of several comparison.html here; card: a model card in Markdown
-    instead, model_card.md here. split: whose mistakes it shows. UsageError where a card would be overwritten.
+    instead, model_card.md here. split: whose mistakes it shows. UsageError if a card would be overwritten.
     """
     from bmcli.evaluation.compare import compare as compare_stored
     from bmcli.evaluation.compare import read_evaluation
@@ -277,7 +277,7 @@ def export(
     """A run's model for other programs, in a folder with all that its inputs and answers need.
 
     format: 'onnx', 'saved_model' or 'litert' (extra); output: the folder to make, default in the run. The
-    model is reloaded in a new process and must repeat stored samples: IntegrityError where it does not.
+    model is reloaded in a new process and must repeat stored samples: IntegrityError if it does not.
     """
     from bmcli.export.engines import Format
     from bmcli.export.formats import export as export_stored
@@ -356,7 +356,7 @@ def doctor(
     """What is wrong with a config's data (`.findings`, the worst first); without a config, with this machine.
 
     run: a run trained on the data says which labels are doubtful; folds: models trained on so many parts of
-    it do. DataError where it cannot be read at all.
+    it do. DataError if it cannot be read at all.
     """
     if run is not None and folds is not None:
         raise UsageError("run and folds cannot be used together")

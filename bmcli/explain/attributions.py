@@ -61,12 +61,13 @@ def gradient_of(score: Callable[..., Tensor]) -> Gradient:
     else:
         import tensorflow as tf
 
-        @tf.function(reduce_retracing=True)
-        def compiled(arrays: list[object], *fixed: object) -> tuple[object, object]:
+        def taped(arrays: list[object], *fixed: object) -> tuple[object, object]:
             with tf.GradientTape() as tape:
                 tape.watch(arrays)
                 scores = score(arrays, *fixed)
             return scores, tape.gradient(scores, arrays, unconnected_gradients="zero")
+
+        compiled = tf.function(taped, reduce_retracing=True)
 
     def gradient(arrays: Sequence[np.ndarray], *fixed: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         tensors = [keras.ops.convert_to_tensor(array, "float32") for array in arrays]
@@ -84,7 +85,7 @@ def integrated_gradients(
     tolerance: float = TOLERANCE,
 ) -> Integrated:
     """Of one input: arrays without the batch axis, as many baselines of their shapes, and what is the same
-    all along the path. tolerance: see TOLERANCE. FloatingPointError where a score or a gradient is not
+    all along the path. tolerance: see TOLERANCE. FloatingPointError if a score or a gradient is not
     finite."""
     ends = [np.stack([start, end]) for start, end in zip(baselines, inputs, strict=True)]
     scores, _ = gradient(ends, *(np.stack([one, one]) for one in fixed))

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from bmcli.explain.explain import Explanation
+    from bmcli.explain.base import Explanation
 
 SIDE = 280
 """Pixels of a panel's longer side."""

@@ -18,7 +18,7 @@ from bmcli.report.html import rendered
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from bmcli.explain.explain import Explanation
+    from bmcli.explain.base import Explanation
 
 _AVERAGE = "an average training row"
 
