@@ -123,7 +123,7 @@ def runs(
 def load_preprocessing(folder: str | Path) -> tuple[Preprocessing, DataSpec]:
     """What prepares inputs, as a run or an export keeps it, and what its model takes; see docs/export.md.
 
-    folder: holds preprocessing.json, and of texts tokenizer.json. IntegrityError where they are damaged.
+    folder: holds preprocessing.json, and of texts tokenizer.json. IntegrityError if they are damaged.
     """
     from bmcli.modalities.preprocessing import load
 
@@ -160,7 +160,7 @@ def compare(
     """Compare at least two runs: what differs, and the differences of their metrics with 95 % intervals.
 
     references: runs, one by one or in a list; a name means all its completed runs. unpaired: only side by
-    side, even if measured on different examples. DataError where their test examples differ.
+    side, even if measured on different examples. DataError if their test examples differ.
     """
     from bmcli.evaluation.compare import compare as compare_stored
 
@@ -184,7 +184,7 @@ def gate(
 
     min, max: bounds of metrics, as {'accuracy': 0.97} or {'per_class.daisy.recall': 0.9}. max_drop: how much
     worse than `baseline` it may be, of the headline metric or by metric. lower_bound: the worse end of the
-    95 % interval must hold. tag: a label that is moved to the run if all holds. UsageError where nothing is
+    95 % interval must hold. tag: a label that is moved to the run if all holds. UsageError if nothing is
     asked.
     """
     from bmcli.evaluation.gate import Bound, judge
@@ -222,7 +222,7 @@ def report(
     """Write one HTML file about a run, or a comparison of several; returns its path.
 
     output: default report.html in the run, of several comparison.html here; card: a model card in Markdown
-    instead, model_card.md here. split: whose mistakes it shows. UsageError where a card would be overwritten.
+    instead, model_card.md here. split: whose mistakes it shows. UsageError if a card would be overwritten.
     """
     from bmcli.evaluation.compare import compare as compare_stored
     from bmcli.evaluation.stored_evaluations import read_evaluation
@@ -271,7 +271,7 @@ def export(
     """A run's model for other programs, in a folder with all that its inputs and answers need.
 
     format: 'onnx', 'saved_model' or 'litert' (extra); output: the folder to make, default in the run. The
-    model is reloaded in a new process and must repeat stored samples: IntegrityError where it does not.
+    model is reloaded in a new process and must repeat stored samples: IntegrityError if it does not.
     """
     from bmcli.export.engines import Format
     from bmcli.export.formats import export as export_stored
@@ -350,7 +350,7 @@ def doctor(
     """What is wrong with a config's data (`.findings`, the worst first); without a config, with this machine.
 
     run: a run trained on the data says which labels are doubtful; folds: models trained on so many parts of
-    it do. DataError where it cannot be read at all.
+    it do. DataError if it cannot be read at all.
     """
     if run is not None and folds is not None:
         raise UsageError("run and folds cannot be used together")

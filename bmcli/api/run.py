@@ -136,7 +136,7 @@ class Run:
         """Every prediction of a split that was evaluated: `ids`, and the arrays `targets` and `outputs`.
 
         targets: int64 [N] classes, float32 [N, L] labels or float64 [N] numbers; outputs: float32 [N, C]
-        probabilities, or [N, 1] numbers. UsageError where the split was not evaluated.
+        probabilities, or [N, 1] numbers. UsageError if the split was not evaluated.
         """
         from bmcli.evaluation.predictions import read
         from bmcli.evaluation.stored_evaluations import read_evaluation
@@ -287,7 +287,7 @@ class Run:
         """Resume it exactly where it stopped, if it was interrupted or crashed; the run itself.
 
         device, display, trust_code: as `train` takes them. force: also where data, code or versions changed;
-        the run is then marked as not exact. UsageError where that is refused, or nothing is left to do.
+        the run is then marked as not exact. UsageError if that is refused, or nothing is left to do.
         """
         from bmcli.experiments.resume import resume
 

@@ -21,7 +21,7 @@ _LEAST_IMPORTANT = ("tags", "data", "model", "created", "time", "best")
 
 
 class RunRow(TypedDict):
-    """A run in the table and in `--json`; fields as in `RunRecord`, None or empty where run.json is damaged.
+    """A run in the table and in `--json`; fields as in `RunRecord`, None or empty if run.json is damaged.
 
     killed: whether its process ended without a word; error: a line, also of a damaged run.
     """

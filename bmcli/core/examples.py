@@ -56,5 +56,5 @@ class Data(Protocol):
     @property
     def test(self) -> Labelled | None: ...
     def split(self, name: SplitName) -> Labelled | None:
-        """The split of that name, or None where there is none."""
+        """The split of that name, or None if there is none."""
         ...

@@ -50,7 +50,7 @@ class Target:
     """What is predicted, once the data is known.
 
     task: its name in `bmcli.tasks.TASKS`.
-    classes: class or label names in index order; empty where there are none.
+    classes: class or label names in index order; empty if there are none.
     name: of the predicted quantity.
     offset, scale: targets are standardised in training where the task does so; the finished model undoes it.
     """
@@ -100,7 +100,7 @@ class DataSpec:
 
     @property
     def input(self) -> InputSpec:
-        """The only input; ValueError where there are several."""
+        """The only input; ValueError if there are several."""
         if len(self.inputs) != 1:
             names = ", ".join(one.name for one in self.inputs)
             raise ValueError(f"this data has {len(self.inputs)} inputs ({names}): see spec.inputs")
@@ -123,7 +123,7 @@ class DataSpec:
 
     @property
     def max_length(self) -> int | None:
-        """The longest sequence that any input has; None where no input's size is free."""
+        """The longest sequence that any input has; None if no input's size is free."""
         return max((one.max_length for one in self.inputs if one.max_length is not None), default=None)
 
     @property

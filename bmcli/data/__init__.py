@@ -40,7 +40,7 @@ def load(
         kept as they are decoded here, where each file is read.
 
     Raises DataError (with all unusable files and rows at once), IntegrityError for a download that is not the
-    pinned one, ResourceError where the data home cannot be written.
+    pinned one, ResourceError if the data home cannot be written.
     """
     from bmcli.data import loading
 

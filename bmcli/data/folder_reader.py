@@ -19,7 +19,7 @@ from bmcli.tasks._truth import Truth
 
 
 def read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Iterable[str] | None) -> Found:
-    """The splits in a folder. classes: those of the data that this is a part of; None where alone."""
+    """The splits in a folder. classes: those of the data that this is a part of; None if alone."""
     if kind is not None and not modality_of(kind).file_suffixes:
         tables = sorted(p.name for p in root.iterdir() if p.suffix.lower() in TABLE_SUFFIXES)
         raise DataError(

@@ -30,7 +30,7 @@ def cut(
 ) -> tuple[Parts, dict[str, str], tuple[str, ...]]:
     """Fill in the splits that `parts` does not bring, out of its train.
 
-    Returns the parts with their splits (None where the share is 0), how each came about, and notes.
+    Returns the parts with their splits (None if the share is 0), how each came about, and notes.
     """
     made: dict[str, str] = {}
     notes: list[str] = []

@@ -90,7 +90,7 @@ def _as_in_main(
 ) -> tuple[Roles, dict[str, ColumnFacts]]:
     """The roles and facts of a further file, with the features of the main data and what they mean there.
 
-    DataError where the file lacks some of them.
+    DataError if the file lacks some of them.
     """
     columns = modality_of(main.kind).columns_of(main.examples)
     if not columns:

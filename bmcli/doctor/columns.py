@@ -83,7 +83,7 @@ def _missing(values: np.ndarray) -> np.ndarray:
 
 
 def _alone(values: np.ndarray, missing: np.ndarray, targets: np.ndarray, task: Task) -> float:
-    """How well a small tree predicts the target from this column, cross-validated; 0 where that is no better
+    """How well a small tree predicts the target from this column, cross-validated; 0 if that is no better
     than always the most frequent class."""
     from sklearn.model_selection import cross_val_score
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bmcli.data.bundle import DataBundle
 
 MOST_EXAMPLES = 10_000
-"""Number of examples kept per finding."""
+"""Number of examples stored per finding."""
 TOLERANCE = 1e-3
 """Numbers count as the same when they differ by no more than this part of their spread."""
 
@@ -97,7 +97,7 @@ class Gathered:
         )
 
     def labelled_alike(self, pair: Pair) -> bool:
-        """Whether their targets are the same; of a quantity, where the pair is not exact, nearly."""
+        """Whether their targets are the same, or almost, for a quantity of an inexact pair."""
         one, other = self.targets[pair.first], self.targets[pair.second]
         return tasks.of(self.bundle.task).alike(
             one, other, tolerance=0.0 if pair.exact else TOLERANCE * self._spread

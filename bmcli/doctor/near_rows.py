@@ -113,7 +113,7 @@ def _candidates(
     codes: Sequence[np.ndarray], numbers: Sequence[np.ndarray], count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of rows, among them all that are AROUND of each other: int64 [m] twice, and which rows are in a
-    crowd too large to be looked at, bool [n]."""
+    crowd too large to be compared, bool [n]."""
     rows, groups = np.arange(count), np.zeros(count, np.int64)
     for one in codes:
         rows, groups = _parted(rows, groups, one[rows], 0)

@@ -31,7 +31,7 @@ _FROM_RECORD = {
 @dataclass(frozen=True)
 class Difference:
     """Something the runs do not have in common. section: config, data, code, versions, hardware or training;
-    values: one per run, None where a run has no such thing."""
+    values: one per run, None if a run has no such thing."""
 
     section: str
     key: str
@@ -40,7 +40,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric of all runs. best: positions of the best values; empty where they cannot be compared, are
+    """One metric of all runs. best: positions of the best values; empty if they cannot be compared, are
     all equal, or fewer than two are known."""
 
     split: str
@@ -160,7 +160,7 @@ def compare(runs: Sequence[Run], *, baseline: Run | None = None, unpaired: bool 
 def pair(run: Run, baseline: Run, split: str) -> list[MetricDifference]:
     """The run's metrics of that split less the baseline's, on the same examples.
 
-    DataError where they were measured on different ones, or one was not measured on it; IntegrityError for a
+    DataError if they were measured on different ones, or one was not measured on it; IntegrityError for a
     damaged run.
     """
     from bmcli.metrics.paired import differences

@@ -171,7 +171,7 @@ def measure(ready: Prepared) -> Evaluation:
     also into its record.
 
     Raises DataError for an empty split or an example that cannot be read, DivergedError for outputs that are
-    not finite, UsageError where a user's metric fails.
+    not finite, UsageError if a user's metric fails.
     """
     run, name, split, spec, options = ready.run, ready.name, ready.split, ready.spec, ready.options
     if not len(split):
@@ -203,7 +203,7 @@ def measure(ready: Prepared) -> Evaluation:
 
 
 def _refuse_untrusted(opened: OpenedRun) -> None:
-    """UsageError where its config would execute Python files that are not trusted."""
+    """UsageError if its config would execute Python files that are not trusted."""
     if opened.has_code and not opened.trust.code:
         raise UsageError(
             f"{opened.run.id} contains Python files, which evaluating it would run",

@@ -82,7 +82,7 @@ def measure(
     """Train a piece of `config` in `folder` (empty, thrown away by the caller).
 
     runs: where the run of `init_from` is found; watch: running, since the process began. Raises whatever
-    training raises, ResourceError where it would not even be begun.
+    training raises, ResourceError if it would not even be begun.
     """
     began = time.monotonic()
     require(config.trackers)

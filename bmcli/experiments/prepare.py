@@ -194,7 +194,7 @@ def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, 
 
 
 def _not_augmented(config: ExperimentConfig, fitted: Preprocessing) -> tuple[str, ...]:
-    """What data.augment leaves unchanged, in a line. ConfigError where it changes nothing, or would blend one
+    """What data.augment leaves unchanged, in a line. ConfigError if it changes nothing, or would blend one
     part of examples and not the others."""
     changed = augmented(fitted)
     alone = [one.name for one in fitted.inputs if one.name not in changed]

@@ -39,7 +39,7 @@ def has_checkpoint(run: Run) -> bool:
 
 
 def check_beginnable(run: Run) -> None:
-    """UsageError where a run without a checkpoint has not even kept its config, as bm before 0.2 could leave
+    """UsageError if a run without a checkpoint has not even kept its config, as bm before 0.2 could leave
     it."""
     if not run.exists(layout.CONFIG) and layout.CONFIG not in run.manifest():
         raise UsageError(

@@ -85,7 +85,7 @@ def integrated_gradients(
     tolerance: float = TOLERANCE,
 ) -> Integrated:
     """Of one input: arrays without the batch axis, as many baselines of their shapes, and what is the same
-    all along the path. tolerance: see TOLERANCE. FloatingPointError where a score or a gradient is not
+    all along the path. tolerance: see TOLERANCE. FloatingPointError if a score or a gradient is not
     finite."""
     ends = [np.stack([start, end]) for start, end in zip(baselines, inputs, strict=True)]
     scores, _ = gradient(ends, *(np.stack([one, one]) for one in fixed))

@@ -40,7 +40,7 @@ class Explanation:
     weights: the attributions: [height, width] of an image; [tokens]; [features] of a table.
     deletion: how much the probability drops without the most important fifth, and without a random fifth;
         None for numbers and tables.
-    image: uint8 [height, width, channels] as the model saw it; heat: Grad-CAM, [h, w] from 0 to 1, where
+    image: uint8 [height, width, channels] as the model saw it; heat: Grad-CAM, [h, w] from 0 to 1, if
         there is one.
     tokens: of a text.
     features: (column, its cell) of a row.

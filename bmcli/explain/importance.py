@@ -52,7 +52,7 @@ def permutation_importance(
     *,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Importances:
-    """Of labelled rows. UsageError where they are not a table, or the metric is undefined on them, DataError
+    """Of labelled rows. UsageError if they are not a table, or the metric is undefined on them, DataError
     where an answer is not finite."""
     examples: Any = split.examples
     columns = modality_of(examples.kind).columns_of(examples)

@@ -71,7 +71,7 @@ def export(
     note: called with messages for the user.
 
     Raises UsageError for a run that is not complete, a model the format cannot express, or a folder that
-    holds something else; MissingExtraError; IntegrityError where the run is damaged or the export disagrees.
+    holds something else; MissingExtraError; IntegrityError if the run is damaged or the export disagrees.
     """
     run = opened.run
     if format == "litert":

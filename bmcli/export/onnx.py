@@ -33,7 +33,7 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
 
     Batch and, for texts, length are free. model: finished, built under the float32 policy. What a reader
     needs to name the outputs is in the metadata. Raises what Keras or tf2onnx raise for layers they
-    cannot translate; UsageError where Keras computes with another backend than TensorFlow.
+    cannot translate; UsageError if Keras computes with another backend than TensorFlow.
     """
     import keras
 

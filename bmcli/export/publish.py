@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class OnnxStatus:
     """Whether a run has a model.onnx, and if not, why.
 
-    max_difference: the largest difference from Keras on the samples; None where there was nothing to compare.
+    max_difference: the largest difference from Keras on the samples; None if there was nothing to compare.
     relative: the same as a share of the largest answer.
     """
 

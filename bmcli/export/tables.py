@@ -58,7 +58,7 @@ def without_tables(model: keras.Model) -> tuple[keras.Model, list[Table]]:
 
 
 def put_back(exported: ModelProto, tables: list[Table]) -> bool:
-    """Put the tables where their marks are; False where not every one of them was found exactly once."""
+    """Put the tables where their marks are; False if not every one of them was found exactly once."""
     from onnx import numpy_helper
 
     places = []

@@ -54,7 +54,7 @@ def frame_of(rows: list[list[str]], names: list[str]) -> pl.DataFrame:
 
 
 def csv_records(file: DelimitedFile) -> Iterator[tuple[int, list[str]]]:
-    """(line it starts on, cells) of every record; DataError where quotation marks make the rest
+    """(line it starts on, cells) of every record; DataError if quotation marks make the rest
     unreadable."""
     # Bytes that are not UTF-8 become surrogates, so that the rows that hold them can be named.
     text = io.StringIO(file.data[file.body :].decode("utf-8", "surrogateescape"), newline="")

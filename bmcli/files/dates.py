@@ -1,4 +1,4 @@
-"""Dates and times as people write them: which order the parts stand in, and the day a cell then means."""
+"""Dates and times as people write them: the order of their parts, and the day that a cell means."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIRST = {"weekday": 0, "month": 1, "day": 1, "hour": 0}
 EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6}
 """Units in which programs count the time since 1970-01-01, and how many make a day."""
 SAMPLE = 500
-"""Different cells that are looked at first: a column without a date among them is not one of dates."""
+"""Number of different cells read first: without a date among them, it is not a column of dates."""
 
 # English, German, French, Spanish, Italian, Portuguese, Dutch, Scandinavian, Polish and Russian.
 _NAMES = (
@@ -153,7 +153,7 @@ class DateFormat:
 
     @classmethod
     def from_json(cls, document: Document) -> DateFormat:
-        """The inverse; ValueError where it is damaged."""
+        """The inverse; ValueError if it is damaged."""
         epoch = document.get("epoch", "")
         if epoch and epoch not in EPOCHS:
             raise ValueError(f"date format {document!r}")
@@ -164,9 +164,9 @@ class DateFormat:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the cells of a column say of their format.
+    """What the cells of a column show about their format.
 
-    day_first: None where the cells leave it open, and `example` is one. sure: whether they decide it. dates,
+    day_first: None if the cells leave it open, and `example` is one. sure: whether they decide it. dates,
     clocks: cells of each. local: whether the order matters at all. mixed: some only fit one order, others
     only the other.
     """
@@ -181,7 +181,7 @@ class Evidence:
 
 
 def evidence(cells: pl.Series, counts: pl.Series, *, compact: bool = False) -> Evidence:
-    """Of distinct stripped cells and how often each stands in the column."""
+    """From distinct stripped cells, and how often each occurs in the column."""
     perhaps = normal(cells).str.contains(_PERHAPS).fill_null(False)
     if not perhaps.any():
         return Evidence(True, 0, 0)
@@ -293,12 +293,12 @@ def _by_use(cells: pl.Series) -> list[str]:
 
 
 def has_local(cells: pl.Series) -> bool:
-    """Whether any is of the form whose day and month may stand in either order."""
+    """Whether any has day and month in an ambiguous order."""
     return bool(cells.str.contains(_FORMS["local"]).any())
 
 
 def _certain(cells: pl.Series) -> pl.Series:
-    """Days of dates such as 31/3/2024, or 3.4.2024 with dots; null where day and month may be either."""
+    """Days of dates such as 31/3/2024, or 3.4.2024 with dots; null if day and month may be either."""
     first, second = (_dates(cells, "local", day_first=day) for day in (True, False))
     dotted = cells.str.contains(r"^[A-Za-z, ]*\d{1,2}\.\d{1,2}\.")
     return pl.select(

@@ -1,6 +1,6 @@
 """CSV and TSV: from bytes to rows of texts, with malformed rows named and none merged or lost.
 
-`records.py` finds where the records are, polars reads those that fit. Where quotation marks stand in odd
+`records.py` finds the records, polars reads those that fit. Where quotation marks are in odd
 places, Python's csv module reads the file, slower, row by row.
 """
 
@@ -34,7 +34,7 @@ MOST_HEAD = 2**25
 
 
 def read(path: Path, options: Options) -> Rows:
-    """The rows of a file. DataError where it is not a table at all, or quotation marks swallow rows."""
+    """The rows of a file. DataError if it is not a table at all, or quotation marks swallow rows."""
     raw = mismatched_suffix.content(path)
     data, notes = encoding.decoded(path, raw)
     mismatched_suffix.refuse_text(path, data[: encoding.HEAD].decode("utf-8", "replace"))
@@ -112,7 +112,7 @@ def _swallows(file: DelimitedFile, merged: records.Swallowed) -> DataError:
 
 
 def _by_polars(file: DelimitedFile, found: Records, *, quote: str | None) -> Rows:
-    """quote: None where quotation marks are text."""
+    """quote: None if quotation marks are text."""
     names, found, notes = column_names(file, found, quote)
     found, said = extra_rows.left_out(file.data, file.text, found, len(names), file.dialect.delimiter)
     notes += said

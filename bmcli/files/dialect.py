@@ -121,7 +121,7 @@ def _named(delimiter: str) -> str:
 
 
 def _preamble(lines: Sequence[str]) -> tuple[int, str | None, int]:
-    """Lines before the table, the delimiter that a line 'sep=;' says, and how many lines are comments."""
+    """Lines before the table, the delimiter given by a line 'sep=;', and the number of comment lines."""
     at, delimiter = 0, None
     if lines and (found := re.fullmatch(r'"?sep=(.)"?[,;\t]*', lines[0].rstrip("\r\n"), re.IGNORECASE)):
         at, delimiter = 1, found[1]

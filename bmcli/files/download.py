@@ -1,6 +1,6 @@
 """Fetch a file into the data home: whole and verified, or not at all.
 
-The bytes go to `<name>.part` beside the final place. An interrupted download is resumed (HTTP
+The bytes go to `<name>.part` next to the final path. An interrupted download is resumed (HTTP
 Range), and is moved into place only when it is complete and its SHA-256 is the pinned one. A file lock keeps
 two processes from fetching the same thing twice.
 
@@ -62,7 +62,7 @@ def fetch(file: File, home: Path, progress: Callable[[str, int, int], None] | No
     progress: called with (name, bytes done, bytes in all).
 
     Raises DataError when offline or unreachable, IntegrityError when the bytes are not the pinned ones,
-    ResourceError where the data home cannot be written.
+    ResourceError if the data home cannot be written.
     """
     target = home / file.path
     if target.exists():

@@ -34,7 +34,7 @@ class Listing:
 
 
 class Looker:
-    """Lists folders below a root, and says which links may be followed."""
+    """Lists folders below a root, and decides which links may be followed."""
 
     def __init__(self, root: Path, follow_links: bool) -> None:
         self.root = root
@@ -47,7 +47,7 @@ class Looker:
         self._visits: Counter[str] | None = None
 
     def listing(self, folder: Path, most: int | None = LISTED) -> Listing:
-        """What is data in a folder, by name. DataError where it cannot be read, or is too deep or too much
+        """What is data in a folder, by name. DataError if it cannot be read, or is too deep or too much
         linked."""
         self._bound(folder)
         folders: list[os.DirEntry[str]] = []

@@ -26,7 +26,7 @@ from bmcli.files.patterns import NamePattern
 def scan(found: Layout, most: int | None = None) -> Scan:
     """All usable files by split and class, and what is wrong with the others.
 
-    most: look at no more than that many files. Raises DataError where no file has a class, and where a class
+    most: look at no more than that many files. Raises DataError if no file has a class, or if a class
     has no training example or two class names cannot be distinguished; ConfigError as in `layout`.
     """
     look = Looker(found.root, found.rules.follow_links)

@@ -1,4 +1,4 @@
-"""Numbers as people write them: which mark is the decimal one, and what a cell then says.
+"""Numbers as people write them: which mark is the decimal one, and the value of a cell.
 
 A column is read in one way, which its cells decide together and a run keeps: `12,5` is a number where the
 column (or else the file) writes decimal commas. What remains ambiguous is asked, not guessed.
@@ -63,7 +63,7 @@ MISSING = (
     ),
     *("(blank)", "(empty)", "(missing)", "0000-00-00", "0000-00-00 00:00:00", "00/00/0000"),
 )
-"""In a column of numbers or dates, what says that a value is missing; lower case."""
+"""Words for missing values in a column of numbers or dates; lower case."""
 
 SYMBOLS = "$€£¥₹₽₩₺₪₫฿₴₦₱₡₲₸₼₾￥円元원"
 CODES = (
@@ -148,7 +148,7 @@ class NumberFormat:
         return self.decimal == "." and not self.unit
 
     def parse(self, cells: pl.Series) -> pl.Series:
-        """float64 of stripped texts; null where a cell is not a number in this format (or is null)."""
+        """float64 of stripped texts; null if a cell is not a number in this format (or is null)."""
         if self.decimal == "." and self.unit != "%":
             found = _plain(cells)
             odd = cells.is_not_null() & found.is_null()
@@ -210,7 +210,7 @@ class NumberFormat:
 
     @classmethod
     def from_json(cls, document: dict[str, object] | None) -> NumberFormat:
-        """The inverse; an older run kept none. ValueError where it is damaged."""
+        """The inverse; older runs stored none. ValueError if it is damaged."""
         if document is None:
             return cls()
         if document["decimal"] not in (".", ",") or not isinstance(document["unit"], str):
@@ -220,9 +220,9 @@ class NumberFormat:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the cells of a column say of their format.
+    """What the cells of a column show about their format.
 
-    decimal: the mark, None where that is open. sure: whether the column's own cells decide it. unit: what
+    decimal: the mark, None if that is open. sure: whether the column's own cells decide it. unit: what
     most numbers have beside them. example: a cell that can be read in two ways. seen: cells that look like
     numbers.
     """
@@ -235,7 +235,7 @@ class Evidence:
 
 
 def evidence(cells: pl.Series, counts: pl.Series, unit: str | None = None) -> Evidence:
-    """Of distinct stripped cells and how often each stands in the column. unit: as the config names it."""
+    """From distinct stripped cells, and how often each occurs in the column. unit: as the config names it."""
     if len(cells) > SAMPLE:
         step = -(-len(cells) // SAMPLE)
         found = evidence(cells.gather_every(step), counts.gather_every(step), unit)
@@ -317,7 +317,7 @@ def _decimal(parts: pl.DataFrame, *, money: bool) -> tuple[Mark | None, bool, st
             return thousands, True, example
         if asked == ",":
             return None, False, example
-        # Whole numbers beside 1.234: either these are thousands, or thousandths that lost their zeros.
+        # Whole numbers along with 1.234: either these are thousands, or thousandths that lost their zeros.
         return None if whole and not large and count < MANY_OPEN else ".", False, example
     return ".", False, ""
 

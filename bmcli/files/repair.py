@@ -1,5 +1,5 @@
 """Habits of other programs, undone before a file is cut into cells: odd line ends, other quotation marks,
-blanks around them. What changes cells is said."""
+spaces around them. Changes to cells are reported."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _HAN = re.compile(f"[{HAN}]")
 _CHARACTERS_PER_WORD = {"spaceless": 4, "han": 1.5}
 """About; Thai words have four characters and more, Japanese and Chinese ones two."""
 _LOOKED_AT = 2_000
-"""Characters of a text that are looked at."""
+"""Number of characters examined per text."""
 _DOMINANT = 0.2
 """Share of letters in such scripts from which a text has no spaces between words: Japanese is half Han."""
 

@@ -1,6 +1,6 @@
 """CSV, TSV, JSON Lines and Parquet files as one `Frame`; malformed rows are named, not guessed at.
 
-Rows count from 1, without the header and without blank lines. What the cells mean, `columns.py` says.
+Rows count from 1, without the header and without blank lines. `columns.py` infers what the cells mean.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def _code_or_date(facts: ColumnFacts, values: Values, good: pl.Series, plain: pl
 def _among_words(
     facts: ColumnFacts, values: Values, odd: Values, count: int, written: str, *, whole: bool
 ) -> ColumnFacts | None:
-    """The column of which only `count` cells are numbers, as one of numbers or of words; None where these
+    """The column of which only `count` cells are numbers, as one of numbers or of words; None if these
     are too few to matter.
 
     odd: the values that are not numbers. written: how the others are written, for the reason. whole: the

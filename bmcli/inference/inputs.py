@@ -55,7 +55,7 @@ def read(
 
     stdin: what `-` means; default the process's. note: called with what was inferred or converted, when all
     is read. expect: called with the number of further examples as soon as it is known: of files at once, of
-    the rows of a table when it is read, of the lines of a file never. Raises UsageError where an option does
+    the rows of a table when it is read, of the lines of a file never. Raises UsageError if an option does
     not fit the run.
     """
     modality = modality_of(reading.kind)

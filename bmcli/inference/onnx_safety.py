@@ -68,7 +68,7 @@ class RefusedError(ValueError):
 
 
 def vet(model: bytes) -> bool:
-    """Raise RefusedError, which names what it is, or ValueError where the file is cut short or no model.
+    """Raise RefusedError, which names what it is, or ValueError if the file is cut short or no model.
 
     Whether what depends on no input may be computed while the model is opened: not where that may take long,
     for nothing stops ONNX Runtime while it opens one.
@@ -113,7 +113,7 @@ class _Graph:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Field number and value of each field of a message; ValueError where it ends too early."""
+    """Field number and value of each field of a message; ValueError if it ends too early."""
     at, end = 0, len(data)
     while at < end:
         key, at = _varint(data, at, end)

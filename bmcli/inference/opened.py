@@ -68,7 +68,7 @@ class OpenedRun:
     trust: whether the Python files that came with it may be executed.
 
     Safe to use from several threads, so that a server can hold one. Opening reads nothing; a part raises
-    IntegrityError where the run's files are missing or damaged. Neither TensorFlow nor Keras is imported
+    IntegrityError if the run's files are missing or damaged. Neither TensorFlow nor Keras is imported
     until `network` or `model` is accessed, as `session` does for a run without model.onnx.
     """
 
@@ -110,12 +110,12 @@ class OpenedRun:
 
     @_Part
     def familiarity(self) -> Familiarity | None:
-        """What the training data were like; None where the run does not keep it."""
+        """What the training data were like; None if the run does not keep it."""
         return familiarities.load(self.run, self.preprocessing)
 
     @_Part
     def config(self) -> ExperimentConfig:
-        """The resolved config. UsageError where it needs Python files of the run that are not trusted."""
+        """The resolved config. UsageError if it needs Python files of the run that are not trusted."""
         return self._config(run_code=self.trust.code)
 
     @_Part
@@ -133,7 +133,7 @@ class OpenedRun:
     @property
     def network(self) -> keras.Model:
         """The model in Keras with raw outputs [batch, units], without the task's last step and without views.
-        UsageError where it needs Python files of the run that are not trusted; built-in models need none."""
+        UsageError if it needs Python files of the run that are not trusted; built-in models need none."""
         return self._rebuilt[0]
 
     @property
@@ -162,7 +162,7 @@ class OpenedRun:
 
     def config_to_resume(self) -> ExperimentConfig:
         """The config for a caller that compares the run's code with what it was, and says what a change
-        means. UsageError where the run has Python files that are not trusted."""
+        means. UsageError if the run has Python files that are not trusted."""
         if self.has_code and not self.trust.code:
             raise UsageError(
                 f"{self.run.id} contains its own Python code, which would be run",

@@ -34,7 +34,7 @@ class Partial:
     def keep(self, pieces: Iterable[list[Prediction]]) -> Iterator[Prediction]:
         """Pass the predictions on; each piece is in the file before it is passed on.
 
-        ResourceError where the disk does not take it.
+        ResourceError if the disk does not take it.
         """
         with atomic.resources(f"write {self.path}"):
             self.remove()  # of an earlier work that was cut off; and what lies there is never written through

@@ -20,7 +20,7 @@ def rebuild(run: Run, config: ExperimentConfig, spec: DataSpec) -> tuple[keras.M
     """The network, whose outputs are raw ([batch, units], logits for classes), and the finished model: the
     task's last step and views on top, the same weights.
 
-    With the run's best weights, in float32, regardless of the global policy. IntegrityError where they are
+    With the run's best weights, in float32, regardless of the global policy. IntegrityError if they are
     damaged or do not fit.
     """
     from bmcli.core.quiet import quiet_import

@@ -54,7 +54,7 @@ def open_session(run: Run, model: Callable[[], keras.Model], spec: DataSpec | No
     """The run's model in the engine it has.
 
     model: gives the finished Keras model, for a run without model.onnx; spec: what its preprocessing says it
-    answers, where that is to be checked. Raises IntegrityError where a file is damaged or lost or does not
+    answers, where that is to be checked. Raises IntegrityError if a file is damaged or lost or does not
     fit `spec`, and whatever `model` raises.
     """
     if not needs_keras(run):
@@ -90,7 +90,7 @@ class OnnxSession:
 
     model: the bytes of the .onnx file; origin: its name, for messages; inputs: the names that its inputs must
     have. width: how many columns its output has.
-    Raises IntegrityError where ONNX Runtime cannot read it, or it is not one of bm's.
+    Raises IntegrityError if ONNX Runtime cannot read it, or it is not one of bm's.
 
     ONNX Runtime works in other threads while the main one waits, so that Ctrl-C ends it. Safe to call from
     several threads, which share the cores.
@@ -133,7 +133,7 @@ class OnnxSession:
         self._padding = {i.name: padding_of(self._shared, i.name) for i in ends if _is_padded(i)}
 
     def predict(self, inputs: Batch, batch_size: int = 256) -> np.ndarray:
-        """See Session; IntegrityError where the model cannot be run, or answers in another shape."""
+        """See Session; IntegrityError if the model cannot be run, or answers in another shape."""
         if not count(inputs):
             return np.zeros((0, self.width), np.float32)
         return _aside(lambda ending: self._predict(inputs, batch_size, ending))

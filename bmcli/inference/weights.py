@@ -95,7 +95,7 @@ def to_bytes(weights: Mapping[str, np.ndarray], *, metadata: Mapping[str, str] |
 
 
 def from_bytes(data: bytes, *, origin: str = "the file") -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file. IntegrityError where it is damaged."""
+    """The arrays of a safetensors file. IntegrityError if it is damaged."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

@@ -64,7 +64,7 @@ class Fitted:
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
-    """Of at least one answer. confidence: float64 [A], its probability; right: float64 [A], 1 where it came
+    """Of at least one answer. confidence: float64 [A], its probability; right: float64 [A], 1 if it came
     true."""
     # Right-closed bins, as in the papers; a probability of 0 belongs to the first.
     bin_of = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
@@ -96,7 +96,7 @@ def temper_labels(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def fit_temperature(examples: int, mistakes: int, loss: Callable[[float], float]) -> Fitted:
-    """loss: of the split, as a function of the temperature. A temperature of 1 where there is too little to
+    """loss: of the split, as a function of the temperature. A temperature of 1 if there is too little to
     go by."""
     from scipy.optimize import minimize_scalar
 

@@ -95,7 +95,7 @@ def resamples(count: int) -> Iterator[np.ndarray]:
 
 
 def percentiles(values: np.ndarray) -> Interval | None:
-    """The middle LEVEL of resampled values; None where they are all equal, or undefined."""
+    """The middle LEVEL of resampled values; None if they are all equal, or undefined."""
     values = values[np.isfinite(values)]
     if not len(values):
         return None
@@ -136,7 +136,7 @@ def exact(hits: int, count: int, value: float) -> Interval:
 
 def class_intervals(hits: int, answers: int, support: int) -> dict[str, Interval | None]:
     """Exact intervals of precision, recall and F1 of one class, from its right answers, its answers and its
-    examples; None where the metric is undefined."""
+    examples; None if the metric is undefined."""
     return {
         "precision": interval_methods.share(hits, answers),
         "recall": interval_methods.share(hits, support),

@@ -81,7 +81,7 @@ class Task(Measuring):
     def read_rows(
         self, rows: Sequence[Sequence[str]], classes: Sequence[str]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Targets and outputs of such rows; ValueError, KeyError or IndexError where they are damaged."""
+        """Targets and outputs of such rows; ValueError, KeyError or IndexError if they are damaged."""
         raise NotImplementedError
 
     def fits_shapes(self, targets: np.ndarray, outputs: np.ndarray, classes: int) -> bool:
@@ -165,7 +165,7 @@ _made: dict[type[Task], Task] = {}
 
 
 def of(name: str) -> Task:
-    """The task of that name. UsageError where there is none, PluginError where it cannot be loaded."""
+    """The task of that name. UsageError if there is none, PluginError if it cannot be loaded."""
     cls = TASKS.get(name)
     if cls not in _made:
         _made[cls] = cls()

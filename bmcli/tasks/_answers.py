@@ -58,7 +58,7 @@ class Answer(ABC):
         """The answer, and what else there is to say of it, for a table of answers."""
 
     def bars(self) -> list[Bar]:
-        """What a single answer is shown with; empty where `line` says it all."""
+        """What a single answer is shown with; empty if `line` says it all."""
         return []
 
 

@@ -98,7 +98,7 @@ class Learning(Registered):
         return np.zeros(len(targets), np.int64)
 
     def counts(self, targets: np.ndarray, classes: int) -> np.ndarray | None:
-        """Examples of each class or label, int64 [classes]; None where there are none."""
+        """Examples of each class or label, int64 [classes]; None if there are none."""
         return None
 
     def alike(self, one: OneTarget, other: OneTarget, tolerance: float) -> bool:

@@ -272,7 +272,7 @@ class OneClass(Classification):
 
 
 def _most_confused(matrix: np.ndarray, classes: Sequence[str]) -> Confusion | None:
-    """The largest count off the diagonal, the first of equals; None where there is no mistake."""
+    """The largest count off the diagonal, the first of equals; None if there is no mistake."""
     import numpy as np
 
     from bmcli.metrics.results import Confusion

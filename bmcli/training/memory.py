@@ -59,7 +59,7 @@ class Forecast:
 def foresee(needed: Forecast, batch_size: int, warn: Callable[[str], None]) -> str:
     """Warn if training will hardly fit; returns what to try if it does not after all.
 
-    ResourceError where it cannot fit.
+    ResourceError if it cannot fit.
     """
     available = environment.available_memory()
     fitting = needed.fitting(available, below=batch_size)

@@ -110,7 +110,7 @@ class Trainer:
 
     model: raw outputs, under the training precision; finished: the same weights with the task's activation;
     finish: what the preprocessing still does to a batch, on the device.
-    validation: None where there is nothing to choose by. parts: of a batch, as `select.make_loop` takes it.
+    validation: None if there is nothing to choose by. parts: of a batch, as `select.make_loop` takes it.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Trainer:
     # --- the run -----------------------------------------------------------------------------------------
 
     def run(self) -> Iterator[Event]:
-        """Train to the end; DivergedError where the loss became NaN or infinite."""
+        """Train to the end; DivergedError if the loss became NaN or infinite."""
         while self.epoch <= self.epochs and not self.watch.should_stop:
             yield from self._train_epoch()
             yield self._finish_epoch()
@@ -339,7 +339,7 @@ class Trainer:
         return TrainingState(arrays, self.epoch, self._now.step, progress)
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from `state`; IntegrityError where it does not fit this model and optimizer."""
+        """Go on from `state`; IntegrityError if it does not fit this model and optimizer."""
         variables = self._variables()
         if set(variables) != set(state.arrays):
             odd = sorted(set(variables) ^ set(state.arrays))

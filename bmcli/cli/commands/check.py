@@ -133,7 +133,7 @@ _MOST_NAMES = 10_000
 
 
 def _folder(config: ExperimentConfig, session: Session, *, quiet: bool) -> list[str]:
-    """The splits and classes of a folder, by names only; DataError where training would raise it.
+    """The splits and classes of a folder, by names only; DataError if training would raise it.
 
     quiet: skip notes, as reading the data repeats them.
     """

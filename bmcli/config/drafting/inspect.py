@@ -41,7 +41,7 @@ class Look:
 
 
 def look(path: Path) -> Look:
-    """Look at a folder or file. DataError where it is nothing bm can train on."""
+    """Look at a folder or file. DataError if bm cannot train on it."""
     if path.is_dir():
         from bmcli.config.drafting.inspect_folder import look_at_folder
 

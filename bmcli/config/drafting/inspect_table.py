@@ -65,7 +65,7 @@ class _Roles:
 
 
 def look_at_table(path: Path) -> Look:
-    """Look at it. DataError where it is nothing bm can train on."""
+    """Look at it. DataError if bm cannot train on it."""
     frame = tables.read(path)
     if frame.data.width < 2:
         raise DataError(f"{path} has only one column", hint="a target needs a column of its own")

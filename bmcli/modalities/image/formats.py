@@ -62,7 +62,7 @@ class Unusable(ValueError):
 def quiet() -> None:
     """Keep Pillow's remarks on odd files (metadata, palettes, sizes) off the terminal, in this process.
 
-    What matters of them is ours to say: a file that cannot be read is a problem with its name.
+    bm reports what matters in them: an unreadable file is a problem with its name.
     """
     warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
     warnings.filterwarnings("ignore", module=r"pillow_heif(\.|$)")
@@ -92,7 +92,7 @@ def by_pillow(data: bytes) -> Image.Image:
 
 
 def is_heic(data: bytes) -> bool:
-    """Whether these are the bytes of a HEIC file: by its brand, or those it says it is compatible with."""
+    """Whether these are the bytes of a HEIC file: by its brand, or its compatible brands."""
     if data[4:8] != b"ftyp":
         return False
     length = min(int.from_bytes(data[:4], "big"), 256)

@@ -31,7 +31,7 @@ class RowTraits(Usual):
 
     middle, spread: of each column of numbers; a number counts as asinh((number - middle) / spread), so that a
     column of long tails does not speak louder than the others. rarity: of each column of categories, the
-    logarithm of how rare each place is. novel: of each, the share of rows whose category stands in no other.
+    logarithm of how rare each place is. novel: of each, the share of rows whose category occurs in no other.
     finest: the least standard deviation of the share of missing cells.
     """
 
@@ -140,7 +140,7 @@ class RowTraits(Usual):
 
     @classmethod
     def from_json(cls, document: Document, preprocessing: TablePreprocessing) -> RowTraits:
-        """The inverse; KeyError, TypeError or ValueError where it does not fit these columns."""
+        """The inverse; KeyError, TypeError or ValueError if it does not fit these columns."""
         middle = np.array(document["middle"], np.float64)
         spread = np.array(document["spread"], np.float64)
         rarity = tuple(np.array(column, np.float64) for column in document["rarity"])

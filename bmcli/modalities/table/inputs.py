@@ -120,7 +120,7 @@ def by_own_decimals(data: pl.DataFrame, decimals: Mapping[str, str]) -> tuple[pl
 def frame_in(
     path: str, reading: Reading, problems: list[Problem], stdin: IO[bytes] | None = None
 ) -> Frame | None:
-    """The table in a file, its malformed rows added to the problems; None where it is none."""
+    """The table in a file, its malformed rows added to the problems; None if it is none."""
     from bmcli.files import tables
 
     try:

@@ -213,7 +213,7 @@ def _of_row(series: Any, order: tuple[str, ...]) -> Mapping[str, object]:
 
 
 def _framed(columns: Mapping[object, object], decimals: Mapping[str, str]) -> pl.DataFrame:
-    """UsageError where a column is none, or they are of different lengths."""
+    """UsageError if a column is none, or they are of different lengths."""
     made = {
         str(name): _column(str(name), cells, decimals.get(str(name), ".")) for name, cells in columns.items()
     }

@@ -97,7 +97,7 @@ class TextPreprocessing(SingleInput):
 
         vocabulary: the text of a tokenizer.json of the library `tokenizers`, which adds special tokens and
         normalises as it says; padding is the token of its `padding`, or is called [PAD] or <pad>.
-        max_length: tokens kept of each text, special ones included. IntegrityError where it cannot be read.
+        max_length: tokens kept of each text, special ones included. IntegrityError if it cannot be read.
         """
         return cls.from_json(
             {"tokenizer": OWN, "max_length": max_length, "truncate": truncate, "lowercase": False}, vocabulary
@@ -189,7 +189,7 @@ class TextPreprocessing(SingleInput):
 
     @cached_property
     def unknown(self) -> int | None:
-        """The id of what the vocabulary does not have; None where it has everything."""
+        """The id of what the vocabulary does not have; None if it has everything."""
         if self.tokenizer != OWN:
             return UNKNOWN_ID
         model = self._document["model"]
@@ -315,7 +315,7 @@ class TextPreprocessing(SingleInput):
     def from_json(cls, document: Document, vocabulary: str) -> TextPreprocessing:
         """The inverse of `to_json` and `tokenizer_json`.
 
-        KeyError, TypeError or ValueError where the first is damaged, IntegrityError where the second is.
+        KeyError, TypeError or ValueError if the first is damaged, IntegrityError if the second is.
         """
         loaded = cls(
             document["tokenizer"],

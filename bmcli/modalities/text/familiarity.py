@@ -260,7 +260,7 @@ class TextTraits(Usual):
 
     @classmethod
     def from_json(cls, document: Document, preprocessing: TextPreprocessing) -> TextTraits:
-        """The inverse; KeyError, TypeError or ValueError where it does not fit these texts."""
+        """The inverse; KeyError, TypeError or ValueError if it does not fit these texts."""
         knots = np.array(document["knots"], np.float64)
         shape = (len(knots), len(TEXTS))
         usual = np.array(document["usual"], np.float64)

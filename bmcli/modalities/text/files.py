@@ -67,7 +67,7 @@ def read_files(paths: Sequence[str]) -> Read:
 
 
 def decode(data: bytes, likely: str | None = None) -> tuple[str, str] | None:
-    """A text and the codec it was written in; None where it is not text.
+    """A text and the codec it was written in; None if it is not text.
 
     likely: a legacy codec that texts from the same source have, tried before others.
     """

@@ -175,7 +175,7 @@ def _split(batch: Tensors, count: int) -> list[Tensors]:
 
 
 def _sum(parts: tuple[tf.Tensor | tf.IndexedSlices | None, ...]) -> tf.Tensor | tf.IndexedSlices | None:
-    """Of what each part has: tensors, or the gradients of one variable; None where no part has one."""
+    """Of what each part has: tensors, or the gradients of one variable; None if no part has one."""
     import tensorflow as tf
 
     present = [part for part in parts if part is not None]

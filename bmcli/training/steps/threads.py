@@ -58,6 +58,6 @@ def given() -> int:
 
 
 def divided(batch: tf.Tensor, count: int) -> int:
-    """Into how many parts this batch of a known size goes: `count`, or 1 where they would not be equal."""
+    """Into how many parts this batch of a known size goes: `count`, or 1 if they would not be equal."""
     size = batch.shape[0]
     return count if size and size % count == 0 else 1

@@ -12,6 +12,7 @@ from bmcli.data import load
 from bmcli.data.bundle import Images
 from bmcli.modalities import preprocessing
 from bmcli.modalities.image import decode as reader
+from bmcli.modalities.image import decode_pool
 from bmcli.modalities.image.encoder import ImagePreprocessing
 from bmcli.modalities.source import in_batches
 
@@ -159,8 +160,8 @@ def test_what_the_model_sees_does_not_depend_on_the_cache(tmp_path, monkeypatch,
         (1.0, None, 2),  # not known while looking at them
         (0.0, None, 1),
     ):
-        monkeypatch.setattr(reader, "threads", lambda threads=threads: threads)
-        reader.pool.cache_clear()
+        monkeypatch.setattr(decode_pool, "threads", lambda threads=threads: threads)
+        decode_pool.pool.cache_clear()
         bundle = load(DataConfig(path=str(folder), cache_gib=cache_gib), preprocessing=known)
         prepared, spec = preprocessing.fit(bundle, options, cache_gib=cache_gib)
         splits = [bundle.train, bundle.validation, bundle.test]
@@ -170,7 +171,7 @@ def test_what_the_model_sees_does_not_depend_on_the_cache(tmp_path, monkeypatch,
         first = prepared.finish(encoded[0][order])[back]
         others = [source[np.arange(len(source))] for source in encoded[1:]]
         seen.append((bundle.fingerprint, prepared, spec, [first, *others]))
-    reader.pool.cache_clear()
+    decode_pool.pool.cache_clear()
     for other in seen[1:]:
         assert other[:3] == seen[0][:3]
         for mine, theirs in zip(other[3], seen[0][3], strict=True):
