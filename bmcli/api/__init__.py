@@ -225,7 +225,7 @@ def report(
     instead, model_card.md here. split: whose mistakes it shows. UsageError if a card would be overwritten.
     """
     from bmcli.evaluation.compare import compare as compare_stored
-    from bmcli.evaluation.compare import read_evaluation
+    from bmcli.evaluation.stored_evaluations import read_evaluation
     from bmcli.report import page
     from bmcli.runs import atomic, layout
 

@@ -214,7 +214,9 @@ class OpenedRun:
         """The config as written, without resolving the names in it."""
         from bmcli.config.parsing import yaml
 
-        return yaml.parse(self.run.read_bytes(layout.CONFIG), layout.CONFIG, str(self.run.path)).plain()
+        tree = yaml.parse(self.run.read_bytes(layout.CONFIG), layout.CONFIG, str(self.run.path))
+        config: Document = tree.plain()
+        return config
 
 
 def _resolved(
