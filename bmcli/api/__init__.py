@@ -155,17 +155,23 @@ def evaluate(
 def compare(
     *references: Run | str | Path | Sequence[Run | str | Path],
     unpaired: bool = False,
+    trust_code: bool = False,
     runs_dir: str | Path | None = None,
 ) -> Comparison:
     """Compare at least two runs: what differs, and the differences of their metrics with 95 % intervals.
 
     references: runs, one by one or in a list; a name means all its completed runs. unpaired: only side by
-    side, even if measured on different examples. DataError if their test examples differ.
+    side, even if measured on different examples. trust_code: run Python files kept in runs, which a task of
+    one's own needs. DataError if their test examples differ.
     """
     from bmcli.evaluation.compare import compare as compare_stored
+    from bmcli.inference.opened import load_tasks
+    from bmcli.runs.trust import Trust
 
     with in_python():
-        return compare_stored(find_several(references, runs_dir, least=2), unpaired=unpaired)
+        found = find_several(references, runs_dir, least=2)
+        load_tasks(found, Trust(trust_code))
+        return compare_stored(found, unpaired=unpaired)
 
 
 def gate(
@@ -225,7 +231,7 @@ def report(
     instead, model_card.md here. split: whose mistakes it shows. UsageError if a card would be overwritten.
     """
     from bmcli.evaluation.compare import compare as compare_stored
-    from bmcli.evaluation.compare import read_evaluation
+    from bmcli.evaluation.stored_evaluations import read_evaluation
     from bmcli.report import page
     from bmcli.runs import atomic, layout
 

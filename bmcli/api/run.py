@@ -123,7 +123,7 @@ class Run:
     def evaluations(self) -> dict[str, Document]:
         """What was measured -> its whole document: metrics, intervals, per class, confusion matrix, as in
         evaluation/<split>.json. The run's own splits first, then files of `evaluate(data=...)`."""
-        from bmcli.evaluation.compare import read_evaluation
+        from bmcli.evaluation.stored_evaluations import read_evaluation
 
         folder = f"{layout.EVALUATION}/"
         found = [*self._stored.files(), *self._stored.manifest()]
@@ -138,8 +138,8 @@ class Run:
         targets: int64 [N] classes, float32 [N, L] labels or float64 [N] numbers; outputs: float32 [N, C]
         probabilities, or [N, 1] numbers. UsageError if the split was not evaluated.
         """
-        from bmcli.evaluation.compare import read_evaluation
         from bmcli.evaluation.predictions import read
+        from bmcli.evaluation.stored_evaluations import read_evaluation
 
         document = read_evaluation(self._stored, split)
         if document is None:

@@ -148,13 +148,14 @@ def table_of(session: Session, rows: list[RunRow]) -> str | None:
 def _painted(lines: list[str], rows: list[RunRow]) -> list[str]:
     """A bold header, and each status in its colour."""
     from bmcli.core import streams
+    from bmcli.core.sanitize import one_line
     from bmcli.terminal import render
 
     head, *others = lines
     painted = [render.paint(head, render.STRONG, streams.out())]
     for line, row in zip(others, rows, strict=True):
         status = row["status"]
-        after = line.index(f"  {status}", len(render.one_line(row["run"]))) + 2  # in the second column
+        after = line.index(f"  {status}", len(one_line(row["run"]))) + 2  # in the second column
         word = render.paint(status, _style(status), streams.out())
         painted.append(line[:after] + word + line[after + len(status) :])
     return painted

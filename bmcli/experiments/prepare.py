@@ -233,7 +233,8 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
     import numpy as np
 
     model = experiment.config.model
-    if type(model).initialise is Model.initialise:
+    own: object = type(model).initialise
+    if own is Model.initialise:
         return
     source = experiment.preprocessing.source(experiment.bundle.train.examples)
     spread = np.linspace(0, len(source) - 1, min(len(source), SAMPLE)).astype(np.int64)

@@ -46,6 +46,7 @@ class Explanation:
     features: (column, its cell) of a row.
     unfamiliar: in what the input does not look like the training data.
     part: of an example of several parts, the one that is explained.
+    total: what base and attributions add up to, where the score is the task's own; see Task.explained_total.
     """
 
     input: str
@@ -66,6 +67,7 @@ class Explanation:
     features: tuple[tuple[str, Cell], ...] = field(default=())
     unfamiliar: tuple[str, ...] = ()
     part: str | None = None
+    total: str | None = None
 
     def to_json(self) -> Document:
         """Strict JSON data; an image's attributions are in its PNG."""
@@ -93,6 +95,8 @@ class Explanation:
             ]
         if self.unfamiliar:
             document["unfamiliar"] = list(self.unfamiliar)
+        if self.total is not None:
+            document["total"] = self.total
         if self.part is not None:
             document["part"] = self.part
         return document
@@ -106,6 +110,7 @@ class About(TypedDict):
     label: str | None
     index: int
     value: float
+    total: str | None
 
 
 class Known(TypedDict):

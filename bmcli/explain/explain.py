@@ -99,6 +99,7 @@ class Explainer:
             "label": label,
             "index": index,
             "value": float(output[index]),
+            "total": tasks.of(self.spec.task).explained_total,
         }
         yield from self._part.explain_all(about, compact, finished, example)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar, cast, overload
 
 from bmcli import tasks
@@ -214,7 +214,17 @@ class OpenedRun:
         """The config as written, without resolving the names in it."""
         from bmcli.config.parsing import yaml
 
-        return yaml.parse(self.run.read_bytes(layout.CONFIG), layout.CONFIG, str(self.run.path)).plain()
+        tree = yaml.parse(self.run.read_bytes(layout.CONFIG), layout.CONFIG, str(self.run.path))
+        config: Document = tree.plain()
+        return config
+
+
+def load_tasks(runs: Iterable[Run], trust: Trust) -> None:
+    """Execute the Python files of those runs whose task is not known here, where they are trusted: their
+    stored predictions can then be read. ConfigError where they cannot be executed."""
+    for run in runs:
+        if trust.code and run.record.task not in (None, *tasks.TASKS.names()):
+            _ = OpenedRun(run, trust).config
 
 
 def _resolved(

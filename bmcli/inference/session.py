@@ -195,6 +195,7 @@ class OnnxSession:
         self, session: onnxruntime.InferenceSession, batch: Batch, ending: onnxruntime.RunOptions
     ) -> np.ndarray:
         given = {name: np.ascontiguousarray(batch[name], dtype) for name, dtype in self._dtypes.items()}
+        output: np.ndarray
         try:
             (output,) = session.run(["output"], given, ending)
         except Exception as error:
@@ -269,7 +270,8 @@ def _runtime() -> ModuleType:
 
     # What goes wrong is raised as well; on stderr it would stand with colours and the source's lines.
     onnxruntime.set_default_logger_severity(4)
-    return onnxruntime
+    runtime: ModuleType = onnxruntime
+    return runtime
 
 
 def _opened(model: bytes, *, threads: int, fold: bool) -> onnxruntime.InferenceSession:

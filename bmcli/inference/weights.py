@@ -90,7 +90,8 @@ def to_bytes(weights: Mapping[str, np.ndarray], *, metadata: Mapping[str, str] |
     from safetensors.numpy import save
 
     contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-    return save(contiguous, metadata=dict(metadata) if metadata else None)
+    written: bytes = save(contiguous, metadata=dict(metadata) if metadata else None)
+    return written
 
 
 def from_bytes(data: bytes, *, origin: str = "the file") -> dict[str, np.ndarray]:
@@ -99,9 +100,10 @@ def from_bytes(data: bytes, *, origin: str = "the file") -> dict[str, np.ndarray
     from safetensors.numpy import load
 
     try:
-        return load(data)
+        arrays: dict[str, np.ndarray] = load(data)
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise IntegrityError(f"{origin} is damaged: {error}") from error
+    return arrays
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:

@@ -119,7 +119,9 @@ def steps(document: Document, most: int = 20) -> list[Step]:
     strength = _strength(weights)
     made = []
     base = document.get("base")
-    unit, summed = ("", quantity) if document["label"] is None else ("score (logit)", decimals)
+    total = document.get("total")
+    number = document["label"] is None and not total
+    unit, summed = ("", quantity) if number else (total or "score (logit)", decimals)
     if base is not None:
         made.append(Step("base", f"of {_AVERAGE}", summed(base)))
     made += [
@@ -138,7 +140,7 @@ def steps(document: Document, most: int = 20) -> list[Step]:
         sum_, answer = base + float(weights.sum()), base + float(document["difference"])
         if summed(sum_) != summed(answer):  # steps along the path are not infinitely many
             made.append(Step("(left over)", "", signed(answer - sum_)))
-        made.append(Step("= answer", unit, summed(answer)))
+        made.append(Step("= score" if total else "= answer", unit, summed(answer)))
     return made
 
 

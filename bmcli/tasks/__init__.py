@@ -133,6 +133,10 @@ class Task(Measuring):
 
     # --- explanations ---------------------------------------------------------------------------------------
 
+    explained_total: ClassVar[str | None] = None
+    """What the parts of an explanation add up to, in words, where that is neither a class's logit nor the
+    number predicted: 'logarithm of the count'."""
+
     def score(self, index: int, target: Target) -> np.ndarray:
         """What is explained, float32 [units]: weights of the network's raw outputs. index: of the class, or
         0."""
@@ -181,7 +185,7 @@ class _Unknown(Task):
     def _missing(self) -> UsageError:
         return UsageError(
             f"predictions of the task '{self.name}' cannot be read: the run's own code defines it",
-            hint="--unpaired compares the metrics alone; an installed plugin defines the task everywhere",
+            hint="--trust-code runs it; --unpaired compares the metrics alone",
         )
 
     def header(self, classes: Sequence[str]) -> list[str]:

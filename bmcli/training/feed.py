@@ -62,7 +62,7 @@ class Group:
     @property
     def batch_size(self) -> int:
         """Examples in each batch."""
-        return self.examples.shape[1]
+        return int(self.examples.shape[1])
 
     @property
     def shapes(self) -> Signature:

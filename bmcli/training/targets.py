@@ -40,4 +40,5 @@ def example_weights(
         counts = np.bincount(targets, minlength=classes)
         per_class = len(targets) / (classes * np.maximum(counts, 1))
     weights = per_class[targets]
-    return (weights / weights.mean()).astype(np.float32)
+    relative: np.ndarray = (weights / weights.mean()).astype(np.float32)
+    return relative

@@ -30,6 +30,7 @@ class Counts(Regression):
     outputs_are: ClassVar[str] = "the expected count"
     squared_error: ClassVar[bool] = False
     rank: ClassVar[int | None] = None
+    explained_total: ClassVar[str | None] = "logarithm of the count"
 
     def encode(self, truth: Any, classes: tuple[str, ...]) -> tuple[np.ndarray, dict[int, str]]:
         """Whole numbers from 0 alone."""

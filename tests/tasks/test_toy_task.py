@@ -65,6 +65,9 @@ def test_every_command_takes_it(folder: Path, invoke: Invoke, monkeypatch: pytes
     assert explained.code == 0, explained.err
     first = json.loads(explained.out.splitlines()[0])
     assert first["base"] + first["difference"] == pytest.approx(np.log(first["value"]), abs=0.05)
+    assert first["total"] == "logarithm of the count"
+    shown = invoke("explain", "new.csv", "--run", "visits-v1", "--trust-code")
+    assert "= score" in shown.out and "logarithm of the count" in shown.out and "= answer" not in shown.out
 
     assert invoke("train", "c.yaml", "seed=1").code == 0
     compared = invoke("compare", "visits-v1", "visits-v2", "--json")
@@ -88,6 +91,9 @@ def test_every_command_takes_it(folder: Path, invoke: Invoke, monkeypatch: pytes
 
 def test_where_its_code_is_not_loaded(folder: Path, invoke: Invoke) -> None:
     assert invoke("train", "c.yaml", "training.epochs=1").code == 0
+    assert invoke("train", "c.yaml", "training.epochs=2").code == 0
+    compared = invoke("compare", "visits-v1", "visits-v2", "--json")
+    assert compared.json["paired"], compared.err
     TASKS._classes.pop("counts")  # as in another process
     refused = invoke("predict", "new.csv", "--run", "visits")
     assert refused.code == 2 and "--trust-code" in refused.err
@@ -96,6 +102,12 @@ def test_where_its_code_is_not_loaded(folder: Path, invoke: Invoke) -> None:
     assert "deviance" in (folder / "report.html").read_text()
     assert invoke("gate", "visits", "--max", "deviance=99").code == 0
     assert invoke("runs", "--sort", "deviance").code == 0
+    # Compared by their predictions, they are read as the task writes them.
+    refused = invoke("compare", "visits-v1", "visits-v2")
+    assert refused.code == 2 and "--trust-code runs it" in refused.err
+    again = invoke("compare", "visits-v1", "visits-v2", "--trust-code", "--json")
+    assert again.code == 0 and again.json == compared.json
+    assert bmcli.compare("visits-v1", "visits-v2", trust_code=True).paired
     assert len(_values(invoke("predict", "new.csv", "--run", "visits", "--trust-code", "--json"))) == 2
 
 
