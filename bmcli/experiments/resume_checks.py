@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bmcli.config import resolve
 from bmcli.core.errors import BmError, UsageError
 from bmcli.runs import atomic, environment, layout
 from bmcli.runs.listing import status_of
@@ -82,8 +83,6 @@ def unfinished(store: RunStore, config: ExperimentConfig) -> list[Run]:
 def made_from(run: Run, config: ExperimentConfig) -> bool:
     """Whether the run was made from this config: equal but for where the user's own files lie, and those
     files hold what they held."""
-    from bmcli.config import resolve
-
     kept = code_names(config)
     try:
         if run.read_text(layout.CONFIG) != resolve.dump(config.model_copy(update={"code": kept})):
