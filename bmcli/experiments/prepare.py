@@ -111,7 +111,7 @@ def prepare(
         if reused.kind != bundle.kind:
             raise ConfigError(f"the other run's data is {reused.kind}, but this config's is {bundle.kind}")
         if reused_from is not None and reused_from.record.model != config.model.registry_name:
-            prepares = config.model.prepares
+            prepares = cast("Model", config.model).prepares
             preprocessing.require_own(reused, bundle, config.preprocessing, prepares, reused_from.id)
         fitted = preprocessing.with_cache(reused, bundle, config.data.cache_gib)
         spec = preprocessing.spec_of(bundle, fitted)
