@@ -123,6 +123,29 @@ def fit(
     return preprocessing, spec_of(bundle, preprocessing)
 
 
+def require_own(
+    reused: Preprocessing, bundle: Data, options: PreprocessingConfig, prepares: Prepares, reused_from: str
+) -> None:
+    """ConfigError where a model brings an encoder other than the one whose weights it is to start from: they
+    would be given other inputs than they were trained with.
+
+    prepares: of a model that did not prepare `reused`, which stands in for the encoder that bm would fit.
+    reused_from: the run.
+    """
+    own = prepares(Preparing(bundle, options, lambda: reused))
+    if own is None or _kept(own) == _kept(reused):
+        return
+    raise ConfigError(
+        f"the model prepares its inputs in its own way, unlike those that {reused_from} was trained with",
+        hint="leave init_from out, or choose the model of that run",
+    )
+
+
+def _kept(encoder: Preprocessing) -> tuple[dict[str, object], dict[str, str]]:
+    """All that a run keeps of it."""
+    return encoder.to_json(), modality_of(encoder.kind).files_of(encoder)
+
+
 def _require_kept(encoder: Preprocessing, kind: Kind) -> None:
     """ConfigError for an encoder that does not come back from what a run keeps of it: a prediction must not
     need the model's code."""

@@ -1,7 +1,7 @@
 """Every hostile input meets the real command, in a process of its own: the right exit code, a short and clean
 message, nothing run, nothing written, and little memory and time spent.
 
-The input is made in `hostile.py`. A process may use no more than MOST_BYTES and is measured besides; those
+The input is made in `hostile/`. A process may use no more than MOST_BYTES and is measured besides; those
 that need TensorFlow are left for `pytest -m exhaustive`.
 """
 
