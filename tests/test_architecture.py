@@ -94,6 +94,7 @@ ARROWS: dict[str, set[str]] = {
         "data",
         "evaluation",
         "export",
+        "files",
         "inference",
         "metrics",
         "modalities",

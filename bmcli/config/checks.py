@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bmcli.config.column_checks import columns, source
 from bmcli.config.data_facts import Facts, facts_of, forget, modality_of
 from bmcli.config.finding import Finding, KeyPath
-from bmcli.config.schema import AUTO_EPOCHS, DataConfig, ExperimentConfig
+from bmcli.config.schema import DataConfig, ExperimentConfig
 from bmcli.core.errors import did_you_mean
 from bmcli.core.registry import known_tasks
 
@@ -179,11 +179,48 @@ def _classes(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
 
 def _schedule(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
     warmup = getattr(config.training.schedule, "warmup_epochs", None)
-    epochs = AUTO_EPOCHS[0] if config.training.epochs == "auto" else config.training.epochs
+    epochs = _scheduled_epochs(config)
     if warmup is not None and warmup > epochs:
         message = f"a warm-up of {warmup:g} epochs is longer than the training ({epochs})"
         path = ("training", "schedule", "warmup_epochs")
         yield Finding(path, message, also=(("training", "epochs"),))
+
+
+def _scheduled_epochs(config: ExperimentConfig) -> int:
+    """The smallest number of epochs that the schedule may be for: fine-tuning first trains the head alone."""
+    training, finetune = config.training, config.training.finetune
+    if training.epochs == "auto":
+        return training.auto_epochs[2][0]
+    first = 0 if finetune is None or finetune.layers == "none" else finetune.first_epochs
+    # Too few epochs are a finding of their own.
+    return max(training.epochs - first, 1) if first else training.epochs
+
+
+def _finetune(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
+    training, finetune, path = config.training, config.training.finetune, ("training", "finetune")
+    if finetune is None:
+        return
+    name = config.model.registry_name
+    if config.model.closed_form:
+        yield Finding(path, f"{name} is solved in closed form: there is nothing to fine-tune")
+    elif config.init_from is None and not config.model.pretrained:
+        hint = "set init_from to a run whose weights to start from"
+        yield Finding(path, f"fine-tuning needs known weights, and {name} starts from random ones", hint)
+    optimizer = training.optimizer
+    if optimizer.gentle_rate is None:
+        message = f"{optimizer.registry_name} cannot fine-tune: it rescales the weights it starts from"
+        yield Finding(("training", "optimizer"), message, "choose adamw, the default", (path,))
+    if finetune.layers == "none":
+        if finetune.head_epochs is not None:
+            message = "with layers: none, all epochs train only the head"
+            yield Finding((*path, "head_epochs"), message, "leave it out", (("training", "epochs"),))
+    elif training.epochs != "auto" and training.epochs <= finetune.first_epochs:
+        message = (
+            f"{finetune.first_epochs} epochs of the head alone leave none of the {training.epochs} for the "
+            "layers below it"
+        )
+        hint = "set training.epochs to more, or layers: none"
+        yield Finding((*path, "head_epochs"), message, hint, (("training", "epochs"),))
 
 
 def _metrics(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
@@ -229,4 +266,4 @@ def _share(text: str, key: str) -> str | None:
 _Check = Callable[[ExperimentConfig, Facts], Iterator[Finding]]
 _OF_DATA: tuple[_Check, ...] = (_monitor, _model, _augment, _kinds, _classes, _metrics)
 """Checks that find more once the data is known."""
-_CHECKS: tuple[_Check, ...] = (source, columns, _shares, _validation, *_OF_DATA, _schedule)
+_CHECKS: tuple[_Check, ...] = (source, columns, _shares, _validation, *_OF_DATA, _schedule, _finetune)

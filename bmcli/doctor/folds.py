@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,6 +70,9 @@ def _trained(
     progress: Callable[[str, int, int], None] | None,
 ) -> KerasSession:
     """A model of the config, trained on this part of the data."""
+    if not part.config.model.pretrained:  # these weights are not the ones that are to be fine-tuned
+        training = part.config.training.model_copy(update={"finetune": None})
+        part = replace(part, config=part.config.model_copy(update={"training": training}))
     network, complete = build(part)
     initialise(part, network)
     trainer = make_trainer(part, network, complete)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,14 @@ from bmcli.core.errors import IntegrityError
 from bmcli.core.stopwatch import phase
 from bmcli.experiments.display import Warned
 from bmcli.experiments.resume_checks import as_a_new_run
-from bmcli.inference.weights import to_bytes
+from bmcli.inference.weights import FROZEN_SHA256, frozen_of, sha256_of, to_bytes
 from bmcli.runs import layout
 from bmcli.training import checkpoints
 from bmcli.training.checkpoints import from_bytes
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bmcli.experiments.display import Display
     from bmcli.runs.run import Run
     from bmcli.training.checkpoints import TrainingState
@@ -32,14 +34,43 @@ def save(run: Run, trainer: Trainer, *, best: bool = False) -> None:
     best: the weights are the best so far; they are in place before a state says so.
     """
     files: dict[str, Callable[[Path], object]] = {}
+    frozen = trainer.frozen()
+    if frozen and trainer.tuning is not None and trainer.tuning.frozen_sha256 is None:
+        kept = {path: array for path, array in trainer.weights().items() if path in frozen}
+        trainer.tuning.frozen_sha256 = sha256_of(kept)
+        once = to_bytes(kept)
+        files[layout.FROZEN] = lambda path: path.write_bytes(once)
     if run.exists(layout.LAST):
         files[layout.PREVIOUS] = lambda path: _link(run.path_of(layout.LAST), path)
     if best:
-        weights = to_bytes(trainer.weights())
+        weights = _best(trainer, frozen)
         files[layout.BEST] = lambda path: path.write_bytes(weights)
     state = checkpoints.to_bytes(trainer.state())
     files[layout.LAST] = lambda path: path.write_bytes(state)
     run.write_together(files)
+
+
+def _best(trainer: Trainer, frozen: set[str]) -> bytes:
+    """The weights as they are now, in fine-tuning without the frozen ones, which do not change."""
+    weights = trainer.weights()
+    if not frozen or trainer.tuning is None or trainer.tuning.frozen_sha256 is None:
+        return to_bytes(weights)
+    changing = {path: array for path, array in weights.items() if path not in frozen}
+    return to_bytes(changing, metadata={FROZEN_SHA256: trainer.tuning.frozen_sha256})
+
+
+def complete_best(run: Run, weights: Mapping[str, np.ndarray]) -> None:
+    """Give the best weights the frozen ones too, as training has ended: a complete run's are whole."""
+    if run.exists(layout.FROZEN):
+        data = to_bytes(weights)
+        run.write_with(layout.BEST, lambda path: path.write_bytes(data))
+
+
+def load_frozen(run: Run, trainer: Trainer, state: TrainingState) -> None:
+    """Give the trainer the weights that the state leaves out. IntegrityError if they are not those it had."""
+    reference = state.progress.get("frozen")
+    if trainer.tuning is not None and isinstance(reference, str):
+        trainer.load_frozen(frozen_of(run, reference), reference)
 
 
 def rewrite_metrics(run: Run, trainer: Trainer) -> None:
@@ -97,7 +128,7 @@ def discard_states(run: Run) -> int:
 
     The best weights stay: `bm` rebuilds the model from them, and `init_from` starts from them.
     """
-    states = [name for name in (layout.LAST, layout.PREVIOUS) if run.exists(name)]
+    states = [name for name in (layout.LAST, layout.PREVIOUS, layout.FROZEN) if run.exists(name)]
     sizes = {}
     for name in states:
         about = run.path_of(name).stat()

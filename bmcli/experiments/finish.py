@@ -11,7 +11,7 @@ from bmcli.experiments.display import Display, Stage, Warned
 from bmcli.experiments.prepare import Experiment, build, measurable
 from bmcli.export.publish import publish
 from bmcli.inference.session import open_session
-from bmcli.inference.weights import from_bytes, load_weights, weights_sha256
+from bmcli.inference.weights import best_of, load_weights, weights_sha256
 from bmcli.plots.learning_curves import draw_learning_curves
 from bmcli.report.page import write_report
 from bmcli.runs import layout
@@ -29,7 +29,9 @@ def finish(run: Run, experiment: Experiment, display: Display, trackers: Tracker
     views = experiment.config.evaluation.views
     network, model = build(experiment, precision="float32", views=views)
     with phase("saving the model"):
-        load_weights(network, from_bytes(run.read_bytes(layout.BEST), origin=layout.BEST))
+        best = best_of(run, name=layout.BEST)
+        load_weights(network, best)
+        checkpointing.complete_best(run, best)
         run.update(weights_sha256=weights_sha256(model))
         run.write_with(layout.MODEL_KERAS, lambda path: model.save(path))
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from bmcli.core.errors import InterruptedRunError
 from bmcli.experiments import checkpointing
 from bmcli.experiments.closed_form import solve
+from bmcli.experiments.display import Progress
 from bmcli.runs import layout
 from bmcli.runs.store import reference_to
-from bmcli.training.events import EpochDone, Event, StepsDone, TrainingDone
+from bmcli.training.events import EpochDone, Event, FeaturesDone, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
     from bmcli.experiments.display import Display
+    from bmcli.experiments.display import Event as DisplayEvent
     from bmcli.experiments.prepare import Experiment
     from bmcli.experiments.signals import StopRequest
     from bmcli.experiments.trackers import Trackers
@@ -41,7 +43,7 @@ def fit(
     every = experiment.config.training.checkpoint.every_minutes
     saved = time.monotonic()
     for event in trainer.run() if events is None else events:
-        display.handle(event)
+        display.handle(_shown(event))
         if isinstance(event, EpochDone):
             run.append_line(layout.METRICS, json.dumps(event.record, allow_nan=False))
             trackers.epoch(event.record)
@@ -65,3 +67,10 @@ def fit(
                 signal_exit_code=stop.exit_code,
                 hint=f"bm train --resume {reference_to(run)}",
             )
+
+
+def _shown(event: Event) -> DisplayEvent:
+    """An event of training, as a display takes it."""
+    if isinstance(event, FeaturesDone):
+        return Progress(f"computing features of {event.split}", event.done, event.total)
+    return event

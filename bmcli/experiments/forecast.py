@@ -33,14 +33,15 @@ from bmcli.training import events
 from bmcli.training.events import EpochDone, StepsDone, TrainingDone
 
 if TYPE_CHECKING:
-    from bmcli.config.schema import ExperimentConfig
+    from bmcli.config.schema import ExperimentConfig, TrainingConfig
     from bmcli.core.batch import Batch
     from bmcli.core.stopwatch import Stopwatch
     from bmcli.data.bundle import Split
     from bmcli.experiments.prepare import Experiment
     from bmcli.modalities.source import BatchSource
     from bmcli.runs.run import Run
-    from bmcli.training.trainer import Trainer, Validation
+    from bmcli.training.trainer import Trainer
+    from bmcli.training.validation import Validation
 
 LEAST_SECONDS, MOST_SECONDS = 4.0, 10.0
 """Shortest and longest time that steps are measured for, without compilation."""
@@ -93,7 +94,7 @@ def measure(
         )
     # Room is needed for the states of training too, whether or not they stay.
     checkpoint = config.training.checkpoint.model_copy(update={"keep": True})
-    training = config.training.model_copy(update={"checkpoint": checkpoint})
+    training = _without_head_epochs(config.training.model_copy(update={"checkpoint": checkpoint}))
     config = config.model_copy(update={"training": training, "trackers": []})  # nothing to follow
     display, store = _Telling(note), RunStore(folder)
     try:
@@ -120,6 +121,15 @@ def measure(
         experiment=piece.experiment,
         parameters=run.record.parameters or 0,
     )
+
+
+def _without_head_epochs(training: TrainingConfig) -> TrainingConfig:
+    """The same, but for what fine-tuning begins with: epochs of the head alone are counted as if they trained
+    the layers below it too, which they do not take longer than."""
+    finetune = training.finetune
+    if finetune is None or finetune.layers == "none":
+        return training
+    return training.model_copy(update={"finetune": finetune.model_copy(update={"head_epochs": 0})})
 
 
 class _Piece:

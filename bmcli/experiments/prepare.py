@@ -17,8 +17,9 @@ from bmcli.core.spec import SPLITS
 from bmcli.core.stopwatch import phase
 from bmcli.evaluation.measure import Prepared
 from bmcli.evaluation.metrics import summarize
-from bmcli.experiments.display import Display, Note, Progress, Stage, Warned
-from bmcli.inference.weights import from_bytes
+from bmcli.experiments.display import Display, Note, Progress, Silent, Stage, Warned
+from bmcli.experiments.finetuning import feature_cache, tuned
+from bmcli.inference.weights import best_of
 from bmcli.modalities import preprocessing
 from bmcli.modalities.parts import augmented
 from bmcli.models import Model
@@ -32,7 +33,8 @@ from bmcli.training.initialise import initialise as initialise_weights
 from bmcli.training.precision import policy
 from bmcli.training.steps import select
 from bmcli.training.targets import dense_targets, example_weights
-from bmcli.training.trainer import Trainer, Validation
+from bmcli.training.trainer import Trainer
+from bmcli.training.validation import Validation
 from bmcli.training.watch import Watch
 
 if TYPE_CHECKING:
@@ -248,8 +250,10 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
 
 
 @phase("preprocessing")
-def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.Model) -> Trainer:
-    """A trainer at step 0."""
+def make_trainer(
+    experiment: Experiment, network: keras.Model, complete: keras.Model, display: Display | None = None
+) -> Trainer:
+    """A trainer at step 0. network: with the weights to start from, where these are to be fine-tuned."""
     config, bundle, spec = experiment.config, experiment.bundle, experiment.spec
     task, training = tasks.of(spec.task), config.training
     preprocessing = experiment.preprocessing
@@ -288,7 +292,12 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
     finish = preprocessing.finish_tensors
     with phase("building the model"):
         parts = select.parts(config.model, training, gpu=experiment.gpu)
-        return Trainer(network, complete, spec, training, feed, finish, validation, watch, parts)
+        tuning = tuned(experiment, network)
+        cached = tuning is not None and not config.data.augment
+        cache = feature_cache(experiment, parts, display or Silent()) if cached else None
+        return Trainer(
+            network, complete, spec, training, feed, finish, validation, watch, parts, tuning, cache
+        )
 
 
 def initialise_from(experiment: Experiment, network: keras.Model, other: Run, display: Display) -> None:
@@ -298,7 +307,7 @@ def initialise_from(experiment: Experiment, network: keras.Model, other: Run, di
     alike = other.record.task == spec.task and tuple(other.record.classes) == spec.classes
     taken = initialise_weights(
         network,
-        from_bytes(other.read_bytes(layout.BEST), origin=f"{other.id}/{layout.BEST}"),
+        best_of(other, name=f"{other.id}/{layout.BEST}"),
         same_targets=alike and tasks.of(spec.task).has_classes,
         frozen=experiment.config.init_from.freeze,
     )

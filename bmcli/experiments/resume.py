@@ -93,8 +93,9 @@ def _restored(run: Run, experiment: Experiment, display: Display) -> tuple[Train
     network, complete = build(experiment)
     if experiment.config.init_from is not None:
         freeze_again(experiment, network)
-    trainer = make_trainer(experiment, network, complete)
+    trainer = make_trainer(experiment, network, complete, display)
     state, origin = checkpointing.newest_state(run, display)
+    checkpointing.load_frozen(run, trainer, state)
     checkpointing.restore(trainer, state, str(run.path / origin))
     if trainer.watch.best_epoch:
         run.verified(layout.BEST)  # found now, not after hours of training

@@ -73,7 +73,15 @@ def shortened(config: ExperimentConfig) -> ExperimentConfig:
     """The same config, one epoch long, in batches that any machine takes quickly: the smallest that the cores
     share as they share larger ones. Trackers have nothing to follow."""
     batch = LEAST_PART * min(available_cores(), MOST_PARTS)
-    less = {"epochs": 1, "early_stopping": None, "batch_size": min(config.training.batch_size, batch)}
+    less: dict[str, object] = {
+        "epochs": 1,
+        "early_stopping": None,
+        "batch_size": min(config.training.batch_size, batch),
+    }
+    finetune = config.training.finetune
+    if finetune is not None and finetune.layers != "none" and finetune.first_epochs:
+        # An epoch of the head alone, and one of the layers below it.
+        less |= {"epochs": 2, "finetune": finetune.model_copy(update={"head_epochs": 1})}
     training = config.training.model_copy(update=less)
     schedule = training.schedule.model_copy(update={"warmup_epochs": 0.0})
     training = training.model_copy(update={"schedule": schedule})

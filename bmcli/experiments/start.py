@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bmcli.core.errors import UsageError
+from bmcli.core.number_format import setting
 from bmcli.core.stopwatch import phase
 from bmcli.evaluation import overlap
 from bmcli.experiments import checkpointing
-from bmcli.experiments.display import Display, Silent, Warned
+from bmcli.experiments.display import Display, Note, Silent, Warned
 from bmcli.experiments.prepare import (
     Experiment,
     build,
@@ -30,6 +31,7 @@ from bmcli.runs import environment, layout
 from bmcli.training.device import gpu_names
 from bmcli.training.memory import forecast, foresee
 from bmcli.training.steps.threads import given, suiting
+from bmcli.training.tuning import counted, described
 
 if TYPE_CHECKING:
     import keras
@@ -59,6 +61,14 @@ class Started:
     def parameters(self) -> int:
         """Number of values that the model has."""
         return int(self.trainer.model.count_params())
+
+    @property
+    def frozen(self) -> tuple[int, int] | None:
+        """Numbers of values that are trained, and that are frozen; None if no layer is."""
+        if self.trainer.tuning is not None:
+            return self.trainer.tuning.parameters()
+        trained, frozen = counted(self.trainer.model, lambda _, variable: variable.trainable)
+        return (trained, frozen) if frozen else None
 
 
 def start(
@@ -95,11 +105,15 @@ def start(
     initialise(experiment, network)
     if other is not None:
         initialise_from(experiment, network, other, display)
-    trainer = make_trainer(experiment, network, complete)
+    less_memory = foresee_memory(experiment, network, display)
+    trainer = make_trainer(experiment, network, complete, display)
     record = _record(experiment, network)
+    if trainer.tuning is not None:
+        display.handle(Note(described(trainer.tuning, setting)))
+        record["finetune"] = trainer.tuning.document()
     if other is not None:
         record["init_from"] = {"run": other.id, "uuid": other.record.uuid}
-    return Started(experiment, trainer, record, foresee_memory(experiment, network, display))
+    return Started(experiment, trainer, record, less_memory)
 
 
 def keep_start(run: Run, started: Started) -> None:
@@ -110,7 +124,7 @@ def keep_start(run: Run, started: Started) -> None:
     is resumed.
     """
     _keep_preprocessing(run, started.experiment)
-    if started.experiment.config.init_from is not None:
+    if started.experiment.config.init_from is not None or started.trainer.tuning is not None:
         checkpointing.save(run, started.trainer)
 
 

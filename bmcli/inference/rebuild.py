@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bmcli.core.quiet import quiet_import
-from bmcli.inference.weights import from_bytes, load_weights
+from bmcli.inference.weights import best_of, load_weights
 from bmcli.models._head import finished
-from bmcli.runs import layout
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +35,7 @@ def rebuild(run: Run, config: ExperimentConfig, spec: DataSpec) -> tuple[keras.M
         keras.config.set_dtype_policy(policy)
     load_weights(
         model,
-        from_bytes(run.read_bytes(layout.BEST), origin=str(run.path / layout.BEST)),
+        best_of(run),
         origin=f"the weights of {run.id}",
     )
     return network, model

@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmcli.core.errors import IntegrityError
+from bmcli.runs import layout
+from bmcli.runs.documents import strict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import keras
+
+    from bmcli.runs.run import Run
+
+FROZEN_SHA256 = "frozen_sha256"
+"""In the metadata of weights that lack the frozen ones: the SHA-256 of these, as `sha256_of` has it."""
 
 RANDOM_STATE = "seed_generator_state"
 """How Keras names the variable of a random generator, dropout's for one."""
@@ -104,6 +111,31 @@ def from_bytes(data: bytes, *, origin: str = "the file") -> dict[str, np.ndarray
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise IntegrityError(f"{origin} is damaged: {error}") from error
     return arrays
+
+
+def best_of(run: Run, *, name: str | None = None) -> dict[str, np.ndarray]:
+    """The best weights of a run, by path; while it is fine-tuned, those that are frozen stand in a file of
+    their own. IntegrityError if they are damaged. name: how to call the run's file in errors."""
+    origin = name or str(run.path / layout.BEST)
+    data = run.read_bytes(layout.BEST)
+    weights = from_bytes(data, origin=origin)
+    reference = metadata_of(data).get(FROZEN_SHA256)
+    return weights if reference is None else {**frozen_of(run, reference), **weights}
+
+
+def frozen_of(run: Run, reference: str) -> dict[str, np.ndarray]:
+    """The frozen weights of a run in fine-tuning, by path; IntegrityError unless they have this SHA-256."""
+    weights = from_bytes(run.read_bytes(layout.FROZEN), origin=str(run.path / layout.FROZEN))
+    if sha256_of(weights) != reference:
+        raise IntegrityError(f"{run.path / layout.FROZEN} does not hold the frozen weights of this run")
+    return weights
+
+
+def metadata_of(data: bytes) -> dict[str, str]:
+    """The metadata of a whole safetensors file."""
+    length = int.from_bytes(data[:8], "little")
+    found = strict(data[8 : 8 + length]).get("__metadata__") or {}
+    return {str(key): str(value) for key, value in found.items()}
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:

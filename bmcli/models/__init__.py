@@ -91,6 +91,13 @@ def _findings(result: object, _: tuple[object, ...]) -> str | None:
     return None if fine else f"gives {kind_of(result)}, not a list of ((option, ...), message)"
 
 
+def _groups(result: object, _: tuple[object, ...]) -> str | None:
+    fine = isinstance(result, list) and all(
+        isinstance(group, list) and all(isinstance(name, str) for name in group) for group in result
+    )
+    return None if fine else f"gives {kind_of(result)}, not a list of lists of layers' names"
+
+
 class Model(Component):
     """Base of all models: the fields are the options, `build` builds the network."""
 
@@ -98,6 +105,7 @@ class Model(Component):
         "build": _network,
         "check_input": _findings,
         "check_task": _findings,
+        "stages": _groups,
     }
 
     kinds: ClassVar[tuple[Kind, ...]] = ()
@@ -129,6 +137,12 @@ class Model(Component):
         """Whether `solve` sets the weights without any training steps."""
         return False
 
+    @property
+    def pretrained(self) -> bool:
+        """Whether `initialise` takes weights from elsewhere: by default, whether an option `weights` is
+        set."""
+        return getattr(self, "weights", None) is not None
+
     def prepares(self, preparing: Any) -> Any:
         """The encoder of this model's inputs, where it brings its own; None: the one that bm fits.
 
@@ -152,6 +166,12 @@ class Model(Component):
         sample: preprocessed inputs of the training split, float32 or int32 [n, ...]; where there are several
         inputs, a dict of them by name.
         """
+
+    def stages(self, model: keras.Model) -> list[list[str]]:
+        """The names of the model's layers with weights by depth: from the input to just before the head, in
+        groups that fine-tuning can treat alike (embeddings, then each block). []: it has no such order.
+        """
+        return []
 
     def solve(
         self, model: keras.Model, spec: DataSpec, inputs: np.ndarray, targets: np.ndarray

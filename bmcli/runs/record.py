@@ -37,6 +37,7 @@ class RunRecord:
     seed: the config's.
     versions, git, hardware, environment: see `environment.py`.
     init_from: {'run': id, 'uuid': its uuid} of the run whose weights it began with.
+    finetune: which layers are trained, when and at which rates, in fine-tuning; see `Tuning.document`.
     model, data: the names in the config (for own data: the file's or folder's), for tables.
     kind, task: of the data.
     data_fingerprint: of the DataBundle, hex.
@@ -72,6 +73,7 @@ class RunRecord:
     hardware: Document = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     init_from: Document | None = None
+    finetune: Document | None = None
     model: str | None = None
     data: str | None = None
     kind: str | None = None

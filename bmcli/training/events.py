@@ -47,6 +47,16 @@ class Resumed:
 
 
 @dataclass(frozen=True)
+class FeaturesDone:
+    """Features are computed once, for a head that is trained on them: `done` of `total` examples of a
+    split."""
+
+    split: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class EpochDone:
     """An epoch is finished and validated.
 
@@ -68,4 +78,4 @@ class TrainingDone:
     reason: str
 
 
-Event = Resumed | StepsDone | EpochDone | TrainingDone
+Event = Resumed | FeaturesDone | StepsDone | EpochDone | TrainingDone

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,42 +17,34 @@ import numpy as np
 from bmcli import tasks
 from bmcli.core.errors import DivergedError, IntegrityError
 from bmcli.core.stopwatch import phase, waiting
-from bmcli.inference.weights import weights_of
+from bmcli.inference.weights import sha256_of, weights_of
 from bmcli.training.checkpoints import TrainingState
-from bmcli.training.events import EpochDone, EpochRecord, Event, Resumed, StepsDone, TrainingDone
-from bmcli.training.feed import shortened
+from bmcli.training.events import (
+    EpochDone,
+    EpochRecord,
+    Event,
+    FeaturesDone,
+    Resumed,
+    StepsDone,
+    TrainingDone,
+)
+from bmcli.training.features import featurised, same
+from bmcli.training.pace import Clock, Pace
 from bmcli.training.steps.base import Finish
 from bmcli.training.steps.select import forward, make_loop
+from bmcli.training.swapped import Swapped
+from bmcli.training.validation import Validation, measured
 from bmcli.training.watch import Watch
 
 if TYPE_CHECKING:
     import keras
 
     from bmcli.config.schema import TrainingConfig
+    from bmcli.core.plain import Document
     from bmcli.core.spec import DataSpec
-    from bmcli.modalities.source import BatchSource
-    from bmcli.tasks._meter import EpochMeter
-    from bmcli.training.feed import Feed, Group, Signature
-
-GROUP_SECONDS = 0.3
-"""Target duration of a group of steps: short enough for a live display and a quick reaction to Ctrl-C."""
-MAX_GROUP = 256
-
-
-@dataclass(frozen=True)
-class Validation:
-    """What is measured after every epoch.
-
-    targets: as the task has them, of every example; meter: makes what measures one epoch, of the
-    finished model's outputs, float32 [b, C], batch by batch; lengths: of padded inputs int [N] by name:
-    examples are then processed in the order of the first, padded no longer than needed.
-    """
-
-    source: BatchSource
-    targets: np.ndarray
-    meter: Callable[[], EpochMeter]
-    batch_size: int
-    lengths: Mapping[str, np.ndarray] = field(default_factory=dict)
+    from bmcli.training.features import FeatureCache
+    from bmcli.training.feed import Feed, Group
+    from bmcli.training.tuning import Tuning
 
 
 @dataclass
@@ -66,51 +58,15 @@ class _Epoch:
     seconds: float = 0.0
 
 
-@dataclass
-class _Clock:
-    """Adapts the group size to GROUP_SECONDS, in powers of two."""
-
-    size: int = 1
-    compiled: set[Signature] = field(default_factory=set)
-
-    def phase(self, group: Group) -> str:
-        """What a group's time goes into: the first one of a shape compiles."""
-        return "training steps" if group.signature in self.compiled else "compiling"
-
-    def ran(self, group: Group, seconds: float) -> None:
-        shape = group.signature
-        if shape not in self.compiled:  # the first call compiled; its time says nothing
-            self.compiled.add(shape)
-        elif group.steps == self.size and seconds < GROUP_SECONDS / 2:
-            self.size = min(self.size * 2, MAX_GROUP)
-        elif seconds > GROUP_SECONDS * 2:
-            self.size = max(self.size // 2, 1)
-
-
-@dataclass
-class _Pace:
-    """What steps take in this sitting, for the time left: without those that compiled, which come once.
-
-    Of older epochs less and less: half in the next one, a quarter in the one after.
-    """
-
-    steps: float = 0.0
-    seconds: float = 0.0
-
-    def ran(self, steps: int, seconds: float) -> None:
-        self.steps += steps
-        self.seconds += seconds
-
-    def fade(self) -> None:
-        self.steps, self.seconds = self.steps / 2, self.seconds / 2
-
-
 class Trainer:
     """Trains `model` on `feed`.
 
     model: raw outputs, under the training precision; finished: the same weights with the task's activation;
     finish: what the preprocessing still does to a batch, on the device.
     validation: None if there is nothing to choose by. parts: of a batch, as `select.make_loop` takes it.
+    tuning: which layers are trained when; None: all that are trainable, always.
+    cache: keeps the features that a head alone is trained on; None: they are computed in each step, as
+    augmentation changes them.
     """
 
     def __init__(
@@ -124,8 +80,11 @@ class Trainer:
         validation: Validation | None,
         watch: Watch,
         parts: int = 1,
+        tuning: Tuning | None = None,
+        cache: FeatureCache | None = None,
     ) -> None:
         self.model = model
+        self.finished = finished
         self.spec = spec
         self.task = tasks.of(spec.task)
         self.config = config
@@ -133,19 +92,36 @@ class Trainer:
         self.validation = validation
         self.watch = watch
         self.records: list[EpochRecord] = []
-        self.optimizer = config.optimizer.build(
-            model.trainable_variables, gradient_clipping=config.gradient_clipping
-        )
-        self.loop = make_loop(
-            model, self.optimizer, spec.task, finish, ema=config.ema, xla=config.xla, parts=parts
-        )
+        self.finish = finish
+        self.parts = parts
+        self.tuning = tuning
+        self.cache = cache
+        self._all_layers = feed, validation
         self.epochs = config.epochs_of(feed.steps_per_epoch)
         self.epoch = 1
         self._now = _Epoch()
-        self._clock = _Clock()
-        self._pace = _Pace()
-        self.finish = finish
-        self._forward = forward(finished, finish, parts=parts)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """The optimizer and the compiled steps, for what the current epoch trains."""
+        config, tuning, finish, parts = self.config, self.tuning, self.finish, self.parts
+        network = self.model
+        self.feed, self.validation = self._all_layers
+        self._featured = False
+        if tuning is not None:
+            tuning.enter(self.epoch)
+            if tuning.alone(self.epoch):
+                network = tuning.body.head
+                finish, parts = (same, 1) if self.cache else (tuning.body.finish(finish), parts)
+        variables = network.trainable_variables
+        self.optimizer = config.optimizer.build(variables, gradient_clipping=config.gradient_clipping)
+        if tuning is not None:
+            tuning.scale(self.optimizer, variables)
+        self.loop = make_loop(
+            network, self.optimizer, self.spec.task, finish, ema=config.ema, xla=config.xla, parts=parts
+        )
+        self._clock, self._pace = Clock(), Pace()
+        self._forward = forward(self.finished, self.finish, parts=self.parts)
 
     def resumed(self) -> Resumed | None:
         """Where restored training continues; None at the first step."""
@@ -164,16 +140,22 @@ class Trainer:
 
     def run(self) -> Iterator[Event]:
         """Train to the end; DivergedError if the loss became NaN or infinite."""
-        while self.epoch <= self.epochs and not self.watch.should_stop:
+        while self.epoch <= self.epochs and not self._should_stop:
+            yield from self._featurise()
             yield from self._train_epoch()
             yield self._finish_epoch()
-        early = self.watch.should_stop and self.epoch <= self.epochs
+        early = self._should_stop and self.epoch <= self.epochs
         reason = (
             f"{self.watch.monitor} did not improve for {self.watch.waited} epochs"
             if early
             else "all epochs done"
         )
         yield TrainingDone(len(self.records), self.watch.best_epoch, reason)
+
+    @property
+    def _should_stop(self) -> bool:
+        """Whether patience has run out; not before the layers below the head have joined in."""
+        return self.watch.should_stop and not (self.tuning and self.tuning.constant(self.epoch))
 
     def _train_epoch(self) -> Iterator[StepsDone]:
         groups = self.feed.groups(self.epoch, start=self._now.step, size=lambda: self._clock.size)
@@ -198,11 +180,28 @@ class Trainer:
         finally:
             groups.close()  # type: ignore[attr-defined]
 
+    def _featurise(self) -> Iterator[FeaturesDone]:
+        """Before the first epoch of this sitting that trains the head alone: take features for inputs."""
+        if self.cache is None or self.tuning is None or self._featured or not self.tuning.alone(self.epoch):
+            return
+        body = self.tuning.body
+        with phase("features"):
+            compute = forward(body.features, self.finish, parts=self.parts)
+            weights = sha256_of(weights_of(body.features))
+            made = featurised(self.cache, self.feed, self.validation, self.spec, compute, weights)
+            self.feed, self.validation = yield from made
+        self._forward = forward(body.finished, same)
+        self._featured = True
+
     def _rate(self, step: int) -> float:
-        whole = (self.epoch - 1) * self.feed.steps_per_epoch + step
-        factor = self.config.schedule.rate(
-            whole, steps_per_epoch=self.feed.steps_per_epoch, epochs=self.epochs
-        )
+        first, last, factor = 1, self.epochs, 1.0
+        if self.tuning is not None:
+            first, last = self.tuning.span(self.epoch, self.epochs)
+        if self.tuning is None or not self.tuning.constant(self.epoch):
+            whole = (self.epoch - first) * self.feed.steps_per_epoch + step
+            factor = self.config.schedule.rate(
+                whole, steps_per_epoch=self.feed.steps_per_epoch, epochs=last - first + 1
+            )
         return float(self.config.optimizer.learning_rate * factor)
 
     def _add(self, group: Group, losses: np.ndarray, metrics: np.ndarray) -> None:
@@ -281,13 +280,13 @@ class Trainer:
         training_seconds = self._now.seconds
         began = time.perf_counter()
         with phase("validation"):
-            measured = self._validate()
+            found = self._validate()
         seconds = training_seconds + time.perf_counter() - began
         record: EpochRecord = {
             "epoch": self.epoch,
             "loss": loss,
             self.task.running_name: metric,
-            **{f"val_{name}": value for name, value in measured.items()},
+            **{f"val_{name}": value for name, value in found.items()},
             "learning_rate": self._rate(self.feed.steps_per_epoch - 1),
             "seconds": round(seconds, 3),
             "training_seconds": round(training_seconds, 3),
@@ -298,25 +297,31 @@ class Trainer:
         self.records.append(record)
         self.watch = self.watch.see(self.epoch, record.get(self.watch.monitor))
         done = EpochDone(self.epoch, self.epochs, record, self.watch.best_epoch == self.epoch)
-        self.epoch, self._now = self.epoch + 1, _Epoch()
         self._pace.fade()
+        self._now = _Epoch()
+        self._next_epoch()
         return done
+
+    def _next_epoch(self) -> None:
+        """The layers below the head join in from the weights that were measured, with an optimizer that has
+        seen nothing yet and patience as at the beginning."""
+        self.epoch += 1
+        tuning = self.tuning
+        if tuning is None or tuning.alone(self.epoch) or not tuning.alone(self.epoch - 1):
+            return
+        if self.epoch <= self.epochs:
+            for variable, average in zip(
+                self.loop.model.trainable_variables, self.loop.average, strict=False
+            ):
+                variable.assign(average)
+            self.watch = replace(self.watch, waited=0)
+            self._set_up()
 
     def _validate(self) -> dict[str, float | None]:
         if self.validation is None:
             return {}
-        v, count = self.validation, len(self.validation.source)
-        order = np.argsort(next(iter(v.lengths.values())), kind="stable") if v.lengths else None
-        meter = v.meter()
         with self._averaged():
-            for start in range(0, count, v.batch_size):
-                some = slice(start, min(start + v.batch_size, count))
-                part = np.arange(some.start, some.stop) if order is None else order[some]
-                # The last batch is filled up, so that one compiled shape serves all.
-                full = np.resize(part, v.batch_size) if count > v.batch_size else part
-                inputs = shortened(v.source[full], v.lengths, full)
-                meter.update(part, v.targets[part], self._forward(inputs)[: len(part)])
-        return meter.metrics()
+            return measured(self.validation, self._forward)
 
     # --- weights and state -------------------------------------------------------------------------------
 
@@ -325,21 +330,40 @@ class Trainer:
         with self._averaged():
             return weights_of(self.model)
 
-    def _averaged(self) -> _Swapped:
-        return _Swapped(self.model.trainable_variables if self.loop.average else [], self.loop.average)
+    def frozen(self) -> set[str]:
+        """Paths of the variables that fine-tuning does not change in the current epoch."""
+        return set() if self.tuning is None else self.tuning.frozen()
+
+    def _averaged(self) -> Swapped:
+        return Swapped(self.loop.model.trainable_variables if self.loop.average else [], self.loop.average)
 
     def state(self) -> TrainingState:
         """A copy of everything, between two groups of steps."""
-        progress = {
+        progress: Document = {
             "sums": asdict(self._now),
             "watch": asdict(self.watch),
             "records": self.records,
         }
+        if self.tuning is not None:
+            progress["frozen"] = self.tuning.frozen_sha256
         arrays = {name: variable.numpy() for name, variable in self._variables().items()}
         return TrainingState(arrays, self.epoch, self._now.step, progress)
 
+    def load_frozen(self, weights: Mapping[str, np.ndarray], sha256: str) -> None:
+        """Before `restore`: the weights that states leave out. IntegrityError if they are not the model's."""
+        variables = {variable.path: variable for variable in self.model.variables}
+        for path, array in weights.items():
+            if path not in variables or tuple(variables[path].shape) != array.shape:
+                raise IntegrityError(f"the frozen weights do not fit this model: {path}")
+            variables[path].assign(array)
+        if self.tuning is not None:
+            self.tuning.frozen_sha256 = sha256
+
     def restore(self, state: TrainingState) -> None:
         """Go on from `state`; IntegrityError if it does not fit this model and optimizer."""
+        if self.tuning is not None and self.tuning.alone(state.epoch) != self.tuning.alone(self.epoch):
+            self.epoch = state.epoch
+            self._set_up()
         variables = self._variables()
         if set(variables) != set(state.arrays):
             odd = sorted(set(variables) ^ set(state.arrays))
@@ -355,13 +379,15 @@ class Trainer:
         self._now = _Epoch(**state.progress["sums"])
 
     def _variables(self) -> dict[str, keras.Variable]:
-        """Every variable of the training by a name that does not depend on what was built before it.
+        """Every variable of the training by a name that does not depend on what was built before it; in
+        fine-tuning without those that are frozen now.
 
         Seed generators are numbered by Keras per process, so their place in the model names them.
         """
         named: dict[str, keras.Variable] = {}
         randoms = 0
-        for variable in self.model.variables:
+        frozen = self.frozen()
+        for variable in (v for v in self.model.variables if v.path not in frozen):
             if "seed_generator" in variable.path:
                 named[f"random/{randoms}"] = variable
                 randoms += 1
@@ -372,19 +398,3 @@ class Trainer:
         for number, variable in enumerate(self.loop.average):
             named[f"average/{number:04d}"] = variable
         return named
-
-
-class _Swapped:
-    """While entered, `variables` hold the values of `others`; after that, their own again."""
-
-    def __init__(self, variables: list[keras.Variable], others: list[keras.Variable]) -> None:
-        self.variables, self.others = variables, others
-
-    def __enter__(self) -> None:
-        self.own = [v.numpy().copy() for v in self.variables]
-        for variable, other in zip(self.variables, self.others, strict=True):
-            variable.assign(other)
-
-    def __exit__(self, *_: object) -> None:
-        for variable, value in zip(self.variables, self.own, strict=True):
-            variable.assign(value)

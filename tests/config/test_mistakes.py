@@ -205,7 +205,10 @@ def test_there_are_fifty() -> None:
     [
         (HEAD + "training: {epohcs: 3}\n", "did you mean epochs?"),
         (HEAD + "task: multilabel\n", "did you mean data.task?"),
-        (HEAD + "learning_rate: 0.1\n", "did you mean training.optimizer.learning_rate?"),
+        (
+            HEAD + "learning_rate: 0.1\n",
+            "did you mean training.optimizer.learning_rate or training.finetune.learning_rate?",
+        ),
         (HEAD + "batch_size: 8\n", "did you mean training.batch_size or evaluation.batch_size?"),
         (HEAD + "training: {seed: 3}\n", "did you mean seed at the top level or data.seed?"),
         ("data: digits\nmodel: {name: mlp, epochs: 3}\n", "did you mean training.epochs?"),

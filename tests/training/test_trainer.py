@@ -19,7 +19,8 @@ from bmcli.training.optimizers import OPTIMIZERS
 from bmcli.training.optimizers.adam import Adam
 from bmcli.training.optimizers.sgd import SGD
 from bmcli.training.schedules.cosine import Cosine
-from bmcli.training.trainer import Trainer, Validation
+from bmcli.training.trainer import Trainer
+from bmcli.training.validation import Validation
 from bmcli.training.watch import Watch
 
 N, FEATURES, CLASSES = 50, 6, 3

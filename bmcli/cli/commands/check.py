@@ -170,13 +170,12 @@ def _folder(config: ExperimentConfig, session: Session, *, quiet: bool) -> list[
 
 
 def _epochs(config: ExperimentConfig, examples: int | None) -> str:
-    from bmcli.config.schema import AUTO_EPOCHS
-
     training = config.training
     if training.epochs != "auto":
         return f"{training.epochs} epoch{'s' * (training.epochs != 1)}"
     if examples is None:
-        return f"{AUTO_EPOCHS[0]} to {AUTO_EPOCHS[1]} epochs (auto)"
+        first, _, (least, most) = training.auto_epochs
+        return f"{first + least} to {first + most} epochs (auto)"
     epochs = training.epochs_of(max(1, math.ceil(examples / training.batch_size)))
     return f"{epochs} epochs (auto: {examples:,} examples)"
 
@@ -213,7 +212,10 @@ def _build(config: ExperimentConfig, session: Session) -> Document:
 
     with stopwatch.running() as watch, phases(session, watch):
         started = start(config, session.store, display=NotesOnly(session))
-    return described(started.experiment.bundle, started.experiment.spec, started.parameters)
+    built = described(started.experiment.bundle, started.experiment.spec, started.parameters)
+    if started.frozen is not None:
+        built |= dict(zip(("trained", "frozen"), started.frozen, strict=True))
+    return built
 
 
 def _built_lines(built: Document) -> list[str]:
@@ -230,7 +232,8 @@ def _built_lines(built: Document) -> list[str]:
     if classes := built["classes"]:
         shown = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
         lines.append(f"classes   {len(classes)}: {shown}")
-    lines.append(f"built     {built['parameters']:,} parameters · {built['task']}")
+    parts = f" ({built['trained']:,} trained, {built['frozen']:,} frozen)" if "frozen" in built else ""
+    lines.append(f"built     {built['parameters']:,} parameters{parts} · {built['task']}")
     return lines + _column_lines(built.get("columns", []))
 
 

@@ -20,7 +20,7 @@ from bmcli.config.parsing import messages
 from bmcli.config.parsing.coerce import as_declared
 from bmcli.config.parsing.merge import Shape, as_map, shape_of
 from bmcli.config.parsing.yaml import Node
-from bmcli.config.schema import Chosen, DataConfig, PreprocessingConfig, Section
+from bmcli.config.schema import Chosen, DataConfig, PreprocessingConfig, Section, TrainingConfig
 from bmcli.core.component import Component, Options
 from bmcli.core.errors import Place, Problem, UsageError
 from bmcli.core.registry import registry_of
@@ -61,6 +61,7 @@ class Validator:
         self.mistakes: list[Mistake] = []
         self.unloaded_code = unloaded_code
         self.picked: dict[str, type[Component]] = {}
+        self.finetuning = False
 
     @property
     def full(self) -> bool:
@@ -91,6 +92,8 @@ class Validator:
             nodes = self._take_dataset(node, nodes, path, values)
         if cls is PreprocessingConfig:
             self._take_modalities(node, nodes, path, values)
+        if cls is TrainingConfig:
+            self.finetuning = "finetune" in nodes
         for key, child in nodes.items():
             values[key] = self._field(cls, key, child, (*path, key), node.key_place(key))
         for key in cls.model_fields:
@@ -111,8 +114,12 @@ class Validator:
             hint = name_elsewhere if node.is_map else shorthand.of_component(chosen, node)
             self._add(path, f"{what}, found {messages.found(node)}", node.place, hint)
             return _INVALID
-        options = replace(node, value={k: v for k, v in node.value.items() if k != "name"})
         name = node.value.get("name")
+        if name is None and self.finetuning and chosen.finetuning:
+            default = {key: Node(value, node.place, node.folder) for key, value in chosen.finetuning}
+            node = replace(node, value={**default, **node.value})
+            name = node.value["name"]
+        options = replace(node, value={k: v for k, v in node.value.items() if k != "name"})
         if name is None and chosen.default is not None:
             name = Node(chosen.default, node.place, node.folder)
         cls = self._class(chosen.kind, name, node.place, (*path, "name"))

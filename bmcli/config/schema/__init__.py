@@ -24,12 +24,16 @@ from bmcli.config.schema.fields import (
     Section,
 )
 from bmcli.config.schema.preprocessing import ImageConfig, PreprocessingConfig, TableConfig, TextConfig
-from bmcli.config.schema.training import AUTO_EPOCHS, CheckpointConfig, EarlyStopping, TrainingConfig
+from bmcli.config.schema.training import (
+    CheckpointConfig,
+    EarlyStopping,
+    FineTuning,
+    TrainingConfig,
+)
 from bmcli.core.component import Component, Options
 from bmcli.core.plain import Document
 
 __all__ = [
-    "AUTO_EPOCHS",
     "CheckpointConfig",
     "Chosen",
     "Column",
@@ -39,6 +43,7 @@ __all__ = [
     "EvaluationConfig",
     "ExperimentConfig",
     "FilePath",
+    "FineTuning",
     "ImageConfig",
     "InitFrom",
     "Named",

@@ -31,11 +31,13 @@ else:  # checked by pydantic: a component of any kind
 class Chosen:
     """Marks a field whose value is a component of the registry of that kind.
 
-    default: the name used if the config gives none.
+    default: the name used if the config gives none. finetuning: the same where known weights are fine-tuned,
+    with options.
     """
 
     kind: str
     default: str | None = None
+    finetuning: tuple[tuple[str, object], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,11 @@ Path = Annotated[str, Field(min_length=1), FilePath()]
 Chosen_model = Annotated[SerializeAsAny[InstanceOf[Builds]], Chosen("model")]
 Chosen_dataset = Annotated[SerializeAsAny[InstanceOf[Provides]], Chosen("dataset")]
 Chosen_augmentation = Annotated[SerializeAsAny[InstanceOf[Augments]], Chosen("augmentation")]
-Chosen_optimizer = Annotated[SerializeAsAny[InstanceOf[Optimizes]], Chosen("optimizer", default="adam")]
-Chosen_schedule = Annotated[SerializeAsAny[InstanceOf[Schedules]], Chosen("schedule", default="constant")]
+Chosen_optimizer = Annotated[
+    SerializeAsAny[InstanceOf[Optimizes]], Chosen("optimizer", "adam", (("name", "adamw"),))
+]
+Chosen_schedule = Annotated[
+    SerializeAsAny[InstanceOf[Schedules]],
+    Chosen("schedule", "constant", (("name", "linear"), ("warmup_epochs", 0.3))),
+]
 Chosen_metric = Annotated[SerializeAsAny[InstanceOf[Measures]], Chosen("metric")]

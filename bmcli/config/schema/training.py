@@ -13,6 +13,10 @@ AUTO_STEPS, AUTO_EPOCHS = 1_500, (10, 100)
 """`epochs: auto` means the number of epochs that gives this many steps, within these bounds."""
 
 
+TUNING_STEPS, TUNING_EPOCHS = 600, (3, 20)
+"""The same where known weights are fine-tuned, after the epochs of the head alone."""
+
+
 class EarlyStopping(Section):
     """Stop when the monitored metric no longer improves."""
 
@@ -24,6 +28,38 @@ class EarlyStopping(Section):
     min_delta: Annotated[float, Field(ge=0)] = Field(
         0.0, description="Smallest change that counts as an improvement."
     )
+
+
+class FineTuning(Section):
+    """Train known weights gently: first the head alone, then the layers below it at low rates."""
+
+    bare = "layers"
+    usual = {"layers": "all"}
+
+    layers: Annotated[int, Field(ge=1)] | Literal["all", "none"] = Field(
+        "all",
+        description="What is trained besides the head: all layers, none, or that number of groups of layers "
+        "(blocks, stages), counted from the head; the others are frozen.",
+    )
+    head_epochs: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Number of first epochs that train only the head; default: 1."
+    )
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.9,
+        description="Learning rate of a group as a share of the rate of the group above it (ULMFiT, "
+        "arXiv:1801.06146; ELECTRA, arXiv:2003.10555).",
+    )
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="Peak rate of the group next to the head; the head keeps optimizer.learning_rate. "
+        "Default: the optimizer's own for this, 5e-5 for adam and adamw, but at most "
+        "optimizer.learning_rate.",
+    )
+
+    @property
+    def first_epochs(self) -> int:
+        """Number of first epochs that train only the head, before the layers below it."""
+        return 1 if self.head_epochs is None else self.head_epochs
 
 
 class CheckpointConfig(Section):
@@ -49,7 +85,7 @@ class TrainingConfig(Section):
     epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto",
         description="Passes over the training split; auto: as many as give 1,500 steps, but at least 10 and "
-        "at most 100.",
+        "at most 100; in fine-tuning, 600 steps, from 3 to 20 epochs after those of the head alone.",
     )
     batch_size: Annotated[int, Field(ge=1)] = Field(64, description="Examples per step.")
     batch_by_length: bool = Field(
@@ -91,6 +127,11 @@ class TrainingConfig(Section):
         description="Determines the best epoch, early stopping and the order of runs: val_<metric> or loss.",
     )
     early_stopping: EarlyStopping | None = Field(None, description="Off by default.")
+    finetune: FineTuning | None = Field(
+        None,
+        description="Fine-tune known weights (init_from, or a pretrained model): the layers, or a map. The "
+        "optimizer is then adamw by default, and the schedule linear with a warm-up of 0.3 epochs.",
+    )
     checkpoint: CheckpointConfig = Field(
         default_factory=CheckpointConfig,
         description="When the training state is saved, and how long it is kept.",
@@ -100,4 +141,12 @@ class TrainingConfig(Section):
         """`epochs` as a number: small data sets need more passes for the same number of steps."""
         if self.epochs != "auto":
             return self.epochs
-        return min(max(math.ceil(AUTO_STEPS / steps_per_epoch), AUTO_EPOCHS[0]), AUTO_EPOCHS[1])
+        first, steps, (least, most) = self.auto_epochs
+        return first + min(max(math.ceil(steps / steps_per_epoch), least), most)
+
+    @property
+    def auto_epochs(self) -> tuple[int, int, tuple[int, int]]:
+        """What `auto` means: so many epochs, and as many as give that number of steps, within bounds."""
+        if self.finetune is None or self.finetune.layers == "none":
+            return 0, AUTO_STEPS, AUTO_EPOCHS
+        return self.finetune.first_epochs, TUNING_STEPS, TUNING_EPOCHS

@@ -34,10 +34,18 @@ class Optimizer(Component):
 
     results: ClassVar[dict[str, Check]] = {"make": _optimizer}
 
+    gentle: ClassVar[float | None] = 5e-5
+    """A peak rate that changes pretrained layers little; None: it cannot fine-tune at all."""
+
     learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="Peak step size.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(
         0.0, description="Weight decay: share of each weight removed per step, times the learning rate."
     )
+
+    @property
+    def gentle_rate(self) -> float | None:
+        """The rate of the layers next to the head in fine-tuning, where the config gives none."""
+        return None if self.gentle is None else min(self.gentle, self.learning_rate)
 
     def build(self, variables: Sequence[keras.Variable], *, gradient_clipping: float | None = None) -> object:
         """A Keras optimizer, built for `variables`, with global-norm clipping if requested."""

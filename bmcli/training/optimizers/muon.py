@@ -20,6 +20,8 @@ class Muon(Optimizer):
 
     source = "Jordan et al. 2024, Muon: An optimizer for hidden layers in neural networks"
 
+    gentle = None  # it gives every kernel a fixed norm
+
     learning_rate: Annotated[float, Field(gt=0)] = Field(
         0.24, description="Peak step size of the kernels of hidden layers, whose norm is kept fixed."
     )

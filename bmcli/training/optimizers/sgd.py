@@ -18,6 +18,8 @@ class SGD(Optimizer):
 
     source = "Robbins & Monro 1951; momentum: Sutskever et al. 2013"
 
+    gentle = 1e-3
+
     learning_rate: Annotated[float, Field(gt=0)] = Field(0.01, description="Peak step size.")
     momentum: Rate = Field(0.9, description="Momentum: share of the last step that is kept.")
     nesterov: bool = Field(False, description="Look ahead along the momentum.")

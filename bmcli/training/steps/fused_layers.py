@@ -38,6 +38,7 @@ def fuse(model: keras.Model) -> int:
             and len(layer.input.shape) == 4
             and layer.axis in (3, -1)
             and layer.beta is not None
+            and not isinstance(layer.call, _FusedNorm)
         ):
             layer.call = _FusedNorm(layer)
             count += 1

@@ -1,0 +1,52 @@
+"""Fine-tuning of what a config names: groups of layers, rates, and where features are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from bmcli.experiments.display import Warned
+from bmcli.files.download import data_home
+from bmcli.modalities import preprocessing
+from bmcli.models._head import finished
+from bmcli.runs import environment
+from bmcli.training.features import FeatureCache
+from bmcli.training.steps.threads import given
+from bmcli.training.tuning import Tuning, divided, groups_of
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.experiments.display import Display
+    from bmcli.experiments.prepare import Experiment
+
+FOLDER = "bm-features"
+"""In the data home."""
+
+
+def tuned(experiment: Experiment, network: keras.Model) -> Tuning | None:
+    """The fine-tuning of this network; None where the config has none. ConfigError for groups of layers that
+    the network does not have."""
+    config = experiment.config
+    if config.training.finetune is None:
+        return None
+    groups = groups_of(network, config.model.stages(network))
+    body = divided(network, lambda head: finished(head, experiment.spec))
+    return Tuning(network, groups, config.training, body)
+
+
+def feature_cache(experiment: Experiment, parts: int, display: Display) -> FeatureCache:
+    """Where the features of this experiment's examples are kept, by all that decides them to the last bit."""
+    texts = preprocessing.dump(experiment.preprocessing, experiment.spec)
+    prepared = hashlib.sha256("\0".join(f"{name}\0{texts[name]}" for name in sorted(texts)).encode())
+    key = {
+        "format": 1,
+        "data": experiment.bundle.fingerprint,
+        "preprocessing": prepared.hexdigest(),
+        "model": experiment.config.model.to_config(),
+        "precision": experiment.precision,
+        "gpu": experiment.gpu,
+        "threads": [given(), parts],
+        "versions": environment.versions(),
+    }
+    return FeatureCache(data_home() / FOLDER, key, lambda text: display.handle(Warned(text)))

@@ -1,0 +1,233 @@
+"""Fine-tuning from the command line: what is trained, kept, shown and refused, and runs that are stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bmcli.experiments import fit as fitting
+from bmcli.inference.weights import from_bytes
+from bmcli.runs import layout
+from bmcli.training.events import FeaturesDone
+from bmcli.training.trainer import Trainer
+from tests.conftest import Done
+from tests.experiments.test_resume import cells, record, spoil, stop_when_saved, train_in
+
+Invoke = Callable[..., Done]
+
+BASE = """\
+name: base
+data: {path: cells.csv, target: kind}
+model: {name: mlp, hidden: [6, 5], dropout: 0.3}
+training: {epochs: 2, batch_size: 8}
+evaluation: {splits: [test]}
+"""
+FINE = BASE.replace("name: base", "name: fine\ninit_from: base").replace(
+    "epochs: 2,", "epochs: 3, ema: 0.9, finetune: {layers: LAYERS},"
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data, a run to start from, and configs."""
+    folder = tmp_path_factory.mktemp("base")
+    (folder / "cells.csv").write_text(cells())
+    (folder / "base.yaml").write_text(BASE)
+    for layers in ("none", "all", "1"):
+        (folder / f"{layers}.yaml").write_text(FINE.replace("LAYERS", layers))
+    assert train_in(folder, "base.yaml") == 0
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, with a data home of its own."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BM_DATA_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def whole(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The records of runs that were never stopped, by layers."""
+    found = {}
+    for layers in ("none", "all", "1"):
+        folder = tmp_path_factory.mktemp("whole")
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("BM_DATA_HOME", str(folder / "home"))
+            assert train_in(folder, f"{layers}.yaml") == 0
+        found[layers] = record(folder / "runs/fine-v1")
+    return found
+
+
+def best(run: Path) -> dict[str, np.ndarray]:
+    return from_bytes((run / layout.BEST).read_bytes())
+
+
+def test_what_is_trained_is_said_once_and_recorded(folder: Path, invoke: Invoke) -> None:
+    done = invoke("train", "1.yaml")
+    assert done.code == 0, done.err
+    assert done.err.count("fine-tuning: ") == 1
+    assert "head alone at 1e-3 in epoch 1, then dense2 5e-5; frozen: dense1" in done.err
+    told = record(folder / "runs/fine-v1")["finetune"]
+    assert (told["layers"], told["head_epochs"], told["head_rate"]) == (1, 1, 1e-3)
+    assert [group["rate"] for group in told["groups"]] == [None, 5e-5]
+    assert told["trained"] + told["frozen"] == record(folder / "runs/fine-v1")["parameters"]
+    resolved = (folder / "runs/fine-v1/config.yaml").read_text()
+    assert "name: adamw" in resolved and "name: linear" in resolved and "warmup_epochs: 0.3" in resolved
+    run, base = best(folder / "runs/fine-v1"), best(folder / "runs/base-v1")
+    assert run.keys() == base.keys(), "the weights of a complete run are whole"
+    same = {path for path in base if run[path].tobytes() == base[path].tobytes()}
+    assert same == {"dense1/kernel", "dense1/bias"}
+    assert not (folder / "runs/fine-v1" / layout.FROZEN).exists()
+    assert invoke("runs", "verify", "fine").code == 0
+
+
+def test_check_shows_what_is_trained_and_frozen(folder: Path, invoke: Invoke) -> None:
+    done = invoke("check", "none.yaml", "--build", "--json")
+    built = done.json["build"]
+    assert built["trained"] + built["frozen"] == built["parameters"] and built["frozen"] > built["trained"]
+    assert f"{built['frozen']:,} frozen" in invoke("check", "none.yaml", "--build").out
+    frozen = invoke("check", "base.yaml", "init_from={run: base, freeze: [dense1]}", "--build", "--json")
+    assert frozen.json["build"]["frozen"] > 0
+    assert "frozen" not in invoke("check", "base.yaml", "--build", "--json").json["build"]
+    assert not (folder / "home").exists(), "nothing is computed before the first step"
+
+
+def test_without_finetune_nothing_is_said_of_it(folder: Path, invoke: Invoke) -> None:
+    done = invoke("train", "base.yaml", "name=other")
+    assert "fine-tuning" not in done.err and record(folder / "runs/other-v1")["finetune"] is None
+    assert (
+        record(folder / "runs/other-v1")["weights_sha256"]
+        == record(folder / "runs/base-v1")["weights_sha256"]
+    )
+
+
+WRONG = {
+    "more groups than there are": (["training.finetune.layers=3"], "3 groups of layers, but the model has 2"),
+    "random weights": (["init_from=null"], "fine-tuning needs known weights"),
+    "no epoch left": (["training.epochs=1"], "1 epochs of the head alone leave none of the 1"),
+    "head epochs of a head alone": (
+        ["training.finetune={layers: none, head_epochs: 2}"],
+        "with layers: none, all epochs train only the head",
+    ),
+    "an optimizer that forgets": (["training.optimizer=muon"], "muon cannot fine-tune"),
+    "all frozen": (["init_from={run: base, freeze: [dense*]}"], "freezes all of these layers"),
+    "a warm-up that is too long": (["training.schedule.warmup_epochs=2.5"], "longer than the training (2)"),
+    "a number of no group": (["training.finetune.layers=0"], "training.finetune.layers"),
+}
+
+
+@pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG)
+def test_mistakes_are_errors_of_the_config(
+    changes: tuple[list[str], str], folder: Path, invoke: Invoke
+) -> None:
+    done = invoke("train", "all.yaml", *changes[0])
+    assert done.code == 2 and changes[1] in done.err, done.err
+    assert not (folder / "runs/fine-v1").exists()
+
+
+def test_a_mistake_has_a_line(folder: Path, invoke: Invoke) -> None:
+    (folder / "wrong.yaml").write_text(FINE.replace("init_from: base\n", "").replace("LAYERS", "all"))
+    assert "wrong.yaml:4:" in invoke("check", "wrong.yaml").err
+
+
+@pytest.mark.parametrize("layers", ["none", "all", "1"])
+@pytest.mark.parametrize("saves", [1, 2, 3])
+def test_stopped_and_resumed_in_each_phase(
+    layers: str, saves: int, folder: Path, whole: dict[str, dict[str, Any]], invoke: Invoke
+) -> None:
+    """Before the first step, after the epoch of the head alone, in the middle of the layers below it."""
+    with pytest.MonkeyPatch.context() as patch:
+        stop_when_saved(saves, patch)
+        assert invoke("train", f"{layers}.yaml").code == 143
+    run = folder / "runs/fine-v1"
+    frozen = set(from_bytes((run / layout.FROZEN).read_bytes()))
+    assert frozen == {f"dense{n}/{part}" for n in (1, 2) for part in ("kernel", "bias")}
+    held = {name for name in from_bytes((run / layout.LAST).read_bytes()) if name.startswith("model/dense")}
+    trained = {"none": set(), "all": {1, 2}, "1": {2}}[layers] if saves > 1 else set()
+    assert held == {f"model/dense{n}/{part}" for n in trained for part in ("kernel", "bias")}
+    shutil.rmtree(folder / "runs/base-v1")
+    shutil.rmtree(folder / "home", ignore_errors=True)
+    done = invoke("train", "--resume", "fine")
+    assert done.code == 0, done.err
+    assert record(run)["weights_sha256"] == whole[layers]["weights_sha256"]
+    assert record(run)["exact"] is True
+
+
+def test_stopped_while_features_are_computed(
+    folder: Path, whole: dict[str, dict[str, Any]], invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Trainer.run
+
+    def stopping(trainer: Trainer) -> Any:
+        for event in run(trainer):
+            if isinstance(event, FeaturesDone):
+                signal.raise_signal(signal.SIGTERM)
+            yield event
+
+    monkeypatch.setattr(Trainer, "run", stopping)
+    done = invoke("train", "none.yaml")
+    assert done.code == 143 and "--resume" in done.err
+    assert list((folder / "home").rglob("*.npy")) == []
+    monkeypatch.setattr(Trainer, "run", run)
+    assert invoke("train", "--resume", "fine").code == 0
+    assert record(folder / "runs/fine-v1")["weights_sha256"] == whole["none"]["weights_sha256"]
+
+
+def test_an_interrupted_run_s_best_weights_are_whole_to_whoever_starts_from_them(
+    folder: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        stop_when_saved(2, patch)
+        assert invoke("train", "none.yaml").code == 143
+    assert set(best(folder / "runs/fine-v1")) == {"head/kernel", "head/bias"}
+    done = invoke("train", "base.yaml", "name=next", "init_from=runs/fine-v1", "training.epochs=1")
+    assert done.code == 0 and "6 weights from fine-v1" in done.err, done.err
+
+
+def test_damaged_frozen_weights_are_refused(folder: Path, invoke: Invoke) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        stop_when_saved(2, patch)
+        assert invoke("train", "none.yaml").code == 143
+    spoil(folder / "runs/fine-v1" / layout.FROZEN)
+    done = invoke("train", "--resume", "fine")
+    assert done.code == 4 and "frozen.safetensors" in done.err
+
+
+def test_features_are_kept_for_the_next_run(
+    folder: Path, whole: dict[str, dict[str, Any]], invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert invoke("train", "none.yaml").code == 0
+    kept = sorted((folder / "home").rglob("*.npy"))
+    assert len(kept) == 2
+    seen: list[str] = []
+    shown = fitting._shown
+    monkeypatch.setattr(fitting, "_shown", lambda event: (seen.append(type(event).__name__), shown(event))[1])
+    assert invoke("train", "none.yaml", "seed=0").code == 0
+    assert "FeaturesDone" not in seen and "EpochDone" in seen
+    assert record(folder / "runs/fine-v2")["weights_sha256"] == whole["none"]["weights_sha256"]
+    spoil(kept[0])
+    done = invoke("train", "none.yaml")
+    assert done.code == 0 and "are damaged, and computed again" in done.err
+    assert record(folder / "runs/fine-v3")["weights_sha256"] == whole["none"]["weights_sha256"]
+
+
+def test_smoke_runs_both_phases(folder: Path, invoke: Invoke) -> None:
+    done = invoke("train", "all.yaml", "--smoke", f"init_from={folder / 'runs/base-v1'}")
+    assert done.code == 0, done.err
+
+
+def test_json_of_the_record(folder: Path, invoke: Invoke) -> None:
+    assert invoke("train", "none.yaml", "-q").code == 0
+    told = json.loads((folder / "runs/fine-v1" / layout.RECORD).read_text())["finetune"]
+    assert told["head_epochs"] is None and [group["rate"] for group in told["groups"]] == [None, None]
