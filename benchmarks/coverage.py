@@ -21,7 +21,7 @@ from functools import cache
 
 import numpy as np
 
-from bmcli.metrics import class_intervals
+from bmcli.metrics import area_intervals, class_intervals
 from bmcli.metrics import intervals as ours
 from bmcli.tasks import of
 
@@ -226,7 +226,7 @@ def common(
             middle = (hits + z * z / 2) / (count + z * z)
             half = z * math.sqrt(hits * (count - hits) / count + z * z / 4) / (count + z * z)
             found[name] = (middle - half, middle + half)
-    value, influences = class_intervals.area(of(task).curves(targets, outputs))  # type: ignore[attr-defined]
+    value, influences = area_intervals.area(of(task).curves(targets, outputs))  # type: ignore[attr-defined]
     found["roc_auc"] = None
     if value is not None and influences is not None and 0 < value < 1 and influences.any():
         logit, step = (

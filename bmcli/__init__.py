@@ -86,7 +86,7 @@ class _Room(ModuleType):
 
 
 class _Package(ModuleType):
-    """The package itself; Python sets a room as its attribute when the room is imported, whoever does it."""
+    """The package itself; Python sets a subpackage as its attribute when any code imports it."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in _ROOMS and type(value) is ModuleType:

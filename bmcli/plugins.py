@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bmcli.modalities.text.examples import Texts
     from bmcli.models import MODELS, Model
     from bmcli.tasks import TASKS, Task
+    from bmcli.tasks._meter import EpochMeter
     from bmcli.training.optimizers import OPTIMIZERS, Optimizer
     from bmcli.training.schedules import SCHEDULES, Schedule
 
@@ -38,6 +39,7 @@ _MODULES = {
     "bmcli.modalities.text.examples": ("Texts",),
     "bmcli.models": ("MODELS", "Model"),
     "bmcli.tasks": ("TASKS", "Task"),
+    "bmcli.tasks._meter": ("EpochMeter",),
     "bmcli.training.optimizers": ("OPTIMIZERS", "Optimizer"),
     "bmcli.training.schedules": ("SCHEDULES", "Schedule"),
 }
@@ -54,6 +56,7 @@ __all__ = [
     "Augmentation",
     "DataSpec",
     "Dataset",
+    "EpochMeter",
     "Images",
     "Metric",
     "Modality",

@@ -16,6 +16,7 @@ from bmcli.api.run import Run
 from bmcli.api.watching import displaying
 from bmcli.core.errors import UsageError, did_you_mean
 from bmcli.core.plain import Document
+from bmcli.runs.trust import Trust
 
 if TYPE_CHECKING:
     from bmcli.core.spec import DataSpec
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from bmcli.evaluation.compare import Comparison
     from bmcli.evaluation.gate import Verdict
     from bmcli.experiments.display import Display
-    from bmcli.explain.explain import Explanation
+    from bmcli.explain.base import Explanation
     from bmcli.export.formats import Exported
     from bmcli.inference.predictor import Prediction
     from bmcli.metrics.results import Evaluation
@@ -77,10 +78,10 @@ def train(
     display: 'auto' shows progress: on a terminal and in a notebook a table of epochs with a line that is
     rewritten, else a plain line per epoch on stderr; None is silent; or an object of your own
     (`bmcli.experiments.display.Display`).
-    trust_code: whether `code` files that lie in a run directory may run; UsageError where they may not.
+    trust_code: whether `code` files stored in a run directory may run; UsageError otherwise.
 
     ConfigError with all mistakes; DataError; DivergedError; ResourceError. Ctrl-C raises InterruptedRunError:
-    the state is saved, and `Run.resume` goes on with it.
+    the state is saved, and `Run.resume` continues from it.
     """
     from bmcli.experiments.train import train
     from bmcli.runs.tags import validate_label
@@ -122,7 +123,7 @@ def runs(
 def load_preprocessing(folder: str | Path) -> tuple[Preprocessing, DataSpec]:
     """What prepares inputs, as a run or an export keeps it, and what its model takes; see docs/export.md.
 
-    folder: holds preprocessing.json, and of texts tokenizer.json. IntegrityError where they are damaged.
+    folder: holds preprocessing.json, and of texts tokenizer.json. IntegrityError if they are damaged.
     """
     from bmcli.modalities.preprocessing import load
 
@@ -154,17 +155,23 @@ def evaluate(
 def compare(
     *references: Run | str | Path | Sequence[Run | str | Path],
     unpaired: bool = False,
+    trust_code: bool = False,
     runs_dir: str | Path | None = None,
 ) -> Comparison:
     """Compare at least two runs: what differs, and the differences of their metrics with 95 % intervals.
 
     references: runs, one by one or in a list; a name means all its completed runs. unpaired: only side by
-    side, whatever they were measured on. DataError where their test examples differ.
+    side, even if measured on different examples. trust_code: run Python files kept in runs, which a task of
+    one's own needs. DataError if their test examples differ.
     """
     from bmcli.evaluation.compare import compare as compare_stored
+    from bmcli.inference.opened import load_tasks
+    from bmcli.runs.trust import Trust
 
     with in_python():
-        return compare_stored(find_several(references, runs_dir, least=2), unpaired=unpaired)
+        found = find_several(references, runs_dir, least=2)
+        load_tasks(found, Trust(trust_code))
+        return compare_stored(found, unpaired=unpaired)
 
 
 def gate(
@@ -183,7 +190,7 @@ def gate(
 
     min, max: bounds of metrics, as {'accuracy': 0.97} or {'per_class.daisy.recall': 0.9}. max_drop: how much
     worse than `baseline` it may be, of the headline metric or by metric. lower_bound: the worse end of the
-    95 % interval must hold. tag: a label that is moved to the run if all holds. UsageError where nothing is
+    95 % interval must hold. tag: a label that is moved to the run if all holds. UsageError if nothing is
     asked.
     """
     from bmcli.evaluation.gate import Bound, judge
@@ -221,10 +228,10 @@ def report(
     """Write one HTML file about a run, or a comparison of several; returns its path.
 
     output: default report.html in the run, of several comparison.html here; card: a model card in Markdown
-    instead, model_card.md here. split: whose mistakes it shows. UsageError where a card would be overwritten.
+    instead, model_card.md here. split: whose mistakes it shows. UsageError if a card would be overwritten.
     """
     from bmcli.evaluation.compare import compare as compare_stored
-    from bmcli.evaluation.compare import read_evaluation
+    from bmcli.evaluation.stored_evaluations import read_evaluation
     from bmcli.report import page
     from bmcli.runs import atomic, layout
 
@@ -270,12 +277,11 @@ def export(
     """A run's model for other programs, in a folder with all that its inputs and answers need.
 
     format: 'onnx', 'saved_model' or 'litert' (extra); output: the folder to make, default in the run. The
-    model is reloaded in a new process and must repeat stored samples: IntegrityError where it does not.
+    model is reloaded in a new process and must repeat stored samples: IntegrityError if it does not.
     """
     from bmcli.export.engines import Format
     from bmcli.export.formats import export as export_stored
     from bmcli.inference.opened import OpenedRun
-    from bmcli.runs.trust import Trust
 
     formats = get_args(Format)
     if format not in formats:
@@ -350,7 +356,7 @@ def doctor(
     """What is wrong with a config's data (`.findings`, the worst first); without a config, with this machine.
 
     run: a run trained on the data says which labels are doubtful; folds: models trained on so many parts of
-    it do. DataError where it cannot be read at all.
+    it do. DataError if it cannot be read at all.
     """
     if run is not None and folds is not None:
         raise UsageError("run and folds cannot be used together")
@@ -363,7 +369,6 @@ def doctor(
         return machine.examine(open_store(runs_dir).root, data_home())
     from bmcli.doctor.examine import examine
     from bmcli.inference.opened import OpenedRun
-    from bmcli.runs.trust import Trust
 
     with in_python():
         resolved = resolve_config(config, overrides, trust_code=trust_code)

@@ -7,11 +7,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from bmcli.core import quiet
 from bmcli.core.errors import BmError, ConfigError, UsageError, did_you_mean
 from bmcli.core.plain import Document
+from bmcli.core.spec import SPLITS
+from bmcli.runs.trust import came_with_a_run
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
@@ -45,8 +49,6 @@ def resolve_config(
     trust_code: bool,
 ) -> ExperimentConfig:
     from bmcli.config import resolve
-    from bmcli.core import quiet
-    from bmcli.runs.trust import came_with_a_run
 
     if not isinstance(config, str | os.PathLike | dict):
         raise UsageError(f"expected a config's path or name, or a dict, got {type(config).__name__}")
@@ -81,16 +83,12 @@ def require_device(device: str) -> None:
 
 
 def require_split(split: str | None) -> None:
-    from bmcli.core.spec import SPLITS
-
     if split is not None and split not in SPLITS:
         hint = did_you_mean(split, SPLITS) or f"known: {', '.join(SPLITS)}"
         raise UsageError(f"unknown split '{split}'", hint=hint)
 
 
 def read_bound(kind: str, metric: str | None, value: object) -> float:
-    from math import isfinite
-
     if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
         return float(value)
     what = {"min": "min", "max": "max", "drop": "max_drop"}[kind]

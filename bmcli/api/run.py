@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from bmcli.api.arguments import Split, in_python, require_device, require_split
 from bmcli.api.watching import displaying, noting, observer, progress_of, report_unfamiliar
-from bmcli.core.errors import IntegrityError, UsageError, did_you_mean
+from bmcli.core.errors import IntegrityError, Problem, UsageError, did_you_mean
 from bmcli.core.plain import Document
+from bmcli.core.spec import SPLITS
+from bmcli.runs import layout
+from bmcli.runs.trust import Trust
 
 if TYPE_CHECKING:
     import keras
 
     from bmcli.core.errors import Problem
     from bmcli.experiments.display import Display
-    from bmcli.explain.explain import Explanation
+    from bmcli.explain.base import Explanation
     from bmcli.export.formats import Exported
     from bmcli.inference.inputs import Inputs
     from bmcli.inference.opened import OpenedRun
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 class Run:
     """A run, to look at and to use. Made by `train`, `load` and `runs`.
 
-    What it tells is read from its directory each time, so it is as it stands now, and while it trains.
+    Its properties are read from its directory each time, so they are current, even during training.
     """
 
     def __init__(self, stored: StoredRun) -> None:
@@ -87,7 +90,6 @@ class Run:
         """The resolved config, every default filled in, as plain data; `bmcli.train(run.config)` trains it
         again where it names no Python files."""
         from bmcli.config.parsing import yaml
-        from bmcli.runs import layout
 
         text = self._stored.read_bytes(layout.CONFIG)
         document: Document = yaml.parse(text, layout.CONFIG, str(self.path)).plain()
@@ -105,8 +107,6 @@ class Run:
         `pandas.DataFrame(run.history)` is a table of it. Empty before the first epoch is over. IntegrityError
         where metrics.jsonl is damaged.
         """
-        from bmcli.runs import layout
-
         if not self._stored.exists(layout.METRICS) and layout.METRICS not in self._stored.manifest():
             return []
         whole, _, torn = self._stored.read_text(layout.METRICS).rpartition("\n")
@@ -123,9 +123,7 @@ class Run:
     def evaluations(self) -> dict[str, Document]:
         """What was measured -> its whole document: metrics, intervals, per class, confusion matrix, as in
         evaluation/<split>.json. The run's own splits first, then files of `evaluate(data=...)`."""
-        from bmcli.core.spec import SPLITS
-        from bmcli.evaluation.compare import read_evaluation
-        from bmcli.runs import layout
+        from bmcli.evaluation.stored_evaluations import read_evaluation
 
         folder = f"{layout.EVALUATION}/"
         found = [*self._stored.files(), *self._stored.manifest()]
@@ -138,10 +136,10 @@ class Run:
         """Every prediction of a split that was evaluated: `ids`, and the arrays `targets` and `outputs`.
 
         targets: int64 [N] classes, float32 [N, L] labels or float64 [N] numbers; outputs: float32 [N, C]
-        probabilities, or [N, 1] numbers. UsageError where the split was not evaluated.
+        probabilities, or [N, 1] numbers. UsageError if the split was not evaluated.
         """
-        from bmcli.evaluation.compare import read_evaluation
         from bmcli.evaluation.predictions import read
+        from bmcli.evaluation.stored_evaluations import read_evaluation
 
         document = read_evaluation(self._stored, split)
         if document is None:
@@ -170,13 +168,13 @@ class Run:
         channels)], uint8 or other numbers from 0 to 255), images of Pillow, tensors, paths, folders,
         patterns, files' bytes, and lists of these. Texts: a text or a list or column of them; a `Path` is a
         file. Tables: a frame of pandas or polars, columns by name, records, one record, or a path.
-        top_k: classes in `top`, default 5. text: each `str` is the text itself, whatever file there is;
+        top_k: classes in `top`, default 5. text: each `str` is the text itself, even if such a file exists;
         lines: paths are files with a text in each line. strict: inputs unlike the training data are refused.
         calibrated: probabilities by the temperature fitted on validation. threshold: the probability from
         which the second of two classes (or a label) is predicted. trust_code: run Python files kept in the
         run, which a run without model.onnx may need. display: as `train` takes it.
 
-        UsageError for what is no input of this run, or could mean two things; DataError listing all inputs
+        UsageError for what is not an input of this run, or is ambiguous; DataError listing all inputs
         that cannot be used.
         """
         from bmcli.experiments.display import Progress
@@ -225,12 +223,10 @@ class Run:
         inputs, text, lines, display: as `predict` takes them; label: the class to explain, default the
         predicted one. DataError listing all inputs that cannot be used.
         """
-        from bmcli.core.errors import Problem
         from bmcli.experiments.display import Progress
         from bmcli.explain.explain import Explainer
         from bmcli.inference.opened import OpenedRun
         from bmcli.inference.predictor import unreadable
-        from bmcli.runs.trust import Trust
 
         with in_python():
             watching = observer(display, self._said)
@@ -269,7 +265,6 @@ class Run:
         from bmcli.evaluation.measure import measure, prepare
         from bmcli.inference.opened import OpenedRun
         from bmcli.report.page import refresh
-        from bmcli.runs.trust import Trust
 
         require_split(split)
         watching = observer(display, self._said)
@@ -292,10 +287,9 @@ class Run:
         """Resume it exactly where it stopped, if it was interrupted or crashed; the run itself.
 
         device, display, trust_code: as `train` takes them. force: also where data, code or versions changed;
-        the run is then marked as not exact. UsageError where that is refused, or nothing is left to do.
+        the run is then marked as not exact. UsageError if that is refused, or nothing is left to do.
         """
         from bmcli.experiments.resume import resume
-        from bmcli.runs.trust import Trust
 
         require_device(device)
         with in_python(), displaying(display) as watching:
@@ -320,7 +314,6 @@ class Run:
     def keras_model(self, *, trust_code: bool = False) -> keras.Model:
         """The model with its best weights, in float32: preprocessed inputs to probabilities or values."""
         from bmcli.inference.opened import OpenedRun
-        from bmcli.runs.trust import Trust
 
         with in_python():  # the caller's own: they may change it
             return OpenedRun(self._stored, Trust(trust_code)).model
@@ -328,13 +321,12 @@ class Run:
     def _opened(self, trust_code: bool) -> OpenedRun:
         """Opened once, for all predictions."""
         from bmcli.inference.opened import OpenedRun
-        from bmcli.runs.trust import Trust
 
         return self._kept.setdefault(trust := Trust(trust_code), OpenedRun(self._stored, trust))
 
 
 def _predictor(opened: OpenedRun, calibrated: bool, threshold: object) -> Predictor:
-    """A predictor of this call alone: what was taken for something known is counted for each."""
+    """A predictor for this call alone, with its own counts of values read as known ones."""
     from bmcli.inference.predictor import open_predictor
 
     if threshold is not None and threshold != "best":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def displaying(display: Display | Literal["auto"] | None) -> Iterator[Display]:
-    """Whoever watches a training: the usual display for 'auto', nobody for None."""
+    """The display of a training run: the usual one for 'auto', a silent one for None."""
     from bmcli.experiments.display import Silent
 
     if display is None:
@@ -42,7 +42,7 @@ class _Loud:
 
 
 def observer(display: Display | Literal["auto"] | None, said: set[str]) -> Display:
-    """Who is told the notes and warnings of a prediction. said: by 'auto' already, which says each once."""
+    """Shows the notes and warnings of a prediction. said: those that 'auto' has shown; it shows each once."""
     from bmcli.experiments.display import Silent
 
     if display == "auto":
@@ -62,7 +62,7 @@ def noting(display: Display) -> Callable[[str], None]:
 
 
 def report_unfamiliar(display: Display, taken: Counter[str], predictions: Sequence[Prediction]) -> None:
-    """What inputs were taken for, and which of them are unlike the training data."""
+    """How inputs were read, and which of them are unlike the training data."""
     from bmcli.experiments.display import Warned
     from bmcli.modalities.remark import Unfamiliar
 

@@ -34,6 +34,7 @@ from bmcli.cli import completion
 from bmcli.core import streams
 from bmcli.core.errors import UsageError
 from bmcli.core.plain import Document
+from bmcli.core.sanitize import safe
 from bmcli.terminal import render
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Session:
             raise UsageError(
                 f"cannot ask for confirmation without a terminal: {question}", hint=f"pass {flag}"
             )
-        sys.stderr.write(render.safe(f"{question} [y/N] "))
+        sys.stderr.write(safe(f"{question} [y/N] "))
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 

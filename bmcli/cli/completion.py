@@ -192,7 +192,7 @@ def complete_change(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
 
 def _current_word() -> str:
-    """The word bash completes, as it is: the parser has taken a lone `=` for nothing."""
+    """The word that bash completes, unchanged: the parser drops a lone `=`."""
     words = os.environ.get("COMP_WORDS", "").split("\n")
     position = os.environ.get("COMP_CWORD", "")
     return words[int(position)] if position.isdecimal() and int(position) < len(words) else ""

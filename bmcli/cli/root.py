@@ -38,7 +38,7 @@ class _Settings(TypedDict, total=False):
 
 _SETTINGS: _Settings = {"help_option_names": ["-h", "--help"]}
 _NARROW = 52
-"""Width below which click by itself writes help pages that are wider than the terminal."""
+"""Width below which click's own help pages are wider than the terminal."""
 
 _ORDER = (
     "init",

@@ -14,12 +14,14 @@ _HEAD = ("run", "status", "created", "time", "model", "data", "best", "test", "t
 _RIGHT = ("time",)
 MOST_NAMED = 10
 """Largest number of damaged runs described, one line each."""
+_MOST_LISTED = 12
+"""Names in a list; beyond, only their number."""
 _LEAST_IMPORTANT = ("tags", "data", "model", "created", "time", "best")
 """Columns dropped on a narrow terminal, in this order."""
 
 
 class RunRow(TypedDict):
-    """A run in the table and in `--json`; fields as in `RunRecord`, None or empty where run.json is damaged.
+    """A run in the table and in `--json`; fields as in `RunRecord`, None or empty if run.json is damaged.
 
     killed: whether its process ended without a word; error: a line, also of a damaged run.
     """
@@ -146,13 +148,14 @@ def table_of(session: Session, rows: list[RunRow]) -> str | None:
 def _painted(lines: list[str], rows: list[RunRow]) -> list[str]:
     """A bold header, and each status in its colour."""
     from bmcli.core import streams
+    from bmcli.core.sanitize import one_line
     from bmcli.terminal import render
 
     head, *others = lines
     painted = [render.paint(head, render.STRONG, streams.out())]
     for line, row in zip(others, rows, strict=True):
         status = row["status"]
-        after = line.index(f"  {status}", len(render.one_line(row["run"]))) + 2  # in the second column
+        after = line.index(f"  {status}", len(one_line(row["run"]))) + 2  # in the second column
         word = render.paint(status, _style(status), streams.out())
         painted.append(line[:after] + word + line[after + len(status) :])
     return painted
@@ -228,6 +231,6 @@ def details_of(run: Run) -> str:
     return render.Painted("\n".join([render.paint(title, render.STRONG, streams.out()), state, *others]))
 
 
-def abridged(names: tuple[str, ...], most: int = 12) -> str:
-    rest = f" … ({len(names):,})" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+def abridged(names: tuple[str, ...]) -> str:
+    rest = f" … ({len(names):,})" if len(names) > _MOST_LISTED else ""
+    return ", ".join(names[:_MOST_LISTED]) + rest

@@ -1,7 +1,7 @@
 """Impossible combinations of keys, found before anything heavy is imported.
 
 Each check gets the finished config and yields findings: the path of the wrong key, a message, and the other
-keys involved (`also`). Whatever depends on the data is left to the rooms that read it.
+keys involved (`also`). What depends on the data is checked where the data is read.
 """
 
 from __future__ import annotations

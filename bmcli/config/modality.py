@@ -39,7 +39,7 @@ def sections() -> dict[str, type[Options]]:
 
 
 def section_of(key: object) -> type[Options] | None:
-    """The options of the modality of that name, where it is one's own and has some. PluginError where it
+    """The options of a user's modality of that name, if it has any. PluginError if it
     cannot be imported."""
     registry = known_modalities()
     return registry.get(key).section if isinstance(key, str) and key in registry.names() else None

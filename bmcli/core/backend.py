@@ -51,7 +51,7 @@ def prepare() -> None:
             else f"pip install {backend}",
         )
     if backend == "tensorflow" and backend not in sys.modules:
-        # oneDNN's kernels, which TensorFlow by itself uses only on processors with AVX-512. With AVX2 they
+        # oneDNN's kernels, which TensorFlow uses by default only on processors with AVX-512. With AVX2 they
         # train convolutions 1.5 times, GRUs and transformers 1.1 times as fast. Must be set before the
         # import.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -158,7 +158,7 @@ C = TypeVar("C", covariant=True)
 
 
 class Lookup(Protocol[C]):
-    """A registry, to be asked for classes by name; see `bmcli.core.registry.Registry`."""
+    """A registry, which finds classes by name; see `bmcli.core.registry.Registry`."""
 
     def get(self, name: str) -> type[C]: ...
     def names(self) -> list[str]: ...

@@ -150,13 +150,6 @@ class ResourceError(BmError):
     code = "resources"
 
 
-class GateError(BmError):
-    """A gate failed."""
-
-    exit_code = ExitCode.GATE
-    code = "gate"
-
-
 class InterruptedRunError(BmError):
     """Ctrl-C or SIGTERM; the state is saved. `signal_exit_code` is 130 or 143."""
 

@@ -1,4 +1,4 @@
-"""Raw examples, whatever they are: images, texts, rows; and data, as the rooms below `data` see it."""
+"""Raw examples of any kind: images, texts, rows; and data, as the packages below `data` see it."""
 
 from __future__ import annotations
 
@@ -56,5 +56,5 @@ class Data(Protocol):
     @property
     def test(self) -> Labelled | None: ...
     def split(self, name: SplitName) -> Labelled | None:
-        """The split of that name, or None where there is none."""
+        """The split of that name, or None if there is none."""
         ...

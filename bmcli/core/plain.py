@@ -5,4 +5,4 @@ from __future__ import annotations
 from typing import Any
 
 Document = dict[str, Any]
-"""A JSON object, as `json.loads` gives it and `json.dumps` takes it; whoever reads a value checks it."""
+"""A JSON object, as `json.loads` returns it and `json.dumps` takes it; the reader of a value checks it."""

@@ -41,7 +41,7 @@ _verbose = False
 
 
 def prepare(*, verbose: bool = False) -> None:
-    """Silence TensorFlow in this process, whoever imports it; `verbose` changes nothing."""
+    """Silence TensorFlow in this process, no matter what imports it; with `verbose`, do nothing."""
     global _verbose
     _verbose = verbose
     if verbose:
@@ -98,7 +98,7 @@ def ending_when_interrupted() -> Iterator[None]:
 
 def alone() -> None:
     """In bm's own process Python warnings are never errors, and only those of user code are shown (with -v,
-    all); and matplotlib renders to files, whatever PYTHONWARNINGS and MPLBACKEND say. A SOURCE_DATE_EPOCH
+    all); and matplotlib renders to files, regardless of PYTHONWARNINGS and MPLBACKEND. A SOURCE_DATE_EPOCH
     that is not a number would break NumPy's import, and is ignored."""
     os.environ["MPLBACKEND"] = "agg"
     if not re.fullmatch(r"[0-9]{1,15}", os.environ.get("SOURCE_DATE_EPOCH", "0")):

@@ -50,7 +50,7 @@ class Target:
     """What is predicted, once the data is known.
 
     task: its name in `bmcli.tasks.TASKS`.
-    classes: class or label names in index order; empty where there are none.
+    classes: class or label names in index order; empty if there are none.
     name: of the predicted quantity.
     offset, scale: targets are standardised in training where the task does so; the finished model undoes it.
     """
@@ -86,7 +86,7 @@ class DataSpec:
         target_offset: float = 0.0,
         target_scale: float = 1.0,
     ) -> DataSpec:
-        """Of data with one input; token ids where `vocabulary_size` is given or the length is free."""
+        """The spec of data with one input; token ids if `vocabulary_size` is given or the length varies."""
         tokens = vocabulary_size is not None or input_shape == (None,)
         one = InputSpec(
             input_shape,
@@ -100,7 +100,7 @@ class DataSpec:
 
     @property
     def input(self) -> InputSpec:
-        """The only input; ValueError where there are several."""
+        """The only input; ValueError if there are several."""
         if len(self.inputs) != 1:
             names = ", ".join(one.name for one in self.inputs)
             raise ValueError(f"this data has {len(self.inputs)} inputs ({names}): see spec.inputs")
@@ -123,7 +123,7 @@ class DataSpec:
 
     @property
     def max_length(self) -> int | None:
-        """The longest sequence that any input has; None where no input's size is free."""
+        """The longest sequence that any input has; None if no input's size is free."""
         return max((one.max_length for one in self.inputs if one.max_length is not None), default=None)
 
     @property

@@ -1,6 +1,6 @@
 """From a config's `data` to examples in splits.
 
-    load            everything a training needs: a `DataBundle`
+    load            everything that training needs: a `DataBundle`
     read_labelled   one file or folder with the truth in it, for scoring a finished run
 
 Importing this package is cheap; NumPy and the readers come with the first call.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bmcli.modalities.preprocessing import Preprocessing
 
 Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, how much of it, of how much): bytes of a download, files looked at."""
+"""Called with (what is being done, how much is done, of how much): bytes of a download, files read."""
 
 
 def load(
@@ -35,12 +35,12 @@ def load(
 
     home: where named datasets live; default `download.data_home()`.
     synthesize: download nothing; what is missing is made up from the declared shape and classes, and noted.
-    examples: at most so many per split, beside the config's own limit.
+    examples: at most this many per split, in addition to the config's own limit.
     preprocessing: how image files will be wanted (default: as they are); those that fit into `cache_gib` are
-        kept as they are decoded here, where each is looked at.
+        kept as they are decoded here, where each file is read.
 
     Raises DataError (with all unusable files and rows at once), IntegrityError for a download that is not the
-    pinned one, ResourceError where the data home cannot be written.
+    pinned one, ResourceError if the data home cannot be written.
     """
     from bmcli.data import loading
 
@@ -65,7 +65,7 @@ def read_labelled(
 ) -> Split:
     """A labelled file or folder in the form of the run's own data, with the run's classes.
 
-    note: is given what there is to say of the reading. unscaled: numbers in arrays are not to be taken for
+    note: called with notes on how the data was read. unscaled: numbers in arrays are not read as
     bytes, as the run has a window for them. A table's columns come as numbers or texts, as the file has
     them: what a text means, the run's preprocessing knows. encoder: the run's, which says which columns of
     a table are which part of an example.

@@ -9,15 +9,14 @@ import numpy as np
 from bmcli.core.errors import DataError, Place, Problem
 from bmcli.core.examples import Examples
 from bmcli.core.spec import Kind
+from bmcli.data import arrays
 from bmcli.data.raw import Found, Raw, others
-from bmcli.data.targets import Truth
 from bmcli.modalities.base import modality_of
+from bmcli.tasks._truth import Truth
 
 
 def read_arrays(path: Path, kind: Kind | None, unscaled: bool, main: Examples | None) -> Found:
     """The splits in a .npz. main: the data that this is a part of; the rest as `arrays.read` takes it."""
-    from bmcli.data import arrays
-
     found = arrays.read(path, kind, unscaled=unscaled, like=main)
     splits = {}
     problems: list[Problem] = []

@@ -20,14 +20,14 @@ from bmcli.modalities.base import Modality, at_hand, modality_of
 SPLIT_NAMES = {"train": "train", "validation": "val", "test": "test"}
 BOMB_BYTES = 128 * 2**20
 BOMB_RATIO = 500
-"""What unpacks to more than this, and to so many times its size, is a bomb: zeros shrink a thousandfold."""
+"""An array that unpacks to more bytes than this, and BOMB_RATIO times its size, is a zip bomb."""
 
 
 def open_npz(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
     """The arrays of a .npz, those of `names` or all; never a pickled object.
 
-    Raises DataError where it is no .npz, an array is missing, or one holds objects or claims more than is
-    there; ResourceError where it is too large for the memory.
+    Raises DataError if it is not an .npz, an array is missing, or one holds objects or claims more than is
+    there; ResourceError if it is too large for the memory.
     """
     try:
         opened = np.load(path, mmap_mode="r", allow_pickle=False)  # maps what is a single array, of any size
@@ -72,7 +72,7 @@ _FAILURES = (
 
 
 def _require_plausible(archive: zipfile.ZipFile, name: str, path: Path) -> None:
-    """DataError where an array's header promises more than the archive holds, or it is a bomb; found out
+    """DataError if an array's header promises more than the archive holds, or it is a bomb; found out
     without unpacking it."""
     info = archive.getinfo(name if name in archive.namelist() else f"{name}.npy")
     with archive.open(info) as member:
@@ -138,7 +138,7 @@ def read(
 
 
 def _modality(x: np.ndarray, name: str, path: Path, kind: Kind | None) -> Modality:
-    """What an array holds; DataError where that is not of that kind, or of any."""
+    """What an array holds; DataError if that is not of that kind, or of any."""
     if kind is not None and modality_of(kind).takes_array(x):
         return modality_of(kind)
     found = next((modality for modality in at_hand() if modality.takes_array(x)), None)

@@ -93,7 +93,7 @@ class Parts:
     columns: tuple[ColumnFacts, ...] = ()
 
     def split(self, name: SplitName) -> Split | None:
-        """The split of that name, or None where there is none."""
+        """The split of that name, or None if there is none."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
 
     def with_split(self, name: SplitName, split: Split) -> Parts:
@@ -135,5 +135,5 @@ class DataBundle:
         return next((one.name for one in self.columns if one.role == "text"), None)
 
     def split(self, name: SplitName) -> Split | None:
-        """The split of that name, or None where there is none."""
+        """The split of that name, or None if there is none."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]

@@ -55,7 +55,7 @@ def without_marks(frame: Frame, missing: Collection[str]) -> tuple[Frame, list[s
 
 
 def meanings(frame: Frame, config: DataConfig) -> dict[str, ColumnFacts]:
-    """What each column means: as the config says, else as its cells do. DataError where the config names a
+    """What each column means: as the config says, else as its cells do. DataError if the config names a
     column that the file does not have."""
     said = {}
     for name, about in config.columns.items():

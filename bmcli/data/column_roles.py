@@ -83,7 +83,7 @@ def assign(
     said_text = resolve_text(frame, config.text)
     taken = {*roles.values(), *said_text}
     if config.target is None:
-        targets: tuple[str, ...] = (_infer_target(frame, facts, taken, target, notes),)
+        targets: tuple[str, ...] = (_infer_target(frame, taken, target, notes),)
     else:
         wanted = config.target if isinstance(config.target, list) else [config.target]
         targets = tuple(resolve(frame, column, "target") for column in wanted)
@@ -119,7 +119,7 @@ def assign(
 
 
 def _single_columns(frame: Frame, config: DataConfig, first: bool) -> dict[str, str | None]:
-    """The columns of `data.group`, `data.split` and `data.id`; None where the config names none, or a later
+    """The columns of `data.group`, `data.split` and `data.id`; None if the config names none, or a later
     file does not have it."""
     columns: dict[str, str | None] = {}
     for key in ("group", "split", "id"):
@@ -137,7 +137,7 @@ def _text_notes(
     *,
     inferred: bool,
 ) -> list[str]:
-    """How the column of texts was found. DataError where a column is both text and target."""
+    """How the column of texts was found. DataError if a column is both text and target."""
     if both := [name for name in text if name in targets]:
         raise DataError(f"{frame.path}: column '{both[0]}' is both text and target")
     return [f"text: column '{text[0]}' (inferred: {facts[text[0]].reason})"] if inferred else []
@@ -150,7 +150,7 @@ def _named_features(
     targets: Sequence[str],
     split: str | None,
 ) -> tuple[str, ...]:
-    """The columns that `data.features` names, without the targets. DataError where one is the split, or a
+    """The columns that `data.features` names, without the targets. DataError if one is the split, or a
     model could not take what it holds."""
     features = tuple(resolve(frame, column, "features") for column in named)
     features = tuple(name for name in features if name not in targets)
@@ -170,7 +170,7 @@ def _require_one_part(
     targets: Sequence[str],
     roles: Mapping[str, str | None],
 ) -> None:
-    """DataError where a column is to be predicted and something else, too."""
+    """DataError if a column is to be predicted and something else, too."""
     for name in targets:
         for key, column in roles.items():
             if column == name:
@@ -188,7 +188,7 @@ def _require_one_part(
 
 
 def _require_values(frame: Frame, facts: ColumnFacts) -> None:
-    """DataError where a model could not take what a column holds."""
+    """DataError if a model could not take what a column holds."""
     if facts.type == "nested":
         raise DataError(
             f"{frame.path}: column '{facts.name}' holds nested values, not one per row",
@@ -198,7 +198,6 @@ def _require_values(frame: Frame, facts: ColumnFacts) -> None:
 
 def _infer_target(
     frame: Frame,
-    facts: Mapping[str, ColumnFacts],
     taken: set[str | None],
     known: str | None,
     notes: list[str],

@@ -10,12 +10,12 @@ import polars as pl
 from bmcli.config.schema import DataConfig
 from bmcli.core.errors import DataError
 from bmcli.data.column_meanings import require_answers
-from bmcli.data.targets import Truth
 from bmcli.files.cells import parse_cells
 from bmcli.files.facts import ColumnFacts, shortened
 from bmcli.files.numbers import FALSE, TRUE, NumberFormat
 from bmcli.files.tables import Frame
 from bmcli.modalities.table.columns import lowered, texts, without
+from bmcli.tasks._truth import Truth
 
 _YES = ("1", "1.0", *TRUE)
 _NO = ("0", "0.0", *FALSE)

@@ -11,15 +11,15 @@ from bmcli.config.schema import DataConfig
 from bmcli.core.errors import DataError, Place, Problem
 from bmcli.core.spec import Kind
 from bmcli.data.raw import FORMATS, Found, Raw, others
-from bmcli.data.targets import Truth
 from bmcli.files import folder_layout, folder_scan
 from bmcli.files.patterns import NamePattern
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.modalities.base import modality_of
+from bmcli.tasks._truth import Truth
 
 
 def read_folder(root: Path, config: DataConfig, kind: Kind | None, classes: Iterable[str] | None) -> Found:
-    """The splits in a folder. classes: those of the data that this is a part of; None where alone."""
+    """The splits in a folder. classes: those of the data that this is a part of; None if alone."""
     if kind is not None and not modality_of(kind).file_suffixes:
         tables = sorted(p.name for p in root.iterdir() if p.suffix.lower() in TABLE_SUFFIXES)
         raise DataError(

@@ -19,6 +19,7 @@ from bmcli.data import splits
 from bmcli.data.bundle import DataBundle, Parts, Split
 from bmcli.data.fingerprint import fingerprint
 from bmcli.data.named import Dataset
+from bmcli.data.synthesize import like_named, like_own
 from bmcli.files.download import data_home
 from bmcli.files.problems import settle
 from bmcli.modalities.base import modality_of
@@ -123,8 +124,6 @@ def _read(
     if dataset is not None:
         assert isinstance(dataset, Dataset)  # the config's own type says Component, so as not to look upwards
         if synthesize and not dataset.available(home):
-            from bmcli.data.synthesize import like_named
-
             return like_named(dataset, config, examples)
         parts = dataset.load(home, progress)
         given: dict[str, str] = {n: "official" for n in SPLITS[1:] if parts.split(n) is not None}
@@ -134,8 +133,6 @@ def _read(
     if config.path is None:
         raise DataError("no data is given", hint="give data.name or data.path")
     if synthesize and not Path(config.path).exists():
-        from bmcli.data.synthesize import like_own
-
         return like_own(config, examples)
     from bmcli.data.own import read
 
@@ -217,7 +214,7 @@ def _said_missing(parts: Parts) -> str:
 
 
 def _of_all(parts: Parts) -> tuple[str, ...]:
-    """What is to be said of all splits together."""
+    """Notes on all splits together."""
     splits: dict[str, Examples] = {
         name: split.examples for name in SPLITS if (split := parts.split(name)) is not None
     }

@@ -22,11 +22,11 @@ from bmcli.data.bundle import Parts, Split
 from bmcli.data.folder_reader import read_folder
 from bmcli.data.raw import FORMATS, Found, Raw, others
 from bmcli.data.table_reader import read_table
-from bmcli.data.targets import Truth, classes_of, encode, infer_task, one_word_each, same_value
+from bmcli.data.targets import classes_of, encode, infer_task, one_word_each, same_value
 from bmcli.files import mismatched_suffix
 from bmcli.files.facts import shortened
 from bmcli.files.suffixes import TABLE_SUFFIXES
-from bmcli.tasks._truth import variant_of, variants
+from bmcli.tasks._truth import Truth, variant_of, variants
 
 if TYPE_CHECKING:
     from bmcli.modalities.preprocessing import Preprocessing

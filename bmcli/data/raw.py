@@ -12,7 +12,7 @@ from bmcli.core.errors import Place, Problem
 from bmcli.core.examples import Examples
 from bmcli.core.spec import Kind
 from bmcli.data.bundle import Split
-from bmcli.data.targets import Truth
+from bmcli.tasks._truth import Truth
 
 if TYPE_CHECKING:
     from bmcli.files.facts import ColumnFacts

@@ -30,7 +30,7 @@ def cut(
 ) -> tuple[Parts, dict[str, str], tuple[str, ...]]:
     """Fill in the splits that `parts` does not bring, out of its train.
 
-    Returns the parts with their splits (None where the share is 0), how each came about, and notes.
+    Returns the parts with their splits (None if the share is 0), how each came about, and notes.
     """
     made: dict[str, str] = {}
     notes: list[str] = []
@@ -99,7 +99,7 @@ def allocate(counts: np.ndarray, total: int, room: np.ndarray) -> np.ndarray:
     """`total` places shared out in proportion to `counts`, by largest remainder, never beyond `room`."""
     total = min(total, int(room.sum()))
     quota = counts * (total / max(1, counts.sum()))
-    taken = np.minimum(np.floor(quota).astype(np.int64), room)
+    taken: np.ndarray = np.minimum(np.floor(quota).astype(np.int64), room)
     while (left := total - int(taken.sum())) > 0:
         open_ = np.flatnonzero(taken < room)
         best = open_[np.argsort((taken - quota)[open_], kind="stable")]

@@ -18,9 +18,9 @@ from bmcli.data.named import Dataset
 from bmcli.modalities.base import modality_of
 
 EXAMPLES = 200
-"""In training, where nobody asks for fewer."""
+"""Training examples, unless fewer are requested."""
 EACH = 6
-"""At least so many per class, so that every split gets some."""
+"""Fewest examples per class, so that every split gets some."""
 
 
 def like_named(dataset: Dataset, config: DataConfig, examples: int | None) -> Parts:
@@ -78,7 +78,7 @@ def _split(
     shape: tuple[int, ...] | None,
     columns: list[str] | None = None,
 ) -> Split:
-    # Three times what is asked for: test and validation may have to be cut from it.
+    # Three times as many: test and validation may have to be split off.
     size = max(3 * examples if examples is not None else EXAMPLES, EACH * max(1, len(classes)))
     random = np.random.Generator(np.random.PCG64([len(name), size]))
     level = np.arange(size) % max(2, len(classes))

@@ -90,7 +90,7 @@ def _as_in_main(
 ) -> tuple[Roles, dict[str, ColumnFacts]]:
     """The roles and facts of a further file, with the features of the main data and what they mean there.
 
-    DataError where the file lacks some of them.
+    DataError if the file lacks some of them.
     """
     columns = modality_of(main.kind).columns_of(main.examples)
     if not columns:
@@ -125,7 +125,7 @@ def _examples(
 
 
 def _split_note(frame: Frame, column: str, splits: Mapping[str, Raw] | None) -> str:
-    """How many rows the column `data.split` gives to each split; splits: None where it is not looked at."""
+    """How many rows the column `data.split` gives to each split; splits: None if it is ignored."""
     if splits is not None:
         counts = [f"{part} {len(splits[part].ids):,}" for part in SPLITS if part in splits]
         return f"splits by column '{column}': {', '.join(counts)} rows"

@@ -14,7 +14,7 @@ from bmcli.modalities.table.columns import texts
 
 def splits_of(frame: Frame, name: str) -> tuple[np.ndarray, list[tuple[int, str]]]:
     """Which split a column says each row belongs to: object array [N] of 'train', 'validation' and 'test';
-    and the rows where it says something else. DataError where no row is for training."""
+    and the rows where it says something else. DataError if no row is for training."""
     cells = texts(frame.data[name]).tolist()
     said = np.array([SPLIT_WORDS.get((cell or "").lower(), "") for cell in cells], object)
     bad = [
@@ -41,7 +41,7 @@ def _some(cells: Sequence[str | None]) -> str:
 
 
 def names_of(frame: Frame, name: str) -> tuple[tuple[str, ...], list[tuple[int, str]]]:
-    """The examples' names in the column `data.id`, and the rows where there is none or one a second time."""
+    """The examples' names in the column `data.id`, and the rows whose name is missing or repeated."""
     cells = texts(frame.data[name]).tolist()
     seen: dict[str, int] = {}
     bad = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bmcli import tasks
 from bmcli.core.errors import DataError
 from bmcli.core.spec import Task
+from bmcli.files.facts import truth_value
 from bmcli.tasks._truth import Truth, as_number, natural
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ def classes_of(truths: Sequence[Truth]) -> tuple[str, ...]:
 def same_value(truth: Truth, classes: Sequence[str]) -> tuple[Truth, Counter[tuple[str, str]]]:
     """The truth with labels that say what a class says in another way (1.0 for 1, TRUE or yes for true) as
     that class; and (label, class) -> how often."""
-    from bmcli.files.facts import truth_value
-
     found: Counter[tuple[str, str]] = Counter()
     if truth.several:
         return truth, found
@@ -78,8 +77,6 @@ def same_value(truth: Truth, classes: Sequence[str]) -> tuple[Truth, Counter[tup
 
 def one_word_each(truth: Truth) -> tuple[Truth, Counter[tuple[str, str]]]:
     """The truth of a column of booleans with the most frequent word for each value; as above."""
-    from bmcli.files.facts import truth_value
-
     counts = Counter(label for label in truth.labels if isinstance(label, str) and label)
     first: dict[bool | None, str] = {}
     ranked = sorted(counts, key=lambda word: (-counts[word], word))

@@ -19,7 +19,7 @@ FEW = 10
 
 
 def of_balance(bundle: DataBundle) -> list[Finding]:
-    """Of the training split; nothing where there are no classes."""
+    """Of the training split; nothing if there are no classes."""
     counts = tasks.of(bundle.task).counts(bundle.train.targets, len(bundle.classes))
     if counts is None:
         return []

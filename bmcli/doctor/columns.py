@@ -78,11 +78,12 @@ def odd_columns(table: Table, targets: np.ndarray, task: Task) -> list[OddColumn
 def _missing(values: np.ndarray) -> np.ndarray:
     if values.dtype == object:
         return np.array([value is None for value in values.tolist()], bool)
-    return np.isnan(values)
+    missing: np.ndarray = np.isnan(values)
+    return missing
 
 
 def _alone(values: np.ndarray, missing: np.ndarray, targets: np.ndarray, task: Task) -> float:
-    """How well a small tree predicts the target from this column, cross-validated; 0 where that is no better
+    """How well a small tree predicts the target from this column, cross-validated; 0 if that is no better
     than always the most frequent class."""
     from sklearn.model_selection import cross_val_score
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor

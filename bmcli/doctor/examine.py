@@ -72,7 +72,7 @@ def examine(
     Doubtful labels are found by the run `opened`, which was trained on the data, or by `folds` trainings of
     the config's own model on parts of it. alone: as `bmcli.experiments.start.start` takes it.
 
-    Raises DataError where it cannot be read at all, UsageError where the run is of other classes.
+    Raises DataError if it cannot be read at all, UsageError if the run is of other classes.
     """
     # What cannot be used is a finding here, and no reason to stop.
     lenient = config.data.model_copy(update={"skip_unusable": True})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bmcli.data.bundle import DataBundle
 
 MOST_EXAMPLES = 10_000
-"""Number of examples kept per finding."""
+"""Number of examples stored per finding."""
 TOLERANCE = 1e-3
 """Numbers count as the same when they differ by no more than this part of their spread."""
 
@@ -97,7 +97,7 @@ class Gathered:
         )
 
     def labelled_alike(self, pair: Pair) -> bool:
-        """Whether their targets are the same; of a quantity, where the pair is not exact, nearly."""
+        """Whether their targets are the same, or almost, for a quantity of an inexact pair."""
         one, other = self.targets[pair.first], self.targets[pair.second]
         return tasks.of(self.bundle.task).alike(
             one, other, tolerance=0.0 if pair.exact else TOLERANCE * self._spread
@@ -160,7 +160,7 @@ def of_pairs(
     """Findings about equal examples: across splits, with different labels, and the rest.
 
     neighbours: what to do where close examples may belong together rather than be copies. Of such alone it is
-    only warned, and that their numbers to predict differ is no contradiction.
+    only warned about, and differing numeric targets do not contradict each other.
     """
     across, contradicting, within = [], [], []
     for pair in pairs:

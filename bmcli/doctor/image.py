@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from bmcli.doctor import findings
-from bmcli.doctor.duplicate_images import DETAIL, SIDE, drawn, grey_of, same_images
+from bmcli.doctor.duplicate_images import DETAIL, drawn, grey_of, same_images
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, of_pairs
-from bmcli.modalities.image.decode import Fit, Manner, decode_into, eight_bits, pool
+from bmcli.doctor.image_alignment import SIDE
+from bmcli.modalities.image.decode import Fit, Manner, eight_bits
+from bmcli.modalities.image.decode_pool import decode_into, pool
 from bmcli.modalities.image.depth import narrowed
 from bmcli.modalities.image.examples import Images
 from bmcli.modalities.image.scaling import scaling_notes, window_of
@@ -159,7 +161,8 @@ class Large:
             return _resized(examples.arrays[i], DETAIL, self._window)
         made = np.zeros((1, DETAIL, DETAIL, 3), np.uint8)
         decode_into(made, [examples.sources[i]], np.arange(1), Manner(window=self._window))
-        return made[0]
+        decoded: np.ndarray = made[0]
+        return decoded
 
 
 def _images(count: int) -> str:

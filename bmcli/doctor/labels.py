@@ -80,7 +80,7 @@ class Judge:
 def of_labels(every: Gathered, outputs: np.ndarray, run: Run | None) -> list[Finding]:
     """outputs: of all examples, float [N, C].
 
-    run: that has seen the training split; None where no example was seen by the model that judges it.
+    run: that has seen the training split; None if no example was seen by the model that judges it.
     """
     judge = judge_of(every, outputs, run)
     who = run.id if run is not None else "the model of these folds"
@@ -116,7 +116,7 @@ def of_labels(every: Gathered, outputs: np.ndarray, run: Run | None) -> list[Fin
 
 def judge_of(every: Gathered, outputs: np.ndarray, run: Run | None) -> Judge | None:
     """By the examples that the model was not trained on: of a run its validation and test splits, where the
-    data is cut as it was then, else what its evaluation says; None where there are none."""
+    data is cut as it was then, else what its evaluation says; None if there are none."""
     total, classes = len(every.ids), every.bundle.classes
     unseen = np.array([run is None or split != "train" for split in every.split_of], bool)
     if run is not None and run.record.data_fingerprint not in (None, every.bundle.fingerprint):
@@ -163,7 +163,7 @@ def _recorded(run: Run, total: int) -> Judge | None:
 def by_run(
     every: Gathered, opened: OpenedRun, progress: Callable[[str, int, int], None] | None = None
 ) -> np.ndarray:
-    """The run's outputs for all examples, float32 [N, C]; UsageError where its classes are others."""
+    """The run's outputs for all examples, float32 [N, C]; UsageError if its classes are others."""
     if opened.spec.classes != every.bundle.classes:
         raise UsageError(f"{opened.run.id} has different classes than the data")
     session, preprocessing = opened.session, opened.preprocessing
@@ -179,7 +179,7 @@ def by_run(
 
 
 def require_classes(bundle: DataBundle) -> None:
-    """Raises UsageError where examples have not one class each."""
+    """Raises UsageError if examples have not one class each."""
     if not tasks.of(bundle.task).exclusive:
         raise UsageError(
             f"doubtful labels can only be found if each example has one class, not in {bundle.task} tasks"

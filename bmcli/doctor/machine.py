@@ -81,7 +81,7 @@ def _gpu() -> Finding:
 
 
 def _folder(name: str, path: Path) -> Finding:
-    """Whether it can be written to, and how much room there is; made by whoever writes first."""
+    """Whether the folder can be written to, and the free space; a missing folder is made on first use."""
     existing = path.absolute()
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent

@@ -96,23 +96,24 @@ def _measured(column: np.ndarray) -> np.ndarray:
         # Of the distinct values: where most are zero, the quartiles of all would be.
         low, high = np.quantile(distinct, [0.25, 0.75])
         tolerance = TOLERANCE * min(finite.std(), (high - low) / 1.349)
-        measured = (column - np.median(distinct)) / tolerance
+        measured: np.ndarray = (column - np.median(distinct)) / tolerance
     if not np.isfinite(measured[np.isfinite(column)]).all():  # no spread that a float could hold
-        return np.searchsorted(distinct, column) * 2 * AROUND + np.where(np.isnan(column), np.nan, 0.0)
+        measured = np.searchsorted(distinct, column) * 2 * AROUND + np.where(np.isnan(column), np.nan, 0.0)
     return measured
 
 
 def _distance(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
     """NaN for two that are missing or infinite: those are near."""
     with np.errstate(invalid="ignore"):
-        return np.abs(ones - others)
+        distance: np.ndarray = np.abs(ones - others)
+        return distance
 
 
 def _candidates(
     codes: Sequence[np.ndarray], numbers: Sequence[np.ndarray], count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of rows, among them all that are AROUND of each other: int64 [m] twice, and which rows are in a
-    crowd too large to be looked at, bool [n]."""
+    crowd too large to be compared, bool [n]."""
     rows, groups = np.arange(count), np.zeros(count, np.int64)
     for one in codes:
         rows, groups = _parted(rows, groups, one[rows], 0)
@@ -169,7 +170,7 @@ def _by_nature(apart: np.ndarray) -> float:
     half = AROUND**0.5
     inner = float(((apart > 1) & (apart <= half)).sum())
     outer = float(((apart > half) & (apart <= AROUND)).sum())
-    return min(inner**2 / max(outer - inner, 1.0), outer / (AROUND - half))
+    return float(min(inner**2 / max(outer - inner, 1.0), outer / (AROUND - half)))
 
 
 def _chance(texts: Sequence[np.ndarray], numbers: Sequence[np.ndarray], count: int) -> np.ndarray:
@@ -183,12 +184,15 @@ def _chance(texts: Sequence[np.ndarray], numbers: Sequence[np.ndarray], count: i
         def within(reach: float, one: np.ndarray = one, ordered: np.ndarray = ordered) -> np.ndarray:
             low = np.searchsorted(ordered, one - reach)
             high = np.searchsorted(ordered, one + reach, "right")
-            return np.where(np.isnan(one), np.isnan(one).sum(), high - low)
+            near: np.ndarray = np.where(np.isnan(one), np.isnan(one).sum(), high - low)
+            return near
 
         total += _share(within(1.0), within(AROUND) / AROUND, count)
-    return np.exp(np.minimum(total, 700.0))
+    pairs: np.ndarray = np.exp(np.minimum(total, 700.0))
+    return pairs
 
 
 def _share(alike: np.ndarray, smoothed: np.ndarray, count: int) -> np.ndarray:
     """Logarithm. The row itself and its copy tell nothing; half a row more stands for what was not seen."""
-    return np.log(np.maximum(np.maximum(alike - 1.5, 0.5), smoothed) / max(count, 1))
+    share: np.ndarray = np.log(np.maximum(np.maximum(alike - 1.5, 0.5), smoothed) / max(count, 1))
+    return share

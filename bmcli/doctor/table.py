@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Examiner(findings.Examiner):
-    """Rows: copies, and columns that say nothing or too much."""
+    """Rows: copies, and columns that are uninformative or give the target away."""
 
     def findings(
         self,

@@ -31,7 +31,7 @@ _FROM_RECORD = {
 @dataclass(frozen=True)
 class Difference:
     """Something the runs do not have in common. section: config, data, code, versions, hardware or training;
-    values: one per run, None where a run has no such thing."""
+    values: one per run, None if a run has no such thing."""
 
     section: str
     key: str
@@ -40,7 +40,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric of all runs. best: positions of the best values; empty where they cannot be compared, are
+    """One metric of all runs. best: positions of the best values; empty if they cannot be compared, are
     all equal, or fewer than two are known."""
 
     split: str
@@ -92,7 +92,7 @@ class ComparedRun(TypedDict):
 @dataclass(frozen=True)
 class Comparison:
     """comparable: split -> whether all runs that were measured on it saw the same examples; paired: empty
-    where there is one group, no split of the same examples for all, or predictions are lost."""
+    if there is only one group, no common split with the same examples, or predictions are missing."""
 
     runs: tuple[ComparedRun, ...]
     groups: tuple[Group, ...]
@@ -118,7 +118,7 @@ def compare(runs: Sequence[Run], *, baseline: Run | None = None, unpaired: bool 
     """Compare at least two runs, each group of them with the first.
 
     baseline: whose group comes first instead; one of the runs, or another one. unpaired: only side by side,
-    whatever they were measured on. IntegrityError where one of them is damaged, DataError where their test
+    even if measured on different examples. IntegrityError if one is damaged, DataError if their test
     examples differ.
     """
     if baseline is not None:
@@ -160,7 +160,7 @@ def compare(runs: Sequence[Run], *, baseline: Run | None = None, unpaired: bool 
 def pair(run: Run, baseline: Run, split: str) -> list[MetricDifference]:
     """The run's metrics of that split less the baseline's, on the same examples.
 
-    DataError where they were measured on different ones, or one was not measured on it; IntegrityError for a
+    DataError if they were measured on different ones, or one was not measured on it; IntegrityError for a
     damaged run.
     """
     from bmcli.metrics.paired import differences
@@ -199,7 +199,7 @@ def _groups(runs: Sequence[Run], facts: Sequence[dict[str, dict[str, object]]]) 
     for i, one in enumerate(facts):
         config = {key: value for key, value in one["config"].items() if key not in ("seed", "name")}
         made = {key: one["training"].get(key) for key in ("precision", "parameters")}
-        # A commit says what else changed in the folder; what was run of it stands in the run.
+        # A commit covers the whole folder; the code that ran is stored in the run.
         code = {key: value for key, value in one["code"].items() if not key.startswith("git.")}
         hardware = {**one["hardware"], "memory": _gibibytes(one["hardware"].get("memory"))}
         same = [config, one["data"], code, one["versions"], hardware, made]

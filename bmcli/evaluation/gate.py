@@ -140,7 +140,7 @@ def judge(
     """Check a run's metrics against the bounds.
 
     A metric that is missing or undefined, and with `lower_bound` one without an interval, does not hold.
-    Nor does a drop that cannot be measured, as the baseline saw other examples. IntegrityError where a run
+    Nor does a drop that cannot be measured, as the baseline saw other examples. IntegrityError if a run
     is damaged.
     """
     document = read_evaluation(run, split)

@@ -22,7 +22,7 @@ from bmcli.evaluation import overlap as seen
 from bmcli.evaluation.metrics import evaluate, summarize, to_text
 from bmcli.evaluation.predictions import to_csv
 from bmcli.inference import calibration
-from bmcli.inference.opened import UNTRUSTED, OpenedRun
+from bmcli.inference.opened import OpenedRun
 from bmcli.metrics.results import Evaluation, TargetSummary
 from bmcli.modalities.base import modality_of
 from bmcli.plots import evaluation as plots
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from bmcli.metrics.results import Seen
     from bmcli.modalities.preprocessing import Preprocessing
     from bmcli.runs.run import Run
-    from bmcli.runs.trust import Trust
 
 AHEAD = 4
 """Batches that are decoded together."""
@@ -75,21 +74,6 @@ class Prepared:
     def outputs(self) -> np.ndarray:
         """Of the split itself, predicted once."""
         return self.predict(self.split.examples)
-
-
-def evaluate_run(
-    run: Run,
-    split: SplitName | None = None,
-    *,
-    data: Path | None = None,
-    unseen_only: bool = False,
-    trust: Trust = UNTRUSTED,
-) -> Evaluation:
-    """Measure a run on one of its own splits (default test), or on labelled files of the user's.
-
-    For arguments and errors see `prepare` and `measure`.
-    """
-    return measure(prepare(OpenedRun(run, trust), split, data=data, unseen_only=unseen_only))
 
 
 def prepare(
@@ -130,7 +114,7 @@ def prepare(
     else:
         if not data.exists():
             raise DataError(f"{data} does not exist")
-        # Numbers that a window scales are not to be taken for bytes, be they ever so small.
+        # Numbers that a window scales are not bytes, however small they are.
         windowed = getattr(getattr(preprocessing, "manner", None), "window", None) is not None
         chosen = datasets.read_labelled(
             data, config.data, spec, note, unscaled=windowed, encoder=preprocessing
@@ -187,7 +171,7 @@ def measure(ready: Prepared) -> Evaluation:
     also into its record.
 
     Raises DataError for an empty split or an example that cannot be read, DivergedError for outputs that are
-    not finite, UsageError where a user's metric fails.
+    not finite, UsageError if a user's metric fails.
     """
     run, name, split, spec, options = ready.run, ready.name, ready.split, ready.spec, ready.options
     if not len(split):
@@ -219,7 +203,7 @@ def measure(ready: Prepared) -> Evaluation:
 
 
 def _refuse_untrusted(opened: OpenedRun) -> None:
-    """UsageError where its config would execute Python files that are not trusted."""
+    """UsageError if its config would execute Python files that are not trusted."""
     if opened.has_code and not opened.trust.code:
         raise UsageError(
             f"{opened.run.id} contains Python files, which evaluating it would run",
@@ -259,7 +243,7 @@ def _same_data(
     bundle = datasets.load(config.data, progress=progress)
     recorded = run.record.data_fingerprint
     if recorded and bundle.fingerprint != recorded:
-        # Cut anew, examples of training could now stand in the test split: the metric would flatter.
+        # A new split could put training examples into the test split, and the metrics would be too good.
         raise DataError(
             f"the data of {run.id} has changed since training "
             f"(fingerprint {bundle.fingerprint[:8]}, was {recorded[:8]})",

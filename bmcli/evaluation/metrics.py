@@ -38,7 +38,7 @@ def evaluate(
     training_targets: what the baseline may know; without it there is none.
     temperature: the run's, where it was not fitted on these examples.
 
-    Raises DivergedError where an output is NaN or infinite, UsageError where a user's metric fails.
+    Raises DivergedError if an output is NaN or infinite, UsageError if a user's metric fails.
     """
     import numpy as np
 
@@ -81,7 +81,7 @@ def summarize(task: Task, classes: tuple[str, ...], targets: np.ndarray) -> Targ
 def baseline(
     task: Task, classes: tuple[str, ...], targets: np.ndarray, training: TargetSummary
 ) -> Baseline | None:
-    """The headline metric of the best answer that ignores the input; None where there was nothing
+    """The headline metric of the best answer that ignores the input; None if there was nothing
     to learn from, or none is known."""
     if not len(targets) or not training.examples:
         return None

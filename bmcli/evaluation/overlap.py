@@ -66,7 +66,7 @@ def keep(run: Run, known: Known) -> None:
 
 
 def load(run: Run) -> Known | None:
-    """Of a run; None for one that keeps none, IntegrityError where the file is damaged."""
+    """Of a run; None for one that keeps none, IntegrityError if the file is damaged."""
     if not run.exists(layout.EXAMPLES) and layout.EXAMPLES not in run.manifest():
         return None
     data = run.read_bytes(layout.EXAMPLES)
@@ -149,7 +149,7 @@ def _within(some: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _contents(split: Split, preprocessing: Preprocessing, form: str) -> np.ndarray | None:
-    """uint64 [N]; None where the examples have no such form."""
+    """uint64 [N]; None if the examples have no such form."""
     modality = modality_of(split.examples.kind)
     found = modality.contents(split.examples, split.targets, split.ids, preprocessing, form)
     return None if found is None else _hashed(found)

@@ -150,7 +150,7 @@ class _Corruptions(_Part):
 
 
 class StoredClass(TypedDict):
-    """The metrics of one class, None where undefined; the intervals: low and high, 95 %."""
+    """The metrics of one class, None if undefined; the intervals: low and high, 95 %."""
 
     name: str
     index: int
@@ -181,7 +181,7 @@ class StoredWeakest(TypedDict):
 
 
 class StoredConfusion(TypedDict):
-    """How often examples of one class were taken for another."""
+    """How often examples of one class were predicted as another."""
 
     true: str
     predicted: str
@@ -257,7 +257,7 @@ class StoredPart(TypedDict):
 def read_evaluation(run: Run, split: str) -> StoredEvaluation | None:
     """The document of evaluation/<split>.json: what it has of docs/evaluation.md's keys is of their types.
 
-    None where there is none, IntegrityError where it is damaged.
+    None if there is none, IntegrityError if it is damaged.
     """
     document = _read(run, split)
     if document is None or ("metrics" not in document and set(CLOSER) & document.keys()):
@@ -275,8 +275,8 @@ def read_evaluation(run: Run, split: str) -> StoredEvaluation | None:
 
 
 def read_closer(run: Run, split: str, kind: str) -> list[StoredPart]:
-    """The rows of evaluation/<split>-<kind>.json, `kind` one of CLOSER; empty where there is none,
-    IntegrityError where it is damaged."""
+    """The rows of evaluation/<split>-<kind>.json, `kind` one of CLOSER; empty if there is none,
+    IntegrityError if it is damaged."""
     name = f"{split}-{kind}"
     document = _read(run, name)
     if document is None:

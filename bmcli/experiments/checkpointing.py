@@ -51,7 +51,7 @@ def rewrite_metrics(run: Run, trainer: Trainer) -> None:
 
 def newest_state(run: Run, display: Display) -> tuple[TrainingState, str]:
     """The newest complete state and the file it is from: the predecessor, with a warning, where `last` is
-    damaged. IntegrityError where both are."""
+    damaged. IntegrityError if both are."""
     reasons = []
     for name in (layout.LAST, layout.PREVIOUS):
         try:

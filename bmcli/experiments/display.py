@@ -48,12 +48,12 @@ class Began:
     """The run exists, and its training is about to start.
 
     kind, task, target_name: of the data, as in `DataSpec`; classes: number of them, or of labels.
-    class_sizes: examples of the smallest and of the largest class; None where an example has no single class.
+    class_sizes: examples of the smallest and of the largest class; None if an example has no single class.
     splits: examples by split.
     model, optimizer, schedule: by their names in the registries.
     closed_form: whether the model is solved and not trained.
-    epochs, steps: at most so many epochs, of so many steps each.
-    learning_rate: of the optimizer; None where it has none.
+    epochs, steps: the largest number of epochs, and the steps of each.
+    learning_rate: of the optimizer; None if it has none.
     precision: 'float32', 'bfloat16', ...; monitor: the metric that decides which epoch is best.
     """
 

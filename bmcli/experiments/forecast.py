@@ -28,6 +28,7 @@ from bmcli.inference.opened import OpenedRun
 from bmcli.runs import environment, layout
 from bmcli.runs.store import RunStore
 from bmcli.runs.trust import Trust
+from bmcli.tasks._meter import EpochMeter
 from bmcli.training import events
 from bmcli.training.events import EpochDone, StepsDone, TrainingDone
 
@@ -39,10 +40,10 @@ if TYPE_CHECKING:
     from bmcli.experiments.prepare import Experiment
     from bmcli.modalities.source import BatchSource
     from bmcli.runs.run import Run
-    from bmcli.training.trainer import Trainer
+    from bmcli.training.trainer import Trainer, Validation
 
 LEAST_SECONDS, MOST_SECONDS = 4.0, 10.0
-"""Steps are taken for at least and at most so long, compiling aside."""
+"""Shortest and longest time that steps are measured for, without compilation."""
 STEADY = 0.05
 """The rate is steady where it changes by less than this share from one third of the time to the next."""
 PART = 2048
@@ -81,7 +82,7 @@ def measure(
     """Train a piece of `config` in `folder` (empty, thrown away by the caller).
 
     runs: where the run of `init_from` is found; watch: running, since the process began. Raises whatever
-    training raises, ResourceError where it would not even be begun.
+    training raises, ResourceError if it would not even be begun.
     """
     began = time.monotonic()
     require(config.trackers)
@@ -158,15 +159,12 @@ class _Piece:
         part = max(2, -(-PART // validation.batch_size)) * validation.batch_size
         if count <= part:
             return
-
-        def metrics(outputs: np.ndarray) -> dict[str, float | None]:
-            with stopwatch.phase("metrics"):  # of as many as there will be
-                return validation.metrics(np.resize(outputs, (count, *outputs.shape[1:])))
-
         self._beyond = count / part - 1
         source = _First(validation.source, part)
         lengths = {name: of[:part] for name, of in validation.lengths.items()}
-        self._trainer.validation = replace(validation, source=source, metrics=metrics, lengths=lengths)
+        self._trainer.validation = replace(
+            validation, source=source, meter=lambda: _Repeated(validation), lengths=lengths
+        )
 
     def run(self) -> Iterator[events.Event]:
         """Steps until their rate is steady, then the end of the first epoch, twice: what comes first is
@@ -315,6 +313,28 @@ class _First:
 
     def __getitem__(self, indices: np.ndarray, /) -> Batch:
         return self._source[indices]
+
+
+class _Repeated(EpochMeter):
+    """Measures the outputs of a part of `whole`, repeated to as many as there will be."""
+
+    def __init__(self, whole: Validation) -> None:
+        self._whole = whole
+        self._batches: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def update(self, positions: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> None:
+        """See EpochMeter."""
+        self._batches.append((positions, outputs))
+
+    def metrics(self) -> dict[str, float | None]:
+        """See EpochMeter."""
+        with stopwatch.phase("metrics"):
+            positions, outputs = map(np.concatenate, zip(*self._batches, strict=True))
+            count = len(self._whole.source)
+            repeated = np.resize(outputs[np.argsort(positions)], (count, *outputs.shape[1:]))
+            meter = self._whole.meter()
+            meter.update(np.arange(count), self._whole.targets, repeated)
+            return meter.metrics()
 
 
 def _large_splits(experiment: Experiment) -> dict[str, Split]:

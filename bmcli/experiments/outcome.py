@@ -25,8 +25,8 @@ def settling(run: Run, less_memory: str) -> Iterator[None]:
     """
 
     def seal(status: Status, **changes: object) -> None:
-        # A complete run stays complete, whatever happens while its report is written.
-        # Where this fails too (a full disk), the first reason is told. The run counts as killed then.
+        # A complete run stays complete, even if writing its report fails.
+        # Where this fails too (a full disk), the first reason is reported. The run then counts as killed.
         with suppress(ResourceError):
             if not complete():
                 run.seal(status, **changes)

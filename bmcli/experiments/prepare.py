@@ -87,9 +87,9 @@ def prepare(
 ) -> Experiment:
     """Load the data, fit the preprocessing, choose device and precision.
 
-    threads: that an operation of TensorFlow gets on a CPU; None: as it is.
+    threads: number of threads per TensorFlow operation on a CPU; None: unchanged.
     reused: preprocessing to take instead of fitting one: a resumed run's, or that of the run in `init_from`.
-    examples: only so many of each split, made up where the data is missing; None: all there are.
+    examples: largest number per split, synthesised if the data is missing; None: all examples.
     Raises DataError, ConfigError (a model that does not fit the data), ResourceError.
     """
     with phase("reading data"):
@@ -194,7 +194,7 @@ def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, 
 
 
 def _not_augmented(config: ExperimentConfig, fitted: Preprocessing) -> tuple[str, ...]:
-    """What data.augment leaves as it is, in a line. ConfigError where it changes nothing, or would blend one
+    """What data.augment leaves unchanged, in a line. ConfigError if it changes nothing, or would blend one
     part of examples and not the others."""
     changed = augmented(fitted)
     alone = [one.name for one in fitted.inputs if one.name not in changed]
@@ -233,7 +233,8 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
     import numpy as np
 
     model = experiment.config.model
-    if type(model).initialise is Model.initialise:
+    own: object = type(model).initialise
+    if own is Model.initialise:
         return
     source = experiment.preprocessing.source(experiment.bundle.train.examples)
     spread = np.linspace(0, len(source) - 1, min(len(source), SAMPLE)).astype(np.int64)
@@ -265,7 +266,8 @@ def make_trainer(experiment: Experiment, network: keras.Model, complete: keras.M
         source = preprocessing.source(held_out.examples)
         validation = Validation(
             source=source,
-            metrics=lambda outputs: task.measure(held_out.targets, outputs, spec.classes, extra),
+            targets=held_out.targets,
+            meter=lambda: task.epoch_meter(spec.target, len(held_out), extra),
             batch_size=config.evaluation.batch_size,
             lengths=source.used_lengths(spec.inputs),
         )

@@ -39,8 +39,8 @@ def resume(
     """Resume an interrupted run, bit for bit as if it had never stopped.
 
     One that was stopped before its first checkpoint restarts in its own directory, as it would today.
-    UsageError where it is complete, is being trained, or where data, code, versions or device are not what
-    they were, IntegrityError where its checkpoints are damaged; the run is then left as it was. force: go on
+    UsageError if it is complete, is being trained, or if data, code, versions or device are not what
+    they were, IntegrityError if its checkpoints are damaged; the run is then left as it was. force: go on
     all the same; the run's record then says `exact: false`. trust: whether the Python files kept in the run
     directory may be executed. alone: as `start` takes it.
     """

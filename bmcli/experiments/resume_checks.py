@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bmcli.config import resolve
 from bmcli.core.errors import BmError, UsageError
 from bmcli.runs import atomic, environment, layout
 from bmcli.runs.listing import status_of
@@ -39,7 +40,7 @@ def has_checkpoint(run: Run) -> bool:
 
 
 def check_beginnable(run: Run) -> None:
-    """UsageError where a run without a checkpoint has not even kept its config, as bm before 0.2 could leave
+    """UsageError if a run without a checkpoint has not even kept its config, as bm before 0.2 could leave
     it."""
     if not run.exists(layout.CONFIG) and layout.CONFIG not in run.manifest():
         raise UsageError(
@@ -82,8 +83,6 @@ def unfinished(store: RunStore, config: ExperimentConfig) -> list[Run]:
 def made_from(run: Run, config: ExperimentConfig) -> bool:
     """Whether the run was made from this config: equal but for where the user's own files lie, and those
     files hold what they held."""
-    from bmcli.config import resolve
-
     kept = code_names(config)
     try:
         if run.read_text(layout.CONFIG) != resolve.dump(config.model_copy(update={"code": kept})):

@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM: as a request while training, which then saves and stops; elsewhere at once.
 
-That the terminal is gone (SIGHUP) ends neither a training nor what follows it.
+A closed terminal (SIGHUP) ends neither training nor what follows it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether, and by which signal, somebody asked to stop."""
+    """Whether a stop was requested, and by which signal."""
 
     def __init__(self) -> None:
         self.signal: int | None = None

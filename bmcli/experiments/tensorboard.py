@@ -1,4 +1,4 @@
-"""Event files that TensorBoard opens, whatever the backend: TensorFlow's record format, written here.
+"""Event files that TensorBoard opens, for any backend: TensorFlow's record format, written here.
 
 A file is a row of records; a record is a protocol buffer (tensorflow/core/util/event.proto) framed by its
 length and checksums (tensorflow/core/lib/io/record_writer.h). A point per epoch needs no more of either than

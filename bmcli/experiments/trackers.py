@@ -1,7 +1,7 @@
-"""Where a training is followed besides its run directory: TensorBoard, MLflow, Weights & Biases.
+"""Where training is tracked besides its run directory: TensorBoard, MLflow, Weights & Biases.
 
 The run directory stays the truth. A tracker that fails (a server that is gone, a full disk of its own) is
-warned of once and left alone; the training goes on.
+reported once and then ignored; training continues.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class _TensorBoard:
 
 class _MLflow:
     """The store is MLflow's: MLFLOW_TRACKING_URI, else its default in the working directory. The experiment
-    is MLFLOW_EXPERIMENT_NAME, else the run's name. A resumed run goes on in the same MLflow run."""
+    is MLFLOW_EXPERIMENT_NAME, else the run's name. A resumed run continues in the same MLflow run."""
 
     def __init__(self, run: Run, config: Mapping[str, object]) -> None:
         import mlflow
@@ -186,7 +186,7 @@ class _MLflow:
 
 class _WandB:
     """The project is WANDB_PROJECT, else the run's name; WANDB_MODE=offline keeps everything in WANDB_DIR. A
-    resumed run goes on in the same W&B run."""
+    resumed run continues in the same W&B run."""
 
     def __init__(self, run: Run, config: Mapping[str, object]) -> None:
         import wandb

@@ -5,7 +5,7 @@
     fit          the training, saved on the way
     finish       best weights -> model files, evaluation, plots; the run is sealed
 
-Everything that happens is told to a `Display`; this module prints nothing.
+Everything that happens is reported to a `Display`; this module prints nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def train(
     display: Display | None = None,
     alone: bool = False,
 ) -> Run:
-    """A new run of `config`, trained, evaluated and sealed; InterruptedRunError where somebody stopped it.
+    """A new run of `config`, trained, evaluated and sealed; InterruptedRunError if somebody stopped it.
 
     tags: free labels; alone: as `start` takes it.
     """

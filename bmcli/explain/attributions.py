@@ -22,6 +22,8 @@ TOLERANCE = 0.01
 """Of completeness: steps are doubled until the sum is this near, or there are MOST_STEPS."""
 FIRST_STEPS, MOST_STEPS = 32, 2048
 BATCH = 64
+SHARE, TRIALS = 0.2, 10
+"""`deletion` replaces this part of the units, and as many at random, so often."""
 
 Gradient = Callable[..., tuple[np.ndarray, list[np.ndarray]]]
 """From arrays [b, ...], and others that stay as they are, to scores [b] and their gradients by the former."""
@@ -59,12 +61,13 @@ def gradient_of(score: Callable[..., Tensor]) -> Gradient:
     else:
         import tensorflow as tf
 
-        @tf.function(reduce_retracing=True)
-        def compiled(arrays: list[object], *fixed: object) -> tuple[object, object]:
+        def taped(arrays: list[object], *fixed: object) -> tuple[object, object]:
             with tf.GradientTape() as tape:
                 tape.watch(arrays)
                 scores = score(arrays, *fixed)
             return scores, tape.gradient(scores, arrays, unconnected_gradients="zero")
+
+        compiled = tf.function(taped, reduce_retracing=True)
 
     def gradient(arrays: Sequence[np.ndarray], *fixed: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         tensors = [keras.ops.convert_to_tensor(array, "float32") for array in arrays]
@@ -82,7 +85,7 @@ def integrated_gradients(
     tolerance: float = TOLERANCE,
 ) -> Integrated:
     """Of one input: arrays without the batch axis, as many baselines of their shapes, and what is the same
-    all along the path. tolerance: see TOLERANCE. FloatingPointError where a score or a gradient is not
+    all along the path. tolerance: see TOLERANCE. FloatingPointError if a score or a gradient is not
     finite."""
     ends = [np.stack([start, end]) for start, end in zip(baselines, inputs, strict=True)]
     scores, _ = gradient(ends, *(np.stack([one, one]) for one in fixed))
@@ -149,7 +152,7 @@ def _feature_maps(network: keras.Model) -> tuple[keras.Model, keras.Model] | Non
     maps = [layer for layer in network.layers[1:] if len(getattr(layer.output, "shape", ())) == 4]
     large = [layer for layer in maps if min(n or 0 for n in layer.output.shape[1:3]) >= 4]
     for layer in [*reversed(large), *reversed(maps)]:
-        try:  # a layer past which something else flows is no place to cut
+        try:  # other paths bypass this layer, so the model cannot be cut here
             return keras.Model(network.input, layer.output), keras.Model(layer.output, network.output)
         except ValueError:
             continue
@@ -185,21 +188,17 @@ def deletion(
     given: np.ndarray,
     weights: np.ndarray,
     replacement: np.ndarray,
-    *,
-    share: float = 0.2,
-    seed: int = 0,
-    trials: int = 10,
 ) -> tuple[float, float]:
     """How much a probability drops when the units that speak most for it are replaced, and when as many
     others are.
 
     predict: from [b, *units, ...] to [b]; weights: [*units]; replacement: like `given`. The second number
-    is the mean of `trials` random choices: an explanation worth its name has the first well above it.
+    is the mean of TRIALS random choices: an explanation worth its name has the first well above it.
     """
-    count = max(1, round(share * weights.size))
+    count = max(1, round(SHARE * weights.size))
     order = np.argsort(-weights, axis=None, kind="stable")
-    rng = np.random.default_rng(seed)
-    chosen = [order[:count], *(rng.permutation(weights.size)[:count] for _ in range(trials))]
+    rng = np.random.default_rng(0)
+    chosen = [order[:count], *(rng.permutation(weights.size)[:count] for _ in range(TRIALS))]
     batch = np.repeat(given[None], len(chosen) + 1, axis=0)
     for row, places in enumerate(chosen, 1):
         at = np.unravel_index(places, weights.shape)

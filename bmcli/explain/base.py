@@ -40,12 +40,13 @@ class Explanation:
     weights: the attributions: [height, width] of an image; [tokens]; [features] of a table.
     deletion: how much the probability drops without the most important fifth, and without a random fifth;
         None for numbers and tables.
-    image: uint8 [height, width, channels] as the model saw it; heat: Grad-CAM, [h, w] from 0 to 1, where
+    image: uint8 [height, width, channels] as the model saw it; heat: Grad-CAM, [h, w] from 0 to 1, if
         there is one.
     tokens: of a text.
     features: (column, its cell) of a row.
     unfamiliar: in what the input does not look like the training data.
     part: of an example of several parts, the one that is explained.
+    total: what base and attributions add up to, where the score is the task's own; see Task.explained_total.
     """
 
     input: str
@@ -66,6 +67,7 @@ class Explanation:
     features: tuple[tuple[str, Cell], ...] = field(default=())
     unfamiliar: tuple[str, ...] = ()
     part: str | None = None
+    total: str | None = None
 
     def to_json(self) -> Document:
         """Strict JSON data; an image's attributions are in its PNG."""
@@ -93,6 +95,8 @@ class Explanation:
             ]
         if self.unfamiliar:
             document["unfamiliar"] = list(self.unfamiliar)
+        if self.total is not None:
+            document["total"] = self.total
         if self.part is not None:
             document["part"] = self.part
         return document
@@ -106,6 +110,7 @@ class About(TypedDict):
     label: str | None
     index: int
     value: float
+    total: str | None
 
 
 class Known(TypedDict):
@@ -147,7 +152,7 @@ class Part:
         return Explanation(**about, **known, baseline=self.baseline, weights=weights, deletion=dropped)
 
     def weights(self, attributed: np.ndarray) -> np.ndarray:
-        """One attribution per unit that is shown, of those of all numbers of an input."""
+        """One attribution per displayed unit, from those of all numbers of an input."""
         return attributed
 
     @cached_property

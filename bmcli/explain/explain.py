@@ -86,7 +86,7 @@ class Explainer:
         yield from problems
 
     def _one(self, name: str, compact: Batch, example: Examples, wanted: int | None) -> Iterator[Explanation]:
-        """FloatingPointError where the answer or an attribution is not finite."""
+        """FloatingPointError if the answer or an attribution is not finite."""
         finished = self.preprocessing.finish_batch(compact)
         output = self.session.predict(finished)[0]
         if not np.isfinite(output).all():
@@ -99,6 +99,7 @@ class Explainer:
             "label": label,
             "index": index,
             "value": float(output[index]),
+            "total": tasks.of(self.spec.task).explained_total,
         }
         yield from self._part.explain_all(about, compact, finished, example)
 
@@ -142,7 +143,7 @@ class Explainer:
     def deletion(
         self, index: int, given: np.ndarray, weights: np.ndarray, replacement: np.ndarray
     ) -> tuple[float, float] | None:
-        """See `attributions.deletion`; None where no probability is predicted."""
+        """See `attributions.deletion`; None if no probability is predicted."""
         if not self.spec.classes:
             return None
         return attributions.deletion(self._probability(index), given, weights, replacement)

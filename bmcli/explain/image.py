@@ -1,4 +1,4 @@
-"""What a model looked at in an image: integrated gradients, and Grad-CAM where there are feature maps."""
+"""Which parts of an image a prediction depends on: integrated gradients, and Grad-CAM if possible."""
 
 from __future__ import annotations
 

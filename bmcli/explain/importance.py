@@ -50,11 +50,9 @@ def permutation_importance(
     spec: DataSpec,
     split: Split,
     *,
-    repeats: int = REPEATS,
-    seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Importances:
-    """Of labelled rows. UsageError where they are not a table, or the metric is undefined on them, DataError
+    """Of labelled rows. UsageError if they are not a table, or the metric is undefined on them, DataError
     where an answer is not finite."""
     examples: Any = split.examples
     columns = modality_of(examples.kind).columns_of(examples)
@@ -63,7 +61,7 @@ def permutation_importance(
     task = tasks.of(spec.task)
     metric = task.headline
     sign = 1.0 if task.metrics[metric] else -1.0
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
 
     def measured(table: Examples) -> float:
         outputs = predict_all(session, preprocessing, table, 256)
@@ -84,7 +82,7 @@ def permutation_importance(
         if progress is not None:
             progress("shuffling columns", done, len(columns))
         drops = []
-        for _ in range(repeats):
+        for _ in range(REPEATS):
             shuffled = {**columns, name: values[rng.permutation(len(values))]}
             drops.append(sign * (whole - measured(replace(examples, columns=shuffled))))
         found.append(Importance(name, float(np.mean(drops)), float(np.std(drops))))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Part(base.Part):
-    """An explanation for each part with one input of the model. UsageError where there is none."""
+    """An explanation for each part with one input of the model. UsageError if there is none."""
 
     def __init__(self, explainer: Explainer) -> None:
         super().__init__(explainer)

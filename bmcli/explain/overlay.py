@@ -1,4 +1,4 @@
-"""An explained image as a PNG: the image itself, and over it what the model looked at."""
+"""An explained image as a PNG: the image, and overlays of what the prediction depends on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from bmcli.explain.explain import Explanation
+    from bmcli.explain.base import Explanation
 
 SIDE = 280
 """Pixels of a panel's longer side."""

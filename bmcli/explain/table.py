@@ -52,7 +52,7 @@ class Part(base.Part):
 
 
 def _average_row(explainer: Explainer | OnePart) -> tuple[np.ndarray, str, str | None]:
-    """What contributions are counted from: float32 [features], in words, and what is to be said of it."""
+    """What contributions are measured from: float32 [features], its description, and a note on it."""
     preprocessing, run = cast("TablePreprocessing", explainer.preprocessing), explainer.opened.run
     means, average = preprocessing.means, "the average training row, with the share of each category"
     if means:

@@ -1,4 +1,4 @@
-"""What a model looked at in a text: integrated gradients of the embeddings of its tokens."""
+"""Which words of a text a prediction depends on: integrated gradients of the embeddings of its tokens."""
 
 from __future__ import annotations
 

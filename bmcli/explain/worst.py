@@ -1,4 +1,4 @@
-"""Explanations that a run keeps for its report: what it looked at in its worst answers of a split, and of a
+"""Explanations stored for a run's report: what its worst predictions of a split depend on, and of a
 table what each column is worth."""
 
 from __future__ import annotations

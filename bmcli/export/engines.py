@@ -68,6 +68,6 @@ class LiteRT:
 
 
 def require_litert() -> None:
-    """MissingExtraError where the runtime is not installed."""
+    """MissingExtraError if the runtime is not installed."""
     if importlib.util.find_spec("ai_edge_litert") is None:
         raise MissingExtraError("export to LiteRT", "litert")

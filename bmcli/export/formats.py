@@ -71,7 +71,7 @@ def export(
     note: called with messages for the user.
 
     Raises UsageError for a run that is not complete, a model the format cannot express, or a folder that
-    holds something else; MissingExtraError; IntegrityError where the run is damaged or the export disagrees.
+    holds something else; MissingExtraError; IntegrityError if the run is damaged or the export disagrees.
     """
     run = opened.run
     if format == "litert":
@@ -163,7 +163,7 @@ def _write_litert(model: keras.Model, path: Path) -> None:
 
 
 def _onnx(opened: OpenedRun, samples: Samples, note: Callable[[str], None]) -> bytes:
-    """The run's published model.onnx; made anew where it is missing or damaged."""
+    """The run's published model.onnx; exported again if it is missing or damaged."""
     run = opened.run
     try:
         if run.exists(layout.MODEL_ONNX):
@@ -180,7 +180,7 @@ def _onnx(opened: OpenedRun, samples: Samples, note: Callable[[str], None]) -> b
 
 
 def _write_companions(run: Run, format: Format, folder: Path, spec: DataSpec, agreement: Agreement) -> None:
-    """Write the files that make the folder usable by itself."""
+    """Write the files that make the folder usable on its own."""
     for name in (layout.PREPROCESSING, layout.TOKENIZER):
         if run.exists(name):
             shutil.copyfile(run.verified(name), folder / name)
@@ -202,5 +202,5 @@ def _write_companions(run: Run, format: Format, folder: Path, spec: DataSpec, ag
 
 
 def _one_line(name: str) -> str:
-    """A label as it is, but for line breaks and other control characters, written as in JSON."""
+    """A label, with line breaks and other control characters escaped as in JSON."""
     return name if name.isprintable() else json.dumps(name, ensure_ascii=True)[1:-1]

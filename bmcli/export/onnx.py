@@ -32,8 +32,8 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
     float32.
 
     Batch and, for texts, length are free. model: finished, built under the float32 policy. What a reader
-    needs to name the outputs stands in the metadata. Raises whatever Keras or tf2onnx raise on layers they
-    cannot translate; UsageError where Keras computes with another backend than TensorFlow.
+    needs to name the outputs is in the metadata. Raises what Keras or tf2onnx raise for layers they
+    cannot translate; UsageError if Keras computes with another backend than TensorFlow.
     """
     import keras
 
@@ -52,7 +52,8 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
     _name_ends(exported, spec)
     _describe(exported, spec)
     onnx.checker.check_model(exported)
-    return exported.SerializeToString(deterministic=True)
+    written: bytes = exported.SerializeToString(deterministic=True)
+    return written
 
 
 def _converted(model: keras.Model, spec: DataSpec) -> ModelProto:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class OnnxStatus:
     """Whether a run has a model.onnx, and if not, why.
 
-    max_difference: the largest difference from Keras on the samples; None where there was nothing to compare.
+    max_difference: the largest difference from Keras on the samples; None if there was nothing to compare.
     relative: the same as a share of the largest answer.
     """
 
@@ -37,7 +37,7 @@ class OnnxStatus:
     relative: float | None = None
 
     def to_json(self) -> dict[str, object]:
-        """As it stands in run.json under `onnx`."""
+        """The value of `onnx` in run.json."""
         return {
             "published": self.published,
             "reason": self.reason,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Repeated:
-    """One form of the model, loaded anew and asked for the stored samples again.
+    """One form of the model, loaded again to predict the stored samples again.
 
     form: 'onnx' or 'keras' (rebuilt from the registry and the best weights).
     """
@@ -35,7 +35,7 @@ def has_samples(run: Run) -> bool:
 def repeat_samples(opened: OpenedRun) -> list[Repeated]:
     """The current outputs of each form of the model, beside those of Keras at the end of training.
 
-    IntegrityError where a file is damaged; UsageError where the model needs Python code of the run's own that
+    IntegrityError if a file is damaged; UsageError if the model needs Python code of the run's own that
     is not trusted.
     """
     run = opened.run

@@ -20,7 +20,7 @@ from bmcli.export.verify import Agreement, verify
 
 
 def check_in_new_process(format: Format, model: Path, samples: Path) -> Agreement:
-    """Compare in a new process; whatever goes wrong there becomes the reason for disagreement."""
+    """Compare in a new process; any failure there becomes the reason for disagreement."""
     # -P: nothing in the working directory may pass for a library.
     command = [sys.executable, "-P", "-m", "bmcli.export.reload", format, str(model), str(samples)]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace")

@@ -45,7 +45,7 @@ class Samples:
 
     @classmethod
     def from_bytes(cls, data: bytes, *, origin: str = "the samples") -> Samples:
-        """The inverse; IntegrityError where the file is damaged."""
+        """The inverse; IntegrityError if the file is damaged."""
         arrays = from_bytes(data, origin=origin)
         outputs = arrays.pop("outputs", None)
         inputs = {

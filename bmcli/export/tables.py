@@ -1,4 +1,4 @@
-"""Large embedding tables, kept away from the converter to ONNX.
+"""Large embedding tables, which bypass the converter to ONNX.
 
 It copies every constant of a graph some forty times: a table of 64 MiB takes it 20 seconds and 5 GiB. So a
 model is exported with a few marked rows in each table's place, and the tables are put in where the marks are
@@ -32,7 +32,7 @@ class Table:
 
 
 def without_tables(model: keras.Model) -> tuple[keras.Model, list[Table]]:
-    """The model with marks in place of its large tables, all else shared; itself, where there are none."""
+    """The model with placeholders for its large tables, everything else shared; itself if it has none."""
     import keras
 
     def is_large(layer: Any) -> bool:
@@ -58,7 +58,7 @@ def without_tables(model: keras.Model) -> tuple[keras.Model, list[Table]]:
 
 
 def put_back(exported: ModelProto, tables: list[Table]) -> bool:
-    """Put the tables where their marks are; False where not every one of them was found exactly once."""
+    """Put the tables where their marks are; False if not every one of them was found exactly once."""
     from onnx import numpy_helper
 
     places = []

@@ -20,7 +20,7 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Agreement:
-    """max_difference: the largest |a - b|, None where one is not finite; reason: None where all agree.
+    """max_difference: the largest |a - b|, None if one is not finite; reason: None if all agree.
     relative: max_difference as a share of the largest |b|, the size of the answers themselves."""
 
     samples: int

@@ -35,8 +35,8 @@ def _number_in(mark: str) -> float | None:
 def parse_cells(
     series: pl.Series, format_: Format, marks: Collection[str] = ()
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """float64 [N] of a column of numbers or dates in that format, NaN where missing; position -> what is
-    wrong with a cell. marks: what says missing, besides MISSING, lower case."""
+    """float64 [N] of a column of numbers or dates in that format, NaN if missing; position -> what is
+    wrong with a cell. marks: words for missing values besides MISSING, in lower case."""
     if series.dtype.is_temporal():
         return dates.days_of(series).to_numpy().astype(np.float64), {}
     if series.dtype.is_numeric() and isinstance(format_, DateFormat):

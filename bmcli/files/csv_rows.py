@@ -21,7 +21,7 @@ from bmcli.files.records import Records
 def by_csv(
     file: DelimitedFile, kept: Records, names: list[str], quote: str | None
 ) -> tuple[pl.DataFrame, dict[int, str]]:
-    """Each record by itself: those that are not UTF-8 are named, by position."""
+    """Each record separately; problems of those that are not UTF-8, by position."""
     texts = [
         file.data[start:end].decode("utf-8", "surrogateescape")
         for start, end in zip(kept.starts.tolist(), kept.ends.tolist(), strict=True)
@@ -53,8 +53,8 @@ def frame_of(rows: list[list[str]], names: list[str]) -> pl.DataFrame:
     )
 
 
-def csv_records(file: DelimitedFile, first_line: int) -> Iterator[tuple[int, list[str]]]:
-    """(line it starts on, cells) of every record; DataError where quotation marks make the rest
+def csv_records(file: DelimitedFile) -> Iterator[tuple[int, list[str]]]:
+    """(line it starts on, cells) of every record; DataError if quotation marks make the rest
     unreadable."""
     # Bytes that are not UTF-8 become surrogates, so that the rows that hold them can be named.
     text = io.StringIO(file.data[file.body :].decode("utf-8", "surrogateescape"), newline="")

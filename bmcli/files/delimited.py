@@ -1,6 +1,6 @@
 """CSV and TSV: from bytes to rows of texts, with malformed rows named and none merged or lost.
 
-`records.py` finds where the records are, polars reads those that fit. Where quotation marks stand in odd
+`records.py` finds the records, polars reads those that fit. Where quotation marks are in odd
 places, Python's csv module reads the file, slower, row by row.
 """
 
@@ -34,7 +34,7 @@ MOST_HEAD = 2**25
 
 
 def read(path: Path, options: Options) -> Rows:
-    """The rows of a file. DataError where it is not a table at all, or quotation marks swallow rows."""
+    """The rows of a file. DataError if it is not a table at all, or quotation marks swallow rows."""
     raw = mismatched_suffix.content(path)
     data, notes = encoding.decoded(path, raw)
     mismatched_suffix.refuse_text(path, data[: encoding.HEAD].decode("utf-8", "replace"))
@@ -112,7 +112,7 @@ def _swallows(file: DelimitedFile, merged: records.Swallowed) -> DataError:
 
 
 def _by_polars(file: DelimitedFile, found: Records, *, quote: str | None) -> Rows:
-    """quote: None where quotation marks are text."""
+    """quote: None if quotation marks are text."""
     names, found, notes = column_names(file, found, quote)
     found, said = extra_rows.left_out(file.data, file.text, found, len(names), file.dialect.delimiter)
     notes += said
@@ -153,7 +153,7 @@ def _finished(
     problems: list[Problem],
     notes: list[str],
 ) -> Rows:
-    """Without what is in a table but is no data: see `surplus`."""
+    """Without the rows and columns of a file that are not data; see `extra_rows`."""
     gone, said, odd = extra_rows.rows(data, header=file.dialect.header)
     notes += said
     problems += [Problem(f"row {rows[i]}: {what}", file.place(int(lines[i]))) for i, what in odd.items()]
@@ -215,7 +215,7 @@ def _row_by_row(file: DelimitedFile, lines: Records, *, as_text: bool) -> Rows:
     as_text: whether all of them may be text.
     """
     try:
-        found = list(csv_records(file, int(lines.lines[0])))
+        found = list(csv_records(file))
     except DataError:
         if as_text:
             return _unquoted(file, lines)

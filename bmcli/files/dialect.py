@@ -121,7 +121,7 @@ def _named(delimiter: str) -> str:
 
 
 def _preamble(lines: Sequence[str]) -> tuple[int, str | None, int]:
-    """Lines before the table, the delimiter that a line 'sep=;' says, and how many lines are comments."""
+    """Lines before the table, the delimiter given by a line 'sep=;', and the number of comment lines."""
     at, delimiter = 0, None
     if lines and (found := re.fullmatch(r'"?sep=(.)"?[,;\t]*', lines[0].rstrip("\r\n"), re.IGNORECASE)):
         at, delimiter = 1, found[1]
@@ -166,7 +166,7 @@ def _titles(rows: Sequence[Sequence[str]], width: int) -> int:
             return start
         if all(len(row) == 1 or _nearly_empty(row) for row in above) and width > 2:
             return start if found.header or not found.sure else 0
-        # A header of other cells than the rows has to be told from a title: the row below it names columns.
+        # A title above the table is not a header: the row below a title names the columns.
         names = sum(bool(cell.strip()) for cell in above[0])
         if start == 1 and names == width:
             return 0

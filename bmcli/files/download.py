@@ -1,6 +1,6 @@
 """Fetch a file into the data home: whole and verified, or not at all.
 
-The bytes go to `<name>.part` beside the final place. A download that broke off goes on where it stopped (HTTP
+The bytes go to `<name>.part` next to the final path. An interrupted download is resumed (HTTP
 Range), and is moved into place only when it is complete and its SHA-256 is the pinned one. A file lock keeps
 two processes from fetching the same thing twice.
 
@@ -62,7 +62,7 @@ def fetch(file: File, home: Path, progress: Callable[[str, int, int], None] | No
     progress: called with (name, bytes done, bytes in all).
 
     Raises DataError when offline or unreachable, IntegrityError when the bytes are not the pinned ones,
-    ResourceError where the data home cannot be written.
+    ResourceError if the data home cannot be written.
     """
     target = home / file.path
     if target.exists():
@@ -180,7 +180,7 @@ def _receive(file: File, part: Path, progress: Callable[[str, int, int], None] |
 
 
 def _continues(response: HTTPResponse, done: int) -> bool:
-    """Whether the answer goes on at byte `done`; a server without Range starts from the beginning."""
+    """Whether the response starts at byte `done`; a server without Range starts from the beginning."""
     return response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
 
 

@@ -2,7 +2,7 @@
 
 A byte order mark says it; else zeros at every other byte say UTF-16; else strict UTF-8 is UTF-8, for hardly
 anything else reads as it by accident. What remains are the legacy encodings, which chardet tells apart by
-the frequency of letter pairs. With only a few letters beyond ASCII to go by, its answers are chance, and
+the frequency of letter pairs. With only a few letters beyond ASCII, its answers are random, and
 Windows-1252, by far the most common, is the better guess where it makes sense.
 """
 
@@ -69,7 +69,7 @@ _LOOKED_AT = 200_000
 
 
 def detect(head: bytes, *, whole: bool) -> str | None:
-    """The Python codec of a file that begins with `head`; None where it is not text.
+    """The Python codec of a file that begins with `head`; None if it is not text.
 
     whole: `head` is the whole file. If not, a character that is cut at its end does not count, and what comes
     later may still not fit: decode strictly, and where that fails, ask again with the whole file.
@@ -91,7 +91,7 @@ def detect(head: bytes, *, whole: bool) -> str | None:
 def decoded(path: Path, data: bytes) -> tuple[bytes, list[str]]:
     """A file's content as UTF-8 without marks, and what was found out.
 
-    Bytes that are not UTF-8 are left where most of the file is: their rows are named later. DataError where
+    Bytes that are not UTF-8 are left where most of the file is: their rows are named later. DataError if
     it is not text.
     """
     codec = detect(data[:HEAD], whole=len(data) <= HEAD)
@@ -115,13 +115,13 @@ def decoded(path: Path, data: bytes) -> tuple[bytes, list[str]]:
         codecs.BOM_UTF8,
         codecs.BOM_UTF8,
         "ï»¿".encode(),
-    ):  # the last one is a mark taken for Latin-1
+    ):  # the last one is a byte order mark decoded as Latin-1
         data = data.removeprefix(mark)
     return data, notes
 
 
 def require_text(path: Path, head: bytes) -> None:
-    """DataError where a file that begins with `head` is not text in any encoding."""
+    """DataError if a file that begins with `head` is not text in any encoding."""
     if detect(head, whole=len(head) < HEAD) is not None:
         return
     if b"\0" in head or _share_of_controls(head) > _MOST_CONTROLS:
@@ -130,7 +130,7 @@ def require_text(path: Path, head: bytes) -> None:
 
 
 def _is_utf8(data: bytes) -> bool:
-    if data.isascii():  # told many times as fast
+    if data.isascii():  # many times as fast
         return True
     try:
         data.decode("utf-8")
@@ -148,7 +148,7 @@ def said(codec: str) -> str:
 
 
 def _reads(data: bytes, codec: str, whole: bool) -> str | None:
-    """The text, without a character cut at the end where `data` is not the whole; None where it is not."""
+    """The text, without a character cut at the end where `data` is not the whole; None if it is not."""
     try:
         return codecs.getincrementaldecoder(codec)("strict").decode(data, final=whole)
     except UnicodeError:
@@ -200,7 +200,7 @@ def _mixes_letters(head: bytes) -> bool:
 
 
 def _likely(head: bytes, candidates: Iterable[str]) -> str | None:
-    """The one of these legacy encodings that chardet calls the most likely; None where none fits."""
+    """The one of these legacy encodings that chardet calls the most likely; None if none fits."""
     import chardet
 
     name = chardet.detect(

@@ -1,5 +1,5 @@
-"""What stands in a file's table but is not data: rows of dashes, comments, footers, sums, repeated headers,
-empty columns at the end. It is left out and said; a row of sums is a problem, since it looks like an
+"""What a file's table contains besides data: rows of dashes, comments, footers, sums, repeated headers,
+empty columns at the end. It is left out with a note; a row of sums is a problem, since it looks like an
 example."""
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def left_out(
     data: bytes, text: np.ndarray, found: Records, width: int, delimiter: str
 ) -> tuple[Records, list[str]]:
     """Without surplus delimiters at the ends of rows, rows without any cell at the end, comments and lines of
-    text below the table; and what is to be said of it. width: the number of columns."""
+    text below the table; and the notes on it. width: the number of columns."""
     notes: list[str] = []
     found = _shortened(text, found, width, delimiter, notes)
     count = len(found)

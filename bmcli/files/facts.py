@@ -1,4 +1,4 @@
-"""What is known of a column of a table file, as values: what it means, why, and what the config says of
+"""What is known about a column of a table file: its meaning, the reason, and what the config says about
 it."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bmcli.files.numbers import FALSE, TRUE, Mark, NumberFormat
 ColumnType = Literal["number", "category", "date", "boolean", "text", "identifier", "empty", "nested"]
 Format = NumberFormat | DateFormat
 EXAMPLES = 3
-"""Cells of one kind that are shown."""
+"""Number of cells shown of one kind."""
 FEW = 20
 """Up to this many different whole numbers among other words, these are categories."""
 SPLIT_WORDS = {
@@ -75,7 +75,7 @@ class ColumnFacts:
 
     @property
     def constant(self) -> bool:
-        """Whether all rows say the same."""
+        """Whether all rows have the same value."""
         return self.different == 1 and not self.missing
 
     def to_json(self) -> dict[str, object]:

@@ -118,7 +118,7 @@ def refuse_splits_inside(result: Scan, found: Layout) -> None:
         )
 
 
-def copies(result: Scan, found: Layout) -> None:
+def copies(result: Scan) -> None:
     """A class folder that holds the other classes once more, as an archive unpacked into itself does."""
     below: dict[str, set[str]] = {}
     for file in result.files["train"]:

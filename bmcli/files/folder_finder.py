@@ -1,4 +1,4 @@
-"""The way down to the class folders, and what lies beside it."""
+"""The path down to the class folders, and what is next to it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ DOCUMENTS = re.compile(
     r"|class(es|_?names)|labels?|requirements|about|info)\.txt",
     re.IGNORECASE,
 )
-"""Names of .txt files beside the class folders that are about the data, and not of it."""
+"""Names of .txt files next to the class folders that describe the data and are not part of it."""
 COUNTED_PER_FOLDER, COUNTED, FOLDERS = 200, 2_000, 500
 """What `kind_of` looks at."""
 _BESIDE = 10
-"""Folders beside one called images/ or the like that are searched for examples."""
+"""Folders that are searched for examples next to one called images/ or similar."""
 SHOWN = 5
 
 
@@ -46,7 +46,7 @@ class NoClassFoldersError(DataError):
 
 
 class Finder:
-    """Finds the way to the class folders, and remembers what lies beside it."""
+    """Finds the path to the class folders, and records what is next to it."""
 
     def __init__(self, look: Looker, rules: Rules, kind: FileKind) -> None:
         self.look = look
@@ -105,7 +105,7 @@ class Finder:
         return folder
 
     def _only_one(self, listing: Listing) -> os.DirEntry[str] | None:
-        """The only folder with examples: images/ beside annotations/, which has none."""
+        """The only folder with examples: images/ next to annotations/, which has none."""
         if len(listing.folders) == 1:
             return listing.folders[0]
         generic = [e for e in listing.folders if is_generic(e.name) and split_of(e.name) is None]
@@ -125,7 +125,7 @@ class Finder:
         return False
 
     def split_folders(self, base: Path) -> dict[str, Path]:
-        """split -> its folder; empty where the folders are classes."""
+        """split -> its folder; empty if the folders are classes."""
         folders = self.look.listing(base).folders
         named = {entry.name: found for entry in folders if (found := split_of(entry.name)) is not None}
         others = [entry.name for entry in folders if entry.name not in named]
@@ -165,7 +165,7 @@ class Finder:
             raise DataError(f"{self.look.root}: {shown(train.name)} is {why}", hint=FOLLOW)
 
     def class_folders(self, folder: Path) -> tuple[str, ...]:
-        """The names of the class folders; DataError where there are none and no pattern says the class."""
+        """The names of the class folders; DataError if there are none and no pattern gives the class."""
         listing = self.look.listing(folder)
         if self._pattern is not None:
             return ()
@@ -247,7 +247,7 @@ class Finder:
         return f"{more}{count:,} {self.kind.one if count == 1 else self.kind.many}"
 
     def look_beside(self, base: Path, splits: Mapping[str, Path]) -> None:
-        """Whatever is beside the split folders."""
+        """What is next to the split folders."""
         listing = self.look.listing(base)
         inside = {folder.name for folder in splits.values()}
         unlabelled = []

@@ -20,7 +20,7 @@ from bmcli.files.suffixes import IMAGE_SUFFIXES, TABLE_SUFFIXES
 
 
 def kind_of(root: Path, *, follow_links: bool = False) -> str | None:
-    """Images or texts, by the suffix that more files have; None where no file has one.
+    """Images or texts, by the suffix that more files have; None if no file has one.
 
     Bounded: at most 200 files of each of the first 500 folders, and 2,000 in all, are counted.
     """
@@ -57,8 +57,8 @@ def _kinds(look: Looker) -> Counter[str]:
 def layout(root: Path, rules: Rules | None = None) -> Layout:
     """Where the splits and the class folders lie; from names alone, and few of them.
 
-    Raises DataError where that is unclear: no images or texts, two folders for one split, split folders
-    without a training one or without class folders. ConfigError for a pattern that is none.
+    Raises DataError if that is unclear: no images or texts, two folders for one split, split folders
+    without a training one or without class folders. ConfigError for an invalid pattern.
     """
     rules = rules or Rules()
     look = Looker(root, rules.follow_links)

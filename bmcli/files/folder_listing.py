@@ -21,7 +21,7 @@ FOLLOW = "data.follow_links: true follows links that leave the folder"
 LISTED = 20_000
 """Entries of one folder that `layout` looks at; any others do not matter."""
 _LEVELS = 50
-"""Of folders within folders; more are no way anybody keeps data."""
+"""Largest depth of nested folders; nobody keeps data deeper than that."""
 _VISITS = 200
 """Of one folder, by way of links: a few that name each other twice make more paths than can be walked."""
 
@@ -34,7 +34,7 @@ class Listing:
 
 
 class Looker:
-    """Lists folders below a root, and says which links may be followed."""
+    """Lists folders below a root, and decides which links may be followed."""
 
     def __init__(self, root: Path, follow_links: bool) -> None:
         self.root = root
@@ -47,7 +47,7 @@ class Looker:
         self._visits: Counter[str] | None = None
 
     def listing(self, folder: Path, most: int | None = LISTED) -> Listing:
-        """What is data in a folder, by name. DataError where it cannot be read, or is too deep or too much
+        """What is data in a folder, by name. DataError if it cannot be read, or is too deep or too much
         linked."""
         self._bound(folder)
         folders: list[os.DirEntry[str]] = []
@@ -88,7 +88,7 @@ class Looker:
             )
 
     def refuses(self, entry: os.DirEntry[str], above: Collection[str] = ()) -> str | None:
-        """Why a link is not followed; None where it is, or is no link."""
+        """Why a link is not followed; None if it is followed, or is not a link."""
         if not entry.is_symlink():
             return None
         why = self._refuses(entry.path, above)

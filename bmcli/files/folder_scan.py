@@ -26,8 +26,8 @@ from bmcli.files.patterns import NamePattern
 def scan(found: Layout, most: int | None = None) -> Scan:
     """All usable files by split and class, and what is wrong with the others.
 
-    most: look at no more than that many files. Raises DataError where no file has a class, and where a class
-    has no training example or the names of classes cannot be told apart; ConfigError as `layout`.
+    most: look at no more than that many files. Raises DataError if no file has a class, or if a class
+    has no training example or two class names cannot be distinguished; ConfigError as in `layout`.
     """
     look = Looker(found.root, found.rules.follow_links)
     pattern = found.rules.class_pattern
@@ -58,7 +58,7 @@ def scan(found: Layout, most: int | None = None) -> Scan:
     if not found.names and found.rules.split_folders and pattern is None:
         refuse_splits_inside(result, found)
     if pattern is None:
-        copies(result, found)
+        copies(result)
     if result.complete:
         compare_splits(result, found)
     beside = [*found.beside, *sorter.beside]

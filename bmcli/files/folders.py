@@ -23,7 +23,7 @@ from bmcli.core.registry import known_modalities
 @dataclass(frozen=True)
 class FileKind:
     """Files that are an example each. name: of their modality; one, many: what they are called; documents:
-    whether a README beside the class folders may have such a suffix."""
+    whether a README next to the class folders may have such a suffix."""
 
     name: str
     suffixes: frozenset[str]
@@ -63,11 +63,11 @@ class Rules:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things lie in a folder.
+    """The layout of a folder.
 
     splits: split -> the folder that holds its class folders ('train' alone where there are no split folders).
-    names: split -> that folder's path in the root; empty where there are no split folders. classes: the class
-    folders of the training split; empty where file names hold the classes. stray, beside: what lies beside
+    names: split -> that folder's path in the root; empty if there are no split folders. classes: the class
+    folders of the training split; empty if file names hold the classes. stray, beside: what lies beside
     the split folders, by its path in the root: as unusable, as nothing to do with the examples.
     """
 
@@ -94,10 +94,10 @@ class File(NamedTuple):
 
 @dataclass
 class Scan:
-    """What lies in a folder.
+    """The contents of a folder.
 
     files: by split, by name; folders: split -> its path in the root, where there are split folders; suffixes:
-    how many files were left out for their suffix; complete: False where `most` ended the count.
+    how many files were left out for their suffix; complete: False if `most` ended the count.
     """
 
     files: dict[str, list[File]] = field(default_factory=dict)

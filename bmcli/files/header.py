@@ -18,7 +18,7 @@ _STEPS = 5
 
 @dataclass(frozen=True)
 class Verdict:
-    """header: whether the first row names the columns; sure: whether anything shows it; note: what to say."""
+    """header: whether the first row names the columns; sure: whether there is evidence; note: on this."""
 
     header: bool
     sure: bool
@@ -116,7 +116,7 @@ def _in_steps(first: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequ
 
 
 def _even_step(values: Sequence[float]) -> float:
-    """The step between values in equal steps; 0 where they are not."""
+    """The step between values in equal steps; 0 if they are not."""
     steps = [b - a for a, b in pairwise(values)]
     return steps[0] if all(abs(step - steps[0]) <= 1e-6 * abs(steps[0]) for step in steps) else 0.0
 

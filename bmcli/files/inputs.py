@@ -1,4 +1,4 @@
-"""The files that inputs on the command line stand for: a file, a folder, or a pattern (`'photos/*.jpg'`,
+"""The files that inputs on the command line refer to: a file, a folder, or a pattern (`'photos/*.jpg'`,
 expanded here where the shell did not)."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ STDIN = "-"
 
 
 def bytes_of(path: str) -> int:
-    """Of a file; 0 where there is none, which its reader will say."""
+    """Size of a file; 0 if it does not exist, which its reader will report."""
     try:
         return os.stat(path).st_size  # noqa: PTH116 - for every file
     except OSError:
@@ -42,7 +42,7 @@ def expanded(
 def files_of(
     name: str, suffixes: frozenset[str], problems: list[Problem], *, or_text: bool = False
 ) -> Iterator[str]:
-    """The files an input stands for: itself, those of a folder (by suffix), or those of a pattern.
+    """The files that an input refers to: itself, those of a folder (by suffix), or those of a pattern.
 
     problems: gets what cannot be read, as a place that holds none of them.
 
@@ -67,7 +67,7 @@ def files_of(
 
 
 def _matching(pattern: str) -> list[str]:
-    """The paths that a pattern stands for, sorted, each beginning as the pattern does.
+    """The paths that a pattern matches, sorted, each beginning as the pattern does.
 
     As `glob.glob(pattern, recursive=True)`, but that `**` follows no links, and every folder is looked into
     once for each part of the pattern: glob takes exponential time where `**` is repeated or links lead back.
@@ -140,7 +140,7 @@ def _walk(folder: str, onerror: Callable[[OSError], None]) -> Iterator[tuple[str
 
 
 def _below(folder: str, suffixes: frozenset[str], problems: list[Problem]) -> Iterator[str]:
-    """Files of a folder and the folders in it, in order; hidden ones are no data."""
+    """Files of a folder and its subfolders, in order; hidden ones are not data."""
     found = False
 
     def unreadable(error: OSError) -> None:

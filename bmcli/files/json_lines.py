@@ -1,4 +1,4 @@
-"""JSON Lines: an object per line; arrays and objects over several lines are read as well, and said."""
+"""JSON Lines: an object per line; arrays and objects over several lines are read too, with a note."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bmcli.files import encoding, mismatched_suffix
 
 SPARSE_CELLS = 10_000_000
 SPARSE_RATIO = 100
-"""A table of more cells, of which fewer than one in so many is given, is none: it would fill the memory."""
+"""Largest number of cells of which few have a value; a sparser table would fill the memory."""
 _NOT_IN_LINES = re.compile(r"^row \d+: not (a )?JSON")
 _BETWEEN = re.compile(r"[\s,\x1e]*")
 """What may stand between objects that are not in lines of their own."""
@@ -37,7 +37,7 @@ class Objects:
 
 
 def read(path: Path) -> Objects:
-    """The objects of a file. DataError where it is not JSON Lines at all."""
+    """The objects of a file. DataError if it is not JSON Lines at all."""
     raw = mismatched_suffix.content(path)
     content, notes = encoding.decoded(path, raw)
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -117,7 +117,7 @@ def _checked(value: object, text: str) -> dict[str, object] | str:
 
 
 def _as_a_whole(path: Path, content: bytes) -> list[tuple[int, dict[str, object] | Problem]] | None:
-    """The same of a file that is one array of objects, or objects one after another; None where it is
+    """The same of a file that is one array of objects, or objects one after another; None if it is
     neither."""
     try:
         text = content.decode("utf-8")
@@ -147,7 +147,7 @@ def _as_a_whole(path: Path, content: bytes) -> list[tuple[int, dict[str, object]
 
 
 def _refuse_columns(path: Path, value: dict[str, object]) -> None:
-    """DataError where a single object holds the whole table."""
+    """DataError if a single object holds the whole table."""
     if len(value) > 1 and all(isinstance(cell, list | dict) and len(cell) > 1 for cell in value.values()):
         what = "one object with the columns in it"
     elif len(value) <= 3 and any(

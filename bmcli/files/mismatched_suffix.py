@@ -1,4 +1,4 @@
-"""Files that are not what their suffix says: what they are, and what to do about it."""
+"""Files whose content does not match their suffix: what they are, and what to do."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _SUFFIXES = {
 
 
 def by_suffix(path: Path) -> tuple[str, str] | None:
-    """What a file of that name is, and what to do about it; None where nothing is known of it."""
+    """What a file of that name is, and what to do about it; None if nothing is known of it."""
     return _SUFFIXES.get(path.suffix.lower())
 
 
@@ -65,7 +65,7 @@ def content(path: Path) -> bytes:
 
 
 def refuse_bytes(path: Path, head: bytes) -> None:
-    """DataError where a file that should be text has another format, detected by its first bytes."""
+    """DataError if a file that should be text has another format, detected by its first bytes."""
     for magic, what, todo in _MAGIC:
         if head.startswith(magic):
             raise _refused(path, what, todo)
@@ -80,7 +80,7 @@ def refuse_bytes(path: Path, head: bytes) -> None:
 
 
 def refuse_text(path: Path, head: str) -> None:
-    """DataError where a file that should be delimited text is text of another kind."""
+    """DataError if a file that should be delimited text is text of another kind."""
     start = head.lstrip()[:200].lower()
     if start.startswith(("<!doctype html", "<html", "<table", "<head", "<body")):
         raise _refused(path, "an HTML page", "download the data itself, or save the table as CSV")
@@ -102,7 +102,7 @@ def refuse_text(path: Path, head: str) -> None:
 
 
 def refuse_not_json(path: Path, head: str) -> None:
-    """DataError where a file that should be JSON Lines is another kind of text."""
+    """DataError if a file that should be JSON Lines is another kind of text."""
     if head.lstrip("\ufeff \t\r\n\x1e")[:1] not in ("", "{", "[", '"', "/", "#"):
         refuse_text(path, head)
         first = head.lstrip().split("\n", 1)[0]

@@ -1,4 +1,4 @@
-"""What the names of folders and files say: a split, a class, or nothing."""
+"""What the names of folders and files mean: a split, a class, or nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GENERIC = _words(
     "docs jpg jpeg png jpegimages x v small tiny mini new full final orig original raw resized cropped "
     "processed clean"
 )
-"""What is added to a split's name and says nothing."""
+"""Meaningless additions to a split's name."""
 _ANY = GENERIC | _words("all unknown unlabeled unlabelled unsup none misc")
 IMAGES = _words("image images img imgs picture pictures photo photos jpegimages")
 """Folders of images in data that have a second part of each example."""
@@ -32,7 +32,7 @@ PARTS = _words(
 _UNLABELLED = _words("pred predict prediction predictions unlabeled unlabelled unsup inference")
 SPLIT_WORDS = {word: split for split, words in SPLIT_FOLDERS.items() for word in words}
 SPLIT_WORDS |= dict.fromkeys(_UNLABELLED, "unlabelled")
-"""Word -> split; 'unlabelled' is what lies beside the splits to be predicted."""
+"""Word -> split; 'unlabelled' examples are next to the splits, for prediction."""
 _SET = r"(data|dataset|set|split|images?|imgs?|folder|dir)s?"
 _GLUED = re.compile(rf"({'|'.join(sorted(SPLIT_WORDS, key=len, reverse=True))}){_SET}")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -40,14 +40,14 @@ _BETWEEN = re.compile(r"[\W\d_]+")
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a name, in lower case: parted by what is no letter, and by a capital within."""
+    """The words of a name, in lower case: split at non-letters, and before capitals within a word."""
     return [word for word in _BETWEEN.split(_CAMEL.sub(" ", nfc(name)).lower()) if word]
 
 
 def split_of(name: str) -> tuple[str, tuple[str, ...]] | None:
-    """The split that a folder's name speaks of, and what else it says: ('train', ('seg',)) for 'seg_train'.
+    """The split that a folder's name means, and its other words: ('train', ('seg',)) for 'seg_train'.
 
-    None where no word of it is one of SPLIT_FOLDERS, or where it names two splits. Words are parted by
+    None if no word of it is one of SPLIT_FOLDERS, or if it names two splits. Words are parted by
     anything that is not a letter, and by a capital letter within ('trainData').
     """
     words = words_of(name)
@@ -68,7 +68,7 @@ def says_nothing(words: Collection[str]) -> bool:
 
 
 def is_generic(name: str) -> bool:
-    """Whether a folder's name says no more than that there are data in it."""
+    """Whether a folder's name only means that it contains data."""
     found = split_of(name)
     words = words_of(name) if found is None else found[1]
     return (found is not None or bool(words)) and all(word in _ANY for word in words)

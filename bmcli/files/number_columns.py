@@ -19,7 +19,7 @@ ROWS = 10
 SAFE_DIGITS = 15
 """Digits of a whole number that float64 keeps."""
 SENTINELS = (-99.0, -999.0, -9999.0, -99999.0)
-"""What stands for a missing number where all others are positive."""
+"""Numbers that mean a missing value if all others are positive."""
 _IDENTIFIER_NAME = re.compile(
     r"(?i:(^|[\W_])(id|ids|uuid|guid|index|idx|key|rownames?|row_?(id|num|number|nr)|no|nr|number)$)"
     r"|(?<=[a-z])(Id|ID)$|(?i:^unnamed)|^__index_level_\d+__$|^$",
@@ -117,7 +117,7 @@ _EPOCHS = {"s": (1, "seconds"), "ms": (1e3, "milliseconds"), "us": (1e6, "micros
 
 
 def perhaps_identifier(facts: ColumnFacts, values: pl.Series) -> ColumnFacts:
-    """The same, where it numbers the rows or names them; values: float64, null where missing."""
+    """The same, where it numbers the rows or names them; values: float64, null if missing."""
     if facts.missing or facts.filled < ROWS or facts.different < facts.filled:
         return facts
     if not (values % 1 == 0).all():

@@ -1,6 +1,6 @@
 """A user's regular expression on the names of files, in bounded time.
 
-Python's own `re` cannot be told to stop, and a pattern such as `(a+)+$` may take longer than the universe
+Python's own `re` has no timeout, and a pattern such as `(a+)+$` may take longer than the universe
 has; `regex` takes the same patterns and a time limit.
 """
 
@@ -22,7 +22,7 @@ SECONDS = 20.0
 class NamePattern:
     """A pattern that is searched for in names; its first group counts, or else the whole match.
 
-    key: the config's key that it comes from, for messages. Raises ConfigError where it is not a regular
+    key: the config's key that it comes from, for messages. Raises ConfigError if it is not a regular
     expression.
     """
 
@@ -46,7 +46,7 @@ class NamePattern:
             raise ConfigError(f"{key} is not a regular expression: {what}") from error
 
     def find(self, name: str) -> str | None:
-        """What it finds in a name; None where it does not match.
+        """What it finds in a name; None if it does not match.
 
         Raises ConfigError once all names together have taken longer than SECONDS.
         """

@@ -17,7 +17,7 @@ def settle(
     source: str | None = None,
     hint: str,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(notes, skipped) where they may be skipped, nothing where there are none; else DataError with them all.
+    """(notes, skipped) where they may be skipped, nothing if there are none; else DataError with them all.
 
     what: 'file' or 'row'; source: what they are in, for the message; hint: what to do.
     """
@@ -26,7 +26,7 @@ def settle(
     problems = sorted(problems, key=_order)
     count = f"{len(problems):,} {what}{'s' if len(problems) > 1 else ''}"
     if not skip:
-        # What many of them have in common is said once, after all of them.
+        # What many of them have in common is reported once, after all of them.
         hint = "\n".join(dict.fromkeys([hint, *(p.hint for p in problems if p.hint)]))
         problems = [replace(p, hint=None) for p in problems]
         raise DataError(

@@ -16,7 +16,7 @@ LINE_END, RETURN, QUOTE = b"\n"[0], b"\r"[0], b'"'[0]
 CELL_LIMIT = 64 * 2**20
 """Characters in one cell: more means a quotation mark that is never closed."""
 _BLOCK = 2**19
-"""Bytes that are looked at at a time."""
+"""Bytes read at a time."""
 _NONE = np.empty(0, np.int64)
 _EDGE_ROWS = 5_000
 """Rows from which it is learned what the first and the last column hold."""
@@ -72,7 +72,7 @@ def by_lines(text: np.ndarray, start: int, delimiter: str) -> Records:
 
 
 def by_quotes(text: np.ndarray, start: int, delimiter: str) -> Records | None:
-    """The same with quotation marks around cells; None where one stands in an odd place or is never closed,
+    """The same with quotation marks around cells; None if one stands in an odd place or is never closed,
     or where the delimiter is a character of several bytes."""
     code = delimiter.encode()
     if len(code) > 1:
@@ -179,7 +179,7 @@ class Swallowed:
 def swallowed(
     data: bytes, lines: Records, first: np.ndarray, end: np.ndarray, widths: np.ndarray, delimiter: str
 ) -> Swallowed | None:
-    """The first record in which a quotation mark swallows rows; None where all may be cells with line breaks.
+    """The first record in which a quotation mark swallows rows; None if all may be cells with line breaks.
 
     lines: the records by lines; first, end: which of them each record consists of; widths: its cells; int64
     [N]. Suspicious is a record each of whose lines has as many cells as a row. It is several rows where it

@@ -1,5 +1,5 @@
 """Habits of other programs, undone before a file is cut into cells: odd line ends, other quotation marks,
-blanks around them. What changes cells is said."""
+spaces around them. Changes to cells are reported."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _without_blanks(data: bytes, lines: list[str]) -> bytes:
     if len(marks) % 2 or not len(marks):
         return data
     opening, closing = marks[::2], marks[1::2]
-    # Two marks side by side within a cell stand for one: what is enclosed goes on.
+    # Two quotation marks side by side within a cell stand for one, and the cell continues.
     again = opening[1:] == closing[:-1] + 1
     opening = opening[np.concatenate([[True], ~again])]
     closing = closing[np.concatenate([~again, [True]])]

@@ -28,13 +28,13 @@ _HAN = re.compile(f"[{HAN}]")
 _CHARACTERS_PER_WORD = {"spaceless": 4, "han": 1.5}
 """About; Thai words have four characters and more, Japanese and Chinese ones two."""
 _LOOKED_AT = 2_000
-"""Characters of a text that are looked at."""
+"""Number of characters examined per text."""
 _DOMINANT = 0.2
-"""Share of a text's letters from which on its words cannot be told by spaces: Japanese is half Han."""
+"""Share of letters in such scripts from which a text has no spaces between words: Japanese is half Han."""
 
 
 def without_spaces(text: str) -> bool:
-    """Whether a text's words cannot be told apart by the spaces: Japanese, Thai, Lao, Khmer, Burmese, ...
+    """Whether a text has no spaces between words: Japanese, Thai, Lao, Khmer, Burmese, ...
 
     Not so Chinese alone, whose characters are tokens each.
     """
@@ -47,7 +47,7 @@ def without_spaces(text: str) -> bool:
 
 
 def share_without_spaces(texts: Iterable[str]) -> float:
-    """Of the texts that are not blank, those whose words cannot be told apart by the spaces."""
+    """Share of the non-blank texts without spaces between words."""
     count = found = 0
     for text in texts:
         count += not text.isspace() and bool(text)

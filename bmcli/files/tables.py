@@ -1,6 +1,6 @@
 """CSV, TSV, JSON Lines and Parquet files as one `Frame`; malformed rows are named, not guessed at.
 
-Rows count from 1, without the header and without blank lines. What the cells mean, `columns.py` says.
+Rows count from 1, without the header and without blank lines. `columns.py` infers what the cells mean.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Frame:
 
 
 def read(path: Path, options: Options | None = None) -> Frame:
-    """The table in a file, by its suffix. DataError where it is no such table at all."""
+    """The table in a file, by its suffix. DataError if it is not such a table."""
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
         known = mismatched_suffix.by_suffix(path)

@@ -79,7 +79,7 @@ def _doubt(name: str, values: Values, units: list[str]) -> str | None:
 
 
 def _reads_as_text(name: str, values: Values) -> str | None:
-    """Why the cells are texts: sentences rather than names, addresses or ids; None where they are not."""
+    """Why the cells are texts: sentences rather than names, addresses or ids; None if they are not."""
     named = name.lower() in _TEXT_NAMES
     total, different = values.total, len(values.cells)
     if different <= FEW * (different < HALF * total) or different <= 0.2 * total:

@@ -42,7 +42,7 @@ class Calibration:
 def fit(
     task: Task, targets: np.ndarray, outputs: np.ndarray, *, examples_sha256: str | None = None
 ) -> Calibration | None:
-    """Of validation outputs; None where there is nothing to fit."""
+    """Of validation outputs; None if there is nothing to fit."""
     found = tasks.of(task).calibrate(targets, outputs) if len(targets) else None
     if found is None:
         return None
@@ -52,7 +52,7 @@ def fit(
 
 
 def load(run: Run) -> Calibration | None:
-    """What was fitted for a run; None where nothing was, IntegrityError where the file is damaged."""
+    """What was fitted for a run; None if nothing was, IntegrityError if the file is damaged."""
     if not run.exists(layout.CALIBRATION) and layout.CALIBRATION not in run.manifest():
         return None
     try:
@@ -76,7 +76,7 @@ def load(run: Run) -> Calibration | None:
 
 
 def required(run: Run) -> Calibration:
-    """The same; UsageError where there is none."""
+    """The same; UsageError if there is none."""
     found = load(run)
     if found is None:
         task = run.record.task

@@ -54,8 +54,8 @@ def read(
     """The examples, piece by piece, in order; each piece with its own problems.
 
     stdin: what `-` means; default the process's. note: called with what was inferred or converted, when all
-    is read. expect: told how many more examples there will be, as soon as that is known: of files at once, of
-    the rows of a table when it is read, of the lines of a file never. Raises UsageError where an option does
+    is read. expect: called with the number of further examples as soon as it is known: of files at once, of
+    the rows of a table when it is read, of the lines of a file never. Raises UsageError if an option does
     not fit the run.
     """
     modality = modality_of(reading.kind)
@@ -76,12 +76,12 @@ def _own_stdin() -> IO[bytes]:
     end."""
     try:
         return io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False))
-    except (OSError, ValueError):  # replaced by something that is no file
+    except (OSError, ValueError):  # replaced by something that is not a file
         return sys.stdin.buffer
 
 
 def reads(path: Path, inputs: Sequence[str], reading: Reading) -> bool:
-    """Whether a file, by whatever name, is one of those that the inputs stand for."""
+    """Whether a file, under any name, is one of those that the inputs refer to."""
     if reading.texts or not path.exists():
         return False
     files = (file for name in inputs for file in files_of(name, modality_of(reading.kind).suffixes, []))

@@ -3,7 +3,7 @@
 A run directory may come from anybody, and an ONNX graph is a program: it may loop for ever. Refused are
 control flow (but for the loop over a text's tokens that Keras's recurrent layers become), operators that
 neither bm's models nor Keras's layers are made of, functions and operators of other domains, and weights that
-lie in other files. How much memory it takes shows while it runs: see `session`.
+lie in other files. Its memory is limited while it runs: see `session`.
 
 Only the outline of the file is read, by protobuf's wire format (https://protobuf.dev/programming-guides/
 encoding/) and the field numbers of onnx.proto3; weights are skipped. Importing `onnx` for that would take
@@ -40,7 +40,7 @@ _FOLLOWING = _ELEMENTWISE | frozenset(
     ScatterND Slice SpaceToDepth Split Squeeze TopK Transpose Trilu Unsqueeze
     """.split()  # noqa: SIM905 (a list would be a page long)
 )
-"""Operators whose outputs are as large as the sizes of their inputs say, whatever values these hold."""
+"""Operators whose output sizes depend only on the sizes of their inputs, not on their values."""
 _SIZED = frozenset(
     """
     Constant ConstantOfShape Expand EyeLike GridSample NonZero OneHot Pad Range Reshape Resize Shape Size Tile
@@ -68,7 +68,7 @@ class RefusedError(ValueError):
 
 
 def vet(model: bytes) -> bool:
-    """Raise RefusedError, which names what it is, or ValueError where the file is cut short or no model.
+    """Raise RefusedError, which names what it is, or ValueError if the file is cut short or no model.
 
     Whether what depends on no input may be computed while the model is opened: not where that may take long,
     for nothing stops ONNX Runtime while it opens one.
@@ -113,7 +113,7 @@ class _Graph:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Field number and value of each field of a message; ValueError where it ends too early."""
+    """Field number and value of each field of a message; ValueError if it ends too early."""
     at, end = 0, len(data)
     while at < end:
         key, at = _varint(data, at, end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar, cast, overload
 
 from bmcli import tasks
@@ -34,7 +34,7 @@ UNTRUSTED = Trust()
 
 
 class _Part(Generic[T]):
-    """An attribute of an OpenedRun that is made when it is first asked for: once, whichever thread asks. An
+    """An attribute of an OpenedRun that is made on first access, once for all threads. An
     error is raised again by every attempt."""
 
     def __init__(self, make: Callable[[OpenedRun], T]) -> None:
@@ -62,14 +62,14 @@ class _Part(Generic[T]):
 
 
 class OpenedRun:
-    """A run in use. Each part is read, verified and made when it is first asked for, then kept.
+    """A run in use. Each part is read, verified and made on first access, then kept.
 
     run: the stored run.
     trust: whether the Python files that came with it may be executed.
 
     Safe to use from several threads, so that a server can hold one. Opening reads nothing; a part raises
-    IntegrityError where the run's files are missing or damaged. Neither TensorFlow nor Keras is imported
-    until `network` or `model` is asked for, which `session` does of a run without model.onnx.
+    IntegrityError if the run's files are missing or damaged. Neither TensorFlow nor Keras is imported
+    until `network` or `model` is accessed, as `session` does for a run without model.onnx.
     """
 
     def __init__(self, run: Run, trust: Trust = UNTRUSTED) -> None:
@@ -110,12 +110,12 @@ class OpenedRun:
 
     @_Part
     def familiarity(self) -> Familiarity | None:
-        """What the training data were like; None where the run does not keep it."""
+        """What the training data were like; None if the run does not keep it."""
         return familiarities.load(self.run, self.preprocessing)
 
     @_Part
     def config(self) -> ExperimentConfig:
-        """The resolved config. UsageError where it needs Python files of the run that are not trusted."""
+        """The resolved config. UsageError if it needs Python files of the run that are not trusted."""
         return self._config(run_code=self.trust.code)
 
     @_Part
@@ -133,7 +133,7 @@ class OpenedRun:
     @property
     def network(self) -> keras.Model:
         """The model in Keras with raw outputs [batch, units], without the task's last step and without views.
-        UsageError where it needs Python files of the run that are not trusted; built-in models need none."""
+        UsageError if it needs Python files of the run that are not trusted; built-in models need none."""
         return self._rebuilt[0]
 
     @property
@@ -162,7 +162,7 @@ class OpenedRun:
 
     def config_to_resume(self) -> ExperimentConfig:
         """The config for a caller that compares the run's code with what it was, and says what a change
-        means. UsageError where the run has Python files that are not trusted."""
+        means. UsageError if the run has Python files that are not trusted."""
         if self.has_code and not self.trust.code:
             raise UsageError(
                 f"{self.run.id} contains its own Python code, which would be run",
@@ -211,16 +211,26 @@ class OpenedRun:
             ) from error
 
     def _plain_config(self) -> Document:
-        """The config as it is written, without looking up what its names mean."""
+        """The config as written, without resolving the names in it."""
         from bmcli.config.parsing import yaml
 
-        return yaml.parse(self.run.read_bytes(layout.CONFIG), layout.CONFIG, str(self.run.path)).plain()
+        tree = yaml.parse(self.run.read_bytes(layout.CONFIG), layout.CONFIG, str(self.run.path))
+        config: Document = tree.plain()
+        return config
+
+
+def load_tasks(runs: Iterable[Run], trust: Trust) -> None:
+    """Execute the Python files of those runs whose task is not known here, where they are trusted: their
+    stored predictions can then be read. ConfigError where they cannot be executed."""
+    for run in runs:
+        if trust.code and run.record.task not in (None, *tasks.TASKS.names()):
+            _ = OpenedRun(run, trust).config
 
 
 def _resolved(
     run: Run, *, run_code: bool, paths_exist: bool = True, resuming: bool = False
 ) -> ExperimentConfig:
-    """The config that lies in a run, as `bmcli.config.resolve.load` takes it.
+    """The config stored in a run, as `bmcli.config.resolve.load` takes it.
 
     resuming: as `OpenedRun.config_to_resume` has it.
 

@@ -1,7 +1,7 @@
 """Stores predictions while their file is being written, so that an interruption loses none of them.
 
 The file itself is put in place when it is complete. Until then its answers stand, one JSON object a line,
-in a file beside it, which goes when the work is done and stays when it is cut off, by whatever: a signal, a
+in a file beside it, which is removed when the work is done and stays if it is interrupted: by a signal, a
 crash, a power cut.
 """
 
@@ -32,9 +32,9 @@ class Partial:
         self.count = 0
 
     def keep(self, pieces: Iterable[list[Prediction]]) -> Iterator[Prediction]:
-        """Hand the predictions on; a piece is in the file before any of it is handed on.
+        """Pass the predictions on; each piece is in the file before it is passed on.
 
-        ResourceError where the disk does not take it.
+        ResourceError if the disk does not take it.
         """
         with atomic.resources(f"write {self.path}"):
             self.remove()  # of an earlier work that was cut off; and what lies there is never written through

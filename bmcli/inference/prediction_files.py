@@ -34,7 +34,7 @@ def _suffix(path: Path) -> str:
 def write(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write all predictions in the format of the suffix, in place of what was there.
 
-    If `predictions` raises, nothing is written. ResourceError where the disk does not take it.
+    If `predictions` raises, nothing is written. ResourceError if the disk does not take it.
     """
     check_suffix(path)
     writer = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[_suffix(path)]
@@ -42,7 +42,7 @@ def write(path: Path, predictions: Iterable[Prediction]) -> None:
 
 
 def flat(prediction: Prediction) -> dict[str, object]:
-    """One row: input, run, and what the answer has. Columns that are kept stand between."""
+    """One row: input, run, and what the answer has. Kept columns come in between."""
     row: dict[str, object] = {"input": _valid(prediction.input), "run": prediction.run}
     answer = prediction.answer.row()
     for name, value in (prediction.kept or {}).items():

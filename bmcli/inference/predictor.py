@@ -57,7 +57,7 @@ class Prediction:
 
     @property
     def labels(self) -> tuple[Choice, ...] | None:
-        """The labels that hold; None where an example does not have several."""
+        """The labels that hold; None if an example does not have several."""
         return self.answer.labels if isinstance(self.answer, Labels) else None
 
     @property
@@ -71,17 +71,17 @@ class Prediction:
 
     @property
     def label(self) -> str | None:
-        """The predicted class; None where there is not exactly one."""
+        """The predicted class; None if there is not exactly one."""
         return self._class.label if self._class else None
 
     @property
     def index(self) -> int | None:
-        """The predicted class's index; None where there is not exactly one."""
+        """The predicted class's index; None if there is not exactly one."""
         return self._class.index if self._class else None
 
     @property
     def probability(self) -> float | None:
-        """Of the predicted class; None where there is not exactly one."""
+        """Of the predicted class; None if there is not exactly one."""
         return self._class.probability if self._class else None
 
     def to_json(self) -> dict[str, object]:
@@ -151,7 +151,7 @@ class Predictor:
                 try:
                     piece = next(pieces, None)
                     made.put(None if piece is None else self._encoded(piece))
-                except BaseException as error:  # for whoever waits for the piece
+                except BaseException as error:  # raised again where the piece is awaited
                     made.put(error)
 
         # Nobody waits for this thread at the end, as an executor's: Ctrl-C would not end what reads from
@@ -210,7 +210,7 @@ def open_predictor(
 
     calibrated: with the temperature that was fitted on validation; threshold: see Predictor, 'best' for what
     was chosen there, which is of uncalibrated probabilities.
-    Raises IntegrityError where a file is missing or damaged, UsageError where code is not trusted that a run
+    Raises IntegrityError if a file is missing or damaged, UsageError if code is not trusted that a run
     without model.onnx needs.
     """
     run, spec = opened.run, opened.spec
@@ -260,7 +260,7 @@ def unreadable(problems: Sequence[Problem], count: int) -> DataError:
 def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, ...]]:
     """The newest completed run that takes one of these kinds, and the names all such runs bear.
 
-    UsageError where there is none.
+    UsageError if there is none.
     """
     candidates = [
         run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bmcli.core.quiet import quiet_import
 from bmcli.inference.weights import from_bytes, load_weights
 from bmcli.models._head import finished
 from bmcli.runs import layout
@@ -20,11 +21,9 @@ def rebuild(run: Run, config: ExperimentConfig, spec: DataSpec) -> tuple[keras.M
     """The network, whose outputs are raw ([batch, units], logits for classes), and the finished model: the
     task's last step and views on top, the same weights.
 
-    With the run's best weights, in float32 whatever the global policy is. IntegrityError where they are
+    With the run's best weights, in float32, regardless of the global policy. IntegrityError if they are
     damaged or do not fit.
     """
-    from bmcli.core.quiet import quiet_import
-
     with quiet_import():
         import keras
 

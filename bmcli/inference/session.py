@@ -54,7 +54,7 @@ def open_session(run: Run, model: Callable[[], keras.Model], spec: DataSpec | No
     """The run's model in the engine it has.
 
     model: gives the finished Keras model, for a run without model.onnx; spec: what its preprocessing says it
-    answers, where that is to be checked. Raises IntegrityError where a file is damaged or lost or does not
+    answers, where that is to be checked. Raises IntegrityError if a file is damaged or lost or does not
     fit `spec`, and whatever `model` raises.
     """
     if not needs_keras(run):
@@ -90,7 +90,7 @@ class OnnxSession:
 
     model: the bytes of the .onnx file; origin: its name, for messages; inputs: the names that its inputs must
     have. width: how many columns its output has.
-    Raises IntegrityError where ONNX Runtime cannot read it, or it is not one of bm's.
+    Raises IntegrityError if ONNX Runtime cannot read it, or it is not one of bm's.
 
     ONNX Runtime works in other threads while the main one waits, so that Ctrl-C ends it. Safe to call from
     several threads, which share the cores.
@@ -133,7 +133,7 @@ class OnnxSession:
         self._padding = {i.name: padding_of(self._shared, i.name) for i in ends if _is_padded(i)}
 
     def predict(self, inputs: Batch, batch_size: int = 256) -> np.ndarray:
-        """See Session; IntegrityError where the model cannot be run, or answers in another shape."""
+        """See Session; IntegrityError if the model cannot be run, or answers in another shape."""
         if not count(inputs):
             return np.zeros((0, self.width), np.float32)
         return _aside(lambda ending: self._predict(inputs, batch_size, ending))
@@ -195,6 +195,7 @@ class OnnxSession:
         self, session: onnxruntime.InferenceSession, batch: Batch, ending: onnxruntime.RunOptions
     ) -> np.ndarray:
         given = {name: np.ascontiguousarray(batch[name], dtype) for name, dtype in self._dtypes.items()}
+        output: np.ndarray
         try:
             (output,) = session.run(["output"], given, ending)
         except Exception as error:
@@ -206,7 +207,7 @@ class OnnxSession:
                     f"{what} takes more than {_memory() / 2**30:.3g} GiB for one input"
                 ) from error
             raise IntegrityError(f"{self._origin} cannot be run: {reason}") from error
-        # More columns than were declared would be classes that nobody has named.
+        # More columns than declared would be classes without names.
         if output.ndim != 2 or len(output) != count(batch) or output.shape[1] > self.width:
             raise IntegrityError(
                 f"{self._origin} returns outputs of shape {list(output.shape)} for {count(batch)} inputs"
@@ -215,7 +216,7 @@ class OnnxSession:
 
 
 def _aside(work: Callable[[onnxruntime.RunOptions], T]) -> T:
-    """What `work` gives, done in another thread. It is given RunOptions of its own, by which a signal that
+    """The result of `work`, done in another thread. It gets its own RunOptions, through which a signal that
     ends the waiting ends the work, too."""
     ending = _runtime().RunOptions()
     if threading.current_thread() is not threading.main_thread():
@@ -255,7 +256,7 @@ class KerasSession:
         """See Session."""
         if count(inputs) == 0:
             return np.zeros((0, self._model.output_shape[-1]), np.float32)
-        # Not cut to the tokens used, as ONNX Runtime's batches are: TensorFlow would trace every length anew.
+        # Not cut to the tokens used, as for ONNX Runtime: TensorFlow would trace every length again.
         with self._turn:
             outputs = self._model.predict(fed(self._model, inputs), batch_size=batch_size, verbose=0)
         return np.asarray(outputs, dtype=np.float32)
@@ -263,13 +264,14 @@ class KerasSession:
 
 def _runtime() -> ModuleType:
     """ONNX Runtime, imported."""
-    # It would keep a record of every use in the home folder, and bm tells nobody anything.
+    # It would record every use in the home folder, and bm collects nothing.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     # What goes wrong is raised as well; on stderr it would stand with colours and the source's lines.
     onnxruntime.set_default_logger_severity(4)
-    return onnxruntime
+    runtime: ModuleType = onnxruntime
+    return runtime
 
 
 def _opened(model: bytes, *, threads: int, fold: bool) -> onnxruntime.InferenceSession:

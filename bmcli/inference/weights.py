@@ -1,7 +1,7 @@
 """A model's weights as plain arrays: read, put back, hashed, and written as safetensors.
 
 Keyed by Keras's variable path ('conv1/kernel'), which depends on the layers' names alone. The states of
-random generators are left out: they are no weights, and their names count up over a process's life.
+random generators are left out: they are not weights, and their names count up within a process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RANDOM_STATE = "seed_generator_state"
 def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
     """Copies of all weights, path -> array, in the dtype they are kept in.
 
-    That is float32 whatever precision the arithmetic has, statistics of batch normalisation included.
+    That is float32 for any precision of the arithmetic, statistics of batch normalisation included.
     """
     from keras import ops
 
@@ -90,18 +90,20 @@ def to_bytes(weights: Mapping[str, np.ndarray], *, metadata: Mapping[str, str] |
     from safetensors.numpy import save
 
     contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-    return save(contiguous, metadata=dict(metadata) if metadata else None)
+    written: bytes = save(contiguous, metadata=dict(metadata) if metadata else None)
+    return written
 
 
 def from_bytes(data: bytes, *, origin: str = "the file") -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file. IntegrityError where it is damaged."""
+    """The arrays of a safetensors file. IntegrityError if it is damaged."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
-        return load(data)
+        arrays: dict[str, np.ndarray] = load(data)
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise IntegrityError(f"{origin} is damaged: {error}") from error
+    return arrays
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:

@@ -24,7 +24,7 @@ FEWEST_MISTAKES = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """The answers whose probability lies in (low, high]. confidence: their mean probability; right: the share
+    """The answers with a probability in (low, high]. confidence: their mean probability; right: the share
     that is right."""
 
     low: float
@@ -64,7 +64,7 @@ class Fitted:
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
-    """Of at least one answer. confidence: float64 [A], its probability; right: float64 [A], 1 where it came
+    """Of at least one answer. confidence: float64 [A], its probability; right: float64 [A], 1 if it came
     true."""
     # Right-closed bins, as in the papers; a probability of 0 belongs to the first.
     bin_of = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
@@ -96,7 +96,7 @@ def temper_labels(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def fit_temperature(examples: int, mistakes: int, loss: Callable[[float], float]) -> Fitted:
-    """loss: of the split, as a function of the temperature. A temperature of 1 where there is too little to
+    """loss: of the split, as a function of the temperature. A temperature of 1 if there is too little to
     go by."""
     from scipy.optimize import minimize_scalar
 
@@ -122,7 +122,7 @@ def choose_threshold(targets: np.ndarray, probabilities: np.ndarray) -> Threshol
     values, position = np.unique(probabilities.astype(np.float64), return_inverse=True)
     hits = np.bincount(position, weights=targets, minlength=len(values))
     counts = np.bincount(position, minlength=len(values))
-    # From the i-th value on, all are taken for the second class.
+    # From the i-th value on, all are predicted as the second class.
     true, taken = np.cumsum(hits[::-1])[::-1], np.cumsum(counts[::-1])[::-1]
     f1 = 2 * true / (taken + positives)
     cuts = np.concatenate([[values[0] / 2], (values[1:] + values[:-1]) / 2])

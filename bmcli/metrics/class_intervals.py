@@ -13,14 +13,13 @@ from functools import cache, partial
 import numpy as np
 
 from bmcli.metrics import formulas, interval_methods, intervals
+from bmcli.metrics.area_intervals import Curves, areas_of, of_area
 from bmcli.metrics.calibration import BINS
 from bmcli.metrics.interval_methods import Interval
 from bmcli.metrics.intervals import Method, TooFew, enough, enough_of_classes, exact, f1_of_class, known
 
 Drawn = dict[str, np.ndarray]
-"""Every metric but areas under curves, of each resample: float64 [RESAMPLES], NaN where it is undefined."""
-Curves = Sequence[tuple[np.ndarray, np.ndarray]]
-"""Of each ROC curve which examples are positive, bool [N], and their scores, float32 [N]."""
+"""Every metric but areas under curves, of each resample: float64 [RESAMPLES], NaN if it is undefined."""
 
 
 def resampled_classes(
@@ -135,7 +134,7 @@ def _methods(
 ) -> dict[str, Method]:
     draw = cache(draw)
     found: dict[str, Method] = {name: partial(_of_weights, name, draw, weights, targets) for name in averages}
-    return {**found, "roc_auc": lambda value: _of_area(_areas(curves()))}
+    return {**found, "roc_auc": lambda value: of_area(areas_of(curves()))}
 
 
 def of_second(targets: np.ndarray, outputs: np.ndarray) -> tuple[int, int, int]:
@@ -191,7 +190,7 @@ def _weights(targets: np.ndarray, outputs: np.ndarray) -> _Weights:
 
 
 def _moves_of_f1(hits: np.ndarray, answers: np.ndarray, support: np.ndarray, wrong: int) -> np.ndarray:
-    """How far an answer moves the F1 of each class [C]: so many mistakes at once down, or a right one up."""
+    """How far an answer moves the F1 of each class [C]: down by several mistakes, or up by a correct one."""
     f1 = np.nan_to_num(formulas.per_class_of(hits, answers, support).f1)
     either = answers + support
     moved = np.maximum(wrong * f1 / (either + 1), 2 * (1 - f1) / (either + 2))
@@ -252,7 +251,7 @@ def _of_weights(
     shrunk = float((several / (several - 1)).mean()) if len(several) else 1.0
     variance, bias = float(drawn.var(ddof=1)) * shrunk, float(drawn.mean()) - value
     low, high = interval_methods.bounded(value, variance, found.moves[name])
-    # A metric that few examples make larger is taken for as much smaller at the low end, and the reverse.
+    # A metric that few examples make larger is reduced by as much at the low end, and the reverse.
     return max(0.0, low - max(bias, 0.0)), min(1.0, high - min(bias, 0.0))
 
 
@@ -291,82 +290,3 @@ def of_ece(value: float, count: int, confidence: np.ndarray, right: np.ndarray) 
     spread = float(np.abs(middle + off).sum(axis=1).var())
     _, high = interval_methods.bounded(value, spread, 1 / count)
     return max(0.0, value - farthest), high
-
-
-@dataclass(frozen=True)
-class _Areas:
-    """Of the ROC curves of a task. value: their mean area, None where all are undefined; influences: of each
-    example, float64 [N], None where one side of a curve has a single one; smaller: int64 [curves], examples
-    on the smaller side of each, undefined ones too; parts: [sides, 2], the variance that each side of each
-    curve brings to the mean, and its degrees of freedom."""
-
-    value: float | None
-    influences: np.ndarray | None
-    smaller: np.ndarray
-    parts: np.ndarray
-
-
-def _areas(curves: Curves) -> _Areas:
-    areas: list[float] = []
-    smaller: list[int] = []
-    parts: list[tuple[float, int]] = []
-    influences: np.ndarray | None = np.zeros(len(curves[0][0]))
-    for positive, score in curves:
-        above, below = int(positive.sum()), int((~positive).sum())
-        smaller.append(min(above, below))
-        if not above or not below:
-            continue
-        placement = np.empty(len(score))
-        placement[positive] = _share_below(score[positive], score[~positive])
-        placement[~positive] = 1 - _share_below(score[~positive], score[positive])
-        value = float(placement[positive].mean())
-        areas.append(value)
-        if above < 2 or below < 2 or influences is None:
-            influences = None
-            continue
-        # The variance of the area is that of both sides' mean placements; examples stand on one side each.
-        influence = placement - value
-        influence[positive] /= np.sqrt(above * (above - 1.0))
-        influence[~positive] /= np.sqrt(below * (below - 1.0))
-        influences += influence
-        parts.append((float((influence[positive] ** 2).sum()), above - 1))
-        parts.append((float((influence[~positive] ** 2).sum()), below - 1))
-    mean = float(np.mean(areas)) if areas else None
-    if influences is not None:
-        influences = influences / len(areas) if areas else None
-    return _Areas(mean, influences, np.array(smaller), np.array(parts).reshape(-1, 2))
-
-
-def area(curves: Curves) -> tuple[float | None, np.ndarray | None]:
-    """`roc_auc`, and each example's influence on it, float64 [N]: the sum of their squares is its variance.
-
-    None where the area is undefined; no influences where one side of a curve has a single example.
-    """
-    found = _areas(curves)
-    return found.value, found.influences
-
-
-def _of_area(found: _Areas) -> Interval:
-    from scipy.special import ndtri, stdtrit
-
-    several = len(found.smaller) > 1
-    what = "curves" if several else "the smaller of two classes"
-    enough_of_classes(found.smaller, what)
-    if found.value is None or found.influences is None:
-        raise TooFew("too few: a class has a single example")
-    variance = float((found.influences**2).sum())
-    each, freedom = found.parts.T
-    if variance > 0:  # of few examples it is itself uncertain (Satterthwaite, 1946)
-        degrees = max(float(each.sum() ** 2 / (each**2 / freedom).sum()), 2.0)
-        variance *= float(stdtrit(degrees, interval_methods.UPPER) / ndtri(interval_methods.UPPER)) ** 2
-    # One more example of the smaller side that ranks like one of the other: half of its pairs are wrong.
-    sides = found.smaller[found.smaller > 0]
-    weight = 0.5 / float(sides.min()) / len(sides)
-    return interval_methods.bounded(found.value, variance, weight)
-
-
-def _share_below(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Of each score, the share of the others that lie below it, equals counting half."""
-    ordered = np.sort(others)
-    left, right = np.searchsorted(ordered, scores, "left"), np.searchsorted(ordered, scores, "right")
-    return np.asarray((left + right) / (2.0 * len(others)))

@@ -19,7 +19,7 @@ Metrics = dict[str, float | None]
 
 @dataclass(frozen=True)
 class PerClass:
-    """One value per class, [C]; NaN where undefined (precision of a class never predicted, recall of one
+    """One value per class, [C]; NaN if undefined (precision of a class never predicted, recall of one
     that does not occur, F1 of one that does neither). hits: its right answers; answers: all of its answers;
     support: the examples truly of it."""
 
@@ -113,9 +113,9 @@ def label_confusion(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def confusion_metrics(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> dict[str, np.ndarray]:
-    """What depends on the confusion matrix alone, of one or of many: name -> [...], NaN where undefined.
+    """What depends on the confusion matrix alone, of one or of many: name -> [...], NaN if undefined.
 
-    [..., C] each: examples of a class that were taken for it, answers of the class, examples truly of it.
+    [..., C] each: examples of a class that were predicted as it, predictions of it, examples of it.
     """
     classes = per_class_of(hits, predicted, support)
     occurs = predicted + support > 0
@@ -222,13 +222,13 @@ def label_losses(truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 def roc_auc(positive: np.ndarray, scores: np.ndarray) -> float | None:
     """Area under the ROC curve: how often a positive scores above a negative, ties counting half.
 
-    The Mann-Whitney U statistic over its maximum (Hanley and McNeil, 1982). None where one side is empty.
+    The Mann-Whitney U statistic over its maximum (Hanley and McNeil, 1982). None if one side is empty.
     positive: bool [N]; scores: [N].
     """
     above, below = scores[positive], np.sort(scores[~positive])
     if not len(above) or not len(below):
         return None
-    # Twice U, in integers: exact whatever the number of pairs.
+    # Twice U, in integers: exact for any number of pairs.
     twice = np.searchsorted(below, above, "left").sum() + np.searchsorted(below, above, "right").sum()
     return float(twice / (2.0 * len(above) * len(below)))
 

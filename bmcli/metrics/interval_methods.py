@@ -70,7 +70,7 @@ def _most(value: float, variance: float, weight: float) -> float:
 
 
 def mean(values: np.ndarray, unseen: float) -> Interval | None:
-    """Of the mean of losses float64 [N], 0 or more each; None where it is not finite.
+    """Of the mean of losses float64 [N], 0 or more each; None if it is not finite.
 
     A gamma distribution, moved and scaled, with the mean, the variance and twice the skewness that the losses
     give it: correct to the second order, as a studentised bootstrap is (Hall, 1992), and for counts of rare

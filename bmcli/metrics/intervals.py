@@ -5,7 +5,7 @@ They cover the choice of the examples, not the variation between training runs. 
 
   - shares of examples (accuracy, top-k, subset accuracy, precision and recall of a class): the exact one;
   - F1 of one class: exact too, as F1 = 2J/(1+J), where J is the share of right ones among the examples that
-    are of the class or were taken for it;
+    are of the class or were predicted as it;
   - averages over classes, and shares of a multilabel task's decisions: like exact ones, with the number
     of examples that the metric's bootstrap variance (Efron, 1979) implies, and the weight of one mistake;
   - areas under ROC curves: the same, with the variance of DeLong, DeLong and Clarke-Pearson (1988);
@@ -84,9 +84,9 @@ def top_k_of(metrics: Iterable[str]) -> int | None:
     return next((int(match[1]) for match in found if match), None)
 
 
-def resamples(count: int, seed: int = SEED) -> Iterator[np.ndarray]:
+def resamples(count: int) -> Iterator[np.ndarray]:
     """Blocks float64 [b, count] of how often each example is drawn, RESAMPLES rows in all."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     block = max(1, min(RESAMPLES, 2**21 // max(count, 1)))
     for start in range(0, RESAMPLES, block):
         rows = min(block, RESAMPLES - start)
@@ -95,7 +95,7 @@ def resamples(count: int, seed: int = SEED) -> Iterator[np.ndarray]:
 
 
 def percentiles(values: np.ndarray) -> Interval | None:
-    """The middle LEVEL of resampled values; None where they are all equal, or undefined."""
+    """The middle LEVEL of resampled values; None if they are all equal, or undefined."""
     values = values[np.isfinite(values)]
     if not len(values):
         return None
@@ -136,7 +136,7 @@ def exact(hits: int, count: int, value: float) -> Interval:
 
 def class_intervals(hits: int, answers: int, support: int) -> dict[str, Interval | None]:
     """Exact intervals of precision, recall and F1 of one class, from its right answers, its answers and its
-    examples; None where the metric is undefined."""
+    examples; None if the metric is undefined."""
     return {
         "precision": interval_methods.share(hits, answers),
         "recall": interval_methods.share(hits, support),

@@ -94,7 +94,7 @@ def value_of(
 ) -> float | None:
     """A user's metric of one split. built_in: the names of the task's own.
 
-    Raises UsageError where it has a built-in's name or is for another task, PluginError where it fails.
+    Raises UsageError if it has a built-in's name or is for another task, PluginError if it fails.
     """
     name = metric.registry_name
     if name in built_in:

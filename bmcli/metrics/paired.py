@@ -13,7 +13,7 @@ several runs, the luck of training too:
 
 p values of several comparisons are corrected together (Holm, 1979).
 
-`benchmarks/comparisons.py` measures how often models that are equally good are told apart.
+`benchmarks/comparisons.py` measures how often equally good models are reported as different.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _NOTHING = 1e-12
 
 @dataclass(frozen=True)
 class Difference:
-    """Of one metric, the second side's less the first's. interval: 95 %, None where it says nothing; p:
+    """Of one metric, the second side's less the first's. interval: 95 %, None if it says nothing; p:
     two-sided, that both are equally good; p_holm: corrected for the number of comparisons."""
 
     metric: str
@@ -116,7 +116,7 @@ class Side:
 
     @cached_property
     def _influences(self) -> list[np.ndarray] | None:
-        """Of each example on each run's area under the ROC curve; None where one has none."""
+        """Of each example on each run's area under the ROC curve; None if one has none."""
         found = [self.task.influences(p.targets, p.outputs) for p in self.predictions]
         known = [one for one in found if one is not None]
         return known if len(known) == len(found) else None
@@ -145,7 +145,7 @@ class Side:
         return float(known.var(axis=1, ddof=1).sum() / (len(each) - 1)) if known.shape[1] > 1 else 0.0
 
     def right(self) -> np.ndarray | None:
-        """bool [N], of the first run: which answers are right altogether; None where none is or is not."""
+        """bool [N], of the first run: which answers are right altogether; None if none is or is not."""
         return self.task.right(self.predictions[0].targets, self.predictions[0].outputs)
 
 
@@ -312,7 +312,7 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
 
 
 def disagreements(first: Side, second: Side, classes: Sequence[str]) -> Disagreements | None:
-    """Of the first run of each side; None where no answer is right or wrong altogether."""
+    """Of the first run of each side; None if no answer is right or wrong altogether."""
     a, b = first.right(), second.right()
     if a is None or b is None:
         return None

@@ -41,7 +41,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One class's (or label's) metrics; None where undefined. support: examples truly of it; the intervals:
+    """One class's (or label's) metrics; None if undefined. support: examples truly of it; the intervals:
     95 % of each, low and high."""
 
     name: str
@@ -57,7 +57,7 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often examples of one class were taken for another."""
+    """How often examples of one class were predicted as another."""
 
     true: str
     predicted: str
@@ -106,7 +106,7 @@ class Seen:
     usual: float | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Strict JSON data, as it stands in an evaluation."""
+        """Strict JSON data, as stored in an evaluation."""
         return {
             "seen_in_training": self.training,
             "seen_in_validation": self.validation,
@@ -116,7 +116,7 @@ class Seen:
         }
 
     def warning(self, where: str, count: int) -> str | None:
-        """In a sentence; None where nothing was seen. count: of all examples there; where: their name."""
+        """In a sentence; None if nothing was seen. count: of all examples there; where: their name."""
         if self.unknown is not None:
             return f"it is unknown whether {where} contains training examples: {self.unknown}"
         both = (self.training or 0) + (self.validation or 0)
@@ -135,7 +135,7 @@ class Seen:
 class Evaluation:
     """The metrics of one split (or scored file).
 
-    metrics: name -> value, None where undefined; intervals: 95 % of each, low and high, None where there is
+    metrics: name -> value, None if undefined; intervals: 95 % of each, low and high, None if there is
     none (see `intervals.py`); no_interval: name -> why, of those ('too few: 30 examples, 50 are needed');
     lower_is_better: those of them. confusion_matrix: counts,
     row = truth, [C][C]; multilabel [[tn, fp], [fn, tp]] per label; None for regression. examples_sha256: over

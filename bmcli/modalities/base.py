@@ -2,7 +2,7 @@
 
 Each method has a default where there is one: a new modality begins with its words, its suffixes, `fit` and
 `load`, and the way its examples are read. What examples are like for a user (`Words`), which files hold them,
-and what of the config is for them, is told without importing anything that computes.
+and which config keys are for them, is known without importing anything that computes.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ class Modality(Registered):
 
     words: ClassVar[Words] = Words()
     place: ClassVar[int] = 100
-    """Where it stands in lists."""
+    """Its position in lists."""
     suffixes: ClassVar[frozenset[str]] = frozenset()
     """Of the files that `bm predict` takes, in lower case."""
     file_suffixes: ClassVar[frozenset[str]] = frozenset()
-    """Of files that are an example each, in class folders; empty where a file holds many."""
+    """Of files that are an example each, in class folders; empty if a file holds many."""
     documents: ClassVar[bool] = False
-    """Whether a README beside the class folders may have such a suffix."""
+    """Whether a README next to the class folders may have such a suffix."""
     piece: ClassVar[int] = 256
-    """Inputs that are read, and handed on, at a time."""
+    """Number of inputs read and passed on at a time."""
     takes_texts: ClassVar[bool] = False
     """Whether an input may be a text itself (`--text`), or a line of a file (`--lines`)."""
     of_tables: ClassVar[bool] = False
@@ -68,7 +68,7 @@ class Modality(Registered):
     has_lengths: ClassVar[bool] = False
     """What of the config is for it: data.augment, evaluation.views, training.batch_by_length."""
     quantities: ClassVar[bool] = False
-    """Whether whole numbers beside an array of such examples may be a quantity, and not classes alone."""
+    """Whether whole numbers as targets of an array of such examples may be a quantity, not only classes."""
 
     @property
     def name(self) -> str:
@@ -84,7 +84,7 @@ class Modality(Registered):
     def shape_ahead(
         self, preprocessing: PreprocessingConfig, shape: tuple[int, int, int] | None
     ) -> tuple[int | None, ...] | None:
-        """The shape of a model's input, with None for what is not known, before the data is read; None where
+        """The shape of a model's input, with None for what is not known, before the data is read; None if
         nothing is known. shape: that a named dataset declares."""
         return None
 
@@ -104,7 +104,7 @@ class Modality(Registered):
         return (), []
 
     def draft_remarks(self, count: int) -> list[str]:
-        """What there is to say of that many training examples."""
+        """Remarks on this number of training examples."""
         return []
 
     def draft_data(self, look: Look) -> list[tuple[str, object, str]]:
@@ -142,7 +142,7 @@ class Modality(Registered):
         like: Examples | None = None,
     ) -> dict[str, Examples]:
         """Examples out of arrays that it takes: split -> (name, array) of one file. unscaled: numbers are not
-        to be taken for bytes; like: training examples that these go with. DataError where they cannot be
+        to be taken for bytes; like: training examples that these go with. DataError if they cannot be
         used."""
         raise NotImplementedError
 
@@ -174,7 +174,7 @@ class Modality(Registered):
     def rows_for(
         self, frame: Frame, columns: Sequence[str], missing: Sequence[str], encoder: Preprocessing | None
     ) -> tuple[Examples, list[tuple[int, str]]]:
-        """The same for a run, of which `encoder` says what cells mean; None where nothing is encoded yet."""
+        """The same for a run, of which `encoder` says what cells mean; None if nothing is encoded yet."""
         return self.from_rows(frame, columns, {}, missing, as_found=True)
 
     def columns_of(self, examples: Examples) -> Mapping[str, np.ndarray]:
@@ -188,16 +188,16 @@ class Modality(Registered):
         cache_bytes: int,
         progress: Callable[[int, int], None] | None,
     ) -> Inspected | None:
-        """Look at all examples before anything is cut; None where reading has shown all there is to see.
-        preprocessing: how they will be encoded, None where nobody knows."""
+        """Inspect all examples before the splits are made; None if reading them has already done so.
+        preprocessing: how they will be encoded, None if unknown."""
         return None
 
     def inspection_notes(self, counts: Mapping[str, int]) -> tuple[str, ...]:
-        """What is to be said of what `inspect` counted."""
+        """Notes on what `inspect` counted."""
         return ()
 
     def data_notes(self, splits: Mapping[str, Examples]) -> tuple[str, ...]:
-        """What is to be said of all splits together, once they are cut."""
+        """Notes on all splits together, once they are made."""
         return ()
 
     def synthesise(
@@ -249,7 +249,7 @@ class Modality(Registered):
         raise NotImplementedError
 
     def load(self, part: Document, files: Mapping[str, str]) -> Preprocessing:
-        """The inverse of an encoder's `to_json`, and of `files_of`; KeyError, TypeError or ValueError where
+        """The inverse of an encoder's `to_json`, and of `files_of`; KeyError, TypeError or ValueError if
         it is damaged."""
         raise NotImplementedError
 
@@ -269,7 +269,7 @@ class Modality(Registered):
         """Model inputs in float64, for solving in closed form, where float32 would lose something."""
         return None
 
-    # === what is said of examples ===
+    # === how examples are described ===
 
     def add_to_fingerprint(self, examples: Examples, add: Add, digests: Mapping[str, bytes]) -> None:
         """Hand all content to `add`. digests: path -> SHA-256, where known."""
@@ -292,7 +292,7 @@ class Modality(Registered):
         encoder: Preprocessing,
         form: str,
     ) -> Iterator[bytes] | None:
-        """The content of each, in that form; None where they have no such form. The default: as the model
+        """The content of each, in that form; None if they have no such form. The default: as the model
         takes it, with its target; one that cannot be used is like no other."""
         from bmcli.modalities.contents import encoded
 
@@ -303,7 +303,7 @@ class Modality(Registered):
         return None
 
     def load_familiarity(self, document: Document, encoder: Preprocessing) -> Usual:
-        """The inverse of `Usual.to_json`; KeyError, TypeError or ValueError where it is damaged."""
+        """The inverse of `Usual.to_json`; KeyError, TypeError or ValueError if it is damaged."""
         raise ValueError(f"no input statistics are defined for {self.words.many}")
 
     def statistics(self, compact: np.ndarray, columns: tuple[str | None, ...]) -> dict[str, np.ndarray]:
@@ -311,10 +311,10 @@ class Modality(Registered):
         return {}
 
     range_words: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    """Of these: what is said of one below the range of training, and above."""
+    """Of these: the remark on one below the training range, and above."""
 
     def corruptions(self) -> tuple[str, ...]:
-        """By name; empty where there are none."""
+        """By name; empty if there are none."""
         return ()
 
     def corrupted(
@@ -329,15 +329,15 @@ class Modality(Registered):
         raise NotImplementedError
 
     def sliceable(self, examples: Examples, beside: list[str]) -> list[str]:
-        """By what they can be cut. beside: columns of the file that no model sees."""
+        """Names to slice by. beside: columns of the file that no model sees."""
         return list(beside)
 
     def attribute(self, examples: Examples, name: str) -> Attribute:
-        """One of these, but for columns beside."""
+        """One of these, except the columns in `beside`."""
         raise NotImplementedError
 
     def excerpt(self, examples: Examples, position: int) -> str | None:
-        """How an example begins, as text; None where it is shown as an image."""
+        """The beginning of an example, as text; None if it is shown as an image."""
         return f"{self.words.one} {position}"
 
     named_in_plots: ClassVar[bool] = True
@@ -348,7 +348,7 @@ class Modality(Registered):
         raise NotImplementedError
 
     def readme(self) -> Readme:
-        """What the page of an export says of inputs."""
+        """What the README of an export says about inputs."""
         return Readme(
             f"{self.words.many}, prepared as preprocessing.json says",
             "1. As preprocessing.json says.",
@@ -376,7 +376,7 @@ _made: dict[type[Modality], Modality] = {}
 
 
 def modality_of(kind: str) -> Modality:
-    """The modality of that name; UsageError where there is none."""
+    """The modality of that name; UsageError if there is none."""
     cls = MODALITIES.get(kind)
     if cls not in _made:
         _made[cls] = cls()

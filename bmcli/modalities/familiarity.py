@@ -151,7 +151,7 @@ class Familiarity:
         return tuple(reasons[:MOST_SAID])
 
     def odd(self, compact: np.ndarray) -> list[tuple[str, ...]]:
-        """What is odd about each of n encoded examples, in words; empty where nothing is."""
+        """What is odd about each of n encoded examples, in words; empty if nothing is."""
         if not self.ranges or not len(compact):
             return [()] * len(compact)
         found: list[list[str]] = [[] for _ in range(len(compact))]
@@ -213,7 +213,7 @@ def fit(preprocessing: Preprocessing, examples: Examples) -> Familiarity:
 
 
 def load(run: Run, preprocessing: Preprocessing | None = None) -> Familiarity | None:
-    """Of a run; None for one that has none, IntegrityError where the file is damaged.
+    """Of a run; None for one that has none, IntegrityError if the file is damaged.
 
     preprocessing: the run's, where it is loaded already.
     """

@@ -1,6 +1,6 @@
 """What is measured on examples to tell inputs unlike those of training: a few numbers each, in words.
 
-What exactly, the modality says; `familiarity` compares them.
+The modality defines what is measured; `familiarity` compares it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LOOKED_AT = 6_000
 """Training examples, evenly spread, that are measured."""
 FEWEST = 20
-"""Examples below which nothing is said: any input would look odd."""
+"""Fewest training examples: with fewer, any input would look unusual."""
 BEYOND = 0.1
 """What a single trait must be beyond the range of training, as a share of its width; of few examples
 MARGIN."""
@@ -42,10 +42,10 @@ class Usual:
     has its own."""
 
     blank: ClassVar[str | None] = None
-    """What alone is said of an example that holds nothing to be measured."""
+    """The only remark on an example without anything to measure."""
 
     implied: ClassVar[str | None] = None
-    """What is not said of an example of which something is odd for certain, as that implies it."""
+    """Remarks left out where a more certain one implies them."""
 
     def known(self, encoder: Preprocessing) -> tuple[Trait, ...]:
         """The traits that are measured."""
@@ -63,11 +63,11 @@ class Usual:
         return reason
 
     def open_columns(self) -> Collection[str] | None:
-        """Columns in which new categories are usual; None where there are no columns."""
+        """Columns in which new categories are usual; None if there are no columns."""
         return None
 
     def to_json(self) -> dict[str, object] | None:
-        """Strict JSON data; None where there is nothing to keep."""
+        """Strict JSON data; None if there is nothing to keep."""
         return None
 
 

@@ -8,7 +8,7 @@ input counts as its most surprising trait does.
 
 From which surprise of a trait on an input is odd comes of training examples that are each judged by what was
 fitted without their fold (cross-conformal prediction: Vovk, Gammerman and Shafer 2005; Vovk 2015). The share
-ALPHA is that of all traits together: the most surprising training examples, whatever their trait, may be
+ALPHA is that of all traits together: the most surprising training examples, in any trait, may be
 beyond as far as whole ones fit into it. What is left of it, less than one example, all traits share
 (Bonferroni): the threshold of each lies beyond all other examples, where its exponential tail comes down to
 that. With fewer than 1 / ALPHA examples, that is an extrapolation throughout.
@@ -28,7 +28,7 @@ ALPHA = 0.0003
 """Share of inputs like those of training that may be told odd: a third of what is promised, for new inputs
 are never drawn quite as the training data were."""
 ENOUGH = 2_000
-"""Examples from which on the ends of their tails are known well enough to be taken as they are."""
+"""Number of examples from which the empirical tails are used directly."""
 FOLDS = 5
 TAIL, FAR = 0.05, 0.001
 """Shares of training examples beyond where a tail begins, and beyond where it is thin."""
@@ -36,7 +36,7 @@ SHRINKAGE = 0.05
 FARTHEST_EXAMPLES = 20
 """Examples by which the far end of a tail is extrapolated."""
 MOST_TOGETHER = 64
-"""Traits up to which their correlations are kept; of more, the distance takes them as uncorrelated."""
+"""Largest number of traits with correlations; beyond it, the distance assumes that they are uncorrelated."""
 FARTHEST = 30.0
 """Standard deviations at which a trait is clipped within the distance."""
 NOTHING = 1e-6
@@ -172,7 +172,7 @@ class Surprise:
 
     @classmethod
     def from_json(cls, document: Document, traits: int) -> Surprise:
-        """The inverse; KeyError, TypeError or ValueError where it is not of so many traits."""
+        """The inverse; KeyError, TypeError or ValueError for a different number of traits."""
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("center", "scale", "low", "high"), (traits,))
         shapes |= dict.fromkeys(("starts", "excess", "shares"), (2, traits + 1)) | {
             "thresholds": (traits + 1,)
@@ -196,7 +196,7 @@ def _thresholds(surprise: np.ndarray) -> np.ndarray:
     order = np.argsort(-surprise.max(axis=1), kind="stable")
     ranked = -np.sort(-surprise[order[beyond:]], axis=0)
     tail = min(FARTHEST_EXAMPLES, max(1, len(ranked) // 10))
-    # A surprise has the mean excess 1 where tails are exponential; where they are longer, that of training.
+    # A surprise has the mean excess 1 if tails are exponential; where they are longer, that of training.
     excess = np.maximum(1.0, ranked[:tail].mean(axis=0) - ranked[tail])
     rare: np.ndarray = ranked[0] + excess * math.log(traits / (allowed - beyond))
     return rare

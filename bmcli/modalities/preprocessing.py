@@ -81,7 +81,7 @@ class Preprocessing(Protocol):
 
 @dataclass(frozen=True)
 class Preparing:
-    """What a model's `prepares` has to go by.
+    """What a model's `prepares` receives.
 
     data: the splits; an encoder is fitted on `data.train.examples`. options: the config's `preprocessing`.
     fit: gives the encoder that bm would fit.
@@ -131,7 +131,7 @@ def _require_kept(encoder: Preprocessing, kind: Kind) -> None:
         document = json.loads(json.dumps(encoder.to_json(), allow_nan=False))
         again = modality.load(document, modality.files_of(encoder))
         same = type(again) is type(encoder) and again.to_json() == encoder.to_json()
-    except Exception as error:  # whatever an encoder of the user's raises
+    except Exception as error:  # a user's encoder may raise anything
         raise ConfigError(f"the model's encoder cannot be kept in a run: {error}") from error
     if not same:
         raise ConfigError(
@@ -174,9 +174,9 @@ def dump(preprocessing: Preprocessing, spec: DataSpec) -> dict[str, str]:
 
 
 def load(files: Mapping[str, str] | Path) -> tuple[Preprocessing, DataSpec]:
-    """The inverse of `dump`; IntegrityError where the files are damaged.
+    """The inverse of `dump`; IntegrityError if the files are damaged.
 
-    files: name -> text of preprocessing.json, and of texts tokenizer.json; or the folder they lie in,
+    files: name -> text of preprocessing.json, and of texts tokenizer.json; or the folder with them,
     such as an export's.
     """
     if isinstance(files, Path):
@@ -201,7 +201,7 @@ def load(files: Mapping[str, str] | Path) -> tuple[Preprocessing, DataSpec]:
 
 
 def _inputs(spec: DataSpec) -> dict[str, object]:
-    """What preprocessing.json says of the inputs: of an only one as every bm has said it."""
+    """The inputs in preprocessing.json; a single one in the format of all versions."""
     if len(spec.inputs) > 1:
         return {"inputs": {one.name: list(one.shape) for one in spec.inputs}}
     return {
@@ -219,7 +219,7 @@ def _kind(document: Document) -> Kind:
 
 
 def _target(document: Document) -> Target:
-    """What is answered, each value checked; KeyError or ValueError where one is not what `dump` writes."""
+    """What is answered, each value checked; KeyError or ValueError if one is not what `dump` writes."""
     if document["task"] not in tasks.TASKS:
         raise ValueError(f"task {document['task']!r}")
     target = Target(

@@ -2,7 +2,7 @@
 
 They become the same pieces that `bmcli.inference.inputs` reads from files, so a prediction is the same number
 whichever way its input came. What could mean two things is an error that says how to write either. Nothing of
-pandas, polars, Pillow or a framework of tensors is imported unless an object of theirs is handed over.
+pandas, polars, Pillow or a framework of tensors is imported unless an object of theirs is passed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def read(
 
     wanted: what the run takes such objects for, as `Modality.wanted` has it.
     note, expect: as `bmcli.inference.inputs.read` takes them.
-    UsageError where the object is none of these, or could mean two things; the message says how to write it.
+    UsageError if the object is none of these, or is ambiguous; the message says what to write.
     """
     say = note or (lambda text: None)
     count = expect or (lambda number: None)

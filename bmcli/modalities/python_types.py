@@ -1,4 +1,4 @@
-"""What an object is, told without importing the package it may be of."""
+"""What type an object is, without importing the package it may come from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _MISSING = ("NAType", "NaTType", "MaskedConstant")
-"""Of pandas and NumPy: values that say that there is none."""
+"""Of pandas and NumPy: values that mean a missing one."""
 
 
 def package_of(value: object) -> str:
@@ -42,7 +42,7 @@ def is_missing(value: object) -> bool:
 
 
 def is_path(value: object) -> bool:
-    """Whether it is an object that stands for a file, rather than text."""
+    """Whether it is an object that refers to a file, rather than text."""
     return isinstance(value, os.PathLike) and not isinstance(value, str)
 
 
@@ -79,7 +79,7 @@ def is_series(value: object) -> bool:
 
 
 def array_of(value: Any) -> np.ndarray:
-    """A NumPy array of whatever `is_array` knows; UsageError where it cannot be had."""
+    """A NumPy array of anything that `is_array` accepts; UsageError if it cannot be converted."""
     if isinstance(value, np.ma.MaskedArray):
         if value.dtype.kind == "f":
             return np.asarray(value.filled(np.nan))

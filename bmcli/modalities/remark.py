@@ -1,4 +1,4 @@
-"""What there is to say of data: of how it was prepared, and of examples unlike those of training."""
+"""Remarks on data: on how it was prepared, and on examples unlike those of training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 MOST = 5
 """Lines of one kind."""
 THAN = (" than the training images", " than the training texts")
-"""What is said once, where it would be said of several reasons."""
+"""Said once if several reasons end with it."""
 
 
 @dataclass(frozen=True)

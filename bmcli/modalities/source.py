@@ -99,7 +99,7 @@ class SingleInput:
         raise NotImplementedError
 
     def finish(self, batch: np.ndarray) -> np.ndarray:
-        """The model's input from a batch of compact arrays: the batch itself, where nothing is left to do."""
+        """The model's input from a batch of compact arrays: the batch itself, if nothing is left to do."""
         return batch
 
     def finish_tensor(self, batch: object) -> object:

@@ -9,7 +9,7 @@ Rules for every builder, so that runs repeat, weights reload and plain Keras ope
   - only layers and operations that ship with Keras (no custom classes, no Lambda);
   - every layer with variables has an explicit `name`; the input layer is named 'input';
   - the last layer is called 'head' and has `dtype="float32"`;
-  - padding (token 0) must not influence the output, whatever the padded length.
+  - padding (token 0) must not influence the output, for any padded length.
 """
 
 from __future__ import annotations

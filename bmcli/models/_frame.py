@@ -21,7 +21,7 @@ def network_input(spec: DataSpec) -> Tensor:
 
 
 def network(name: str, inputs: object, features: object, spec: DataSpec, *, l2: float = 0.0) -> keras.Model:
-    """Finish a network with a dense 'head' in float32, whatever the precision of the layers below, on
+    """Finish a network with a dense 'head' in float32, for any precision of the layers below, on
     features [batch, n].
 
     l2: penalty on the head's squared weights. Returns the functional model `name`, inputs to raw outputs

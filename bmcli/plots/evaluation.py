@@ -1,4 +1,4 @@
-"""Plots of training and of an evaluation, as PNG bytes; made to be shown in a talk."""
+"""Plots of training and of an evaluation, as PNG bytes, large enough for slides."""
 
 from __future__ import annotations
 
@@ -226,11 +226,13 @@ def _shades(counts: np.ndarray) -> np.ndarray:
     right = np.eye(len(counts), dtype=bool)
     full = np.where(right[..., None], to_rgb(BLUE), to_rgb(ORANGE))
     depth = np.where(right, shares, np.sqrt(shares))[..., None]
-    return np.clip(1 - depth * (1 - full), 0, 1)
+    shades: np.ndarray = np.clip(1 - depth * (1 - full), 0, 1)
+    return shades
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:
-    return counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    shares: np.ndarray = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    return shares
 
 
 def _counts(axes: Axes, counts: np.ndarray, cell: float) -> None:

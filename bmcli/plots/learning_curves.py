@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @phase("plots")
 def draw_learning_curves(run: Run) -> None:
-    """Draw plots/learning_curves.png from metrics.jsonl; nothing where no epoch was finished."""
+    """Draw plots/learning_curves.png from metrics.jsonl; nothing if no epoch was finished."""
     task = run.record.task
     if task is not None and (records := epochs(run)):
         png = learning_curves(records, tasks.of(task).running_name, run.record.best_epoch)

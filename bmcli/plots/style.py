@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.typing import RcKeyType
 
-# Okabe and Ito (2008): told apart with every kind of colour blindness.
+# Okabe and Ito (2008): distinguishable with every kind of colour blindness.
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
 DPI = 150
 
@@ -48,14 +48,14 @@ _MORE_SCRIPTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "H
 
 @contextmanager
 def style() -> Iterator[None]:
-    """bm's look, whatever the user's matplotlibrc says; everything is drawn and saved inside."""
+    """bm's style, regardless of the user's matplotlibrc; everything is drawn and saved inside."""
     import matplotlib
     from matplotlib import font_manager
 
     installed = {font.name for font in font_manager.fontManager.ttflist}
     families = ["DejaVu Sans", *(name for name in _MORE_SCRIPTS if name in installed)]
     with matplotlib.rc_context(), warnings.catch_warnings():
-        # A letter no installed font has is drawn as a box; nobody can do anything about it here.
+        # A letter that no installed font has is drawn as a box; there is no remedy here.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update({**_STYLE, "font.family": families})
@@ -63,7 +63,7 @@ def style() -> Iterator[None]:
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure of that size in inches, laid out by itself."""
+    """An empty figure of that size in inches, with automatic layout."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

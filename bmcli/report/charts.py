@@ -1,4 +1,4 @@
-"""Line charts as SVG that lies in the page: sharp at any size, in its colours, and read out as text."""
+"""Line charts as inline SVG: sharp at any size, in the page's colours, with a text for screen readers."""
 
 from __future__ import annotations
 

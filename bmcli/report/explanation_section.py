@@ -21,7 +21,7 @@ MOST_FEATURES = 8
 
 
 def explained(run: Run, split: str | None) -> dict[str, object]:
-    """`explanations`, `importance` and `coefficients` of run.html.j2, empty where the run has none."""
+    """`explanations`, `importance` and `coefficients` of run.html.j2, empty if the run has none."""
     context: dict[str, object] = {"explanations": [], "importance": None, "coefficients": _coefficients(run)}
     if split is None or not run.exists(layout.explanations_of(split)):
         return context

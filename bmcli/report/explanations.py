@@ -18,7 +18,7 @@ from bmcli.report.html import rendered
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from bmcli.explain.explain import Explanation
+    from bmcli.explain.base import Explanation
 
 _AVERAGE = "an average training row"
 
@@ -119,7 +119,9 @@ def steps(document: Document, most: int = 20) -> list[Step]:
     strength = _strength(weights)
     made = []
     base = document.get("base")
-    unit, summed = ("", quantity) if document["label"] is None else ("score (logit)", decimals)
+    total = document.get("total")
+    number = document["label"] is None and not total
+    unit, summed = ("", quantity) if number else (total or "score (logit)", decimals)
     if base is not None:
         made.append(Step("base", f"of {_AVERAGE}", summed(base)))
     made += [
@@ -138,14 +140,14 @@ def steps(document: Document, most: int = 20) -> list[Step]:
         sum_, answer = base + float(weights.sum()), base + float(document["difference"])
         if summed(sum_) != summed(answer):  # steps along the path are not infinitely many
             made.append(Step("(left over)", "", signed(answer - sum_)))
-        made.append(Step("= answer", unit, summed(answer)))
+        made.append(Step("= score" if total else "= answer", unit, summed(answer)))
     return made
 
 
-def bars(explanation: Explanation, most: int = 20) -> list[tuple[str, str, str, str]]:
+def bars(explanation: Explanation) -> list[tuple[str, str, str, str]]:
     """Of a row: what adds up to the answer, its value, its amount, and a bar; the strongest first."""
     rows = []
-    for one in steps(explanation.to_json(), most):
+    for one in steps(explanation.to_json()):
         strength = one.strength or 0.0
         rows.append(
             (one.name, one.value, one.amount, ("█" if strength >= 0 else "░") * round(20 * abs(strength)))

@@ -48,5 +48,5 @@ def _environment() -> jinja2.Environment:
 
 
 def _markdown(text: str) -> str:
-    """Text that Markdown, and HTML in it, leave as it is, on one line."""
+    """Text that Markdown, and HTML in it, leave unchanged, on one line."""
     return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", one_line(text))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def data_uri(run: Run, path: str) -> Markup | None:
-    """A PNG of the run as a data URI, or None where it has none."""
+    """A PNG of the run as a data URI, or None if it has none."""
     if not run.exists(path):
         return None
     return Markup("data:image/png;base64," + base64.b64encode(run.read_bytes(path)).decode("ascii"))

@@ -23,7 +23,7 @@ CARD = "model_card.md"
 def report(run: Run, split: str | None = None) -> str:
     """The page of one run, from its own files. split: whose mistakes it shows; default: test, else any.
 
-    IntegrityError where one of the files is damaged.
+    IntegrityError if one of the files is damaged.
     """
     return rendered("run.html.j2", _facts(run, split))
 

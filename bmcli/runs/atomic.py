@@ -115,7 +115,7 @@ def write_together(
             with resources(f"write {path}"):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 writers[path](temporary)
-                # Whatever wrote it, its bytes must be on disk before the name points to them.
+                # The bytes must be on disk before the name points to them.
                 descriptor = os.open(temporary, os.O_RDONLY)
                 try:
                     os.fsync(descriptor)

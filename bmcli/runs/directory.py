@@ -161,10 +161,6 @@ class RunDirectory:
         """Whether the run has that file."""
         return self._inside(name).is_file()
 
-    def exists_any(self, name: str) -> bool:
-        """Whether the run has that file or folder."""
-        return self._inside(name).exists()
-
     def read_text(self, name: str) -> str:
         """A verified UTF-8 text file."""
         try:

@@ -92,7 +92,7 @@ def versions() -> dict[str, str]:
 
 
 def brought(recorded: dict[str, str]) -> dict[str, tuple[str, str | None]]:
-    """The packages in a record that provided the run's components: name -> version then, and now (None where
+    """The packages in a record that provided the run's components: name -> version then, and now (None if
     it is not installed)."""
     names = sorted(recorded.keys() - USUAL)
     if not names:

@@ -23,7 +23,7 @@ from bmcli.runs.safe_paths import kind_of
 
 _STDOUT = re.compile(r"-|/dev/(stdout|fd/1)|/proc/(self|thread-self)/fd/1")
 _DESCRIPTOR = re.compile(r"/dev/(std(in|err)|fd/\d+)|/proc/[^/]+/fd/\d+")
-"""Files that are already open: written to, whatever they are."""
+"""Files that are already open: written to, of any kind."""
 
 
 def is_stdout(path: Path) -> bool:
@@ -72,12 +72,12 @@ def check(path: Path, option: str = "--output", *, made_by_bm: bool = False) -> 
     check_outside(path, option)
 
 
-def check_folder(path: Path, option: str = "--output") -> None:
+def check_folder(path: Path) -> None:
     """UsageError if an output folder cannot be created there: a stream, an existing non-folder, or inside a
     run."""
     if is_stream(path):
-        raise UsageError(f"{option} {path} is not a folder", hint="give the folder to create")
-    check_outside(path, option)
+        raise UsageError(f"--output {path} is not a folder", hint="give the folder to create")
+    check_outside(path)
 
 
 def check_outside(path: Path, option: str = "--output") -> None:

@@ -48,9 +48,9 @@ class RunRecord:
     monitor, best_epoch, best_value, epochs: the metric that chose, where and how good, epochs done.
     stopped: why training ended.
     metrics: split -> {metric: value}, the headline metrics of each evaluated split.
-    headline: the metric that stands for the run in tables.
+    headline: the metric that represents the run in tables.
     error: one line, for runs that failed or diverged.
-    extra: keys of other versions of bm, kept as they are.
+    extra: keys of other versions of bm, kept unchanged.
     """
 
     id: str

@@ -163,7 +163,7 @@ class RunStore:
         return all_runs(self.root)
 
     def named(self, name: str) -> list[Run]:
-        """Every run of that name, newest first, whatever its status; damaged ones last.
+        """Every run of that name, of any status, newest first; damaged ones last.
 
         By number, which increases even if the clock was set back.
         """
@@ -175,7 +175,7 @@ class RunStore:
 
         Text with a path separator is a run directory's path; else `@tag`, an exact id, `latest`, or a name.
         `latest`, a name and a tag mean the newest completed run, or for 'resume' the newest that was
-        interrupted or crashed. An exact id or path means that run, whatever its status. UsageError if there
+        interrupted or crashed. An exact id or path means that run, of any status. UsageError if there
         is none.
         """
         if os.sep in reference:

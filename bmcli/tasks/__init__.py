@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bmcli.core.spec import Target
     from bmcli.tasks._answers import Answer
     from bmcli.tasks._learning import OneTarget
-    from bmcli.tasks._meter import Meter
+    from bmcli.tasks._meter import EpochMeter, Meter
     from bmcli.tasks._truth import Truth
 
 
@@ -55,6 +55,13 @@ class Task(Measuring):
 
         return WholeSplit(self, target, extra, top_k, temperature)
 
+    def epoch_meter(self, target: Target, count: int, extra: Sequence[Measures] = ()) -> EpochMeter:
+        """What the validation split is measured with after every epoch, batch by batch; the default keeps all
+        outputs until its end. count: of its examples; extra: the config's `evaluation.metrics`."""
+        from bmcli.tasks._meter import WholeEpoch
+
+        return WholeEpoch(self, target, count, extra)
+
     # --- every prediction of a split, as a table ------------------------------------------------------------
 
     def keeps_arrays(self, classes: int) -> bool:
@@ -68,20 +75,20 @@ class Task(Measuring):
     def rows(
         self, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str]
     ) -> Iterable[Sequence[str]]:
-        """Their cells, of each example. classes: as they stand in cells."""
+        """Their cells, of each example. classes: as written in cells."""
         raise NotImplementedError
 
     def read_rows(
         self, rows: Sequence[Sequence[str]], classes: Sequence[str]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Targets and outputs of such rows; ValueError, KeyError or IndexError where they are damaged."""
+        """Targets and outputs of such rows; ValueError, KeyError or IndexError if they are damaged."""
         raise NotImplementedError
 
     def fits_shapes(self, targets: np.ndarray, outputs: np.ndarray, classes: int) -> bool:
         """Whether both are what the task has of as many examples."""
         return targets.shape == outputs.shape[:1] and outputs.shape[1:] == (self.width(classes),)
 
-    # --- what is wrong most, and how it is shown ------------------------------------------------------------
+    # --- the worst predictions, and how they are shown ------------------------------------------------------
 
     plots: ClassVar[tuple[str, ...]] = ()
     """What is drawn of a split: regression, confusion_matrix, class_figures,
@@ -126,6 +133,10 @@ class Task(Measuring):
 
     # --- explanations ---------------------------------------------------------------------------------------
 
+    explained_total: ClassVar[str | None] = None
+    """What the parts of an explanation add up to, in words, where that is neither a class's logit nor the
+    number predicted: 'logarithm of the count'."""
+
     def score(self, index: int, target: Target) -> np.ndarray:
         """What is explained, float32 [units]: weights of the network's raw outputs. index: of the class, or
         0."""
@@ -158,7 +169,7 @@ _made: dict[type[Task], Task] = {}
 
 
 def of(name: str) -> Task:
-    """The task of that name. UsageError where there is none, PluginError where it cannot be loaded."""
+    """The task of that name. UsageError if there is none, PluginError if it cannot be loaded."""
     cls = TASKS.get(name)
     if cls not in _made:
         _made[cls] = cls()
@@ -174,7 +185,7 @@ class _Unknown(Task):
     def _missing(self) -> UsageError:
         return UsageError(
             f"predictions of the task '{self.name}' cannot be read: the run's own code defines it",
-            hint="--unpaired compares the metrics alone; an installed plugin defines the task everywhere",
+            hint="--trust-code runs it; --unpaired compares the metrics alone",
         )
 
     def header(self, classes: Sequence[str]) -> list[str]:
@@ -193,7 +204,7 @@ def stored(name: str) -> Task:
 
 
 def known() -> list[Task]:
-    """Every task that needs no plugin to be loaded: bm's own, and those that were asked for by name."""
+    """Every loaded task: bm's own, and those requested by name."""
     return [of(name) for name in TASKS.local_names()]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 TOP_K = 5
-"""Classes that are listed, where nothing else is asked for."""
+"""Number of classes listed by default."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Choice:
     probability: float
 
     def to_json(self) -> dict[str, object]:
-        """As it stands in a prediction's `top`."""
+        """An entry of a prediction's `top`."""
         return {"label": self.label, "index": self.index, "probability": self.probability}
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A line below a single answer. holds: whether a label does; None where that is not asked."""
+    """A line below a single answer. holds: whether a label applies; None if that is not a question."""
 
     label: str
     probability: float
@@ -58,7 +58,7 @@ class Answer(ABC):
         """The answer, and what else there is to say of it, for a table of answers."""
 
     def bars(self) -> list[Bar]:
-        """What a single answer is shown with; empty where `line` says it all."""
+        """What a single answer is shown with; empty if `line` says it all."""
         return []
 
 

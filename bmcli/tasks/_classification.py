@@ -103,7 +103,7 @@ class Classification(Task):
 
     def influences(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
         """See Task."""
-        from bmcli.metrics.class_intervals import area
+        from bmcli.metrics.area_intervals import area
 
         return area(self.curves(targets, outputs))[1]
 
@@ -147,7 +147,7 @@ def class_metrics(classes: Sequence[str], values: PerClass) -> tuple[ClassMetric
 
 
 def weakest(metrics: tuple[ClassMetrics, ...], metric: str) -> WeakestClass | None:
-    """The lowest value of the classes that occur, of equals the one with most examples; None where no class
+    """The lowest value of the classes that occur, of equals the one with most examples; None if no class
     has a flaw."""
     from bmcli.metrics.results import FEW, WeakestClass
 

@@ -40,7 +40,7 @@ class Learning(Registered):
     family: ClassVar[str] = ""
     """What tasks with this loss are called together."""
     outputs_are: ClassVar[str] = "the model's answer"
-    """What the finished model's outputs are, for whoever uses an exported model."""
+    """What the finished model's outputs are, for users of an exported model."""
 
     several: ClassVar[bool] = False
     """Whether an example may have any number of labels."""
@@ -60,12 +60,12 @@ class Learning(Registered):
     squared_error: ClassVar[bool] = False
     """Whether the loss is the squared error of a linear output, which has a minimum in closed form."""
     rank: ClassVar[int | None] = None
-    """The place among the tasks whose `fits` is asked where the config names none; None: only by name."""
+    """Rank among the tasks whose `fits` is called if the config names none; None: only by name."""
 
     # --- from the truth to targets --------------------------------------------------------------------------
 
     def fits(self, truth: Truth) -> bool:
-        """Whether the truth looks like this task, those of a lower rank having been asked before."""
+        """Whether the targets fit this task, after those of a lower rank declined."""
         return False
 
     def encode(self, truth: Truth, classes: tuple[str, ...]) -> tuple[np.ndarray, dict[int, str]]:
@@ -98,7 +98,7 @@ class Learning(Registered):
         return np.zeros(len(targets), np.int64)
 
     def counts(self, targets: np.ndarray, classes: int) -> np.ndarray | None:
-        """Examples of each class or label, int64 [classes]; None where there are none."""
+        """Examples of each class or label, int64 [classes]; None if there are none."""
         return None
 
     def alike(self, one: OneTarget, other: OneTarget, tolerance: float) -> bool:

@@ -45,7 +45,7 @@ class Measuring(Learning):
         """All `monitorable` metrics of one split, in that order. None: undefined, as where there are no
         examples or an output is not finite.
 
-        Raises UsageError where a user's metric has a built-in's name or is for another task, PluginError
+        Raises UsageError if a user's metric has a built-in's name or is for another task, PluginError
         where it fails.
         """
         from bmcli.metrics import formulas
@@ -103,11 +103,11 @@ class Measuring(Learning):
         return {}
 
     def influences(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
-        """Of each example on the area under the ROC curve, float64 [N]; None where there is none."""
+        """Of each example on the area under the ROC curve, float64 [N]; None if there is none."""
         return None
 
     def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
-        """Which answers are right altogether, bool [N]; None where an answer is more or less right."""
+        """Which answers are right altogether, bool [N]; None if an answer is more or less right."""
         return None
 
     def sections(
@@ -121,7 +121,7 @@ class Measuring(Learning):
     # --- the trivial answer, and calibration ----------------------------------------------------------------
 
     def summarise(self, targets: np.ndarray, classes: Sequence[str]) -> TargetSummary:
-        """Of a training split's targets, all that a trivial answer may know."""
+        """The summary of a training split's targets on which a baseline may depend."""
         from bmcli.metrics.results import TargetSummary
 
         return TargetSummary(len(targets))
@@ -129,12 +129,12 @@ class Measuring(Learning):
     def baseline(
         self, targets: np.ndarray, classes: Sequence[str], training: TargetSummary
     ) -> Baseline | None:
-        """What the best answer that ignores the input gets of the headline metric; None where none is known.
+        """What the best answer that ignores the input gets of the headline metric; None if none is known.
         Neither the targets nor training's are empty."""
         return None
 
     def certainties(self, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """Probability, and whether it came true (1 or 0), of every answer, float64 [A]; None where answers
+        """Probability, and whether it came true (1 or 0), of every answer, float64 [A]; None if answers
         have no probability."""
         return None
 
@@ -158,6 +158,6 @@ class Measuring(Learning):
         return replace(before, temperature=temperature, ece_with_temperature=after.ece if after else None)
 
     def calibrate(self, targets: np.ndarray, outputs: np.ndarray) -> Fitted | None:
-        """Temperature, and where there is one the threshold, of at least one validation output; None where
+        """Temperature, and where there is one the threshold, of at least one validation output; None if
         there is nothing to fit."""
         return None

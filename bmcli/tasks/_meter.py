@@ -38,6 +38,44 @@ class Meter(ABC):
         """What else an evaluation holds."""
 
 
+class EpochMeter(ABC):
+    """Measures a split at the end of an epoch."""
+
+    @abstractmethod
+    def update(self, positions: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> None:
+        """Take in a batch. positions: int64 [b], where its examples are in the split: batches come in any
+        order, and each example once."""
+
+    @abstractmethod
+    def metrics(self) -> dict[str, float | None]:
+        """Every metric that can be monitored; see `Task.monitorable`."""
+
+
+class WholeEpoch(EpochMeter):
+    """Keeps all targets and outputs. count: of the split's examples."""
+
+    def __init__(self, task: Task, target: Target, count: int, extra: Sequence[Measures]) -> None:
+        self.task = task
+        self.target = target
+        self.count = count
+        self.extra = extra
+        self._all: tuple[np.ndarray, np.ndarray] | None = None
+
+    def update(self, positions: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> None:
+        """See EpochMeter."""
+        import numpy as np
+
+        if self._all is None:
+            shapes = [(self.count, *some.shape[1:]) for some in (targets, outputs)]
+            self._all = np.empty(shapes[0], targets.dtype), np.empty(shapes[1], outputs.dtype)
+        self._all[0][positions], self._all[1][positions] = targets, outputs
+
+    def metrics(self) -> dict[str, float | None]:
+        """See EpochMeter."""
+        assert self._all is not None  # a split has examples
+        return self.task.measure(*self._all, self.target.classes, self.extra)
+
+
 class WholeSplit(Meter):
     """Keeps all targets and outputs: most metrics, and all intervals, are of the whole split."""
 

@@ -60,7 +60,7 @@ class OneClass(Classification):
         return single, problems
 
     def too_few_classes(self, classes: Sequence[str]) -> str | None:
-        """One class alone cannot be told from anything."""
+        """A single class cannot be classified."""
         if len(classes) < 2:
             only = f" ('{classes[0]}')" if classes else ""
             return f"there is only one class{only}, so there is nothing to classify"
@@ -128,7 +128,7 @@ class OneClass(Classification):
     def sections(
         self, target: Target, targets: np.ndarray, outputs: np.ndarray, temperature: float | None
     ) -> Sections:
-        """Per class, and what is taken for what."""
+        """Per class, and the confusion matrix."""
         from bmcli.metrics import formulas
         from bmcli.metrics.results import Sections
 
@@ -272,7 +272,7 @@ class OneClass(Classification):
 
 
 def _most_confused(matrix: np.ndarray, classes: Sequence[str]) -> Confusion | None:
-    """The largest count off the diagonal, the first of equals; None where there is no mistake."""
+    """The largest count off the diagonal, the first of equals; None if there is no mistake."""
     import numpy as np
 
     from bmcli.metrics.results import Confusion

@@ -31,7 +31,7 @@ class Truth:
         return self.names is not None or any(isinstance(label, tuple) for label in self.labels[:1])
 
     def distinct(self) -> set[str]:
-        """All different labels; empty where an example has several."""
+        """All different labels; empty if an example has several."""
         return {label for label in self.labels if isinstance(label, str)}
 
     def is_quantity(self) -> bool:

@@ -46,7 +46,7 @@ class Binary(OneClass):
         return len(truth.distinct()) == 2
 
     def inferred(self, classes: Sequence[str]) -> str:
-        """Two, whatever their names."""
+        """Two classes, of any names."""
         return ": two classes"
 
     def other_number_of_classes(self, classes: Sequence[str]) -> str | None:

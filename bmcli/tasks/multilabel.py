@@ -244,7 +244,7 @@ class Multilabel(Classification):
     def rows(
         self, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str]
     ) -> Iterable[Sequence[str]]:
-        """Of many labels, the indices of those that hold stand in one cell, between spaces."""
+        """Of many labels, one cell has the indices of those that apply, separated by spaces."""
         import numpy as np
 
         truth = targets > 0.5

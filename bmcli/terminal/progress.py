@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Protocol
 
 from bmcli.core.number_format import clock, decimals, duration, setting
+from bmcli.core.sanitize import one_line
 from bmcli.experiments.display import Began, Event, Finished, Note, Progress, Stage, Warned
 from bmcli.modalities.base import words_of
 from bmcli.runs import layout
@@ -60,7 +61,7 @@ class NotebookScreen(Screen):
         if lines and now - self._drawn < _REDRAWN:
             return
         self._drawn = now if lines else -_REDRAWN
-        line = "  ".join(render.one_line(line).strip() for line in lines)[: self.width - 1]
+        line = "  ".join(one_line(line).strip() for line in lines)[: self.width - 1]
         text = self._erased() + line
         self._length = len(line)
         self._write(text)
@@ -304,8 +305,8 @@ class TrainingDisplay:
         blank = " " * len(lead)
         return [first, fitting(blank, metrics, ("learning rate", "metric"), self._screen.width, 0, False)]
 
-    def _say(self, lines: Sequence[str], *, style: str = "", always: bool = False, indent: int = 0) -> None:
-        if always or not self._quiet:
+    def _say(self, lines: Sequence[str], *, style: str = "", indent: int = 0) -> None:
+        if not self._quiet:
             self._screen.lines(lines, style, indent)
         for line in lines:
             self._log(line)
@@ -313,7 +314,7 @@ class TrainingDisplay:
     def _log(self, line: str) -> None:
         if not line:
             return
-        stamped = f"{now()}  {render.one_line(line)}"
+        stamped = f"{now()}  {one_line(line)}"
         if self._run is None:
             self._before.append(line)
         else:

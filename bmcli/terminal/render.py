@@ -37,7 +37,7 @@ def to_json(document: object, *, indent: int | None = 2) -> str:
 
 
 def write_json(document: object, stream: IO[str], *, indent: int | None = 2) -> None:
-    """One document and a newline, in UTF-8 whatever the locale."""
+    """One document and a newline, in UTF-8 for any locale."""
     text = to_json(document, indent=indent) + "\n"
     # An undecodable byte of a file name is a lone surrogate, which UTF-8 cannot hold; backslashreplace writes
     # it as \udcXX, which within a JSON string is just the right escape.
@@ -59,7 +59,7 @@ def is_terminal(stream: IO[str]) -> bool:
         return False
 
 
-ERROR, WARNING, GOOD, STRONG, SOFT = "1;31", "1;35", "32", "1", "2"
+ERROR, WARNING, GOOD, STRONG = "1;31", "1;35", "32", "1"
 """ANSI styles in basic colours that are readable in dark and light themes: not yellow or white."""
 
 

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
+from bmcli.core import sanitize
 from bmcli.core.number_format import clock, duration
 from bmcli.terminal import render
 
@@ -43,7 +44,7 @@ class Screen:
 
     @property
     def width(self) -> int:
-        """Columns; asked each time, as windows change."""
+        """Columns; read each time, as windows change."""
         return render.terminal_width(self._stream)
 
     def painted(self, text: str, style: str) -> str:
@@ -58,7 +59,7 @@ class Screen:
         style: ANSI parameters ('1' bold) of the lines; indent: of wrapped lines. lead, tail: painted text
             before the first line and after the last.
         """
-        safe = [render.safe(line) for line in lines]
+        safe = [sanitize.safe(line) for line in lines]
         if lead or tail:
             safe = [lead + safe[0], *safe[1:]]
             safe[-1] += tail
@@ -73,7 +74,7 @@ class Screen:
         if not self.is_live:
             return
         # One column less than available: some terminals wrap when the last one is filled.
-        cut = [render.one_line(line)[: self.width - 1] for line in lines]
+        cut = [sanitize.one_line(line)[: self.width - 1] for line in lines]
         text = self._erased() + "".join(f"{line}\n" for line in cut)
         self._drawn_cells = [render.cell_width(line) for line in cut]
         self._write(text)

@@ -44,7 +44,7 @@ def to_bytes(state: TrainingState) -> bytes:
 
 
 def from_bytes(data: bytes, *, name: str = "checkpoint") -> TrainingState:
-    """The inverse; IntegrityError where the content is not such a file."""
+    """The inverse; IntegrityError if the content is not such a file."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

@@ -12,10 +12,10 @@ from bmcli.training.steps.threads import give
 def select(device: str, threads: int | None = None) -> bool:
     """Make 'cpu', 'gpu' or 'auto' (a GPU where there is one) the device; True if it is a GPU.
 
-    threads: that an operation gets on a CPU, on TensorFlow; None: as it is.
+    threads: number of threads per operation on a CPU, for TensorFlow; None: unchanged.
 
     On a GPU, operations are made deterministic, as they are on a CPU by themselves: runs must repeat.
-    ResourceError where a GPU was asked for and there is none.
+    ResourceError if a GPU was requested and there is none.
     """
     with quiet_import():
         import keras

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 EpochRecord = dict[str, float | int | None]
-"""A line of metrics.jsonl: `epoch`, from 1, and metrics by name, None where undefined."""
+"""A line of metrics.jsonl: `epoch`, from 1, and metrics by name, None if undefined."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Batches for training: which examples, in which order, changed how.
 
 All of it is a function of (seed, epoch, example), never of how often something was drawn before: a run that
-goes on in the middle of an epoch sees exactly the batches it would have seen. A background thread prepares
+resumes in the middle of an epoch sees exactly the batches it would have seen. A background thread prepares
 the next group of batches while the current one is computed.
 """
 
@@ -62,7 +62,7 @@ class Group:
     @property
     def batch_size(self) -> int:
         """Examples in each batch."""
-        return self.examples.shape[1]
+        return int(self.examples.shape[1])
 
     @property
     def shapes(self) -> Signature:

@@ -34,7 +34,7 @@ def initialise(
     """Copy `weights` (by variable path) into `model` and freeze the layers that match a pattern of `frozen`.
 
     same_targets: whether the other run predicts the same classes; else the head starts from scratch.
-    ConfigError where the networks differ in more than the head, or a pattern matches no layer.
+    ConfigError if the networks differ in more than the head, or a pattern matches no layer.
     """
     taken, new, odd = 0, [], []
     for variable in model.variables:

@@ -39,7 +39,7 @@ _OPTIMIZER_SLOTS = {"sgd": 1, "rmsprop": 1, "adam": 2, "adamw": 2}
 
 @dataclass(frozen=True)
 class Forecast:
-    """fixed: bytes whatever the batch size (weights, gradients, optimizer, averages, TensorFlow itself);
+    """fixed: bytes at any batch size (weights, gradients, optimizer, averages, TensorFlow itself);
     per_example: bytes for each example of a batch."""
 
     fixed: int
@@ -59,7 +59,7 @@ class Forecast:
 def foresee(needed: Forecast, batch_size: int, warn: Callable[[str], None]) -> str:
     """Warn if training will hardly fit; returns what to try if it does not after all.
 
-    ResourceError where it cannot fit.
+    ResourceError if it cannot fit.
     """
     available = environment.available_memory()
     fitting = needed.fitting(available, below=batch_size)
@@ -87,7 +87,7 @@ def forecast(network: keras.Model, spec: DataSpec, training: TrainingConfig) -> 
 def _kept(operation: keras.Operation, length: int) -> Iterator[int]:
     """Bytes of one example that an operation's results take, and those it keeps inside.
 
-    length: what stands for a dimension that is not known, that of a text.
+    length: replaces an unknown dimension, the length of texts.
     """
     from keras import activations, layers, tree
 

@@ -94,7 +94,7 @@ def is_kernel(variable: keras.Variable) -> bool:
 def orthogonalised(gradient: keras.KerasTensor, iterations: int) -> keras.KerasTensor:
     """Approximately the nearest orthogonal matrix: all singular values are between 0.7 and 1.2.
 
-    gradient: [..., outputs], taken as a matrix [inputs, outputs]; the result has the same shape.
+    gradient: [..., outputs], reshaped to a matrix [inputs, outputs]; the result has the same shape.
     """
     shape = gradient.shape
     x = ops.reshape(gradient, (-1, shape[-1]))

@@ -21,7 +21,7 @@ def dense_targets(spec: DataSpec, targets: np.ndarray, *, label_smoothing: float
 def example_weights(
     spec: DataSpec, targets: np.ndarray, class_weights: str | dict[str, float] | None
 ) -> np.ndarray | None:
-    """float32 [N], mean 1 over the split, or None where all weigh the same.
+    """float32 [N], mean 1 over the split, or None if all weigh the same.
 
     'balanced' weighs a class by N / (classes · its count), so that all classes count alike.
     """
@@ -40,4 +40,5 @@ def example_weights(
         counts = np.bincount(targets, minlength=classes)
         per_class = len(targets) / (classes * np.maximum(counts, 1))
     weights = per_class[targets]
-    return (weights / weights.mean()).astype(np.float32)
+    relative: np.ndarray = (weights / weights.mean()).astype(np.float32)
+    return relative

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bmcli.config.schema import TrainingConfig
     from bmcli.core.spec import DataSpec
     from bmcli.modalities.source import BatchSource
+    from bmcli.tasks._meter import EpochMeter
     from bmcli.training.feed import Feed, Group, Signature
 
 GROUP_SECONDS = 0.3
@@ -42,13 +43,14 @@ MAX_GROUP = 256
 class Validation:
     """What is measured after every epoch.
 
-    metrics: from finished-model outputs [N, C] float32 to named metrics, `loss` among them; lengths: of
-    padded inputs int [N] by name: examples are then looked at in the order of the first, padded no
-    longer than needed.
+    targets: as the task has them, of every example; meter: makes what measures one epoch, of the
+    finished model's outputs, float32 [b, C], batch by batch; lengths: of padded inputs int [N] by name:
+    examples are then processed in the order of the first, padded no longer than needed.
     """
 
     source: BatchSource
-    metrics: Callable[[np.ndarray], dict[str, float | None]]
+    targets: np.ndarray
+    meter: Callable[[], EpochMeter]
     batch_size: int
     lengths: Mapping[str, np.ndarray] = field(default_factory=dict)
 
@@ -108,7 +110,7 @@ class Trainer:
 
     model: raw outputs, under the training precision; finished: the same weights with the task's activation;
     finish: what the preprocessing still does to a batch, on the device.
-    validation: None where there is nothing to choose by. parts: of a batch, as `select.make_loop` takes it.
+    validation: None if there is nothing to choose by. parts: of a batch, as `select.make_loop` takes it.
     """
 
     def __init__(
@@ -146,7 +148,7 @@ class Trainer:
         self._forward = forward(finished, finish, parts=parts)
 
     def resumed(self) -> Resumed | None:
-        """Where a training that was restored goes on; None for one at its first step."""
+        """Where restored training continues; None at the first step."""
         if not (self.records or self._now.step):
             return None
         return Resumed(
@@ -161,7 +163,7 @@ class Trainer:
     # --- the run -----------------------------------------------------------------------------------------
 
     def run(self) -> Iterator[Event]:
-        """Train to the end; DivergedError where the loss became NaN or infinite."""
+        """Train to the end; DivergedError if the loss became NaN or infinite."""
         while self.epoch <= self.epochs and not self.watch.should_stop:
             yield from self._train_epoch()
             yield self._finish_epoch()
@@ -304,18 +306,17 @@ class Trainer:
         if self.validation is None:
             return {}
         v, count = self.validation, len(self.validation.source)
-        order = np.argsort(next(iter(v.lengths.values())), kind="stable") if v.lengths else np.arange(count)
+        order = np.argsort(next(iter(v.lengths.values())), kind="stable") if v.lengths else None
+        meter = v.meter()
         with self._averaged():
-            outputs = []
             for start in range(0, count, v.batch_size):
-                part = order[start : start + v.batch_size]
+                some = slice(start, min(start + v.batch_size, count))
+                part = np.arange(some.start, some.stop) if order is None else order[some]
                 # The last batch is filled up, so that one compiled shape serves all.
                 full = np.resize(part, v.batch_size) if count > v.batch_size else part
                 inputs = shortened(v.source[full], v.lengths, full)
-                outputs.append(self._forward(inputs)[: len(part)])
-        in_order = np.empty_like(np.concatenate(outputs))
-        in_order[order] = np.concatenate(outputs)
-        return v.metrics(in_order)
+                meter.update(part, v.targets[part], self._forward(inputs)[: len(part)])
+        return meter.metrics()
 
     # --- weights and state -------------------------------------------------------------------------------
 
@@ -338,7 +339,7 @@ class Trainer:
         return TrainingState(arrays, self.epoch, self._now.step, progress)
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from `state`; IntegrityError where it does not fit this model and optimizer."""
+        """Go on from `state`; IntegrityError if it does not fit this model and optimizer."""
         variables = self._variables()
         if set(variables) != set(state.arrays):
             odd = sorted(set(variables) ^ set(state.arrays))

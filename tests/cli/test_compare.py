@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bmcli.cli.app import run as bm
-from bmcli.evaluation.measure import evaluate_run
 from bmcli.report.comparison import shown_value
 from bmcli.runs.store import RunStore
 from tests.cli.test_evaluate import _runs, check_golden, plain  # noqa: F401 (fixture)
+from tests.evaluated import evaluate_run
 from tests.linear_run import MakeRun
 
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 150}}

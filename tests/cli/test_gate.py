@@ -10,10 +10,10 @@ import pytest
 
 from bmcli.cli.app import run as bm
 from bmcli.evaluation import gate
-from bmcli.evaluation.measure import evaluate_run
 from bmcli.metrics.paired import Difference
 from bmcli.runs.store import RunStore
 from tests.cli.test_evaluate import _runs  # noqa: F401 (fixture)
+from tests.evaluated import evaluate_run
 from tests.linear_run import MakeRun, finished_run
 
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 150}}

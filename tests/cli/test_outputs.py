@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from bmcli.core.errors import UsageError
-from bmcli.evaluation.measure import evaluate_run
 from bmcli.runs import outputs
 from bmcli.runs.store import RunStore
 from tests.conftest import Done
+from tests.evaluated import evaluate_run
 from tests.linear_run import finished_run
 
 Invoke = Callable[..., Done]

@@ -7,17 +7,13 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
-from bmcli.config.parsing import corrections as meant
 from bmcli.config.parsing import foreign_names
 from bmcli.config.parsing.explanations import _places
-from bmcli.config.parsing.yaml import Node, plain_scalar
 from bmcli.config.reference.json_schema import sections
 from bmcli.config.resolve import load
 from bmcli.config.schema import ExperimentConfig
-from bmcli.core.errors import ConfigError, Place, Problem
+from bmcli.core.errors import ConfigError, Problem
 from bmcli.core.registry import registry_of
 
 
@@ -26,9 +22,6 @@ def problem(source: str | Path, *overrides: str, cwd: Path | None = None) -> Pro
         load(source, overrides, cwd=cwd)
     (one,) = found.value.problems
     return one
-
-
-# === values =================================================================================================
 
 
 def proposals(hint: str | None) -> list[str]:
@@ -53,90 +46,6 @@ def value_at(config: ExperimentConfig, key: str) -> object:
 
 
 RATE = "training.optimizer.learning_rate"
-NUMBERS: list[tuple[str, str, list[object]]] = [
-    (RATE, "0,1", [0.1]),
-    (RATE, "0,125", [0.125]),
-    (RATE, "1,5", [1.5]),
-    (RATE, "1,50", [1.5]),
-    (RATE, "',5'", [0.5]),
-    (RATE, "1,5e-3", [1.5e-3]),
-    (RATE, "1,000", [1000, 1.0]),
-    (RATE, "12,345", [12345, 12.345]),
-    (RATE, "1,000,000", [1_000_000]),
-    (RATE, "1,000.5", [1000.5]),
-    (RATE, "1.234,5", [1234.5]),
-    (RATE, "1.234.567", [1_234_567]),
-    (RATE, "1.234.567,5", [1_234_567.5]),
-    (RATE, "1_000", [1000]),
-    (RATE, "1_000.5", [1000.5]),
-    (RATE, "1 000", [1000]),
-    (RATE, "1 000,5", [1000.5]),
-    (RATE, "1\u00a0000", [1000]),
-    (RATE, "1\u202f000", [1000]),
-    (RATE, "1'000", [1000]),
-    (RATE, "'0.1'", [0.1]),
-    (RATE, "'1e-3'", [1e-3]),
-    (RATE, "' 0.1 '", [0.1]),
-    (RATE, "'.5'", [0.5]),
-    (RATE, "'5.'", [5.0]),
-    (RATE, "'0x10'", [16]),
-    (RATE, "'010'", [10]),
-    (RATE, "10,", [10]),
-    (RATE, "10k", [10_000]),
-    (RATE, "2.5k", [2_500]),
-    (RATE, "1M", [1_000_000]),
-    (RATE, "50%", [0.5]),
-    (RATE, "0,5 %", [0.005]),
-    (RATE, "1e\u22123", [1e-3]),
-    (RATE, "10^-3", [1e-3]),
-    (RATE, "10**-3", [1e-3]),
-    (RATE, "1e-3x", []),
-    (RATE, "1,0,1", []),
-    (RATE, "0_1,5", []),
-    (RATE, "1:30", []),
-    (RATE, "2024-01-31", []),
-    (RATE, "'-0,1'", []),  # what it means is not above 0
-    (RATE, "None", []),
-    (RATE, "true", []),
-    ("training.epochs", "1,000", [1000]),
-    ("training.epochs", "1.000", [1, 1000]),
-    ("training.epochs", "1.024", [1024]),
-    ("training.epochs", "1.0", [1]),
-    ("training.epochs", "1e3", [1000]),
-    ("training.epochs", "'5.'", [5]),
-    ("training.epochs", "'1e2'", [100]),
-    ("training.epochs", "10k", [10_000]),
-    ("training.epochs", "'10'", [10]),
-    ("training.epochs", "10,", [10]),
-    ("training.epochs", "'0x10'", [16]),
-    ("training.epochs", "0,1", []),
-    ("training.epochs", "'1.5'", []),
-    ("training.epochs", "'-5'", []),
-    ("training.epochs", "50%", []),
-    ("training.epochs", "1.5", []),
-    ("training.epochs", "1e300", []),
-    ("training.epochs", "2024-01-31", []),
-    ("training.label_smoothing", "10", [0.1]),
-    ("training.label_smoothing", "10%", [0.1]),
-    ("training.label_smoothing", "0,1", [0.1]),
-    ("training.label_smoothing", "1,000", []),
-    ("training.ema", "99", [0.99]),
-    ("training.ema", "'0,999'", [0.999]),
-    ("training.ema", "None", [None]),
-    ("data.limit", "1,000", [1000]),
-    ("data.limit", "none", [None]),
-    ("data.seed", "'7'", [7]),
-    ("preprocessing.image.channels", "'3'", [3]),
-    ("training.checkpoint.every_minutes", "2,5", [2.5]),
-]
-
-
-@pytest.mark.parametrize("on_command_line", [False, True])
-@pytest.mark.parametrize(("key", "written", "meant"), NUMBERS)
-def test_a_number_hint_is_followed(
-    key: str, written: str, meant: list[object], on_command_line: bool, tmp_path: Path
-) -> None:
-    follow(key, written, meant, tmp_path, on_command_line=on_command_line)
 
 
 def follow(key: str, written: str, meant: list[object], folder: Path, *, on_command_line: bool) -> None:
@@ -363,18 +272,6 @@ def test_a_key_that_stands_elsewhere(key: str, value: str, place: str, tmp_path:
     assert problem(tmp_path / "c.yaml", cwd=tmp_path).hint == f"did you mean {told}?"
 
 
-# In a map in braces YAML takes the comma for the next key.
-@pytest.mark.parametrize(
-    "text", ["training: {label_smoothing: 0,1}", "training: {label_smoothing: 0,05, epochs: 3}"]
-)
-def test_a_decimal_comma_in_braces_is_not_dropped(text: str, tmp_path: Path) -> None:
-    (tmp_path / "c.yaml").write_text(f"extends: digits_cnn\n{text}\n")
-    one = problem(tmp_path / "c.yaml", cwd=tmp_path)
-    number = text.partition("0,")[2].partition(",")[0].rstrip("}")
-    assert one.message == f"unknown key '{number}'"
-    assert one.hint == f"write label_smoothing: 0.{number}, with a point"
-
-
 @pytest.mark.parametrize(
     "text",
     ["trainig:", "training: {epohcs: }", "model: {widht: null}", "data: {augmnt: ~}", "nope: null"],
@@ -382,42 +279,6 @@ def test_a_decimal_comma_in_braces_is_not_dropped(text: str, tmp_path: Path) -> 
 def test_an_unknown_key_without_a_value_is_a_mistake_too(text: str, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(f"extends: digits_cnn\n{text}\n")
     assert problem(tmp_path / "c.yaml", cwd=tmp_path).message.startswith("unknown key '")
-
-
-@example("1000_0000_0000_0001")
-@given(st.from_regex(r"[-+]?[0-9]{0,4}([,._ '][0-9]{1,4}){0,3}( ?[%kKM,])?", fullmatch=True))
-def test_no_hint_makes_another_number(text: str) -> None:
-    """Whatever is proposed has the digits that were written, up to a power of ten."""
-    for schema in ({"type": "number"}, {"type": "integer"}):
-        node = Node(text, Place("c.yaml"), "", text)
-        digits = re.sub(r"[^0-9]", "", text).strip("0")
-        for proposal in proposals(meant.hint(schema, node)):
-            value = plain_scalar(proposal)
-            assert type(value) in ((int, float) if schema["type"] == "number" else (int,))
-            assert re.sub(r"[^0-9]", "", proposal.partition("e")[0]).strip("0") == digits
-            assert value == float(proposal)
-            assert (value < 0) == (text.startswith("-") and value != 0)  # type: ignore[operator]
-
-
-@pytest.mark.parametrize(
-    ("written", "meant"),
-    [
-        ("0,1", [0.1]),
-        ("10%", [0.1]),
-        ("'0.1'", [0.1]),
-        ("20", [0.2]),
-        ("'.1'", [0.1]),
-        ("'10'", []),
-        ("1.2.3", []),
-    ],
-)
-@pytest.mark.parametrize("on_command_line", [False, True])
-def test_shares(written: str, meant: list[object], on_command_line: bool, tmp_path: Path) -> None:
-    """Where a share or a path may stand."""
-    follow("data.validation", written, meant, tmp_path, on_command_line=on_command_line)
-
-
-# === a config that is none =================================================================================
 
 
 @pytest.fixture
@@ -460,9 +321,6 @@ def test_where_a_config_is_wanted(text: str, hint: str | None, folder: Path) -> 
 def test_a_config_that_comes_with_bm_is_found_beside_a_folder_of_its_name(tmp_path: Path) -> None:
     (tmp_path / "digits_cnn").mkdir()
     assert load("digits_cnn", cwd=tmp_path).name == "digits-cnn"
-
-
-# === init_from ==============================================================================================
 
 
 def test_a_bare_run(tmp_path: Path) -> None:

@@ -145,17 +145,6 @@ def test_missing_cells(load: Load, tmp_path: Path) -> None:
     assert c[2] is None and c[1] == "NA", "in a column of categories NA is a name"
 
 
-def test_columns_that_say_nothing_are_left_out_and_said(load: Load, tmp_path: Path) -> None:
-    text = ",name,same,size,kind\n" + "\n".join(f"{i},n{i},x,{i % 7},{'ab'[i % 2]}" for i in range(20))
-    path = write(tmp_path / "t.csv", text)
-    bundle = load(path=path)
-    assert list(bundle.train.examples.columns) == ["size"]  # type: ignore[union-attr]
-    said = "\n".join(bundle.notes)
-    assert "'unnamed_0'" in said and "'name'" in said and "'same'" in said
-    chosen = load(path=path, features=["name", 3])
-    assert list(chosen.train.examples.columns) == ["name", "size"]  # type: ignore[union-attr]
-
-
 @pytest.mark.parametrize(
     ("values", "task", "classes"),
     [
@@ -246,28 +235,6 @@ def test_texts(load: Load, tmp_path: Path) -> None:
     assert messages(error) == [(22, "row 21: column 'body' is empty")]
 
 
-def test_columns_that_are_not_there(csv_file: Path, load: Load) -> None:
-    with pytest.raises(DataError, match="no column 'kid'") as error:
-        load(path=csv_file, target="kid")
-    assert error.value.hint == "did you mean kind?"
-    for keys in ({"text": "zzzz"}, {"features": ["zzzz"]}, {"group": "zzzz"}, {"target": 7}):
-        with pytest.raises(DataError, match="no column") as error:
-            load(path=csv_file, **keys)
-        assert "'size', 'colour', 'kind'" in (error.value.hint or "")
-
-
-def test_a_column_of_groups(load: Load, tmp_path: Path) -> None:
-    text = "who,x,y\n" + "\n".join(f"p{i // 4},{i % 7},{'ab'[i % 2]}" for i in range(80))
-    bundle = load(path=write(tmp_path / "t.csv", text), group="who")
-    people = [
-        {(int(i.split(":")[1]) - 1) // 4 for i in s.ids}
-        for s in (bundle.train, bundle.validation, bundle.test)
-        if s
-    ]
-    assert sum(map(len, people)) == len(set.union(*people)) == 20
-    assert "who" not in bundle.train.examples.columns  # type: ignore[union-attr]
-
-
 def test_json_lines_pathologies(load: Load, tmp_path: Path) -> None:
     lines = [json.dumps({"x": i, "s": "abc"[i % 3], "y": "pq"[i % 2]}) for i in range(30)]
     lines[2] = "{"
@@ -350,89 +317,6 @@ def npz(path: Path, **arrays: Any) -> Path:
     return path
 
 
-def test_arrays(load: Load, tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    labels = np.arange(40) % 4
-    pixels = random.integers(0, 256, (40, 6, 5), np.uint8)
-    one = load(path=npz(tmp_path / "a.npz", x=pixels, y=labels))
-    assert (one.kind, one.task, one.classes) == ("image", "multiclass", ("0", "1", "2", "3"))
-    assert one.train.examples.arrays.shape[1:] == (6, 5, 1) and one.test is not None  # type: ignore[union-attr]
-    unit = load(path=npz(tmp_path / "b.npz", x=pixels[..., None] / 255, y=labels), test=0, validation=0)
-    assert (unit.train.examples.arrays[..., 0] == pixels).all()  # type: ignore[union-attr]
-    split = load(
-        path=npz(tmp_path / "c.npz", x_train=pixels, y_train=labels, x_test=pixels[:8], y_test=labels[:8])
-    )
-    assert len(split.test or ()) == 8 and split.test.ids[0] == "test/0"  # type: ignore[union-attr]
-    table = load(path=npz(tmp_path / "d.npz", x=random.normal(size=(40, 3)), y=random.normal(size=40)))
-    assert (table.kind, table.task) == ("table", "regression")
-    assert list(table.train.examples.columns) == ["0", "1", "2"]  # type: ignore[union-attr]
-    many = load(path=npz(tmp_path / "e.npz", x=pixels, y=(random.random((40, 3)) < 0.5).astype(int)))
-    assert (many.task, many.classes) == ("multilabel", ("0", "1", "2"))
-    named = load(path=npz(tmp_path / "f.npz", x=pixels, y=np.array(["cat", "dog"] * 20)))
-    assert named.classes == ("cat", "dog")
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"a": np.zeros(3)}, "neither x and y"),
-        ({"x": np.zeros((4, 2)), "y": np.zeros(3)}, "do not belong together"),
-        ({"x": np.zeros((4, 5, 5, 2), np.uint8), "y": np.arange(4)}, "neither images"),
-        (
-            {"x": np.full((4, 5, 5), np.nan), "y": np.arange(4)},
-            "4 images of x hold NaN or infinity: 0, 1, 2, 3",
-        ),
-        ({"x": np.array([["a", "b"]] * 4), "y": np.arange(4)}, "not numbers"),
-        ({"x": np.zeros((4, 5, 5), np.uint8), "y": np.full((4, 2), 7)}, "a column per label"),
-        (
-            {
-                "x_train": np.zeros((4, 5)),
-                "y_train": np.arange(4),
-                "x_test": np.zeros((4, 6)),
-                "y_test": np.arange(4),
-            },
-            "differ in shape",
-        ),
-        ({"x": np.array([{}] * 4, dtype=object), "y": np.arange(4)}, "Python objects"),
-        ({"x": np.zeros((4, 5)), "y": np.array([b"caf\xe9"] * 4)}, "y is not UTF-8"),
-    ],
-)
-def test_arrays_that_make_no_sense(load: Load, tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        load(path=npz(tmp_path / "a.npz", **arrays))
-
-
-def test_a_broken_npz(load: Load, tmp_path: Path) -> None:
-    path = npz(tmp_path / "a.npz", x=np.zeros((9, 4)), y=np.arange(9))
-    write(path, path.read_bytes()[:300])
-    with pytest.raises(DataError, match="cannot be read"):
-        load(path=path)
-    np.save(tmp_path / "b.npy", np.zeros(3))
-    with pytest.raises(DataError, match="single array"):
-        load(path=(tmp_path / "b.npy").rename(tmp_path / "b.npz"))
-
-
-def test_infinite_numbers_in_arrays_are_rows_to_name(load: Load, tmp_path: Path) -> None:
-    x = np.random.default_rng(0).normal(size=(40, 3))
-    x[5, 1] = np.inf
-    path = npz(tmp_path / "a.npz", x=x, y=np.arange(40) % 2)
-    with pytest.raises(DataError) as error:
-        load(path=path)
-    assert [str(p.place) for p in error.value.problems] == ["all/5"]
-    assert "all/5" not in whole(load(path=path, skip_unusable=True))
-
-
-def test_nan_in_an_array_is_no_class(load: Load, tmp_path: Path) -> None:
-    y = np.arange(40) % 2.0
-    y[7], y[8] = np.nan, np.inf
-    path = npz(tmp_path / "a.npz", x=np.zeros((40, 5, 5), np.uint8), y=y)
-    with pytest.raises(DataError) as error:
-        load(path=path)
-    found = [(str(p.place), p.message) for p in error.value.problems]
-    assert found == [("all/7", "the target is nan"), ("all/8", "the target is inf")]
-    assert load(path=path, skip_unusable=True).classes == ("0", "1")
-
-
 def test_what_the_data_cannot_do_is_a_config_error(load: Load, tmp_path: Path) -> None:
     from bmcli.data.named import DATASETS
 
@@ -480,85 +364,11 @@ def test_any_bytes_are_a_table_or_a_data_error(tmp_path_factory: pytest.TempPath
         assert frame.data.height == len(frame.rows) == len(frame.ids())
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-def test_a_text_of_several_columns(load: Load, tmp_path: Path, suffix: str) -> None:
-    frame = pl.DataFrame(
-        {
-            "title": [f"Title {i}" for i in range(20)] + [None, "only a title", None],
-            "body": [f"the body,\n number {i}" for i in range(20)] + ["only a body", "", None],
-            "stars": list(range(23)),
-            "label": ["a", "b"] * 11 + ["a"],
-        }
-    )
-    path = tmp_path / f"t{suffix}"
-    {".csv": frame.write_csv, ".jsonl": frame.write_ndjson, ".parquet": frame.write_parquet}[suffix](path)
-    with pytest.raises(DataError) as error:
-        load(path=path, text=["body", "title"], target="label")
-    assert [message for _, message in messages(error)] == ["row 23: columns 'body', 'title' are empty"]
-    bundle = load(path=path, text=["title", "body"], target="label", skip_unusable=True)
-    assert bundle.kind == "text"
-    texts = {
-        name: text
-        for split in (bundle.train, bundle.validation, bundle.test)
-        for name, text in zip(split.ids, split.examples.texts, strict=True)  # type: ignore[union-attr]
-    }
-    assert texts[f"t{suffix}:1"] == "Title 0\nthe body,\n number 0"
-    assert texts[f"t{suffix}:21"] == "only a body" and texts[f"t{suffix}:22"] == "only a title"
-    assert "unused columns: 'stars'" in bundle.notes
-    assert bundle.train.beside is not None and bundle.train.beside.columns == ["stars"]
-    one, same = (load(path=path, text=t, target="label", skip_unusable=True) for t in ("body", ["body"]))
-    assert one.fingerprint == same.fingerprint
-    with pytest.raises(DataError, match="no column 'titel'"):
-        load(path=path, text=["titel", "body"], target="label")
-    spec = DataSpec.single("text", bundle.task, (None,), bundle.classes, "label")
-    config = DataConfig(path=str(path), text=["title", "body"], target="label", skip_unusable=True)
-    assert read_labelled(path, config, spec).examples.texts[0] == texts[f"t{suffix}:1"]  # type: ignore[union-attr]
-
-
-# === a number for a column =================================================================================
-
-
-def years(folder: Path, *names: str) -> Path:
-    rows = [[*(str(i * (n + 3) % 19 + n) for n in range(len(names) - 1)), str(i % 2)] for i in range(60)]
-    return write(folder / "years.csv", "\n".join(map(",".join, [list(names), *rows])) + "\n")
-
-
-@pytest.mark.parametrize("key", ["target", "features", "group"])
-def test_a_number_that_is_no_index_is_a_name(key: str, tmp_path: Path, load: Load) -> None:
-    path = years(tmp_path, "a", "2020", "2021", "b")
-    given: dict[str, Any] = {"target": "b", "task": "multiclass"}
-    given[key] = [2021] if key == "features" else 2021
-    bundle = load(path=path, **given)
-    columns = bundle.train.examples.columns  # type: ignore[union-attr]
-    assert ("2021" in columns) == (key == "features")
-    given[key] = ["2021"] if key == "features" else "2021"
-    assert load(path=path, **given).fingerprint == bundle.fingerprint
-
-
-def test_a_number_that_may_mean_two_columns_is_asked_for(tmp_path: Path, load: Load) -> None:
-    path = years(tmp_path, "row", "0", "1", "2")
-    with pytest.raises(
-        DataError, match="target: 2 may mean the column '2', or the one at index 2, '1'"
-    ) as error:
-        load(path=path, target=2, task="multiclass")
-    assert error.value.hint is not None and 'write "2"' in error.value.hint
-    for name in ("2", "1"):
-        assert load(path=path, target=name, task="multiclass").target_name == name
-
-
-def test_a_number_that_means_one_column_twice(tmp_path: Path, load: Load) -> None:
-    path = years(tmp_path, "0", "1", "2")
-    assert load(path=path, target=2, task="multiclass").target_name == "2"
-
-
-@pytest.mark.parametrize("number", [2022, -1, 4])
-def test_a_number_that_is_nothing(number: int, tmp_path: Path, load: Load) -> None:
-    with pytest.raises(DataError, match=f"has no column {number}") as error:
-        load(path=years(tmp_path, "a", "2020", "2021", "b"), target=number)
-    assert error.value.hint is not None and f"mean {number}?" not in error.value.hint
-
-
-def test_a_text_column_by_a_number_that_is_its_name(tmp_path: Path, load: Load) -> None:
-    rows = "".join(f"so many words {i},k{i % 2}\n" for i in range(40))
-    path = write(tmp_path / "t.csv", f"1999,kind\n{rows}")
-    assert load(path=path, text=1999, target="kind").kind == "text"
+def test_columns_that_are_not_there(csv_file: Path, load: Load) -> None:
+    with pytest.raises(DataError, match="no column 'kid'") as error:
+        load(path=csv_file, target="kid")
+    assert error.value.hint == "did you mean kind?"
+    for keys in ({"text": "zzzz"}, {"features": ["zzzz"]}, {"group": "zzzz"}, {"target": 7}):
+        with pytest.raises(DataError, match="no column") as error:
+            load(path=csv_file, **keys)
+        assert "'size', 'colour', 'kind'" in (error.value.hint or "")

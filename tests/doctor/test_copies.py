@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from bmcli.doctor.duplicate_images import DETAIL, SIDE, same_images
+from bmcli.doctor.duplicate_images import DETAIL, same_images
 from bmcli.doctor.image import blank
+from bmcli.doctor.image_alignment import SIDE
 from bmcli.doctor.text import same_texts
 
 

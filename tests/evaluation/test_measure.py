@@ -13,11 +13,12 @@ import pytest
 from sklearn import metrics as sk
 
 from bmcli.core.errors import DataError, DivergedError, IntegrityError, UsageError
-from bmcli.evaluation.measure import Prepared, evaluate_run, measure
+from bmcli.evaluation.measure import Prepared, measure
 from bmcli.evaluation.metrics import evaluate, summarize
 from bmcli.plots.learning_curves import draw_learning_curves
 from bmcli.runs.store import RunStore, open_path
 from bmcli.runs.trust import Trust
+from tests.evaluated import evaluate_run
 from tests.linear_run import MakeRun
 
 pytestmark = pytest.mark.draws

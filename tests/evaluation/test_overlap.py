@@ -17,11 +17,12 @@ from bmcli.config import resolve
 from bmcli.core.errors import DataError, IntegrityError, UsageError
 from bmcli.data import load as load_data
 from bmcli.evaluation import overlap
-from bmcli.evaluation.measure import evaluate_run, prepare
+from bmcli.evaluation.measure import prepare
 from bmcli.inference.opened import OpenedRun
 from bmcli.modalities import preprocessing
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
+from tests.evaluated import evaluate_run
 from tests.linear_run import MakeRun
 
 

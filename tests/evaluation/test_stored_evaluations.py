@@ -11,11 +11,11 @@ import pytest
 from bmcli.cli.app import run as bm
 from bmcli.core.errors import IntegrityError
 from bmcli.evaluation import stored_evaluations as stored
-from bmcli.evaluation.measure import evaluate_run
 from bmcli.evaluation.stored_evaluations import read_closer, read_evaluation
 from bmcli.runs import layout
 from bmcli.runs.run import Run
 from tests.cli.test_evaluate import _runs  # noqa: F401 (fixture)
+from tests.evaluated import evaluate_run
 from tests.linear_run import MakeRun
 
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 150}}

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bmcli import api
-from bmcli.modalities.image import decode
+from bmcli.modalities.image import decode_pool
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
 
@@ -52,13 +52,13 @@ def test_caches_threads_and_processes_leave_the_weights_as_they_are(
         ("a few in memory, processes", "3e-6", 2, 1),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(decode, "threads", lambda threads=threads: threads)
+            patch.setattr(decode_pool, "threads", lambda threads=threads: threads)
             patch.setattr("bmcli.modalities.image.source.MANY", many)
             patch.setattr("bmcli.modalities.image.probe.MANY", many)
-            decode.pool.cache_clear()
+            decode_pool.pool.cache_clear()
             run = trained(tmp_path / "runs", config, f"data.cache_gib={cache}")
         weights[name] = run.record.weights_sha256
-    decode.pool.cache_clear()
+    decode_pool.pool.cache_clear()
     assert len(set(weights.values())) == 1, weights
 
 

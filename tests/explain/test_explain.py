@@ -380,7 +380,7 @@ def test_a_missing_cell_is_called_missing(houses: Run, folder: Path, capsys) -> 
 def test_the_baseline_holds_training_means_and_shares(houses: Run) -> None:
     document = json.loads(houses.read_text("preprocessing.json"))["table"]
     preprocessing = OpenedRun(houses).preprocessing
-    means = dict(zip(preprocessing.feature_names, document["means"], strict=True))
+    means = dict(zip([one.name for one in preprocessing.features], document["means"], strict=True))
     cities = {name: means[f"city = {name}"] for name in ("Bern", "Basel", "Zug")}
     assert sum(cities.values()) + means["city = (other)"] == pytest.approx(1)
     assert means["city = (other)"] == pytest.approx(1 / 11, abs=0.04), "which are missing"

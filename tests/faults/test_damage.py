@@ -88,7 +88,7 @@ def fresh(trained: Path, tmp_path: Path) -> Callable[[], Path]:
 
 
 def answer(invoke: Invoke, name: str) -> Any:
-    """What the command says, but for what is no statement about the run's content; None where it refuses.
+    """What the command says, but for what is no statement about the run's content; None if it refuses.
 
     Refused is exit code 4 with an error that names the run, and nothing on stdout but the error itself.
     """

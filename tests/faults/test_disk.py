@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 
 from bmcli.core.errors import ResourceError
-from bmcli.evaluation.measure import evaluate_run
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
+from tests.evaluated import evaluate_run
 from tests.faults.conftest import PACKAGE_ROOT, TINY
 from tests.linear_run import MakeRun
 from tests.server import Server

@@ -21,7 +21,7 @@ LONG = [*BM, "train", "tiny.yaml", "training.epochs=60", "evaluation.splits=[tes
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended. out, err: None where nobody could read them."""
+    """How a command ended. out, err: None if nobody could read them."""
 
     code: int
     out: str | None = None
@@ -87,7 +87,7 @@ SCENES: dict[str, tuple[Callable[[Path], Ended], int]] = {
     "nobody reads stderr": (lambda folder: in_closed_pipe(folder, LONG, "stderr"), 0),
     "nobody reads either": (lambda folder: in_closed_pipe(folder, LONG, "stdout", "stderr"), 141),
 }
-"""The scene, and the exit code: 0 where all that was asked for was said."""
+"""The scene, and the exit code: 0 if all that was asked for was said."""
 
 OFTEN = ("terminal gone",)
 

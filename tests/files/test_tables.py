@@ -142,7 +142,7 @@ def test_objects_over_several_lines_know_their_lines(read: Read) -> None:
         ("[1, 2]", "not a JSON object"),
         ("null", "not a JSON object"),
         ('{"size": 1, "size": 2}', "the key 'size' occurs twice"),
-        ('{"size": 1, "colour": "\\ud83d"}', "half of a character"),
+        ('{"size": 1, "colour": "\\ud83d"}', "half of a surrogate pair"),
         ("// a comment", "not JSON"),
         ("[" * 5000, "not JSON"),
     ],

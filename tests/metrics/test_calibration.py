@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from bmcli.core.errors import IntegrityError, UsageError
 from bmcli.data.bundle import Images
-from bmcli.evaluation.measure import evaluate_run
 from bmcli.evaluation.metrics import evaluate
 from bmcli.inference import calibration as ours
 from bmcli.inference.opened import OpenedRun
 from bmcli.inference.predictor import open_predictor
 from bmcli.metrics.calibration import choose_threshold
 from bmcli.tasks import of
+from tests.evaluated import evaluate_run
 from tests.linear_run import MakeRun
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from bmcli.evaluation.measure import evaluate_run
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
+from tests.evaluated import evaluate_run
 from tests.linear_run import finished_run
 
 DIGITS: dict[str, Any] = {"data": {"name": "digits", "limit": 150}}

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from bmcli.evaluation.compare import compare
-from bmcli.evaluation.measure import evaluate_run, prepare
+from bmcli.evaluation.measure import prepare
 from bmcli.evaluation.robustness import by_corruptions
 from bmcli.inference.opened import OpenedRun
 from bmcli.report.page import comparison_report, report
 from bmcli.runs.store import RunStore
+from tests.evaluated import evaluate_run
 from tests.linear_run import finished_run
 from tests.report.conftest import DIGITS, HOSTILE, measured_digits, with_slices
 

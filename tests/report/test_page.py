@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from bmcli.cli.app import run as bm
-from bmcli.evaluation.measure import evaluate_run, prepare
+from bmcli.evaluation.measure import prepare
 from bmcli.evaluation.robustness import by_corruptions
 from bmcli.inference.opened import OpenedRun
 from bmcli.report.charts import Line, chart
 from bmcli.report.page import model_card, refresh, report, write_report
 from bmcli.runs.run import Run
+from tests.evaluated import evaluate_run
 from tests.linear_run import MakeRun
 from tests.report.conftest import DIGITS, HOSTILE, with_slices
 

@@ -131,7 +131,7 @@ def test_the_counter_of_a_runs_folder_is_a_file(kind: str, name: str, run: Run, 
 
 
 def test_removing_a_run_follows_nothing(run: Run, outside: Path) -> None:
-    """Neither a link in it, nor itself where it is a link, nor what an earlier removal left."""
+    """Neither a link in it, nor itself if it is a link, nor what an earlier removal left."""
     store = RunStore(run.path.parent)
     for number, kind in enumerate(KINDS):
         put(run.path / f"sub/{number}", kind, outside)

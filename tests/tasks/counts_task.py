@@ -10,6 +10,7 @@ import numpy as np
 from bmcli.metrics import intervals
 from bmcli.metrics.results import Baseline, TargetSummary
 from bmcli.tasks import TASKS
+from bmcli.tasks._meter import EpochMeter
 from bmcli.tasks.regression import Regression
 
 
@@ -29,6 +30,7 @@ class Counts(Regression):
     outputs_are: ClassVar[str] = "the expected count"
     squared_error: ClassVar[bool] = False
     rank: ClassVar[int | None] = None
+    explained_total: ClassVar[str | None] = "logarithm of the count"
 
     def encode(self, truth: Any, classes: tuple[str, ...]) -> tuple[np.ndarray, dict[int, str]]:
         """Whole numbers from 0 alone."""
@@ -69,6 +71,10 @@ class Counts(Regression):
         """Means over the split."""
         return {name: float(terms.mean()) for name, terms in _terms(targets, outputs).items()}
 
+    def epoch_meter(self, target: Any, count: int, extra: Sequence[Any] = ()) -> EpochMeter:
+        """In sums: nothing of an epoch is kept but these. A user's own metrics are of whole arrays."""
+        return super().epoch_meter(target, count, extra) if extra else Sums()
+
     def interval_methods(
         self, targets: np.ndarray, outputs: np.ndarray, metrics: Mapping[str, float | None], drawn: Any
     ) -> dict[str, intervals.Method]:
@@ -93,6 +99,23 @@ class Counts(Regression):
         assert training.mean is not None
         outputs = np.full((len(targets), 1), training.mean)
         return Baseline("always the training mean", self.headline, self.compute(targets, outputs)["deviance"])
+
+
+class Sums(EpochMeter):
+    """The terms of every metric, added up batch by batch."""
+
+    def __init__(self) -> None:
+        self.count, self.sums = 0, dict.fromkeys(Counts.metrics, 0.0)
+
+    def update(self, positions: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> None:
+        """See EpochMeter."""
+        self.count += len(positions)
+        for name, terms in _terms(targets, outputs).items():
+            self.sums[name] += float(terms.sum())
+
+    def metrics(self) -> dict[str, float | None]:
+        """See EpochMeter."""
+        return {name: total / self.count for name, total in self.sums.items()}
 
 
 def _terms(targets: np.ndarray, outputs: np.ndarray) -> dict[str, np.ndarray]:

@@ -65,6 +65,9 @@ def test_every_command_takes_it(folder: Path, invoke: Invoke, monkeypatch: pytes
     assert explained.code == 0, explained.err
     first = json.loads(explained.out.splitlines()[0])
     assert first["base"] + first["difference"] == pytest.approx(np.log(first["value"]), abs=0.05)
+    assert first["total"] == "logarithm of the count"
+    shown = invoke("explain", "new.csv", "--run", "visits-v1", "--trust-code")
+    assert "= score" in shown.out and "logarithm of the count" in shown.out and "= answer" not in shown.out
 
     assert invoke("train", "c.yaml", "seed=1").code == 0
     compared = invoke("compare", "visits-v1", "visits-v2", "--json")
@@ -88,6 +91,9 @@ def test_every_command_takes_it(folder: Path, invoke: Invoke, monkeypatch: pytes
 
 def test_where_its_code_is_not_loaded(folder: Path, invoke: Invoke) -> None:
     assert invoke("train", "c.yaml", "training.epochs=1").code == 0
+    assert invoke("train", "c.yaml", "training.epochs=2").code == 0
+    compared = invoke("compare", "visits-v1", "visits-v2", "--json")
+    assert compared.json["paired"], compared.err
     TASKS._classes.pop("counts")  # as in another process
     refused = invoke("predict", "new.csv", "--run", "visits")
     assert refused.code == 2 and "--trust-code" in refused.err
@@ -96,6 +102,12 @@ def test_where_its_code_is_not_loaded(folder: Path, invoke: Invoke) -> None:
     assert "deviance" in (folder / "report.html").read_text()
     assert invoke("gate", "visits", "--max", "deviance=99").code == 0
     assert invoke("runs", "--sort", "deviance").code == 0
+    # Compared by their predictions, they are read as the task writes them.
+    refused = invoke("compare", "visits-v1", "visits-v2")
+    assert refused.code == 2 and "--trust-code runs it" in refused.err
+    again = invoke("compare", "visits-v1", "visits-v2", "--trust-code", "--json")
+    assert again.code == 0 and again.json == compared.json
+    assert bmcli.compare("visits-v1", "visits-v2", trust_code=True).paired
     assert len(_values(invoke("predict", "new.csv", "--run", "visits", "--trust-code", "--json"))) == 2
 
 
@@ -128,3 +140,35 @@ def test_what_is_no_count_is_named(folder: Path, invoke: Invoke) -> None:
     (folder / "visits.csv").write_text("\n".join([*text, "0.1,0.2,2.5"]) + "\n")
     done = invoke("train", "c.yaml", "training.epochs=1")
     assert done.code == 3 and "the target is 2.5, not a count" in done.err
+
+
+def test_epochs_are_measured_without_the_whole_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The toy's sums are the metrics of the whole split, whatever the order, and no array of it is made."""
+    from bmcli.core.spec import Target
+    from bmcli.tasks import _meter
+    from tests.tasks import counts_task
+
+    monkeypatch.setattr(_meter, "WholeEpoch", None)  # which would keep all outputs
+    task, rng = counts_task.Counts(), np.random.default_rng(1)
+    means = rng.uniform(0.1, 5, (103, 1)).astype(np.float32)
+    counts = rng.poisson(means[:, 0]).astype(np.float64)
+    meter = task.epoch_meter(Target("counts"), len(counts))
+    for part in np.array_split(rng.permutation(len(counts)), 7):
+        meter.update(part, counts[part], means[part])
+        kept = [value for value in vars(meter).values() if isinstance(value, np.ndarray | list | tuple)]
+        assert not kept
+    assert meter.metrics() == pytest.approx(task.compute(counts, means))
+
+
+def test_the_default_meter_measures_the_split_in_its_order() -> None:
+    from bmcli import tasks
+    from bmcli.core.spec import Target
+
+    rng = np.random.default_rng(2)
+    outputs = rng.dirichlet(np.ones(3), 50).astype(np.float32)
+    targets = rng.integers(0, 3, 50)
+    task, target = tasks.of("multiclass"), Target("multiclass", ("a", "b", "c"))
+    meter = task.epoch_meter(target, len(targets))
+    for part in np.array_split(rng.permutation(50), 4):
+        meter.update(part, targets[part], outputs[part])
+    assert meter.metrics() == task.measure(targets, outputs, target.classes)

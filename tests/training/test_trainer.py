@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from bmcli.config.schema import CheckpointConfig, TrainingConfig
 from bmcli.core.errors import DivergedError, IntegrityError
 from bmcli.core.spec import INPUT, DataSpec
 from bmcli.modalities.source import NamedSources
+from bmcli.tasks._meter import EpochMeter
 from bmcli.training.checkpoints import TrainingState, from_bytes, to_bytes
 from bmcli.training.events import EpochDone, StepsDone, TrainingDone
 from bmcli.training.feed import Feed
@@ -62,10 +63,58 @@ def trainer(
     config = TrainingConfig(**options)
     feed = Feed(NamedSources({INPUT: inputs}), TARGETS, None, [], config.batch_size, seed)
     held_out = NamedSources({INPUT: INPUTS})
-    validation = Validation(held_out, lambda out: {"accuracy": float((out.argmax(1) == LABELS).mean())}, 16)
+    validation = Validation(held_out, LABELS, Accuracy, 16)
     watch = Watch("val_accuracy", greater_is_better=True)
     complete = finished(network, SPEC)
     return Trainer(network, complete, SPEC, config, feed, lambda b: b, validation, watch, parts)
+
+
+class Accuracy(EpochMeter):
+    """The share of right answers, in two sums. batches: the size of each, over all epochs."""
+
+    batches: ClassVar[list[int]] = []
+
+    def __init__(self) -> None:
+        self.right = self.count = 0
+
+    def update(self, positions: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> None:
+        assert len(positions) == len(targets) == len(outputs)
+        self.batches.append(len(positions))
+        self.right += int((outputs.argmax(axis=1) == targets).sum())
+        self.count += len(positions)
+
+    def metrics(self) -> dict[str, float | None]:
+        return {"accuracy": self.right / self.count}
+
+
+class Endless:
+    """Many examples that nobody holds in memory: the same few, again and again."""
+
+    def __len__(self) -> int:
+        return 400_000
+
+    def __getitem__(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
+        return {INPUT: INPUTS[chosen % len(INPUTS)]}
+
+
+def test_validation_holds_no_more_than_a_batch() -> None:
+    import tracemalloc
+
+    t, size = trainer(), 4096
+    labels = np.broadcast_to(np.int64(1), len(Endless()))  # of no size, as well
+    t.validation = Validation(Endless(), labels, Accuracy, size)  # type: ignore[arg-type]
+    t._validate()  # compiles
+    Accuracy.batches.clear()
+    tracemalloc.start()
+    try:
+        found = t._validate()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(Accuracy.batches) == len(Endless()) and max(Accuracy.batches) == size
+    assert 0 <= (found["accuracy"] or 0) <= 1
+    whole = len(Endless()) * CLASSES * 4
+    assert peak < whole / 2, (peak, whole)
 
 
 def run_to_end(t: Trainer) -> list[Any]:

@@ -71,10 +71,10 @@ def check(
 
 def _shown(lines: list[str]) -> str:
     """'ok' and the details; the column table gets the same header as other tables."""
-    from bmcli.core import streams
+    from bmcli.core import sanitize, streams
     from bmcli.terminal import render
 
-    safe = [render.safe(line) for line in lines]
+    safe = [sanitize.safe(line) for line in lines]
     if "" in safe:
         safe[safe.index("") + 1 :] = [render.heading(safe[safe.index("") + 1 :], streams.out())]
     return render.Painted("\n".join([render.paint("ok", render.GOOD, streams.out()), *safe]))
@@ -133,7 +133,7 @@ _MOST_NAMES = 10_000
 
 
 def _folder(config: ExperimentConfig, session: Session, *, quiet: bool) -> list[str]:
-    """The splits and classes of a folder, by names only; DataError where training would raise it.
+    """The splits and classes of a folder, by names only; DataError if training would raise it.
 
     quiet: skip notes, as reading the data repeats them.
     """

@@ -8,7 +8,7 @@ import typer
 
 from bmcli.cli.command import Session, command
 from bmcli.cli.completion import complete_run
-from bmcli.cli.options import RunsArgument
+from bmcli.cli.options import RunsArgument, TrustCodeOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,7 @@ def compare(
     every: Annotated[
         bool, typer.Option("--all", help="Show every difference, including options that only one model has.")
     ] = False,
+    trust_code: TrustCodeOption = False,
 ) -> None:
     """Compare runs, with confidence intervals for the differences.
 
@@ -58,6 +59,11 @@ def compare(
     if len(found) < 2:
         only = next(iter(found.values())).id
         raise UsageError("give at least two runs", hint=f"{' '.join(runs)} is only {only}")
+    if trust_code:
+        from bmcli.inference.opened import load_tasks
+        from bmcli.runs.trust import Trust
+
+        load_tasks(found.values(), Trust(code=True))
     comparison = compare_runs(list(found.values()), baseline=first, unpaired=unpaired)
     session.result(comparison.to_json(), lambda: _tables(comparison, every))
     for split, same in comparison.comparable.items():

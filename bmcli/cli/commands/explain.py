@@ -13,7 +13,8 @@ from bmcli.cli.options import InputsArgument, LinesOption, RunOption, TextOption
 
 if TYPE_CHECKING:
     from bmcli.core.errors import Problem
-    from bmcli.explain.explain import Explainer, Explanation
+    from bmcli.explain.base import Explanation
+    from bmcli.explain.explain import Explainer
     from bmcli.inference.inputs import Inputs
     from bmcli.inference.opened import OpenedRun
 

@@ -69,7 +69,7 @@ def report(
             raise UsageError("--card, --split and --explain are for a single run")
         target = output or Path("comparison.html")
         session = session.writing(target)
-        outputs.write_bytes(target, _comparison(session, runs, unpaired).encode("utf-8"))
+        outputs.write_bytes(target, _comparison(session, runs, unpaired, trust_code).encode("utf-8"))
     else:
         run = session.store.find(runs[0])
         if explain and run.status != "completed":
@@ -121,7 +121,7 @@ def _explain(session: Session, run: Run, split: str | None, trust_code: bool) ->
         explain_worst(ready, Explainer(opened))
 
 
-def _comparison(session: Session, references: list[str], unpaired: bool) -> str:
+def _comparison(session: Session, references: list[str], unpaired: bool, trust_code: bool) -> str:
     from bmcli.core.errors import UsageError
     from bmcli.evaluation.compare import compare
     from bmcli.report.page import comparison_report
@@ -129,6 +129,11 @@ def _comparison(session: Session, references: list[str], unpaired: bool) -> str:
     found = _found(session, references)
     if len(found) < 2:
         raise UsageError("give at least two runs", hint=f"{' '.join(references)} is only {found[0].id}")
+    if trust_code:
+        from bmcli.inference.opened import load_tasks
+        from bmcli.runs.trust import Trust
+
+        load_tasks(found, Trust(code=True))
     return comparison_report(compare(found, unpaired=unpaired))
 
 

@@ -1,4 +1,4 @@
-"""A first config for data that was looked at: commented, and accepted by `bm check`."""
+"""A first config for inspected data: commented, and accepted by `bm check`."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def templates() -> list[dict[str, str]]:
 
 
 def write(source: str, name: str | None, folder: Path) -> Written:
-    """Write `<name>.yaml` into the folder. UsageError where that file exists or the source is unknown."""
+    """Write `<name>.yaml` into the folder. UsageError if that file exists or the source is unknown."""
     if name is not None and legal_name(name) != name:
         raise UsageError(f"'{name}' cannot be a run's name", hint=f"for example --name {legal_name(name)}")
     template = shipped.find(source) if os.path.basename(source) == source else None  # noqa: PTH119
@@ -65,7 +65,7 @@ def _headed(text: str, folder: Path) -> str:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """As a person would write it: relative where it lies below, else as it is."""
+    """As a person would write it: relative if below the current folder, else unchanged."""
     try:
         return path.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:

@@ -1,6 +1,6 @@
 """A look at somebody's data, enough to draft a config: a folder, a table file or arrays.
 
-Guesses only: whoever reads the draft sees what was seen and corrects it.
+Guesses only: the draft shows what they are based on, for its reader to correct.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Look:
 
 
 def look(path: Path) -> Look:
-    """Look at a folder or file. DataError where it is nothing bm can train on."""
+    """Look at a folder or file. DataError if bm cannot train on it."""
     if path.is_dir():
         from bmcli.config.drafting.inspect_folder import look_at_folder
 

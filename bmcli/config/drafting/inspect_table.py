@@ -1,7 +1,7 @@
 """A look at a table file, enough to draft a config that reads it.
 
 What the file is and what its columns mean, `bmcli.files` decides, over the whole file and as in training.
-What is guessed here is what a user wants of it: which column is to be predicted, and from what.
+It guesses what a user wants: which column to predict, and from which others.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOST_CLASSES = 100
 MANY_FEATURES = 5
 """Columns that say something, from which on a table is meant and not the texts in it."""
 ODD_WORDS = 3
-"""Up to this many different words in a column of numbers stand for missing values."""
+"""Up to this many different words in a column of numbers are read as missing values."""
 MOST_LISTED = 30
 """Features that are listed one by one."""
 
@@ -65,7 +65,7 @@ class _Roles:
 
 
 def look_at_table(path: Path) -> Look:
-    """Look at it. DataError where it is nothing bm can train on."""
+    """Look at it. DataError if bm cannot train on it."""
     frame = tables.read(path)
     if frame.data.width < 2:
         raise DataError(f"{path} has only one column", hint="a target needs a column of its own")
@@ -123,7 +123,7 @@ def _roles(frame: Frame, facts: Mapping[str, ColumnFacts]) -> _Roles:
     split = next((f.name for f in facts.values() if f.split), None)
     group = next((f.name for f in facts.values() if _GROUP.match(f.name.lower()) and _repeats(f)), None)
     usable = [f for f in facts.values() if f.name not in (split, group) and _says_something(f)]
-    texts = _texts(frame, usable)
+    texts = _texts(usable)
     target = facts[_target(frame, [f for f in usable if f.name not in texts], facts, labelled=bool(texts))]
     features = [f for f in usable if f.type != "text" and f.name != target.name]
     left_out: list[str] = []
@@ -177,7 +177,7 @@ def _names_rows(facts: ColumnFacts) -> bool:
     return alone and bool(_ID.search(facts.name)) and not facts.name.startswith("unnamed")
 
 
-def _texts(frame: Frame, usable: Sequence[ColumnFacts]) -> list[str]:
+def _texts(usable: Sequence[ColumnFacts]) -> list[str]:
     """The columns of texts: those named like one, else all."""
     found = [f.name for f in usable if f.type == "text"]
     named = [name for name in found if name.lower() in TEXTS]
@@ -234,7 +234,7 @@ def _is_quantity(frame: Frame, facts: ColumnFacts) -> bool:
 
 
 def _hardly_repeats(facts: ColumnFacts) -> bool:
-    """Whether whole numbers in a short table are no classes, though they are few."""
+    """Whether whole numbers in a short table are not classes, even if there are only a few different ones."""
     return facts.different > 2 and 2 * facts.different > facts.filled
 
 
@@ -302,7 +302,7 @@ def _answer(said: Said) -> dict[str, object]:
 
 
 def _odd_words(frame: Frame, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...]:
-    """A few words in columns of numbers or dates, such as 'refused', that stand in no other column: more
+    """A few words in columns of numbers or dates, such as 'refused', that occur in no other column: more
     likely missing values than mistakes."""
     import polars as pl
 

@@ -296,7 +296,7 @@ class _Document:
         message, hint = f"not valid YAML: {problem}", None
         if rest.startswith("\t"):
             message, hint = "a tab where only spaces are allowed", "indent with spaces"
-        elif "maximum nesting depth" in problem:  # PyYAML >= 6.0.4 looks ahead, and stops by itself
+        elif "maximum nesting depth" in problem:  # PyYAML >= 6.0.4 checks this itself, in advance
             message = f"nested deeper than {MAX_DEPTH} levels"
         elif "cannot start any token" in problem:
             message, hint = f"'{rest[:1]}' cannot start a value", "put the text in quotes"

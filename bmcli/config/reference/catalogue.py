@@ -111,7 +111,7 @@ def names(kind: Kind) -> list[str]:
 
 
 def one(kind: Kind, name: str) -> dict[str, object]:
-    """The entry of that name. UsageError where there is none; whatever a plugin raises."""
+    """The entry of that name. UsageError if there is none, or any error of a plugin."""
     if kind.is_registry and (kind.name != "metric" or name in registry_of("metric")):
         from bmcli.config.parsing import foreign_names
 
@@ -201,7 +201,7 @@ def _metric_names() -> list[str]:
 
 
 def _built_in_metrics() -> list[Document]:
-    """The metrics that every task has without being asked."""
+    """The metrics that are always computed, by task."""
     descriptions = _descriptions()
     tasks = known_tasks()
     found: dict[str, Document] = {}

@@ -23,7 +23,7 @@ from bmcli.core.registry import registry_of
 
 if TYPE_CHECKING:
     from bmcli.core.components import Augments, Builds, Measures, Optimizes, Provides, Schedules
-else:  # what pydantic checks: a component of whatever kind
+else:  # checked by pydantic: a component of any kind
     Augments = Builds = Measures = Optimizes = Provides = Schedules = Component
 
 

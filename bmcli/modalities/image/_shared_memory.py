@@ -20,7 +20,7 @@ class SharedArray:
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        """OSError where the system lends no such memory."""
+        """OSError if the system lends no such memory."""
         if not hasattr(os, "memfd_create"):
             raise OSError("no anonymous memory that processes share")
         self.shape = shape
@@ -43,7 +43,7 @@ class SharedArray:
         return np.frombuffer(memory, np.uint8, size).reshape(self.shape)
 
     def reached(self) -> np.ndarray | None:
-        """`array`; None where this process cannot get at it."""
+        """`array`; None if this process cannot get at it."""
         with suppress(OSError):
             return self.array
         return None

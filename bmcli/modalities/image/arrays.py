@@ -1,6 +1,6 @@
 """Images out of arrays: [N, height, width] or [N, height, width, channels] with 1 or 3 channels.
 
-Bytes are taken as they are, and so are other numbers from 0 to 255; floats of which none exceeds 1 are scaled
+Bytes are used unchanged, and so are other numbers from 0 to 255; floats of which none exceeds 1 are scaled
 from 0 to 1, and rounded. Where numbers go beyond, those of all splits stay as they are, to be scaled by what
 training shows.
 """
@@ -50,7 +50,7 @@ def images_of(
 
 
 def _require_bytes(made: Mapping[str, Images], path: Path) -> None:
-    """DataError where images go beyond bytes, and would go with others that do not."""
+    """DataError if images go beyond bytes, and would go with others that do not."""
     for images in made.values():
         x = images.arrays
         if x is not None and x.dtype != np.uint8:
@@ -74,7 +74,7 @@ def _goes_beyond(x: np.ndarray) -> bool:
     if x.dtype.kind == "b" or x.dtype == np.uint8 or not x.size:
         return False
     low, high = x.min(), x.max()
-    # Floats a little beyond 1 are none of bytes: rounded, they would be nearly black.
+    # Floats slightly above 1 are not bytes: rounded, they would be almost black.
     little = x.dtype.kind == "f" and 1 < high <= LITTLE and bool((x != np.rint(x)).any())
     return bool(low < 0 or high > 255 or little)
 

@@ -1,19 +1,19 @@
 """From image files to arrays: one way for training, evaluation and prediction.
 
-Pillow says what an image is. A plain JPEG that need not be reduced goes through simplejpeg instead, which
-gives the same pixels (both are libjpeg-turbo) in a third of the time; whatever it objects to is Pillow's.
+Pillow decodes images. A plain JPEG that need not be reduced goes through simplejpeg instead, which gives the
+same pixels (both use libjpeg-turbo) in a third of the time; what it rejects is left to Pillow.
 
 What `decode` does, in this order:
 
-    1. refuses what is not one of `formats.FORMATS` (of several frames or pages the first is taken), and what
-       has more than MAX_PIXELS pixels or is larger than MAX_BYTES;
+    1. refuses files that are not one of `formats.FORMATS`, have more than MAX_PIXELS pixels or are larger
+       than MAX_BYTES; of several frames or pages, the first is read;
     2. reduces a JPEG while decoding it, by 2, 4 or 8, to no less than one and a half times the wanted size;
-    3. scales images of more than 8 bits to 8 (see `depth`), lays transparent ones on white, makes CMYK,
-       palette and other colours RGB;
-    4. makes it grey (ITU-R 601 luma) or RGB, as wanted;
-    5. resizes it, by bilinear interpolation with antialiasing: as a whole whatever its proportions, or the
-       largest part of its middle that has the wanted ones, or as a whole in its own, with black around;
-    6. turns it as its EXIF orientation says.
+    3. scales images of more than 8 bits to 8 (see `depth`), puts transparent ones on white, converts CMYK,
+       palette and other colours to RGB;
+    4. converts it to grey (ITU-R 601 luma) or RGB, as wanted;
+    5. resizes it by bilinear interpolation with antialiasing: distorted (squash), its largest centred part
+       with the wanted proportions (crop), or whole with black borders (pad);
+    6. applies its EXIF orientation.
 """
 
 from __future__ import annotations
@@ -21,24 +21,21 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal, TypeAlias
 
 import numpy as np
 import simplejpeg
 from PIL import Image
 
-from bmcli.core.cores import available_cores
 from bmcli.core.errors import DataError, Place, Problem
 from bmcli.modalities.image import depth
 from bmcli.modalities.image.depth import Window
 from bmcli.modalities.image.formats import FAILURES, LARGE_PIXELS, MAX_PIXELS, Unusable, by_pillow, reason
 
-__all__ = ["FAILURES", "MAX_PIXELS", "Manner", "decode", "decode_into", "reason"]
+__all__ = ["FAILURES", "MAX_PIXELS", "Manner", "decode", "reason"]
 
 MAX_BYTES = 256 * 2**20
 _one_large = threading.Lock()
@@ -46,19 +43,12 @@ _one_large = threading.Lock()
 DRAFT = 1.5
 """A JPEG reduced on the way keeps this many times the wanted size: what the decoder leaves out is then beyond
 what the resizing would keep. It differs by about one grey level in 255 from resizing the whole image."""
-SMALL_BYTES, SOME = 3 * 2**10, 8
-"""Where some files are smaller on average, one thread decodes them faster than several, which would wait for
-the interpreter's lock after each of the many short calls."""
-TURN = 32
-"""Files that a thread decodes in one turn, at most: fewer would cost more to hand round, and the last of
-more would be waited for."""
-
 Fit: TypeAlias = Literal["squash", "crop", "pad"]
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How images become arrays of a size, beside that size and colour.
+    """How images become arrays, apart from size and colour.
 
     fit: what becomes of other proportions than the wanted ones: squash distorts, crop takes the middle of
     the image, pad puts black beside it. window: values that become 0 and 255, for images of more than 8 bits;
@@ -81,9 +71,9 @@ def decode(
     """One image as uint8 [height, width, channels].
 
     source: a path, or a file's bytes; size: (height, width), None for the image's own; channels: 1 grey,
-    3 RGB, None for 1 where the file is grey and 3 where it is not.
+    3 RGB, None for 1 if the file is grey, else 3.
 
-    Raises DataError where it is no usable image; the message names the file.
+    Raises DataError if it is not a usable image; the message names the file.
     """
     name = source if isinstance(source, str) else "image"
     data = b""
@@ -94,82 +84,6 @@ def decode(
     except FAILURES as error:
         problem = Problem(reason(error, data), Place(name))
         raise DataError(f"{name}: {problem.message}", problems=(problem,)) from error
-
-
-def decode_into(
-    images: np.ndarray,
-    paths: Sequence[str | bytes],
-    positions: np.ndarray,
-    manner: Manner = AS_IT_IS,
-) -> dict[int, str]:
-    """Decode the i-th of `paths` (or of bytes) into `images[positions[i]]`, in threads where it pays.
-
-    images: uint8 [N, height, width, 1 or 3]. Returns i -> what is wrong with it.
-    """
-
-    def work(some: range) -> dict[int, str]:
-        return decode_each(images, paths, positions, some, manner)
-
-    if sum(map(_bytes, paths[:SOME])) < SMALL_BYTES * len(paths[:SOME]):
-        return work(range(len(paths)))
-    # A batch is fewer files than the threads would take at once; two turns each even out the large ones.
-    step = min(TURN, -(-len(paths) // (2 * threads())) or 1)
-    chunks = [range(start, min(start + step, len(paths))) for start in range(0, len(paths), step)]
-    return {i: what for problems in pool().map(work, chunks) for i, what in problems.items()}
-
-
-def decode_each(
-    images: np.ndarray,
-    paths: Sequence[str | bytes],
-    positions: Sequence[int] | np.ndarray,
-    some: range,
-    manner: Manner = AS_IT_IS,
-) -> dict[int, str]:
-    """`decode_into` for the paths at `some`, one after the other."""
-    size, channels = images.shape[1:3], images.shape[3]
-    assert channels in (1, 3)
-    problems = {}
-    for i in some:
-        try:
-            images[positions[i]] = decode(paths[i], size, channels, manner)
-        except DataError as error:
-            problems[i] = error.problems[0].message
-    return problems
-
-
-def without_colour(paths: Sequence[str], *, at_most: int) -> bool:
-    """Whether `at_most` of the images, spread over all, are grey, though their files could hold colour."""
-    chosen = [paths[i] for i in spread(len(paths), at_most)]
-    small = np.zeros((len(chosen), 32, 32, 3), np.uint8)  # what cannot be decoded stays black
-    decode_into(small, chosen, np.arange(len(chosen)))
-    # JPEG's colour transform moves grey by a unit or two.
-    return all(np.ptp(image.astype(np.int16), axis=2).max() <= 2 for image in small)
-
-
-def spread(count: int, chosen: int) -> np.ndarray:
-    """Up to `chosen` of the positions below `count`, evenly spread, ascending."""
-    chosen = min(count, chosen)
-    return np.arange(chosen) * count // max(chosen, 1)
-
-
-@cache
-def pool() -> ThreadPoolExecutor:
-    """The threads that decode; Pillow releases the interpreter's lock while it does."""
-    return ThreadPoolExecutor(threads(), thread_name_prefix="bm-decode")
-
-
-def _bytes(path: str | bytes) -> int:
-    if isinstance(path, bytes):
-        return len(path)
-    try:
-        return os.stat(path).st_size  # noqa: PTH116 - called for every batch
-    except OSError:
-        return 0
-
-
-def threads() -> int:
-    """How many decode at once."""
-    return min(32, available_cores())
 
 
 _MODES = {1: "L", 3: "RGB"}
@@ -305,7 +219,7 @@ def _fitted(
 ) -> Image.Image:
     """A grey or RGB image in that mode and size (height, width); box: the part of it that counts.
 
-    Padded ones are still without what is put beside them.
+    Padding is not added yet.
     """
     if image.mode != mode:
         image = image.convert(mode)
@@ -324,7 +238,7 @@ def _fitted(
 
 
 def _padded(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
-    """With black beside it, where it is smaller than `size`."""
+    """Padded with black if it is smaller than `size`."""
     if size is None or (image.height, image.width) == size:
         return image
     height, width = size
@@ -352,7 +266,7 @@ def eight_bits(image: Image.Image, window: Window | None = None) -> Image.Image:
 
 
 def upright(image: Image.Image, window: Window | None = None) -> Image.Image:
-    """`eight_bits`, turned as the file says."""
+    """`eight_bits`, turned according to the file."""
     image.load()
     orientation = _orientation(image)
     image = eight_bits(image, window)
@@ -362,7 +276,7 @@ def upright(image: Image.Image, window: Window | None = None) -> Image.Image:
 def resized(array: np.ndarray, size: tuple[int, int], channels: Literal[1, 3], manner: Manner) -> np.ndarray:
     """An array [h, w, 1 or 3] as `decode` would give the image: uint8 [*size, channels].
 
-    formats.Unusable where its values are beyond bytes and it cannot be told what they mean.
+    formats.Unusable if its values are outside 0 to 255 and their scale is unknown.
     """
     if array.dtype != np.uint8:
         if manner.window is None:
@@ -373,12 +287,12 @@ def resized(array: np.ndarray, size: tuple[int, int], channels: Literal[1, 3], m
 
 
 def on_its_side(image: Image.Image) -> bool:
-    """Whether its file has height and width the other way round than it is shown."""
+    """Whether the file's height and width are swapped when it is displayed."""
     return _orientation(image) in _ON_ITS_SIDE
 
 
 def _orientation(image: Image.Image) -> int:
-    """What EXIF or XMP says, else 1 (upright). Most files have neither, and looking takes time."""
+    """The orientation by EXIF or XMP, else 1 (upright). Most files have neither, and looking takes time."""
     if image.format in ("TIFF", "HEIF"):  # which Pillow and its plugin turn by themselves
         return 1
     if not any(key in image.info for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")):

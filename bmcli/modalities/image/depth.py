@@ -21,13 +21,13 @@ Window: TypeAlias = tuple[float, float]
 BLOCK = 2**18
 """Values scaled in one go: a whole large image as float64 would take eight times its size."""
 LOOKED_AT = 2**16
-"""Values of an image, evenly spread, that say where the bulk of it lies."""
+"""Number of evenly spaced values of an image that locate the bulk of its values."""
 BULK = (0.001, 0.999)
 NO_RANGE = "holds more than bytes, and the run has no range of values to scale it by"
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO, _UNSIGNED = 0, 1
 BOXES = 2**16
-"""Bytes of a HEIC or AVIF file within which it says what it holds."""
+"""Bytes of a HEIC or AVIF file that contain its description."""
 _DEEPER = (10, 12, 16)
 _GREY_PNG = (0,)
 """The colour type that Pillow reads with all 16 bits."""
@@ -139,7 +139,7 @@ def narrowed(found: np.ndarray, window: Window | None) -> np.ndarray:
         if high > low:
             part *= 255
             part /= high - low
-        else:  # one value alone, and whatever is above it was clipped to it
+        else:  # a single value, to which all above it were clipped
             part[:] = 255 * (flat[start : start + BLOCK] > low)
         made[start : start + BLOCK] = np.rint(part)
     return made.reshape(found.shape)

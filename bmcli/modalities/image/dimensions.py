@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bmcli.modalities.image.decode import without_colour
+from bmcli.modalities.image.decode_pool import without_colour
 from bmcli.modalities.image.examples import Images
 from bmcli.modalities.image.formats import FORMATS
 
@@ -19,7 +19,7 @@ def size_of(images: Images, wanted: int | tuple[int, int] | None) -> tuple[int, 
         return (wanted, wanted) if isinstance(wanted, int) else wanted
     if images.arrays is not None:
         return images.arrays.shape[1], images.arrays.shape[2]
-    if images.sizes is not None:  # looked at while reading
+    if images.sizes is not None:  # read while probing
         alike = len(images) > 0 and bool((images.sizes == images.sizes[0]).all())
         return (int(images.sizes[0, 0]), int(images.sizes[0, 1])) if alike else DEFAULT_SIZE
     sizes = (size for path in images.paths or () if (size := _own_size(path)) is not None)
@@ -28,7 +28,7 @@ def size_of(images: Images, wanted: int | tuple[int, int] | None) -> tuple[int, 
 
 
 def _own_size(path: str) -> tuple[int, int] | None:
-    """Height and width as shown, from the file's header; None where it has none (`encode` will say so)."""
+    """Height and width as shown, from the file's header; None if it has none (`encode` will report it)."""
     from PIL import Image
 
     try:
@@ -41,7 +41,7 @@ def _own_size(path: str) -> tuple[int, int] | None:
 
 
 def channels_of(images: Images) -> Literal[1, 3]:
-    """1 where all of a sample are grey, spread over the split; arrays keep what they have."""
+    """1 if all of a sample are grey, spread over the split; arrays keep what they have."""
     if images.arrays is not None:
         return 1 if images.arrays.shape[3] == 1 else 3
     if images.grey is not None and images.grey.all():

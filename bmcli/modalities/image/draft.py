@@ -1,4 +1,4 @@
-"""What a first config says of images: how large they are made, and whether they may be mirrored."""
+"""The part of a first config for images: their size, and whether they may be mirrored."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _class_names(folder: Path) -> list[str]:
 
 
 def _turned_round(classes: list[str]) -> str | None:
-    """Why a mirror image may be of another class, by their names; None where these do not say so."""
+    """Why a mirror image may be of another class, by the class names; None if they do not suggest it."""
     words = {name: set(re.findall(r"[^\W\d_]+", name.lower())) for name in classes}
     sided = [name for name, own in words.items() if own & _SIDES]
     if sided:

@@ -16,7 +16,8 @@ import numpy as np
 from bmcli.core.errors import DataError
 from bmcli.core.examples import Examples
 from bmcli.core.spec import Kind
-from bmcli.modalities.image.decode import AS_IT_IS, Manner, decode_into, pool, resized, spread
+from bmcli.modalities.image.decode import AS_IT_IS, Manner, resized
+from bmcli.modalities.image.decode_pool import decode_into, pool, spread
 from bmcli.modalities.image.depth import Window, glance
 from bmcli.modalities.image.dimensions import channels_of, size_of
 from bmcli.modalities.image.examples import Images
@@ -52,7 +53,7 @@ class ImagePreprocessing(SingleInput):
         value in the training images, each number of bits that occurs; None for runs that did not record it.
     bulk: values between which nearly all training images lie, where the window is far wider; while fitting.
     kept: the share of the images that `encode` keeps in memory, of those that were not decoded when they
-        were looked at. 0 until `with_cache` says more: evaluating a run needs each image only once.
+        were probed. 0 until `with_cache` sets it: evaluating a run needs each image only once.
     """
 
     kind: ClassVar[Kind] = "image"
@@ -123,14 +124,14 @@ class ImagePreprocessing(SingleInput):
         )
 
     def with_cache(self, splits: Sequence[Images], cache_bytes: int) -> ImagePreprocessing:
-        """The same, keeping so many of these images in memory; those decoded already are counted."""
+        """The same, keeping up to `cache_bytes` of these images in memory, including those decoded."""
         ready = {id(d.pixels): d.pixels.nbytes for s in splits if (d := s.decoded) is not None}
         needed = self.image_bytes * sum(len(split) for split in splits if not self._is_ready(split))
         spare = max(0, cache_bytes - sum(ready.values()))
         return replace(self, kept=min(1.0, spare / needed) if needed else 1.0, fitted_on=None)
 
     def _is_ready(self, images: Images) -> bool:
-        """Whether nothing is left to decode, or what was kept of it is of the right shape."""
+        """Whether nothing is left to decode, or what was kept has the right shape."""
         if images.arrays is not None:
             return images.arrays.dtype == np.uint8 and images.arrays.shape[1:] == self.input_shape
         done = images.decoded
@@ -151,7 +152,7 @@ class ImagePreprocessing(SingleInput):
 
     def encode(self, examples: Examples) -> Source:
         """uint8 images [N, height, width, channels]: as many in memory as `kept` says, the others decoded
-        when they are asked for, with the same result.
+        on access, with the same result.
 
         Raises DataError listing all that cannot be read; those decoded later raise it then.
         """
@@ -206,7 +207,7 @@ class ImagePreprocessing(SingleInput):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How images of more than 8 bits are scaled, in a line; nothing where there are none."""
+        """How images of more than 8 bits are scaled, in a line; nothing if there are none."""
         return scaling_lines(self.manner, self.bits, self.window_from, self.bulk)
 
     def unfamiliar(self, examples: Examples) -> Unfamiliar:
@@ -295,9 +296,9 @@ class ImagePreprocessing(SingleInput):
 
     @classmethod
     def from_json(cls, document: Document) -> ImagePreprocessing:
-        """The inverse of `to_json`; KeyError, TypeError or ValueError where it is damaged.
+        """The inverse of `to_json`; KeyError, TypeError or ValueError if it is damaged.
 
-        Files of an older bm say nothing of fit, window and bits: it squashed, and took 0 to 65,535.
+        Files of older versions lack fit, window and bits: those squashed images, and scaled 0 to 65,535.
         """
         height, width = document["size"]
         if _LATER & document.keys() and (absent := sorted(_LATER - document.keys())):

@@ -1,4 +1,4 @@
-"""Images as they are read: arrays in memory, or files decoded when asked for."""
+"""Images as they are read: arrays in memory, or files decoded on access."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Decoded:
-    """N image files as they were decoded when they were looked at: some of the images, sums over all.
+    """N image files as decoded when they were probed: some of the images, and sums over all.
 
     pixels: uint8 [M, height, width, channels], those that were kept; rows: int64 [N], where among them a
-    file's image is, -1 where it was not kept; sums: uint64 [N, 2, channels], of pixels and their squares.
+    file's image is, -1 if it was not kept; sums: uint64 [N, 2, channels], of pixels and their squares.
     fit, window: how, as in `decode.Manner`.
     """
 
@@ -65,11 +65,11 @@ class Images:
     arrays: [N, height, width, channels], channels 1 or 3, as a named dataset or .npz brings them: uint8, or
         numbers that go beyond it. paths: files that Pillow can decode, read when needed; contents: the bytes
         of such files.
-    sizes, grey: with paths, where they have been looked at: int32 [N, 2] heights and widths as shown, and
+    sizes, grey: with paths, if they were probed: int32 [N, 2] heights and widths as shown, and
         bool [N], whether a file holds no colour.
-    depths: with paths, where they have been looked at.
+    depths: with paths, if they were probed.
     decoded: with paths, where they were decoded on that occasion.
-    digests: with paths, where they have been looked at: SHA-256 of each file's bytes.
+    digests: with paths, if they were probed: SHA-256 of each file's bytes.
     """
 
     kind: ClassVar[str] = "image"

@@ -72,7 +72,7 @@ IMAGES: Mapping[str, Trait] = {
 
 
 def image_traits(channels: int) -> list[str]:
-    """Names in IMAGES of what is measured on images of so many channels."""
+    """Names in IMAGES of what is measured on images with this number of channels."""
     return [name for name in IMAGES if channels == 3 or name not in _OF_COLOUR]
 
 

@@ -1,8 +1,8 @@
 """Which image formats are opened, how, and what is refused before anything is decoded.
 
-The format is told by content, never by the file's name, and only what is listed here is opened: Pillow knows
-some formats whose decoders few people look after. HEIC comes by a plugin (extra 'heic'), registered when the
-first such file is met.
+The format is determined by content, never by the file's name; only the formats listed here are opened, as
+some of Pillow's decoders are hardly maintained. HEIC needs a plugin (extra 'heic'), registered at the first
+such file.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Unusable(ValueError):
 def quiet() -> None:
     """Keep Pillow's remarks on odd files (metadata, palettes, sizes) off the terminal, in this process.
 
-    What matters of them is ours to say: a file that cannot be read is a problem with its name.
+    bm reports what matters in them: an unreadable file is a problem with its name.
     """
     warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
     warnings.filterwarnings("ignore", module=r"pillow_heif(\.|$)")
@@ -92,7 +92,7 @@ def by_pillow(data: bytes) -> Image.Image:
 
 
 def is_heic(data: bytes) -> bool:
-    """Whether these are the bytes of a HEIC file: by its brand, or those it says it is compatible with."""
+    """Whether these are the bytes of a HEIC file: by its brand, or its compatible brands."""
     if data[4:8] != b"ftyp":
         return False
     length = min(int.from_bytes(data[:4], "big"), 256)
@@ -113,7 +113,7 @@ def _register_heic() -> None:
 
 @cache
 def hush_libtiff() -> None:
-    """libtiff, which Pillow decodes with, writes what it finds wrong to stderr by itself."""
+    """libtiff, Pillow's decoder, writes its own messages to stderr."""
     import ctypes
 
     from PIL import _imaging

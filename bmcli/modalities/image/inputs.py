@@ -13,10 +13,10 @@ from bmcli.modalities.image.examples import Images
 from bmcli.modalities.inputs import Inputs
 
 PIECE = 256
-"""Images read, and handed on, at a time."""
+"""Number of images read and passed on at a time."""
 PIECE_BYTES = 32 * 2**20
-"""Image files handed on at a time hold no more than this, but for one that is larger: a piece of large photos
-would else take many seconds, in which nothing is seen of it and nothing stops it."""
+"""Most bytes of image files passed on at a time, except for a single larger file: a piece of large photos
+would otherwise take many seconds without progress, and without a chance to stop."""
 
 
 def read(inputs: Sequence[str], stdin: IO[bytes], expect: Callable[[int], object] | None) -> Iterator[Inputs]:

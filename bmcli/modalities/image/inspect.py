@@ -30,7 +30,7 @@ def inspect(
         size = (options.size, options.size) if isinstance(options.size, int) else options.size
         wish = Wish(size, options.channels, cache_bytes, Manner(options.fit, options.window))
     found = probe(paths, wish=wish, progress=progress)
-    if NEEDS_HEIC in found.problems.values():  # nothing is wrong with the files: none is to be left out
+    if NEEDS_HEIC in found.problems.values():  # nothing is wrong with the files: none is left out
         raise MissingExtraError("reading HEIC images", "heic")
     looked_at = Images(
         paths=paths,
@@ -61,7 +61,7 @@ def _files(count: int) -> str:
 
 
 def depth_notes(splits: Mapping[str, Images]) -> tuple[str, ...]:
-    """What is to be said where images of 8 bits and of more stand side by side."""
+    """A note on data with both 8-bit images and deeper ones."""
     found = {name: images.depths.wide for name, images in splits.items() if images.depths is not None}
     wide, every = sum(int(some.sum()) for some in found.values()), sum(map(len, found.values()))
     if not 0 < wide < every:

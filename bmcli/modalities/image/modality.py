@@ -73,7 +73,7 @@ class Image(Modality):
         return model_lines(look)
 
     def read_files(self, paths: Sequence[str], names: Sequence[str]) -> FilesRead:
-        """See Modality: they are decoded when asked for."""
+        """See Modality: they are decoded on access."""
         from bmcli.modalities.image.examples import Images
 
         return FilesRead(Images(paths=tuple(paths)))
@@ -108,7 +108,7 @@ class Image(Modality):
         cache_bytes: int,
         progress: Callable[[int, int], None] | None,
     ) -> Inspected | None:
-        """See Modality: every file is decoded once, and kept decoded as far as `cache_bytes` reach."""
+        """See Modality: every file is decoded once, and up to `cache_bytes` of decoded images are kept."""
         from bmcli.modalities.image.inspect import inspect
 
         own = None if preprocessing is None else preprocessing.image
@@ -155,7 +155,7 @@ class Image(Modality):
         return read(inputs, stdin, expect)
 
     def wanted(self, encoder: Preprocessing) -> object:
-        """See Modality: size, channels and depth, by which arrays are told apart."""
+        """See Modality: size, channels and depth, which tell how to read arrays."""
         from bmcli.modalities.image.python_arrays import Wanted
 
         made = _encoder(encoder)

@@ -1,4 +1,4 @@
-"""Images of many files, decoded in processes some batches ahead of whoever uses them."""
+"""Images of many files, decoded in other processes, some batches ahead of their use."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bmcli.modalities.image import decode
+from bmcli.modalities.image import decode_pool
 from bmcli.modalities.image._processes import in_order, under_way
 from bmcli.modalities.image._shared_memory import SharedArray, lent
+from bmcli.modalities.image.decode import AS_IT_IS, Manner
 
 AHEAD_BYTES = 256 * 2**20
 """Images decoded ahead, at most; two batches always are."""
 
 
 def decoded_ahead(
-    batches: Sequence[Sequence[str]], shape: tuple[int, int, int], manner: decode.Manner = decode.AS_IT_IS
+    batches: Sequence[Sequence[str]], shape: tuple[int, int, int], manner: Manner = AS_IT_IS
 ) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
     """Of each batch of paths, in order: uint8 [n, height, width, channels], and i -> what is wrong with it,
     whose image is then anything. shape: height, width, channels; manner: as `images.decode` takes it."""
@@ -35,13 +36,13 @@ def decoded_ahead(
 def _decode(
     paths: Sequence[str],
     shape: tuple[int, int, int],
-    manner: decode.Manner,
+    manner: Manner,
     room: SharedArray | None,
     place: int,
 ) -> tuple[np.ndarray | None, dict[int, str]]:
     """What is wrong with each file, and the images, unless they could be written to their place."""
     everything = range(len(paths))
     if room is not None and (places := room.reached()) is not None:
-        return None, decode.decode_each(places[place], paths, everything, everything, manner)
+        return None, decode_pool.decode_each(places[place], paths, everything, everything, manner)
     images = np.empty((len(paths), *shape), np.uint8)
-    return images, decode.decode_each(images, paths, everything, everything, manner)
+    return images, decode_pool.decode_each(images, paths, everything, everything, manner)

@@ -19,18 +19,18 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from bmcli.modalities.image import decode, depth
+from bmcli.modalities.image import decode, decode_pool, depth
 from bmcli.modalities.image._processes import MANY, in_order
 from bmcli.modalities.image._shared_memory import SharedArray, lent
 from bmcli.modalities.image._window import windowed
 from bmcli.modalities.image.examples import Decoded, Depths
 
 CHUNK = 128
-"""Files looked at in one go, at most: many are so small that handing them round would cost more."""
+"""Largest number of files per task: many files are so small that passing them around would cost more."""
 CHUNK_BYTES = 2**20
 """Bytes of images decoded in one go while looking."""
 GUESSED_FROM = 16
-"""How many images say what the others are probably like."""
+"""Number of images from which size and colour of the others are predicted."""
 LARGEST_AS_IT_IS = 128 * 128
 """Pixels up to which images of one size are kept as they are where no size is wanted: larger ones are
 seldom trained on unreduced."""
@@ -43,10 +43,10 @@ _Task: TypeAlias = tuple[Sequence[str], _Shape | None, decode.Manner, np.ndarray
 
 @dataclass(frozen=True)
 class Probe:
-    """What a look at N files found.
+    """What probing N files found.
 
-    sizes: int32 [N, 2], height and width as shown (EXIF turned), 0 where unusable; grey: bool [N], whether
-    the file holds no colour; digests: SHA-256 of the N files' bytes, 32 bytes each, b"" where unreadable;
+    sizes: int32 [N, 2], height and width as shown (EXIF turned), 0 if unusable; grey: bool [N], whether
+    the file holds no colour; digests: SHA-256 of the N files' bytes, 32 bytes each, b"" if unreadable;
     depths: see there; several: bool [N], whether a file holds more than its first page or frame; reduced:
     bool [N], whether it has colour of more than 8 bits, of which only the upper 8 are read; problems:
     position -> what is wrong; decoded: the images, where they were decoded as wanted.
@@ -64,9 +64,12 @@ class Probe:
 
 @dataclass(frozen=True)
 class Wish:
-    """How images will be wanted: size (height, width) and channels as in `decode.decode`, but None for
-    what all of them have in common. cache_bytes: so many are kept. manner: how, without a window where it
-    is to be what training shows."""
+    """How images will be decoded later.
+
+    size: (height, width); channels: 1 or 3; None for what all images have in common.
+    cache_bytes: bytes of decoded images that may be kept.
+    manner: fit and window; no window if it is to be derived from the training images.
+    """
 
     size: tuple[int, int] | None = None
     channels: Literal[1, 3] | None = None
@@ -77,9 +80,9 @@ class Wish:
 def probe(
     paths: Sequence[str], *, wish: Wish | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Probe:
-    """Read and decode every file once, in threads or processes, and say which cannot be used.
+    """Read and decode every file once, in threads or processes, and report which cannot be used.
 
-    With a wish that can be foreseen, images are decoded as wanted, so that those kept need not be decoded
+    If the wish can be predicted, images are decoded accordingly, so that those kept need not be decoded
     again. Else JPEGs are decoded at an eighth of their size: that reads the whole file and so finds a
     truncated one, but takes a fraction of the time. progress: called with (files done, files) now and then.
     """
@@ -127,12 +130,14 @@ def probe(
 
 def _in_threads(tasks: Iterable[_Task]) -> Iterator[_Looks]:
     """The looks of each task, in their order; a few ahead, for their images take memory."""
-    return windowed(lambda task: decode.pool().submit(_look_at, *task).result, tasks, 3 * decode.threads())
+    return windowed(
+        lambda task: decode_pool.pool().submit(_look_at, *task).result, tasks, 3 * decode_pool.threads()
+    )
 
 
 def _foreseen(paths: Sequence[str], wish: Wish) -> _Shape | None:
     """Height, width and channels that the images will probably be wanted in, or None."""
-    some = [paths[i] for i in decode.spread(len(paths), GUESSED_FROM)]
+    some = [paths[i] for i in decode_pool.spread(len(paths), GUESSED_FROM)]
     size = wish.size
     if size is None:
         sizes = {look.size for look in map(_look, some) if look.problem is None}
@@ -141,13 +146,13 @@ def _foreseen(paths: Sequence[str], wish: Wish) -> _Shape | None:
         size = sizes.pop()
         if size[0] * size[1] > LARGEST_AS_IT_IS:
             return None
-    return *size, wish.channels or (1 if decode.without_colour(some, at_most=GUESSED_FROM) else 3)
+    return *size, wish.channels or (1 if decode_pool.without_colour(some, at_most=GUESSED_FROM) else 3)
 
 
 def kept_rows(count: int, kept: int) -> np.ndarray:
     """int64 [count]: the row of each image where `kept` of them, evenly spread, are kept; else -1."""
     rows = np.full(count, -1)
-    rows[decode.spread(count, kept)] = np.arange(min(count, kept))
+    rows[decode_pool.spread(count, kept)] = np.arange(min(count, kept))
     return rows
 
 
@@ -161,7 +166,7 @@ def sums(pixels: np.ndarray) -> np.ndarray:
     totals = np.zeros((count, 2, width * channels))
     few = max(1, 2**17 // max(lines[:1].size, 1))  # in float32 they still fit into the cache
     for first, top in itertools.product(range(0, count, few), range(0, height, 256)):
-        # 256 squares of 255 are still exact in float32, and whatever fits into memory is in float64.
+        # 256 squares of 255 are still exact in float32, and sums of all that fits into memory are in float64.
         wide = lines[first : first + few, top : top + 256].astype(np.float32)
         totals[first : first + few, 0] += wide.sum(axis=1)
         totals[first : first + few, 1] += np.einsum("nij,nij->nj", wide, wide)
@@ -247,17 +252,17 @@ def _look_at(
 
 
 def depths_of(paths: Sequence[str | bytes]) -> Depths:
-    """Of files that nobody has looked at; those that cannot be read count as of 8 bits."""
-    found = list(decode.pool().map(depth.glance, paths))
+    """Depths of files that were not probed; unreadable ones count as 8 bits."""
+    found = list(decode_pool.pool().map(depth.glance, paths))
     extents = np.full((len(paths), 4), np.nan)
     wide = [i for i, (_, wide) in enumerate(found) if wide]
-    for i, look in zip(wide, decode.pool().map(_look, [paths[i] for i in wide]), strict=True):
+    for i, look in zip(wide, decode_pool.pool().map(_look, [paths[i] for i in wide]), strict=True):
         extents[i] = look.extent
     return Depths(np.array([bits for bits, _ in found], np.int64), extents)
 
 
 def _look(path: str | bytes, wanted: _Shape | None = None, manner: decode.Manner = decode.AS_IT_IS) -> _Look:
-    """What the file holds; where `wanted` says how, decoded."""
+    """What the file contains; decoded if `wanted` gives the shape."""
     try:
         data = decode.read(path) if isinstance(path, str) else path
     except decode.FAILURES as error:

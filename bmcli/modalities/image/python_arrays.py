@@ -42,7 +42,7 @@ class Wanted:
 
 
 def several(array: np.ndarray, wanted: Wanted, note: Callable[[str], object]) -> np.ndarray:
-    """[N, height, width, channels] of an array of one image or more; UsageError where it may be either."""
+    """[N, height, width, channels] of an array of one image or more; UsageError if it may be either."""
     shape = array.shape
     if array.ndim in (1, 2) and shape[-1] in _flat(wanted) and shape[-2:] != wanted.size:
         size = f"{wanted.height} × {wanted.width}"

@@ -45,7 +45,7 @@ def encoded(image: Image, number: int) -> bytes:
 
 
 def _turn(image: Image) -> bytes:
-    """EXIF data that says how it is to be turned, and nothing else; b'' where it is upright."""
+    """EXIF data with its orientation and nothing else; b'' if it is upright."""
     if image.format in ("TIFF", "HEIF"):  # which Pillow and its plugin have turned already
         return b""
     exif = image.getexif()
@@ -58,7 +58,7 @@ def _turn(image: Image) -> bytes:
 
 
 def _own_file(image: Image) -> bytes | None:
-    """The file that a lazily opened image has not been decoded from yet; None where there is none."""
+    """The file that a lazily opened image has not been decoded from yet; None if there is none."""
     file = getattr(image, "fp", None)
     if file is None or not getattr(image, "tile", None) or getattr(image, "decoderconfig", None):
         return None
@@ -80,7 +80,7 @@ def is_file(value: object) -> TypeGuard[Readable]:
 
 
 def file_bytes(file: Readable, number: int) -> bytes:
-    """All of a file opened for bytes; UsageError where it is opened for text or too large."""
+    """All of a file opened for bytes; UsageError if it is opened for text or too large."""
     data = file.read(MAX_BYTES + 1)
     if not isinstance(data, bytes):
         raise UsageError(f"input {number} is a file opened for text", hint="open it with 'rb'")
@@ -90,6 +90,6 @@ def file_bytes(file: Readable, number: int) -> bytes:
 
 
 def file_name(file: object) -> str | None:
-    """What an open file is called, where it says so."""
+    """The name of an open file, if it has one."""
     name = getattr(file, "name", None)
     return name if isinstance(name, str) else None

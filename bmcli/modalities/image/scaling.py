@@ -19,7 +19,7 @@ SMALL_PART = 0.25
 
 
 def window_of(images: Images, depths: Depths | None = None) -> Window | None:
-    """The lowest and highest value of those of more than 8 bits; None where there are none."""
+    """The lowest and highest value of those of more than 8 bits; None if there are none."""
     depths = _depths(images) if depths is None else depths
     if not depths.wide.any():
         return None
@@ -55,7 +55,7 @@ def scaling_lines(
     window_from: Literal["training", "config"] | None,
     bulk: Window | None,
 ) -> tuple[str, ...]:
-    """How images of more than 8 bits are scaled, in a line; nothing where there are none."""
+    """How images of more than 8 bits are scaled, in a line; nothing if there are none."""
     window = manner.window
     if window is None or not any(bits > 8 for bits in bits_seen or ()):
         return ()
@@ -74,7 +74,7 @@ def scaling_lines(
 
 
 def _bulk(depths: Depths, window: Window | None) -> Window | None:
-    """Where nearly all values of nearly all images lie, if that is a small part of the window."""
+    """The range of almost all values of almost all images, if it is a small part of the window."""
     if window is None:
         return None
     low, high = depths.extents[depths.wide, 2], depths.extents[depths.wide, 3]

@@ -1,4 +1,4 @@
-"""Images of which some are in memory and the others are decoded when they are asked for."""
+"""Images of which some are in memory and the others are decoded on access."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Images of which some are in memory; the others are decoded, or resized, each time they are asked for.
+    """Images of which some are in memory; the others are decoded, or resized, on each access.
 
     pixels: uint8 [M, height, width, channels]; rows: int64 [N], where among them each is, else -1.
     """
@@ -66,7 +66,7 @@ class ImageSource:
             yield made
 
     def _require(self, chosen: np.ndarray, problems: dict[int, str]) -> None:
-        """DataError where there are problems: place in `chosen` -> what is wrong."""
+        """DataError if there are problems: place in `chosen` -> what is wrong."""
         if not problems:
             return
         paths = self.images.paths or [f"image {i}" for i in range(len(self.images))]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Mixed:
     """N examples. parts: name -> that part of every example, N of each, in the same order.
 
-    A part's name is the name of the model's input that it becomes. ValueError where the parts differ in
+    A part's name is the name of the model's input that it becomes. ValueError if the parts differ in
     number, or there are none.
     """
 

@@ -25,7 +25,7 @@ def read_objects(
 ) -> Iterator[Inputs]:
     """Pieces of examples. encoders: those of the run's parts.
 
-    Raises UsageError where a part is missing, DataError where one cannot be read or the parts are not
+    Raises UsageError if a part is missing, DataError if one cannot be read or the parts are not
     equally many.
     """
     listed = ", ".join(encoders)
@@ -63,7 +63,7 @@ def read_objects(
 
 
 class _Reader:
-    """One part, read as its modality reads it, in whatever pieces are asked for."""
+    """One part, read by its modality, in pieces of any size."""
 
     def __init__(
         self, part: str, encoder: Preprocessing, inputs: object, reading: Reading, note: Note, expect: Expect

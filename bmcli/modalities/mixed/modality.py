@@ -75,7 +75,7 @@ class MixedExamples(Modality):
         *,
         as_found: bool = False,
     ) -> tuple[Examples, list[tuple[int, str]]]:
-        """See Modality: only a run says which columns are of which part."""
+        """See Modality: only a run defines which columns belong to which part."""
         raise DataError(
             f"{frame.path}: which columns are of which part of an example is not known",
             hint="examples of several parts come from a dataset of your own: docs/plugins.md",
@@ -201,7 +201,7 @@ class MixedExamples(Modality):
             }
         )
 
-    # === what is said of examples ===
+    # === how examples are described ===
 
     def add_to_fingerprint(self, examples: Examples, add: Add, digests: Mapping[str, bytes]) -> None:
         """See Modality: part by part, with its name."""
@@ -225,7 +225,7 @@ class MixedExamples(Modality):
         return modality_of(some.kind).attribute(some, own)
 
     def excerpt(self, examples: Examples, position: int) -> str | None:
-        """See Modality: of the parts that are text; None where there are only images."""
+        """See Modality: of the parts that are text; None if there are only images."""
         parts = _mixed(examples).parts.items()
         found = {part: modality_of(some.kind).excerpt(some, position) for part, some in parts}
         return "; ".join(f"{part}: {text}" for part, text in found.items() if text is not None) or None

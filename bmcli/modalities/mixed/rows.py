@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bmcli.modalities.preprocessing import Preprocessing
 
 PIECE = 1024
-"""Rows that are handed on at a time."""
+"""Number of rows passed on at a time."""
 
 
 def columns_of(encoders: Mapping[str, Preprocessing]) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def examples_in(
 ) -> tuple[Mixed, list[tuple[int, str]]]:
     """All rows, and (position, message) of those that cannot be used. encoders: of the run's parts.
 
-    Raises DataError where a column is missing, holds nested values, or might be of several parts.
+    Raises DataError if a column is missing, holds nested values, or might be of several parts.
     """
     columns = _found(frame, encoders)
     notes = list(frame.notes)
@@ -101,7 +101,7 @@ def _own(part: str, encoder: Preprocessing) -> tuple[str, ...]:
 
 
 def _found(frame: Frame, encoders: Mapping[str, Preprocessing]) -> dict[str, dict[str, str]]:
-    """Part -> its columns by its own names -> those of the table. DataError where one is not there."""
+    """Part -> its columns by its own names -> those of the table. DataError if one is not there."""
     own = {part: _own(part, encoder) for part, encoder in encoders.items()}
     counts = Counter(name for names in own.values() for name in names)
     there, found, absent = set(frame.data.columns), {}, []

@@ -16,7 +16,7 @@ from bmcli.modalities.table.fitted_columns import CategoricalColumn, NumericColu
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell as a prediction reads it. value: a number, or a category or date as it is written; None where it
+    """A cell as a prediction reads it. value: a number, or a category or date as it is written; None if it
     is missing. state: '', 'missing', 'unseen' (a category that training does not have), 'rare' (one without a
     place of its own) or 'unusable'."""
 
@@ -42,7 +42,7 @@ def category_cell(column: CategoricalColumn, cell: str | None) -> Cell:
 
 
 def category_cells(values: np.ndarray) -> list[str | None]:
-    """The cells as categories are written, None where one is missing."""
+    """The cells as categories are written, None if one is missing."""
     if values.dtype.kind == "O":
         return [None if cell is None else _text(cell) for cell in values.tolist()]
     return [_as_category(value) for value in values.tolist()]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LISTED = 1000
 """Bad cells listed in one error at most."""
 RARE = 10_000
-"""Categories without a place of their own that are kept, so that a new value is told from a rare one."""
+"""Number of rare categories that are recorded, to distinguish a new value from a rare one."""
 
 
 def fit_columns(

@@ -27,10 +27,10 @@ LEAST_DATE = 1e7
 
 
 def resolve(frame: Frame, column: Column, key: str) -> str:
-    """The name of a column given by name, or by index from 0; DataError where there is none.
+    """The name of a column given by name, or by index from 0; DataError if there is none.
 
     A number that is not an index but a column's name (`2021`) means that column. Where it is the index of one
-    column and the name of another it is not guessed at: DataError says how to write either.
+    column and the name of another it is not guessed: the DataError says what to write for each.
     """
     names = frame.data.columns
     if isinstance(column, str) and column in names:
@@ -87,7 +87,7 @@ def lowered(marks: Collection[str]) -> tuple[str, ...]:
 
 
 def without(values: np.ndarray, marks: Collection[str]) -> np.ndarray:
-    """The texts with None where one of the marks stands, whatever the case."""
+    """The texts, with None for each of the marks, in any case."""
     gone = frozenset(lowered(marks))
     if gone:
         values[[v is not None and v.lower() in gone for v in values.tolist()]] = None
@@ -95,7 +95,7 @@ def without(values: np.ndarray, marks: Collection[str]) -> np.ndarray:
 
 
 def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
-    """Object array [N] of str, None where missing. Whole numbers are written without a fraction.
+    """Object array [N] of str, None if missing. Whole numbers are written without a fraction.
 
     strip: without blanks around it, and in Unicode's composed form (NFC), so that what looks alike is alike.
     """
@@ -118,7 +118,7 @@ def texts(series: pl.Series, *, strip: bool = True) -> np.ndarray:
 
 
 def as_found(series: pl.Series) -> np.ndarray:
-    """A column whose meaning a run knows: numbers as such, all else as texts, None where missing.
+    """A column whose meaning a run knows: numbers as such, all else as texts, None if missing.
 
     A number of the file stays one, as its text could mean another where numbers have decimal commas; whole,
     as 20240131 may be a date. Whole numbers that float64 does not hold are texts.
@@ -144,7 +144,7 @@ def _bounds(series: pl.Series) -> tuple[int, int]:
 
 
 def guessed(series: pl.Series) -> np.ndarray:
-    """A column nothing was said about: float64 or texts, by what its cells mean."""
+    """A column without options in the config: float64 or texts, by what its cells mean."""
     about = facts_of(series.to_frame())[series.name]
     if about.format is not None and about.question is None and about.type in ("number", "identifier"):
         return parse_cells(series, about.format)[0]

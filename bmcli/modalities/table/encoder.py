@@ -4,7 +4,7 @@ How the cells of a column are read was decided when the table was read for train
 it is kept here, so that a prediction reads them in the same way. A category that is written otherwise than in
 training, in case or spacing alone, or a boolean in another spelling, is the same category.
 
-All statistics are kept and applied in float64; the cast to float32 comes last.
+All statistics are stored and applied in float64; the cast to float32 comes last.
 """
 
 from __future__ import annotations
@@ -105,11 +105,6 @@ class TablePreprocessing(SingleInput):
         return tuple(features)
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        """A name per feature: 'age', 'age is missing', 'colour = red', 'colour = (other)'."""
-        return tuple(feature.name for feature in self.features)
-
-    @property
     def input_shape(self) -> tuple[int | None, ...]:
         """(features,)."""
         return (sum(column.width for column in self.columns),)
@@ -206,7 +201,7 @@ class TablePreprocessing(SingleInput):
 
     def novel(self, table: Table) -> dict[str, float]:
         """Of each column of categories in which new ones are usual, how often a new row brings one: the share
-        of training rows whose category stands in no other row (Good 1953)."""
+        of training rows whose category occurs in no other row (Good 1953)."""
         found = {}
         for column in self.columns:
             if not isinstance(column, CategoricalColumn) or column.boolean:
@@ -337,7 +332,7 @@ class TablePreprocessing(SingleInput):
 
     @classmethod
     def from_json(cls, document: Document) -> TablePreprocessing:
-        """The inverse of `to_json`; KeyError, TypeError or ValueError where it is damaged."""
+        """The inverse of `to_json`; KeyError, TypeError or ValueError if it is damaged."""
         means = tuple(float(mean) for mean in document.get("means", ()))
         if not all(map(math.isfinite, means)):
             raise ValueError("means")

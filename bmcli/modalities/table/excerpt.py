@@ -21,7 +21,7 @@ def excerpt(table: Table, position: int) -> str:
 
 
 def _cell(value: object, facts: ColumnFacts | None) -> str:
-    """A cell for people: a date as one, a number as it stands in a table."""
+    """A cell for display: dates as dates, numbers as in a table."""
     if not isinstance(value, float):
         return "missing" if value is None else str(value)
     if math.isnan(value):

@@ -31,7 +31,7 @@ class RowTraits(Usual):
 
     middle, spread: of each column of numbers; a number counts as asinh((number - middle) / spread), so that a
     column of long tails does not speak louder than the others. rarity: of each column of categories, the
-    logarithm of how rare each place is. novel: of each, the share of rows whose category stands in no other.
+    logarithm of how rare each place is. novel: of each, the share of rows whose category occurs in no other.
     finest: the least standard deviation of the share of missing cells.
     """
 
@@ -47,9 +47,12 @@ class RowTraits(Usual):
     def fit(
         cls, preprocessing: TablePreprocessing, table: Table, chosen: np.ndarray, enough: int
     ) -> tuple[RowTraits, np.ndarray, np.ndarray, np.ndarray]:
-        """Of the rows of a training table at `chosen`; their traits [N, D]; and the range [D], [D] that each
-        trait must leave to be odd alone: a number by a quarter of the width of training's range, by all of it
-        in fewer rows than `enough`, and a date, as time goes on. Of new categories, all rows are looked at.
+        """The traits of the rows of a training table at `chosen`, fitted; their values [N, D]; and the range
+        [D], [D] that a single trait must leave to be unusual.
+
+        A number must leave the training range by a quarter of its width, or by all of it if there are fewer
+        rows than `enough`, or if it is a date, as dates increase over time. For new categories, all rows
+        count.
         """
         numbers, places, missing = preprocessing.numbers_and_places(table.take(chosen))
         middle, spread = np.zeros(numbers.shape[1]), np.ones(numbers.shape[1])
@@ -137,7 +140,7 @@ class RowTraits(Usual):
 
     @classmethod
     def from_json(cls, document: Document, preprocessing: TablePreprocessing) -> RowTraits:
-        """The inverse; KeyError, TypeError or ValueError where it does not fit these columns."""
+        """The inverse; KeyError, TypeError or ValueError if it does not fit these columns."""
         middle = np.array(document["middle"], np.float64)
         spread = np.array(document["spread"], np.float64)
         rarity = tuple(np.array(column, np.float64) for column in document["rarity"])

@@ -17,7 +17,7 @@ class Feature:
     """One number the model sees: (raw - offset) / scale of a column's raw value, where a missing one counts
     as the column's fill.
 
-    of: 'value', 'missing' (1 where the value is missing), 'category' or 'part' (of a date).
+    of: 'value', 'missing' (1 if the value is missing), 'category' or 'part' (of a date).
     category: which one; None for all others.
     offset 0 and scale 1 but for values.
     """
@@ -43,7 +43,7 @@ def part_names(column: NumericColumn) -> list[str]:
 
 
 def part_values(days: np.ndarray, part: Part, *, cyclic: bool) -> list[np.ndarray]:
-    """float64 [N] each, 0 where the date is missing: one-hot, or sine and cosine of the turn."""
+    """float64 [N] each, 0 if the date is missing: one-hot, or sine and cosine of the turn."""
     import polars as pl
 
     finite = np.isfinite(days)

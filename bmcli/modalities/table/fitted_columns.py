@@ -21,8 +21,8 @@ PLAIN = NumberFormat()
 class NumericColumn:
     """One column of numbers: (value - offset) / scale, and for some columns whether it was missing.
 
-    fill: stands for a missing value; None where missing values are refused.
-    indicator: whether a feature says that the value is missing (where training had missing ones).
+    fill: replaces a missing value; None if missing values are refused.
+    indicator: whether a feature marks missing values (if training had any).
     format: how cells are read; dates become days.
     parts, cyclic: of dates, what else becomes features, one-hot or as points on a circle.
     missing: further words for missing values, lower case.
@@ -55,7 +55,7 @@ class CategoricalColumn:
     """One column of categories: a place for each of `categories`, and a last one for all else.
 
     boolean: the categories are words for true and false, which have many spellings. rare: categories that
-    training has and that have no place of their own; None where they are too many to keep. missing: as above.
+    training has and that have no place of their own; None if they are too many to keep. missing: as above.
     """
 
     name: str
@@ -163,7 +163,7 @@ def column_json(column: NumericColumn | CategoricalColumn) -> dict[str, object]:
 
 
 def column_from(entry: Document) -> NumericColumn | CategoricalColumn:
-    """The inverse of `column_json`; KeyError, TypeError or ValueError where it is damaged."""
+    """The inverse of `column_json`; KeyError, TypeError or ValueError if it is damaged."""
     name, kind = str(entry["name"]), entry["kind"]
     missing = tuple(str(mark) for mark in entry.get("missing", ()))
     if kind == "categorical":

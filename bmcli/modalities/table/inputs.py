@@ -51,7 +51,7 @@ def rows(
 ) -> Iterator[Inputs]:
     """The rows of a table with the run's columns, in pieces; problems: handed on with them.
 
-    path: what the table is called, '' for one that is no file.
+    path: the table's name in messages, '' if it is not a file.
     """
     import numpy as np
 
@@ -120,7 +120,7 @@ def by_own_decimals(data: pl.DataFrame, decimals: Mapping[str, str]) -> tuple[pl
 def frame_in(
     path: str, reading: Reading, problems: list[Problem], stdin: IO[bytes] | None = None
 ) -> Frame | None:
-    """The table in a file, its malformed rows added to the problems; None where it is none."""
+    """The table in a file, its malformed rows added to the problems; None if it is none."""
     from bmcli.files import tables
 
     try:
@@ -136,7 +136,7 @@ def frame_in(
 
 
 def _frame_from(stdin: IO[bytes], reading: Reading) -> Frame:
-    """A CSV, TSV or JSON Lines table on stdin, told apart by its first character."""
+    """A CSV, TSV or JSON Lines table on stdin; its first character tells which."""
     from bmcli.files import tables
 
     data = stdin.read()
@@ -160,7 +160,7 @@ def _options(reading: Reading) -> Options:
 
 def names_of(path: str, frame: Frame, reading: Reading) -> list[str]:
     """The examples' names: by the run's column of ids where the file has it, else 'file.csv:17', and of a
-    table that is no file the row alone."""
+    table that is not a file, the row alone."""
     from bmcli.modalities.table import columns
 
     given: list[str | None] = [None] * len(frame.rows)

@@ -101,7 +101,7 @@ def frame_of(
     """A polars frame of rows in any form but files. order: of the run's columns, for an error that names it;
     decimals: the decimal mark of the run's columns of numbers, with which a number among texts is written.
 
-    UsageError where what was handed over is no table, or its columns' names are not known.
+    UsageError if the input is not a table, or its column names are unknown.
     """
     found = _columns_of(inputs, order, note)
     return found if isinstance(found, pl.DataFrame) else _framed(found, decimals or {})
@@ -213,7 +213,7 @@ def _of_row(series: Any, order: tuple[str, ...]) -> Mapping[str, object]:
 
 
 def _framed(columns: Mapping[object, object], decimals: Mapping[str, str]) -> pl.DataFrame:
-    """UsageError where a column is none, or they are of different lengths."""
+    """UsageError if a column is none, or they are of different lengths."""
     made = {
         str(name): _column(str(name), cells, decimals.get(str(name), ".")) for name, cells in columns.items()
     }

@@ -60,7 +60,7 @@ FITTED = ("word", "pieces", "bpe", "wordpiece")
 OWN = "own"
 """A tokenizer that a model brings with it."""
 CHARACTERS_PER_TOKEN = 64
-"""Of a text, at most `max_length` times so many characters are looked at: an endless text costs no more."""
+"""Characters read per token of `max_length`, so that the cost of an endless text is bounded."""
 BATCH = 1024
 """Texts handed to the library at once."""
 MANY_WITHOUT_SPACES = 0.1
@@ -97,7 +97,7 @@ class TextPreprocessing(SingleInput):
 
         vocabulary: the text of a tokenizer.json of the library `tokenizers`, which adds special tokens and
         normalises as it says; padding is the token of its `padding`, or is called [PAD] or <pad>.
-        max_length: tokens kept of each text, special ones included. IntegrityError where it cannot be read.
+        max_length: tokens kept of each text, special ones included. IntegrityError if it cannot be read.
         """
         return cls.from_json(
             {"tokenizer": OWN, "max_length": max_length, "truncate": truncate, "lowercase": False}, vocabulary
@@ -189,7 +189,7 @@ class TextPreprocessing(SingleInput):
 
     @cached_property
     def unknown(self) -> int | None:
-        """The id of what the vocabulary does not have; None where it has everything."""
+        """The id of what the vocabulary does not have; None if it has everything."""
         if self.tokenizer != OWN:
             return UNKNOWN_ID
         model = self._document["model"]
@@ -265,7 +265,7 @@ class TextPreprocessing(SingleInput):
     def _cut(self, text: str) -> str:
         """The part of `text` that can hold its `max_length` tokens; valid Unicode.
 
-        Whatever stands between blanks is at least one token, so so many blanks are enough.
+        Anything between spaces is at least one token, so this many spaces are enough.
         """
         limit = self.max_length * CHARACTERS_PER_TOKEN
         if self.truncate == "end":
@@ -276,7 +276,7 @@ class TextPreprocessing(SingleInput):
             text = text[-limit:]
             parts = text.rsplit(None, self.max_length)
             text = text[len(parts[0]) :] if len(parts) > self.max_length else text
-        # A lone surrogate (from a \ud800 in JSON, say) is no text; the library would refuse it.
+        # A lone surrogate (from a \ud800 in JSON, say) is not text; the library would refuse it.
         return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
     @cached_property
@@ -315,7 +315,7 @@ class TextPreprocessing(SingleInput):
     def from_json(cls, document: Document, vocabulary: str) -> TextPreprocessing:
         """The inverse of `to_json` and `tokenizer_json`.
 
-        KeyError, TypeError or ValueError where the first is damaged, IntegrityError where the second is.
+        KeyError, TypeError or ValueError if the first is damaged, IntegrityError if the second is.
         """
         loaded = cls(
             document["tokenizer"],

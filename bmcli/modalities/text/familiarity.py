@@ -260,7 +260,7 @@ class TextTraits(Usual):
 
     @classmethod
     def from_json(cls, document: Document, preprocessing: TextPreprocessing) -> TextTraits:
-        """The inverse; KeyError, TypeError or ValueError where it does not fit these texts."""
+        """The inverse; KeyError, TypeError or ValueError if it does not fit these texts."""
         knots = np.array(document["knots"], np.float64)
         shape = (len(knots), len(TEXTS))
         usual = np.array(document["usual"], np.float64)
@@ -320,7 +320,7 @@ def fit(encoder: Preprocessing, examples: Examples) -> Measured:
     assert isinstance(encoder, TextPreprocessing) and isinstance(some, Texts)
     compact = np.asarray(encoder.encode(some))
     ranges = ranges_of(statistics(compact))
-    # Few unknown words in training are no reason to call one in ten odd.
+    # Few unknown words in training do not make one in ten unusual.
     ranges["unknown words"] = (-1.0, max(0.5, ranges["unknown words"][1]))
     ranges["words"] = (0.5, float("1e9"))
     usual, traits = TextTraits.fit(encoder, some, compact)

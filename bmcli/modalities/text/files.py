@@ -13,7 +13,7 @@ from bmcli.files.inputs import bytes_of
 MAX_BYTES = 64 * 2**20
 """Of one text."""
 POOLED = 500_000
-"""Bytes of files that are not UTF-8 from which the encoding of all is told: a single one may be too short."""
+"""Bytes of non-UTF-8 files from which their common encoding is detected: a single file may be too short."""
 GLANCE_BYTES = 200 * 2**20
 """Files that are opened for a first config have this size in all."""
 NOT_TEXT = "not UTF-8, nor a text in another known encoding"
@@ -67,7 +67,7 @@ def read_files(paths: Sequence[str]) -> Read:
 
 
 def decode(data: bytes, likely: str | None = None) -> tuple[str, str] | None:
-    """A text and the codec it was written in; None where it is not text.
+    """A text and the codec it was written in; None if it is not text.
 
     likely: a legacy codec that texts from the same source have, tried before others.
     """

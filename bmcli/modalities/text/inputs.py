@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bmcli.core.errors import DataError, Place, Problem
+from bmcli.files import encoding
 from bmcli.files.inputs import STDIN, expanded
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.modalities.inputs import Inputs, Reading
@@ -50,7 +51,7 @@ def gathered(
 ) -> Iterator[Inputs]:
     """(name, text) of single texts in pieces, with the pieces that come among them.
 
-    problems, encodings: filled by whoever yields `found`, on the way; empty texts join the problems.
+    problems, encodings: filled by the generator `found` as it runs; empty texts are added to the problems.
     """
     texts: list[str] = []
     names: list[str] = []
@@ -147,8 +148,6 @@ def _lines(
     name: str, file: IO[bytes], problems: list[Problem], encodings: dict[str, list[str]]
 ) -> Iterator[tuple[str, str]]:
     """Each line that is not blank, named 'file:number'; a problem where there is none."""
-    from bmcli.files import encoding
-
     stream = file if hasattr(file, "peek") else io.BufferedReader(file)  # type: ignore[type-var]
     codec = encoding.detect(stream.peek(), whole=False)
     if codec is not None and codec.startswith(("utf-16", "utf-32")):  # its line ends are more than a byte

@@ -65,7 +65,7 @@ def read(
 
 
 def _require_text(item: object, number: int, reading: Reading) -> None:
-    """UsageError for what is no text, or may be one or a file."""
+    """UsageError for what is not a text, or may be either a text or a file."""
     if is_path(item) or is_missing(item):
         return
     if not isinstance(item, str):

@@ -1,4 +1,4 @@
-"""Groups of training steps in one call, each step's loss handed back, on the backend Keras runs on.
+"""Groups of training steps in one call, which returns each step's loss, on Keras's backend.
 
 `Model.fit` with several steps per execution reports only the last inner step and cannot stop at a NaN inside
 the group; these loops do both, at the same throughput (see benchmarks/throughput.py).
@@ -32,7 +32,7 @@ class GroupResult:
     """What a group of steps gave, a row per step that was taken.
 
     losses float32 [taken]: the mean weighted loss of the batch; metrics float32 [taken]: the sum of the
-    running metric over the batch. finite: False where the last one's loss or gradient was NaN or
+    running metric over the batch. finite: False if the last one's loss or gradient was NaN or
     infinite; no update was applied at that step, and none was taken after it.
     """
 

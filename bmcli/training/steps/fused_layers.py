@@ -131,4 +131,5 @@ def _compiled(
     def both(x: object) -> object:
         return forward(x), lambda upstream: backward(x, upstream)
 
-    return both
+    compiled: Callable[[object], object] = both
+    return compiled

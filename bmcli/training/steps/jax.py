@@ -1,7 +1,7 @@
 """The step loop on JAX: one compiled function per step, called for each step of a group; see `base`.
 
 Not one compiled function per group: the number of steps would be part of its shape, so that every new size
-of group were compiled anew, and XLA does not speed up convolutions inside a loop on a CPU: a small network's
+of group were compiled again, and XLA does not speed up convolutions inside a loop on a CPU: a small network's
 steps took ten times as long in `while_loop` as called one by one. The calls do not wait for one another;
 only the end of a group does.
 """

@@ -41,8 +41,8 @@ def make_loop(
     """A loop over `model`, which gives raw outputs.
 
     optimizer: built for `model.trainable_variables`; ema: momentum of the average of the trainable weights,
-    or None; xla: compile the steps with XLA, which JAX always does; parts: so many equal parts of a batch are
-    computed at the same time (see `threads`), which JAX never does.
+    or None; xla: compile the steps with XLA, which JAX always does; parts: number of equal parts of a batch
+    that are computed at the same time (see `threads`); always 1 for JAX.
     """
     loop: Loop = _backend().StepLoop(model, optimizer, task, finish, ema=ema, xla=xla, parts=parts)
     return loop

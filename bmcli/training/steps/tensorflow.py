@@ -45,7 +45,7 @@ class StepLoop(Loop):
         self.xla = xla
         self._one_part = tf.function(self._part)  # traced once for all of them
         self._one = tf.function(self._step, jit_compile=True) if xla else self._step
-        # The number of steps is dynamic, so that a group may grow without being compiled anew.
+        # The number of steps is dynamic, so that a group may grow without being compiled again.
         self._compiled = tf.function(self._group, reduce_retracing=False)
         self._signatures: dict[Signature, tf.types.experimental.ConcreteFunction] = {}
 
@@ -65,7 +65,7 @@ class StepLoop(Loop):
     def _concrete(self, group: Group) -> tf.types.experimental.ConcreteFunction:
         import tensorflow as tf
 
-        # XLA compiles each length of texts by itself.
+        # XLA compiles each length of texts separately.
         shapes = group.shapes if self.xla else group.signature
         if shapes not in self._signatures:
             self._signatures[shapes] = self._compiled.get_concrete_function(
@@ -167,7 +167,7 @@ def forward(model: keras.Model, finish: Finish, *, parts: int = 1) -> Callable[[
 
 
 def _split(batch: Tensors, count: int) -> list[Tensors]:
-    """The batch in so many equal parts."""
+    """The batch, split into this number of equal parts."""
     import tensorflow as tf
 
     pieces = [tf.split(whole, count) for whole in batch.values()]
@@ -175,7 +175,7 @@ def _split(batch: Tensors, count: int) -> list[Tensors]:
 
 
 def _sum(parts: tuple[tf.Tensor | tf.IndexedSlices | None, ...]) -> tf.Tensor | tf.IndexedSlices | None:
-    """Of what each part has: tensors, or the gradients of one variable; None where no part has one."""
+    """Of what each part has: tensors, or the gradients of one variable; None if no part has one."""
     import tensorflow as tf
 
     present = [part for part in parts if part is not None]

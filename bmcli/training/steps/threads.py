@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LEAST_PART = 16
 """Examples in a part: of fewer, an operation takes longer to begin than to compute."""
 MOST_PARTS = 8
-"""Each part is compiled by itself: more cores share the operations."""
+"""Each part is compiled separately: beyond this, cores share the operations."""
 
 
 def suiting(model: Builds, training: TrainingConfig) -> int:
@@ -34,7 +34,7 @@ def suiting(model: Builds, training: TrainingConfig) -> int:
 
 
 def give(count: int) -> None:
-    """Let an operation have `count` threads, unless TensorFlow is at work already or was told otherwise."""
+    """Let an operation have `count` threads, unless TensorFlow has already started or the user has set it."""
     if backend.name() != "tensorflow" or "TF_NUM_INTRAOP_THREADS" in os.environ:
         return
     import tensorflow as tf
@@ -58,6 +58,6 @@ def given() -> int:
 
 
 def divided(batch: tf.Tensor, count: int) -> int:
-    """Into how many parts this batch of a known size goes: `count`, or 1 where they would not be equal."""
+    """Into how many parts this batch of a known size goes: `count`, or 1 if they would not be equal."""
     size = batch.shape[0]
     return count if size and size % count == 0 else 1

@@ -42,7 +42,7 @@ def test_missing_numbers_are_filled_and_said_where_training_had_some():
     train = {"a": np.array([1.0, np.nan, 2.0, 9.0]), "b": np.array([1.0, 2.0, 3.0, 4.0])}
     for missing, fill in (("mean", 4.0), ("median", 2.0)):
         prepared = fit(train, scaling="none", missing=missing)
-        assert prepared.feature_names == ("a", "a is missing", "b")
+        assert tuple(one.name for one in prepared.features) == ("a", "a is missing", "b")
         encoded = rows(prepared, {"a": np.array([np.nan, 5.0]), "b": np.array([np.nan, 5.0])})
         np.testing.assert_allclose(encoded, [[fill, 1, 2.5], [5, 0, 5]])
 
@@ -58,7 +58,8 @@ def test_missing_can_be_refused():
 
 def test_categories_by_frequency_then_name_and_a_place_for_all_else():
     prepared = fit({"c": objects("b", "a", "b", "a", "z", "d", None)}, max_categories=3)
-    assert prepared.feature_names == ("c = a", "c = b", "c = d", "c = (other)")
+    names = tuple(one.name for one in prepared.features)
+    assert names == ("c = a", "c = b", "c = d", "c = (other)")
     encoded = rows(prepared, {"c": objects("a", "d", "z", None, "never seen", "[red]")})
     np.testing.assert_array_equal(encoded.argmax(axis=1), [0, 2, 3, 3, 3, 3])
     np.testing.assert_array_equal(encoded.sum(axis=1), 1)
