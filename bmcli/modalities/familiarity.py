@@ -1,9 +1,9 @@
-"""Does an input look like the training data? By what is measured on it, and what training has.
+"""Whether an input looks like the training data, by statistics of both.
 
-What is measured, the modality says; from where on an input is odd says `novelty`, so that fewer than one of a
-thousand inputs like those of training are, over all that is measured on it together.
+The modality defines the statistics; `novelty` sets the thresholds, so that fewer than one in a thousand
+inputs like those of training is reported, over all statistics together.
 
-Runs of an older bm kept ranges of a few statistics instead, and are asked by these.
+Runs of older versions stored ranges of a few statistics instead, which are used for them.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 COMPARED = 2_000
-"""Examples that are measured where all of many are looked at for another reason: to score a model on them."""
+"""Number of examples measured when a whole data set is read for another purpose, such as evaluation."""
 MOST_SAID = 3
-"""Reasons given for one input."""
+"""Largest number of reasons per input."""
 
 
 @dataclass(frozen=True)
