@@ -116,7 +116,7 @@ class Modality(Registered):
         return []
 
     def draft_epochs(self, count: int) -> int | str:
-        """The `training` section for this number of training examples."""
+        """`training.epochs` for this number of training examples."""
         return "auto"
 
     # === reading ===

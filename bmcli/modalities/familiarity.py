@@ -40,8 +40,8 @@ MOST_SAID = 3
 
 @dataclass(frozen=True)
 class Familiarity:
-    """ranges: statistic -> (low, high), by which an older bm tells odd inputs; columns: of a table, the name
-    of each feature that is a number. surprise: how surprising which traits are; None for runs of an older bm
+    """ranges: statistic -> (low, high), used by older versions; columns: of a table, the name of each numeric
+    feature. surprise: how surprising which traits are; None for runs of an older bm
     and of too few examples. usual: what the traits of a text or a row are compared to. parts: of examples of
     several parts, what each part was like; nothing is measured on all of them together.
     """
@@ -121,7 +121,7 @@ class Familiarity:
     def _measured(
         self, preprocessing: Preprocessing, examples: Examples, compact: np.ndarray
     ) -> list[tuple[str, ...]]:
-        """What is odd about each, in words; of usable examples and their compact form."""
+        """What is unusual about each, in words; of usable examples and their compact form."""
         if self.surprise is None or self.usual is None:
             return self.odd(compact)
         if not len(compact):
@@ -151,7 +151,7 @@ class Familiarity:
         return tuple(reasons[:MOST_SAID])
 
     def odd(self, compact: np.ndarray) -> list[tuple[str, ...]]:
-        """What is odd about each of n encoded examples, in words; empty if nothing is."""
+        """What is unusual about each of n encoded examples, in words; empty if nothing is."""
         if not self.ranges or not len(compact):
             return [()] * len(compact)
         found: list[list[str]] = [[] for _ in range(len(compact))]

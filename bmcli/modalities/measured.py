@@ -76,8 +76,8 @@ class Measured:
     """The statistics of training examples.
 
     usual: what it is compared to. values: float64 [N, D], as of examples that training does not have.
-    low, high: float64 [D], the range that a trait must leave to be odd alone. ranges: by which an older bm
-    tells odd inputs; columns: of a table, the name of each feature that is a number.
+    low, high: float64 [D], the range that a single trait must leave to be unusual. ranges: used by older
+    versions; columns: of a table, the name of each numeric feature.
     """
 
     usual: Usual
