@@ -1,7 +1,7 @@
 """Every hostile input meets the real command, in a process of its own: the right exit code, a short and clean
 message, nothing run, nothing written, and little memory and time spent.
 
-The input is made in `hostile.py`. Each process is forked from one that has imported what most of them need;
+The input is made in `hostile/`. Each process is forked from one that has imported what most of them need;
 it may use no more than MOST_BYTES, and is measured besides. Those that need TensorFlow are left for
 `pytest -m exhaustive`.
 """
