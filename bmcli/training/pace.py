@@ -36,7 +36,7 @@ class Clock:
 
 @dataclass
 class Pace:
-    """What steps take in this sitting, for the time left: without those that compiled, which come once.
+    """What steps take in this session, for the time left: without those that compiled, which come once.
 
     Of older epochs less and less: half in the next one, a quarter in the one after.
     """

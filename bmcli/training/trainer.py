@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Epoch:
-    """The sums of the epoch under way; seconds of earlier sittings included."""
+    """The sums of the epoch under way; seconds of earlier sessions included."""
 
     step: int = 0
     examples: int = 0
@@ -181,7 +181,7 @@ class Trainer:
             groups.close()  # type: ignore[attr-defined]
 
     def _featurise(self) -> Iterator[FeaturesDone]:
-        """Before the first epoch of this sitting that trains the head alone: take features for inputs."""
+        """Before the first epoch of this session that trains the head alone: take features for inputs."""
         if self.cache is None or self.tuning is None or self._featured or not self.tuning.alone(self.epoch):
             return
         body = self.tuning.body

@@ -94,7 +94,7 @@ def entries(kind: Kind) -> list[Document]:
     for name in registry.names():
         try:
             cls = registry.get(name)
-        except Exception as error:  # somebody else's package must not hide all others
+        except Exception as error:  # one broken package must not hide all others
             why = error.message if isinstance(error, BmError) else f"{type(error).__name__}: {error}"
             found.append({"name": name, "summary": "", "error": why})
         else:
