@@ -65,7 +65,7 @@ LIGHT = {
     "a command's help": (["train", "--help"], 0, 190),
     "runs": (["runs"], 0, 215),
     "runs show, not there": (["runs", "show", "nothing"], 2, 215),
-    "models": (["models"], 0, 275),
+    "models": (["models"], 0, 277),
     "models NAME": (["models", "cnn"], 0, 275),
     "datasets": (["datasets"], 0, 275),
     "datasets NAME": (["datasets", "imdb"], 0, 275),
