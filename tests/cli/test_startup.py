@@ -71,7 +71,7 @@ LIGHT = {
     "datasets NAME": (["datasets", "imdb"], 0, 275),
     "list": (["list"], 0, 290),
     "list KIND": (["list", "optimizers"], 0, 290),
-    "schema": (["schema"], 0, 350),
+    "schema": (["schema"], 0, 352),
     "check": (["check", "digits_cnn"], 0, 345),
     "a config error": (["check", "broken.yaml"], 2, 345),
     "a config error in training": (["train", "broken.yaml"], 2, 345),
