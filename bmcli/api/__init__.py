@@ -16,6 +16,7 @@ from bmcli.api.run import Run
 from bmcli.api.watching import displaying
 from bmcli.core.errors import UsageError, did_you_mean
 from bmcli.core.plain import Document
+from bmcli.core.spec import Device
 from bmcli.runs.trust import Trust
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def train(
     *,
     name: str | None = None,
     tags: str | Sequence[str] = (),
-    device: Literal["auto", "cpu", "gpu"] = "auto",
+    device: Device = "auto",
     runs_dir: str | Path | None = None,
     display: Display | Literal["auto"] | None = "auto",
     trust_code: bool = False,

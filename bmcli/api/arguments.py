@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from bmcli.core import quiet
 from bmcli.core.errors import BmError, ConfigError, UsageError, did_you_mean
 from bmcli.core.plain import Document
-from bmcli.core.spec import SPLITS
+from bmcli.core.spec import SPLITS, Device
 from bmcli.runs.trust import came_with_a_run
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 Split = Literal["train", "validation", "test"]
-_DEVICES = ("auto", "cpu", "gpu")
 _IN_PYTHON = {
     "--trust-code": "trust_code=True",
     "--threshold": "threshold",
@@ -75,8 +74,9 @@ def resolve_config(
 
 
 def require_device(device: str) -> None:
-    if device not in _DEVICES:
-        hint = did_you_mean(device, _DEVICES) or f"known: {', '.join(_DEVICES)}"
+    known = get_args(Device)
+    if device not in known:
+        hint = did_you_mean(device, known) or f"known: {', '.join(known)}"
         if device.lower().startswith(("cuda", "rocm", "nvidia")):
             hint = "did you mean gpu?"
         raise UsageError(f"unknown device '{device}'", hint=hint)

@@ -12,7 +12,7 @@ from bmcli.api.arguments import Split, in_python, require_device, require_split
 from bmcli.api.watching import displaying, noting, observer, progress_of, report_unfamiliar
 from bmcli.core.errors import IntegrityError, Problem, UsageError, did_you_mean
 from bmcli.core.plain import Document
-from bmcli.core.spec import SPLITS
+from bmcli.core.spec import SPLITS, Device
 from bmcli.runs import layout
 from bmcli.runs.trust import Trust
 
@@ -279,7 +279,7 @@ class Run:
     def resume(
         self,
         *,
-        device: Literal["auto", "cpu", "gpu"] = "auto",
+        device: Device = "auto",
         display: Display | Literal["auto"] | None = "auto",
         trust_code: bool = False,
         force: bool = False,

@@ -10,11 +10,11 @@ from bmcli.terminal.render import columns
 
 def option_lines(options: Sequence[Document]) -> list[str]:
     """A heading, and two lines per option: name, default and type; then its description."""
-    from bmcli.config.parsing.messages import as_written
+    from bmcli.config.reference.catalogue import default_of
 
     rows = [("option", "default", "type")]
     for option in options:
-        default = "(required)" if option["required"] else as_written(option["default"])
+        default = f"({default_of(option)})" if option["required"] else default_of(option)
         rows.append((option["name"], default, option["type"]))
     heading, *described = columns(rows)
     lines = [heading]
@@ -39,7 +39,7 @@ def entry_lines(entry: Document) -> list[str]:
 
 def list_lines(entries: Sequence[Document]) -> list[str]:
     """All entries: name and summary of each, followed by its options, one per line."""
-    from bmcli.config.parsing.messages import as_written
+    from bmcli.config.reference.catalogue import default_of
     from bmcli.core.registry import registry_of
 
     width = max((len(entry["name"]) for entry in entries), default=0)
@@ -54,7 +54,7 @@ def list_lines(entries: Sequence[Document]) -> list[str]:
         lines += columns([(entry["name"].ljust(width), summary)])
         rows = []
         for option in entry.get("options", ()):
-            default = "(required)" if option["required"] else as_written(option["default"])
+            default = f"({default_of(option)})" if option["required"] else default_of(option)
             rows.append((f"  {option['name']}", default, option["description"]))
         lines += columns(rows) if rows else []
     return lines

@@ -29,7 +29,7 @@ class Modality(Describes, Protocol):
 
 def sections() -> dict[str, type[Options]]:
     """Name -> the options of each modality that is not bm's own and has some; without those of plugins that
-    cannot be imported, as somebody else's package must not hide all others."""
+    cannot be imported, as one broken package must not hide all others."""
     found: dict[str, type[Options]] = {}
     for name in known_modalities().names():
         with suppress(PluginError):

@@ -14,6 +14,8 @@ Task = str
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
+Device = Literal["auto", "cpu", "gpu"]
+"""Where training runs; auto: on a GPU where there is one."""
 INPUT = "input"
 """The name of an only input: in batches, in the network and in every exported model."""
 

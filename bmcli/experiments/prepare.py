@@ -82,13 +82,15 @@ def prepare(
     device: str = "auto",
     threads: int | None = None,
     reused: Preprocessing | None = None,
+    reused_from: Run | None = None,
     examples: int | None = None,
     display: Display,
 ) -> Experiment:
     """Load the data, fit the preprocessing, choose device and precision.
 
     threads: number of threads per TensorFlow operation on a CPU; None: unchanged.
-    reused: preprocessing to take instead of fitting one: a resumed run's, or that of the run in `init_from`.
+    reused: preprocessing to take instead of fitting one: a resumed run's, or that of `reused_from`, the run
+    in `init_from`. A model that prepares its inputs takes over what the same model has prepared there.
     examples: largest number per split, synthesised if the data is missing; None: all examples.
     Raises DataError, ConfigError (a model that does not fit the data), ResourceError.
     """
@@ -108,6 +110,9 @@ def prepare(
     else:
         if reused.kind != bundle.kind:
             raise ConfigError(f"the other run's data is {reused.kind}, but this config's is {bundle.kind}")
+        if reused_from is not None and reused_from.record.model != config.model.registry_name:
+            prepares = cast("Model", config.model).prepares
+            preprocessing.require_own(reused, bundle, config.preprocessing, prepares, reused_from.id)
         fitted = preprocessing.with_cache(reused, bundle, config.data.cache_gib)
         spec = preprocessing.spec_of(bundle, fitted)
     _require_computable(bundle)

@@ -83,7 +83,13 @@ def start(
     reused = OpenedRun(other).preprocessing if other is not None else None
     threads = suiting(config.model, config.training) if alone else None
     experiment = prepare(
-        config, device=device, threads=threads, reused=reused, examples=examples, display=display
+        config,
+        device=device,
+        threads=threads,
+        reused=reused,
+        reused_from=other,
+        examples=examples,
+        display=display,
     )
     network, complete = build(experiment)
     initialise(experiment, network)

@@ -48,7 +48,7 @@ def train(
     display: Display | None = None,
     alone: bool = False,
 ) -> Run:
-    """A new run of `config`, trained, evaluated and sealed; InterruptedRunError if somebody stopped it.
+    """A new run of `config`, trained, evaluated and sealed; InterruptedRunError if it was stopped.
 
     tags: free labels; alone: as `start` takes it.
     """

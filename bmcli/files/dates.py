@@ -10,7 +10,8 @@ from typing import Literal
 import polars as pl
 
 from bmcli.core.plain import Document
-from bmcli.files.numbers import normal
+from bmcli.files.date_spelling import CJK, DATED, FORMS, GROUPS, MONTHS, PERHAPS, ZONES
+from bmcli.files.number_spelling import normal
 
 Part = Literal["weekday", "month", "day", "hour"]
 PARTS: tuple[Part, ...] = ("weekday", "month", "day", "hour")
@@ -22,91 +23,6 @@ EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6}
 """Units in which programs count the time since 1970-01-01, and how many make a day."""
 SAMPLE = 500
 """Number of different cells read first: without a date among them, it is not a column of dates."""
-
-# English, German, French, Spanish, Italian, Portuguese, Dutch, Scandinavian, Polish and Russian.
-_NAMES = (
-    "jan january januar jänner janvier janv enero ene gennaio gen janeiro januari stycznia styczeń "
-    "января январь янв",
-    "feb february februar février fevr févr fév fevrier febrero febbraio fevereiro fev februari lutego luty "
-    "февраля февраль фев",
-    "mar march märz mär mrz mars marzo março marco maart mrt marts marca marzec марта март мар",
-    "apr april avril avr abril abr aprile kwietnia kwiecień апреля апрель апр",
-    "may mai mayo maggio mag maio mei maj maja мая май",
-    "jun june juni juin junio giugno giu junho czerwca czerwiec июня июнь июн",
-    "jul july juli juillet juil julio luglio lug julho lipca lipiec июля июль июл",
-    "aug august août aout agosto ago augustus augusti sierpnia sierpień августа август авг",
-    "sep sept september septembre septiembre settembre set setembro września wrzesień "
-    "сентября сентябрь сен сент",
-    "oct october okt oktober octobre octubre ottobre ott outubro out października październik "
-    "октября октябрь окт",
-    "nov november novembre noviembre novembro listopada listopad ноября ноябрь ноя нояб",
-    "dec december dez dezember décembre déc decembre diciembre dic dicembre dezembro grudnia grudzień "
-    "декабря декабрь дек",
-)
-_MONTHS = {name: i for i, names in enumerate(_NAMES, start=1) for name in names.split()}
-_ZONES = {
-    "z": 0,
-    "utc": 0,
-    "gmt": 0,
-    "wet": 0,
-    "bst": 60,
-    "cet": 60,
-    "cest": 120,
-    "eet": 120,
-    "eest": 180,
-    "msk": 180,
-    "est": -300,
-    "edt": -240,
-    "cst": -360,
-    "cdt": -300,
-    "mst": -420,
-    "mdt": -360,
-    "pst": -480,
-    "pdt": -420,
-    "jst": 540,
-    "kst": 540,
-}
-"""Minutes east of Greenwich."""
-_ZONE = rf"(?P<zone>(?i:{'|'.join(_ZONES)})|(?:UTC|GMT)?[+-]\d{{2}}(?::?\d{{2}})?)"
-_HOURS = (
-    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))? ?(?P<half>[AaPp]\.?[Mm]\.?)?"
-)
-_CLOCK = rf"(?:(?:T|,? +(?:at )?|, ?|:){_HOURS})?(?: ?{_ZONE})?"
-_WEEKDAY = r"(?:\p{L}{2,12}\.?,? )?"
-_NAME = r"(?P<name>\p{L}{3,12})\.?"
-_BETWEEN = r"(?:[- /.]|(?: de | of | d['’]| del ))?"
-_FORMS = {
-    "ymd": rf"^(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){_CLOCK}$",
-    "compact": r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
-    r"(?:[T ]?(?P<hour>\d{2}):?(?P<minute>\d{2}):?(?P<second>\d{2})?)?(?P<half>)(?P<zone>Z)?$",
-    "ym": r"^(?P<year>1[6-9]\d{2}|2[01]\d{2})[-/.](?P<month>\d{1,2})$",
-    "local": rf"^{_WEEKDAY}(?P<a>\d{{1,2}})[-/. ](?P<b>\d{{1,2}})[-/. ](?P<year>\d{{4}}|\d{{2}}),?{_CLOCK}$",
-    "day month": rf"^{_WEEKDAY}(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|º|\.)? ?{_BETWEEN} ?{_NAME},? ?"
-    rf"{_BETWEEN} ?(?P<year>\d{{4}}|\d{{2}}),?{_CLOCK}$",
-    "month day": rf"^{_WEEKDAY}{_NAME}[- ](?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?[- ]+"
-    rf"(?P<year>\d{{4}}),?{_CLOCK}$",
-    "year month day": rf"^(?P<year>\d{{4}})[- /.]?{_NAME}[- /.]?(?P<day>\d{{1,2}}){_CLOCK}$",
-    # As C's ctime and Twitter write it.
-    "year last": rf"^\p{{L}}{{2,9}}\.?,? {_NAME} +(?P<day>\d{{1,2}}) {_HOURS}(?: {_ZONE})? "
-    r"(?P<year>\d{4})$",
-    "month year": rf"^{_NAME},?(?:(?:[-/ ]| de )(?P<year>\d{{4}})|[-/'’](?P<short>\d{{2}}))$",
-    "m/y": r"^(?P<month>\d{1,2})[-/.](?P<year>1[6-9]\d{2}|2[01]\d{2})$",
-    "quarter": r"^(?:(?P<year>\d{4})[-/ ]?[Qq](?P<quarter>[1-4])|[Qq](?P<first>[1-4])[-/ ]?(?P<last>\d{4}))$",
-    "week": r"^(?P<year>\d{4})-?W(?P<week>\d{2})(?:-?(?P<weekday>[1-7]))?$",
-    "clock": r"^(?:(?P<days>-?\d{1,5}) days?,? ?)?(?P<hour>\d{1,3}):(?P<minute>\d{2})"
-    r"(?::(?P<second>\d{2}(?:[.,]\d+)?))? ?(?P<half>[AaPp]\.?[Mm]\.?)?$",
-}
-"""Written forms; 'local' is day.month.year or month/day/year, which its cells have to tell."""
-_DATED = tuple(form for form in _FORMS if form != "clock")
-_GROUPS = ("year", "month", "day", "name", "hour", "minute", "second", "half", "zone")
-_CJK = r"^(\d{4}) ?[年년] ?(\d{1,2}) ?[月월](?: ?(\d{1,2}) ?[日일])?"
-
-
-_PERHAPS = (
-    r"\d ?[-/.:,]+ ?\d|\d[- /.]*\p{L}{3}|\p{L}{3}[-/., '’]+\d|\d de |\d (?:days?|[AaPp])|^\d{8}|[Qq][1-4]|W\d"
-    r"|\d ?[年년]"
-)
-"""What every form has, so that columns of words cost little."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +98,7 @@ class Evidence:
 
 def evidence(cells: pl.Series, counts: pl.Series, *, compact: bool = False) -> Evidence:
     """From distinct stripped cells, and how often each occurs in the column."""
-    perhaps = normal(cells).str.contains(_PERHAPS).fill_null(False)
+    perhaps = normal(cells).str.contains(PERHAPS).fill_null(False)
     if not perhaps.any():
         return Evidence(True, 0, 0)
     if len(cells) > SAMPLE:
@@ -193,7 +109,7 @@ def evidence(cells: pl.Series, counts: pl.Series, *, compact: bool = False) -> E
     cells = _plain(cells)
     clocks = int(counts.filter(_clock(cells).is_not_null()).sum())
     example, first, sure, mixed = "", True, False, False
-    local = cells.str.contains(_FORMS["local"]).fill_null(False)
+    local = cells.str.contains(FORMS["local"]).fill_null(False)
     if local.any():
         some_cells, some_counts = cells.filter(local), counts.filter(local)
         both = {one: _dates(some_cells, "local", day_first=one).is_not_null() for one in (True, False)}
@@ -204,14 +120,14 @@ def evidence(cells: pl.Series, counts: pl.Series, *, compact: bool = False) -> E
             first = days > months
         elif open_.any():
             asked = some_cells.filter(open_)
-            parts = asked.str.extract_groups(_FORMS["local"]).struct.unnest()
+            parts = asked.str.extract_groups(FORMS["local"]).struct.unnest()
             differ = parts["a"].cast(pl.Int32) != parts["b"].cast(pl.Int32)
             # Only days go before months where points stand between them.
             if not asked.str.contains(r"^[\p{L}, ]*\d{1,2}\.\d{1,2}\.").all() and differ.any():
                 example = str(asked.filter(differ)[0])
     readable = DateFormat(first, compact=compact).parse(cells).is_not_null()
     if _seasons(cells):
-        readable &= ~cells.str.contains(_FORMS["ym"])
+        readable &= ~cells.str.contains(FORMS["ym"])
     dated = int(counts.filter(readable).sum())
     return Evidence(None if example else first, dated, clocks, example, sure, bool(local.any()), mixed)
 
@@ -221,7 +137,7 @@ def looks_like_dates(cells: pl.Series) -> bool:
     some = _plain(cells.head(SAMPLE))
     if not some.str.contains(r"\d").any():
         return False
-    named = some.str.extract(r"(?i)(?:^|[\d .,-])(\p{L}{3,12})", 1).str.to_lowercase().is_in(list(_MONTHS))
+    named = some.str.extract(r"(?i)(?:^|[\d .,-])(\p{L}{3,12})", 1).str.to_lowercase().is_in(list(MONTHS))
     written = some.str.contains(r"^\D{0,12}(?:\d{4}[-/.]\d{1,3}\b|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})")
     seen = (named.fill_null(False) & some.str.contains(r"\d")) | written
     return 2 * int(seen.sum()) >= max(1, len(some)) and not _seasons(some)
@@ -276,12 +192,12 @@ def _plain(cells: pl.Series) -> pl.Series:
     cells = normal(cells)
     if not cells.str.contains("[年년]").any():
         return cells
-    return cells.str.replace(_CJK, "$1-$2-$3").str.replace(r"^(\d{4}-\d{1,2})-$", "$1")
+    return cells.str.replace(CJK, "$1-$2-$3").str.replace(r"^(\d{4}-\d{1,2})-$", "$1")
 
 
 def _seasons(cells: pl.Series) -> bool:
     """Whether what looks like year and month is a year and the next: 2009-10."""
-    found = cells.str.extract_groups(_FORMS["ym"]).struct.unnest()
+    found = cells.str.extract_groups(FORMS["ym"]).struct.unnest()
     year, next_ = found["year"].cast(pl.Int32, strict=False), found["month"].cast(pl.Int32, strict=False)
     return year.null_count() < len(year) and bool((((year + 1) % 100) == next_).drop_nulls().all())
 
@@ -289,12 +205,12 @@ def _seasons(cells: pl.Series) -> bool:
 def _by_use(cells: pl.Series) -> list[str]:
     """The forms, those first that most of the first cells have."""
     some = cells.head(100)
-    return sorted(_DATED, key=lambda form: -int(some.str.contains(_FORMS[form]).sum()))
+    return sorted(DATED, key=lambda form: -int(some.str.contains(FORMS[form]).sum()))
 
 
 def has_local(cells: pl.Series) -> bool:
     """Whether any has day and month in an ambiguous order."""
-    return bool(cells.str.contains(_FORMS["local"]).any())
+    return bool(cells.str.contains(FORMS["local"]).any())
 
 
 def _certain(cells: pl.Series) -> pl.Series:
@@ -311,8 +227,8 @@ def _certain(cells: pl.Series) -> pl.Series:
 
 
 def _dates(cells: pl.Series, form: str, *, day_first: bool) -> pl.Series:
-    groups = cells.str.extract_groups(_FORMS[form]).struct.unnest()
-    absent = [pl.lit(None, pl.String).alias(name) for name in _GROUPS if name not in groups.columns]
+    groups = cells.str.extract_groups(FORMS[form]).struct.unnest()
+    absent = [pl.lit(None, pl.String).alias(name) for name in GROUPS if name not in groups.columns]
     groups = groups.with_columns(*absent)
     if form == "month year":
         groups = groups.with_columns(pl.coalesce("year", "short"))
@@ -330,11 +246,11 @@ def _dates(cells: pl.Series, form: str, *, day_first: bool) -> pl.Series:
         day, month = (pl.col("a"), pl.col("b")) if day_first else (pl.col("b"), pl.col("a"))
     else:
         # A month, a quarter or a week is its first day.
-        day = pl.col("day") if "day" in _FORMS[form] and form != "week" else pl.lit("1")
+        day = pl.col("day") if "day" in FORMS[form] and form != "week" else pl.lit("1")
         month = pl.col("month")
-        if "name" in groups.columns and "<name>" in _FORMS[form]:
+        if "name" in groups.columns and "<name>" in FORMS[form]:
             month = (
-                pl.col("name").str.to_lowercase().replace_strict(_MONTHS, default=None, return_dtype=pl.Int32)
+                pl.col("name").str.to_lowercase().replace_strict(MONTHS, default=None, return_dtype=pl.Int32)
             )
     if form == "week":
         weekday = pl.col("weekday").fill_null("1")
@@ -362,7 +278,7 @@ def _dates(cells: pl.Series, form: str, *, day_first: bool) -> pl.Series:
         offset.struct.field("h").cast(pl.Float64, strict=False) * 60
         + offset.struct.field("m").cast(pl.Float64, strict=False).fill_null(0.0)
     ) * pl.when(offset.struct.field("sign") == "-").then(-1.0).otherwise(1.0)
-    named = zone.replace_strict(_ZONES, default=None, return_dtype=pl.Float64)
+    named = zone.replace_strict(ZONES, default=None, return_dtype=pl.Float64)
     share = _time()
     value = date + share.fill_null(0.0) - pl.coalesce(minutes, named, pl.lit(0.0)) / 1440.0
     bad_clock = (pl.col("hour").fill_null("") != "") & share.is_null()
@@ -370,7 +286,7 @@ def _dates(cells: pl.Series, form: str, *, day_first: bool) -> pl.Series:
 
 
 def _clock(cells: pl.Series) -> pl.Series:
-    groups = cells.str.extract_groups(_FORMS["clock"]).struct.unnest()
+    groups = cells.str.extract_groups(FORMS["clock"]).struct.unnest()
     days = pl.col("days").cast(pl.Float64, strict=False).fill_null(0.0)
     return groups.select((_time(longer=True) + days).alias("days"))["days"]
 

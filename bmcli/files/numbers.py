@@ -7,12 +7,28 @@ column (or else the file) writes decimal commas. What remains ambiguous is asked
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
 import polars as pl
+
+from bmcli.files.number_spelling import (
+    AFTER,
+    BEFORE,
+    BODY,
+    CLOSE,
+    GROUPED,
+    MINUS,
+    OPEN,
+    POWER,
+    SIGN,
+    SIGN_TOO,
+    normal,
+    one_unit,
+    parts_of,
+    unit_key,
+)
 
 Mark = Literal[".", ","]
 
@@ -65,54 +81,6 @@ MISSING = (
 )
 """Words for missing values in a column of numbers or dates; lower case."""
 
-SYMBOLS = "$€£¥₹₽₩₺₪₫฿₴₦₱₡₲₸₼₾￥円元원"
-CODES = (
-    "USD EUR GBP JPY CHF CNY RMB INR AUD CAD NZD SEK NOK DKK PLN CZK HUF RON RUB TRY BRL MXN ZAR KRW SGD HKD "
-    "TWD THB IDR MYR PHP VND ILS AED SAR NGN ARS CLP COP PEN UAH"
-)
-_CURRENCY = (
-    rf"(?:(?:US|AU|CA|NZ|HK|NT|MX|[ACRS])?\$|[{SYMBOLS}]|"
-    rf"(?i:{'|'.join(CODES.split())}|kč|zł|kr\.?|rs\.?|ft|lei|euros?|dollars?|s?fr\.))"
-)
-_SAME = {
-    **dict.fromkeys(("eur", "euro", "euros"), "€"),
-    **dict.fromkeys(("usd", "us$", "dollar", "dollars"), "$"),
-    **dict.fromkeys(("inr", "rs"), "₹"),
-    **dict.fromkeys(("jpy", "￥", "円"), "¥"),
-    **dict.fromkeys(("cny", "rmb"), "元"),
-    **dict.fromkeys(("cad", "ca$"), "c$"),
-    **dict.fromkeys(("aud", "au$"), "a$"),
-    **dict.fromkeys(("fr", "sfr"), "chf"),
-    "gbp": "£",
-    "brl": "r$",
-    "pln": "zł",
-    "czk": "kč",
-    "krw": "₩",
-    "원": "₩",
-    "huf": "ft",
-    "ron": "lei",
-}
-"""Words and signs for one currency, lower case and without a point behind them."""
-_ZEROS = "０٠۰०০੦૦୦௦౦೦൦๐໐༠၀០"
-"""The zero of each script; its other digits follow it."""
-_WRITTEN = (
-    {chr(ord(zero) + i): str(i) for zero in _ZEROS for i in range(10)}
-    | dict(zip("٫٬٪，．％＋－−–＄￥（）", ".'%,.%+---$¥()", strict=True))
-    | dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " ")
-    | dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad\u061c", "")
-)
-"""Digits, marks and spaces of other scripts as ASCII has them, and what is not seen as nothing."""
-_CELL = (
-    rf"^(\()?\s*([-+]?)\s*({_CURRENCY})?\s*([-+]?)\s*"
-    rf"(\d[\d.,'’ ]*\d|\d|\d[\d.,'’ ]*[.,]|[.,]\d+)([eE][-+]?\d+)?\s*({_CURRENCY}|%|‰)?\s*(-)?\s*(\))?$"
-)
-_OPEN, _SIGN, _BEFORE, _SIGN_TOO, _BODY, _POWER, _AFTER, _MINUS, _CLOSE = (str(i) for i in range(1, 10))
-
-_GROUPED = {
-    # Groups of three; or, as in India, of two after the first three.
-    ".": r"^(?:\d{1,3}(?:[,'’ ]\d{2,3})*[,'’ ]\d{3}|\d+)?(?:\.\d*)?$",
-    ",": r"^(?:\d{1,3}(?:[.'’ ]\d{3})+|\d+)?(?:,\d*)?$",
-}
 _SIMPLE = {
     ".": r"^-?(?:\d+|\d{1,3}(?:[,'’ ]\d{3})+)(?:\.\d+)?$",
     ",": r"^-?(?:\d+|\d{1,3}(?:[.'’ ]\d{3})+)(?:,\d+)?$",
@@ -182,21 +150,21 @@ class NumberFormat:
         return found.scatter(rest, self._taken_apart(text.gather(rest)))
 
     def _taken_apart(self, cells: pl.Series) -> pl.Series:
-        parts = _parts(cells, self.unit)
-        body = pl.col(_BODY)
-        unit = pl.coalesce(pl.col(_AFTER), pl.col(_BEFORE), pl.lit(""))
-        fits = body.str.contains(_GROUPED[self.decimal])
-        fits &= pl.col(_OPEN).is_not_null() == pl.col(_CLOSE).is_not_null()
+        parts = parts_of(cells, self.unit)
+        body = pl.col(BODY)
+        unit = pl.coalesce(pl.col(AFTER), pl.col(BEFORE), pl.lit(""))
+        fits = body.str.contains(GROUPED[self.decimal])
+        fits &= pl.col(OPEN).is_not_null() == pl.col(CLOSE).is_not_null()
         if self.unit == "%":
             fits &= unit == "%"
         else:
-            known = [""] if not self.unit else ["", _one_unit(self.unit)]
-            fits &= _unit_key(unit).is_in(known)
+            known = [""] if not self.unit else ["", one_unit(self.unit)]
+            fits &= unit_key(unit).is_in(known)
         digits = body.str.replace_all(r"[.'’ ]" if self.decimal == "," else r"[,'’ ]", "")
         digits = digits.str.replace(",", ".", literal=True)
-        digits = digits + pl.col(_POWER).fill_null("")
-        signs = [pl.col(name).fill_null("") == "-" for name in (_SIGN, _SIGN_TOO, _MINUS)]
-        negative = signs[0] | signs[1] | signs[2] | pl.col(_OPEN).is_not_null()
+        digits = digits + pl.col(POWER).fill_null("")
+        signs = [pl.col(name).fill_null("") == "-" for name in (SIGN, SIGN_TOO, MINUS)]
+        negative = signs[0] | signs[1] | signs[2] | pl.col(OPEN).is_not_null()
         value = digits.cast(pl.Float64, strict=False) * pl.when(negative).then(-1.0).otherwise(1.0)
         found = parts.select(pl.when(fits).then(value).alias("value"))["value"]
         if self.flag:
@@ -245,17 +213,17 @@ def evidence(cells: pl.Series, counts: pl.Series, unit: str | None = None) -> Ev
 
 
 def _evidence(cells: pl.Series, counts: pl.Series, unit: str | None) -> Evidence:
-    parts = _parts(cells, unit or "").with_columns(cells.alias("cell"), counts.alias("count"))
-    parts = parts.filter(pl.col(_BODY).is_not_null())
+    parts = parts_of(cells, unit or "").with_columns(cells.alias("cell"), counts.alias("count"))
+    parts = parts.filter(pl.col(BODY).is_not_null())
     if not parts.height:
         return Evidence(".", False, unit or "")
     units = (
-        parts.select(pl.coalesce(pl.col(_AFTER), pl.col(_BEFORE)).alias("unit"), "count")
+        parts.select(pl.coalesce(pl.col(AFTER), pl.col(BEFORE)).alias("unit"), "count")
         .drop_nulls("unit")
         .group_by("unit")
         .agg(pl.col("count").sum())
         .sort(["count", "unit"], descending=[True, False])
-        .group_by(_unit_key(pl.col("unit")).alias("key"), maintain_order=True)
+        .group_by(unit_key(pl.col("unit")).alias("key"), maintain_order=True)
         .agg(pl.col("unit").first(), pl.col("count").sum())
         .sort("count", descending=True, maintain_order=True)
     )
@@ -268,15 +236,15 @@ def _evidence(cells: pl.Series, counts: pl.Series, unit: str | None) -> Evidence
 
 
 def _decimal(parts: pl.DataFrame, *, money: bool) -> tuple[Mark | None, bool, str]:
-    bare = pl.col(_BODY).str.replace_all(r"['’ ]", "")
-    power = pl.col(_POWER).is_not_null()
+    bare = pl.col(BODY).str.replace_all(r"['’ ]", "")
+    power = pl.col(POWER).is_not_null()
     seen = parts.select(
         point=(
-            (bare.str.contains(_GROUPED["."]) & ~bare.str.contains(_GROUPED[","]))
+            (bare.str.contains(GROUPED["."]) & ~bare.str.contains(GROUPED[","]))
             | (power & bare.str.contains(r"\."))
         ),
         comma=(
-            (bare.str.contains(_GROUPED[","]) & ~bare.str.contains(_GROUPED["."]))
+            (bare.str.contains(GROUPED[","]) & ~bare.str.contains(GROUPED["."]))
             | (power & bare.str.contains(","))
         ),
         open_comma=bare.str.contains(_OPEN_QUESTION[","]),
@@ -350,43 +318,3 @@ def may_be_thousands(cells: pl.Series) -> bool:
 def _plain(cells: pl.Series) -> pl.Series:
     """float64 of what programs write; words such as 'inf' are numbers too, 'nan' is missing elsewhere."""
     return cells.cast(pl.Float64, strict=False)
-
-
-def normal(cells: pl.Series) -> pl.Series:
-    """Stripped texts with the digits, marks and spaces of all scripts as in ASCII; without invisible
-    characters, and without quotation marks around them or an apostrophe before them, as Excel has them."""
-    odd = cells.str.contains(r"[^\x20-\x7e]|^[=\"']").fill_null(False)
-    if not odd.any():
-        return cells
-    text = (
-        cells.filter(odd)
-        .str.replace_many(list(_WRITTEN), list(_WRITTEN.values()))
-        .str.replace(r"^=?\"(.*)\"$", "$1")
-        .str.replace(r"^'(.*?)'?$", "$1")
-        .str.strip_chars()
-    )
-    return cells.scatter(odd.arg_true(), text)
-
-
-def _one_unit(unit: str) -> str:
-    key = unit.lower().removesuffix(".")
-    return _SAME.get(key, key)
-
-
-def _unit_key(unit: pl.Expr) -> pl.Expr:
-    key = unit.str.to_lowercase().str.strip_suffix(".")
-    return key.replace(_SAME)
-
-
-def _parts(cells: pl.Series, unit: str) -> pl.DataFrame:
-    """The parts of each cell that looks like a number, in columns '1' to '9'; nulls elsewhere."""
-    # '12,-' and '12.--' are whole amounts of money, not negative ones.
-    text = pl.col("text").str.replace(r"(\d)[.,]-{1,2}([^\d]*)$", "$1$2")
-    if unit and unit != "%" and not re.fullmatch(_CURRENCY, unit):
-        text = text.str.strip_suffix(unit).str.strip_prefix(unit).str.strip_chars()
-    frame = pl.DataFrame({"text": cells.cast(pl.String)})
-    return (
-        frame.select(text.str.extract_groups(_CELL).alias("groups"))
-        .unnest("groups")
-        .with_columns(pl.all().replace("", None))
-    )

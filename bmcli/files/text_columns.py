@@ -28,6 +28,7 @@ from bmcli.files.number_columns import (
     perhaps_identifier,
     sentinel,
 )
+from bmcli.files.number_spelling import normal
 from bmcli.files.numbers import FALSE, TRUE, NumberFormat
 from bmcli.files.word_columns import HALF, NUMBERS, as_words, doubted, units_of
 
@@ -122,7 +123,7 @@ def _code_or_date(facts: ColumnFacts, values: Values, good: pl.Series, plain: pl
     """
     total, count = values.total, int(values.counts.filter(good).sum())
     written = values.cells.filter(good)
-    digits = numbers.normal(written)
+    digits = normal(written)
     if int(values.counts.filter(good).filter(digits.str.contains(r"^0\d")).sum()):
         return _codes(values, facts.name, "leading zeros: a code, not a number")
     if (plain.abs() >= 10**SAFE_DIGITS).any() and many_digits(digits):

@@ -1,6 +1,6 @@
 """Checks what a model.onnx contains before ONNX Runtime loads it.
 
-A run directory may come from anybody, and an ONNX graph is a program: it may loop for ever. Refused are
+A run directory may come from anyone, and an ONNX graph is a program: it may loop forever. Refused are
 control flow (but for the loop over a text's tokens that Keras's recurrent layers become), operators that
 neither bm's models nor Keras's layers are made of, functions and operators of other domains, and weights that
 lie in other files. Its memory is limited while it runs: see `session`.

@@ -115,7 +115,7 @@ class Predictor:
 
     run: its id. temperature: what all logits are divided by. threshold: from which probability on the second
     of two classes is predicted, and a label of a multilabel model holds; None: the most probable one, and
-    0.5. familiarity: what the training data were like, to tell odd inputs. taken: what was read
+    0.5. familiarity: statistics of the training data, to find unfamiliar inputs. taken: what was read
     as something that training has, so far, as in Unfamiliar.
     """
 
@@ -270,7 +270,7 @@ def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, 
     if not candidates:
         what = " or ".join(modality_of(kind).words.runs for kind in kinds)
         raise UsageError(
-            f"no completed run in {store.root} takes {what}",
+            f"no completed run in {store.root}/ takes {what}",
             hint="bm runs lists all runs; choose one with --run, or another folder with --runs-dir",
         )
     return candidates[0], tuple(dict.fromkeys(run.name for run in candidates))

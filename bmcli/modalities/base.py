@@ -1,7 +1,7 @@
-"""What a modality is: everything that depends on what examples are, in one component.
+"""The base of modalities: everything that depends on what examples are, in one component.
 
-Each method has a default where there is one: a new modality begins with its words, its suffixes, `fit` and
-`load`, and the way its examples are read. What examples are like for a user (`Words`), which files hold them,
+Methods have defaults where possible: a new modality starts with its words, its suffixes, `fit` and `load`,
+and the reading of its examples. What examples are called (`Words`), which files contain them,
 and which config keys are for them, is known without importing anything that computes.
 """
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 Note = Callable[[str], object]
 Expect = Callable[[int], object]
 Add = Callable[["bytes | memoryview"], object]
-"""Takes in a piece of content, as the `update` of a hash does."""
+"""Adds a piece of content, like the `update` of a hash."""
 ENCODED = 1024
-"""Examples that are encoded at once where all of many are gone through."""
+"""Number of examples encoded at a time when all are processed."""
 
 
 class Modality(Registered):
@@ -48,9 +48,9 @@ class Modality(Registered):
     place: ClassVar[int] = 100
     """Its position in lists."""
     suffixes: ClassVar[frozenset[str]] = frozenset()
-    """Of the files that `bm predict` takes, in lower case."""
+    """Suffixes of the files that `bm predict` takes, in lower case."""
     file_suffixes: ClassVar[frozenset[str]] = frozenset()
-    """Of files that are an example each, in class folders; empty if a file holds many."""
+    """Suffixes of files with one example each, in class folders; empty if a file has several."""
     documents: ClassVar[bool] = False
     """Whether a README next to the class folders may have such a suffix."""
     piece: ClassVar[int] = 256
@@ -58,27 +58,27 @@ class Modality(Registered):
     takes_texts: ClassVar[bool] = False
     """Whether an input may be a text itself (`--text`), or a line of a file (`--lines`)."""
     of_tables: ClassVar[bool] = False
-    """Whether a table file holds examples."""
+    """Whether a table file contains examples."""
     explained_in_files: ClassVar[bool] = True
     """Whether an explanation is an image or a page, and not lines on the screen."""
     section: ClassVar[type[Options] | None] = None
-    """The options of one of your own: `preprocessing.<its name>` of the config."""
+    """The options of a user's modality: `preprocessing.<its name>` of the config."""
     has_augmentations: ClassVar[bool] = False
     has_views: ClassVar[bool] = False
     has_lengths: ClassVar[bool] = False
-    """What of the config is for it: data.augment, evaluation.views, training.batch_by_length."""
+    """Config keys for it: data.augment, evaluation.views, training.batch_by_length."""
     quantities: ClassVar[bool] = False
     """Whether whole numbers as targets of an array of such examples may be a quantity, not only classes."""
 
     @property
     def name(self) -> str:
-        """As data.kind has it."""
+        """The value of data.kind."""
         return self.registry_name
 
     # === config ===
 
     def options(self, preprocessing: object) -> object:
-        """Its section of the config's `preprocessing`; of defaults where the config has none."""
+        """Its section of the config's `preprocessing`; defaults if the config has none."""
         return getattr(preprocessing, self.name, None) or (self.section and self.section())
 
     def shape_ahead(
@@ -89,7 +89,7 @@ class Modality(Registered):
         return None
 
     def model_hint(self, kinds: tuple[str, ...], config: ExperimentConfig, facts: Facts) -> str:
-        """What to write where the config's model, for `kinds` of data, does not take this data."""
+        """What to write if the config's model, which takes `kinds` of data, does not take this data."""
         named = "bm models shows the kinds that each model takes"
         return f"write model: {self.words.model}, for example; {named}" if self.words.model else named
 
@@ -116,7 +116,7 @@ class Modality(Registered):
         return []
 
     def draft_epochs(self, count: int) -> int | str:
-        """For that many training examples."""
+        """`training.epochs` for this number of training examples."""
         return "auto"
 
     # === reading ===
@@ -130,7 +130,7 @@ class Modality(Registered):
         return False
 
     def array_shape(self, x: np.ndarray) -> tuple[int, ...]:
-        """Of one example in it."""
+        """The shape of one example in it."""
         return tuple(x.shape[1:])
 
     def from_arrays(
@@ -141,17 +141,17 @@ class Modality(Registered):
         unscaled: bool = False,
         like: Examples | None = None,
     ) -> dict[str, Examples]:
-        """Examples out of arrays that it takes: split -> (name, array) of one file. unscaled: numbers are not
-        to be taken for bytes; like: training examples that these go with. DataError if they cannot be
+        """Examples from arrays: split -> (name, array) of one file. unscaled: numbers are not read as bytes;
+        like: training examples that these belong to. DataError if they cannot be
         used."""
         raise NotImplementedError
 
     def array_words(self) -> str:
-        """What an array of them holds, for messages."""
+        """A description of such an array, for messages."""
         return self.words.many
 
     def odd_in_array(self, examples: Examples) -> dict[int, str]:
-        """Position -> what is wrong, of examples out of an array."""
+        """Position -> what is wrong, for examples from an array."""
         return {}
 
     def from_rows(
@@ -163,8 +163,8 @@ class Modality(Registered):
         *,
         as_found: bool = False,
     ) -> tuple[Examples, list[tuple[int, str]]]:
-        """The examples in a table's columns, and (position, message) of what cannot be used. as_found: what
-        cells mean is the run's to say. The default takes a column of paths, where a file is an example."""
+        """The examples in a table's columns, and (position, message) of what cannot be used. as_found:
+        the run defines what cells mean. The default takes a column of paths, with one example per file."""
         if not self.file_suffixes or len(columns) != 1:
             raise DataError(f"{frame.path}: a table holds no {self.words.many}")
         from bmcli.modalities.inputs import files_in_column
@@ -174,7 +174,7 @@ class Modality(Registered):
     def rows_for(
         self, frame: Frame, columns: Sequence[str], missing: Sequence[str], encoder: Preprocessing | None
     ) -> tuple[Examples, list[tuple[int, str]]]:
-        """The same for a run, of which `encoder` says what cells mean; None if nothing is encoded yet."""
+        """The same for a run, whose `encoder` defines what cells mean; None if nothing is encoded yet."""
         return self.from_rows(frame, columns, {}, missing, as_found=True)
 
     def columns_of(self, examples: Examples) -> Mapping[str, np.ndarray]:
@@ -207,8 +207,8 @@ class Modality(Registered):
         shape: tuple[int, ...] | None,
         columns: Sequence[str] | None,
     ) -> Examples:
-        """As many examples as `level`, float [N] from 0 to 1, has numbers, which say a little of each. shape:
-        that a named dataset declares; columns: that the config names."""
+        """Synthesised examples, one per number of `level`, float [N] from 0 to 1, on which each depends a
+        little. shape: declared by a named dataset; columns: named in the config."""
         raise UsageError(f"{self.words.many} cannot be synthesised")
 
     def read_inputs(
@@ -226,13 +226,13 @@ class Modality(Registered):
         return read_each(self, inputs, stdin, expect)
 
     def wanted(self, encoder: Preprocessing) -> object:
-        """What of a run `read_objects` has to know."""
+        """What `read_objects` needs to know of a run."""
         return None
 
     def read_objects(
         self, inputs: object, reading: Reading, wanted: object, note: Note, expect: Expect
     ) -> Iterator[Inputs]:
-        """The same of Python's objects; see docs/python.md. The default takes paths, and arrays of several
+        """The same from Python objects; see docs/python.md. The default takes paths, and arrays of several
         examples that it takes."""
         from bmcli.modalities.inputs import read_simply
 
@@ -254,11 +254,11 @@ class Modality(Registered):
         raise NotImplementedError
 
     def files_of(self, encoder: Preprocessing) -> dict[str, str]:
-        """What of it is kept in files beside preprocessing.json: name -> text."""
+        """Its files next to preprocessing.json: name -> text."""
         return {}
 
     def with_cache(self, encoder: Preprocessing, data: Data, cache_bytes: int) -> Preprocessing:
-        """A loaded one, made to keep decoded examples in memory as a fitted one does."""
+        """A loaded encoder that keeps decoded examples in memory like a fitted one."""
         return encoder
 
     def parts(self, encoder: Preprocessing) -> Mapping[str, Part]:
@@ -266,17 +266,17 @@ class Modality(Registered):
         return {}
 
     def exact(self, encoder: Preprocessing, examples: Examples) -> np.ndarray | None:
-        """Model inputs in float64, for solving in closed form, where float32 would lose something."""
+        """Model inputs in float64, for solving in closed form, where float32 is not precise enough."""
         return None
 
     # === how examples are described ===
 
     def add_to_fingerprint(self, examples: Examples, add: Add, digests: Mapping[str, bytes]) -> None:
-        """Hand all content to `add`. digests: path -> SHA-256, where known."""
+        """Pass all content to `add`. digests: path -> SHA-256, where known."""
         raise NotImplementedError
 
     def form(self, examples: Examples) -> str:
-        """In which form examples are compared with those that a run has seen."""
+        """The form in which examples are compared with those that a run was trained on."""
         return self.words.many
 
     def unusable(self, encoder: Preprocessing, examples: Examples) -> dict[int, str]:
@@ -293,13 +293,13 @@ class Modality(Registered):
         form: str,
     ) -> Iterator[bytes] | None:
         """The content of each, in that form; None if they have no such form. The default: as the model
-        takes it, with its target; one that cannot be used is like no other."""
+        takes it, with its target; an unusable one differs from all others."""
         from bmcli.modalities.contents import encoded
 
         return encoded(examples, targets, ids, encoder) if form == self.form(examples) else None
 
     def fit_familiarity(self, encoder: Preprocessing, examples: Examples) -> Measured | None:
-        """What is measured on training examples, to tell inputs unlike them; None: nothing is."""
+        """Statistics of training examples, to recognise inputs unlike them; None for none."""
         return None
 
     def load_familiarity(self, document: Document, encoder: Preprocessing) -> Usual:
@@ -307,7 +307,7 @@ class Modality(Registered):
         raise ValueError(f"no input statistics are defined for {self.words.many}")
 
     def statistics(self, compact: np.ndarray, columns: tuple[str | None, ...]) -> dict[str, np.ndarray]:
-        """By which older runs tell odd inputs: statistic -> float64 [n]."""
+        """Statistics of older runs for unfamiliar inputs: statistic -> float64 [n]."""
         return {}
 
     range_words: ClassVar[Mapping[str, tuple[str, str]]] = {}
@@ -357,11 +357,11 @@ class Modality(Registered):
         )
 
     def explainer(self) -> Any:
-        """What explains answers, where it is not `bmcli.explain.<name>`: see bmcli.explain.base."""
+        """Explains predictions, if not `bmcli.explain.<name>`: see bmcli.explain.base."""
         return None
 
     def examiner(self) -> Any:
-        """What finds faults in data, where it is not `bmcli.doctor.<name>`: see bmcli.doctor.findings."""
+        """Checks the data, if not `bmcli.doctor.<name>`: see bmcli.doctor.findings."""
         return None
 
 
@@ -389,7 +389,7 @@ def is_known(kind: object) -> bool:
 
 
 def words_of(kind: str | None) -> Words:
-    """What examples of that kind are called; of a kind that is not known, examples."""
+    """What examples of that kind are called; 'examples' for an unknown kind."""
     return modality_of(kind).words if kind is not None and is_known(kind) else Words()
 
 

@@ -1,9 +1,9 @@
-"""Does an input look like the training data? By what is measured on it, and what training has.
+"""Whether an input looks like the training data, by statistics of both.
 
-What is measured, the modality says; from where on an input is odd says `novelty`, so that fewer than one of a
-thousand inputs like those of training are, over all that is measured on it together.
+The modality defines the statistics; `novelty` sets the thresholds, so that fewer than one in a thousand
+inputs like those of training is reported, over all statistics together.
 
-Runs of an older bm kept ranges of a few statistics instead, and are asked by these.
+Runs of older versions stored ranges of a few statistics instead, which are used for them.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 COMPARED = 2_000
-"""Examples that are measured where all of many are looked at for another reason: to score a model on them."""
+"""Number of examples measured when a whole data set is read for another purpose, such as evaluation."""
 MOST_SAID = 3
-"""Reasons given for one input."""
+"""Largest number of reasons per input."""
 
 
 @dataclass(frozen=True)
 class Familiarity:
-    """ranges: statistic -> (low, high), by which an older bm tells odd inputs; columns: of a table, the name
-    of each feature that is a number. surprise: how surprising which traits are; None for runs of an older bm
+    """ranges: statistic -> (low, high), used by older versions; columns: of a table, the name of each numeric
+    feature. surprise: how surprising which traits are; None for runs of an older bm
     and of too few examples. usual: what the traits of a text or a row are compared to. parts: of examples of
     several parts, what each part was like; nothing is measured on all of them together.
     """
@@ -121,7 +121,7 @@ class Familiarity:
     def _measured(
         self, preprocessing: Preprocessing, examples: Examples, compact: np.ndarray
     ) -> list[tuple[str, ...]]:
-        """What is odd about each, in words; of usable examples and their compact form."""
+        """What is unusual about each, in words; of usable examples and their compact form."""
         if self.surprise is None or self.usual is None:
             return self.odd(compact)
         if not len(compact):
@@ -151,7 +151,7 @@ class Familiarity:
         return tuple(reasons[:MOST_SAID])
 
     def odd(self, compact: np.ndarray) -> list[tuple[str, ...]]:
-        """What is odd about each of n encoded examples, in words; empty if nothing is."""
+        """What is unusual about each of n encoded examples, in words; empty if nothing is."""
         if not self.ranges or not len(compact):
             return [()] * len(compact)
         found: list[list[str]] = [[] for _ in range(len(compact))]

@@ -1,4 +1,4 @@
-"""What is measured on examples to tell inputs unlike those of training: a few numbers each, in words.
+"""Statistics of examples that recognise inputs unlike those of training: a few named numbers each.
 
 The modality defines what is measured; `familiarity` compares it.
 """
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from bmcli.modalities.preprocessing import Preprocessing
 
 LOOKED_AT = 6_000
-"""Training examples, evenly spread, that are measured."""
+"""Number of training examples measured, evenly spaced."""
 FEWEST = 20
 """Fewest training examples: with fewer, any input would look unusual."""
 BEYOND = 0.1
 """What a single trait must be beyond the range of training, as a share of its width; of few examples
 MARGIN."""
 MARGIN = 0.25
-"""What a range is widened by, as a share of its width."""
+"""Share of its width by which a range is widened."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ class Usual:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured on training examples.
+    """The statistics of training examples.
 
     usual: what it is compared to. values: float64 [N, D], as of examples that training does not have.
-    low, high: float64 [D], the range that a trait must leave to be odd alone. ranges: by which an older bm
-    tells odd inputs; columns: of a table, the name of each feature that is a number.
+    low, high: float64 [D], the range that a single trait must leave to be unusual. ranges: used by older
+    versions; columns: of a table, the name of each numeric feature.
     """
 
     usual: Usual
@@ -103,12 +103,12 @@ def outer(values: np.ndarray, far: float, enough: int) -> tuple[np.ndarray, np.n
 def ranges_of(
     statistics: Mapping[str, np.ndarray], least_is_nothing: Sequence[str] = ()
 ) -> dict[str, tuple[float, float]]:
-    """What an older bm goes by. least_is_nothing: statistics that cannot be less than nothing."""
+    """Ranges of older versions. least_is_nothing: statistics that cannot be negative."""
     ranges = {}
     for name, values in statistics.items():
         low, high = (float(v) for v in np.quantile(values, [0.001, 0.999]))
         widened = MARGIN * (high - low)
-        # What cannot be less than nothing: half of what training had least.
+        # Not negative: half of the lowest value in training.
         below = low / 2 if name in least_is_nothing else low - widened
         ranges[name] = (below, high + widened)
     return ranges

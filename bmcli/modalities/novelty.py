@@ -1,17 +1,17 @@
-"""How surprising an input is after the training data: by each of its traits, and by all of them together.
+"""How surprising an input is given the training data: by each of its traits, and by all of them together.
 
 A trait is a number measured on an input (an image's contrast, a text's share of unknown words). Its surprise
-is the negative logarithm of how rarely training goes that far: beyond the outermost twentieth on either side,
-the tail is taken as exponential, with the mean excess that training has there. One more trait is the distance
-of all traits together (Mahalanobis, with a covariance shrunk towards its diagonal: Ledoit and Wolf 2004). An
-input counts as its most surprising trait does.
+is the negative logarithm of the share of training examples that are at least as extreme: beyond the
+outermost twentieth on either side, the tail is modelled as exponential, with the mean excess of training
+there. One more trait is the distance over all traits (Mahalanobis, with a covariance shrunk towards its
+diagonal: Ledoit and Wolf 2004). The surprise of an input is that of its most surprising trait.
 
-From which surprise of a trait on an input is odd comes of training examples that are each judged by what was
-fitted without their fold (cross-conformal prediction: Vovk, Gammerman and Shafer 2005; Vovk 2015). The share
-ALPHA is that of all traits together: the most surprising training examples, in any trait, may be
-beyond as far as whole ones fit into it. What is left of it, less than one example, all traits share
-(Bonferroni): the threshold of each lies beyond all other examples, where its exponential tail comes down to
-that. With fewer than 1 / ALPHA examples, that is an extrapolation throughout.
+The surprise from which an input is unfamiliar is set on training examples, each scored by what was fitted
+without its fold (cross-conformal prediction: Vovk, Gammerman and Shafer 2005; Vovk 2015). ALPHA is the share
+allowed over all traits together: as many of the most surprising training examples, in any trait, may exceed
+the thresholds as whole examples fit into it. The rest, less than one example, is divided among the traits
+(Bonferroni): the threshold of each is beyond all other examples, where its exponential tail falls to that
+share. With fewer than 1 / ALPHA examples, all thresholds are extrapolated.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ import numpy as np
 from bmcli.core.plain import Document
 
 ALPHA = 0.0003
-"""Share of inputs like those of training that may be told odd: a third of what is promised, for new inputs
-are never drawn quite as the training data were."""
+"""Share of inputs like those of training that may be reported: a third of the promised share, as new inputs
+never come from exactly the distribution of the training data."""
 ENOUGH = 2_000
 """Number of examples from which the empirical tails are used directly."""
 FOLDS = 5
 TAIL, FAR = 0.05, 0.001
-"""Shares of training examples beyond where a tail begins, and beyond where it is thin."""
+"""Shares of training examples in a tail, and in its thin end."""
 SHRINKAGE = 0.05
 FARTHEST_EXAMPLES = 20
-"""Examples by which the far end of a tail is extrapolated."""
+"""Number of examples from which the far end of a tail is extrapolated."""
 MOST_TOGETHER = 64
 """Largest number of traits with correlations; beyond it, the distance assumes that they are uncorrelated."""
 FARTHEST = 30.0
 """Standard deviations at which a trait is clipped within the distance."""
 NOTHING = 1e-6
-"""Standard deviations that are no distance: what is kept has nine digits, and a trait that takes few values
-(how many cells of a row are missing) often lies exactly where a tail begins, or where the range ends."""
+"""Differences in standard deviations that count as zero: stored numbers have nine digits, and a trait with
+few values (the number of missing cells) is often exactly at the start of a tail or the end of the range."""
 STEEPEST, STEEPEST_OF_FEW = 0.1, 2.0
 """The mean excess of a tail, in standard deviations, is at least the first, and of n examples the second by
 the square root of n more: a tail that few examples show may be longer."""
@@ -49,7 +49,7 @@ the square root of n more: a tail that few examples show may be longer."""
 
 @dataclass(frozen=True)
 class Odd:
-    """trait: which one, its number of traits for all of them together; high: on which side; surprise."""
+    """trait: its index, or the number of traits for their distance; high: on which side; surprise."""
 
     trait: int
     high: bool
@@ -58,13 +58,13 @@ class Odd:
 
 @dataclass(frozen=True)
 class Surprise:
-    """Of D traits; fitted once, then a value.
+    """The surprise of D traits; fitted once, then immutable.
 
     center, scale: float64 [D], mean and standard deviation. starts, excess, shares: [2, D + 1], where the
     lower and the upper tail begin, in standard deviations, their mean excess, and the share of training that
     they hold; the last is the distance. low, high:
-    [D], the range that a single trait must leave to be told odd. precision: [D, D], None for the identity.
-    thresholds: [D + 1], the surprise from which on a trait is odd. examples: how many these were taken from.
+    [D], the range that a single trait must leave to be unusual. precision: [D, D], None for the identity.
+    thresholds: [D + 1], the surprise from which a trait is unusual. examples: how many these were fitted on.
     """
 
     center: np.ndarray
@@ -146,7 +146,7 @@ class Surprise:
         return found
 
     def odd(self, traits: np.ndarray) -> dict[int, list[Odd]]:
-        """Position -> what is odd about it, the most surprising first, of those of [N, D] that are."""
+        """Position -> what is unusual about it, the most surprising first, for the unusual ones of [N, D]."""
         surprise = self._surprises(traits)
         surprise[0, :, :-1] *= traits < self.low - NOTHING * self.scale
         surprise[1, :, :-1] *= traits > self.high + NOTHING * self.scale

@@ -1,7 +1,7 @@
 """From raw examples to model inputs: one small serialisable object, the same in training, evaluation,
 prediction and export. NumPy only; no TensorFlow, no Keras.
 
-Three steps, so that the dear one is done once and the random one in the middle:
+Three steps, so that the expensive one is done once, and the random one in between:
 
     encode   raw examples -> a Source of compact arrays (uint8 images, int32 token ids, float32 rows)
     (augment, in training only, on the compact arrays)
@@ -37,7 +37,7 @@ FORMAT = 1
 
 
 class Preprocessing(Protocol):
-    """Fitted on the training split only; a value after that."""
+    """Fitted on the training split only; immutable afterwards."""
 
     kind: ClassVar[Kind]
 
@@ -65,17 +65,17 @@ class Preprocessing(Protocol):
 
     def remarks(self, bundle: Data, options: PreprocessingConfig) -> tuple[Remark, ...]:
         """What a user must know of this data, prepared in this way, before the first epoch: what was inferred
-        where `options` leave it open, what is converted, cut off or unknown. Each is said on screen and kept
-        in the run's notes. Cheap: looks at a sample."""
+        where `options` leave it open, what is converted, cut off or unknown. Each is shown and stored in the
+        run's notes. Cheap: reads a sample."""
         ...
 
     def unfamiliar(self, examples: Examples) -> Unfamiliar:
-        """What in raw examples is not as in training, as far as it is to be seen before they are encoded;
-        what is seen after that, `familiarity` says."""
+        """How raw examples differ from training, as far as it is visible before they are encoded; the rest
+        is found by `familiarity`."""
         ...
 
     def to_json(self) -> dict[str, object]:
-        """All of it but the tokenizer, as strict JSON data."""
+        """Everything except the tokenizer, as strict JSON data."""
         ...
 
 
@@ -106,8 +106,8 @@ def fit(
 
     cache_gib: decoded images of all splits together are kept in memory up to this many GiB. prepares: the
     model's; see `bmcli.models.Model.prepares`.
-    Raises DataError listing all training examples that cannot be used, ConfigError for an encoder of the
-    model's that the run could not keep.
+    Raises DataError listing all training examples that cannot be used, ConfigError for a model's
+    encoder that the run could not store.
     """
     modality = modality_of(bundle.kind)
     cache_bytes = int(cache_gib * 2**30)
@@ -123,9 +123,32 @@ def fit(
     return preprocessing, spec_of(bundle, preprocessing)
 
 
+def require_own(
+    reused: Preprocessing, bundle: Data, options: PreprocessingConfig, prepares: Prepares, reused_from: str
+) -> None:
+    """ConfigError where a model brings an encoder other than the one whose weights it is to start from: they
+    would be given other inputs than they were trained with.
+
+    prepares: of a model that did not prepare `reused`, which stands in for the encoder that bm would fit.
+    reused_from: the run.
+    """
+    own = prepares(Preparing(bundle, options, lambda: reused))
+    if own is None or _kept(own) == _kept(reused):
+        return
+    raise ConfigError(
+        f"the model prepares its inputs in its own way, unlike those that {reused_from} was trained with",
+        hint="leave init_from out, or choose the model of that run",
+    )
+
+
+def _kept(encoder: Preprocessing) -> tuple[dict[str, object], dict[str, str]]:
+    """Everything that a run stores of it."""
+    return encoder.to_json(), modality_of(encoder.kind).files_of(encoder)
+
+
 def _require_kept(encoder: Preprocessing, kind: Kind) -> None:
-    """ConfigError for an encoder that does not come back from what a run keeps of it: a prediction must not
-    need the model's code."""
+    """ConfigError for an encoder that cannot be restored from what a run stores: prediction must not need
+    the model's code."""
     modality = modality_of(kind)
     try:
         document = json.loads(json.dumps(encoder.to_json(), allow_nan=False))
@@ -142,12 +165,12 @@ def _require_kept(encoder: Preprocessing, kind: Kind) -> None:
 
 
 def with_cache(preprocessing: Preprocessing, bundle: Data, cache_gib: float) -> Preprocessing:
-    """One that was loaded, made to keep this data's decoded images in memory as a fitted one does."""
+    """A loaded one that keeps this data's decoded images in memory like a fitted one."""
     return modality_of(bundle.kind).with_cache(preprocessing, bundle, int(cache_gib * 2**30))
 
 
 def spec_of(bundle: Data, preprocessing: Preprocessing) -> DataSpec:
-    """What a model needs to know of this data, prepared in this way (fitted on it, or on another run's)."""
+    """What a model needs to know about this data and preprocessing (fitted on it, or by another run)."""
     offset, scale = tasks.of(bundle.task).scaling(bundle.train.targets)
     target = Target(bundle.task, bundle.classes, bundle.target_name, offset, scale)
     return DataSpec(bundle.kind, preprocessing.inputs, target)

@@ -42,7 +42,7 @@ class Unfamiliar:
 
 
 def joined(reasons: Sequence[str]) -> str:
-    """What is odd about one input, in a line: 'darker than the training images; lower contrast (blank?)'."""
+    """What is unusual in one input, in a line: 'darker than the training images; lower contrast (blank?)'."""
     said = list(reasons[:1])
     for reason in reasons[1:]:
         for than in THAN:

@@ -31,7 +31,7 @@ class RunRecord:
 
     id, name, version: as created; a copied directory keeps them.
     created, started, finished: ISO 8601, UTC; `started` of the first start, `finished` of the last end.
-    seconds: from the start of the command to the end of the run, over all sittings; killed ones do not count.
+    seconds: from the start of the command to the end of the run, over all sessions; killed ones do not count.
     resumed: when the run was continued. exact: whether each time as if it had never stopped.
     command: the command line.
     seed: the config's.
@@ -42,7 +42,7 @@ class RunRecord:
     kind, task: of the data.
     data_fingerprint: of the DataBundle, hex.
     splits: split -> number of examples. splits_from: split -> how it came about.
-    notes: what was odd about the data. skipped: unusable examples that were left out.
+    notes: remarks on the data. skipped: unusable examples that were left out.
     precision: what `auto` became. parameters: number of trained values.
     weights_sha256: over path, shape, dtype and bytes of every variable, hex.
     onnx: {'published': bool, 'reason': str | None, 'max_difference': float | None}.

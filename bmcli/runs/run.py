@@ -48,9 +48,9 @@ class Run(RunDirectory):
         id it was created with.
     """
 
-    def __init__(self, path: Path, record: RunRecord | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._record = record
+        self._record: RunRecord | None = None
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"

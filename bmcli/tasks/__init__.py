@@ -1,10 +1,10 @@
 """Tasks by name: what is predicted, one file per task, found by its place.
 
-A task owns everything that depends on what is predicted: how the truth becomes targets, how wide the network
-is and what stands on top of it, the loss, the metrics with their intervals, the trivial answer, calibration,
-what one answer looks like, and what a report shows. Every other room asks it.
+A task owns everything that depends on what is predicted: how labels become targets, the width and the last
+layer of the network, the loss, the metrics with their intervals, the baseline, calibration, how a prediction
+is displayed, and what a report shows. All other packages call its methods.
 
-A new task derives from `Task`, or from one that is near it:
+A new task derives from `Task`, or from a similar task:
 
     @TASKS.register("counts")
     class Counts(Regression):
@@ -13,9 +13,9 @@ A new task derives from `Task`, or from one that is near it:
 What is known without the data (names, directions, words) is a class variable, so that a config can be
 checked without NumPy; methods import what computes.
 
-Shapes, in all methods: targets are those of one split, as `encode` makes them, [N] or [N, L]; raw is what the
-network gives, [batch, units]; dense is what the loss takes, float32 [batch, units]; outputs are float32 of
-the finished model, [N, width].
+Shapes, in all methods: targets are those of one split, as `encode` makes them, [N] or [N, L]; raw is the
+network's output, [batch, units]; dense is the loss's target, float32 [batch, units]; outputs are those of the
+finished model, float32 [N, width].
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ class Task(Measuring):
         top_k: int = 5,
         temperature: float | None = None,
     ) -> Meter:
-        """What a split is measured with, batch by batch. temperature: the run's, where it was not fitted on
-        these examples."""
+        """Measures a split batch by batch. temperature: the run's, unless it was fitted on these
+        examples."""
         from bmcli.tasks._meter import WholeSplit
 
         return WholeSplit(self, target, extra, top_k, temperature)
 
     def epoch_meter(self, target: Target, count: int, extra: Sequence[Measures] = ()) -> EpochMeter:
-        """What the validation split is measured with after every epoch, batch by batch; the default keeps all
-        outputs until its end. count: of its examples; extra: the config's `evaluation.metrics`."""
+        """Measures the validation split after every epoch, batch by batch; the default keeps all outputs
+        until the end. count: of its examples; extra: the config's `evaluation.metrics`."""
         from bmcli.tasks._meter import WholeEpoch
 
         return WholeEpoch(self, target, count, extra)
@@ -65,11 +65,11 @@ class Task(Measuring):
     # --- every prediction of a split, as a table ------------------------------------------------------------
 
     def keeps_arrays(self, classes: int) -> bool:
-        """Whether a table of all outputs would be too wide: they are kept as arrays beside it."""
+        """Whether a table of all outputs would be too wide: they are stored as arrays next to it."""
         return False
 
     def header(self, classes: Sequence[str]) -> list[str]:
-        """The columns behind 'id'."""
+        """The columns after 'id'."""
         return ["true", "predicted"]
 
     def rows(
@@ -85,7 +85,7 @@ class Task(Measuring):
         raise NotImplementedError
 
     def fits_shapes(self, targets: np.ndarray, outputs: np.ndarray, classes: int) -> bool:
-        """Whether both are what the task has of as many examples."""
+        """Whether both have the shapes and types of this task."""
         return targets.shape == outputs.shape[:1] and outputs.shape[1:] == (self.width(classes),)
 
     # --- the worst predictions, and how they are shown ------------------------------------------------------
@@ -103,8 +103,8 @@ class Task(Measuring):
     """Of a report's table of mistakes: names, and whether a column holds numbers."""
 
     def worst_first(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Positions of all answers, int64 [N]: mistakes first, from the surest on, then right ones from the
-        least sure on."""
+        """Positions of all predictions, int64 [N]: mistakes first, most confident first, then correct ones,
+        least confident first."""
         import numpy as np
 
         right = self.right(targets, outputs)
@@ -124,11 +124,11 @@ class Task(Measuring):
         return []
 
     def named(self, target: OneTarget, output: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
-        """Truth and answer of one example, for people."""
+        """Target and prediction of one example, for display."""
         raise NotImplementedError
 
     def truth(self, target: OneTarget, classes: Sequence[str]) -> str | list[str] | float:
-        """One example's truth as JSON data: a class, labels, or a number."""
+        """One example's target as JSON data: a class, labels, or a number."""
         raise NotImplementedError
 
     # --- explanations ---------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class Task(Measuring):
         return np.ones(1, np.float32)
 
     def score_offset(self, target: Target) -> float:
-        """What is added to that to have it in the target's own unit."""
+        """The offset that converts it to the target's own unit."""
         return 0.0
 
     def explained(self, targets: np.ndarray, outputs: np.ndarray) -> list[int] | None:
@@ -157,8 +157,8 @@ class Task(Measuring):
     def answer(
         self, target: Target, outputs: np.ndarray, top_k: int | None = None, threshold: float | None = None
     ) -> Iterator[Answer]:
-        """The answer to each of a batch of inputs. top_k: how many classes are listed; threshold: the
-        probability from which on something holds. None: as the task has it."""
+        """The prediction for each of a batch of inputs. top_k: number of classes listed; threshold: the
+        probability from which a class or label is predicted; None: the task's default."""
         raise NotImplementedError
 
 
@@ -177,7 +177,7 @@ def of(name: str) -> Task:
 
 
 class _Unknown(Task):
-    """A task that code defines which is not loaded: what every task has, and nothing else."""
+    """Stands in for a task whose code is not loaded: only what all tasks have in common."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -167,28 +167,29 @@ def smoothed(dense: np.ndarray, label_smoothing: float, classes: int) -> np.ndar
     return dense * np.float32(1 - label_smoothing) + np.float32(label_smoothing / classes)
 
 
-def dense_of_flags(targets: np.ndarray, label_smoothing: float) -> np.ndarray:
-    """0 and 1 as float32 [N, units], smoothed."""
-    import numpy as np
+class IndependentLogits(Classification):
+    """Tasks with one logit for each question that has two answers: binary cross-entropy."""
 
-    return smoothed(targets.astype(np.float32).reshape(len(targets), -1), label_smoothing, 2)
+    def dense(self, targets: np.ndarray, target: Target, label_smoothing: float = 0.0) -> np.ndarray:
+        """0 or 1 as float32 [N, units], smoothed."""
+        import numpy as np
 
+        return smoothed(targets.astype(np.float32).reshape(len(targets), -1), label_smoothing, 2)
 
-def loss_of_flags(raw: object, dense: object) -> Tensor:
-    """Binary cross-entropy of logits in nats, mean over the units: float32 [batch]."""
-    from keras import ops
+    def loss(self, raw: object, dense: object) -> Tensor:
+        """Binary cross-entropy of logits in nats, mean over the units: float32 [batch]."""
+        from keras import ops
 
-    logits = ops.cast(raw, "float32")
-    # max(x, 0) - x·t + log(1 + exp(-|x|)): finite for every finite logit.
-    terms = ops.relu(logits) - logits * dense + ops.log1p(ops.exp(-ops.abs(logits)))
-    mean: Tensor = ops.mean(terms, axis=-1)
-    return mean
+        logits = ops.cast(raw, "float32")
+        # max(x, 0) - x·t + log(1 + exp(-|x|)): finite for every finite logit.
+        terms = ops.relu(logits) - logits * dense + ops.log1p(ops.exp(-ops.abs(logits)))
+        mean: Tensor = ops.mean(terms, axis=-1)
+        return mean
 
+    def running(self, raw: object, dense: object) -> Tensor:
+        """The share of units that are right, float32 [batch]."""
+        from keras import ops
 
-def right_of_flags(raw: object, dense: object) -> Tensor:
-    """The share of units that are right, float32 [batch]."""
-    from keras import ops
-
-    right = ops.equal(ops.cast(raw, "float32") > 0, ops.convert_to_tensor(dense) > 0.5)
-    share: Tensor = ops.mean(ops.cast(right, "float32"), axis=-1)
-    return share
+        right = ops.equal(ops.cast(raw, "float32") > 0, ops.convert_to_tensor(dense) > 0.5)
+        share: Tensor = ops.mean(ops.cast(right, "float32"), axis=-1)
+        return share

@@ -1,4 +1,4 @@
-"""The part of a task that training needs: its words, the targets, the network's end, the loss."""
+"""The part of a task that training needs: its words, the targets, the last layer, the loss."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ class Learning(Registered):
     """See `bmcli.tasks.Task`."""
 
     headline: ClassVar[str] = "loss"
-    """The one metric people quote."""
+    """The headline metric."""
     metrics: ClassVar[dict[str, bool]] = {"loss": False}
     """The metrics of a split -> whether greater is better."""
     descriptions: ClassVar[dict[str, str]] = {}
-    """A line about each of those that no other task has."""
+    """A description of each metric that no other task has."""
     running_name: ClassVar[str] = ""
-    """The metric that is counted along with the loss while training."""
+    """The metric that is computed along with the loss during training."""
     loss_name: ClassVar[str] = "loss"
-    """What the loss is, for people."""
+    """Name of the loss, for display."""
     loss_key: ClassVar[str] = "loss"
-    """The loss by what it is, where metrics are named: log_loss, mse."""
+    """Specific name of the loss among the metrics: log_loss, mse."""
     loss_means: ClassVar[str] = "its own"
     """The same in words."""
     noun: ClassVar[str] = "this task"
-    """It in a sentence: 'a regression'."""
+    """The task in a sentence: 'a regression'."""
     family: ClassVar[str] = ""
-    """What tasks with this loss are called together."""
+    """Name of the family of tasks with this loss."""
     outputs_are: ClassVar[str] = "the model's answer"
     """What the finished model's outputs are, for users of an exported model."""
 
@@ -54,7 +54,7 @@ class Learning(Registered):
     unbounded: ClassVar[tuple[str, ...]] = ("loss",)
     """Those of `metrics` that need not lie between 0 and 1."""
     takes_threshold: ClassVar[bool] = False
-    """Whether a threshold of a probability changes its answers."""
+    """Whether a probability threshold changes its predictions."""
     no_threshold: ClassVar[str] = ""
     """Why none may have been chosen on validation."""
     squared_error: ClassVar[bool] = False
@@ -62,7 +62,7 @@ class Learning(Registered):
     rank: ClassVar[int | None] = None
     """Rank among the tasks whose `fits` is called if the config names none; None: only by name."""
 
-    # --- from the truth to targets --------------------------------------------------------------------------
+    # --- from labels to targets -----------------------------------------------------------------------------
 
     def fits(self, truth: Truth) -> bool:
         """Whether the targets fit this task, after those of a lower rank declined."""
@@ -73,7 +73,7 @@ class Learning(Registered):
         raise NotImplementedError
 
     def inferred(self, classes: Sequence[str]) -> str:
-        """What a note says behind the name of the task, where it was inferred: ': two classes', or ''."""
+        """What a note adds to the name of an inferred task: ': two classes', or ''."""
         return ""
 
     def too_few_classes(self, classes: Sequence[str]) -> str | None:
@@ -81,7 +81,7 @@ class Learning(Registered):
         return None
 
     def other_number_of_classes(self, classes: Sequence[str]) -> str | None:
-        """Why the data, from which nothing is missing, has too few or too many classes, or None."""
+        """Why complete data has too few or too many classes, or None."""
         return None
 
     def check_targets(self, targets: np.ndarray, classes: Sequence[str]) -> str | None:
@@ -92,7 +92,7 @@ class Learning(Registered):
         """DataError for targets that no loss can be computed from: training would seem to diverge."""
 
     def strata(self, targets: np.ndarray) -> np.ndarray:
-        """What a split keeps in proportion: int64 [N], 0 for all where there is nothing."""
+        """Strata whose proportions the splits keep: int64 [N]; 0 for all if there are none."""
         import numpy as np
 
         return np.zeros(len(targets), np.int64)
@@ -102,7 +102,7 @@ class Learning(Registered):
         return None
 
     def alike(self, one: OneTarget, other: OneTarget, tolerance: float) -> bool:
-        """Whether two nearly equal examples have the same target; a quantity may differ by the tolerance."""
+        """Whether two similar examples have the same target; a quantity may differ by the tolerance."""
         import numpy as np
 
         return bool(np.all(one == other))
@@ -112,11 +112,11 @@ class Learning(Registered):
         return 0.0, 1.0
 
     def synthetic_classes(self, target: object) -> tuple[str, ...]:
-        """Classes for data that is not there. target: the config's `data.target`."""
+        """Classes for synthesised data. target: the config's `data.target`."""
         return ()
 
     def synthesise(self, level: np.ndarray, classes: int, random: np.random.Generator) -> np.ndarray:
-        """Targets for made-up examples. level: int64 [N], from 0 to the larger of 1 and classes - 1."""
+        """Targets for synthesised examples. level: int64 [N], from 0 to the larger of 1 and classes - 1."""
         raise NotImplementedError
 
     # --- the network ----------------------------------------------------------------------------------------
@@ -130,8 +130,8 @@ class Learning(Registered):
         return self.units(classes)
 
     def head(self, raw: object, target: Target) -> object:
-        """The layer called 'output', float32 [batch, width], on the network's raw output. Of Keras's own
-        layers alone, so that plain Keras loads the saved model."""
+        """The layer called 'output', float32 [batch, width], on the network's raw output. Built of
+        Keras's own layers only, so that plain Keras loads the saved model."""
         raise NotImplementedError
 
     def dense(self, targets: np.ndarray, target: Target, label_smoothing: float = 0.0) -> np.ndarray:

@@ -31,7 +31,7 @@ class Measuring(Learning):
         return self.metrics | {metric.registry_name: metric.greater_is_better for metric in extra}
 
     def lower_is_better(self, names: Iterable[str], extra: Sequence[Measures] = ()) -> tuple[str, ...]:
-        """Those of the names that improve downwards."""
+        """Those of the names for which lower is better."""
         known = self.monitorable(extra)
         return tuple(name for name in names if not known.get(name, True))
 
@@ -67,7 +67,7 @@ class Measuring(Learning):
     def evaluated(
         self, target: Target, targets: np.ndarray, outputs: np.ndarray, extra: Sequence[Measures], top_k: int
     ) -> dict[str, float | None]:
-        """What an evaluation measures: `measure`, and what is too much for the end of an epoch."""
+        """The metrics of an evaluation: those of `measure`, and others that are too slow for each epoch."""
         return self.measure(targets, outputs, target.classes, extra)
 
     def intervals(
@@ -98,7 +98,7 @@ class Measuring(Learning):
     ) -> dict[str, np.ndarray]:
         """Every metric that can be resampled, of each resample: name -> float64 [RESAMPLES], NaN: undefined.
 
-        The r-th resample is the same for all runs of as many examples: their differences are paired.
+        The r-th resample is the same for all runs with the same number of examples: differences are paired.
         """
         return {}
 
@@ -107,7 +107,7 @@ class Measuring(Learning):
         return None
 
     def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
-        """Which answers are right altogether, bool [N]; None if an answer is more or less right."""
+        """Which predictions are correct, bool [N]; None if a prediction can be partly correct."""
         return None
 
     def sections(
@@ -118,7 +118,7 @@ class Measuring(Learning):
 
         return Sections(calibration=self.reliability(targets, outputs, temperature))
 
-    # --- the trivial answer, and calibration ----------------------------------------------------------------
+    # --- the baseline, and calibration ----------------------------------------------------------------------
 
     def summarise(self, targets: np.ndarray, classes: Sequence[str]) -> TargetSummary:
         """The summary of a training split's targets on which a baseline may depend."""
@@ -129,12 +129,12 @@ class Measuring(Learning):
     def baseline(
         self, targets: np.ndarray, classes: Sequence[str], training: TargetSummary
     ) -> Baseline | None:
-        """What the best answer that ignores the input gets of the headline metric; None if none is known.
+        """The headline metric of the best constant prediction; None if unknown.
         Neither the targets nor training's are empty."""
         return None
 
     def certainties(self, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """Probability, and whether it came true (1 or 0), of every answer, float64 [A]; None if answers
+        """Probability, and whether it was correct (1 or 0), of every prediction, float64 [A]; None if answers
         have no probability."""
         return None
 
@@ -145,7 +145,7 @@ class Measuring(Learning):
     def reliability(
         self, targets: np.ndarray, outputs: np.ndarray, temperature: float | None = None
     ) -> Reliability | None:
-        """How far certainty and truth lie apart; temperature: the run's, for the same once more with it."""
+        """The calibration error; temperature: the run's, to compute it with calibration too."""
         from bmcli.metrics.calibration import reliability
 
         found = self.certainties(targets, outputs) if len(targets) else None

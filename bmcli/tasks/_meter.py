@@ -1,4 +1,4 @@
-"""Meters measure a split batch by batch; one that needs no more keeps sums in place of the outputs."""
+"""Meters measure a split batch by batch; a meter may keep sums instead of all outputs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Meter(ABC):
-    """Measures one split. `update` comes first, as often as there are batches."""
+    """Measures one split. `update` is called first, once per batch."""
 
     @abstractmethod
     def update(self, targets: np.ndarray, outputs: np.ndarray) -> None:
-        """Take in a batch, in the order of the split."""
+        """Add a batch, in the order of the split."""
 
     @abstractmethod
     def metrics(self) -> dict[str, float | None]:
@@ -35,7 +35,7 @@ class Meter(ABC):
 
     @abstractmethod
     def sections(self) -> Sections:
-        """What else an evaluation holds."""
+        """The other parts of an evaluation."""
 
 
 class EpochMeter(ABC):
@@ -43,8 +43,8 @@ class EpochMeter(ABC):
 
     @abstractmethod
     def update(self, positions: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> None:
-        """Take in a batch. positions: int64 [b], where its examples are in the split: batches come in any
-        order, and each example once."""
+        """Add a batch. positions: int64 [b] of its examples in the split: batches come in any order, each
+        example once."""
 
     @abstractmethod
     def metrics(self) -> dict[str, float | None]:

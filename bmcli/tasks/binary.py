@@ -7,21 +7,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.tasks import TASKS
-from bmcli.tasks._classification import dense_of_flags, loss_of_flags, right_of_flags
+from bmcli.tasks._classification import IndependentLogits
 from bmcli.tasks._one_class import OneClass
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
-    from bmcli.core.tensor import Tensor
     from bmcli.metrics.calibration import Fitted
     from bmcli.metrics.intervals import Method
     from bmcli.tasks._truth import Truth
 
 
 @TASKS.register("binary")
-class Binary(OneClass):
+class Binary(IndependentLogits, OneClass):
     """One of two classes: sigmoid, binary cross-entropy; headline accuracy."""
 
     headline: ClassVar[str] = "accuracy"
@@ -71,18 +70,6 @@ class Binary(OneClass):
         negated = layers.Rescaling(-1.0, dtype="float32", name="negated")(raw)
         negative = layers.Activation("sigmoid", dtype="float32", name="negative")(negated)
         return layers.Concatenate(dtype="float32", name="output")([negative, positive])
-
-    def dense(self, targets: np.ndarray, target: Target, label_smoothing: float = 0.0) -> np.ndarray:
-        """0 or 1, [N, 1]."""
-        return dense_of_flags(targets, label_smoothing)
-
-    def loss(self, raw: object, dense: object) -> Tensor:
-        """Binary cross-entropy in nats."""
-        return loss_of_flags(raw, dense)
-
-    def running(self, raw: object, dense: object) -> Tensor:
-        """Right or wrong."""
-        return right_of_flags(raw, dense)
 
     def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
         """See `formulas.binary`."""

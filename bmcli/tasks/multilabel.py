@@ -7,14 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from bmcli.tasks import TASKS
-from bmcli.tasks._classification import (
-    Classification,
-    class_metrics,
-    dense_of_flags,
-    loss_of_flags,
-    right_of_flags,
-    weakest,
-)
+from bmcli.tasks._classification import IndependentLogits, class_metrics, weakest
 from bmcli.tasks._rows import TOP, digits, numbered, top_cells, top_columns
 from bmcli.tasks._truth import unknown
 
@@ -22,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmcli.core.spec import Target
-    from bmcli.core.tensor import Tensor
     from bmcli.metrics.calibration import Fitted
     from bmcli.metrics.intervals import Method
     from bmcli.metrics.results import Baseline, Sections, TargetSummary
@@ -35,7 +27,7 @@ THRESHOLD = 0.5
 
 
 @TASKS.register("multilabel")
-class Multilabel(Classification):
+class Multilabel(IndependentLogits):
     """Any number of labels: sigmoid, mean binary cross-entropy; headline f1_macro."""
 
     headline: ClassVar[str] = "f1_macro"
@@ -122,18 +114,6 @@ class Multilabel(Classification):
         import keras
 
         return keras.layers.Activation("sigmoid", dtype="float32", name="output")(raw)
-
-    def dense(self, targets: np.ndarray, target: Target, label_smoothing: float = 0.0) -> np.ndarray:
-        """0 or 1 per label, [N, labels]."""
-        return dense_of_flags(targets, label_smoothing)
-
-    def loss(self, raw: object, dense: object) -> Tensor:
-        """Binary cross-entropy in nats, mean over the labels."""
-        return loss_of_flags(raw, dense)
-
-    def running(self, raw: object, dense: object) -> Tensor:
-        """The share of labels that are right."""
-        return right_of_flags(raw, dense)
 
     def compute(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
         """See `formulas.multilabel`."""

@@ -57,7 +57,7 @@ class Validation:
 
 @dataclass
 class _Epoch:
-    """The sums of the epoch under way; seconds of earlier sittings included."""
+    """The sums of the epoch under way; seconds of earlier sessions included."""
 
     step: int = 0
     examples: int = 0
@@ -89,7 +89,7 @@ class _Clock:
 
 @dataclass
 class _Pace:
-    """What steps take in this sitting, for the time left: without those that compiled, which come once.
+    """What steps take in this session, for the time left: without those that compiled, which come once.
 
     Of older epochs less and less: half in the next one, a quarter in the one after.
     """

@@ -386,13 +386,13 @@ def test_a_run_is_complete_only_when_it_is_sealed(tmp_path: Path) -> None:
 def evaluated_whatever_fails(make_run: MakeRun, calls: str, step: int) -> None:
     run = make_run({"data": {"name": "digits", "limit": 100}})
     evaluate_run(run)
-    metrics = run.read_text("evaluation/test.json")
+    stored = run.read_text("evaluation/test.json")
     metrics = run.reload().record.metrics
 
     def check(folder: Path, completed: bool) -> None:
         after = Run(folder)
         assert after.status == "completed" and after.verify().problems == ()
-        assert after.read_text("evaluation/test.json") == metrics
+        assert after.read_text("evaluation/test.json") == stored
         assert after.record.metrics["test"]["accuracy"] == metrics["test"]["accuracy"]
 
     check_each(run.path, calls, lambda folder: evaluate_run(Run(folder)), check, step)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bmcli.files.numbers import SAMPLE, NumberFormat, evidence, normal
+from bmcli.files.number_spelling import normal
+from bmcli.files.numbers import SAMPLE, NumberFormat, evidence
 
 
 def read(*cells: str, unit: str | None = None) -> list[float | None]:

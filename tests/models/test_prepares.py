@@ -132,6 +132,50 @@ def written(*texts: str) -> Any:
     return Texts(texts)
 
 
+LATER = """
+
+@MODELS.register("later")
+class Later(Fixed):
+    'The same layers, without an encoder of its own.'
+
+    def prepares(self, preparing):
+        return None
+
+
+@MODELS.register("other")
+class Other(Fixed):
+    'The same layers, of images that are prepared in another way.'
+
+    def prepares(self, preparing):
+        return replace(preparing.fit(), normalization="other", scale=(1.0,), offset=(0.0,))
+"""
+DOUBLED = NORMALISED.replace("scale=(1 / 255 / 0.2,)", "scale=(encoder.scale[0] * 2,)")
+
+
+def test_init_from_takes_over_what_the_model_prepared(tmp_path: Path) -> None:
+    """The weights get the inputs that they were trained with, also in a model that prepares none."""
+    first = train(tmp_path, NORMALISED + LATER, data="digits", model={"name": "fixed"})
+    kept = json.loads((first.path / layout.PREPROCESSING).read_text())["image"]
+    for name in ("fixed", "later"):
+        few = {"name": "digits", "limit": 300}  # of these, bm would fit another encoder
+        again = train(tmp_path, NORMALISED + LATER, data=few, model={"name": name}, init_from=str(first.path))
+        assert json.loads((again.path / layout.PREPROCESSING).read_text())["image"] == kept
+        assert again.record["init_from"]["run"] == first.id
+    white = np.full((8, 8), 255, np.uint8)
+    expected = again.keras_model(trust_code=True)(np.full((1, 8, 8, 1), 3.0, np.float32)).numpy()[0]
+    assert again.predict(white, display=None)[0].probability == pytest.approx(expected.max(), rel=1e-4)
+    with pytest.raises(ConfigError, match="unlike those that own-v1 was trained with"):
+        train(tmp_path, NORMALISED + LATER, data="digits", model={"name": "other"}, init_from=str(first.path))
+
+
+def test_init_from_prepares_nothing_twice(tmp_path: Path) -> None:
+    """A model that changes what bm fits would change its own work once more."""
+    first = train(tmp_path, DOUBLED, data="digits", model={"name": "fixed"})
+    again = train(tmp_path, DOUBLED, data="digits", model={"name": "fixed"}, init_from=str(first.path))
+    kept, taken = (json.loads((run.path / layout.PREPROCESSING).read_text()) for run in (first, again))
+    assert kept["image"]["scale"] == taken["image"]["scale"]
+
+
 FOREIGN = NORMALISED.replace("        return replace(", "        return Mine(").replace(
     '@MODELS.register("fixed")',
     """class Mine:

@@ -64,7 +64,6 @@ USES: dict[str, Callable[[Run, str], object]] = {
     "verified": lambda run, name: run.verified(name),
     "path": lambda run, name: run.path_of(name),
     "exists": lambda run, name: run.exists(name),
-    "exists_any": lambda run, name: run.exists_any(name),
     "write": lambda run, name: run.write_text(name, "new"),
     "append": lambda run, name: run.append_line(name, "new"),
     "folder": lambda run, name: run.write_folder(name, lambda folder: (folder / "x").write_text("new")),

@@ -41,7 +41,7 @@ def check(
 ) -> None:
     """Check a config, and show what it resolves to.
 
-    All errors are reported together, each with its place. Python files listed under `code` are run, as in
+    All errors are reported together, each with its location. Python files listed under `code` are run, as in
     training.
     """
     from bmcli.config.resolve import load

@@ -67,7 +67,7 @@ def gate(
     junit: _JunitOption = None,
     tag: _TagOption = None,
 ) -> None:
-    """Pass or fail a run; exits with 7 if it fails.
+    """Pass or fail a run; the exit code is 7 if it fails.
 
     METRIC is any metric of the evaluation, or per_class.CLASS.recall (precision, f1, support). A missing one
     counts as a failure.

@@ -83,7 +83,7 @@ def verify(
 ) -> None:
     """Check every file of a run against its manifest, load the model and predict the stored samples again.
 
-    Exits with 4 if a file is damaged or missing, or if a prediction differs.
+    The exit code is 4 if a file is damaged or missing, or if a prediction differs.
     """
     import os
     from pathlib import Path

@@ -48,7 +48,8 @@ _AutoResumeOption = Annotated[
     ),
 ]
 _DeviceOption = Annotated[
-    Literal["auto", "cpu", "gpu"], typer.Option(help="Device to train on; auto uses a GPU if there is one.")
+    Literal["auto", "cpu", "gpu"],  # `core.spec.Device`, without loading it for --help
+    typer.Option(help="Device to train on; auto uses a GPU if there is one."),
 ]
 _ForceOption = Annotated[
     bool,

@@ -1,4 +1,4 @@
-"""A look at somebody's data, enough to draft a config: a folder, a table file or arrays.
+"""Inspects a user's data, to draft a config: a folder, a table file or arrays.
 
 Guesses only: the draft shows what they are based on, for its reader to correct.
 """

@@ -10,7 +10,7 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from bmcli.config.parsing.messages import expected
+from bmcli.config.parsing.messages import as_written, expected
 from bmcli.config.schema import PreprocessingConfig
 from bmcli.core.component import Component
 from bmcli.core.errors import BmError, UsageError, did_you_mean
@@ -94,7 +94,7 @@ def entries(kind: Kind) -> list[Document]:
     for name in registry.names():
         try:
             cls = registry.get(name)
-        except Exception as error:  # somebody else's package must not hide all others
+        except Exception as error:  # one broken package must not hide all others
             why = error.message if isinstance(error, BmError) else f"{type(error).__name__}: {error}"
             found.append({"name": name, "summary": "", "error": why})
         else:
@@ -178,6 +178,11 @@ def options_of(cls: type[BaseModel] | None) -> list[dict[str, object]]:
         }
         for option, schema in properties(cls)[0].items()
     ]
+
+
+def default_of(option: Document) -> str:
+    """An option's default as YAML spells it; of one that has none, 'required'."""
+    return "required" if option["required"] else as_written(option["default"])
 
 
 def _file_of(cls: type[Component]) -> str:

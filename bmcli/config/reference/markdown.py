@@ -23,7 +23,8 @@ def components(plural: str) -> str:
         about = ", ".join(entry.get("kinds", ()) or entry.get("tasks", ()))
         lines.append(_row(f"**`{entry['name']}`**", about, "", f"**{entry['summary']}**{source}"))
         for option in entry.get("options", ()):
-            default = "required" if option["required"] else f"`{messages.as_written(option['default'])}`"
+            default = catalogue.default_of(option)
+            default = default if option["required"] else f"`{default}`"
             lines.append(_row(f"`{option['name']}`", option["type"], default, option["description"]))
     return "\n".join(lines)
 

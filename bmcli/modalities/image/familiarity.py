@@ -186,7 +186,7 @@ def _to_measure(source: Source) -> np.ndarray:
 
 
 def statistics(pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """By which older runs tell odd images."""
+    """The statistics with which older runs recognise unfamiliar images."""
     found: dict[str, list[np.ndarray]] = {}
     for start in range(0, len(pixels), 256):
         some = pixels[start : start + 256].astype(np.float32)

@@ -173,7 +173,7 @@ def fit(encoder: Preprocessing, examples: Examples) -> Measured:
 
 
 def statistics(compact: np.ndarray, columns: tuple[str | None, ...]) -> dict[str, np.ndarray]:
-    """By which older runs tell odd rows."""
+    """The statistics with which older runs recognise unfamiliar rows."""
     return {
         name: compact[:, place].astype(np.float64) for place, name in enumerate(columns) if name is not None
     }

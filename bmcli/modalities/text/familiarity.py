@@ -328,7 +328,7 @@ def fit(encoder: Preprocessing, examples: Examples) -> Measured:
 
 
 def statistics(compact: np.ndarray) -> dict[str, np.ndarray]:
-    """By which older runs tell odd texts."""
+    """The statistics with which older runs recognise unfamiliar texts."""
     words = (compact != PAD_ID).sum(axis=1)
     unknown = (compact == UNKNOWN_ID).sum(axis=1) / np.maximum(words, 1)
     return {"words": words.astype(np.float64), "unknown words": unknown}
