@@ -38,6 +38,7 @@ class RunRecord:
     versions, git, hardware, environment: see `environment.py`.
     init_from: {'run': id, 'uuid': its uuid} of the run whose weights it began with.
     finetune: which layers are trained, when and at which rates, in fine-tuning; see `Tuning.document`.
+    pretrained: {'name', 'sha256', 'licence', ...} of the weights from elsewhere that it began with.
     model, data: the names in the config (for own data: the file's or folder's), for tables.
     kind, task: of the data.
     data_fingerprint: of the DataBundle, hex.
@@ -74,6 +75,7 @@ class RunRecord:
     environment: dict[str, str] = field(default_factory=dict)
     init_from: Document | None = None
     finetune: Document | None = None
+    pretrained: Document | None = None
     model: str | None = None
     data: str | None = None
     kind: str | None = None
@@ -176,6 +178,7 @@ _INSIDE: dict[str, dict[str, frozenset[type]]] = {
         "gpus": frozenset({list}),
     },
     "init_from": {"run": frozenset({str}), "uuid": frozenset({str})},
+    "pretrained": {"name": frozenset({str}), "sha256": frozenset({str}), "licence": _TEXT},
     "onnx": {
         "published": frozenset({bool}),
         "reason": _TEXT,
