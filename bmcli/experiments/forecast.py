@@ -60,7 +60,7 @@ class Cost:
 
     parts: seconds by phase; upper_bound: whether early stopping may end it sooner; peak_memory: bytes of the
     process; disk: bytes of the run directory; rate: examples per second of the steps, None for a model that
-    is solved in closed form; experiment: what was measured.
+    is solved in closed form; experiment: what was measured; frozen: as of `Started`.
     """
 
     parts: dict[str, float]
@@ -70,6 +70,7 @@ class Cost:
     rate: float | None
     experiment: Experiment
     parameters: int
+    frozen: tuple[int, int] | None
 
     @property
     def seconds(self) -> float:
@@ -120,6 +121,7 @@ def measure(
         rate=piece.rate,
         experiment=piece.experiment,
         parameters=run.record.parameters or 0,
+        frozen=started.frozen,
     )
 
 

@@ -157,8 +157,13 @@ def _fitted(config: ExperimentConfig, bundle: DataBundle) -> tuple[Preprocessing
     return preprocessing.fit(bundle, config.preprocessing, cache_gib=cache, prepares=model.prepares)
 
 
-def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> Document:
-    """What training begins with, as plain JSON data: docs/json.md has it under `bm check`."""
+def described(
+    bundle: DataBundle, spec: DataSpec, parameters: int, frozen: tuple[int, int] | None = None
+) -> Document:
+    """What training begins with, as plain JSON data: docs/json.md has it under `bm check`.
+
+    frozen: numbers of parameters that are trained, and that are frozen; None if none are frozen.
+    """
     splits = {name: bundle.split(name) for name in SPLITS}
     by_name = {one.name: list(one.shape) for one in spec.inputs}
     shapes: object = list(spec.input_shape) if len(by_name) == 1 else by_name
@@ -169,6 +174,7 @@ def described(bundle: DataBundle, spec: DataSpec, parameters: int) -> Document:
         "examples": {name: len(split) for name, split in splits.items() if split is not None},
         "input_shape": shapes,
         "parameters": parameters,
+        **({} if frozen is None else dict(zip(("trained", "frozen"), frozen, strict=True))),
         **({"columns": [one.to_json() for one in bundle.columns]} if bundle.columns else {}),
     }
 

@@ -58,7 +58,7 @@ def check(
         built = (
             _build(experiment, session)
             if cost is None
-            else described(cost.experiment.bundle, cost.experiment.spec, cost.parameters)
+            else described(cost.experiment.bundle, cost.experiment.spec, cost.parameters, cost.frozen)
         )
         document["build"] = built
         examples = built["examples"]["train"]
@@ -214,10 +214,8 @@ def _build(config: ExperimentConfig, session: Session) -> Document:
 
     with stopwatch.running() as watch, phases(session, watch):
         started = start(config, session.store, display=NotesOnly(session))
-    built = described(started.experiment.bundle, started.experiment.spec, started.parameters)
-    if started.frozen is not None:
-        built |= dict(zip(("trained", "frozen"), started.frozen, strict=True))
-    return built
+    experiment = started.experiment
+    return described(experiment.bundle, experiment.spec, started.parameters, started.frozen)
 
 
 def _built_lines(built: Document) -> list[str]:
