@@ -14,10 +14,11 @@ import pytest
 
 import bmcli
 from bmcli.config import resolve
-from bmcli.core.errors import ConfigError, IntegrityError
+from bmcli.core.errors import ConfigError, IntegrityError, InterruptedRunError
 from bmcli.models import MODELS
 from bmcli.pretrained import tensors, tokenizer
 from bmcli.pretrained.folder import architecture_of, licence_of, name_of, weights_of
+from tests.experiments.test_resume import stop_when_saved
 from tests.pretrained.make_folders import FOLDERS
 
 BERT = FOLDERS / "bert"
@@ -89,6 +90,19 @@ def test_an_encoder_begins_with_the_folders_weights(tmp_path: Path) -> None:
     assert [len(group) for group in stages] == [4, 8, 8]
     with_weights = {layer.name for layer in model.layers if layer.weights}
     assert {name for group in stages for name in group} == with_weights - {"head"}
+
+
+def test_resuming_is_exact_and_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = copied(tmp_path)
+    made = config(tmp_path, weights)
+    whole = bmcli.train(made, runs_dir=tmp_path / "whole", display=None)
+    with monkeypatch.context() as patch, pytest.raises(InterruptedRunError):
+        stop_when_saved(1, patch)
+        bmcli.train(made, runs_dir=tmp_path / "runs", display=None)
+    shutil.rmtree(weights)
+    resumed = bmcli.load(tmp_path / "runs/films-v1").resume(display=None)
+    assert resumed.record["weights_sha256"] == whole.record["weights_sha256"]
+    assert resumed.record["exact"] and resumed.record["pretrained"] == whole.record["pretrained"]
 
 
 def without(folder: Path, *names: str, **others: np.ndarray) -> None:
