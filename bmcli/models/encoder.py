@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from bmcli.core.component import WeightsPath
 from bmcli.core.errors import BmError, ConfigError
@@ -53,14 +52,11 @@ class Encoder(Model):
         description="What the folder's config.json says; filled in, so that a run needs no folder.",
     )
 
-    @field_validator("architecture")
-    @classmethod
-    def _is_one(cls, value: Mapping[str, object] | None) -> object:
-        if value is not None:
-            from bmcli.pretrained.architecture import Architecture
-
-            Architecture.from_dict(value)
-        return value
+    @model_validator(mode="after")
+    def _architecture_is_one(self) -> Self:
+        if self.architecture is not None:
+            self._architecture()
+        return self
 
     @property
     def examples_apart(self) -> bool:
@@ -91,6 +87,18 @@ class Encoder(Model):
         if self.architecture is not None and self.architecture != found.to_dict():
             findings.append((("architecture",), "this is not what config.json says: leave it out"))
         return self.model_copy(update={"architecture": found.to_dict()}), findings
+
+    def made_up(self, folder: Path) -> Self:
+        """See Model: a small BERT with random weights."""
+        if self.weights is None or self.architecture is not None:
+            return self
+        if not self.weights.startswith(HUB) and Path(self.weights).exists():
+            return self
+        from bmcli.pretrained import made_up
+
+        made_up.write(folder)
+        found, _ = self.model_copy(update={"weights": str(folder)}).resolved(files=True)
+        return found
 
     def prepares(self, preparing: Any) -> Any:
         """The folder's tokenizer. ConfigError or IntegrityError if it cannot be used."""
