@@ -40,10 +40,8 @@ class Encoder(Model):
         description="One vector per text: the first token's (cls) or the mean of all; auto: as the folder's "
         "1_Pooling says, else cls.",
     )
-    dropout: float | None = Field(
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         None,
-        ge=0,
-        lt=1,
         description="Share dropped in training in every block and before the head; unset: as config.json "
         "says.",
     )
