@@ -19,6 +19,7 @@ from bmcli.training.events import FeaturesDone
 from bmcli.training.trainer import Trainer
 from tests.conftest import Done
 from tests.experiments.test_resume import cells, record, spoil, stop_when_saved, train_in
+from tests.pretrained.architectures import BERT
 
 Invoke = Callable[..., Done]
 
@@ -231,3 +232,41 @@ def test_json_of_the_record(folder: Path, invoke: Invoke) -> None:
     assert invoke("train", "none.yaml", "-q").code == 0
     told = json.loads((folder / "runs/fine-v1" / layout.RECORD).read_text())["finetune"]
     assert told["head_epochs"] is None and [group["rate"] for group in told["groups"]] == [None, None]
+
+
+ENCODER = """\
+name: texts
+data: {path: texts.csv, text: text, target: kind}
+preprocessing: {text: {max_length: 12}}
+model: {name: encoder, weights: FOLDER}
+training: {epochs: 3, batch_size: 8, batch_by_length: true, finetune: {layers: 1}}
+evaluation: {splits: [test]}
+"""
+
+
+@pytest.fixture
+def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with texts and a config of a tiny pretrained encoder."""
+    rows = [f"{'good' if i % 2 else 'bad'} {'film ' * (i % 5)}number {i},{i % 2}" for i in range(60)]
+    (tmp_path / "texts.csv").write_text("text,kind\n" + "\n".join(rows) + "\n")
+    (tmp_path / "c.yaml").write_text(ENCODER.replace("FOLDER", str(BERT)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BM_DATA_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def test_a_pretrained_encoder_in_each_phase(texts: Path, invoke: Invoke) -> None:
+    """Its blocks are the groups; it needs no run to start from, and a stopped one is resumed exactly."""
+    assert invoke("train", "c.yaml").code == 0
+    told = record(texts / "runs/texts-v1")["finetune"]["groups"]
+    assert told[0]["layers"][0] == "token_embedding" and told[0]["rate"] is None
+    assert told[-1]["rate"] == 5e-5 and told[-1]["layers"][0].startswith("block")
+    for number, saves in ((2, 2), (3, 3)):
+        with pytest.MonkeyPatch.context() as patch:
+            stop_when_saved(saves, patch)
+            assert invoke("train", "c.yaml").code == 143
+        shutil.rmtree(texts / "home")
+        done = invoke("train", "--resume", f"texts-v{number}")
+        assert done.code == 0, done.err
+        ours, theirs = (record(texts / f"runs/texts-v{n}")["weights_sha256"] for n in (1, number))
+        assert ours == theirs
