@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmcli.core.spec import INPUT
+from bmcli.core.stopwatch import phase
 from bmcli.modalities.source import NamedSources
 from bmcli.runs import atomic
 from bmcli.runs.layout import TEMPORARY
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 10 * 2**30
 """Of all files together: the ones not used for the longest time make room for a new one."""
+ABANDONED = 24 * 60 * 60
+"""Seconds after which a file that is still being written is one of a process that was killed."""
 DIGEST = hashlib.sha256().digest_size
 
 
@@ -92,8 +96,13 @@ class FeatureCache:
         with suppress(OSError):  # another process may be at it
             files = sorted(self.folder.glob("*.npy"), key=lambda path: path.stat().st_mtime, reverse=True)
             for path in files:
-                more += path.stat().st_size
-                if more > MOST_BYTES and not path.name.startswith(TEMPORARY):
+                about = path.stat()
+                if path.name.startswith(TEMPORARY):
+                    if time.time() - about.st_mtime > ABANDONED:
+                        path.unlink()
+                    continue
+                more += about.st_size
+                if more > MOST_BYTES:
                     path.unlink()
 
 
@@ -148,7 +157,8 @@ def _written(
     count, array = len(examples.source), None
     done = 0
     for positions, batch in _batches(examples):
-        features = np.asarray(compute(batch)[: len(positions)], np.float32)
+        with phase("features"):
+            features = np.asarray(compute(batch)[: len(positions)], np.float32)
         if array is None:
             with atomic.resources(f"write {path}"):
                 shape = (count, *features.shape[1:])

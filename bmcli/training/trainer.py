@@ -185,11 +185,10 @@ class Trainer:
         if self.cache is None or self.tuning is None or self._featured or not self.tuning.alone(self.epoch):
             return
         body = self.tuning.body
-        with phase("features"):
-            compute = forward(body.features, self.finish, parts=self.parts)
-            weights = sha256_of(weights_of(body.features))
-            made = featurised(self.cache, self.feed, self.validation, self.spec, compute, weights)
-            self.feed, self.validation = yield from made
+        compute = forward(body.features, self.finish, parts=self.parts)
+        weights = sha256_of(weights_of(body.features))
+        made = featurised(self.cache, self.feed, self.validation, self.spec, compute, weights)
+        self.feed, self.validation = yield from made
         self._forward = forward(body.finished, same)
         self._featured = True
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ from bmcli.config.schema import CheckpointConfig, FineTuning, TrainingConfig
 from bmcli.core.errors import ConfigError
 from bmcli.core.spec import INPUT, DataSpec
 from bmcli.modalities.source import NamedSources
+from bmcli.runs.layout import TEMPORARY
 from bmcli.training.checkpoints import TrainingState, from_bytes, to_bytes
 from bmcli.training.events import EpochDone, FeaturesDone, StepsDone, TrainingDone
-from bmcli.training.features import FeatureCache
+from bmcli.training.features import ABANDONED, FeatureCache
 from bmcli.training.feed import Feed
 from bmcli.training.optimizers.adamw import AdamW
 from bmcli.training.optimizers.sgd import SGD
@@ -346,6 +349,15 @@ def test_old_features_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for seed in range(4):
         list(trainer(tmp_path, seed=seed, layers="none").run())
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 5000
+
+
+def test_what_a_killed_process_left_is_removed_in_time(tmp_path: Path) -> None:
+    for name, age in (("old", 2 * ABANDONED), ("new", 0)):
+        left = tmp_path / f"{TEMPORARY}{name}.npy"
+        left.write_bytes(b"1")
+        os.utime(left, (time.time() - age,) * 2)
+    list(trainer(tmp_path, layers="none").run())
+    assert [path.name for path in tmp_path.glob(f"{TEMPORARY}*")] == [f"{TEMPORARY}new.npy"]
 
 
 def test_a_stopped_computation_leaves_nothing(tmp_path: Path) -> None:

@@ -108,6 +108,35 @@ assert last.metrics.mean() > 5, last
     assert done.returncode == 0, done.stderr
 
 
+def test_fine_tuning(tmp_path: Path) -> None:
+    """Rates of their own, both phases, kept features, and exact continuation in each."""
+    script = (
+        NO_TENSORFLOW
+        + """
+import pathlib, sys
+sys.path.insert(0, sys.argv[1])
+from tests.training import test_tuning as tests
+from bmcli.training.optimizers.adamw import AdamW
+from bmcli.training.rates import scale_rates
+import jax, keras, numpy as np
+
+variables = [keras.Variable(np.full((2, 3), 2.0, np.float32)) for _ in range(2)]
+optimizer = AdamW(learning_rate=0.1).build(variables)
+scale_rates(optimizer, [1.0, 0.25])
+gradients = [np.full((2, 3), 0.7, np.float32)] * 2
+step = jax.jit(lambda slots, values: optimizer.stateless_apply(slots, gradients, values)[0])
+whole, part = step([v.value for v in optimizer.variables], [v.value for v in variables])
+np.testing.assert_allclose((whole - 2) * 0.25, part - 2, rtol=1e-4)
+
+tests.test_goes_on_bit_for_bit_in_each_phase(True, 1, pathlib.Path("kept"))
+tests.test_goes_on_bit_for_bit_in_each_phase(False, "all", pathlib.Path("direct"))
+tests.test_frozen_layers_keep_their_statistics_to_the_last_bit(pathlib.Path("frozen"))
+"""
+    )
+    done = python(script, tmp_path, str(Path(__file__).parents[3]))
+    assert done.returncode == 0, done.stderr
+
+
 def test_killed_and_resumed_it_ends_as_if_it_never_was(tmp_path: Path) -> None:
     """And no TensorFlow anywhere: training, evaluating and verifying do without."""
     whole = bm(tmp_path, "train", "digits_cnn", "--name", "whole", *TINY)
