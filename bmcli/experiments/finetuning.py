@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bmcli.experiments.display import Warned
 from bmcli.files.download import data_home
 from bmcli.modalities import preprocessing
+from bmcli.modalities.contents import add_texts
 from bmcli.models._head import finished
 from bmcli.runs import environment
 from bmcli.training.features import FeatureCache
@@ -38,11 +40,12 @@ def tuned(experiment: Experiment, network: keras.Model) -> Tuning | None:
 def feature_cache(experiment: Experiment, parts: int, display: Display) -> FeatureCache:
     """Where the features of this experiment's examples are kept, by all that decides them to the last bit."""
     texts = preprocessing.dump(experiment.preprocessing, experiment.spec)
-    prepared = hashlib.sha256("\0".join(f"{name}\0{texts[name]}" for name in sorted(texts)).encode())
     key = {
         "format": 1,
         "data": experiment.bundle.fingerprint,
-        "preprocessing": prepared.hexdigest(),
+        # Of the same data, some may have been left out: a fold is trained without its own.
+        "ids": _digest(experiment.bundle.train.ids),
+        "preprocessing": _digest(text for name in sorted(texts) for text in (name, texts[name])),
         "model": experiment.config.model.to_config(),
         "precision": experiment.precision,
         "gpu": experiment.gpu,
@@ -50,3 +53,9 @@ def feature_cache(experiment: Experiment, parts: int, display: Display) -> Featu
         "versions": environment.versions(),
     }
     return FeatureCache(data_home() / FOLDER, key, lambda text: display.handle(Warned(text)))
+
+
+def _digest(texts: Iterable[str]) -> str:
+    total = hashlib.sha256()
+    add_texts(total.update, list(texts))
+    return total.hexdigest()

@@ -89,7 +89,13 @@ class FeatureCache:
         return _opened(path)
 
     def _name(self, examples: Examples, weights_sha256: str) -> str:
-        about = {**self.key, "split": examples.split, "batch": examples.size, "weights": weights_sha256}
+        about = {
+            **self.key,
+            "split": examples.split,
+            "count": len(examples.source),
+            "batch": examples.size,
+            "weights": weights_sha256,
+        }
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
     def _make_room(self, more: int) -> None:

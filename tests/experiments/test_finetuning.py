@@ -6,13 +6,18 @@ import json
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from bmcli.config.resolve import load
 from bmcli.experiments import fit as fitting
+from bmcli.experiments.display import Silent
+from bmcli.experiments.finetuning import feature_cache
+from bmcli.experiments.prepare import prepare
 from bmcli.inference.weights import from_bytes
 from bmcli.runs import layout
 from bmcli.training.events import FeaturesDone
@@ -221,6 +226,15 @@ def test_features_are_kept_for_the_next_run(
     done = invoke("train", "none.yaml")
     assert done.code == 0 and "are damaged, and computed again" in done.err
     assert record(folder / "runs/fine-v3")["weights_sha256"] == whole["none"]["weights_sha256"]
+
+
+def test_features_of_a_part_of_the_data_are_other_features(folder: Path) -> None:
+    """A fold of the doctor has the data's fingerprint, but not all of its examples."""
+    experiment = prepare(load(folder / "none.yaml"), display=Silent())
+    train = experiment.bundle.train
+    some = [replace(experiment.bundle, train=train.take(np.arange(first, first + 9))) for first in (0, 9)]
+    keys = [feature_cache(replace(experiment, bundle=one), 1, Silent()).key for one in some]
+    assert keys[0]["data"] == keys[1]["data"] and keys[0] != keys[1]
 
 
 def test_smoke_runs_both_phases(folder: Path, invoke: Invoke) -> None:

@@ -18,7 +18,7 @@ from bmcli.modalities.source import NamedSources
 from bmcli.runs.layout import TEMPORARY
 from bmcli.training.checkpoints import TrainingState, from_bytes, to_bytes
 from bmcli.training.events import EpochDone, FeaturesDone, StepsDone, TrainingDone
-from bmcli.training.features import ABANDONED, FeatureCache
+from bmcli.training.features import ABANDONED, Examples, FeatureCache
 from bmcli.training.feed import Feed
 from bmcli.training.optimizers.adamw import AdamW
 from bmcli.training.optimizers.sgd import SGD
@@ -340,6 +340,12 @@ def test_features_of_other_weights_are_other_features(tmp_path: Path) -> None:
     for seed in (0, 1):
         list(trainer(tmp_path, seed=seed, layers="none").run())
     assert len(list(tmp_path.glob("*.npy"))) == 4
+
+
+def test_features_of_fewer_examples_are_other_features(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path, {}, pytest.fail)
+    few, many = (Examples("validation", NamedSources({INPUT: INPUTS[:n]}), {}, 16) for n in (20, 50))
+    assert cache._name(few, "00") != cache._name(many, "00")
 
 
 def test_old_features_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
