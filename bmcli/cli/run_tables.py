@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 from bmcli.cli.command import Session
 
 if TYPE_CHECKING:
+    from bmcli.core.plain import Document
     from bmcli.runs.run import Run
 
 
@@ -210,6 +211,7 @@ def details_of(run: Run) -> str:
         ("splits", "  ".join(f"{name} {number:,}" for name, number in record.splits.items())),
         ("classes", abridged(record.classes)),
         ("model", record.model),
+        ("pretrained", _pretrained(record.pretrained or {})),
         ("parameters", count(record.parameters) if record.parameters is not None else None),
         ("training", epochs),
         ("best", best if record.best_epoch else None),
@@ -229,6 +231,14 @@ def details_of(run: Run) -> str:
     label = state[: -len(state.split(maxsplit=1)[1])]
     state = label + render.paint(state.removeprefix(label), _style(run.status), streams.out())
     return render.Painted("\n".join([render.paint(title, render.STRONG, streams.out()), state, *others]))
+
+
+def _pretrained(facts: Document) -> str | None:
+    """The weights from elsewhere that a run began with, in a line."""
+    if not facts:
+        return None
+    licence = facts.get("licence")
+    return f"{facts['name']}, SHA-256 {facts['sha256']}" + (f", licence {licence}" if licence else "")
 
 
 def abridged(names: tuple[str, ...]) -> str:

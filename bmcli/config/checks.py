@@ -34,9 +34,12 @@ def check(
         missing run of `init_from` is accepted.
     """
     forget()  # forget the folders seen for an earlier config
+    model, wrong = config.model.resolved(files=paths_exist and not resuming)
+    config = config.model_copy(update={"model": model})
     facts = facts_of(config.data)
     findings = [finding for one in _CHECKS for finding in islice(one(config, facts), _MOST_FINDINGS)]
     if paths_exist:
+        findings += [Finding(("model", *option), message) for option, message in wrong]
         findings += [one for one in _paths(config) if not (resuming and one.path[0] == "init_from")]
     if not _has_validation(config.data, facts) and "monitor" not in config.training.model_fields_set:
         training = config.training.model_copy(update={"monitor": "loss"})

@@ -16,12 +16,26 @@ built-in one:
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from bmcli.core import plugin_calls
 from bmcli.core.registry import Registered
+
+
+@dataclass(frozen=True)
+class WeightsPath:
+    """Marks text that says where pretrained weights are: a path, made absolute as a config is read, unless it
+    is one of `names`, or begins with the name of a place and a colon ('hf:')."""
+
+    names: tuple[str, ...] = ()
+
+    def is_path(self, text: str) -> bool:
+        """Whether the text is a path."""
+        return text not in self.names and re.match(r"[a-z]{2,}:", text) is None
 
 
 class Options(BaseModel):

@@ -241,6 +241,9 @@ def initialise(experiment: Experiment, network: keras.Model) -> None:
     own: object = type(model).initialise
     if own is Model.initialise:
         return
+    if not model.takes_sample:
+        model.initialise(network, None)
+        return
     source = experiment.preprocessing.source(experiment.bundle.train.examples)
     spread = np.linspace(0, len(source) - 1, min(len(source), SAMPLE)).astype(np.int64)
     sample = experiment.preprocessing.finish_batch(source[spread])

@@ -14,7 +14,7 @@ from bmcli.core.errors import UsageError
 from bmcli.core.stopwatch import phase
 from bmcli.evaluation import overlap
 from bmcli.experiments import checkpointing
-from bmcli.experiments.display import Display, Silent, Warned
+from bmcli.experiments.display import Display, Note, Silent, Warned
 from bmcli.experiments.prepare import (
     Experiment,
     build,
@@ -93,10 +93,14 @@ def start(
     )
     network, complete = build(experiment)
     initialise(experiment, network)
+    pretrained = config.model.origin()
+    if pretrained is not None:
+        display.handle(Note(_begun_with(pretrained)))
     if other is not None:
         initialise_from(experiment, network, other, display)
     trainer = make_trainer(experiment, network, complete)
     record = _record(experiment, network)
+    record["pretrained"] = pretrained
     if other is not None:
         record["init_from"] = {"run": other.id, "uuid": other.record.uuid}
     return Started(experiment, trainer, record, foresee_memory(experiment, network, display))
@@ -136,6 +140,17 @@ def packages(config: ExperimentConfig) -> dict[str, str]:
         *config.evaluation.metrics,
     ]
     return dict(sorted(one.package for one in chosen if one is not None and one.package is not None))
+
+
+def _begun_with(pretrained: Mapping[str, object]) -> str:
+    """What is said once of the pretrained weights, in a line."""
+    licence = pretrained.get("licence") or "none named"
+    text = f"weights from {pretrained['name']}, SHA-256 {str(pretrained['sha256'])[:8]}…, licence: {licence}"
+    unused = pretrained.get("unused")
+    if not isinstance(unused, list) or not unused:
+        return text
+    listed = ", ".join(unused[:6]) + (f" and {len(unused) - 6} more" if len(unused) > 6 else "")
+    return f"{text}; not used: {listed}"
 
 
 def _record(experiment: Experiment, network: keras.Model) -> dict[str, object]:

@@ -15,7 +15,7 @@ Rules for every builder, so that runs repeat, weights reload and plain Keras ope
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from bmcli.core.component import Component
 from bmcli.core.plugin_calls import Check, kind_of
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from bmcli.core.components import Findings
+    from bmcli.core.plain import Document
     from bmcli.core.spec import DataSpec, Kind, Task
 
 
@@ -91,6 +93,19 @@ def _findings(result: object, _: tuple[object, ...]) -> str | None:
     return None if fine else f"gives {kind_of(result)}, not a list of ((option, ...), message)"
 
 
+def _resolution(result: object, args: tuple[object, ...]) -> str | None:
+    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Model):
+        return _findings(result[1], args)
+    return f"gives {kind_of(result)}, not a model and a list of ((option, ...), message)"
+
+
+def _groups(result: object, _: tuple[object, ...]) -> str | None:
+    fine = isinstance(result, list) and all(
+        isinstance(group, list) and all(isinstance(name, str) for name in group) for group in result
+    )
+    return None if fine else f"gives {kind_of(result)}, not a list of lists of layers' names"
+
+
 class Model(Component):
     """Base of all models: the fields are the options, `build` builds the network."""
 
@@ -98,12 +113,24 @@ class Model(Component):
         "build": _network,
         "check_input": _findings,
         "check_task": _findings,
+        "resolved": _resolution,
+        "stages": _groups,
     }
 
     kinds: ClassVar[tuple[Kind, ...]] = ()
     """Kinds of data that it takes."""
     tasks: ClassVar[tuple[Task, ...] | None] = None
     """Names of the tasks it is for; None: of all."""
+    takes_sample: ClassVar[bool] = True
+    """Whether `initialise` looks at the training data; if not, it is given None."""
+
+    def resolved(self, *, files: bool) -> tuple[Self, Findings]:
+        """This model with those options filled in that files named by others decide, and what is wrong with
+        these files, as (path of the option, message). Must not import Keras; called once a config is read.
+
+        files: whether they have to be there, as for training; a finished run must be read without them.
+        """
+        return self, []
 
     def check_input(self, input_shape: tuple[int | None, ...]) -> list[tuple[tuple[str | int, ...], str]]:
         """Options that cannot work for inputs of this shape, as (path of the option, message). Must not
@@ -152,6 +179,20 @@ class Model(Component):
         sample: preprocessed inputs of the training split, float32 or int32 [n, ...]; where there are several
         inputs, a dict of them by name.
         """
+
+    def origin(self) -> Document | None:
+        """Which weights `initialise` has taken from elsewhere, for the run's record, where it takes any.
+
+        Strict JSON data: `name`, `sha256` of their file, `licence` (or None), `unused` (names of tensors that
+        the model has no place for), and what else is worth knowing.
+        """
+        return None
+
+    def stages(self, model: keras.Model) -> list[list[str]]:
+        """The names of the model's layers with weights by depth: from the input to just before the head, in
+        groups that fine-tuning can treat alike (embeddings, then each block). []: it has no such order.
+        """
+        return []
 
     def solve(
         self, model: keras.Model, spec: DataSpec, inputs: np.ndarray, targets: np.ndarray

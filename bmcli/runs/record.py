@@ -37,6 +37,7 @@ class RunRecord:
     seed: the config's.
     versions, git, hardware, environment: see `environment.py`.
     init_from: {'run': id, 'uuid': its uuid} of the run whose weights it began with.
+    pretrained: {'name', 'sha256', 'licence', ...} of the weights from elsewhere that it began with.
     model, data: the names in the config (for own data: the file's or folder's), for tables.
     kind, task: of the data.
     data_fingerprint: of the DataBundle, hex.
@@ -72,6 +73,7 @@ class RunRecord:
     hardware: Document = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     init_from: Document | None = None
+    pretrained: Document | None = None
     model: str | None = None
     data: str | None = None
     kind: str | None = None
@@ -174,6 +176,7 @@ _INSIDE: dict[str, dict[str, frozenset[type]]] = {
         "gpus": frozenset({list}),
     },
     "init_from": {"run": frozenset({str}), "uuid": frozenset({str})},
+    "pretrained": {"name": frozenset({str}), "sha256": frozenset({str}), "licence": _TEXT},
     "onnx": {
         "published": frozenset({bool}),
         "reason": _TEXT,

@@ -22,6 +22,7 @@ from bmcli.inference.weights import load_weights, weights_of
 from bmcli.models import MODELS
 from bmcli.models._head import finished
 from bmcli.training.precision import policy
+from tests.pretrained.architectures import TINY_ENCODER
 
 quiet.prepare()  # before any test of the session imports TensorFlow
 CLASSES = ("ant", "bee", "cat")
@@ -34,6 +35,10 @@ SMALLER: dict[str, list[dict[str, object]]] = {
     "cnn": [
         {"filters": [4, 8, 8]},
         {"filters": [4, 8], "pool": "average", "batch_norm": True, "global_pooling": "max", "dense": []},
+    ],
+    "encoder": [
+        {"architecture": TINY_ENCODER},
+        {"architecture": TINY_ENCODER, "pooling": "mean"},
     ],
     "gru": [
         {"units": [6], "embedding": 5},

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from bmcli.core.spec import DataSpec, Task
 from bmcli.inference.weights import weights_of, weights_sha256
 from bmcli.models import MODELS
+from tests.pretrained.architectures import TINY_ENCODER
 
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "multilabel", "regression")
 SHAPES = {
@@ -19,6 +20,7 @@ SHAPES = {
     "table": {"input_shape": (4,)},
 }
 SMALLER = {
+    "encoder": {"architecture": TINY_ENCODER},
     "gru": {"units": [3], "embedding": 4},
     "transformer": {"width": 4, "feed_forward": 5},
     "resnet": {"stem": 2, "widths": [2, 3], "blocks": [1, 0]},

@@ -199,7 +199,9 @@ def _component(config: dict[str, object], most: int = 12) -> str:
     from bmcli.config.parsing.messages import as_written
 
     options = [
-        f"{key} {as_written(value)}" for key, value in config.items() if key != "name" and value is not None
+        f"{key} {as_written(value)}"
+        for key, value in config.items()
+        if key != "name" and value is not None and not isinstance(value, dict)
     ]
     return f"{config['name']} ({', '.join(options[:most])})" if options[:most] else str(config["name"])
 

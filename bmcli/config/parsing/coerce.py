@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from bmcli.config.parsing.yaml import Node
 from bmcli.config.schema import FilePath, RunReference
+from bmcli.core.component import WeightsPath
 
 
 def as_declared(cls: type[BaseModel], key: str, node: Node) -> object:
@@ -62,8 +63,9 @@ def _text_as(annotation: object, metadata: tuple[object, ...], node: Node) -> ob
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return next((member for member in annotation if member.value == node.value), node.value)
     is_path = any(isinstance(item, FilePath) for item in metadata)
+    is_weights = any(isinstance(item, WeightsPath) and item.is_path(node.value) for item in metadata)
     is_run = any(isinstance(item, RunReference) for item in metadata) and "/" in node.value.replace("\\", "/")
-    return absolute(node) if node.value and (is_path or is_run) else node.value
+    return absolute(node) if node.value and (is_path or is_weights or is_run) else node.value
 
 
 def absolute(node: Node) -> str:

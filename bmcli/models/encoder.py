@@ -1,0 +1,187 @@
+"""A pretrained text encoder: a Hugging Face folder with its own tokenizer, and a head on top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator
+
+from bmcli.core.component import WeightsPath
+from bmcli.core.errors import BmError, ConfigError
+from bmcli.models import MODELS, Model
+from bmcli.models._frame import dropout, masked_pooling, network, network_input
+
+if TYPE_CHECKING:
+    import keras
+
+    from bmcli.core.components import Findings
+    from bmcli.core.plain import Document
+    from bmcli.core.spec import DataSpec, Kind
+    from bmcli.pretrained.architecture import Architecture
+
+HUB = "hf:"
+
+
+@MODELS.register("encoder")
+class Encoder(Model):
+    """A pretrained text encoder (BERT, RoBERTa, MPNet, ...) with its own tokenizer."""
+
+    source = "Devlin et al.: BERT (arXiv:1810.04805); the families' papers stand in bmcli/pretrained/families"
+    kinds: ClassVar[tuple[Kind, ...]] = ("text",)
+    takes_sample: ClassVar[bool] = False
+
+    weights: Annotated[str, WeightsPath()] | None = Field(
+        None,
+        description="Folder as Hugging Face lays it out: config.json, model.safetensors, tokenizer.json.",
+    )
+    pooling: Literal["auto", "cls", "mean"] = Field(
+        "auto",
+        description="One vector per text: the first token's (cls) or the mean of all; auto: as the folder's "
+        "1_Pooling says, else cls.",
+    )
+    dropout: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Share dropped in training in every block and before the head; unset: as config.json "
+        "says.",
+    )
+    architecture: dict[str, str | int | float | None] | None = Field(
+        None,
+        description="What the folder's config.json says; filled in, so that a run needs no folder.",
+    )
+
+    @field_validator("architecture")
+    @classmethod
+    def _is_one(cls, value: Mapping[str, object] | None) -> object:
+        if value is not None:
+            from bmcli.pretrained.architecture import Architecture
+
+            Architecture.from_dict(value)
+        return value
+
+    @property
+    def examples_apart(self) -> bool:
+        """See Model."""
+        return True
+
+    def resolved(self, *, files: bool) -> tuple[Self, Findings]:
+        """See Model: with the folder's architecture."""
+        if self.weights is None:
+            missing = "write the path of a folder with pretrained weights"
+            return self, [] if self.architecture is not None else [(("weights",), missing)]
+        if self.architecture is not None and not files:
+            return self, []
+        if self.weights.startswith(HUB):
+            message = f"{HUB} is not supported yet: download {self.weights.removeprefix(HUB)} as a folder"
+            return self, [(("weights",), f"{message}, and write its path")]
+        from bmcli.pretrained import folder as folders
+
+        try:
+            found = folders.architecture_of(Path(self.weights))
+            if files:
+                folders.weights_of(Path(self.weights), found)
+        except BmError as error:
+            return self, [(("weights",), message) for message in _messages(error)]
+        findings: Findings = []
+        if self.pooling == "auto" and found.pooling == "other":
+            findings = [(("pooling",), f"{folders.POOLING} pools in another way: write cls or mean")]
+        if self.architecture is not None and self.architecture != found.to_dict():
+            findings.append((("architecture",), "this is not what config.json says: leave it out"))
+        return self.model_copy(update={"architecture": found.to_dict()}), findings
+
+    def prepares(self, preparing: Any) -> Any:
+        """The folder's tokenizer. ConfigError or IntegrityError if it cannot be used."""
+        if self.weights is None:
+            return None
+        from bmcli.modalities.text.encoder import TextPreprocessing
+        from bmcli.pretrained import tokenizer
+
+        folder, architecture = Path(self.weights), self._architecture()
+        options = preparing.options.text
+        length = min(options.max_length, tokenizer.longest(folder, architecture))
+        text = tokenizer.tokenizer_json(folder, architecture)
+        return TextPreprocessing.of(text, max_length=length, truncate=options.truncate)
+
+    def build(self, spec: DataSpec) -> keras.Model:
+        """The encoder, one vector per text, the head. ConfigError for another tokenizer's token ids."""
+        from keras import ops
+
+        from bmcli.pretrained.blocks import encoded
+
+        architecture = self._architecture()
+        self._require_fitting(architecture, spec)
+        tokens = network_input(spec)
+        mask = ops.not_equal(tokens, architecture.padding)
+        rate = architecture.dropout if self.dropout is None else self.dropout
+        attention_rate = architecture.attention_dropout if self.dropout is None else self.dropout
+        states = encoded(architecture, tokens, mask, dropout=rate, attention_dropout=attention_rate)
+        pooling = (architecture.pooling or "cls") if self.pooling == "auto" else self.pooling
+        # Of cls, the mean over the first token alone: zeros for a row of padding, as of all tokens.
+        kept = slice(None) if pooling == "mean" else slice(0, 1)
+        pooled = masked_pooling(states[:, kept], mask[:, kept], "mean")
+        return network("encoder", tokens, dropout(pooled, rate, "head_dropout"), spec)
+
+    def initialise(self, model: keras.Model, sample: Any) -> None:
+        """Load the weights. ConfigError or IntegrityError, and nothing loaded, if they do not fit."""
+        if self.weights is None:
+            return
+        from bmcli.pretrained import folder as folders
+
+        architecture, folder = self._architecture(), Path(self.weights)
+        if folders.architecture_of(folder) != architecture:
+            raise ConfigError(f"model.architecture is not what {folder / folders.CONFIG} says")
+        folders.weights_of(folder, architecture).load(model)
+
+    def origin(self) -> Document | None:
+        """See Model."""
+        if self.weights is None:
+            return None
+        from bmcli.pretrained import folder as folders
+        from bmcli.pretrained import tensors
+
+        architecture, folder = self._architecture(), Path(self.weights)
+        return {
+            "name": folders.name_of(folder),
+            "family": architecture.family,
+            "sha256": tensors.sha256(folder),
+            "licence": folders.licence_of(folder),
+            "unused": list(folders.weights_of(folder, architecture).unused),
+        }
+
+    def stages(self, model: keras.Model) -> list[list[str]]:
+        """See Model: the embeddings, then each block."""
+        return self._architecture().stages()
+
+    def _architecture(self) -> Architecture:
+        from bmcli.pretrained.architecture import Architecture
+
+        if self.architecture is None:
+            (model, findings) = self.resolved(files=False)
+            if model.architecture is None:
+                raise ConfigError("; ".join(f"model.{path[0]}: {message}" for path, message in findings))
+            return model._architecture()
+        return Architecture.from_dict(self.architecture)
+
+    def _require_fitting(self, architecture: Architecture, spec: DataSpec) -> None:
+        given = spec.input
+        longest, padding = spec.max_length or 0, given.padding
+        if (given.vocabulary_size or 0) > architecture.vocabulary or padding != architecture.padding:
+            raise ConfigError(
+                f"model.weights: the tokenizer of this data has {given.vocabulary_size:,} token ids and pads "
+                f"with {padding}, but the encoder knows {architecture.vocabulary:,} and pads with "
+                f"{architecture.padding}"
+            )
+        if longest > architecture.longest:
+            raise ConfigError(
+                f"preprocessing.text.max_length: {longest:,} tokens, but the encoder has places for "
+                f"{architecture.longest:,}"
+            )
+
+
+def _messages(error: BmError) -> list[str]:
+    """A line for each of its problems."""
+    lines = [f"{error.message}: {one.message}" for one in error.problems[:10]] or [error.message]
+    return [f"{line}; {error.hint}" if error.hint else line for line in lines]

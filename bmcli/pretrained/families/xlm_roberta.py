@@ -1,0 +1,14 @@
+"""XLM-RoBERTa (Conneau et al. 2019, arXiv:1911.02116): RoBERTa for a hundred languages."""
+
+from __future__ import annotations
+
+from bmcli.pretrained.architecture import Architecture
+from bmcli.pretrained.families import Family, bert
+from bmcli.pretrained.options import Options
+
+
+def _read(options: Options) -> Architecture:
+    return bert.architecture(options, "xlm-roberta", padding=1, positions_after_padding=True)
+
+
+FAMILY = Family("roberta.", _read, bert.LAYERS, bert.BLOCK, bert.IN_BLOCK)
