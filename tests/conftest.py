@@ -113,12 +113,36 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BM_OFFLINE", "1")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _plots_undrawn() -> Iterator[Callable[..., None]]:
+    """Plots are put together, but not painted; gives what paints them. Other processes paint theirs."""
+    from matplotlib.figure import Figure
+
+    paints = Figure.savefig
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", savefig)
+        yield paints
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _plots_of_the_module(
+    request: pytest.FixtureRequest, _plots_undrawn: Callable[..., None]
+) -> Iterator[None]:
+    """A module's shared runs have real plots where a test of it is marked `draws`."""
+    from matplotlib.figure import Figure
+
+    own = [item for item in request.session.items if item.path == request.path]
+    with pytest.MonkeyPatch.context() as patch:
+        if any(item.get_closest_marker("draws") for item in own):
+            patch.setattr(Figure, "savefig", _plots_undrawn)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _plots_undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plots are put together, but not painted; tests that look at them are marked `draws`. What runs in other
-    processes, for a whole module, or before Matplotlib is loaded, paints anyway."""
-    if (module := sys.modules.get("matplotlib.figure")) and not request.node.get_closest_marker("draws"):
-        monkeypatch.setattr(module.Figure, "savefig", savefig)
+def _plots_of_the_test(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside tests that are marked `draws`, others paint nothing."""
+    if not request.node.get_closest_marker("draws"):
+        monkeypatch.setattr(sys.modules["matplotlib.figure"].Figure, "savefig", savefig)
 
 
 @pytest.fixture

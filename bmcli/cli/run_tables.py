@@ -138,7 +138,7 @@ def table_of(session: Session, rows: list[RunRow]) -> str | None:
     from bmcli.terminal import render
 
     if not rows:
-        session.note(f"no runs in {session.runs_dir}; bm train CONFIG creates one")
+        session.note(f"no runs in {session.runs_dir}/; bm train CONFIG creates one")
         return None
     shown = len(_HEAD) - (not any(row["tags"] for row in rows))
     cells = [_HEAD[:shown], *(_cells(row)[:shown] for row in rows)]

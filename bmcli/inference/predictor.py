@@ -270,7 +270,7 @@ def choose_run(store: RunStore, kinds: Sequence[Kind]) -> tuple[Run, tuple[str, 
     if not candidates:
         what = " or ".join(modality_of(kind).words.runs for kind in kinds)
         raise UsageError(
-            f"no completed run in {store.root} takes {what}",
+            f"no completed run in {store.root}/ takes {what}",
             hint="bm runs lists all runs; choose one with --run, or another folder with --runs-dir",
         )
     return candidates[0], tuple(dict.fromkeys(run.name for run in candidates))

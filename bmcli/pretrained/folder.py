@@ -29,6 +29,9 @@ CONFIG = "config.json"
 POOLING = "1_Pooling/config.json"
 README = "README.md"
 
+NO_NAMES = ("model", "models", "weights", "encoder", "checkpoint")
+"""Names of folders that say nothing without the folder above."""
+
 UNUSED = (
     "*position_ids", "*token_type_ids", "pooler.*", "cls.*", "lm_head.*", "qa_outputs.*", "classifier.*",
     "pre_classifier.*", "discriminator_predictions.*", "generator_predictions.*", "generator_lm_head.*",
@@ -124,11 +127,12 @@ def weights_of(folder: Path, architecture: Architecture) -> Weights:
 
 
 def name_of(folder: Path) -> str:
-    """What the weights are called: ORG/NAME in a hub's cache, else the folder's name."""
+    """What the weights are called: ORG/NAME@REVISION in a hub's cache, else the folder's name."""
     cached = re.fullmatch(r"models--(.+)", folder.parent.parent.name)
     if folder.parent.name == "snapshots" and cached is not None:
         return cached[1].replace("--", "/") + f"@{folder.name}"
-    return folder.resolve().name
+    name = folder.resolve().name
+    return f"{folder.resolve().parent.name}/{name}" if name in NO_NAMES else name
 
 
 def licence_of(folder: Path) -> str | None:

@@ -203,7 +203,7 @@ class RunStore:
             if known
             else "bm gate RUN --tag TAG and bm train --tag TAG set one"
         )
-        raise UsageError(f"no completed run in {self.root} has the tag '{tag}'", hint=hint)
+        raise UsageError(f"no completed run in {self.root}/ has the tag '{tag}'", hint=hint)
 
     def exact(self, run_id: str) -> Run:
         """The run with exactly this id, not verified, so that damaged runs can be removed and checked."""
@@ -246,13 +246,13 @@ class RunStore:
         run_ids = [found.group() for found in runs]
         if not run_ids:
             return UsageError(
-                f"there are no runs in {self.root}",
+                f"there are no runs in {self.root}/",
                 hint="bm train CONFIG creates one; --runs-dir chooses another folder",
             )
         names = sorted({found["name"] for found in runs})
         close = did_you_mean(reference, [*run_ids, *names, LATEST])
         return UsageError(
-            f"there is no run '{reference}' in {self.root}", hint=close or "bm runs lists all runs"
+            f"there is no run '{reference}' in {self.root}/", hint=close or "bm runs lists all runs"
         )
 
     # Removing

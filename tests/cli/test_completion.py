@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import select
@@ -10,10 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from bmcli.cli import app
 from bmcli.config import shipped
 from bmcli.runs.store import RunStore
 
@@ -47,15 +50,47 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
+def in_a_process(folder: Path, env: dict[str, str]) -> str:
+    """What `bm` answers to a shell."""
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN],
+        cwd=folder,
+        env=environment(folder) | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def in_this_process(folder: Path, env: dict[str, str]) -> str:
+    """The same, without starting Python."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(folder)
+        for name, value in (environment(folder) | env).items():
+            patch.setenv(name, value)
+        with pytest.raises(SystemExit):
+            app.run([])
+    assert err.getvalue() == ""
+    return out.getvalue()
+
+
 @pytest.fixture(params=["bash", "zsh"])
 def complete(request: pytest.FixtureRequest, folder: Path) -> Complete:
     """What is offered for those words, the last of them begun; always as a whole KEY=VALUE."""
+    return completing(request.param, folder, in_this_process)
+
+
+def completing(shell: str, folder: Path, answer: Callable[[Path, dict[str, str]], str]) -> Complete:
+    """What is offered in that shell; `answer` asks bm."""
 
     def offered(*words: str) -> list[str]:
         line = ["bm", *words]
-        env = environment(folder) | {"_BM_COMPLETE": f"complete_{request.param}"}
+        env = {"_BM_COMPLETE": f"complete_{shell}"}
         before = ""
-        if request.param == "bash":
+        if shell == "bash":
             split: list[str] = []  # `=` ends a word in bash
             for word in line:
                 key, equals, value = word.partition("=")
@@ -65,23 +100,15 @@ def complete(request: pytest.FixtureRequest, folder: Path) -> Complete:
             env |= {"COMP_WORDS": "\n".join(split), "COMP_CWORD": str(len(split) - 1)}
         else:
             env["_TYPER_COMPLETE_ARGS"] = " ".join(line)
-        done = subprocess.run(
-            [sys.executable, "-c", MAIN],
-            cwd=folder,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.stderr == ""
-        if request.param == "bash":
-            return [before + line for line in done.stdout.splitlines() if line]
+        said = answer(folder, env)
+        if shell == "bash":
+            return [before + line for line in said.splitlines() if line]
         # zsh's script evaluates: _arguments '*: :(("a":"about a" "b"))'
         begin, end = "_arguments '*: :((", "))'"
-        if not done.stdout.startswith(begin):
-            assert done.stdout.strip() == "_files"
+        if not said.startswith(begin):
+            assert said.strip() == "_files"
             return []
-        inner = done.stdout.strip().removeprefix(begin).removesuffix(end)
+        inner = said.strip().removeprefix(begin).removesuffix(end)
         return [line.split('"')[1] for line in inner.splitlines()]
 
     return offered
@@ -95,6 +122,16 @@ def test_a_config_or_a_file(complete: Complete) -> None:
     assert complete("train", "digits") == ["digits_cnn"]
     # A folder that is the only one is looked into, since shells end a word that is the only one.
     assert complete("train", "conf") == ["configs/", "configs/deep/", "configs/deep/dogs.yaml"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_process_of_its_own_offers_the_same(shell: str, folder: Path) -> None:
+    """As a shell starts one; the other tests ask this process."""
+    for words in (["train", "conf"], ["train", "cats.yaml", "training.ep"], ["train", "nowhere/"]):
+        alone, here = (
+            completing(shell, folder, answer)(*words) for answer in (in_a_process, in_this_process)
+        )
+        assert alone == here and bool(here) == (words[1] != "nowhere/")
 
 
 def test_a_template_or_data(complete: Complete) -> None:

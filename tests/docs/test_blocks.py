@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from tests.docs.blocks import ROOT, Block, blocks, commands, mentioned, optional_parts, words
 from tests.docs.conftest import Workspace
+from tests.pretrained.architectures import BERT
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -116,6 +118,9 @@ def test_the_configs_are_valid(block: Block, workspace: Workspace) -> None:
         text = text.replace("data:\n", "data:\n  path: sales.csv\n  target: price\n")
         rows = "".join(f"0{i},{i}.5,{i} kg,{i % 28 + 1}.1.2024,x\n" for i in range(10, 60))
         (workspace.path / "sales.csv").write_text("zip,price,weight,sold,note\n" + rows)
+    if "sentences.tsv" in text:
+        (workspace.path / "sentences.tsv").write_text("sentence\tlabel\n" + "a fine film\t1\nno\t0\n" * 20)
+        shutil.copytree(BERT, workspace.path / "models/all-MiniLM-L6-v2")
     if "code" in given:
         plugin = next(one for one in BLOCKS if one.page == block.page and one.language == "python")
         (workspace.path / given["code"]).write_text(plugin.text)

@@ -1,16 +1,20 @@
 """Every hostile input meets the real command, in a process of its own: the right exit code, a short and clean
 message, nothing run, nothing written, and little memory and time spent.
 
-The input is made in `hostile/`. A process may use no more than MOST_BYTES and is measured besides; those
-that need TensorFlow are left for `pytest -m exhaustive`.
+The input is made in `hostile/`. Each process is forked from one that has imported what most of them need;
+it may use no more than MOST_BYTES, and is measured besides. Those that need TensorFlow are left for
+`pytest -m exhaustive`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,26 +27,51 @@ MOST_BYTES = 2 * 2**30
 MOST_SECONDS = 10
 """Of the processor's time: a busy machine is no fault."""
 
-LAUNCH = """
-import atexit, re, resource, sys
-from pathlib import Path
 
-file, status = Path(sys.argv.pop(1)), Path("/proc/self/status")
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended; most_bytes and seconds: the memory and the processor's time it took."""
 
-def measure():
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    if status.exists():  # Linux hands the peak of the process that started this one on to getrusage
-        peak = int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1]) * 1024
-    else:
-        peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    file.write_text(f"{peak} {used.ru_utime + used.ru_stime}")
+    code: int
+    out: str
+    err: str
+    most_bytes: int
+    seconds: float
 
-atexit.register(measure)
-# More than is allowed, for libraries reserve what they never use; it keeps a fault from filling the machine.
-resource.setrlimit(resource.RLIMIT_DATA, (6 * 2**30, 6 * 2**30))
-from bmcli.cli.app import main
-main()
-"""
+
+class ForkServer:
+    """Processes of bm, forked from one that has imported what they need; see fork_server.py."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.faults.fork_server"]
+        root = Path(__file__).parents[2]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, cwd=root, stdin=pipe, stdout=pipe, text=True)
+
+    def run(
+        self, arguments: list[str], folder: Path, env: dict[str, str], scratch: Path, seconds: int
+    ) -> Ended:
+        """The command in that folder, with that environment; seconds: those it may take at most."""
+        out, err, used = (scratch / name for name in ("out", "err", "used"))
+        order = {"arguments": arguments, "cwd": str(folder), "env": env, "seconds": seconds}
+        line = json.dumps({**order, "out": str(out), "err": str(err), "used": str(used)})
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        code = int(self._process.stdout.readline())
+        peak, took = used.read_text().split() if used.exists() else ("0", "0")
+        return Ended(code, out.read_bytes().decode(), err.read_bytes().decode(), int(peak), float(took))
+
+    def close(self) -> None:
+        """No more of them."""
+        self._process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def fork_server() -> Iterator[ForkServer]:
+    made = ForkServer()
+    yield made
+    made.close()
 
 
 def what_is_there(root: Path) -> dict[str, object]:
@@ -62,7 +91,9 @@ def what_is_there(root: Path) -> dict[str, object]:
     "case",
     [pytest.param(case, id=case.name, marks=[pytest.mark.exhaustive] if case.slow else []) for case in CASES],
 )
-def test_hostile_input(case: Case, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_hostile_input(
+    case: Case, tmp_path: Path, fork_server: ForkServer, request: pytest.FixtureRequest
+) -> None:
     if case.fault:
         request.applymarker(pytest.mark.xfail(reason=case.fault, strict=False))
     place = Place(
@@ -74,25 +105,18 @@ def test_hostile_input(case: Case, tmp_path: Path, request: pytest.FixtureReques
     request.addfinalizer(lambda: subprocess.run(["rm", "-rf", str(place.work)], check=True))
     args = case.make(place)
     before = what_is_there(place.root)
-    peak = tmp_path / "peak"
-    done = subprocess.run(
-        [sys.executable, "-c", LAUNCH, str(peak), *args],
-        cwd=place.work,
-        env={
-            **os.environ,
-            "HOME": str(place.root / "home"),
-            "TMPDIR": str(place.root / "tmp"),
-            "BM_DATA_HOME": str(place.root / "home" / "data"),
-            "BM_RUNS_DIR": str(tmp_path / "runs"),
-            **case.env,
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=10 if case.fault else 60,
-    )
-    out, err = done.stdout.decode(), done.stderr.decode()
+    env = {
+        **os.environ,
+        "HOME": str(place.root / "home"),
+        "TMPDIR": str(place.root / "tmp"),
+        "BM_DATA_HOME": str(place.root / "home" / "data"),
+        "BM_RUNS_DIR": str(tmp_path / "runs"),
+        **case.env,
+    }
+    done = fork_server.run(args, place.work, env, tmp_path, seconds=10 if case.fault else 60)
+    out, err = done.out, done.err
 
-    assert done.returncode == case.code, err[-3000:]
+    assert done.code == case.code, err[-3000:]
     said = err if case.code else out + err
     for text in case.says:
         assert text in said, said[-3000:]
@@ -104,6 +128,5 @@ def test_hostile_input(case: Case, tmp_path: Path, request: pytest.FixtureReques
     after = what_is_there(place.root)
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     assert {name for name in changed if not name.startswith(case.writes or ("\0",))} == set()
-    used, seconds = peak.read_text().split()
-    assert int(used) < MOST_BYTES, f"{int(used) / 2**30:.1f} GiB"
-    assert float(seconds) < MOST_SECONDS, f"{seconds} s"
+    assert 0 < done.most_bytes < MOST_BYTES, f"{done.most_bytes / 2**30:.1f} GiB"
+    assert 0 < done.seconds < MOST_SECONDS, f"{done.seconds} s"

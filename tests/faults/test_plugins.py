@@ -24,72 +24,37 @@ model: mlp
 training: {epochs: 1, batch_size: 32}
 """
 
+
+def head(imported: str, *, before: str = "", options: str = "") -> str:
+    """A component called oops, of the registry and the base class that `imported` names."""
+    registry, base = imported.rpartition("import ")[2].split(", ")
+    return f'''
+{before}from {imported}
+
+@{registry}.register("oops")
+class Oops({base}):
+    """Mine."""
+{options}'''
+
+
 HEADS = {
-    "model": """
-import keras
-from pydantic import field_validator
-from bmcli.models import MODELS, Model
-
-@MODELS.register("oops")
-class Oops(Model):
-    \"\"\"Mine.\"\"\"
-    kinds = ("image",)
-    units: int = 4
-""",
-    "dataset": """
-import numpy as np
-from bmcli.data.bundle import Images, Parts, Split
-from bmcli.data.named import DATASETS, Dataset
-
-@DATASETS.register("oops")
-class Oops(Dataset):
-    \"\"\"Mine.\"\"\"
-    kind, task, classes, shape = "image", "multiclass", ("a", "b"), (8, 8, 1)
-    sizes = {"all": 40}
-""",
-    "metric": """
-import sys
-from bmcli.metrics.metric import METRICS, Metric
-
-@METRICS.register("oops")
-class Oops(Metric):
-    \"\"\"Mine.\"\"\"
-""",
-    "augmentation": """
-from bmcli.modalities.image.augment import AUGMENTATIONS, Augmentation
-
-@AUGMENTATIONS.register("oops")
-class Oops(Augmentation):
-    \"\"\"Mine.\"\"\"
-""",
-    "optimizer": """
-from bmcli.training.optimizers import OPTIMIZERS, Optimizer
-
-@OPTIMIZERS.register("oops")
-class Oops(Optimizer):
-    \"\"\"Mine.\"\"\"
-""",
-    "schedule": """
-from bmcli.training.schedules import SCHEDULES, Schedule
-
-@SCHEDULES.register("oops")
-class Oops(Schedule):
-    \"\"\"Mine.\"\"\"
-""",
-    "modality": """
-from bmcli.modalities import MODALITIES, Modality
-
-@MODALITIES.register("oops")
-class Oops(Modality):
-    \"\"\"Mine.\"\"\"
-""",
-    "task": """
-from bmcli.tasks import TASKS, Task
-
-@TASKS.register("oops")
-class Oops(Task):
-    \"\"\"Mine.\"\"\"
-""",
+    "model": head(
+        "bmcli.models import MODELS, Model",
+        before="import keras\nfrom pydantic import field_validator\n",
+        options='    kinds = ("image",)\n    units: int = 4\n',
+    ),
+    "dataset": head(
+        "bmcli.data.named import DATASETS, Dataset",
+        before="import numpy as np\nfrom bmcli.data.bundle import Images, Parts, Split\n",
+        options='    kind, task, classes, shape = "image", "multiclass", ("a", "b"), (8, 8, 1)\n'
+        '    sizes = {"all": 40}\n',
+    ),
+    "metric": head("bmcli.metrics.metric import METRICS, Metric", before="import sys\n"),
+    "augmentation": head("bmcli.modalities.image.augment import AUGMENTATIONS, Augmentation"),
+    "optimizer": head("bmcli.training.optimizers import OPTIMIZERS, Optimizer"),
+    "schedule": head("bmcli.training.schedules import SCHEDULES, Schedule"),
+    "modality": head("bmcli.modalities import MODALITIES, Modality"),
+    "task": head("bmcli.tasks import TASKS, Task"),
 }
 USED = {
     "model": "model=oops",

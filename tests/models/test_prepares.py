@@ -11,6 +11,7 @@ import pytest
 
 import bmcli
 from bmcli.core.errors import ConfigError
+from bmcli.modalities.text.encoder import TextPreprocessing
 from bmcli.runs import layout
 
 TRAINING = {"epochs": 1, "batch_size": 32, "precision": "float32"}
@@ -174,6 +175,24 @@ def test_init_from_prepares_nothing_twice(tmp_path: Path) -> None:
     again = train(tmp_path, DOUBLED, data="digits", model={"name": "fixed"}, init_from=str(first.path))
     kept, taken = (json.loads((run.path / layout.PREPROCESSING).read_text()) for run in (first, again))
     assert kept["image"]["scale"] == taken["image"]["scale"]
+
+
+def test_words_without_a_token_do_not_shorten_a_text() -> None:
+    """Twelve words of one character that the tokenizer removes, then two that it keeps, for five tokens."""
+    from tokenizers import Tokenizer, normalizers
+
+    made = Tokenizer.from_str(namespace()["tokenizer"]())
+    made.normalizer = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace("~", "")])
+    encoder = TextPreprocessing.of(made.to_str(), max_length=5)
+    given = ["~ " * 12 + "good film", "good " * 9]
+    assert list(encoder.token_ids(given)) == [[0, 4, 6, 2], [0, 4, 4, 4, 2]]
+
+
+def namespace() -> dict[str, Any]:
+    """What stands in TOKENIZED before the model."""
+    found: dict[str, Any] = {}
+    exec(TOKENIZED.split("@MODELS")[0], found)
+    return found
 
 
 FOREIGN = NORMALISED.replace("        return replace(", "        return Mine(").replace(

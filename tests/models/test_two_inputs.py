@@ -125,7 +125,7 @@ def written(folder: Path, count: int = 7) -> list[dict[str, Any]]:
     from PIL import Image
 
     lamps, (_, targets) = given(count), examples(count, seed=5)
-    (folder / "photos").mkdir()
+    (folder / "photos").mkdir(parents=True)
     rows = []
     for i, photo in enumerate(lamps["photo"]):
         Image.fromarray(photo[..., 0]).save(folder / "photos" / f"{i}.png")
@@ -219,6 +219,10 @@ def test_each_part_is_explained(run: Path, invoke: Invoke, tmp_path: Path) -> No
     by_column = {one["name"]: abs(one["weight"]) for one in row["features"]}
     assert by_column["power"] > by_column["colour"]
     assert sum(one["weight"] for one in row["features"]) == pytest.approx(row["difference"], rel=0.01)
+    rows = [{**row, "power": 4000.0} for row in written(tmp_path / "odd", 1)]
+    (tmp_path / "odd" / "odd.csv").write_text(as_csv(rows))
+    done = invoke("explain", str(tmp_path / "odd" / "odd.csv"), "--run", str(run), "--trust-code")
+    assert done.code == 0 and done.err.count("power") == 1, "said once for both parts"
     (first, *_) = bmcli.load(run).explain(given(4), trust_code=True, display=None)
     assert first.part == "photo" and float(first.weights.sum()) == pytest.approx(
         photo["difference"], rel=0.01
@@ -279,8 +283,10 @@ def test_augmentations_change_the_parts_that_they_are_for() -> None:
         prepared(["mixup"])
 
 
-@pytest.mark.parametrize("format", ["onnx", "saved_model"])
+@pytest.mark.parametrize("format", ["onnx", "saved_model", "litert"])
 def test_exported(run: Path, format: str, tmp_path: Path) -> None:
+    if format == "litert":
+        pytest.importorskip("ai_edge_litert")
     from bmcli.core.batch import rows
     from bmcli.export import engines
     from bmcli.export.samples import Samples

@@ -1,6 +1,10 @@
-"""Architectures of encoders for tests."""
+"""Encoders for tests: an architecture, and a folder."""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+BERT = Path(__file__).parent / "folders" / "bert"
 
 TINY_ENCODER = {
     "family": "mpnet",

@@ -189,6 +189,7 @@ class _Shown:
         self.folder = folder
         self.count = 0
         self.odd = 0
+        self.warned: str | None = None
         self.texts: list[Explanation] = []
 
     def show(self, one: Explanation) -> None:
@@ -200,7 +201,7 @@ class _Shown:
             document["picture"] = str(self._written(f"{_stem(one.input)}-{self.count}.png", overlay(one)))
         if one.tokens:
             self.texts.append(one)
-        if one.unfamiliar:
+        if one.unfamiliar and (one.part is None or one.input != self.warned):
             self._warn(one)
         if self.session.json:
             self.session.result_line(document)
@@ -222,6 +223,7 @@ class _Shown:
         from bmcli.modalities.remark import joined
 
         self.odd += 1
+        self.warned = one.input  # once for all of its parts
         if self.odd <= MOST_WARNINGS:
             self.session.warn(one_line(f"{_short(one.input)}: {joined(one.unfamiliar)}"))
 

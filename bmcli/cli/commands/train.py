@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,7 +13,6 @@ from bmcli.cli.command import Session, command
 from bmcli.cli.completion import complete_run
 from bmcli.cli.options import OptionalConfigArgument, OverridesArgument, TrustCodeOption
 from bmcli.cli.trust import asking, open_asking
-from bmcli.core.spec import Device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +47,10 @@ _AutoResumeOption = Annotated[
         "--auto-resume", help="Resume the newest unfinished run of the same config, or else start a new one."
     ),
 ]
-_DeviceOption = Annotated[Device, typer.Option(help="Device to train on; auto uses a GPU if there is one.")]
+_DeviceOption = Annotated[
+    Literal["auto", "cpu", "gpu"],  # `core.spec.Device`, without loading it for --help
+    typer.Option(help="Device to train on; auto uses a GPU if there is one."),
+]
 _ForceOption = Annotated[
     bool,
     typer.Option(

@@ -244,11 +244,13 @@ class TextPreprocessing(SingleInput):
                 words = self._within(words_of(self._cut(text), self.lowercase))
                 yield [id_of(word, UNKNOWN_ID) for word in words]
             return
+        own = self.tokenizer == OWN  # which cuts texts itself, so that its special tokens stay
         for start in range(0, len(texts), BATCH):
-            cut = [self._cut(text) for text in texts[start : start + BATCH]]
-            own = self.tokenizer == OWN  # which cuts texts itself, so that its special tokens stay
-            for encoding in self._library.encode_batch_fast(cut, add_special_tokens=own):
-                yield encoding.ids if own else self._within(encoding.ids)
+            whole = texts[start : start + BATCH]
+            cut = [self._cut(text) for text in whole]
+            encodings = self._library.encode_batch_fast(cut, add_special_tokens=own)
+            for text, part, encoding in zip(whole, cut, encodings, strict=True):
+                yield self._own(text, part, encoding.ids) if own else self._within(encoding.ids)
 
     def token_counts(self, compact: np.ndarray) -> np.ndarray:
         """float64 [vocabulary]: how often training has each token; of a tokenizer that was not fitted on it
@@ -259,16 +261,26 @@ class TextPreprocessing(SingleInput):
         counts[self.padding] = 0
         return counts
 
+    def _own(self, text: str, part: str, ids: list[int]) -> list[int]:
+        """The ids of the whole text, given those of a part of it. A tokenizer of another make may have no
+        token for what stands between spaces (control characters, say), so that the part was too short."""
+        if len(ids) >= self.max_length or len(part) == len(text):
+            return ids
+        more: list[int] = self._library.encode(self._cut(text, by_words=False)).ids
+        return more
+
     def _within(self, tokens: list[T]) -> list[T]:
         return tokens[: self.max_length] if self.truncate == "end" else tokens[-self.max_length :]
 
-    def _cut(self, text: str) -> str:
+    def _cut(self, text: str, *, by_words: bool = True) -> str:
         """The part of `text` that can hold its `max_length` tokens; valid Unicode.
 
-        Anything between spaces is at least one token, so this many spaces are enough.
+        by_words: anything between spaces is at least one token, so this many spaces are enough.
         """
         limit = self.max_length * CHARACTERS_PER_TOKEN
-        if self.truncate == "end":
+        if not by_words:
+            text = text[:limit] if self.truncate == "end" else text[-limit:]
+        elif self.truncate == "end":
             text = text[:limit]
             rest = text.split(None, self.max_length)[self.max_length :]
             text = text[: len(text) - len(rest[0])] if rest else text
