@@ -187,20 +187,36 @@ class Predictor:
         compact, names, problems = encoded.compact, encoded.names, encoded.problems
         self.taken.update(encoded.taken)
         task, predictions = tasks.of(self.spec.task), []
-        for start in range(0, len(names), batch_size):
-            some = rows(compact, slice(start, start + batch_size))
-            odd = encoded.odd[start : start + batch_size]
-            batch = self.preprocessing.finish_batch(some)
-            outputs = task.temper(self.session.predict(batch, batch_size), self.temperature)
-            finite = np.isfinite(outputs).all(axis=1)
-            answers = task.answer(self.spec.target, outputs, top_k, self.threshold)
-            for i, (name, answer) in enumerate(zip(names[start : start + batch_size], answers, strict=True)):
-                if finite[i]:
-                    kept = None if encoded.beside is None else encoded.beside[start + i]
-                    predictions.append(Prediction(name, self.run, answer, odd[i], kept))
-                else:
-                    problems.append(Problem("the model's output is not a finite number", Place(name)))
+        if not names:
+            return []
+        outputs = task.temper(self._outputs(compact, len(names), batch_size), self.temperature)
+        finite = np.isfinite(outputs).all(axis=1)
+        answers = task.answer(self.spec.target, outputs, top_k, self.threshold)
+        for i, (name, answer) in enumerate(zip(names, answers, strict=True)):
+            if finite[i]:
+                kept = None if encoded.beside is None else encoded.beside[i]
+                predictions.append(Prediction(name, self.run, answer, encoded.odd[i], kept))
+            else:
+                problems.append(Problem("the model's output is not a finite number", Place(name)))
         return predictions
+
+    def _outputs(self, compact: Batch, count: int, batch_size: int) -> np.ndarray:
+        """The model's outputs [count, C], in order; computed by length where padding is dear."""
+        order = None
+        if self.preprocessing.by_length:
+            padded = next(one for one in self.preprocessing.inputs if one.padding is not None)
+            order = np.argsort(
+                np.count_nonzero(compact[padded.name] != padded.padding, axis=1), kind="stable"
+            )
+        found = []
+        for some in (slice(start, start + batch_size) for start in range(0, count, batch_size)):
+            batch = self.preprocessing.finish_batch(rows(compact, some if order is None else order[some]))
+            found.append(self.session.predict(batch, batch_size))
+        if order is None:
+            return np.concatenate(found)
+        outputs = np.empty((count, found[0].shape[1]), found[0].dtype)
+        outputs[order] = np.concatenate(found)
+        return outputs
 
 
 def open_predictor(

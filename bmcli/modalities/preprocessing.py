@@ -42,6 +42,12 @@ class Preprocessing(Protocol):
     kind: ClassVar[Kind]
 
     @property
+    def by_length(self) -> bool:
+        """Whether examples are best predicted beside others of their length: a model takes its time for
+        padding too."""
+        ...
+
+    @property
     def inputs(self) -> tuple[InputSpec, ...]:
         """What the model takes, in order."""
         ...

@@ -86,6 +86,11 @@ class SingleInput:
         raise NotImplementedError
 
     @property
+    def by_length(self) -> bool:
+        """See Preprocessing."""
+        return False
+
+    @property
     def inputs(self) -> tuple[InputSpec, ...]:
         """What the model takes."""
         return (InputSpec(self.input_shape),)

@@ -22,6 +22,8 @@ from bmcli.core.plugin_calls import Check, kind_of
 from bmcli.core.registry import Registry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import keras
     import numpy as np
 
@@ -184,6 +186,11 @@ class Model(Component):
         sample: preprocessed inputs of the training split, float32 or int32 [n, ...]; where there are several
         inputs, a dict of them by name.
         """
+
+    def made_up(self, folder: Path) -> Self:
+        """This model for a smoke test: with small files made up in `folder`, which is empty, in place of
+        those that it names and that are missing."""
+        return self
 
     def origin(self) -> Document | None:
         """Which weights `initialise` has taken from elsewhere, for the run's record, where it takes any.

@@ -92,6 +92,18 @@ class Encoder(Model):
             findings.append((("architecture",), "this is not what config.json says: leave it out"))
         return self.model_copy(update={"architecture": found.to_dict()}), findings
 
+    def made_up(self, folder: Path) -> Self:
+        """See Model: a small BERT with random weights."""
+        if self.weights is None or self.architecture is not None:
+            return self
+        if not self.weights.startswith(HUB) and Path(self.weights).exists():
+            return self
+        from bmcli.pretrained import made_up
+
+        made_up.write(folder)
+        found, _ = self.model_copy(update={"weights": str(folder)}).resolved(files=True)
+        return found
+
     def prepares(self, preparing: Any) -> Any:
         """The folder's tokenizer. ConfigError or IntegrityError if it cannot be used."""
         if self.weights is None:

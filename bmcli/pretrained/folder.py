@@ -101,7 +101,7 @@ def weights_of(folder: Path, architecture: Architecture) -> Weights:
     prefix = "" if f"{first}.weight" in stored else family.prefix
     found: dict[str, Stored] = {}
     taken, problems = set(), []
-    for variable, shape, names in _wanted(architecture, family, prefix):
+    for variable, shape, names in wanted(architecture, family, prefix):
         tensor = next((stored[name] for name in names if name in stored), None)
         if tensor is None:
             problems.append(f"{names[0]} is missing")
@@ -148,7 +148,7 @@ def licence_of(folder: Path) -> str | None:
     return found[1] if found else None
 
 
-def _wanted(
+def wanted(
     architecture: Architecture, family: Family, prefix: str
 ) -> Iterator[tuple[str, tuple[int, ...], list[str]]]:
     """(our variable, the shape of its tensor, the names it may have) of every weight."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from bmcli.core.errors import ConfigError, IntegrityError, InterruptedRunError
 from bmcli.models import MODELS
 from bmcli.pretrained import tensors, tokenizer
 from bmcli.pretrained.folder import architecture_of, licence_of, name_of, weights_of
+from bmcli.runs import layout
 from tests.experiments.test_resume import stop_when_saved
 from tests.pretrained.make_folders import FOLDERS
 
@@ -68,6 +71,12 @@ def test_a_run_needs_its_folder_no_longer(run: bmcli.Run) -> None:
     network = run.keras_model()
     found = np.asarray(network(np.array([ids], np.int32)))
     assert found.max() == pytest.approx(alone.probability, rel=1e-4)
+    import keras
+
+    plain = keras.saving.load_model(run.path / layout.MODEL_KERAS)  # of nothing but what ships with Keras
+    assert np.allclose(np.asarray(plain(np.array([ids], np.int32))), found, atol=1e-6)
+    (said,) = run.explain("a good film", text=True, display=None)
+    assert said.tokens[0] == "[CLS]" and len(said.weights) == len(ids)
     assert run.evaluate("test", display=None)
 
 
@@ -191,6 +200,18 @@ def test_what_is_wrong_with_a_folder_is_found_without_loading(case: str, tmp_pat
         resolve.load(config(tmp_path, folder))
     problem = error.value.problems[0]
     assert re.search(message, problem.message), problem.message
+
+
+def test_a_check_of_an_encoder_computes_nothing(tmp_path: Path) -> None:
+    """It reads the header of the weights, and loads neither them nor NumPy."""
+    made = config(tmp_path, copied(tmp_path))
+    (tmp_path / "c.json").write_text(json.dumps(made))
+    code = (
+        "import json, sys; from bmcli.config import resolve; "
+        "made = resolve.load(json.load(open('c.json'))); assert made.model.architecture['blocks'] == 2; "
+        "assert not {'numpy', 'keras', 'tensorflow', 'tokenizers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
 
 
 def test_what_cannot_be_is_an_error_at_its_line(tmp_path: Path) -> None:

@@ -38,6 +38,11 @@ class MixedPreprocessing:
     encoders: Mapping[str, Preprocessing]
 
     @property
+    def by_length(self) -> bool:
+        """See Preprocessing: parts are of different lengths."""
+        return False
+
+    @property
     def inputs(self) -> tuple[InputSpec, ...]:
         """Those of all parts, in order."""
         return tuple(

@@ -146,6 +146,11 @@ class TextPreprocessing(SingleInput):
         return cls(tokenizer, options.max_length, options.truncate, options.lowercase, saved, counts)
 
     @property
+    def by_length(self) -> bool:
+        """See Preprocessing: with a large model's tokenizer."""
+        return self.tokenizer == OWN
+
+    @property
     def input_shape(self) -> tuple[int | None, ...]:
         """(None,): a model takes any length."""
         return (None,)
