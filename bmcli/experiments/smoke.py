@@ -74,11 +74,10 @@ def smoke(
 
 def shortened(config: ExperimentConfig) -> ExperimentConfig:
     """The same config, one epoch long, in batches that any machine takes quickly: the smallest that the cores
-    share as they share larger ones. Trackers have nothing to follow, and no weights are downloaded."""
+    share as they share larger ones. Trackers have nothing to follow."""
     batch = LEAST_PART * min(available_cores(), MOST_PARTS)
     less = {"epochs": 1, "early_stopping": None, "batch_size": min(config.training.batch_size, batch)}
     training = config.training.model_copy(update=less)
     schedule = training.schedule.model_copy(update={"warmup_epochs": 0.0})
     training = training.model_copy(update={"schedule": schedule})
-    model = config.model.without_downloads()
-    return config.model_copy(update={"model": model, "training": training, "trackers": []})
+    return config.model_copy(update={"training": training, "trackers": []})

@@ -134,11 +134,6 @@ class Model(Component):
         """
         return self, []
 
-    def without_downloads(self) -> Self:
-        """This model, random instead of pretrained where its weights would have to be downloaded: for a smoke
-        run. Must not import Keras."""
-        return self
-
     def check_input(self, input_shape: tuple[int | None, ...]) -> list[tuple[tuple[str | int, ...], str]]:
         """Options that cannot work for inputs of this shape, as (path of the option, message). Must not
         import Keras.

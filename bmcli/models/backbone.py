@@ -98,12 +98,14 @@ class Backbone(Model):
         else:
             backbones.keras_files.require(Path(self.weights))
 
-    def without_downloads(self) -> Self:
-        """See Model."""
-        application = self._application() if self.weights == IMAGENET else None
-        if application is not None and application.here() is None:
-            return self.model_copy(update={"weights": RANDOM})
-        return self
+    def made_up(self, folder: Path) -> Self:
+        """See Model: random weights, which need no files."""
+        application = self._application()
+        if self.weights == IMAGENET:
+            there = application is None or application.here() is not None
+        else:
+            there = self.weights in (None, RANDOM) or Path(str(self.weights)).exists()
+        return self if there else self.model_copy(update={"weights": RANDOM})
 
     def prepares(self, preparing: Any) -> ImagePreprocessing:
         """Images of the size, scaling and resizing that the weights were trained with; the config's size
