@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from bmcli.core.component import WeightsPath
 from bmcli.core.errors import BmError, ConfigError
@@ -41,10 +40,8 @@ class Encoder(Model):
         description="One vector per text: the first token's (cls) or the mean of all; auto: as the folder's "
         "1_Pooling says, else cls.",
     )
-    dropout: float | None = Field(
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         None,
-        ge=0,
-        lt=1,
         description="Share dropped in training in every block and before the head; unset: as config.json "
         "says.",
     )
@@ -53,14 +50,11 @@ class Encoder(Model):
         description="What the folder's config.json says; filled in, so that a run needs no folder.",
     )
 
-    @field_validator("architecture")
-    @classmethod
-    def _is_one(cls, value: Mapping[str, object] | None) -> object:
-        if value is not None:
-            from bmcli.pretrained.architecture import Architecture
-
-            Architecture.from_dict(value)
-        return value
+    @model_validator(mode="after")
+    def _architecture_is_one(self) -> Self:
+        if self.architecture is not None:
+            self._architecture()
+        return self
 
     @property
     def examples_apart(self) -> bool:
