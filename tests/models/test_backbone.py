@@ -18,6 +18,7 @@ from bmcli.models import MODELS
 from bmcli.models.backbone import Backbone
 from bmcli.pretrained.backbones import KERAS, TIMM
 from bmcli.runs import layout
+from tests.experiments.test_resume import stop_when_saved, train_in
 
 SIZE = (32, 32)
 TRAINING = {"epochs": 1, "batch_size": 16, "precision": "float32"}
@@ -147,12 +148,18 @@ def built(architecture: str, weights: str, seed: int = 0) -> tuple[Any, Any]:
     return component, network
 
 
-def test_stages_follow_the_depth(tmp_path: Path) -> None:
-    component, network = built("efficientnet_lite0", "random")
+@pytest.mark.parametrize(
+    ("architecture", "count", "first", "last"),
+    [
+        ("efficientnet_lite0", 18, ["stem_conv", "stem_norm"], ["top_conv", "top_norm"]),
+        ("mobilenet_v3_small", 13, ["conv", "conv_bn"], ["conv_1", "conv_1_bn"]),
+        ("vit_small_patch16", 14, ["patches", "positions"], ["top_norm"]),
+    ],
+)
+def test_stages_follow_the_depth(architecture: str, count: int, first: list[str], last: list[str]) -> None:
+    component, network = built(architecture, "random")
     stages = component.stages(network)
-    assert stages[0] == ["stem_conv", "stem_norm"]
-    assert stages[-1] == ["top_conv", "top_norm"]
-    assert len(stages) == 18
+    assert (stages[0], stages[-1], len(stages)) == (first, last, count)
     with_weights = [layer.name for layer in network.layers[:-1] if layer.weights]
     assert sorted(name for stage in stages for name in stage) == sorted(with_weights)
 
@@ -200,3 +207,42 @@ def test_images_that_it_cannot_take(tmp_path: Path, image: dict[str, Any], said:
     model = {"name": "backbone", "architecture": "mobilenet_v3_small", "weights": "random"}
     with pytest.raises(ConfigError, match=said):
         train(tmp_path, model, preprocessing={"image": image})
+
+
+def test_grad_cam_and_attributions(run: bmcli.Run) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)
+    (found,) = run.explain(image)
+    assert found.heat is not None and found.heat.ndim == 2
+    assert found.image.shape == (32, 32, 3)
+
+
+TWO_EPOCHS = """\
+name: trial
+data: {{name: digits, limit: 48}}
+model: {{name: backbone, weights: {weights}}}
+training: {{epochs: 2, batch_size: 16, precision: float32}}
+evaluation: {{splits: [test]}}
+"""
+
+
+def test_resuming_is_exact_and_needs_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = folder_of(tmp_path / "weights")
+    (tmp_path / "c.yaml").write_text(TWO_EPOCHS.format(weights=weights))
+    assert train_in(tmp_path, "c.yaml") == 0
+    stop_when_saved(1, monkeypatch)
+    assert train_in(tmp_path, "c.yaml") == 143
+    monkeypatch.undo()
+    weights.rename(tmp_path / "elsewhere")
+    assert train_in(tmp_path, "--resume", "trial-v2") == 0
+    whole, again = (
+        json.loads((tmp_path / f"runs/trial-v{number}" / layout.RECORD).read_text()) for number in (1, 2)
+    )
+    assert again["weights_sha256"] == whole["weights_sha256"]
+    assert again["exact"] is True and again["pretrained"] == whole["pretrained"]
+
+
+def test_a_smoke_test_needs_no_weights(tmp_path: Path) -> None:
+    config = TWO_EPOCHS.format(weights=tmp_path / "missing") + "preprocessing: {image: {size: 32}}\n"
+    (tmp_path / "c.yaml").write_text(config)
+    assert train_in(tmp_path, "c.yaml", "--smoke") == 0
+    assert not (tmp_path / "runs").exists()
