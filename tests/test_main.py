@@ -49,10 +49,10 @@ def test_completion_is_for_bm(shell: str, tmp_path: Path) -> None:
 
 def test_it_loads_no_more(tmp_path: Path) -> None:
     code = (
-        "import runpy, sys\nsys.argv = ['bm', 'runs']\n"
-        "try:\n    runpy.run_module('bmcli', run_name='__main__', alter_sys=True)\n"
-        "except SystemExit:\n    pass\n"
-        "print([m for m in ('numpy', 'tensorflow', 'polars', 'PIL', 'keras') if m in sys.modules])"
+        "import atexit, runpy, sys\nsys.argv = ['bm', 'runs']\n"
+        "heavy = ('numpy', 'tensorflow', 'polars', 'PIL', 'keras')\n"
+        "atexit.register(lambda: print([m for m in heavy if m in sys.modules]))\n"
+        "runpy.run_module('bmcli', run_name='__main__', alter_sys=True)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == "[]", "stdout is bm's alone"

@@ -71,6 +71,11 @@ class Backbone(Model):
         """See Model."""
         return self._network().examples_apart
 
+    @property
+    def pretrained(self) -> bool:
+        """Whether its weights come from elsewhere."""
+        return self.weights not in (None, RANDOM)
+
     def resolved(self, *, files: bool) -> tuple[Self, Findings]:
         """See Model."""
         if not files or self.weights == RANDOM:

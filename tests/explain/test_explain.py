@@ -90,6 +90,13 @@ def texts(folder: Path) -> Run:
     )
 
 
+@pytest.fixture(scope="module")
+def table(folder: Path) -> Run:
+    return trained(
+        folder, "table", "data: {path: table.csv, target: kind}\nmodel: mlp\ntraining: {epochs: 40}\n"
+    )
+
+
 def explained(explainer: Explainer, examples, names: tuple[str, ...]) -> list[Explanation]:
     found = list(explainer.explain(Inputs(examples, names)))
     assert all(isinstance(one, Explanation) for one in found)
@@ -167,12 +174,9 @@ def test_words_that_decide_weigh_most(texts: Run) -> None:
     assert page.count('class="for"') + page.count('class="against"') == 10 + 2 and "<script" not in page
 
 
-def test_of_a_table(folder: Path) -> None:
-    run = trained(
-        folder, "table", "data: {path: table.csv, target: kind}\nmodel: mlp\ntraining: {epochs: 40}\n"
-    )
+def test_of_a_table(table: Run, folder: Path) -> None:
     rows = {"reason": np.array([2.0, -2.0]), "noise": np.array([0.1, 1.0]), "other": np.zeros(2)}
-    for one in explained(Explainer(OpenedRun(run)), Table(rows), ("a", "b")):
+    for one in explained(Explainer(OpenedRun(table)), Table(rows), ("a", "b")):
         assert [name for name, _ in one.features] == ["reason", "noise", "other"]
         assert int(np.argmax(np.abs(one.weights))) == 0 and one.error <= 0.01
         assert dict(one.features)["reason"].value == (2.0 if one.input == "a" else -2.0)
@@ -208,7 +212,9 @@ def test_of_a_category(folder: Path, tmp_path: Path) -> None:
     }
 
 
-def test_the_most_important_column_is_the_reason(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_most_important_column_is_the_reason(
+    table: Run, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     runs = ["--runs-dir", str(folder / "runs"), "--run", "table"]
     assert bm(["explain", str(folder / "table.csv"), "--importance", "--json", *runs]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -248,10 +254,8 @@ def test_integrated_gradients_of_a_known_function() -> None:
 
 @pytest.mark.parametrize("name", ["images", "texts", "table"])
 def test_a_report_shows_what_the_run_looked_at(name: str, request, folder: Path, capsys) -> None:
-    if name != "table":
-        request.getfixturevalue(name)
+    run = request.getfixturevalue(name)
     runs = ["--runs-dir", str(folder / "runs")]
-    run = RunStore(folder / "runs").find(name)
     assert bm(["report", name, *runs]) == 0
     assert 'id="explanations"' not in run.read_text("report.html")
     assert bm(["report", name, "--explain", "-o", "nowhere/page.html", *runs]) == 2
