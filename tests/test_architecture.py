@@ -113,7 +113,7 @@ ARROWS: dict[str, set[str]] = {
     "modalities": {"config", "core", "files", "runs", "tasks"},
     "models": {"core", "modalities", "pretrained", "tasks"},
     "plots": {"core", "data", "metrics", "modalities", "runs", "tasks"},
-    "pretrained": {"core"},
+    "pretrained": {"core", "files"},
     "plugins": {"core", "data", "metrics", "modalities", "models", "tasks", "training"},
     "report": {"_version", "core", "evaluation", "explain", "files", "plots", "runs", "tasks"},
     "runs": {"_version", "core"},

@@ -31,12 +31,13 @@ CHUNK = 256 * 1024
 
 @dataclass(frozen=True)
 class File:
-    """Something to download. path: below the data home, with '/'; size in bytes."""
+    """Something to download. path: below the data home, with '/'; sha256: hex, or MD5 (of 32 digits) where
+    its publisher pins no other; size in bytes, None where the publisher does not say."""
 
     path: str
     url: str
     sha256: str
-    size: int
+    size: int | None
 
 
 def data_home() -> Path:
@@ -70,7 +71,7 @@ def fetch(file: File, home: Path, progress: Callable[[str, int, int], None] | No
     if offline():
         raise DataError(
             f"{file.path} is not in the data home, and BM_OFFLINE prevents its download",
-            hint=f"put {address(file)} at {target} (SHA-256 {file.sha256})",
+            hint=f"put {address(file)} at {target} ({_hash_name(file.sha256)} {file.sha256})",
         )
     from filelock import FileLock
 
@@ -93,6 +94,20 @@ def sha256_of(path: Path) -> str:
 
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of(path: Path, pinned: str) -> str:
+    """The hash of a file, hex, of the kind of this pinned one: SHA-256, or MD5 where it has 32 digits."""
+    import hashlib
+
+    if _hash_name(pinned) == "SHA-256":
+        return sha256_of(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _hash_name(pinned: str) -> str:
+    return "MD5" if len(pinned) == 32 else "SHA-256"
 
 
 class _Broken(Exception):
@@ -122,14 +137,15 @@ def _download(file: File, target: Path, progress: Callable[[str, int, int], None
             if mirror := os.environ.get("BM_DATA_MIRROR"):
                 by_hand = f"the mirror {mirror} must have it as {file.path}; or {by_hand}"
             raise DataError(f"cannot download {address(file)}: {error}", hint=by_hand) from error
-        found = sha256_of(part)
+        found = digest_of(part, file.sha256)
         if found == file.sha256:
             _into_place(part, target)
             return
         part.unlink()
         if not resumed:
             raise IntegrityError(
-                f"{address(file)} is not the expected file: its SHA-256 is {found}, not {file.sha256}",
+                f"{address(file)} is not the expected file: its {_hash_name(file.sha256)} is {found}, "
+                f"not {file.sha256}",
                 hint="nothing was kept; try again, or fetch it by hand and put it at " + str(target),
             )
         resumed = False  # an old beginning may have spoilt it: once more from the first byte
@@ -148,7 +164,7 @@ def _receive(file: File, part: Path, progress: Callable[[str, int, int], None] |
     done = part.stat().st_size if part.exists() else 0
     if done == file.size:
         return
-    if done > file.size:
+    if file.size is not None and done > file.size:
         part.unlink()
         done = 0
     headers = {"User-Agent": "bm", "Accept-Encoding": "identity"}
@@ -159,8 +175,9 @@ def _receive(file: File, part: Path, progress: Callable[[str, int, int], None] |
         with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as response:
             if done and not _continues(response, done):
                 done = 0
+            size = file.size if file.size is not None else _announced(response, done)
             with part.open("ab" if done else "wb") as out:
-                _copy(response, out.write, done, file, progress)
+                _copy(response, out.write, done, size, file.path, progress)
                 out.flush()
                 os.fsync(out.fileno())
     except HTTPError as error:
@@ -175,8 +192,8 @@ def _receive(file: File, part: Path, progress: Callable[[str, int, int], None] |
         raise DataError(f"cannot download {url}: {error}", hint="BM_DATA_MIRROR must be a URL") from error
     except (HTTPException, TimeoutError, ConnectionError) as error:
         raise _Broken(str(error) or type(error).__name__) from error
-    if part.stat().st_size < file.size:
-        raise _Broken(f"the connection ended after {part.stat().st_size:,} of {file.size:,} bytes")
+    if part.stat().st_size < size:
+        raise _Broken(f"the connection ended after {part.stat().st_size:,} of {size:,} bytes")
 
 
 def _continues(response: HTTPResponse, done: int) -> bool:
@@ -184,22 +201,32 @@ def _continues(response: HTTPResponse, done: int) -> bool:
     return response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
 
 
+def _announced(response: HTTPResponse, done: int) -> int:
+    """The size that the server gives the whole file, of which `done` bytes are here; _Refused if it gives
+    none: an end that comes too early would not be noticed."""
+    length = response.headers.get("Content-Length", "")
+    if not length.isdecimal():
+        raise _Refused("the server does not say how large it is")
+    return done + int(length)
+
+
 def _copy(
     response: HTTPResponse,
     write: Callable[[bytes], object],
     done: int,
-    file: File,
+    size: int,
+    name: str,
     progress: Callable[[str, int, int], None] | None,
 ) -> None:
     """At most as many bytes as the file has, and one more, so that a longer one fails its checksum."""
-    while done <= file.size:
-        chunk = response.read(min(CHUNK, file.size + 1 - done))
+    while done <= size:
+        chunk = response.read(min(CHUNK, size + 1 - done))
         if not chunk:
             return
         write(chunk)
         done += len(chunk)
         if progress is not None:
-            progress(file.path, min(done, file.size), file.size)
+            progress(name, min(done, size), size)
 
 
 def _into_place(part: Path, target: Path) -> None:

@@ -31,7 +31,6 @@ MOST_HEADER = 32 * 2**20
 """Bytes of the largest header that is read: more than a hundred thousand tensors."""
 MOST_INDEX = 32 * 2**20
 MOST_AXES = 8
-PIECE = 2**20
 
 ITEM_SIZES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
@@ -113,16 +112,16 @@ def listed(folder: Path) -> dict[str, Stored]:
 
 def sha256(folder: Path) -> str:
     """Hex SHA-256 of the file with the weights; of several, of their hex digests, a line each."""
-    digests = []
-    for file in files_of(folder):
-        digest = hashlib.sha256()
-        with file.open("rb") as opened:
-            while piece := opened.read(PIECE):
-                digest.update(piece)
-        digests.append(digest.hexdigest())
+    digests = [sha256_of(file) for file in files_of(folder)]
     if len(digests) == 1:
         return digests[0]
     return hashlib.sha256("".join(f"{one}\n" for one in digests).encode()).hexdigest()
+
+
+def sha256_of(file: Path) -> str:
+    """Hex SHA-256 of a file."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def header(file: Path) -> dict[str, Stored]:

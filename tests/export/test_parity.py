@@ -32,6 +32,7 @@ SHAPES: dict[str, dict[str, object]] = {
     "table": {"input_shape": (6,)},
 }
 SMALLER: dict[str, list[dict[str, object]]] = {
+    "backbone": [{"architecture": "efficientnet_lite0", "weights": "random"}],
     "cnn": [
         {"filters": [4, 8, 8]},
         {"filters": [4, 8], "pool": "average", "batch_norm": True, "global_pooling": "max", "dense": []},

@@ -11,8 +11,8 @@ What `decode` does, in this order:
     3. scales images of more than 8 bits to 8 (see `depth`), puts transparent ones on white, converts CMYK,
        palette and other colours to RGB;
     4. converts it to grey (ITU-R 601 luma) or RGB, as wanted;
-    5. resizes it by bilinear interpolation with antialiasing: distorted (squash), its largest centred part
-       with the wanted proportions (crop), or whole with black borders (pad);
+    5. resizes it by bilinear (or bicubic) interpolation with antialiasing: distorted (squash), its largest
+       centred part with the wanted proportions, or a share of that (crop), or whole with black borders (pad);
     6. applies its EXIF orientation.
 """
 
@@ -44,6 +44,8 @@ DRAFT = 1.5
 """A JPEG reduced on the way keeps this many times the wanted size: what the decoder leaves out is then beyond
 what the resizing would keep. It differs by about one grey level in 255 from resizing the whole image."""
 Fit: TypeAlias = Literal["squash", "crop", "pad"]
+Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,14 @@ class Manner:
 
     fit: what becomes of other proportions than the wanted ones: squash distorts, crop takes the middle of
     the image, pad puts black beside it. window: values that become 0 and 255, for images of more than 8 bits;
-    None: 0 and 65535.
+    None: 0 and 65535. interpolation: in resizing; share: of the height and width of what crop takes, which
+    pretrained weights may want smaller than the image allows.
     """
 
     fit: Fit = "squash"
     window: Window | None = None
+    interpolation: Interpolation = "bilinear"
+    share: float = 1.0
 
 
 AS_IT_IS = Manner()
@@ -190,7 +195,7 @@ def as_array(
     """uint8 [height, width, channels] of an opened image, as `decode` would give it."""
     mode = None if channels is None else _MODES[channels]
     if image.format is None:  # a plain JPEG: whole, of 8 bits and upright, so that nothing is left to ask
-        return _array(_padded(_fitted(image, mode or image.mode, size, manner.fit), size))
+        return _array(_padded(_fitted(image, mode or image.mode, size, manner), size))
     mode = mode or _MODES[1 if is_grey(image) else 3]
     box = None
     wanted = size
@@ -204,7 +209,7 @@ def as_array(
     orientation = _orientation(image)
     if size is not None:
         wanted = size[::-1] if orientation in _ON_ITS_SIDE else size
-    image = _fitted(eight_bits(image, manner.window), mode, wanted, manner.fit, box)
+    image = _fitted(eight_bits(image, manner.window), mode, wanted, manner, box)
     if orientation in _TURNS:  # when there is least to turn
         image = image.transpose(_TURNS[orientation])
     return _array(_padded(image, size))  # last, or black would be a pixel more on the other side
@@ -214,7 +219,7 @@ def _fitted(
     image: Image.Image,
     mode: str,
     size: tuple[int, int] | None,
-    fit: Fit,
+    manner: Manner,
     box: tuple[float, float, float, float] | None = None,
 ) -> Image.Image:
     """A grey or RGB image in that mode and size (height, width); box: the part of it that counts.
@@ -223,18 +228,19 @@ def _fitted(
     """
     if image.mode != mode:
         image = image.convert(mode)
-    if size is None or (image.height, image.width) == size:
+    fit, whole = manner.fit, manner.share == 1
+    if size is None or ((image.height, image.width) == size and whole):
         return image
     left, top, right, bottom = box or (0.0, 0.0, float(image.width), float(image.height))
     height, width = bottom - top, right - left
     if fit == "pad":
         size = _inner((height, width), size)  # type: ignore[arg-type]  # of floats too
     elif fit == "crop":
-        scale = max(size[0] / height, size[1] / width)
+        scale = max(size[0] / height, size[1] / width) / manner.share
         # No less than nothing: rounding leaves a hair of either sign.
         off_y, off_x = max(0.0, height - size[0] / scale) / 2, max(0.0, width - size[1] / scale) / 2
         box = (left + off_x, top + off_y, right - off_x, bottom - off_y)
-    return image.resize(size[::-1], Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
+    return image.resize(size[::-1], RESAMPLING[manner.interpolation], box=box, reducing_gap=2.0)
 
 
 def _padded(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
@@ -283,7 +289,7 @@ def resized(array: np.ndarray, size: tuple[int, int], channels: Literal[1, 3], m
             raise Unusable(depth.NO_RANGE)
         array = depth.narrowed(array, manner.window)
     image = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-    return _array(_padded(_fitted(image, _MODES[channels], size, manner.fit), size))
+    return _array(_padded(_fitted(image, _MODES[channels], size, manner), size))
 
 
 def on_its_side(image: Image.Image) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from bmcli.core.errors import DataError
 from bmcli.core.examples import Examples
 from bmcli.core.spec import Kind
-from bmcli.modalities.image.decode import AS_IT_IS, Manner, resized
+from bmcli.modalities.image.decode import AS_IT_IS, RESAMPLING, Manner, resized
 from bmcli.modalities.image.decode_pool import decode_into, pool, spread
 from bmcli.modalities.image.depth import Window, glance
 from bmcli.modalities.image.dimensions import channels_of, size_of
@@ -40,6 +40,7 @@ MOST_PIXELS = 89_478_485
 _LATER = frozenset({"fit", "window", "window_from", "bits"})
 """Keys of preprocessing.json that came together, later than the others."""
 FITS = ("squash", "crop", "pad")
+LEAST_SHARE = 0.05
 CHUNK_BYTES = 16 * 2**20
 """Images that need not all be in memory are read in chunks of about this size."""
 
@@ -83,6 +84,8 @@ class ImagePreprocessing(SingleInput):
         window = self.manner.window
         if self.manner.fit not in FITS:
             raise ValueError(f"fit {self.manner.fit!r}")
+        if self.manner.interpolation not in RESAMPLING or not LEAST_SHARE <= self.manner.share <= 1:
+            raise ValueError("interpolation or share")
         if window is not None and not (all(map(math.isfinite, window)) and window[0] <= window[1]):
             raise ValueError("window is not a range of finite numbers")
 
@@ -123,6 +126,26 @@ class ImagePreprocessing(SingleInput):
             fitted_on=(train, source),
         )
 
+    @classmethod
+    def given(
+        cls,
+        train: Images,
+        options: ImageConfig,
+        size: tuple[int, int],
+        *,
+        scale: tuple[float, ...],
+        offset: tuple[float, ...],
+        manner: Manner,
+    ) -> ImagePreprocessing:
+        """Colour images as pretrained weights want them: nothing is fitted but the window of images of more
+        than 8 bits, on `train`.
+
+        size: height and width; scale, offset: for each channel; manner: its window is not used.
+        """
+        scaled, bits, window_from, bulk = scaling_of(train, options)
+        manner = replace(manner, window=scaled.window)
+        return cls(*size, 3, "weights", scale, offset, manner, bits, window_from, bulk)
+
     def with_cache(self, splits: Sequence[Images], cache_bytes: int) -> ImagePreprocessing:
         """The same, keeping up to `cache_bytes` of these images in memory, including those decoded."""
         ready = {id(d.pixels): d.pixels.nbytes for s in splits if (d := s.decoded) is not None}
@@ -133,8 +156,11 @@ class ImagePreprocessing(SingleInput):
     def _is_ready(self, images: Images) -> bool:
         """Whether nothing is left to decode, or what was kept has the right shape."""
         if images.arrays is not None:
-            return images.arrays.dtype == np.uint8 and images.arrays.shape[1:] == self.input_shape
+            as_wanted = images.arrays.dtype == np.uint8 and images.arrays.shape[1:] == self.input_shape
+            return as_wanted and (images.encoded or self.manner.share == 1)
         done = images.decoded
+        if self.manner.interpolation != "bilinear" or self.manner.share != 1:
+            return False  # which is how they are decoded while they are probed
         if done is None or done.pixels.shape[1:] != self.input_shape or done.fit != self.manner.fit:
             return False
         wide = images.depths is not None and images.depths.wide.any()
@@ -292,7 +318,15 @@ class ImagePreprocessing(SingleInput):
             "window": None if self.manner.window is None else list(self.manner.window),
             "window_from": self.window_from,
             "bits": None if self.bits is None else list(self.bits),
+            **self._pretrained(),
         }
+
+    def _pretrained(self) -> dict[str, object]:
+        """What only the weights of a backbone ask for."""
+        manner, usual = self.manner, AS_IT_IS
+        if (manner.interpolation, manner.share) == (usual.interpolation, usual.share):
+            return {}
+        return {"interpolation": manner.interpolation, "share": manner.share}
 
     @classmethod
     def from_json(cls, document: Document) -> ImagePreprocessing:
@@ -318,7 +352,12 @@ class ImagePreprocessing(SingleInput):
             str(document["normalization"]),
             tuple(float(number) for number in document["scale"]),
             tuple(float(number) for number in document["offset"]),
-            Manner(document.get("fit", "squash"), window),
+            Manner(
+                document.get("fit", "squash"),
+                window,
+                document.get("interpolation", "bilinear"),
+                float(document.get("share", 1.0)),
+            ),
             None if bits is None else tuple(int(number) for number in bits),
             source,
         )

@@ -70,6 +70,7 @@ class Images:
     depths: with paths, if they were probed.
     decoded: with paths, where they were decoded on that occasion.
     digests: with paths, if they were probed: SHA-256 of each file's bytes.
+    encoded: with arrays, whether an encoder has made them, so that it must not crop them once more.
     """
 
     kind: ClassVar[str] = "image"
@@ -82,6 +83,7 @@ class Images:
     depths: Depths | None = None
     contents: tuple[bytes, ...] | None = None
     digests: tuple[bytes, ...] | None = None
+    encoded: bool = False
 
     @property
     def sources(self) -> Sequence[str | bytes]:
@@ -94,7 +96,7 @@ class Images:
     def take(self, indices: Sequence[int] | np.ndarray) -> Images:
         """The images at `indices`, in that order."""
         if self.arrays is not None:
-            return Images(arrays=self.arrays[indices])
+            return Images(arrays=self.arrays[indices], encoded=self.encoded)
         if self.contents is not None:
             return Images(contents=tuple(self.contents[int(i)] for i in indices))
         assert self.paths is not None

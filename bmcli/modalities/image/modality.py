@@ -261,7 +261,7 @@ class Image(Modality):
         source = _encoder(encoder).encode(examples)
         for start in range(0, len(examples), ENCODED):
             some = np.asarray(source[np.arange(start, min(start + ENCODED, len(examples)))])
-            yield Images(arrays=CORRUPTIONS[name](some, strength, rng))
+            yield Images(arrays=CORRUPTIONS[name](some, strength, rng), encoded=True)
 
     def sliceable(self, examples: Examples, beside: list[str]) -> list[str]:
         """See Modality: by size, where that is known."""
@@ -290,9 +290,9 @@ class Image(Modality):
             "images, prepared as preprocessing.json says: decoded, brought to 8 bits, resized, scaled",
             """1. Decode; scale more than 8 bits to 8; put transparent parts on white.
 2. Make it RGB, or grey by ITU-R 601 luma, according to the number of channels.
-3. Resize to height × width, bilinear and antialiased (Pillow's `Resampling.BILINEAR`), as `fit` says:
-   `squash`
-   the whole image, `crop` its middle, `pad` with black.
+3. Resize to height × width, bilinear and antialiased (Pillow's `Resampling.BILINEAR`; where `interpolation`
+   is bicubic, `Resampling.BICUBIC`), as `fit` says: `squash` the whole image, `crop` its middle, of which
+   `share` is the part of height and width that is kept (without it, all), `pad` with black.
 4. Apply its EXIF orientation.
 5. Per channel, in float32: `pixel * scale + offset`, of pixels from 0 to 255.""",
             "Images",
