@@ -110,8 +110,8 @@ def _relative(architecture: Architecture, positions: Tensor) -> Tensor:
     """The learned bias of each head for how far apart two tokens are: [1, heads, length, length].
 
     Half of the buckets are for tokens behind, half for tokens ahead; in each half, half of them are for one
-    distance each, the others grow with it. They are told apart by comparing whole numbers, which are the same
-    on every machine, where a logarithm would not be.
+    distance each, the others grow with it. Whole numbers are compared, with the same result on every machine,
+    where a logarithm would not have it.
     """
     from keras import layers, ops
 

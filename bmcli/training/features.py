@@ -56,7 +56,7 @@ class Examples:
 class FeatureCache:
     """Where features are kept.
 
-    key: what decides them, but for the split and the weights, as JSON data; warn: is told of a damaged file.
+    key: what decides them, but for the split and the weights, as JSON data; warn: called for a damaged file.
     """
 
     folder: Path

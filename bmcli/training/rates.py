@@ -13,7 +13,7 @@ def scale_rates(optimizer: keras.optimizers.Optimizer, factors: Sequence[float])
     """Let `optimizer` update each variable with its share of the learning rate, weight decay included.
 
     factors: in the order of the variables that the optimizer was built for. They are constants, not state:
-    whoever builds the optimizer again gives them again. Where all are 1 it stays as it is, bit for bit.
+    code that builds the optimizer again passes them again. Where all are 1 it stays as it is, bit for bit.
     """
     if all(factor == 1 for factor in factors):
         return

@@ -146,7 +146,7 @@ class TrainingConfig(Section):
 
     @property
     def auto_epochs(self) -> tuple[int, int, tuple[int, int]]:
-        """What `auto` means: so many epochs, and as many as give that number of steps, within bounds."""
+        """What `auto` means: epochs of the head, then this number of steps, within bounds in epochs."""
         if self.finetune is None or self.finetune.layers == "none":
             return 0, AUTO_STEPS, AUTO_EPOCHS
         return self.finetune.first_epochs, TUNING_STEPS, TUNING_EPOCHS

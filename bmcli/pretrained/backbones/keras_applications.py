@@ -30,7 +30,7 @@ class Application:
 
     builder: the name of its function. module, key: where the installed Keras pins the hash of its file. file:
     its path below ORIGIN. images: how Keras's own preprocessing prepares them. own_preprocessing: whether
-    its function has to be told to leave that out.
+    its function is called without that.
     """
 
     builder: str
