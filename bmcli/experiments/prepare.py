@@ -154,7 +154,9 @@ def _fitted(config: ExperimentConfig, bundle: DataBundle) -> tuple[Preprocessing
     """The config's preprocessing for this data, or the model's own; see `bmcli.models.Model.prepares`."""
     model = cast("Model", config.model)
     cache = config.data.cache_gib
-    return preprocessing.fit(bundle, config.preprocessing, cache_gib=cache, prepares=model.prepares)
+    # A model for another kind of data is refused afterwards; its encoder would only fail in its own words.
+    prepares = model.prepares if not model.kinds or bundle.kind in model.kinds else None
+    return preprocessing.fit(bundle, config.preprocessing, cache_gib=cache, prepares=prepares)
 
 
 def described(

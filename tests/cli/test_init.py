@@ -184,8 +184,10 @@ def test_templates(invoke: Callable, tmp_path: Path, name: str) -> None:
     assert done.code == 0, done.err
     config = load(tmp_path / "mine.yaml", paths_exist=False)
     assert config.name == "mine"
-    rest = load(name, paths_exist=False).to_dict()
-    assert {**config.to_dict(), "name": "", "data": ""} == {**rest, "name": "", "data": ""}
+    made, rest = config.to_dict(), load(name, paths_exist=False).to_dict()
+    for one in (made, rest):  # paths are relative to the file
+        one["model"].pop("weights", None)
+    assert {**made, "name": "", "data": ""} == {**rest, "name": "", "data": ""}
 
 
 def test_lists_templates(bm: Callable) -> None:

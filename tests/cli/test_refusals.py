@@ -17,6 +17,12 @@ from tests.conftest import Done
 
 Invoke = Callable[..., Done]
 
+PRETRAINED = {
+    "backbone": "{name: backbone, architecture: mobilenet_v3_small, weights: random}",
+    "encoder": f"{{name: encoder, weights: {Path(__file__).parents[1] / 'pretrained/folders/bert'}}}",
+}
+"""Models that need weights, with some."""
+
 OWN_METRIC = """
 from bmcli.metrics.metric import METRICS, Metric
 
@@ -99,7 +105,7 @@ def test_a_model_for_other_data(data: str, model: str, files: Path, invoke: Invo
     build, train, smoke = refused(
         files,
         invoke,
-        config(written, model),
+        config(written, PRETRAINED.get(model, model)),
         commands=(("check", "--build"), ("train",), ("train", "--smoke")),
     )
     assert error_of(build) == error_of(train) == error_of(smoke)
