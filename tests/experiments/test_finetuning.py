@@ -83,10 +83,10 @@ def test_what_is_trained_is_said_once_and_recorded(folder: Path, invoke: Invoke)
     done = invoke("train", "1.yaml")
     assert done.code == 0, done.err
     assert done.err.count("fine-tuning: ") == 1
-    assert "head alone at 1e-3 in epoch 1, then dense2 5e-5; frozen: dense1" in done.err
+    assert "head alone at 1e-3 in epoch 1, then dense2 1e-4; frozen: dense1" in done.err
     told = record(folder / "runs/fine-v1")["finetune"]
     assert (told["layers"], told["head_epochs"], told["head_rate"]) == (1, 1, 1e-3)
-    assert [group["rate"] for group in told["groups"]] == [None, 5e-5]
+    assert [group["rate"] for group in told["groups"]] == [None, 1e-4]
     assert told["trained"] + told["frozen"] == record(folder / "runs/fine-v1")["parameters"]
     resolved = (folder / "runs/fine-v1/config.yaml").read_text()
     assert "name: adamw" in resolved and "name: linear" in resolved and "warmup_epochs: 0.3" in resolved
@@ -274,7 +274,7 @@ def test_a_pretrained_encoder_in_each_phase(texts: Path, invoke: Invoke) -> None
     assert invoke("train", "c.yaml").code == 0
     told = record(texts / "runs/texts-v1")["finetune"]["groups"]
     assert told[0]["layers"][0] == "token_embedding" and told[0]["rate"] is None
-    assert told[-1]["rate"] == 5e-5 and told[-1]["layers"][0].startswith("block")
+    assert told[-1]["rate"] == 1e-4 and told[-1]["layers"][0].startswith("block")
     for number, saves in ((2, 2), (3, 3)):
         with pytest.MonkeyPatch.context() as patch:
             stop_when_saved(saves, patch)

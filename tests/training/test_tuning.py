@@ -202,7 +202,7 @@ def test_rates_fall_with_the_distance_from_the_head() -> None:
 
 
 def test_the_default_rate_is_at_most_the_head_s() -> None:
-    assert AdamW().gentle_rate == 5e-5 and AdamW(learning_rate=1e-5).gentle_rate == 1e-5
+    assert AdamW().gentle_rate == 1e-4 and AdamW(learning_rate=1e-5).gentle_rate == 1e-5
 
 
 # --- phases ----------------------------------------------------------------------------------------------

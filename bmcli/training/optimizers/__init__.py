@@ -34,7 +34,7 @@ class Optimizer(Component):
 
     results: ClassVar[dict[str, Check]] = {"make": _optimizer}
 
-    gentle: ClassVar[float | None] = 5e-5
+    gentle: ClassVar[float | None] = 1e-4
     """A peak rate that changes pretrained layers little; None: it cannot fine-tune at all."""
 
     learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="Peak step size.")
