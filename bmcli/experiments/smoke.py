@@ -57,7 +57,10 @@ def smoke(
     require(config.trackers)
     made_up = folder / "made_up"
     made_up.mkdir()
-    config = config.model_copy(update={"model": config.model.made_up(made_up)})
+    model = config.model.made_up(made_up)
+    if model is not config.model:
+        note("the pretrained weights are not on this machine: random ones take their place")
+    config = config.model_copy(update={"model": model})
     config = shortened(config)
     examples = BATCHES * config.training.batch_size
     started = start(config, store, device=device, alone=True, examples=examples, display=watch)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from bmcli.core.component import WeightsPath
 from bmcli.core.errors import BmError, ConfigError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from bmcli.pretrained.backbones.timm import Architecture
 
 IMAGENET, RANDOM = "imagenet", "random"
+MADE_UP_SIDE = 48
+"""Pixels: a few times what the deepest layers see of an image."""
 SIZE = ("preprocessing", "image", "size")
 
 
@@ -65,6 +68,8 @@ class Backbone(Model):
         "official file, or a .weights.h5, .keras or .h5 file; random: none.",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Share dropped in training before the output.")
+    _side: int | None = PrivateAttr(None)
+    """Of images in pixels, where the weights are made up and say nothing."""
 
     @property
     def examples_apart(self) -> bool:
@@ -104,13 +109,17 @@ class Backbone(Model):
             backbones.keras_files.require(Path(self.weights))
 
     def made_up(self, folder: Path) -> Self:
-        """See Model: random weights, which need no files."""
+        """See Model: random weights, which need no files, for small images."""
         application = self._application()
         if self.weights == IMAGENET:
             there = application is None or application.here() is not None
         else:
             there = self.weights in (None, RANDOM) or Path(str(self.weights)).exists()
-        return self if there else self.model_copy(update={"weights": RANDOM})
+        if there:
+            return self
+        made = self.model_copy(update={"weights": RANDOM})
+        made._side = max(MADE_UP_SIDE, self._network().smallest)
+        return made
 
     def prepares(self, preparing: Any) -> ImagePreprocessing:
         """Images of the size, scaling and resizing that the weights were trained with; the config's size
@@ -214,12 +223,12 @@ class Backbone(Model):
         from bmcli.pretrained.backbones import timm
 
         application = self._application()
-        if application is not None:
-            return application.images
-        entry = self._timm()
-        if self.weights in (None, RANDOM):
+        entry = application or self._timm()
+        if self._side is not None:
+            return replace(entry.images, size=(self._side, self._side))
+        if application is not None or self.weights in (None, RANDOM):
             return entry.images
-        return timm.described(Path(str(self.weights)), entry.names).images
+        return timm.described(Path(str(self.weights)), self._timm().names).images
 
     def _file(self, application: Application) -> Path:
         return application.official() if self.weights == IMAGENET else Path(str(self.weights))
