@@ -28,13 +28,14 @@ TARGET_NAMES = ("target", "label", "labels", "class", "y")
 class Roles:
     """What is read from which column.
 
-    text: the columns whose cells make a text. features: tables only, in the file's order.
-    dropped: name -> why a column is not used.
+    text: the columns whose cells make a text; pair: whether they are two texts instead. features: tables
+    only, in the file's order. dropped: name -> why a column is not used.
     """
 
     kind: Kind
     targets: tuple[str, ...]
     text: tuple[str, ...] = ()
+    pair: bool = False
     features: tuple[str, ...] | None = None
     group: str | None = None
     split: str | None = None
@@ -102,7 +103,8 @@ def assign(
             require_answers(frame, [facts[name] for name in targets])
             notes += _read_as([facts[name] for name in targets])
         dropped = dict.fromkeys(unused, "beside the text")
-        return replace(given, kind="text", text=text, dropped=dropped, notes=tuple(notes))
+        pair = bool(config.pair)
+        return replace(given, kind="text", text=text, pair=pair, dropped=dropped, notes=tuple(notes))
     if not first:
         return replace(given, notes=tuple(notes))
     if config.features is not None:

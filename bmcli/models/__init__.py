@@ -125,6 +125,8 @@ class Model(Component):
     """Names of the tasks it is for; None: of all."""
     takes_sample: ClassVar[bool] = True
     """Whether `initialise` looks at the training data; if not, it is given None."""
+    takes_pairs: ClassVar[bool] = False
+    """Whether it reads pairs of texts (`data.pair`); the encoder that `prepares` brings must take them."""
 
     def resolved(self, *, files: bool) -> tuple[Self, Findings]:
         """This model with those options filled in that files named by others decide, and what is wrong with
