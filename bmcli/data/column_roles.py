@@ -102,9 +102,8 @@ def assign(
         if first:
             require_answers(frame, [facts[name] for name in targets])
             notes += _read_as([facts[name] for name in targets])
-        dropped = dict.fromkeys(unused, "beside the text")
-        pair = bool(config.pair)
-        return replace(given, kind="text", text=text, pair=pair, dropped=dropped, notes=tuple(notes))
+        given = replace(given, kind="text", text=text, pair=bool(config.pair))
+        return replace(given, dropped=dict.fromkeys(unused, "beside the text"), notes=tuple(notes))
     if not first:
         return replace(given, notes=tuple(notes))
     if config.features is not None:

@@ -104,7 +104,8 @@ def prepare(
             examples=examples,
             preprocessing=config.preprocessing,
         )
-    for note in bundle.notes:
+    joined = _joined_columns(config)
+    for note in (*bundle.notes, *joined):
         display.handle(Note(note))
     if reused is None:
         with phase("preprocessing"):
@@ -122,9 +123,6 @@ def prepare(
     if examples is None:  # a few, perhaps made up, say nothing
         with phase("preprocessing"):
             remarks = fitted.remarks(bundle, config.preprocessing)
-    joined = _joined_columns(config)
-    for note in joined:
-        display.handle(Note(note))
     for remark in remarks:
         display.handle(Warned(remark.text) if remark.warning else Note(remark.text))
     _check_config(config, bundle, spec, display)
