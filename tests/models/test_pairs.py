@@ -16,6 +16,7 @@ import pytest
 
 import bmcli
 from bmcli.config import resolve
+from bmcli.config.drafting.inspect_table import look_at_table
 from bmcli.core.errors import ConfigError, DataError, UsageError
 from bmcli.experiments.display import Event, Note
 from bmcli.experiments.prepare import prepare
@@ -286,3 +287,14 @@ def test_two_columns_are_joined_unless_they_are_a_pair(tmp_path: Path) -> None:
         assert found.preprocessing.to_json().get("pair") is None
         assert any("data.pair: true reads them as a pair" in line for line in notes.lines) == said
         assert found.bundle.train.examples.texts[0].count("\n") == 1
+
+
+def test_a_first_config_says_how_to_read_a_pair(tmp_path: Path) -> None:
+    rows = [
+        f'"The baker of town {i} sold {i * 7 % 90} old books.","Nobody in town {i} has read them.",{i % 2}'
+        for i in range(40)
+    ]
+    (tmp_path / "pairs.csv").write_text("premise,hypothesis,label\n" + "\n".join(rows) + "\n")
+    look = look_at_table(tmp_path / "pairs.csv")
+    assert look.text == TEXT
+    assert any("data.pair: true reads them as a pair" in line for line in look.seen)
