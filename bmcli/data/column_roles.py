@@ -102,8 +102,10 @@ def assign(
         if first:
             require_answers(frame, [facts[name] for name in targets])
             notes += _read_as([facts[name] for name in targets])
-        given = replace(given, kind="text", text=text, pair=bool(config.pair))
-        return replace(given, dropped=dict.fromkeys(unused, "beside the text"), notes=tuple(notes))
+        dropped = dict.fromkeys(unused, "beside the text")
+        return replace(
+            given, kind="text", text=text, pair=bool(config.pair), dropped=dropped, notes=(*notes,)
+        )
     if not first:
         return replace(given, notes=tuple(notes))
     if config.features is not None:
