@@ -103,9 +103,7 @@ def assign(
             require_answers(frame, [facts[name] for name in targets])
             notes += _read_as([facts[name] for name in targets])
         dropped = dict.fromkeys(unused, "beside the text")
-        return replace(
-            given, kind="text", text=text, pair=bool(config.pair), dropped=dropped, notes=(*notes,)
-        )
+        return replace(_of_texts(given, text, config), dropped=dropped, notes=tuple(notes))
     if not first:
         return replace(given, notes=tuple(notes))
     if config.features is not None:
@@ -119,6 +117,11 @@ def assign(
     require_answers(frame, [facts[name] for name in (*features, *targets)])
     notes += _read_as([facts[name] for name in (*features, *targets)])
     return replace(given, features=features, dropped=dropped, notes=tuple(notes))
+
+
+def _of_texts(given: Roles, text: tuple[str, ...], config: DataConfig) -> Roles:
+    """The roles with the columns of texts: one text in each row, or a pair."""
+    return replace(given, kind="text", text=text, pair=bool(config.pair))
 
 
 def _single_columns(frame: Frame, config: DataConfig, first: bool) -> dict[str, str | None]:
