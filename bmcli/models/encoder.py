@@ -30,6 +30,7 @@ class Encoder(Model):
     source = "Devlin et al.: BERT (arXiv:1810.04805); the families' papers stand in bmcli/pretrained/families"
     kinds: ClassVar[tuple[Kind, ...]] = ("text",)
     takes_sample: ClassVar[bool] = False
+    fuses: ClassVar[bool] = True
 
     weights: Annotated[str, WeightsPath()] | None = Field(
         None,

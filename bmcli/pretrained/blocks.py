@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MOST_DISTANCE = 128
 """Distance from which on relative positions share the last bucket (Song et al. 2020, arXiv:2004.09297)."""
 
+ACTIVATIONS = {"gelu": "gelu", "relu": "relu", "silu": "silu"}
+"""The activations that Keras has under a name; its 'gelu' is the exact one, so that gelu_tanh is missing."""
+
 
 def encoded(
     architecture: Architecture, tokens: Tensor, mask: Tensor, *, dropout: float, attention_dropout: float
@@ -65,8 +68,7 @@ def _block(
     y = _attention(architecture, f"{name}_attention", x, bias, attention_rate)
     y = _dropped(y, rate, f"{name}_attention_dropout")
     x = layers.LayerNormalization(epsilon=epsilon, name=f"{name}_attention_norm")(x + y)
-    y = layers.Dense(architecture.feed_forward, name=f"{name}_feed_forward1")(x)
-    y = _activated(y, architecture.activation)
+    y = _widened(architecture, f"{name}_feed_forward1", x)
     y = layers.Dense(architecture.width, name=f"{name}_feed_forward2")(y)
     y = _dropped(y, rate, f"{name}_feed_forward_dropout")
     normalised: Tensor = layers.LayerNormalization(epsilon=epsilon, name=f"{name}_feed_forward_norm")(x + y)
@@ -145,12 +147,14 @@ def thresholds(buckets: int) -> list[int]:
     return found
 
 
-def _activated(x: Tensor, name: str) -> Tensor:
-    from keras import ops
+def _widened(architecture: Architecture, name: str, x: Tensor) -> Tensor:
+    """The first half of the feed-forward layer. The activation is the dense layer's own where there is such a
+    one: training can then compute it in one pass (`bmcli.training.steps.fused_layers`)."""
+    from keras import layers, ops
 
-    function = {"relu": ops.relu, "silu": ops.silu}.get(name)
-    activated: Tensor = function(x) if function else ops.gelu(x, approximate=name == "gelu_tanh")
-    return activated
+    own = ACTIVATIONS.get(architecture.activation)
+    widened: Tensor = layers.Dense(architecture.feed_forward, activation=own, name=name)(x)
+    return widened if own else ops.gelu(widened, approximate=True)
 
 
 def _dropped(x: Tensor, rate: float, name: str) -> Tensor:
