@@ -139,10 +139,9 @@ def _kept(rate: float) -> Callable[[object, object], object]:
     """x and a seed, uint32 [2]: 0 for a share `rate` of the numbers, the others divided by 1 - rate."""
     import tensorflow as tf
 
-    least = tf.constant(round(rate * 2**32), tf.uint32)
-
     @tf.function(jit_compile=True)
     def kept(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        least = tf.constant(round(rate * 2**32), tf.uint32)
         flat = tf.reshape(x, [-1])
         place = tf.cast(tf.range(tf.size(flat)), tf.uint32)
         start = _mixed(seed[0])
