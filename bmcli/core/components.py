@@ -49,6 +49,7 @@ class Builds(Named, Protocol):
     tasks: ClassVar[tuple[Task, ...]]
     takes_sample: ClassVar[bool]
     takes_pairs: ClassVar[bool]
+    fuses: ClassVar[bool]
 
     @property
     def examples_apart(self) -> bool: ...

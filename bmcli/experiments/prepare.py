@@ -322,8 +322,9 @@ def make_trainer(
         tuning = tuned(experiment, network)
         cached = tuning is not None and not config.data.augment
         cache = feature_cache(experiment, parts, display or Silent()) if cached else None
+        fused = config.model.fuses and not experiment.gpu and not training.xla
         return Trainer(
-            network, complete, spec, training, feed, finish, validation, watch, parts, tuning, cache
+            network, complete, spec, training, feed, finish, validation, watch, parts, tuning, cache, fused
         )
 
 

@@ -155,6 +155,10 @@ class Model(Component):
         would make it depend): parts of a batch can then be trained in parallel, which is faster."""
         return False
 
+    fuses: ClassVar[bool] = False
+    """Whether dropout and Adam may be computed by kernels of bm's in training on a CPU: faster, but with
+    other random numbers and another rounding than Keras's. Old models keep their results."""
+
     @property
     def closed_form(self) -> bool:
         """Whether `solve` sets the weights without any training steps."""

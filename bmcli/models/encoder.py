@@ -31,6 +31,7 @@ class Encoder(Model):
     kinds: ClassVar[tuple[Kind, ...]] = ("text",)
     takes_sample: ClassVar[bool] = False
     takes_pairs: ClassVar[bool] = True
+    fuses: ClassVar[bool] = True
 
     weights: Annotated[str, WeightsPath()] | None = Field(
         None,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST_DISTANCE = 128
 """Distance from which on relative positions share the last bucket (Song et al. 2020, arXiv:2004.09297)."""
 
+ACTIVATIONS = {"gelu": "gelu", "relu": "relu", "silu": "silu"}
+"""The activations that Keras has under a name; its 'gelu' is the exact one, so that gelu_tanh is missing."""
+
 
 def encoded(
     architecture: Architecture,
@@ -61,8 +64,8 @@ def _as_read(tokens: Tensor, separator: Separator) -> Tensor:
     """The tokens as the vocabulary has them."""
     from keras import ops
 
-    ends = ops.full_like(tokens, separator.token)
-    read: Tensor = ops.where(ops.equal(tokens, separator.written), ends, tokens)
+    written = ops.cast(ops.equal(tokens, separator.written), "int32")
+    read: Tensor = tokens + (separator.token - separator.written) * written
     return read
 
 
@@ -88,8 +91,8 @@ def _embedded(
             # Both rows once, and a choice for each token: its gradient is not scattered either.
             first = row[:, :1] - 1
             both = segment(ops.concatenate([first, first + 1], axis=1))
-            second = ops.expand_dims(segments, -1) > 0
-            beside = beside + ops.where(second, both[:, 1:], both[:, :1])
+            second = ops.cast(ops.expand_dims(segments, -1), both.dtype)
+            beside = beside + both[:, :1] * (1 - second) + both[:, 1:2] * second
     x = layers.LayerNormalization(epsilon=architecture.epsilon, name="embedding_norm")(x + beside)
     x = _dropped(x, rate, "embedding_dropout")
     if width != architecture.width:
@@ -106,8 +109,7 @@ def _block(
     y = _attention(architecture, f"{name}_attention", x, bias, attention_rate)
     y = _dropped(y, rate, f"{name}_attention_dropout")
     x = layers.LayerNormalization(epsilon=epsilon, name=f"{name}_attention_norm")(x + y)
-    y = layers.Dense(architecture.feed_forward, name=f"{name}_feed_forward1")(x)
-    y = _activated(y, architecture.activation)
+    y = _widened(architecture, f"{name}_feed_forward1", x)
     y = layers.Dense(architecture.width, name=f"{name}_feed_forward2")(y)
     y = _dropped(y, rate, f"{name}_feed_forward_dropout")
     normalised: Tensor = layers.LayerNormalization(epsilon=epsilon, name=f"{name}_feed_forward_norm")(x + y)
@@ -186,12 +188,14 @@ def thresholds(buckets: int) -> list[int]:
     return found
 
 
-def _activated(x: Tensor, name: str) -> Tensor:
-    from keras import ops
+def _widened(architecture: Architecture, name: str, x: Tensor) -> Tensor:
+    """The first half of the feed-forward layer. The activation is the dense layer's own where there is such a
+    one: training can then compute it in one pass (`bmcli.training.steps.fused_layers`)."""
+    from keras import layers, ops
 
-    function = {"relu": ops.relu, "silu": ops.silu}.get(name)
-    activated: Tensor = function(x) if function else ops.gelu(x, approximate=name == "gelu_tanh")
-    return activated
+    own = ACTIVATIONS.get(architecture.activation)
+    widened: Tensor = layers.Dense(architecture.feed_forward, activation=own, name=name)(x)
+    return widened if own else ops.gelu(widened, approximate=True)
 
 
 def _dropped(x: Tensor, rate: float, name: str) -> Tensor:
