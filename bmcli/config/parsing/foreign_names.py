@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 _SECTIONS: dict[str, str] = {
     "": "name seed code data model init_from training evaluation preprocessing trackers extends",
-    "data": "path kind task target features delimiter label_delimiter header quoting columns split id group "
+    "data": "path kind task pair target features delimiter label_delimiter header quoting columns split id group "
     "class_pattern split_folders follow_links test validation limit augment skip_unusable cache_gib",
     "preprocessing": "image table",
     "preprocessing.image": "size channels fit window normalization",
