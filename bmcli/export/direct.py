@@ -240,7 +240,7 @@ def _rescaled(graph: _Graph, layer: Any, args: list[Value], kwargs: dict[str, Va
 
 def _joined(graph: _Graph, layer: Any, args: list[Value], kwargs: dict[str, Value]) -> str:
     (tensors,) = args
-    return graph.node("Concat", *(graph.tensor(one, "float32") for one in tensors), axis=layer.axis)
+    return graph.node("Concat", *(graph.tensor(one, _dtype(tensors[0])) for one in tensors), axis=layer.axis)
 
 
 def _array(variable: Any) -> np.ndarray:

@@ -37,8 +37,6 @@ Note = Callable[[str], object]
 Expect = Callable[[int], object]
 Add = Callable[["bytes | memoryview"], object]
 """Adds a piece of content, like the `update` of a hash."""
-ENCODED = 1024
-"""Number of examples encoded at a time when all are processed."""
 
 
 class Modality(Registered):
@@ -111,8 +109,8 @@ class Modality(Registered):
         """Keys of `data`, each with its value and why."""
         return []
 
-    def draft_model(self, look: Look) -> list[str]:
-        """The lines from `preprocessing` to `model`; empty for those of a table."""
+    def draft_model(self, look: Look, *, pretrained: bool = False) -> list[str]:
+        """The lines from `preprocessing` to `model`, without it if `pretrained`; empty for a table's."""
         return []
 
     def draft_epochs(self, count: int) -> int | str:
@@ -191,6 +189,10 @@ class Modality(Registered):
         """Inspect all examples before the splits are made; None if reading them has already done so.
         preprocessing: how they will be encoded, None if unknown."""
         return None
+
+    def argument(self, encoder: Preprocessing) -> str:
+        """An input of a run on the command line of `bm predict`."""
+        return self.words.argument
 
     def inspection_notes(self, counts: Mapping[str, int]) -> tuple[str, ...]:
         """Notes on what `inspect` counted."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bmcli.pretrained.architecture import Architecture
 
 if TYPE_CHECKING:
+    from bmcli.core.spec import Separator
     from bmcli.core.tensor import Tensor
 
 MOST_DISTANCE = 128
@@ -22,13 +23,24 @@ ACTIVATIONS = {"gelu": "gelu", "relu": "relu", "silu": "silu"}
 
 
 def encoded(
-    architecture: Architecture, tokens: Tensor, mask: Tensor, *, dropout: float, attention_dropout: float
+    architecture: Architecture,
+    tokens: Tensor,
+    mask: Tensor,
+    *,
+    dropout: float,
+    attention_dropout: float,
+    separator: Separator | None = None,
 ) -> Tensor:
     """The state of every token after the last block: int32 [batch, length] to [batch, length, width].
 
     mask: bool [batch, length], False for padding, whose own states mean nothing and reach no other token.
+    separator: of pairs of texts that are told apart; see InputSpec.
     """
-    x, positions = _embedded(architecture, tokens, dropout)
+    segments = None
+    if separator is not None:
+        segments = _segments(tokens, mask, separator)
+        tokens = _as_read(tokens, separator)
+    x, positions = _embedded(architecture, tokens, segments, dropout)
     bias = _hidden(mask, x)
     if architecture.buckets:
         bias = bias + _relative(architecture, positions)
@@ -37,7 +49,29 @@ def encoded(
     return x
 
 
-def _embedded(architecture: Architecture, tokens: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+def _segments(tokens: Tensor, mask: Tensor, separator: Separator) -> Tensor:
+    """Which of two texts each token is of, 0 or 1, int32 [batch, length]: the separator is the last of the
+    first. Padding is of the first."""
+    from keras import ops
+
+    ends = ops.cast(ops.equal(tokens, separator.token), "int32")
+    before = ops.cumsum(ends, axis=1) - ends
+    segments: Tensor = ops.minimum(before, 1) * ops.cast(mask, "int32")
+    return segments
+
+
+def _as_read(tokens: Tensor, separator: Separator) -> Tensor:
+    """The tokens as the vocabulary has them."""
+    from keras import ops
+
+    written = ops.cast(ops.equal(tokens, separator.written), "int32")
+    read: Tensor = tokens + (separator.token - separator.written) * written
+    return read
+
+
+def _embedded(
+    architecture: Architecture, tokens: Tensor, segments: Tensor | None, rate: float
+) -> tuple[Tensor, Tensor]:
     """The embedded tokens, and the numbers of their places, int32 [1, length]."""
     from keras import layers, ops
 
@@ -49,9 +83,16 @@ def _embedded(architecture: Architecture, tokens: Tensor, rate: float) -> tuple[
     table = layers.Embedding(architecture.positions, width, name="position_embedding")
     beside = table(positions + architecture.first_position)
     if architecture.segments:
-        # Every text is the first of its pair: segment 0.
         segment = layers.Embedding(architecture.segments, width, name="segment_embedding")
-        beside = beside + segment(row - 1)
+        if segments is None or architecture.segments == 1:
+            # Every text is the first of its pair: segment 0.
+            beside = beside + segment(row - 1)
+        else:
+            # Both rows once, and a choice for each token: its gradient is not scattered either.
+            first = row[:, :1] - 1
+            both = segment(ops.concatenate([first, first + 1], axis=1))
+            second = ops.cast(ops.expand_dims(segments, -1), both.dtype)
+            beside = beside + both[:, :1] * (1 - second) + both[:, 1:2] * second
     x = layers.LayerNormalization(epsilon=architecture.epsilon, name="embedding_norm")(x + beside)
     x = _dropped(x, rate, "embedding_dropout")
     if width != architecture.width:
