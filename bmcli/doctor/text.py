@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from bmcli.doctor import findings
-from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, Pair, of_pairs
+from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, Pair, by_features, of_pairs
+from bmcli.doctor.near_texts import near_texts
 from bmcli.files.scripts import words_in
 
 if TYPE_CHECKING:
@@ -58,7 +59,11 @@ class Examiner(findings.Examiner):
 
 def of_texts(every: Gathered, texts: Sequence[str], max_length: int) -> list[Finding]:
     """max_length: words that the model reads."""
-    found = of_pairs(every, same_texts(texts), "texts")
+    pairs = same_texts(texts)
+    if every.neighbours is not None:
+        words_of = [[_WORD.findall(text.casefold()) for text in part] for part in (texts,)]
+        pairs += near_texts(words_of, every.neighbours, pairs)
+    found = [*of_pairs(every, pairs, "texts"), *by_features(every, pairs)]
     words = np.array([words_in(text) for text in texts])
     longer = int((words > max_length).sum())
     if longer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
 
@@ -15,6 +15,25 @@ if TYPE_CHECKING:
     from bmcli.core.examples import Examples
     from bmcli.modalities.text.encoder import TextPreprocessing
     from bmcli.modalities.text.examples import Texts
+    from bmcli.modalities.text.written import Word
+
+
+class Shown(TypedDict):
+    """The fields of an explanation that name words."""
+
+    tokens: tuple[str, ...]
+    weights: np.ndarray
+    special: float
+
+
+def _of_words(words: list[Word], weights: np.ndarray) -> Shown:
+    """weights: of tokens, [n]; those of a word are added up."""
+    summed = np.array([weights[list(word.tokens)].sum() for word in words], np.float64)
+    return {
+        "tokens": tuple(word.text for word in words),
+        "weights": summed,
+        "special": float(weights.sum() - summed.sum()),
+    }
 
 
 class Part(base.Part):
@@ -39,10 +58,15 @@ class Part(base.Part):
         chosen = explainer.chosen(about["index"])
         found, known = explainer.integrated(gradient, states, nothing, [chosen, ids])
         weights = np.sum([one.sum(axis=-1) for one in found.attributions], axis=0)
+        given = explainer.input
+        unknown = np.full_like(ids, given.padding if given.unknown is None else given.unknown)
+        words = encoder.words(text)
+        if words is not None:
+            shown = _of_words(words, weights[: len(tokens)])
+            dropped = self._without_words(about["index"], ids, words, shown["weights"], unknown)
+            return base.Explanation(**about, **known, **shown, baseline=self.baseline, deletion=dropped)
         dropped = None
         if len(tokens) > 1:
-            given = explainer.input
-            unknown = np.full_like(ids, given.padding if given.unknown is None else given.unknown)
             dropped = explainer.deletion(about["index"], ids, weights[: len(ids)], unknown)
         return base.Explanation(
             **about,
@@ -51,6 +75,20 @@ class Part(base.Part):
             weights=weights[: len(tokens)],
             deletion=dropped,
             tokens=tokens,
+        )
+
+    def _without_words(
+        self, index: int, ids: np.ndarray, words: list[Word], weights: np.ndarray, unknown: np.ndarray
+    ) -> tuple[float, float] | None:
+        """See `attributions.deletion`: all tokens of a word go together, special tokens stay."""
+        if len(words) < 2:
+            return None
+        within = np.zeros((len(words), len(ids)), bool)
+        for row, word in zip(within, words, strict=True):
+            row[list(word.tokens)] = True
+        nothing = np.zeros(len(words), bool)
+        return self.explainer.deletion(
+            index, nothing, weights, ~nothing, lambda gone: np.where(gone @ within, unknown, ids)
         )
 
     @cached_property

@@ -72,11 +72,13 @@ class Encoder(Model):
             message = f"{HUB} is not supported yet: download {self.weights.removeprefix(HUB)} as a folder"
             return self, [(("weights",), f"{message}, and write its path")]
         from bmcli.pretrained import folder as folders
+        from bmcli.pretrained import tokenizer
 
         try:
             found = folders.architecture_of(Path(self.weights))
             if files:
                 folders.weights_of(Path(self.weights), found)
+                tokenizer.require_fitting(Path(self.weights), found)
         except BmError as error:
             return self, [(("weights",), message) for message in _messages(error)]
         findings: Findings = []

@@ -41,6 +41,7 @@ from bmcli.modalities.text.vocabulary import (
     word_vocabulary,
 )
 from bmcli.modalities.text.words import LIBRARY_PIECE, LIBRARY_WORD, library_normalizer, words_of
+from bmcli.modalities.text.written import words_of as words_of_encoding
 from bmcli.runs.layout import TOKENIZER
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from bmcli.core.examples import Data
     from bmcli.core.plain import Document
     from bmcli.modalities.source import Source
+    from bmcli.modalities.text.written import Word
 
 T = TypeVar("T")
 
@@ -241,6 +243,17 @@ class TextPreprocessing(SingleInput):
             return [(word, self.ids.get(word, UNKNOWN_ID)) for word in words]
         return [(names[i], i) for i in next(self.token_ids([text]))]
 
+    def words(self, text: str) -> list[Word] | None:
+        """The words that the tokens of `text` make up; None where the tokens are what is to be shown."""
+        if self.tokenizer != OWN:
+            return None
+        cut = self._cut(text)
+        encoding = self._library.encode(cut)
+        if self._is_short(text, cut, encoding.ids):
+            cut = self._cut(text, by_words=False)
+            encoding = self._library.encode(cut)
+        return words_of_encoding(encoding, [cut])
+
     def token_ids(self, texts: Sequence[str]) -> Iterator[list[int]]:
         """The ids of each text, at most `max_length`, without padding."""
         if self.tokenizer == "word":
@@ -269,10 +282,13 @@ class TextPreprocessing(SingleInput):
     def _own(self, text: str, part: str, ids: list[int]) -> list[int]:
         """The ids of the whole text, given those of a part of it. A tokenizer of another make may have no
         token for what stands between spaces (control characters, say), so that the part was too short."""
-        if len(ids) >= self.max_length or len(part) == len(text):
+        if not self._is_short(text, part, ids):
             return ids
         more: list[int] = self._library.encode(self._cut(text, by_words=False)).ids
         return more
+
+    def _is_short(self, text: str, part: str, ids: list[int]) -> bool:
+        return len(ids) < self.max_length and len(part) < len(text)
 
     def _within(self, tokens: list[T]) -> list[T]:
         return tokens[: self.max_length] if self.truncate == "end" else tokens[-self.max_length :]
