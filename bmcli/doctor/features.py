@@ -38,7 +38,7 @@ class Neighbours:
 
     def unconnected(self, pairs: Sequence[Pair]) -> Neighbours:
         """Without those that are known to be copies, of each other or of a third."""
-        of = {}
+        of: dict[int, int] = {}
 
         def first(position: int) -> int:
             while position in of:

@@ -18,10 +18,12 @@ from bmcli.doctor.findings import Pair
 if TYPE_CHECKING:
     from bmcli.doctor.features import Neighbours
 
-LEAST_LIKENESS = 0.8
+LEAST_LIKENESS = 0.7
 """Cosine of features."""
 LEAST_IN_COMMON = 0.6
 """Weight of the words that two texts have in common, of those that either has."""
+LEAST_CONTAINED, LEAST_OF_LONGER = 0.85, 0.4
+"""The same where one text is in the other, to which a sentence was added: of the shorter, and of both."""
 
 
 def near_texts(
@@ -36,11 +38,11 @@ def near_texts(
     near_pairs = near.pairs[near.likeness >= LEAST_LIKENESS].tolist()
     if not near_pairs:
         return []
-    weights = _weights([words for part in parts for words in part])
+    weights = [_weights(part) for part in parts]
     found = []
     for first, second in near_pairs:
-        shares = [_in_common(Counter(part[first]), Counter(part[second]), weights) for part in parts]
-        if min(shares) >= LEAST_IN_COMMON:
+        both = [(Counter(part[first]), Counter(part[second])) for part in parts]
+        if all(_nearly_same(*pair, of_part) for pair, of_part in zip(both, weights, strict=True)):
             found.append(Pair(first, second, False, "reworded", by_features=True))
     return found
 
@@ -50,8 +52,13 @@ def _weights(texts: Sequence[Sequence[str]]) -> dict[str, float]:
     return {word: float(np.log((1 + len(texts)) / count)) for word, count in counts.items()}
 
 
-def _in_common(one: Counter[str], other: Counter[str], weights: dict[str, float]) -> float:
-    """Weighted index of Jaccard (Ruzicka's), of two multisets; of two empty ones 1."""
-    both = sum(count * weights[word] for word, count in (one & other).items())
-    either = sum(count * weights[word] for word, count in (one | other).items())
-    return both / either if either else 1.0
+def _nearly_same(one: Counter[str], other: Counter[str], weights: dict[str, float]) -> bool:
+    """By the weighted index of Jaccard (Ruzicka's) of two multisets, or because one is in the other."""
+
+    def weight(words: Counter[str]) -> float:
+        return sum(count * weights[word] for word, count in words.items())
+
+    common, either = weight(one & other), weight(one | other)
+    shorter = min(weight(one), weight(other))
+    contained = common >= LEAST_CONTAINED * shorter and common >= LEAST_OF_LONGER * either
+    return common >= LEAST_IN_COMMON * either or (shorter > 0 and contained)
