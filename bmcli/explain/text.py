@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict, cast
 
@@ -22,15 +23,18 @@ class Shown(TypedDict):
     """The fields of an explanation that name words."""
 
     tokens: tuple[str, ...]
+    columns: tuple[str, ...]
     weights: np.ndarray
     special: float
 
 
-def _of_words(words: list[Word], weights: np.ndarray) -> Shown:
-    """weights: of tokens, [n]; those of a word are added up."""
+def _of_words(words: list[Word], weights: np.ndarray, columns: Sequence[str]) -> Shown:
+    """weights: of tokens, [n]; those of a word are added up. columns: what the two texts of a pair are
+    called."""
     summed = np.array([weights[list(word.tokens)].sum() for word in words], np.float64)
     return {
         "tokens": tuple(word.text for word in words),
+        "columns": tuple(columns[word.which] for word in words) if columns else (),
         "weights": summed,
         "special": float(weights.sum() - summed.sum()),
     }
@@ -45,9 +49,11 @@ class Part(base.Part):
         self, about: base.About, compact: np.ndarray, finished: np.ndarray, example: Examples
     ) -> base.Explanation:
         """See `base.Part`."""
-        explainer, text = self.explainer, cast("Texts", example).texts[0]
+        explainer, texts = self.explainer, cast("Texts", example)
         encoder = cast("TextPreprocessing", explainer.preprocessing)
-        tokens = tuple(token for token, _ in encoder.tokens(text))
+        text, second = texts.texts[0], None if texts.seconds is None else texts.seconds[0]
+        placed = encoder.tokens(text) if second is None else encoder.placed_tokens(text, second)
+        tokens = tuple(token for token, _ in placed)
         ids = np.asarray(finished[0][: max(len(tokens), 1)])
         body, gradient = self._of_text
         states = body(explainer.fed(ids[None], [one[None] for one in explainer.fixed]), training=False)
@@ -60,9 +66,11 @@ class Part(base.Part):
         weights = np.sum([one.sum(axis=-1) for one in found.attributions], axis=0)
         given = explainer.input
         unknown = np.full_like(ids, given.padding if given.unknown is None else given.unknown)
-        words = encoder.words(text)
+        if given.separator is not None:  # without it, all would be one text
+            unknown = np.where(ids == given.separator.token, ids, unknown)
+        words = encoder.words(text, second)
         if words is not None:
-            shown = _of_words(words, weights[: len(tokens)])
+            shown = _of_words(words, weights[: len(tokens)], () if second is None else texts.columns)
             dropped = self._without_words(about["index"], ids, words, shown["weights"], unknown)
             return base.Explanation(**about, **known, **shown, baseline=self.baseline, deletion=dropped)
         dropped = None

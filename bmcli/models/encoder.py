@@ -30,6 +30,8 @@ class Encoder(Model):
     source = "Devlin et al.: BERT (arXiv:1810.04805); the families' papers stand in bmcli/pretrained/families"
     kinds: ClassVar[tuple[Kind, ...]] = ("text",)
     takes_sample: ClassVar[bool] = False
+    takes_pairs: ClassVar[bool] = True
+    fuses: ClassVar[bool] = True
 
     weights: Annotated[str, WeightsPath()] | None = Field(
         None,
@@ -105,13 +107,18 @@ class Encoder(Model):
         if self.weights is None:
             return None
         from bmcli.modalities.text.encoder import TextPreprocessing
+        from bmcli.modalities.text.examples import Texts
         from bmcli.pretrained import tokenizer
 
         folder, architecture = Path(self.weights), self._architecture()
-        options = preparing.options.text
+        options, texts = preparing.options.text, preparing.data.train.examples
         length = min(options.max_length, tokenizer.longest(folder, architecture))
         text = tokenizer.tokenizer_json(folder, architecture)
-        return TextPreprocessing.of(text, max_length=length, truncate=options.truncate)
+        pair = None
+        if isinstance(texts, Texts) and texts.seconds is not None:
+            pair = texts.columns
+            tokenizer.require_room_for_pairs(text, length)
+        return TextPreprocessing.of(text, max_length=length, truncate=options.truncate, pair=pair)
 
     def build(self, spec: DataSpec) -> keras.Model:
         """The encoder, one vector per text, the head. ConfigError for another tokenizer's token ids."""
@@ -125,7 +132,14 @@ class Encoder(Model):
         mask = ops.not_equal(tokens, architecture.padding)
         rate = architecture.dropout if self.dropout is None else self.dropout
         attention_rate = architecture.attention_dropout if self.dropout is None else self.dropout
-        states = encoded(architecture, tokens, mask, dropout=rate, attention_dropout=attention_rate)
+        states = encoded(
+            architecture,
+            tokens,
+            mask,
+            dropout=rate,
+            attention_dropout=attention_rate,
+            separator=spec.input.separator,
+        )
         pooling = (architecture.pooling or "cls") if self.pooling == "auto" else self.pooling
         # Of cls, the mean over the first token alone: zeros for a row of padding, as of all tokens.
         kept = slice(None) if pooling == "mean" else slice(0, 1)

@@ -24,7 +24,7 @@ class Words:
     def tokens(self, text: str) -> list[tuple[str, int]]:
         return [(word, len(word)) for word in text.split()]
 
-    def words(self, text: str) -> None:
+    def words(self, text: str, second: str | None) -> None:
         """The tokens are words."""
 
 
