@@ -267,15 +267,11 @@ class TextPreprocessing(SingleInput):
         shown."""
         if self.tokenizer != OWN:
             return None
-        if second is not None:
-            both = self._bounded(text), self._bounded(second)
-            return words_of_encoding(self._library.encode(*both), both)
-        cut = self._cut(text)
-        encoding = self._library.encode(cut)
-        if self._is_short(text, cut, encoding.ids):
-            cut = self._cut(text, by_words=False)
-            encoding = self._library.encode(cut)
-        return words_of_encoding(encoding, [cut])
+        one = self._cut(text)
+        if second is not None or self._library.encode(one).ids != next(self.token_ids([text])):
+            one = self._bounded(text)
+        other = None if second is None else self._bounded(second)
+        return words_of_encoding(self._library.encode(one, other), [one, other or ""])
 
     def placed_tokens(self, text: str, second: str) -> list[tuple[str, int | None]]:
         """The same of a pair, as (token, which of its texts it is of) in order; None for special tokens."""
@@ -314,13 +310,10 @@ class TextPreprocessing(SingleInput):
     def _own(self, text: str, part: str, ids: list[int]) -> list[int]:
         """The ids of the whole text, given those of a part of it. A tokenizer of another make may have no
         token for what stands between spaces (control characters, say), so that the part was too short."""
-        if not self._is_short(text, part, ids):
+        if len(ids) >= self.max_length or len(part) == len(text):
             return ids
         more: list[int] = self._library.encode(self._cut(text, by_words=False)).ids
         return more
-
-    def _is_short(self, text: str, part: str, ids: list[int]) -> bool:
-        return len(ids) < self.max_length and len(part) < len(text)
 
     def _bounded(self, text: str) -> str:
         """The part of one of two texts that is read. Which of them is cut is decided by their tokens: so
@@ -395,7 +388,7 @@ class TextPreprocessing(SingleInput):
             document["truncate"],
             bool(document["lowercase"]),
             vocabulary,
-            pair=_columns(document.get("pair")),
+            pair=pairs.columns_of(document.get("pair")),
         )
         try:
             _ = loaded.ids
@@ -405,12 +398,3 @@ class TextPreprocessing(SingleInput):
         except Exception as error:  # the library raises plain Exception for a file it cannot read
             raise IntegrityError(f"{TOKENIZER} is damaged: {error}") from error
         return loaded
-
-
-def _columns(said: object) -> Columns | None:
-    """What the texts of pairs are called, as `to_json` has it. ValueError if it is not that."""
-    if said is None:
-        return None
-    if not (isinstance(said, list) and len(said) == 2 and all(isinstance(one, str) for one in said)):
-        raise ValueError("pair")
-    return said[0], said[1]
