@@ -57,18 +57,28 @@ class Done:
 
 
 LONGEST = (
-    "docs/test_blocks.py",
     "cli/test_configs.py",
     "experiments/test_resume.py",
+    "experiments/test_finetuning.py",
+    "docs/test_blocks.py",
     "cli/test_train.py",
-    "faults/test_plugins.py",
-    "faults/test_damage.py",
-    "faults/test_disk.py",
+    "training/test_tuning.py",
+    "pretrained/test_keras_applications.py",
+    "models/test_backbone.py",
+    "models/test_encoder.py",
     "export/test_parity.py",
-    "models/test_models.py",
-    "faults/test_kill.py",
-    "test_api.py",
+    "faults/test_disk.py",
     "cli/test_check.py",
+    "faults/test_plugins.py",
+    "training/test_trainer.py",
+    "report/test_page.py",
+    "faults/test_kill.py",
+    "experiments/test_trackers.py",
+    "metrics/test_paired.py",
+    "explain/test_explain.py",
+    "doctor/test_examine.py",
+    "data/test_round_trips.py",
+    "test_api.py",
 )
 """Files that take longest, longest first."""
 
