@@ -180,7 +180,7 @@ def test_stages_follow_the_depth(
     ("model", "said"),
     [
         ({"architecture": "resnet19"}, "resnet18"),
-        ({}, "write the path of a timm folder"),
+        ({}, "write hf:timm/NAME, the path of a timm folder"),
         ({"weights": "imagenet"}, "imagenet is for mobilenet_v3_small"),
         ({"weights": "none/here"}, "there is no folder"),
         ({"architecture": "convnext_tiny"}, "write imagenet"),
