@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 _SECTIONS: dict[str, str] = {
     "": "name seed code data model init_from training evaluation preprocessing trackers extends",
-    "data": "path kind task pair target features delimiter label_delimiter header quoting columns split id group "
-    "class_pattern split_folders follow_links test validation limit augment skip_unusable cache_gib",
+    "data": "path kind task pair target features delimiter label_delimiter header quoting columns split id "
+    "group class_pattern split_folders follow_links test validation limit augment skip_unusable cache_gib",
     "preprocessing": "image table",
     "preprocessing.image": "size channels fit window normalization",
     "preprocessing.text": "tokenizer vocabulary max_length truncate lowercase",
