@@ -230,7 +230,7 @@ TAKES_LONG = {
         ".manifest.lock",
         "manifest.json",
     ),
-    "explain": ("checkpoints", "checkpoints/best.safetensors", "config.yaml"),
+    "explain": ("checkpoints", "checkpoints/best.json", "model.keras", "config.yaml"),
     "export": ("exports", "exports/onnx", "samples.safetensors", "model.onnx", "manifest.json"),
 }
 """Commands that take seconds where they are not refused, and entries for which they are asked too."""
