@@ -40,7 +40,9 @@ InputsArgument = Annotated[
         metavar="INPUT...", help="Files, folders, quoted patterns, - for stdin; with --text, texts."
     ),
 ]
-TextOption = Annotated[bool, typer.Option("--text", help="Take the arguments as texts.")]
+TextOption = Annotated[
+    bool, typer.Option("--text", help="Take the arguments as texts; for pairs, two by two.")
+]
 LinesOption = Annotated[bool, typer.Option("--lines", help="Read one text per line.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 TrustCodeOption = Annotated[

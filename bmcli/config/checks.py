@@ -128,6 +128,15 @@ def _model(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
             yield Finding(("model", *option), message, also=also)
 
 
+def _pair(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
+    """A model that reads one text, where there are two."""
+    model = config.model
+    if config.data.pair and facts.kind in model.kinds and not model.takes_pairs:
+        message = f"{model.registry_name} reads one text, not pairs"
+        hint = "model: encoder reads pairs; without data.pair, the two texts are joined, one per line"
+        yield Finding(("data", "pair"), message, hint, (("model",), ("data", "text")))
+
+
 def _listed(kinds: tuple[str, ...]) -> str:
     return " or ".join(modality_of(kind).words.data for kind in kinds)
 
@@ -272,4 +281,4 @@ def _share(text: str, key: str) -> str | None:
 _Check = Callable[[ExperimentConfig, Facts], Iterator[Finding]]
 _OF_DATA: tuple[_Check, ...] = (_monitor, _model, _augment, _kinds, _classes, _metrics)
 """Checks that find more once the data is known."""
-_CHECKS: tuple[_Check, ...] = (source, columns, _shares, _validation, *_OF_DATA, _schedule, _finetune)
+_CHECKS: tuple[_Check, ...] = (source, columns, _pair, _shares, _validation, *_OF_DATA, _schedule, _finetune)

@@ -14,7 +14,7 @@ from bmcli.core.registry import known_tasks
 from bmcli.files.suffixes import TABLE_SUFFIXES
 
 _COLUMN_KEYS = (
-    *("text", "target", "features", "delimiter", "label_delimiter"),
+    *("text", "pair", "target", "features", "delimiter", "label_delimiter"),
     *("header", "quoting", "columns", "missing", "split", "id"),
 )
 _FOLDER_KEYS = ("class_pattern", "split_folders", "follow_links")
@@ -135,6 +135,15 @@ def _twice(data: DataConfig) -> Iterator[Finding]:
                 if getattr(about, key) not in (None, [], False) and type_ != wanted:
                     message = f"'{key}' is for {wanted} columns, but '{name}' is set to {type_}"
                     yield Finding(("data", "columns", name, key), message)
+    if data.pair and len(texts) != 2:
+        several = "none is named" if not texts else f"{len(texts)} {'is' if len(texts) == 1 else 'are'} named"
+        message = f"a pair is read from two columns, and {several}"
+        yield Finding(
+            ("data", "pair" if data.text is None else "text"),
+            message,
+            "data.text: [premise, hypothesis], for example",
+            also=(("data", "text"), ("data", "pair")),
+        )
     for index, text in enumerate(texts):
         path: KeyPath = ("data", "text", index) if isinstance(data.text, list) else ("data", "text")
         if text in targets:

@@ -48,6 +48,8 @@ class Builds(Named, Protocol):
     kinds: ClassVar[tuple[Kind, ...]]
     tasks: ClassVar[tuple[Task, ...]]
     takes_sample: ClassVar[bool]
+    takes_pairs: ClassVar[bool]
+    fuses: ClassVar[bool]
 
     @property
     def examples_apart(self) -> bool: ...

@@ -21,6 +21,18 @@ INPUT = "input"
 
 
 @dataclass(frozen=True)
+class Separator:
+    """How a model tells the first of two texts from the second.
+
+    token: the id that ends the first. written: the id that stands for the same token where a text itself
+    contains it, so that it ends nothing; the model reads it as `token`.
+    """
+
+    token: int
+    written: int
+
+
+@dataclass(frozen=True)
 class InputSpec:
     """One input of a model, as the model takes it.
 
@@ -32,6 +44,7 @@ class InputSpec:
     unknown: the token id of what training does not have; token ids only.
     vocabulary_size: number of token ids, padding included; token ids only.
     max_length: the longest sequence that is made; where one size is free.
+    separator: of token ids of pairs of texts, for a model that is told which text a token is of; else None.
     """
 
     shape: tuple[int | None, ...]
@@ -41,6 +54,7 @@ class InputSpec:
     unknown: int | None = None
     vocabulary_size: int | None = None
     max_length: int | None = None
+    separator: Separator | None = None
 
     def sized(self, size: int) -> tuple[int, ...]:
         """The shape, `size` in place of what is free."""

@@ -28,13 +28,14 @@ TARGET_NAMES = ("target", "label", "labels", "class", "y")
 class Roles:
     """What is read from which column.
 
-    text: the columns whose cells make a text. features: tables only, in the file's order.
-    dropped: name -> why a column is not used.
+    text: the columns whose cells make a text; pair: whether they are two texts instead. features: tables
+    only, in the file's order. dropped: name -> why a column is not used.
     """
 
     kind: Kind
     targets: tuple[str, ...]
     text: tuple[str, ...] = ()
+    pair: bool = False
     features: tuple[str, ...] | None = None
     group: str | None = None
     split: str | None = None
@@ -102,7 +103,7 @@ def assign(
             require_answers(frame, [facts[name] for name in targets])
             notes += _read_as([facts[name] for name in targets])
         dropped = dict.fromkeys(unused, "beside the text")
-        return replace(given, kind="text", text=text, dropped=dropped, notes=tuple(notes))
+        return replace(_of_texts(given, text, config), dropped=dropped, notes=tuple(notes))
     if not first:
         return replace(given, notes=tuple(notes))
     if config.features is not None:
@@ -116,6 +117,11 @@ def assign(
     require_answers(frame, [facts[name] for name in (*features, *targets)])
     notes += _read_as([facts[name] for name in (*features, *targets)])
     return replace(given, features=features, dropped=dropped, notes=tuple(notes))
+
+
+def _of_texts(given: Roles, text: tuple[str, ...], config: DataConfig) -> Roles:
+    """The roles with the columns of texts: one text in each row, or a pair."""
+    return replace(given, kind="text", text=text, pair=bool(config.pair))
 
 
 def _single_columns(frame: Frame, config: DataConfig, first: bool) -> dict[str, str | None]:

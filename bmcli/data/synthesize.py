@@ -55,7 +55,8 @@ def like_own(config: DataConfig, examples: int | None) -> Parts:
     if config.task is None and (about if isinstance(about, str) or about is None else about.type) == "number":
         task = "regression"
     classes = tasks.of(task).synthetic_classes(config.target)
-    columns = None if config.features is None else [str(name) for name in config.features]
+    named = config.features if config.text is None else config.text if config.pair else None
+    columns = [str(name) for name in named] if isinstance(named, list) else None
     split = _split(kind, task, classes, "train", examples, None, columns)
     return Parts(
         kind=kind,

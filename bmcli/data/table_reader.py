@@ -19,7 +19,7 @@ from bmcli.data.raw import Found, Raw
 from bmcli.files import tables
 from bmcli.files.facts import SPLIT_WORDS
 from bmcli.modalities.base import modality_of
-from bmcli.modalities.table.columns import texts
+from bmcli.modalities.table.columns import pairs_of, texts
 
 if TYPE_CHECKING:
     from bmcli.files.facts import ColumnFacts
@@ -118,6 +118,8 @@ def _examples(
         read = [
             n for n in frame.data.columns if n not in roles.targets and not frame.data[n].dtype.is_nested()
         ]
+    if roles.pair:
+        return pairs_of(frame, roles.text)
     modality = modality_of(roles.kind)
     if spec is not None:
         return modality.rows_for(frame, read, config.missing, encoder)

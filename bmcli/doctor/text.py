@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from bmcli.doctor import findings
 from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, Pair, of_pairs
 from bmcli.files.scripts import words_in
+from bmcli.modalities.values import BETWEEN
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
@@ -38,7 +40,8 @@ class Examiner(findings.Examiner):
 
     def shown(self, every: Gathered, config: ExperimentConfig) -> tuple[str, ...]:
         """See findings.Examiner."""
-        return tuple(text for examples in cast("list[Texts]", every.examples) for text in examples.texts)
+        parts = _parts(every)
+        return parts[0] if len(parts) == 1 else tuple(map(BETWEEN.join, zip(*parts, strict=True)))
 
     def findings(
         self,
@@ -48,18 +51,24 @@ class Examiner(findings.Examiner):
         progress: Callable[[int, int], None] | None,
     ) -> list[Finding]:
         """See findings.Examiner."""
-        assert isinstance(shown, tuple)
-        return of_texts(every, shown, config.preprocessing.text.max_length)
+        return of_texts(every, _parts(every), config.preprocessing.text.max_length)
 
     def checks(self, every: Gathered) -> list[tuple[str, str, int]]:
         """See findings.Examiner."""
         return [("length", "", len(every.ids)), ("short", "", len(every.ids))]
 
 
-def of_texts(every: Gathered, texts: Sequence[str], max_length: int) -> list[Finding]:
-    """max_length: words that the model reads."""
-    found = of_pairs(every, same_texts(texts), "texts")
-    words = np.array([words_in(text) for text in texts])
+def _parts(every: Gathered) -> list[tuple[str, ...]]:
+    """All texts; of pairs, the first of each, and the second."""
+    parts = [[texts for _, texts in one.parts] for one in cast("list[Texts]", every.examples)]
+    return [tuple(chain.from_iterable(of_all)) for of_all in zip(*parts, strict=True)]
+
+
+def of_texts(every: Gathered, parts: Sequence[Sequence[str]], max_length: int) -> list[Finding]:
+    """parts: the texts; of pairs, the first of each, and the second. max_length: words that the model
+    reads."""
+    found = of_pairs(every, same_texts(*parts), "texts")
+    words = np.sum([[words_in(text) for text in part] for part in parts], axis=0)
     longer = int((words > max_length).sum())
     if longer:
         share = longer / len(words)
@@ -76,17 +85,18 @@ def of_texts(every: Gathered, texts: Sequence[str], max_length: int) -> list[Fin
     return found
 
 
-def same_texts(texts: Sequence[str]) -> list[Pair]:
+def same_texts(*parts: Sequence[str]) -> list[Pair]:
     """Pairs of equal texts, each with one it equals: of n copies at least n - 1 pairs.
 
-    Those that are not exact are 'spelled otherwise' (case, spacing, punctuation) or 'reworded'.
+    Those that are not exact are 'spelled otherwise' (case, spacing, punctuation) or 'reworded'. parts: the
+    texts; of examples with two texts, the first of each, and the second: both must be equal.
     """
-    words = [_WORD.findall(text.casefold()) for text in texts]
+    words = [tuple(_WORD.findall(text.casefold()) for text in texts) for texts in zip(*parts, strict=True)]
     found: dict[tuple[int, int], Pair] = {}
-    seen: dict[str, int] = {}
-    forms: dict[str, int] = {}
-    for i, text in enumerate(texts):
-        form = " ".join(words[i]) or text.strip()
+    seen: dict[tuple[str, ...], int] = {}
+    forms: dict[tuple[str, ...], int] = {}
+    for i, text in enumerate(zip(*parts, strict=True)):
+        form = tuple(" ".join(own) or one.strip() for own, one in zip(words[i], text, strict=True))
         if text in seen:
             found[seen[text], i] = Pair(seen[text], i, True, "same")
         elif form in forms:
@@ -95,9 +105,10 @@ def same_texts(texts: Sequence[str]) -> list[Pair]:
         forms.setdefault(form, i)
     kept = sorted(forms.values())
     hashes = _Hashes()
-    sets = {i: _shingles(words[i], hashes) for i in kept}
-    for first, second in sorted(_candidates(sets)):
-        if _jaccard(sets[first], sets[second]) >= LEAST:
+    sets = {i: [_shingles(own, hashes) for own in words[i]] for i in kept}
+    whole = {i: own[0] if len(own) == 1 else np.unique(np.concatenate(own)) for i, own in sets.items()}
+    for first, second in sorted(_candidates(whole)):
+        if min(map(_jaccard, sets[first], sets[second])) >= LEAST:
             found[first, second] = Pair(first, second, False, "reworded")
     return [found[key] for key in sorted(found)]
 

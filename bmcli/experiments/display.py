@@ -81,10 +81,12 @@ class Began:
 
 @dataclass(frozen=True)
 class Finished:
-    """The run is complete: what its summary is made from."""
+    """The run is complete: what its summary is made from. argument: an input for `bm predict`; unset: as of
+    all examples of its kind."""
 
     run: Run
     evaluations: tuple[Evaluation, ...]
+    argument: str | None = None
 
 
 Event = Note | Warned | Progress | Stage | Began | Resumed | StepsDone | EpochDone | TrainingDone | Finished

@@ -103,7 +103,8 @@ def prepare(
             examples=examples,
             preprocessing=config.preprocessing,
         )
-    for note in bundle.notes:
+    joined = _joined_columns(config)
+    for note in (*bundle.notes, *joined):
         display.handle(Note(note))
     if reused is None:
         with phase("preprocessing"):
@@ -133,7 +134,7 @@ def prepare(
         gpu = devices.select(device, threads)
     xla = config.training.xla
     chosen = precision.resolve(config.training.precision, gpu=gpu, xla=xla)
-    notes = (*bundle.notes, *(remark.text for remark in remarks), *left_alone)
+    notes = (*bundle.notes, *joined, *(remark.text for remark in remarks), *left_alone)
     return Experiment(config, bundle, fitted, spec, gpu, chosen, notes)
 
 
@@ -205,6 +206,21 @@ def _check_config(config: ExperimentConfig, bundle: DataBundle, spec: DataSpec, 
     if isinstance(weights, dict) and (others := [name for name in spec.classes if name not in weights]):
         listed = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
         display.handle(Note(f"training.class_weights: classes without a weight get 1: {listed}"))
+
+
+def _joined_columns(config: ExperimentConfig) -> tuple[str, ...]:
+    """That two columns of texts become one text, where the model could read a pair and the config leaves it
+    open."""
+    text = config.data.text
+    if not (config.model.takes_pairs and isinstance(text, list) and len(text) == 2):
+        return ()
+    if config.data.pair is not None:
+        return ()
+    first, second = text
+    return (
+        f"data.text: '{first}' and '{second}' are joined to one text; data.pair: true reads them as a pair, "
+        "false as now",
+    )
 
 
 def _not_augmented(config: ExperimentConfig, fitted: Preprocessing) -> tuple[str, ...]:
@@ -305,8 +321,9 @@ def make_trainer(
         tuning = tuned(experiment, network)
         cached = tuning is not None and not config.data.augment
         cache = feature_cache(experiment, parts, display or Silent()) if cached else None
+        fused = config.model.fuses and not experiment.gpu and not training.xla
         return Trainer(
-            network, complete, spec, training, feed, finish, validation, watch, parts, tuning, cache
+            network, complete, spec, training, feed, finish, validation, watch, parts, tuning, cache, fused
         )
 
 

@@ -27,6 +27,7 @@ from bmcli.experiments.resume_checks import code_names
 from bmcli.experiments.signals import stop_requests
 from bmcli.experiments.start import Started, keep_start, start
 from bmcli.experiments.trackers import Trackers
+from bmcli.modalities.base import modality_of
 from bmcli.runs import layout
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ def fit_and_finish(
         raise
     finally:
         trackers.close(status)
-    display.handle(Finished(run, evaluations))
+    encoder = experiment.preprocessing
+    display.handle(Finished(run, evaluations, modality_of(encoder.kind).argument(encoder)))
 
 
 def _began(run: Run, experiment: Experiment, trainer: Trainer) -> Began:

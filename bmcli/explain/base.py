@@ -42,7 +42,8 @@ class Explanation:
         None for numbers and tables.
     image: uint8 [height, width, channels] as the model saw it; heat: Grad-CAM, [h, w] from 0 to 1, if
         there is one.
-    tokens: of a text.
+    tokens: of a text. columns: of a pair of texts, the column that each token is from, None for special
+        tokens around them; else empty.
     features: (column, its cell) of a row.
     unfamiliar: in what the input does not look like the training data.
     part: of an example of several parts, the one that is explained.
@@ -64,6 +65,7 @@ class Explanation:
     image: np.ndarray | None = None
     heat: np.ndarray | None = None
     tokens: tuple[str, ...] = ()
+    columns: tuple[str | None, ...] = ()
     features: tuple[tuple[str, Cell], ...] = field(default=())
     unfamiliar: tuple[str, ...] = ()
     part: str | None = None
@@ -88,6 +90,8 @@ class Explanation:
         if self.tokens:
             pairs = zip(self.tokens, self.weights.tolist(), strict=True)
             document["tokens"] = [{"token": token, "weight": weight} for token, weight in pairs]
+            for said, column in zip(document["tokens"], self.columns, strict=False):
+                said["column"] = column
         if self.features:
             document["features"] = [
                 {"name": name, "value": cell.value, "state": cell.state, "weight": weight}

@@ -26,9 +26,15 @@ class Part(base.Part):
         self, about: base.About, compact: np.ndarray, finished: np.ndarray, example: Examples
     ) -> base.Explanation:
         """See `base.Part`."""
-        explainer, text = self.explainer, cast("Texts", example).texts[0]
+        explainer, texts = self.explainer, cast("Texts", example)
         encoder = cast("TextPreprocessing", explainer.preprocessing)
-        tokens = tuple(token for token, _ in encoder.tokens(text))
+        columns: tuple[str | None, ...] = ()
+        if texts.seconds is None:
+            tokens = tuple(token for token, _ in encoder.tokens(texts.texts[0]))
+        else:
+            placed = encoder.placed_tokens(texts.texts[0], texts.seconds[0])
+            tokens = tuple(token for token, _ in placed)
+            columns = tuple(None if which is None else texts.columns[which] for _, which in placed)
         ids = np.asarray(finished[0][: max(len(tokens), 1)])
         body, gradient = self._of_text
         states = body(explainer.fed(ids[None], [one[None] for one in explainer.fixed]), training=False)
@@ -43,6 +49,8 @@ class Part(base.Part):
         if len(tokens) > 1:
             given = explainer.input
             unknown = np.full_like(ids, given.padding if given.unknown is None else given.unknown)
+            if given.separator is not None:  # without it, all would be one text
+                unknown = np.where(ids == given.separator.token, ids, unknown)
             dropped = explainer.deletion(about["index"], ids, weights[: len(ids)], unknown)
         return base.Explanation(
             **about,
@@ -51,6 +59,7 @@ class Part(base.Part):
             weights=weights[: len(tokens)],
             deletion=dropped,
             tokens=tokens,
+            columns=columns,
         )
 
     @cached_property

@@ -15,6 +15,7 @@ from bmcli._version import __version__
 from bmcli.core import backend
 from bmcli.core.batch import fed
 from bmcli.core.errors import UsageError
+from bmcli.export import direct
 from bmcli.export.tables import put_back, without_tables
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from bmcli.core.spec import DataSpec
 
-OPSET = 18
+OPSET = direct.OPSET
 """Of the ONNX operators: the newest tf2onnx writes, fixed so that its updates change no exports."""
 
 
@@ -44,16 +45,21 @@ def to_onnx(model: keras.Model, spec: DataSpec) -> bytes:
         )
     import onnx
 
-    lighter, tables = without_tables(model)
-    exported = _converted(lighter, spec)
-    if not put_back(exported, tables):  # then the slow way
-        exported = _converted(model, spec)
-    _without_erfc(exported)
+    exported = direct.converted(model) or _by_tf2onnx(model, spec)
     _name_ends(exported, spec)
     _describe(exported, spec)
     onnx.checker.check_model(exported)
     written: bytes = exported.SerializeToString(deterministic=True)
     return written
+
+
+def _by_tf2onnx(model: keras.Model, spec: DataSpec) -> ModelProto:
+    lighter, tables = without_tables(model)
+    exported = _converted(lighter, spec)
+    if not put_back(exported, tables):  # then the slow way
+        exported = _converted(model, spec)
+    _without_erfc(exported)
+    return exported
 
 
 def _converted(model: keras.Model, spec: DataSpec) -> ModelProto:

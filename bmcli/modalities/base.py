@@ -37,8 +37,6 @@ Note = Callable[[str], object]
 Expect = Callable[[int], object]
 Add = Callable[["bytes | memoryview"], object]
 """Adds a piece of content, like the `update` of a hash."""
-ENCODED = 1024
-"""Number of examples encoded at a time when all are processed."""
 
 
 class Modality(Registered):
@@ -191,6 +189,10 @@ class Modality(Registered):
         """Inspect all examples before the splits are made; None if reading them has already done so.
         preprocessing: how they will be encoded, None if unknown."""
         return None
+
+    def argument(self, encoder: Preprocessing) -> str:
+        """An input of a run on the command line of `bm predict`."""
+        return self.words.argument
 
     def inspection_notes(self, counts: Mapping[str, int]) -> tuple[str, ...]:
         """Notes on what `inspect` counted."""

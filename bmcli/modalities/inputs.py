@@ -41,7 +41,8 @@ class Reading:
     texts: the inputs are the texts themselves; lines: one text per line of a file.
     text_column, delimiter, header, quoting, id: of tables, as in DataConfig. columns: what a table model
     needs. keep: whether the rows of table files are handed on beside the examples. decimals: the decimal mark
-    that the run reads its columns of numbers by. encoder: the run's, where its examples have several parts.
+    that the run reads its columns of numbers by. encoder: the run's, where its examples have several parts or
+    are texts.
     """
 
     kind: Kind

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from bmcli.files.dates import DateFormat
 
 
+NEXT_TEXT = "\x1f"
+"""Between the two texts of a pair in an excerpt: who shortens it shortens each of them."""
+BETWEEN = " | "
+"""The same where both are shown."""
+
+
 @dataclass(frozen=True)
 class Words:
     """What examples are called.

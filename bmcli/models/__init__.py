@@ -140,6 +140,8 @@ class Model(Component):
     form: ClassVar[str | None] = None
     """The format of `bm export`, besides those of every model, in which others publish such networks:
     `publish` writes it, `published` reads it."""
+    takes_pairs: ClassVar[bool] = False
+    """Whether it reads pairs of texts (`data.pair`); the encoder that `prepares` brings must take them."""
 
     def resolved(self, *, files: bool) -> tuple[Self, Findings]:
         """This model with those options filled in that files named by others decide, and what is wrong with
@@ -167,6 +169,10 @@ class Model(Component):
         """Whether no example's output or gradient depends on the others in its batch (batch normalisation
         would make it depend): parts of a batch can then be trained in parallel, which is faster."""
         return False
+
+    fuses: ClassVar[bool] = False
+    """Whether dropout and Adam may be computed by kernels of bm's in training on a CPU: faster, but with
+    other random numbers and another rounding than Keras's. Old models keep their results."""
 
     @property
     def closed_form(self) -> bool:

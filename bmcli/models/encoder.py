@@ -28,7 +28,7 @@ from transformers import AutoModel, AutoTokenizer
 
 tokenizer, encoder = AutoTokenizer.from_pretrained("."), AutoModel.from_pretrained(".").eval()
 head = load_file("head.safetensors")
-batch = tokenizer(["a text"], padding=True, truncation=True, max_length={length}, return_tensors="pt")
+batch = tokenizer({texts}, padding=True, truncation=True, max_length={length}, return_tensors="pt")
 with torch.no_grad():
     states = encoder(**batch).last_hidden_state
 {pooled}
@@ -49,6 +49,8 @@ class Encoder(Model):
     kinds: ClassVar[tuple[Kind, ...]] = ("text",)
     takes_sample: ClassVar[bool] = False
     form: ClassVar[str | None] = "hf"
+    takes_pairs: ClassVar[bool] = True
+    fuses: ClassVar[bool] = True
 
     weights: Annotated[str, WeightsPath()] | None = Field(
         None,
@@ -122,13 +124,18 @@ class Encoder(Model):
         if self.weights is None:
             return None
         from bmcli.modalities.text.encoder import TextPreprocessing
+        from bmcli.modalities.text.examples import Texts
         from bmcli.pretrained import tokenizer
 
         folder, architecture = Path(self.weights), self._architecture()
-        options = preparing.options.text
+        options, texts = preparing.options.text, preparing.data.train.examples
         length = min(options.max_length, tokenizer.longest(folder, architecture))
         text = tokenizer.tokenizer_json(folder, architecture)
-        return TextPreprocessing.of(text, max_length=length, truncate=options.truncate)
+        pair = None
+        if isinstance(texts, Texts) and texts.seconds is not None:
+            pair = texts.columns
+            tokenizer.require_room_for_pairs(text, length)
+        return TextPreprocessing.of(text, max_length=length, truncate=options.truncate, pair=pair)
 
     def build(self, spec: DataSpec) -> keras.Model:
         """The encoder, one vector per text, the head. ConfigError for another tokenizer's token ids."""
@@ -142,7 +149,14 @@ class Encoder(Model):
         mask = ops.not_equal(tokens, architecture.padding)
         rate = architecture.dropout if self.dropout is None else self.dropout
         attention_rate = architecture.attention_dropout if self.dropout is None else self.dropout
-        states = encoded(architecture, tokens, mask, dropout=rate, attention_dropout=attention_rate)
+        states = encoded(
+            architecture,
+            tokens,
+            mask,
+            dropout=rate,
+            attention_dropout=attention_rate,
+            separator=spec.input.separator,
+        )
         pooling = self._pooling(architecture)
         # Of cls, the mean over the first token alone: zeros for a row of padding, as of all tokens.
         kept = slice(None) if pooling == "mean" else slice(0, 1)
@@ -199,7 +213,9 @@ class Encoder(Model):
             f"the head is in {writing.HEAD}, as README.md uses it: transformers has none for "
             f"{architecture.family} that computes the same"
         )
-        return Published(USE.format(pooled=POOLED[pooling], length=preprocessing.max_length), (note,))
+        texts = '["a text"]' if preprocessing.pair is None else '["a text"], ["its second text"]'
+        use = USE.format(texts=texts, pooled=POOLED[pooling], length=preprocessing.max_length)
+        return Published(use, (note,))
 
     @classmethod
     def published(cls, folder: Path, preprocessing: Any, spec: DataSpec) -> keras.Model:
@@ -211,8 +227,14 @@ class Encoder(Model):
         (model, findings) = cls(weights=str(folder)).resolved(files=True)
         if findings:
             raise IntegrityError("; ".join(message for _, message in findings))
-        text = tokenizer.tokenizer_json(folder, model._architecture())
-        if json.loads(text) != json.loads(preprocessing.vocabulary):
+        architecture = model._architecture()
+        read, used = (
+            json.loads(text)
+            for text in (tokenizer.tokenizer_json(folder, architecture), preprocessing.vocabulary)
+        )
+        if architecture.segments < 2:  # what a pair's segments are called does not matter
+            tokenizer.without_segments(used.get("post_processor"))
+        if read != used:
             raise IntegrityError(
                 f"{folder / tokenizer.TOKENIZER} is read as another tokenizer than the run's"
             )

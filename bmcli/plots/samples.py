@@ -10,6 +10,7 @@ from bmcli import tasks
 from bmcli.core.number_format import probability
 from bmcli.core.sanitize import safe_cell
 from bmcli.modalities.base import modality_of
+from bmcli.modalities.values import BETWEEN, NEXT_TEXT
 from bmcli.plots.style import BLUE, GREY, INK, ORANGE, cut, figure, style, to_png
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def worst_contents(task: Task, split: Split, outputs: np.ndarray) -> dict[str, s
     if modality_of(split.examples.kind).excerpt(split.examples, 0) is None:
         return {}
     chosen = tasks.of(task).worst_first(split.targets, outputs)[:WORST]
-    return {safe_cell(split.ids[i]): cut(_content(split.examples, i), EXCERPT) for i in chosen.tolist()}
+    return {safe_cell(split.ids[i]): _content(split.examples, i, EXCERPT) for i in chosen.tolist()}
 
 
 def _choose(
@@ -184,11 +185,12 @@ def _list(blocks: list[tuple[str, list[_Sample]]], examples: Examples, ids: Sequ
             at = (y - line / 2) / height
             colour = BLUE if sample.right else ORANGE
             name = f"{ids[sample.position]}: " if modality.named_in_plots else ""
+            shown = cut(name + _content(examples, sample.position, content), content)
             cells = (
                 (cut(sample.predicted, 18), colour),
                 (probability(sample.probability), colour),
                 (cut(sample.true, 17), INK),
-                (cut(name + _content(examples, sample.position), content), INK),
+                (shown, INK),
             )
             for (x, _), (text, ink) in zip(places, cells, strict=True):
                 made.text(x, at, text, fontsize=11.5, color=ink, va="center")
@@ -196,5 +198,12 @@ def _list(blocks: list[tuple[str, list[_Sample]]], examples: Examples, ids: Sequ
     return to_png(made)
 
 
-def _content(examples: Examples, position: int) -> str:
-    return modality_of(examples.kind).excerpt(examples, position) or ""
+def _content(examples: Examples, position: int, most: int) -> str:
+    """How an example begins, in at most that many characters: of a pair of texts, each of them."""
+    parts = (modality_of(examples.kind).excerpt(examples, position) or "").split(NEXT_TEXT)
+    left = most - len(BETWEEN) * (len(parts) - 1)
+    room: dict[int, int] = {}
+    for place in sorted(range(len(parts)), key=lambda i: len(parts[i])):  # what a short one leaves
+        room[place] = left // (len(parts) - len(room))
+        left -= min(room[place], len(parts[place]))
+    return BETWEEN.join(cut(part, room[i]) for i, part in enumerate(parts))

@@ -12,20 +12,35 @@ from typing import TYPE_CHECKING
 from bmcli.pretrained.architecture import Architecture
 
 if TYPE_CHECKING:
+    from bmcli.core.spec import Separator
     from bmcli.core.tensor import Tensor
 
 MOST_DISTANCE = 128
 """Distance from which on relative positions share the last bucket (Song et al. 2020, arXiv:2004.09297)."""
 
+ACTIVATIONS = {"gelu": "gelu", "relu": "relu", "silu": "silu"}
+"""The activations that Keras has under a name; its 'gelu' is the exact one, so that gelu_tanh is missing."""
+
 
 def encoded(
-    architecture: Architecture, tokens: Tensor, mask: Tensor, *, dropout: float, attention_dropout: float
+    architecture: Architecture,
+    tokens: Tensor,
+    mask: Tensor,
+    *,
+    dropout: float,
+    attention_dropout: float,
+    separator: Separator | None = None,
 ) -> Tensor:
     """The state of every token after the last block: int32 [batch, length] to [batch, length, width].
 
     mask: bool [batch, length], False for padding, whose own states mean nothing and reach no other token.
+    separator: of pairs of texts that are told apart; see InputSpec.
     """
-    x, positions = _embedded(architecture, tokens, dropout)
+    segments = None
+    if separator is not None:
+        segments = _segments(tokens, mask, separator)
+        tokens = _as_read(tokens, separator)
+    x, positions = _embedded(architecture, tokens, segments, dropout)
     bias = _hidden(mask, x)
     if architecture.buckets:
         bias = bias + _relative(architecture, positions)
@@ -34,7 +49,29 @@ def encoded(
     return x
 
 
-def _embedded(architecture: Architecture, tokens: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+def _segments(tokens: Tensor, mask: Tensor, separator: Separator) -> Tensor:
+    """Which of two texts each token is of, 0 or 1, int32 [batch, length]: the separator is the last of the
+    first. Padding is of the first."""
+    from keras import ops
+
+    ends = ops.cast(ops.equal(tokens, separator.token), "int32")
+    before = ops.cumsum(ends, axis=1) - ends
+    segments: Tensor = ops.minimum(before, 1) * ops.cast(mask, "int32")
+    return segments
+
+
+def _as_read(tokens: Tensor, separator: Separator) -> Tensor:
+    """The tokens as the vocabulary has them."""
+    from keras import ops
+
+    written = ops.cast(ops.equal(tokens, separator.written), "int32")
+    read: Tensor = tokens + (separator.token - separator.written) * written
+    return read
+
+
+def _embedded(
+    architecture: Architecture, tokens: Tensor, segments: Tensor | None, rate: float
+) -> tuple[Tensor, Tensor]:
     """The embedded tokens, and the numbers of their places, int32 [1, length]."""
     from keras import layers, ops
 
@@ -46,9 +83,16 @@ def _embedded(architecture: Architecture, tokens: Tensor, rate: float) -> tuple[
     table = layers.Embedding(architecture.positions, width, name="position_embedding")
     beside = table(positions + architecture.first_position)
     if architecture.segments:
-        # Every text is the first of its pair: segment 0.
         segment = layers.Embedding(architecture.segments, width, name="segment_embedding")
-        beside = beside + segment(row - 1)
+        if segments is None or architecture.segments == 1:
+            # Every text is the first of its pair: segment 0.
+            beside = beside + segment(row - 1)
+        else:
+            # Both rows once, and a choice for each token: its gradient is not scattered either.
+            first = row[:, :1] - 1
+            both = segment(ops.concatenate([first, first + 1], axis=1))
+            second = ops.cast(ops.expand_dims(segments, -1), both.dtype)
+            beside = beside + both[:, :1] * (1 - second) + both[:, 1:2] * second
     x = layers.LayerNormalization(epsilon=architecture.epsilon, name="embedding_norm")(x + beside)
     x = _dropped(x, rate, "embedding_dropout")
     if width != architecture.width:
@@ -65,8 +109,7 @@ def _block(
     y = _attention(architecture, f"{name}_attention", x, bias, attention_rate)
     y = _dropped(y, rate, f"{name}_attention_dropout")
     x = layers.LayerNormalization(epsilon=epsilon, name=f"{name}_attention_norm")(x + y)
-    y = layers.Dense(architecture.feed_forward, name=f"{name}_feed_forward1")(x)
-    y = _activated(y, architecture.activation)
+    y = _widened(architecture, f"{name}_feed_forward1", x)
     y = layers.Dense(architecture.width, name=f"{name}_feed_forward2")(y)
     y = _dropped(y, rate, f"{name}_feed_forward_dropout")
     normalised: Tensor = layers.LayerNormalization(epsilon=epsilon, name=f"{name}_feed_forward_norm")(x + y)
@@ -145,12 +188,14 @@ def thresholds(buckets: int) -> list[int]:
     return found
 
 
-def _activated(x: Tensor, name: str) -> Tensor:
-    from keras import ops
+def _widened(architecture: Architecture, name: str, x: Tensor) -> Tensor:
+    """The first half of the feed-forward layer. The activation is the dense layer's own where there is such a
+    one: training can then compute it in one pass (`bmcli.training.steps.fused_layers`)."""
+    from keras import layers, ops
 
-    function = {"relu": ops.relu, "silu": ops.silu}.get(name)
-    activated: Tensor = function(x) if function else ops.gelu(x, approximate=name == "gelu_tanh")
-    return activated
+    own = ACTIVATIONS.get(architecture.activation)
+    widened: Tensor = layers.Dense(architecture.feed_forward, activation=own, name=name)(x)
+    return widened if own else ops.gelu(widened, approximate=True)
 
 
 def _dropped(x: Tensor, rate: float, name: str) -> Tensor:

@@ -76,6 +76,17 @@ def longest(folder: Path, architecture: Architecture) -> int:
     return min(architecture.longest, int(said)) if type(said) is int and said > 0 else architecture.longest
 
 
+def require_room_for_pairs(text: str, length: int) -> None:
+    """ConfigError if special tokens leave no place for two texts. text: of a tokenizer.json; length: tokens
+    of a pair."""
+    special = _loaded(text).num_special_tokens_to_add(is_pair=True)
+    if length < special + 2:
+        raise ConfigError(
+            f"preprocessing.text.max_length: {length} tokens, of which {special} are a pair's special ones, "
+            "leave none for one of its texts"
+        )
+
+
 def _check(file: Path, tokenizer: Tokenizer, pad: str, architecture: Architecture) -> None:
     """IntegrityError if it is not the tokenizer of this model."""
     size = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
@@ -114,9 +125,23 @@ def _apply(options: Document, document: Document) -> None:
                 normalizer[ours] = options[key]
         if "strip_accents" in options and isinstance(options["strip_accents"], bool | None):
             normalizer["strip_accents"] = options["strip_accents"]
+    inputs = options.get("model_input_names")
+    if isinstance(inputs, list) and "token_type_ids" not in inputs:
+        without_segments(document.get("post_processor"))
     splitter, spaced = document.get("pre_tokenizer"), options.get("add_prefix_space")
     if isinstance(splitter, dict) and splitter.get("type") == "ByteLevel" and isinstance(spaced, bool):
         splitter["add_prefix_space"] = spaced
+
+
+def without_segments(processor: object) -> None:
+    """Both texts of a pair get segment 0: the model is not told which is which."""
+    if not isinstance(processor, dict):
+        return
+    for one in processor.get("processors") or ():
+        without_segments(one)
+    for piece in processor.get("pair") or () if processor.get("type") == "TemplateProcessing" else ():
+        for said in piece.values():
+            said["type_id"] = 0
 
 
 def _special_tokens(folder: Path, options: Document, family: str) -> dict[str, str]:

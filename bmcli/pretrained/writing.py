@@ -78,7 +78,7 @@ def _tokenizer_options(architecture: Architecture, tokenizer: str, truncate: str
         "model_max_length": architecture.longest,
         "truncation_side": "right" if truncate == "end" else "left",
         "clean_up_tokenization_spaces": False,
-        "model_input_names": [name for name in inputs if architecture.segments or name != inputs[1]],
+        "model_input_names": [name for name in inputs if architecture.segments > 1 or name != inputs[1]],
         **_special_tokens(json.loads(tokenizer), architecture.family),
     }
 

@@ -69,7 +69,8 @@ def _one(run: Run, document: Document, target: str) -> dict[str, object]:
         shown["image"] = data_uri(run, document["picture"])
     if tokens := document.get("tokens"):
         weights = np.array([one["weight"] for one in tokens], np.float64)
-        shown["words"] = words([one["token"] for one in tokens], weights)
+        columns = [one["column"] for one in tokens if "column" in one]
+        shown["words"] = words([one["token"] for one in tokens], weights, columns)
     if document.get("features"):
         shown["features"] = [
             {"name": one.name, "value": one.value, "weight": one.amount}

@@ -48,7 +48,11 @@ def coloured(explanation: Explanation) -> Text:
 
     made = Text()
     words = _joined(explanation.tokens)
-    for word, strength in zip(words, _strength(explanation.weights).tolist(), strict=True):
+    begins = _begins(explanation.columns) or [""] * len(words)
+    for word, strength, column in zip(words, _strength(explanation.weights).tolist(), begins, strict=True):
+        if column:
+            made.append("\n" * bool(made) + f"{one_line(column)}: ", style="dim")
+            word = word.lstrip(" ")
         style = ""
         if abs(strength) > 0.1:
             target = ORANGE if strength > 0 else BLUE
@@ -61,13 +65,24 @@ def coloured(explanation: Explanation) -> Text:
     return made
 
 
+def _begins(columns: Sequence[str | None]) -> list[str]:
+    """Of the tokens of a pair of texts: the name of a column where its text begins, else nothing. Special
+    tokens belong to the text before them, or the first."""
+    found, at = [], next((name for name in columns if name is not None), None)
+    for place, name in enumerate(columns):
+        begins = place == 0 or name not in (at, None)
+        at = name or at
+        found.append(at or "" if begins else "")
+    return found
+
+
 def page(explanations: Sequence[Explanation]) -> str:
     """All texts as one HTML page that loads nothing and runs no script."""
     texts = [
         {
             "input": " · ".join(filter(None, (one.input[:80], one.part))),
             "answer": f"{one.label or 'value'}: {decimals(one.value)}",
-            "words": words(one.tokens, one.weights),
+            "words": words(one.tokens, one.weights, one.columns),
             "trust": trust(one.error, one.deletion),
         }
         for one in explanations
@@ -82,18 +97,23 @@ def page(explanations: Sequence[Explanation]) -> str:
     return rendered("texts.html.j2", context)
 
 
-def words(tokens: Sequence[str], weights: np.ndarray) -> list[dict[str, str]]:
-    """The words of a text for a page: each as text, with what stands before it, and how it speaks."""
-    found = zip(_joined(tokens), _strength(weights).tolist(), weights.tolist(), strict=True)
+def words(
+    tokens: Sequence[str], weights: np.ndarray, columns: Sequence[str | None] = ()
+) -> list[dict[str, str]]:
+    """The words of a text for a page: each as text, with what stands before it, and how it speaks. columns:
+    as `Explanation` has them; the first word of each names it."""
+    begins = _begins(columns) or [""] * len(tokens)
+    found = zip(_joined(tokens), _strength(weights).tolist(), weights.tolist(), begins, strict=True)
     return [
         {
+            "column": column,
             "blank": " " if word.startswith(" ") else "",
             "text": word.lstrip(" "),
             "kind": "for" if strength > 0 else "against",
             "share": f"{abs(strength):.2f}",
             "weight": signed(weight),
         }
-        for word, strength, weight in found
+        for word, strength, weight, column in found
     ]
 
 

@@ -77,7 +77,8 @@ def summary(finished: Finished) -> list[str]:
     if finished.evaluations:
         lines += evaluation_lines(_shown(finished.evaluations), record.kind)
     lines.append(" · ".join(_files(run)))
-    lines.append(f"next   bm predict {words_of(record.kind).argument} --run {reference_to(run)}")
+    argument = finished.argument or words_of(record.kind).argument
+    lines.append(f"next   bm predict {argument} --run {reference_to(run)}")
     return lines
 
 

@@ -33,7 +33,7 @@ from bmcli.training.events import (
 from bmcli.training.features import featurised, same
 from bmcli.training.pace import Clock, Pace, Sums
 from bmcli.training.steps.base import Finish
-from bmcli.training.steps.select import forward, make_loop
+from bmcli.training.steps.select import forward, fuse, make_loop
 from bmcli.training.swapped import Swapped
 from bmcli.training.validation import Validation, measured
 from bmcli.training.watch import Watch
@@ -57,7 +57,7 @@ class Trainer:
     validation: None if there is nothing to choose by. parts: of a batch, as `select.make_loop` takes it.
     tuning: which layers are trained when; None: all that are trainable, always.
     cache: keeps the features that a head alone is trained on; None: they are computed in each step, as
-    augmentation changes them.
+    augmentation changes them. fused: whether `select.fuse` may change how dropout and Adam are computed.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Trainer:
         parts: int = 1,
         tuning: Tuning | None = None,
         cache: FeatureCache | None = None,
+        fused: bool = False,
     ) -> None:
         self.model = model
         self.finished = finished
@@ -84,9 +85,7 @@ class Trainer:
         self.watch = watch
         self.records: list[EpochRecord] = []
         self.finish = finish
-        self.parts = parts
-        self.tuning = tuning
-        self.cache = cache
+        self.parts, self.tuning, self.cache, self.fused = parts, tuning, cache, fused
         self._all_layers = feed, validation
         self.epochs = config.epochs_of(feed.steps_per_epoch)
         self.epoch = 1
@@ -106,6 +105,8 @@ class Trainer:
                 finish, parts = (same, 1) if self.cache else (tuning.body.finish(finish), parts)
         variables = network.trainable_variables
         self.optimizer = config.optimizer.build(variables, gradient_clipping=config.gradient_clipping)
+        if self.fused:
+            fuse(network, self.optimizer)
         if tuning is not None:
             tuning.scale(self.optimizer, variables)
         self.loop = make_loop(

@@ -124,6 +124,21 @@ def test_planted_texts_are_found() -> None:
     assert all(found[pair].exact == (name == "same") for pair, name in planted.items())
 
 
+def test_pairs_of_texts_are_alike_if_both_are() -> None:
+    premise = "a man in a red coat walks his dog along the river in the rain"
+    pairs = [
+        (premise, "A man walks a dog."),
+        (premise, "A man is asleep."),  # the same premise alone is no copy
+        (premise, "A man walks a dog."),
+        (premise.upper(), "a man walks  a dog"),
+        (premise.replace("rain", "snow"), "A man walks a dog."),
+        ("A man walks a dog.", premise),
+        (f"{premise} A", "man walks a dog."),
+    ]
+    found = {(one.first, one.second): one.how for one in same_texts(*zip(*pairs, strict=True))}
+    assert found == {(0, 2): "same", (0, 3): "spelled otherwise", (0, 4): "reworded"}
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(max_size=12), max_size=8))
 def test_any_texts_are_compared(texts: list[str]) -> None:

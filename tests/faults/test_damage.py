@@ -25,6 +25,7 @@ FILES = [
     *RUN_FILES,
     "checkpoints/last.safetensors",
     "checkpoints/previous.safetensors",
+    "checkpoints/best.safetensors",
     "samples.safetensors",
     "examples.safetensors",
     "plots/confusion_matrix-validation.png",
@@ -230,7 +231,7 @@ TAKES_LONG = {
         ".manifest.lock",
         "manifest.json",
     ),
-    "explain": ("checkpoints", "checkpoints/best.json", "model.keras", "config.yaml"),
+    "explain": ("checkpoints", "checkpoints/best.safetensors", "config.yaml"),
     "export": ("exports", "exports/onnx", "samples.safetensors", "model.onnx", "manifest.json"),
 }
 """Commands that take seconds where they are not refused, and entries for which they are asked too."""

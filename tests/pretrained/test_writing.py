@@ -40,7 +40,10 @@ def test_a_folder_is_read_as_it_was(name: str, tmp_path: Path) -> None:
     assert again.by_variable.keys() == first.by_variable.keys() and again.unused == ()
     for path, stored in first.by_variable.items():
         assert np.array_equal(again.by_variable[path].read(), stored.read()), path
-    assert json.loads(tokenizer.tokenizer_json(tmp_path, architecture)) == json.loads(text)
+    read, used = json.loads(tokenizer.tokenizer_json(tmp_path, architecture)), json.loads(text)
+    if architecture.segments < 2:
+        tokenizer.without_segments(used["post_processor"])
+    assert read == used
     said = json.loads((tmp_path / tokenizer.OPTIONS).read_text())
     vocabulary = tokenizer._loaded(text).get_vocab(with_added_tokens=True)
     roles = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")

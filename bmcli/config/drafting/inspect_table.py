@@ -142,6 +142,9 @@ def _seen(frame: Frame, roles: _Roles, about_target: str, *, named: bool) -> tup
     """What `bm init` notes about the file. named: its first row names the columns."""
     seen = [f"{frame.data.height + len(frame.problems):,} rows, {frame.data.width} columns", about_target]
     seen += frame.notes if named else ["the first row names no columns: they are numbered from 0"]
+    if len(roles.texts) == 2:
+        both = " and ".join(f"'{shortened(one)}'" for one in roles.texts)
+        seen.append(f"{both} are read as one text; with model: encoder, data.pair: true reads them as a pair")
     seen += [
         f"'{shortened(one)}' contains texts, which are not used; data.text: {one} uses them"
         for one in roles.texts_left_out

@@ -52,6 +52,7 @@ _OTHER_WORDS: dict[str, str] = {
     "data.path": "data_dir data_path datadir root folder train_dir csv train_file",
     "data.target": "label labels target_column label_column class_column y outcome response",
     "data.text": "text_column text_col sentence",
+    "data.pair": "text_pair sentence_pair pairs",
     "data.features": "columns_used feature_columns inputs x",
     "data.validation": "val valid validation_split val_split validation_size val_size validation_fraction "
     "val_data validation_data",

@@ -63,6 +63,11 @@ class DataConfig(Section):
         description="The column with the texts (name, or index from 0); for a list of columns, the cells are "
         "joined, one per line.",
     )
+    pair: bool | None = Field(
+        None,
+        description="Whether the two columns of `text` are a pair, such as premise and hypothesis, which an "
+        "encoder reads as two texts, instead of joined.",
+    )
     target: Column | list[Column] | None = Field(
         None, description="The column to predict; a list of 0/1 columns for multilabel."
     )

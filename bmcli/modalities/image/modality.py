@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from bmcli.files.suffixes import IMAGE_SUFFIXES
-from bmcli.modalities.base import ENCODED, MODALITIES, Add, Expect, Modality, Note
+from bmcli.modalities.base import MODALITIES, Add, Expect, Modality, Note
 from bmcli.modalities.values import Attribute, FilesRead, Inspected, Readme, Words
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FEW = 1_000
 """Fewer images than this are few to train on from the start."""
 THAN = "than the training images"
+ENCODED = 1024
+"""Number of images encoded at a time when all are processed."""
 
 
 @MODALITIES.register("image")

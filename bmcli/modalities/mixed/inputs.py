@@ -70,7 +70,7 @@ class _Reader:
     ) -> None:
         modality = modality_of(encoder.kind)
         columns, decimals = modality.reading_columns(encoder)
-        own = replace(reading, kind=encoder.kind, columns=columns, decimals=decimals)
+        own = replace(reading, kind=encoder.kind, columns=columns, decimals=decimals, encoder=encoder)
         self._part = part
         self._pieces = modality.read_objects(inputs, own, modality.wanted(encoder), note, expect)
         self._examples: Examples | None = None

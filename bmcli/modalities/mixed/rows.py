@@ -86,7 +86,7 @@ def examples_in(
         data, said = by_own_decimals(data, modality.reading_columns(encoder)[1])
         notes += said
         own = replace(frame, data=data)
-        parts[part], odd = modality.from_rows(own, tuple(columns[part]), {}, (), as_found=True)
+        parts[part], odd = modality.rows_for(own, tuple(columns[part]), (), encoder)
         for position, what in odd:
             bad.setdefault(position, []).append(what)
     if note is not None:

@@ -166,6 +166,17 @@ def texts_of(frame: Frame, names: Sequence[str]) -> tuple[Texts, list[tuple[int,
     return Texts(tuple("\n".join(row) for row in filled)), bad
 
 
+def pairs_of(frame: Frame, names: Sequence[str]) -> tuple[Texts, list[tuple[int, str]]]:
+    """The pairs of texts in two columns. Rows where one is empty are problems."""
+    first, second = ((name, *texts_of(frame, [name])) for name in names)
+    bad: dict[int, list[str]] = {}
+    for _, _, empty in (first, second):
+        for i, what in empty:
+            bad.setdefault(i, []).append(what)
+    made = Texts(first[1].texts, second[1].texts, (first[0], second[0]))
+    return made, [(i, "; ".join(bad[i])) for i in sorted(bad)]
+
+
 def more(count: int) -> str:
     return f" and {count} more" if count > 0 else ""
 

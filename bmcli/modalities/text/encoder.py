@@ -24,11 +24,12 @@ import numpy as np
 
 from bmcli.core.errors import DataError, IntegrityError
 from bmcli.core.examples import Examples
-from bmcli.core.spec import INPUT, InputSpec, Kind
+from bmcli.core.spec import INPUT, InputSpec, Kind, Separator
 from bmcli.files import scripts
 from bmcli.modalities.remark import Remark, Unfamiliar
 from bmcli.modalities.source import SingleInput
-from bmcli.modalities.text.examples import Texts
+from bmcli.modalities.text import pairs
+from bmcli.modalities.text.examples import Columns, Texts
 from bmcli.modalities.text.remarks import of_texts
 from bmcli.modalities.text.vocabulary import (
     PAD,
@@ -73,7 +74,8 @@ class TextPreprocessing(SingleInput):
 
     tokenizer: 'word', 'pieces', 'bpe', 'wordpiece', or 'own' (see `of`); truncate: which side of a longer
     text is cut off; vocabulary: the text of tokenizer.json. counts: of 'word', float64 [vocabulary], how
-    often training has each token; while fitting.
+    often training has each token; while fitting. pair: of 'own', what the two texts of an example are called,
+    where examples are pairs.
     """
 
     kind: ClassVar[Kind] = "text"
@@ -84,30 +86,40 @@ class TextPreprocessing(SingleInput):
     lowercase: bool
     vocabulary: str = field(repr=False)
     counts: np.ndarray | None = field(default=None, repr=False, compare=False)
+    pair: Columns | None = None
 
     def __post_init__(self) -> None:
         if self.tokenizer not in (*FITTED, OWN) or self.truncate not in ("end", "start"):
             raise ValueError("tokenizer or truncate")
         if not (isinstance(self.max_length, int) and self.max_length >= 1):
             raise ValueError("max_length")
+        if self.pair is not None and self.tokenizer != OWN:
+            raise ValueError("pair")
 
     @classmethod
-    def of(cls, vocabulary: str, *, max_length: int, truncate: str = "end") -> TextPreprocessing:
+    def of(
+        cls, vocabulary: str, *, max_length: int, truncate: str = "end", pair: Columns | None = None
+    ) -> TextPreprocessing:
         """With a tokenizer that is there already.
 
         vocabulary: the text of a tokenizer.json of the library `tokenizers`, which adds special tokens and
         normalises as it says; padding is the token of its `padding`, or is called [PAD] or <pad>.
-        max_length: tokens kept of each text, special ones included. IntegrityError if it cannot be read.
+        max_length: tokens kept of each text or pair, special ones included. pair: as of the class.
+        IntegrityError if it cannot be read.
         """
-        return cls.from_json(
-            {"tokenizer": OWN, "max_length": max_length, "truncate": truncate, "lowercase": False}, vocabulary
-        )
+        document = {"tokenizer": OWN, "max_length": max_length, "truncate": truncate, "lowercase": False}
+        return cls.from_json(document if pair is None else {**document, "pair": list(pair)}, vocabulary)
 
     @classmethod
     def fit(cls, texts: Texts, options: TextConfig) -> TextPreprocessing:
         """Trained on `texts`: the same texts give the same tokenizer.json, byte for byte."""
         if not isinstance(texts, Texts):
             raise DataError("this run takes texts")
+        if texts.seconds is not None:
+            raise DataError(
+                "a tokenizer that bm trains has no token between two texts",
+                hint="model: encoder reads pairs; without data.pair, the two are joined to one text",
+            )
         tokenizer = options.tokenizer
         if tokenizer == "auto":
             many = scripts.share_without_spaces(texts.texts) >= MANY_WITHOUT_SPACES
@@ -166,6 +178,7 @@ class TextPreprocessing(SingleInput):
             self.unknown,
             self.vocabulary_size,
             self.max_length,
+            self.separator,
         )
         return (tokens,)
 
@@ -203,6 +216,11 @@ class TextPreprocessing(SingleInput):
         return None if found is None else int(found)
 
     @cached_property
+    def separator(self) -> Separator | None:
+        """Of pairs, what ends the first text; see InputSpec."""
+        return None if self.pair is None else pairs.separator_of(self._library)
+
+    @cached_property
     def _document(self) -> Document:
         document: Document = json.loads(self.vocabulary)
         return document
@@ -216,8 +234,9 @@ class TextPreprocessing(SingleInput):
         """int32 [N, max_length]. A text without any token is a row of padding."""
         if not isinstance(examples, Texts):
             raise DataError("this run takes texts")
+        pairs.require(examples, self.pair)
         rows = np.full((len(examples), self.max_length), self.padding, np.int32)
-        for row, ids in zip(rows, self.token_ids(examples.texts), strict=True):
+        for row, ids in zip(rows, self.token_ids(examples.texts, examples.seconds), strict=True):
             row[: len(ids)] = ids
         return rows
 
@@ -241,8 +260,17 @@ class TextPreprocessing(SingleInput):
             return [(word, self.ids.get(word, UNKNOWN_ID)) for word in words]
         return [(names[i], i) for i in next(self.token_ids([text]))]
 
-    def token_ids(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """The ids of each text, at most `max_length`, without padding."""
+    def placed_tokens(self, text: str, second: str) -> list[tuple[str, int | None]]:
+        """The same of a pair, as (token, which of its texts it is of) in order; None for special tokens."""
+        return pairs.places(self._library, (text, second), self._bounded)
+
+    def token_ids(self, texts: Sequence[str], seconds: Sequence[str] | None = None) -> Iterator[list[int]]:
+        """The ids of each text, or of each pair with the one in `seconds`; at most `max_length`, without
+        padding."""
+        if seconds is not None:
+            both = list(zip(texts, seconds, strict=True))
+            yield from pairs.token_ids(self._library, self.separator, both, self._bounded)
+            return
         if self.tokenizer == "word":
             id_of = self.ids.get
             for text in texts:
@@ -273,6 +301,11 @@ class TextPreprocessing(SingleInput):
             return ids
         more: list[int] = self._library.encode(self._cut(text, by_words=False)).ids
         return more
+
+    def _bounded(self, text: str) -> str:
+        """The part of one of two texts that is read. Which of them is cut is decided by their tokens: so
+        words do not bound it."""
+        return self._cut(text, by_words=False)
 
     def _within(self, tokens: list[T]) -> list[T]:
         return tokens[: self.max_length] if self.truncate == "end" else tokens[-self.max_length :]
@@ -321,11 +354,13 @@ class TextPreprocessing(SingleInput):
 
     def to_json(self) -> dict[str, object]:
         """All but the vocabulary."""
+        said = {} if self.pair is None else {"pair": list(self.pair)}
         return {
             "tokenizer": self.tokenizer,
             "max_length": self.max_length,
             "truncate": self.truncate,
             "lowercase": self.lowercase,
+            **said,
         }
 
     @classmethod
@@ -340,12 +375,22 @@ class TextPreprocessing(SingleInput):
             document["truncate"],
             bool(document["lowercase"]),
             vocabulary,
+            pair=_columns(document.get("pair")),
         )
         try:
             _ = loaded.ids
             if loaded.tokenizer != "word":
                 _ = loaded._library
-            _ = loaded.padding, loaded.unknown
+            _ = loaded.padding, loaded.unknown, loaded.separator
         except Exception as error:  # the library raises plain Exception for a file it cannot read
             raise IntegrityError(f"{TOKENIZER} is damaged: {error}") from error
         return loaded
+
+
+def _columns(said: object) -> Columns | None:
+    """What the texts of pairs are called, as `to_json` has it. ValueError if it is not that."""
+    if said is None:
+        return None
+    if not (isinstance(said, list) and len(said) == 2 and all(isinstance(one, str) for one in said)):
+        raise ValueError("pair")
+    return said[0], said[1]

@@ -13,7 +13,8 @@ from bmcli.files.inputs import STDIN, expanded
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.modalities.inputs import Inputs, Reading
 from bmcli.modalities.table.inputs import frame_in, names_of
-from bmcli.modalities.text.examples import Texts
+from bmcli.modalities.text.encoder import TextPreprocessing
+from bmcli.modalities.text.examples import Columns, Texts
 from bmcli.modalities.text.files import NOT_TEXT, decode, notes
 
 if TYPE_CHECKING:
@@ -181,6 +182,12 @@ def _lines(
         problems.append(Problem("holds no text", Place(name)))
 
 
+def pair_of(reading: Reading) -> Columns | None:
+    """What the run's two texts are called; None if it takes single ones."""
+    encoder = reading.encoder
+    return encoder.pair if isinstance(encoder, TextPreprocessing) else None
+
+
 def texts_of_rows(frame: Frame, name: str, reading: Reading, problems: list[Problem]) -> Iterator[Inputs]:
     """The texts in the run's columns of a table. name: the file's, '' for a table that is none; DataError
     where that lacks the columns."""
@@ -189,7 +196,8 @@ def texts_of_rows(frame: Frame, name: str, reading: Reading, problems: list[Prob
     from bmcli.modalities.table import columns
 
     try:
-        texts, bad = columns.texts_of(frame, _text_columns(frame, reading))
+        read = columns.texts_of if pair_of(reading) is None else columns.pairs_of
+        texts, bad = read(frame, _text_columns(frame, reading))
     except DataError as error:
         if not name:
             raise
@@ -206,13 +214,16 @@ def texts_of_rows(frame: Frame, name: str, reading: Reading, problems: list[Prob
 
 
 def _text_columns(frame: Frame, reading: Reading) -> tuple[str, ...]:
-    """The columns the config names; else the only one of texts, or the one with the longest."""
+    """The columns the config names; else those of a pair, the only one of texts, or the one with the
+    longest."""
     import polars as pl
 
     from bmcli.modalities.table import columns
 
     if reading.text_column is not None:
         return columns.resolve_text(frame, reading.text_column)
+    if (pair := pair_of(reading)) is not None:
+        return columns.resolve_text(frame, pair)
     lengths = {
         name: float(frame.data[name].str.len_chars().mean() or 0.0)  # type: ignore[arg-type]
         for name in frame.data.columns

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from bmcli.files.suffixes import TABLE_SUFFIXES
 from bmcli.files.suffixes import TEXT_SUFFIXES as FILES
 from bmcli.modalities.base import MODALITIES, Add, Expect, Modality, Note
-from bmcli.modalities.values import Attribute, FilesRead, Readme, Words
+from bmcli.modalities.values import NEXT_TEXT, Attribute, FilesRead, Readme, Words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,6 +101,25 @@ class Text(Modality):
 
         return texts_of(frame, columns)
 
+    def rows_for(
+        self, frame: Frame, columns: Sequence[str], missing: Sequence[str], encoder: Preprocessing | None
+    ) -> tuple[Examples, list[tuple[int, str]]]:
+        """See Modality: of pairs the two columns."""
+        from bmcli.modalities.table.columns import pairs_of
+
+        if encoder is not None and _encoder(encoder).pair is not None:
+            return pairs_of(frame, columns)
+        return super().rows_for(frame, columns, missing, encoder)
+
+    def reading_columns(self, encoder: Preprocessing) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """See Modality: of pairs the two columns; what else texts are read from, the config says."""
+        return _encoder(encoder).pair or (), {}
+
+    def argument(self, encoder: Preprocessing) -> str:
+        """See Modality: of pairs two texts."""
+        pair = _encoder(encoder).pair
+        return super().argument(encoder) if pair is None else "--text 'ONE TEXT' 'THE OTHER'"
+
     def synthesise(
         self,
         level: np.ndarray,
@@ -107,13 +127,18 @@ class Text(Modality):
         shape: tuple[int, ...] | None,
         columns: Sequence[str] | None,
     ) -> Examples:
-        """See Modality: random words, other ones at other levels."""
+        """See Modality: random words, other ones at other levels. columns: of pairs."""
         import numpy as np
 
         from bmcli.modalities.text.examples import Texts
 
-        words = random.integers(0, 50, (len(level), 20)) + (level * 25).astype(np.int64)[:, None]
-        return Texts(tuple(" ".join(f"word{w}" for w in row) for row in words))
+        def texts() -> tuple[str, ...]:
+            words = random.integers(0, 50, (len(level), 20)) + (level * 25).astype(np.int64)[:, None]
+            return tuple(" ".join(f"word{w}" for w in row) for row in words)
+
+        if columns is not None and len(columns) == 2:
+            return Texts(texts(), texts(), (columns[0], columns[1]))
+        return Texts(texts())
 
     def read_inputs(
         self,
@@ -124,17 +149,23 @@ class Text(Modality):
         expect: Expect | None,
     ) -> Iterator[Inputs]:
         """See Modality."""
-        from bmcli.modalities.text.inputs import read
+        from bmcli.modalities.text import inputs as single
+        from bmcli.modalities.text import pair_inputs
 
-        return read(inputs, reading, stdin, note, expect)
+        if (pair := single.pair_of(reading)) is not None:
+            return pair_inputs.read(inputs, reading, pair, stdin, expect)
+        return single.read(inputs, reading, stdin, note, expect)
 
     def read_objects(
         self, inputs: object, reading: Reading, wanted: object, note: Note, expect: Expect
     ) -> Iterator[Inputs]:
         """See Modality."""
-        from bmcli.modalities.text.python_inputs import read
+        from bmcli.modalities.text import pair_inputs, python_inputs
+        from bmcli.modalities.text.inputs import pair_of
 
-        return read(inputs, reading, note, expect)
+        if (pair := pair_of(reading)) is not None:
+            return pair_inputs.read_objects(inputs, reading, pair, note, expect)
+        return python_inputs.read(inputs, reading, note, expect)
 
     def fit(self, data: Data, options: object, *, cache_bytes: int) -> Preprocessing:
         """See Modality."""
@@ -151,6 +182,14 @@ class Text(Modality):
 
         return TextPreprocessing.from_json(part, files[TOKENIZER])
 
+    def with_cache(self, encoder: Preprocessing, data: Data, cache_bytes: int) -> Preprocessing:
+        """See Modality: a model's own tokenizer reads this data's pairs, whatever it read in another run."""
+        from bmcli.modalities.text.encoder import OWN
+
+        own, texts = _encoder(encoder), _texts(data.train.examples)
+        pair = None if texts.seconds is None else texts.columns
+        return own if own.tokenizer != OWN or own.pair == pair else replace(own, pair=pair)
+
     def files_of(self, encoder: Preprocessing) -> dict[str, str]:
         """See Modality: the tokenizer."""
         from bmcli.runs.layout import TOKENIZER
@@ -161,7 +200,8 @@ class Text(Modality):
         """See Modality."""
         from bmcli.modalities.contents import add_texts
 
-        add_texts(add, _texts(examples).texts)
+        for _, texts in _texts(examples).parts:
+            add_texts(add, texts)
 
     def contents(
         self,
@@ -174,7 +214,11 @@ class Text(Modality):
         """See Modality: but for white space."""
         if form != self.form(examples):
             return None
-        return (" ".join(text.split()).encode("utf-8", "surrogatepass") for text in _texts(examples).texts)
+        parts = [texts for _, texts in _texts(examples).parts]
+        return (
+            "\0".join(" ".join(text.split()) for text in row).encode("utf-8", "surrogatepass")
+            for row in zip(*parts, strict=True)
+        )
 
     def fit_familiarity(self, encoder: Preprocessing, examples: Examples) -> Measured | None:
         """See Modality: not of a tokenizer that a model brings, whose special tokens are in every text."""
@@ -218,9 +262,11 @@ class Text(Modality):
     ) -> Iterator[Examples]:
         """See Modality."""
         from bmcli.modalities.text.corruptions import TEXTS
-        from bmcli.modalities.text.examples import Texts
 
-        yield Texts(tuple(TEXTS[name](_texts(examples).texts, strength, rng)))
+        texts, change = _texts(examples), TEXTS[name]
+        first = tuple(change(texts.texts, strength, rng))
+        seconds = None if texts.seconds is None else tuple(change(texts.seconds, strength, rng))
+        yield replace(texts, texts=first, seconds=seconds)
 
     def sliceable(self, examples: Examples, beside: list[str]) -> list[str]:
         """See Modality: by length."""
@@ -230,11 +276,11 @@ class Text(Modality):
         """See Modality: how many words each has."""
         import numpy as np
 
-        return Attribute(np.array([len(text.split()) for text in _texts(examples).texts], float), "words")
+        return Attribute(np.array([len(text.split()) for text in _texts(examples).whole()], float), "words")
 
     def excerpt(self, examples: Examples, position: int) -> str:
-        """See Modality."""
-        return _texts(examples).texts[position]
+        """See Modality: of pairs both."""
+        return NEXT_TEXT.join(texts[position] for _, texts in _texts(examples).parts)
 
     named_in_plots = False
 
@@ -245,7 +291,11 @@ class Text(Modality):
             """1. Lower-case it if `lowercase` says so.
 2. Cut it into tokens and look up their ids in tokenizer.json.
 3. Keep `max_length` of them, the first or the last as `truncate` says.
-4. Pad shorter texts of a batch with 0, at the end.""",
+4. Pad shorter texts of a batch with 0, at the end.
+
+Of a run of pairs, the two texts are one sequence with the tokenizer's special tokens between them, the longer
+one cut first; the model itself tells which text a token is of. In Python, pairs are
+`Texts(("the first",), ("the second",))`.""",
             "Texts",
             'Texts(("a fine film",))',
         )

@@ -40,7 +40,7 @@ def read(
     if reading.lines:
         return _lines(inputs, reading, note)
     if is_frame(inputs) or isinstance(inputs, Mapping):
-        return _frame(inputs, reading, note, expect)
+        return of_frame(inputs, reading, note, expect)
     if isinstance(inputs, str) or is_path(inputs) or is_missing(inputs):
         inputs = [inputs]
     elif is_array(inputs):
@@ -54,7 +54,7 @@ def read(
         raise UsageError(f"expected {_EXPECTED}, got {named(inputs)}", hint="write x.decode('utf-8')")
     items = listed(inputs, _EXPECTED)
     if items and all(isinstance(item, Mapping) for item in items):
-        return _frame(items, reading, note, expect)
+        return of_frame(items, reading, note, expect)
     for number, item in enumerate(items):
         _require_text(item, number, reading)
     expect(len(items))
@@ -109,9 +109,10 @@ def _lines(inputs: object, reading: Reading, note: Callable[[str], object]) -> I
     return files.read([path_of(path) for path in paths], reading, io.BytesIO(), note, None)
 
 
-def _frame(
+def of_frame(
     inputs: object, reading: Reading, note: Callable[[str], object], expect: Callable[[int], object]
 ) -> Iterator[Inputs]:
+    """The texts, or pairs of texts, in the run's columns of a frame, of columns by name, or of records."""
     from bmcli.modalities.table import python_inputs
 
     frame = python_inputs.as_read(python_inputs.frame_of(inputs, (), note))

@@ -32,28 +32,32 @@ CUT_NOTED, SPACELESS_NOTED = 0.1, 0.01
 def of_texts(preprocessing: TextPreprocessing, bundle: Data, options: TextConfig) -> tuple[Remark, ...]:
     """How texts were split into words, where that was inferred or is doubtful, and what is left of them."""
     texts = _some(bundle.train.examples)
-    found = list(_spaceless(preprocessing, texts, options))
-    if not texts:
+    found = list(_spaceless(preprocessing, texts.whole(), options))
+    if not len(texts):
         return tuple(found)
     whole = replace(preprocessing, max_length=LONGEST)
-    ids = list(whole.token_ids(texts))
+    ids = _ids(whole, texts)
     lengths = np.array([len(one) for one in ids])
-    held_out = () if bundle.validation is None else _some(bundle.validation.examples)
+    held_out = Texts(()) if bundle.validation is None else _some(bundle.validation.examples)
     found += _short(lengths, preprocessing)
     found += _unknown("training", ids, preprocessing) or _unknown(
-        "validation", list(whole.token_ids(held_out)), preprocessing
+        "validation", _ids(whole, held_out), preprocessing
     )
     found += _cut(lengths, preprocessing)
-    found += _alike(list(preprocessing.token_ids(texts)), lengths, preprocessing)
+    found += _alike(_ids(preprocessing, texts), lengths, preprocessing)
     return tuple(found)
 
 
-def _some(examples: Examples) -> tuple[str, ...]:
+def _ids(preprocessing: TextPreprocessing, texts: Texts) -> list[list[int]]:
+    return list(preprocessing.token_ids(texts.texts, texts.seconds))
+
+
+def _some(examples: Examples) -> Texts:
     count = min(len(examples), SAMPLE)
     spread = np.arange(count) * len(examples) // max(1, count)
     some = examples.take(spread)
     assert isinstance(some, Texts)
-    return some.texts
+    return some
 
 
 def _spaceless(

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from bmcli.core.cores import available_cores
-from bmcli.training.steps import jax, tensorflow
+from bmcli.training.steps import fused_layers, fused_update, jax, tensorflow
 from bmcli.training.steps.base import Finish, Loop
 from bmcli.training.steps.threads import given, suiting
 
@@ -26,6 +26,14 @@ def parts(model: Builds, training: TrainingConfig, *, gpu: bool) -> int:
     """Into how many parts a batch is divided: one for each core where an operation has one thread alone and
     the model allows it."""
     return available_cores() if not gpu and given() == suiting(model, training) == 1 else 1
+
+
+def fuse(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+    """Let dropout and Adam be computed by kernels of bm's where there are some: on TensorFlow. For a model
+    that says so (`bmcli.models.Model.fuses`), on a CPU; before the optimizer's rates are scaled."""
+    if _backend() is tensorflow:
+        fused_layers.fuse_dropout(model)
+        fused_update.fuse_update(optimizer)
 
 
 def make_loop(

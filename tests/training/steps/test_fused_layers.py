@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bmcli.training.steps.fused_layers import fuse
+from bmcli.training.steps.fused_layers import fuse, fuse_dropout
 
 IMAGES = np.random.default_rng(0).normal(2.0, 3.0, (8, 5, 4, 6)).astype(np.float32)
 
@@ -77,3 +77,44 @@ def test_compiled_activations_are_keras_s(name: str, precision: str) -> None:
     rounding = 1e-5 if precision == "float32" else 2e-2
     for ours, theirs in zip(step(fused), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=rounding, atol=rounding * 10)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_dropout_by_a_hash_drops_its_share_and_the_same_of_the_gradient(precision: str) -> None:
+    import keras
+    import tensorflow as tf
+
+    inputs = keras.Input((40, 50), name="input")
+    model = keras.Model(inputs, keras.layers.Dropout(0.25, seed=3, dtype=precision)(inputs))
+    assert fuse_dropout(model) == 1 and fuse_dropout(model) == 0
+    ones = tf.ones((20, 40, 50), "bfloat16" if precision == "mixed_bfloat16" else "float32")
+    with tf.GradientTape() as tape:
+        tape.watch(ones)
+        first = model(ones, training=True)
+    slope = np.asarray(tape.gradient(first, ones), np.float32)
+    first, second = np.asarray(first, np.float32), np.asarray(model(ones, training=True), np.float32)
+    np.testing.assert_array_equal(slope, first)
+    np.testing.assert_allclose(np.unique(first), [0, 4 / 3], rtol=1e-2)
+    for dropped in (first == 0, second == 0):
+        assert dropped.mean() == pytest.approx(0.25, abs=0.01)
+        for axis in range(3):  # neither by example, nor by place, nor by feature
+            others = tuple(a for a in range(3) if a != axis)
+            assert np.abs(dropped.mean(axis=others) - 0.25).max() < 0.08
+    assert ((first == 0) & (second == 0)).mean() == pytest.approx(0.25**2, abs=0.01)
+    np.testing.assert_array_equal(model(ones, training=False), ones)
+
+
+def test_the_generator_s_state_decides_what_is_dropped() -> None:
+    import keras
+    import tensorflow as tf
+
+    inputs = keras.Input((30,), name="input")
+    model = keras.Model(inputs, keras.layers.Dropout(0.5, seed=1)(inputs))
+    fuse_dropout(model)
+    (state,) = model.non_trainable_variables
+    before, ones = state.numpy(), np.ones((4, 30), np.float32)
+    compiled = tf.function(lambda: model(ones, training=True))
+    first = np.asarray(compiled())
+    assert (np.asarray(model(ones, training=True)) != first).any()
+    state.assign(before)
+    np.testing.assert_array_equal(model(ones, training=True), first)
