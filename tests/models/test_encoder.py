@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,11 @@ from bmcli.pretrained import tensors, tokenizer
 from bmcli.pretrained.folder import architecture_of, licence_of, name_of, weights_of
 from bmcli.runs import layout
 from tests.experiments.test_resume import stop_when_saved
+from tests.hub import COMMIT, HubServer
 from tests.pretrained.make_folders import FOLDERS
 
 BERT = FOLDERS / "bert"
+NAME = "org/tiny-bert"
 TRAINING = {"epochs": 2, "batch_size": 16, "precision": "float32"}
 
 
@@ -35,7 +39,7 @@ def films(folder: Path, count: int = 64) -> dict[str, object]:
     return {"path": str(folder / "films.csv"), "text": "text", "target": "label", "kind": "text"}
 
 
-def config(folder: Path, weights: Path, **options: object) -> dict[str, Any]:
+def config(folder: Path, weights: Path | str, **options: object) -> dict[str, Any]:
     model = {"name": "encoder", "weights": str(weights), **options}
     return {"name": "films", "data": films(folder), "model": model, "training": TRAINING}
 
@@ -45,21 +49,35 @@ def copied(folder: Path, name: str = "bert") -> Path:
     return folder / name
 
 
+@contextmanager
+def on_a_hub(folder: Path) -> Iterator[HubServer]:
+    """A hub that has NAME, and a data home in `folder`, which is gone afterwards; so is the hub."""
+    hub = HubServer()
+    readme = b"---\nlanguage: en\nlicense: apache-2.0\n---\n# Tiny\n"
+    hub.add(NAME, BERT, README__md=readme)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("HF_ENDPOINT", hub.url), ("HF_HOME", os.devnull), ("BM_OFFLINE", "0")):
+            patch.setenv(name, value)
+        patch.setenv("BM_DATA_HOME", str(folder / "home"))
+        yield hub
+    hub.close()
+    shutil.rmtree(folder / "home")
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> bmcli.Run:
-    """Trained from a folder that is gone afterwards."""
+    """Trained from a name whose files are gone afterwards."""
     folder = tmp_path_factory.mktemp("encoder")
-    weights = copied(folder)
-    (weights / "README.md").write_text("---\nlanguage: en\nlicense: apache-2.0\n---\n# Tiny\n")
-    found = bmcli.train(config(folder, weights), runs_dir=folder / "runs", display=None)
-    shutil.rmtree(weights)
-    return found
+    with on_a_hub(folder):
+        return bmcli.train(config(folder, f"hf:{NAME}"), runs_dir=folder / "runs", display=None)
 
 
 def test_a_run_needs_its_folder_no_longer(run: bmcli.Run) -> None:
     assert run.record["onnx"]["published"], run.record["onnx"]
     said = run.record["pretrained"]
-    assert (said["name"], said["family"], said["licence"]) == ("bert", "bert", "apache-2.0")
+    assert (said["name"], said["revision"], said["licence"]) == (NAME, COMMIT, "apache-2.0")
+    assert f"weights: hf:{NAME}@{COMMIT}" in (run.path / layout.CONFIG).read_text()
+    assert said["family"] == "bert"
     assert said["sha256"] == tensors.sha256(BERT)
     assert said["unused"] == ["pooler.dense.bias", "pooler.dense.weight"]
     alone = run.predict("a good film", text=True, display=None)[0]
@@ -101,17 +119,20 @@ def test_an_encoder_begins_with_the_folders_weights(tmp_path: Path) -> None:
     assert {name for group in stages for name in group} == with_weights - {"head"}
 
 
-def test_resuming_is_exact_and_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = copied(tmp_path)
-    made = config(tmp_path, weights)
-    whole = bmcli.train(made, runs_dir=tmp_path / "whole", display=None)
-    with monkeypatch.context() as patch, pytest.raises(InterruptedRunError):
-        stop_when_saved(1, patch)
-        bmcli.train(made, runs_dir=tmp_path / "runs", display=None)
-    shutil.rmtree(weights)
-    resumed = bmcli.load(tmp_path / "runs/films-v1").resume(display=None)
-    assert resumed.record["weights_sha256"] == whole.record["weights_sha256"]
-    assert resumed.record["exact"] and resumed.record["pretrained"] == whole.record["pretrained"]
+def test_resuming_is_exact_and_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = bmcli.train(config(tmp_path, copied(tmp_path)), runs_dir=tmp_path / "whole", display=None)
+    with on_a_hub(tmp_path) as hub:
+        with monkeypatch.context() as patch, pytest.raises(InterruptedRunError):
+            stop_when_saved(1, patch)
+            bmcli.train(config(tmp_path, f"hf:{NAME}"), runs_dir=tmp_path / "runs", display=None)
+        shutil.rmtree(tmp_path / "home/huggingface")
+        asked, hub.status = len(hub.asked), 500
+        resumed = bmcli.load(tmp_path / "runs/films-v1").resume(display=None)
+        assert len(hub.asked) == asked
+    assert resumed.record["weights_sha256"] == whole.record["weights_sha256"], "wherever they are from"
+    assert resumed.record["exact"]
+    assert resumed.record["pretrained"]["sha256"] == whole.record["pretrained"]["sha256"]
+    assert resumed.record["pretrained"]["revision"] == COMMIT
 
 
 def without(folder: Path, *names: str, **others: np.ndarray) -> None:
@@ -217,7 +238,7 @@ def test_a_check_of_an_encoder_computes_nothing(tmp_path: Path) -> None:
 def test_what_cannot_be_is_an_error_at_its_line(tmp_path: Path) -> None:
     films(tmp_path)
     text = "data: {path: films.csv, text: text, target: label}\nmodel:\n  name: encoder\n  weights: %s\n"
-    for weights, message in (("nowhere", "there is no folder"), ("hf:org/name", "hf: is not supported yet")):
+    for weights, message in (("nowhere", "there is no folder"), ("hf:name", "is not hf:ORG/NAME")):
         (tmp_path / "c.yaml").write_text(text % weights)
         with pytest.raises(ConfigError, match=message) as error:
             resolve.load(tmp_path / "c.yaml")
