@@ -89,6 +89,7 @@ class Encoder(Model):
         if self.architecture is not None and not files:
             return self, []
         from bmcli.pretrained import folder as folders
+        from bmcli.pretrained import tokenizer
         from bmcli.pretrained.hub import weights as hub
 
         try:
@@ -98,6 +99,7 @@ class Encoder(Model):
             found = folders.architecture_of(folder)
             if files:
                 folders.weights_of(folder, found)
+                tokenizer.require_fitting(folder, found)
         except BmError as error:
             return self, [(("weights",), message) for message in _messages(error)]
         findings: Findings = []

@@ -94,7 +94,9 @@ def test_a_run_needs_its_folder_no_longer(run: bmcli.Run) -> None:
     plain = keras.saving.load_model(run.path / layout.MODEL_KERAS)  # of nothing but what ships with Keras
     assert np.allclose(np.asarray(plain(np.array([ids], np.int32))), found, atol=1e-6)
     (said,) = run.explain("a good film", text=True, display=None)
-    assert said.tokens[0] == "[CLS]" and len(said.weights) == len(ids)
+    assert said.tokens == ("a", "good", "film") and len(said.weights) == 3 and len(ids) >= 5
+    assert said.weights.sum() + said.special == pytest.approx(said.difference, abs=0.02)
+    assert said.to_json()["special_tokens"] == said.special
     assert run.evaluate("test", display=None)
 
 
@@ -173,6 +175,27 @@ def sharded(folder: Path) -> None:
     (folder / tensors.INDEX).write_text(json.dumps({"metadata": {}, "weight_map": names}))
 
 
+def words(folder: Path, more: int) -> None:
+    """More words in vocab.txt than the model knows."""
+    text = (folder / "vocab.txt").read_text("utf-8")
+    (folder / "vocab.txt").write_text(text + "".join(f"w{i}\n" for i in range(more)), "utf-8")
+
+
+def swapped(folder: Path) -> None:
+    lines = (folder / "vocab.txt").read_text("utf-8").splitlines()
+    (folder / "vocab.txt").write_text("\n".join([lines[1], lines[0], *lines[2:]]) + "\n", "utf-8")
+
+
+def library(folder: Path, more: int) -> None:
+    """A tokenizer.json of that many more tokens, instead of vocab.txt."""
+    text = tokenizer.tokenizer_json(folder, architecture_of(folder))
+    (folder / "vocab.txt").unlink()
+    document = json.loads(text)
+    vocabulary = document["model"]["vocab"]
+    vocabulary |= {f"w{i}": len(vocabulary) + i for i in range(more)}
+    (folder / "tokenizer.json").write_text(json.dumps(document), "utf-8")
+
+
 QUERY = "encoder.layer.1.attention.self.query.weight"
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "a tensor missing": (lambda folder: without(folder, QUERY), f"{QUERY} is missing"),
@@ -203,6 +226,29 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (truncated, "is truncated"),
     "a hostile header": (hostile_header, "is truncated, or not a safetensors file"),
     "a shard missing": (sharded, "model-00002-of-00002.safetensors is missing"),
+    "another vocabulary": (lambda folder: words(folder, 50), "vocab.txt is the tokenizer of another"),
+    "another padding": (
+        lambda folder: swapped(folder),
+        r"of another vocabulary: \[PAD\] has id 1, and pad_token_id is 0",
+    ),
+    "no tokenizer": (lambda folder: (folder / "vocab.txt").unlink(), r"has no tokenizer\.json, vocab\.txt"),
+    "another tokenizer.json": (lambda folder: library(folder, 80), "tokenizer.json is the tokenizer of"),
+    "not a number": (
+        lambda folder: changed(folder, layer_norm_eps=float("nan")),
+        "epsilon is nan, not a number above 0",
+    ),
+    "infinite": (lambda folder: changed(folder, hidden_size=float("inf")), "hidden_size is inf"),
+    "a size that is a list": (lambda folder: changed(folder, vocab_size=[[9]]), "vocab_size is"),
+    "a size that is true": (
+        lambda folder: changed(folder, num_hidden_layers=True),
+        "num_hidden_layers is True",
+    ),
+    "a number of many digits": (
+        lambda folder: (folder / "config.json").write_text(
+            '{"model_type": "bert", "hidden_size": ' + "9" * 9_000
+        ),
+        "is damaged",
+    ),
     "no config": (lambda folder: (folder / "config.json").unlink(), "there is no file .*config.json"),
     "a config too large": (
         lambda folder: (folder / "config.json").write_text(" " * 2_000_000),
@@ -298,6 +344,27 @@ def test_the_tokenizer_of_another_vocabulary(tmp_path: Path) -> None:
     (folder / "vocab.txt").unlink()
     with pytest.raises(ConfigError, match=r"has no tokenizer\.json, vocab\.txt"):
         tokenizer.tokenizer_json(folder, architecture)
+
+
+def test_a_tokenizer_lower_cases_where_nobody_has_said(tmp_path: Path) -> None:
+    """As transformers 5.24.0: the default of BertTokenizer goes before what tokenizer.json says."""
+    folder = copied(tmp_path, "bert-cased")
+    architecture, options = architecture_of(folder), folder / "tokenizer_config.json"
+    said = json.loads(options.read_text())
+    assert said["do_lower_case"] is False
+
+    def lower(**keys: object) -> bool:
+        options.write_text(json.dumps(keys))
+        document = json.loads(tokenizer.tokenizer_json(folder, architecture))
+        return bool(document["normalizer"]["lowercase"])
+
+    assert not lower(**said)
+    library(folder, 0)
+    assert not lower(do_lower_case=False)
+    assert lower() and lower(tokenizer_class="BertTokenizer")
+    document = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    assert document["normalizer"]["lowercase"] is False
+    assert not lower(tokenizer_class="PreTrainedTokenizerFast")
 
 
 def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
