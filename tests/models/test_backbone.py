@@ -168,7 +168,7 @@ def test_stages_follow_the_depth(architecture: str, count: int, first: list[str]
     ("model", "said"),
     [
         ({"architecture": "resnet19"}, "resnet18"),
-        ({}, "write the path of a timm folder"),
+        ({}, "write hf:timm/NAME, the path of a timm folder"),
         ({"weights": "imagenet"}, "imagenet is for mobilenet_v3_small"),
         ({"weights": "none/here"}, "there is no folder"),
         ({"architecture": "convnext_tiny"}, "write imagenet"),
