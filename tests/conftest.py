@@ -18,6 +18,7 @@ import pytest
 from bmcli.core.plugin_calls import comes_with_bm
 from bmcli.core.registry import HOMES, registry_of
 from bmcli.runs.store import RunStore
+from tests.hub import HubServer
 from tests.linear_run import MakeRun, finished_run
 from tests.server import Server
 from tests.undrawn import savefig
@@ -111,6 +112,9 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setenv("BM_OFFLINE", "1")
+    for name in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", os.devnull)  # no cache of the user's
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -194,6 +198,17 @@ def store(tmp_path: Path) -> RunStore:
 def make_run(store: RunStore) -> MakeRun:
     """make_run(config: dict, name=...) -> a completed run of it, made by hand: see linear_run.py."""
     return partial(finished_run, store)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
+    """A running hub, and a data home of its own."""
+    running = HubServer()
+    monkeypatch.setenv("HF_ENDPOINT", running.url)
+    monkeypatch.setenv("BM_OFFLINE", "0")
+    monkeypatch.setenv("BM_DATA_HOME", str(tmp_path / "home"))
+    yield running
+    running.close()
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ ARROWS: dict[str, set[str]] = {
         "metrics",
         "modalities",
         "models",
+        "pretrained",
         "report",
         "runs",
         "tasks",

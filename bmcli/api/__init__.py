@@ -94,7 +94,7 @@ def train(
             raise UsageError(f"expected texts as tags, got {type(tag).__name__}")
         validate_label(tag)
     with in_python(), displaying(display) as watching:
-        resolved = resolve_config(config, overrides, name=name, trust_code=trust_code)
+        resolved = resolve_config(config, overrides, name=name, trust_code=trust_code, display=watching)
         stored = train(resolved, open_store(runs_dir), tags=tags, device=device, display=watching)
     return Run(stored)
 
@@ -309,7 +309,8 @@ def check(
     with all mistakes at once; with `build` whatever training would raise.
     """
     with in_python(), displaying(display) as watching:
-        resolved = resolve_config(config, overrides, trust_code=trust_code)
+        shown = watching if build else None
+        resolved = resolve_config(config, overrides, trust_code=trust_code, display=shown)
         if not build:
             return Checked(resolved.to_dict())
         from bmcli.experiments.prepare import described

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -19,6 +20,8 @@ from bmcli.runs.trust import came_with_a_run
 
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
+    from bmcli.core.components import Missing, Progress
+    from bmcli.experiments.display import Display
 
 
 Split = Literal["train", "validation", "test"]
@@ -46,7 +49,9 @@ def resolve_config(
     *,
     name: str | None = None,
     trust_code: bool,
+    display: Display | None = None,
 ) -> ExperimentConfig:
+    """display: shows what is downloaded, where the config is to be trained; None: nothing is downloaded."""
     from bmcli.config import resolve
 
     if not isinstance(config, str | os.PathLike | dict):
@@ -61,6 +66,7 @@ def resolve_config(
                 hint="allow it with trust_code=True",
             )
 
+    obtaining = None if display is None else partial(obtain, display)
     if isinstance(overrides, Mapping):
         try:
             changes = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
@@ -70,7 +76,17 @@ def resolve_config(
         changes = [overrides] if isinstance(overrides, str) else list(overrides)
     if name is not None:
         changes.append(f"name={name}")
-    return resolve.load(config, changes, run_code=True, before_code=refuse_foreign)
+    return resolve.load(config, changes, run_code=True, before_code=refuse_foreign, obtaining=obtaining)
+
+
+def obtain(display: Display, missing: Missing, download: Callable[[Progress | None], None]) -> None:
+    """Download the weights that a config names, and show it; see `resolve.load`."""
+    from bmcli.experiments import display as events
+    from bmcli.files.download import offline
+
+    if not offline():
+        display.handle(events.Note(f"downloading {missing.name} from {missing.source}"))
+    download(lambda what, done, total: display.handle(events.Progress(what, done, total)))
 
 
 def require_device(device: str) -> None:

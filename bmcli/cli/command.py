@@ -40,6 +40,7 @@ from bmcli.terminal import render
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from bmcli.core.components import Missing, Progress
     from bmcli.runs.store import RunStore
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -127,6 +128,12 @@ class Session:
     def warn(self, text: str) -> None:
         """Write a warning to stderr, even with -q."""
         render.print_plain(text, lead="warning: ", style=render.WARNING)
+
+    def obtain(self, missing: Missing, download: Callable[[Progress | None], None]) -> None:
+        """Download the weights that a config names, and show it; see `bmcli.config.resolve.load`."""
+        from bmcli.cli import downloads
+
+        downloads.obtain(self, missing, download)
 
     def confirm(self, question: str, flag: str) -> bool:
         """Ask yes or no on the terminal; UsageError naming `flag` ('--yes') if there is no terminal."""

@@ -238,7 +238,8 @@ def _pretrained(facts: Document) -> str | None:
     if not facts:
         return None
     licence = facts.get("licence")
-    return f"{facts['name']}, SHA-256 {facts['sha256']}" + (f", licence {licence}" if licence else "")
+    name = f"{facts['name']}@{facts['revision']}" if facts.get("revision") else facts["name"]
+    return f"{name}, SHA-256 {facts['sha256']}" + (f", licence {licence}" if licence else "")
 
 
 def abridged(names: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bmcli.config import checks
 from bmcli.config import dump as write
@@ -21,8 +22,13 @@ from bmcli.config.parsing.validate import KeyPath, Mistake, Validator
 from bmcli.config.parsing.yaml import Node
 from bmcli.config.problems import config_error
 from bmcli.config.schema import ExperimentConfig
-from bmcli.core.errors import Place, Problem
+from bmcli.core.errors import BmError, Place, Problem
 from bmcli.core.plain import Document
+
+if TYPE_CHECKING:
+    from bmcli.core.components import Missing, Progress
+
+    Obtaining = Callable[[Missing, Callable[[Progress | None], None]], None]
 
 
 def load(
@@ -34,6 +40,7 @@ def load(
     before_code: Callable[[Sequence[str]], None] = lambda files: None,
     paths_exist: bool = True,
     resuming: bool = False,
+    obtaining: Obtaining | None = None,
 ) -> ExperimentConfig:
     """The resolved config. ConfigError with all mistakes.
 
@@ -45,6 +52,8 @@ def load(
     before_code: called with the absolute paths of the files about to be run; it may raise.
     paths_exist: whether missing data is an error; not for a finished run's config, or for synthesised data.
     resuming: the run of `init_from` may be missing, because a resumed run already has its weights.
+    obtaining: downloads what the model needs and this machine does not have, once all else is right; None:
+        nothing is downloaded. Its errors get the place of the name that they are about.
     """
     tree, default_name = merge.merged(source, overrides, (cwd or Path.cwd()).absolute())
     tree = _with_name(tree, default_name)
@@ -64,6 +73,8 @@ def load(
         config = Validator().section(ExperimentConfig, rest, (), place)
     if isinstance(config, ExperimentConfig):
         config, found = checks.check(config, paths_exist=paths_exist, resuming=resuming)
+        if obtaining is not None and not (mistakes or found) and _obtained(config, tree, obtaining):
+            config, found = checks.check(config, paths_exist=paths_exist, resuming=resuming)
         mistakes += [
             Mistake(finding.path, Problem(finding.message, _place_of(tree, finding), finding.hint))
             for finding in found
@@ -73,6 +84,19 @@ def load(
         raise config_error(mistake.problem for mistake in mistakes)
     assert isinstance(config, ExperimentConfig)  # what is not one was a mistake
     return config
+
+
+def _obtained(config: ExperimentConfig, tree: Node, obtaining: Obtaining) -> bool:
+    """Download what the model needs and this machine does not have; whether there was anything."""
+    missing = config.model.missing()
+    if missing is None:
+        return False
+    try:
+        obtaining(missing, config.model.obtain)
+    except BmError as error:
+        error.place = error.place or _place_of(tree, Finding(("model", "weights"), ""))
+        raise
+    return True
 
 
 def dump(config: ExperimentConfig) -> str:

@@ -6,7 +6,8 @@ At run time each is a `Component`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
@@ -21,6 +22,20 @@ if TYPE_CHECKING:
 
 Findings = list[tuple[tuple[str | int, ...], str]]
 """Options that cannot work: (path of the option, message)."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is downloaded, and the bytes done and in all."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Files that training would download. name: of what is missing; size: of all files in bytes, None where
+    that is not known; source: where they are from; by_hand: what to put where without a connection."""
+
+    name: str
+    size: int | None
+    source: str
+    by_hand: str
 
 
 class Named(Protocol):
@@ -58,6 +73,8 @@ class Builds(Named, Protocol):
     @property
     def pretrained(self) -> bool: ...
     def resolved(self, *, files: bool) -> tuple[Self, Findings]: ...
+    def missing(self) -> Missing | None: ...
+    def obtain(self, progress: Progress | None = None) -> None: ...
     def check_input(self, input_shape: tuple[int | None, ...]) -> Findings: ...
     def check_task(self, task: Task) -> Findings: ...
     def build(self, spec: DataSpec) -> keras.Model: ...

@@ -11,12 +11,17 @@ drawings the place where they differ most counts, and of a single stroke a copy 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from bmcli.doctor.findings import Pair
 from bmcli.doctor.image_alignment import LEAST_OVERLAP, SIDE, Fit, best_fit, refined_fit
+from bmcli.doctor.wide_alignment import LEAST_SHARED, wide_fit
+
+if TYPE_CHECKING:
+    from bmcli.doctor.features import Neighbours
 
 KEPT = 12
 """Frequencies of the descriptor, up to this one."""
@@ -43,6 +48,11 @@ WORST, WORST_MOVED = 0.25, 0.05
 """Of drawings in the same place, and of moved ones: the largest difference, of means over WINDOW pixels, as a
 share of the contrast."""
 
+LEAST_LIKENESS = 0.6
+"""Cosine of features from which two images are turned and cropped further to fit."""
+MOST_WIDE = 2_000
+"""Pairs for which this is done, those most alike first: a minute or two."""
+
 
 class Details(Protocol):
     """The images themselves, where more than their thumbnails is needed."""
@@ -60,10 +70,12 @@ def same_images(
     images: np.ndarray,
     progress: Callable[[int, int], None] | None = None,
     details: Details | None = None,
+    neighbours: Neighbours | None = None,
 ) -> list[Pair]:
     """Pairs of equal images, each with one it equals: of n copies at least n - 1 pairs.
 
-    images: uint8 [N, SIDE, SIDE, 1 or 3]; details: of the same images, where they are larger.
+    images: uint8 [N, SIDE, SIDE, 1 or 3]; details: of the same images, where they are larger; neighbours: by
+    a run's features, which are compared too, and turned and cropped further if they are much alike.
     """
     count = len(images)
     if count < 2:
@@ -75,9 +87,58 @@ def same_images(
     candidates = {(min(a, b), max(a, b)) for a, others in enumerate(nearest.tolist()) for b in others}
     candidates |= set(alike)
     ordered = np.array(sorted(candidates - pairs.keys()), np.int64).reshape(-1, 2)
-    for pair in _laid_over(grey, ordered[:, 0], ordered[:, 1], details):
-        pairs[pair.first, pair.second] = pair
+    made, least = _laid_over(grey, ordered[:, 0], ordered[:, 1], details)
+    pairs |= {(pair.first, pair.second): pair for pair in made}
+    if neighbours is not None:
+        near = neighbours.unconnected(list(pairs.values()))
+        for pair in _by_features(grey, near, candidates, least, details, progress):
+            pairs[pair.first, pair.second] = pair
     return [pairs[key] for key in sorted(pairs)]
+
+
+def _by_features(
+    grey: np.ndarray,
+    near: Neighbours,
+    compared: set[tuple[int, int]],
+    least: float,
+    details: Details | None,
+    progress: Callable[[int, int], None] | None,
+) -> list[Pair]:
+    """Of neighbours by features, those that are copies. compared: the pairs that were laid over each other
+    before; least: the correlation that they needed."""
+    new = np.array([tuple(pair) not in compared for pair in near.pairs.tolist()], bool)
+    ordered = near.pairs[new]
+    found, _ = _laid_over(grey, ordered[:, 0], ordered[:, 1], details, least)
+    rest = near.unconnected(found)
+    plain = drawn(grey)
+    rich = ~plain[rest.pairs].any(axis=1) & (rest.likeness >= LEAST_LIKENESS)
+    far = rest.pairs[rich][:MOST_WIDE].tolist()
+    for done, (one, other) in enumerate(far, 1):
+        pair = _far_apart(grey, one, other, max(least, LEAST_OVERLAP), details)
+        found += [] if pair is None else [pair]
+        if progress is not None:
+            progress(done, len(far))
+    return [replace(pair, by_features=True) for pair in found]
+
+
+def _far_apart(grey: np.ndarray, one: int, other: int, least: float, details: Details | None) -> Pair | None:
+    """The pair, if one image is the other turned, cropped or moved by more than others are."""
+    found = wide_fit(grey[one], grey[other])
+    if found is None:
+        return None
+    flipped, fit = found
+    if fit.correlation[0] < least or fit.difference[0] > NOISE or fit.overlap[0] < LEAST_SHARED:
+        return None
+    if details is not None:
+        ones, others = (grey_of(details.large(position)[None]) for position in (one, other))
+        start = fit.place * [DETAIL / SIDE, DETAIL / SIDE, 1, 1]
+        shown = others[:, :, ::-1] if flipped else others
+        if refined_fit(ones, shown, start, free=4, wide=True).correlation[0] < LEAST_IN_DETAIL:
+            return None
+    x, y, scale, sine = fit.place[0].tolist()
+    size, angle = np.hypot(1 + scale, sine), np.arctan2(sine, 1 + scale)
+    told = _named(flipped, max(abs(x), abs(y)) > 0.5, float(angle), float(size) - 1, float(fit.gain[0]))
+    return Pair(one, other, False, told)
 
 
 def drawn(grey: np.ndarray) -> np.ndarray:
@@ -139,11 +200,15 @@ def _nearest(descriptors: np.ndarray, progress: Callable[[int, int], None] | Non
 
 
 def _laid_over(
-    grey: np.ndarray, first: np.ndarray, second: np.ndarray, details: Details | None
-) -> list[Pair]:
-    """The pairs that are equal where they overlap."""
+    grey: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    details: Details | None,
+    least: float = LEAST_OVERLAP,
+) -> tuple[list[Pair], float]:
+    """The pairs that are equal where they overlap, and the correlation that this took, `least` or more."""
     if not len(first):
-        return []
+        return [], least
     plain = drawn(grey)
     either = plain[first] | plain[second]
     parts = [
@@ -154,7 +219,7 @@ def _laid_over(
     # Where strangers are much alike (digits: ones), only what is more alike still is the same.
     strangers = fit.unturned[fit.unturned < LEAST_OVERLAP]
     usual = float(np.quantile(strangers, 0.75)) if len(strangers) else 0.0
-    least = max(LEAST_OVERLAP, 1 - (1 - usual) / STRANGERS)
+    least = max(least, 1 - (1 - usual) / STRANGERS)
     found = []
     leasts = np.where(either, max(least, LEAST_OF_DRAWINGS), least)
     for i in np.flatnonzero((fit.correlation >= leasts) & (fit.difference <= NOISE)).tolist():
@@ -164,17 +229,22 @@ def _laid_over(
         if details is not None and not _alike_in_detail(details, one, other, fit, i, drawing=bool(either[i])):
             continue
         found.append(Pair(one, other, False, _how(fit, i)))
-    return found
+    return found, least
 
 
 def _how(fit: Fit, i: int) -> str:
     """What was done to one of them."""
+    scale, sine = fit.turned[i].tolist()
+    return _named(bool(fit.flipped[i]), bool(fit.moved[i].any()), sine, scale, float(fit.gain[i]))
+
+
+def _named(flipped: bool, moved: bool, angle: float, scale: float, gain: float) -> str:
     told = [
-        ("flipped", bool(fit.flipped[i])),
-        ("moved", bool(fit.moved[i].any())),
-        ("turned", abs(fit.turned[i, 1]) > 0.02),
-        ("cropped or scaled", abs(fit.turned[i, 0]) > 0.03),
-        ("brightened or darkened", abs(np.log(fit.gain[i])) > 0.05),
+        ("flipped", flipped),
+        ("moved", moved),
+        ("turned", abs(angle) > 0.02),
+        ("cropped or scaled", abs(scale) > 0.03),
+        ("brightened or darkened", abs(np.log(gain)) > 0.05),
     ]
     return " and ".join(name for name, is_so in told if is_so) or "re-encoded"
 

@@ -12,6 +12,7 @@ from bmcli import data, tasks
 from bmcli.core.errors import DataError
 from bmcli.core.spec import SPLITS
 from bmcli.doctor.balance import of_balance
+from bmcli.doctor.features import neighbours_of
 from bmcli.doctor.findings import MOST_EXAMPLES, Check, Example, Finding, Gathered, examiner_of
 from bmcli.doctor.folds import out_of_fold
 from bmcli.doctor.labels import by_run, of_labels, require_classes
@@ -70,7 +71,8 @@ def examine(
     """Read the data and run all checks on it.
 
     Doubtful labels are found by the run `opened`, which was trained on the data, or by `folds` trainings of
-    the config's own model on parts of it. alone: as `bmcli.experiments.start.start` takes it.
+    the config's own model on parts of it. If the run's model is pretrained, near copies are looked for by its
+    features too. alone: as `bmcli.experiments.start.start` takes it.
 
     Raises DataError if it cannot be read at all, UsageError if the run is of other classes.
     """
@@ -90,6 +92,9 @@ def examine(
     every = Gathered(bundle)
     findings = [*_unusable(bundle), *of_balance(bundle)]
     findings += [Finding("reading", "note", note, 0) for note in bundle.notes]
+    if opened is not None:
+        require_classes(bundle)
+        every.neighbours = neighbours_of(every, opened, progress)
     tell = None if progress is None else lambda done, whole: progress("comparing", done, whole)
     examiner = examiner_of(bundle.kind)
     shown = examiner.shown(every, config)

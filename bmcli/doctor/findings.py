@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from bmcli.modalities.base import modality_of
 if TYPE_CHECKING:
     from bmcli.config.schema import ExperimentConfig
     from bmcli.data.bundle import DataBundle
+    from bmcli.doctor.features import Neighbours
 
 MOST_EXAMPLES = 10_000
 """Number of examples stored per finding."""
@@ -26,12 +27,19 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Example:
-    """One or two examples that a finding is about. positions: in `Gathered`; detail: what of them."""
+    """One or two examples that a finding is about. positions: in `Gathered`; detail: what of them;
+    by_features: see Pair."""
 
     ids: tuple[str, ...]
     splits: tuple[str, ...]
     detail: str
     positions: tuple[int, ...]
+    by_features: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """Strict JSON data."""
+        found = {"found_by": "features"} if self.by_features else {}
+        return {"ids": list(self.ids), "splits": list(self.splits), "detail": self.detail, **found}
 
 
 @dataclass(frozen=True)
@@ -50,14 +58,13 @@ class Finding:
     def to_json(self) -> dict[str, object]:
         """Strict JSON data."""
         judge = {} if self.judge is None else {"judge": self.judge}
-        examples = [{"ids": list(e.ids), "splits": list(e.splits), "detail": e.detail} for e in self.examples]
         return {
             "check": self.check,
             "severity": self.severity,
             "message": self.message,
             "count": self.count,
             **judge,
-            "examples": examples,
+            "examples": [one.to_json() for one in self.examples],
         }
 
 
@@ -75,8 +82,11 @@ class Check:
 class Gathered:
     """Every split's examples one after the other, with where each is from.
 
-    examples: per split. ids, split_of, targets: of each example; a position is one in these.
+    examples: per split. ids, split_of, targets: of each example; a position is one in these. neighbours: by
+    the features of a run, where there is one.
     """
+
+    neighbours: Neighbours | None = None
 
     def __init__(self, bundle: DataBundle) -> None:
         there = [(name, split) for name in SPLITS if (split := bundle.split(name)) is not None]
@@ -146,12 +156,25 @@ def examiner_of(kind: str) -> Examiner:
 @dataclass(frozen=True)
 class Pair:
     """Two positions, the first the smaller; exact: every pixel, character or cell is equal; how: 'same', or
-    what was done to one of them: 'flipped', 'reworded', 'rounded', …"""
+    what was done to one of them: 'flipped', 'reworded', 'rounded', …; by_features: found because they are
+    near in a run's features."""
 
     first: int
     second: int
     exact: bool
     how: str
+    by_features: bool = False
+
+
+def by_features(every: Gathered, pairs: Sequence[Pair]) -> list[Finding]:
+    """A note of what was looked for by a run's features, if it was. pairs: all that were found."""
+    if every.neighbours is None:
+        return []
+    count = sum(pair.by_features for pair in pairs)
+    many = f"{len(every.neighbours.pairs):,} pairs of neighbours"
+    what = f"by them alone, {count:,} near {'copy was' if count == 1 else 'copies were'} found"
+    message = f"{many} by the features of {every.neighbours.run} were compared too: {what}"
+    return [Finding("features", "note", message, 0)]
 
 
 def of_pairs(
@@ -168,7 +191,9 @@ def of_pairs(
         first, second = pair.first, pair.second
         same = every.labelled_alike(pair)
         labels = "" if same else ", labelled differently"
-        example = every.example((first, second), how + labels)
+        if pair.by_features:
+            how += ", found by features"
+        example = replace(every.example((first, second), how + labels), by_features=pair.by_features)
         if every.split_of[first] != every.split_of[second]:
             across.append((pair.exact, example))
         elif not same and (pair.exact or tasks.of(every.bundle.task).has_classes):

@@ -11,7 +11,7 @@ import numpy as np
 
 from bmcli.doctor import findings
 from bmcli.doctor.duplicate_images import DETAIL, drawn, grey_of, same_images
-from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, of_pairs
+from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, by_features, of_pairs
 from bmcli.doctor.image_alignment import SIDE
 from bmcli.modalities.image.decode import Fit, Manner, eight_bits
 from bmcli.modalities.image.decode_pool import decode_into, pool
@@ -66,16 +66,17 @@ def of_images(
     empty = blank(shown)
     where = np.flatnonzero(~empty)
     details = Large(every, where, window)
+    near = None if every.neighbours is None else every.neighbours.at(where)
     pairs = [
         replace(pair, first=int(where[pair.first]), second=int(where[pair.second]))
-        for pair in same_images(shown[where], progress, details)
+        for pair in same_images(shown[where], progress, details, near)
     ]
     # Of a drawing, the mirror image may be another sign: b and d.
     mirrored = [pair for pair in pairs if "flipped" in pair.how and not every.labelled_alike(pair)]
     drawings = drawn(grey_of(shown[[pair.first for pair in mirrored]])) if mirrored else np.zeros(0, bool)
     signs = {(pair.first, pair.second) for pair, is_one in zip(mirrored, drawings, strict=True) if is_one}
     pairs = [pair for pair in pairs if (pair.first, pair.second) not in signs]
-    found = of_pairs(every, pairs, "images")
+    found = [*of_pairs(every, pairs, "images"), *by_features(every, pairs)]
     if empty.any():
         positions = np.flatnonzero(empty).tolist()
         examples = tuple(every.example((i,), "of one colour") for i in positions[:MOST_EXAMPLES])

@@ -51,20 +51,30 @@ class Fit:
 @dataclass(frozen=True)
 class Refined:
     """correlation, difference (root mean square), worst (the largest, of means over WINDOW pixels): [n];
-    place: [n, 4], x, y, scale - 1, sine; gain: [n]."""
+    place: [n, 4], x, y, scale - 1, sine; gain: [n]; overlap: [n], the share of an image that was compared."""
 
     correlation: np.ndarray
     difference: np.ndarray
     worst: np.ndarray
     place: np.ndarray
     gain: np.ndarray
+    overlap: np.ndarray
 
 
-def refined_fit(ones: np.ndarray, others: np.ndarray, start: np.ndarray, *, free: int) -> Refined:
+def in_circle(x: np.ndarray, y: np.ndarray, side: int) -> np.ndarray:
+    """bool: what lies in the largest circle in an image, counted in pixels from its middle."""
+    return np.asarray(x * x + y * y <= (side / 2) ** 2)
+
+
+def refined_fit(
+    ones: np.ndarray, others: np.ndarray, start: np.ndarray, *, free: int, wide: bool = False
+) -> Refined:
     """Move the others by fractions of pixels, and with `free` 4 turn and scale them, to fit the ones; their
     gain and bias are fitted too. By Gauss and Newton's steps; with `free` 0 they stay where they are.
 
-    ones, others: float [n, side, side]; start: [n, 4].
+    ones, others: float [n, side, side]; start: [n, 4]. wide: turning and scaling is bounded around `start`
+    rather than around none, and what lies outside the circle in either image is left out: the corners of a
+    turned image are filled with anything.
     """
     from scipy import ndimage
 
@@ -81,6 +91,8 @@ def refined_fit(ones: np.ndarray, others: np.ndarray, start: np.ndarray, *, free
         x = xc + place[:, :1] + place[:, 2:3] * xc - place[:, 3:] * yc + (side - 1) / 2
         y = yc + place[:, 1:2] + place[:, 2:3] * yc + place[:, 3:] * xc + (side - 1) / 2
         inside = (x >= 0) & (x <= side - 1) & (y >= 0) & (y <= side - 1)
+        if wide:
+            inside &= in_circle(xc, yc, side) & in_circle(x - (side - 1) / 2, y - (side - 1) / 2, side)
         weight = inside.astype(np.float64)
         total = np.maximum(weight.sum(axis=1, keepdims=True), 1.0)
         shown = _at(others, x, y)
@@ -100,12 +112,14 @@ def refined_fit(ones: np.ndarray, others: np.ndarray, start: np.ndarray, *, free
         place[:, :free] += change
         near = 1.5 * side / SIDE
         place[:, :2] = np.clip(place[:, :2], begin[:, :2] - near, begin[:, :2] + near)
-        place[:, 2] = np.clip(place[:, 2], -MOST_SCALED, MOST_SCALED)
-        place[:, 3] = np.clip(place[:, 3], -MOST_TURNED, MOST_TURNED)
+        for column, most in ((2, MOST_SCALED), (3, MOST_TURNED)):
+            middle = begin[:, column] if wide else 0.0
+            place[:, column] = np.clip(place[:, column], middle - most, middle + most)
     norm = np.sqrt((a * a * weight).sum(axis=1) * power)
     correlation = np.divide((a * b * weight).sum(axis=1), norm, out=np.zeros(count), where=norm > 0)
     worst = np.abs(ndimage.uniform_filter(off.reshape(ones.shape), (0, WINDOW, WINDOW))).max(axis=(1, 2))
-    return Refined(correlation, np.sqrt((off * off).sum(axis=1) / total[:, 0]), worst, place, gain)
+    difference = np.sqrt((off * off).sum(axis=1) / total[:, 0])
+    return Refined(correlation, difference, worst, place, gain, total[:, 0] / (side * side))
 
 
 def _at(images: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

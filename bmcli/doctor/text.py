@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from bmcli.doctor import findings
-from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, Pair, of_pairs
+from bmcli.doctor.findings import MOST_EXAMPLES, Finding, Gathered, Pair, by_features, of_pairs
+from bmcli.doctor.near_texts import near_texts
 from bmcli.files.scripts import words_in
 from bmcli.modalities.values import BETWEEN
 
@@ -67,7 +68,11 @@ def _parts(every: Gathered) -> list[tuple[str, ...]]:
 def of_texts(every: Gathered, parts: Sequence[Sequence[str]], max_length: int) -> list[Finding]:
     """parts: the texts; of pairs, the first of each, and the second. max_length: words that the model
     reads."""
-    found = of_pairs(every, same_texts(*parts), "texts")
+    pairs = same_texts(*parts)
+    if every.neighbours is not None:
+        words_of = [[_WORD.findall(text.casefold()) for text in part] for part in parts]
+        pairs += near_texts(words_of, every.neighbours, pairs)
+    found = [*of_pairs(every, pairs, "texts"), *by_features(every, pairs)]
     words = np.sum([[words_in(text) for text in part] for part in parts], axis=0)
     longer = int((words > max_length).sum())
     if longer:

@@ -106,6 +106,8 @@ def start(
     pretrained = config.model.origin()
     if pretrained is not None:
         display.handle(Note(_begun_with(pretrained)))
+        if "remark" in pretrained:
+            display.handle(Note(str(pretrained["remark"])))
     if other is not None:
         initialise_from(experiment, network, other, display)
     less_memory = foresee_memory(experiment, network, display)
@@ -159,7 +161,9 @@ def packages(config: ExperimentConfig) -> dict[str, str]:
 def _begun_with(pretrained: Mapping[str, object]) -> str:
     """What is said once of the pretrained weights, in a line."""
     licence = pretrained.get("licence") or "none named"
-    text = f"weights from {pretrained['name']}, SHA-256 {str(pretrained['sha256'])[:8]}…, licence: {licence}"
+    revision = f" at {str(pretrained['revision'])[:12]}" if "revision" in pretrained else ""
+    name = f"{pretrained['name']}{revision}"
+    text = f"weights from {name}, SHA-256 {str(pretrained['sha256'])[:8]}…, licence: {licence}"
     unused = pretrained.get("unused")
     if not isinstance(unused, list) or not unused:
         return text

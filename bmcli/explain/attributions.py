@@ -2,12 +2,12 @@
 
 Integrated gradients (Sundararajan, Taly and Yan, 2017) follow the score's gradient from a baseline to the
 input; their sum is the difference of the scores (completeness), and how far it is off is reported. Grad-CAM
-(Selvaraju et al., 2017) weighs the last feature maps by their mean gradients.
+(Selvaraju et al., 2017) weighs the last feature maps, or states of patches, by their mean gradients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ TOLERANCE = 0.01
 """Of completeness: steps are doubled until the sum is this near, or there are MOST_STEPS."""
 FIRST_STEPS, MOST_STEPS = 32, 2048
 BATCH = 64
+MOST_OTHERS = 8
+"""Tokens of a vision transformer that are not patches: the class token, registers."""
 SHARE, TRIALS = 0.2, 10
 """`deletion` replaces this part of the units, and as many at random, so often."""
 
@@ -115,26 +117,59 @@ def integrated_gradients(
         steps *= 2
 
 
+@dataclass(frozen=True)
+class Cut:
+    """A network in two. body: images to feature maps, [b, h, w, n], or to the states of a transformer's
+    patches, [b, others + h · w, n]; head: from these to raw outputs; grid: (h, w) of patches, None for maps.
+    """
+
+    body: keras.Model
+    head: keras.Model
+    grid: tuple[int, int] | None = None
+
+    def maps(self, states: np.ndarray) -> np.ndarray:
+        """[h, w, n] of one image's states, or of their gradients."""
+        if self.grid is None:
+            return states
+        places = self.grid[0] * self.grid[1]
+        return states[-places:].reshape(*self.grid, states.shape[-1])
+
+
 class GradCam:
-    """Where a network's last feature maps speak for a score; `there` is False for a network without any."""
+    """Where a network's last feature maps speak for a score; `there` is False for a network without any.
+
+    Of a vision transformer, the states of its patches take their place: the last that the score depends on,
+    as only the class token is read at the end.
+    """
 
     def __init__(self, network: keras.Model) -> None:
-        split = _feature_maps(network)
-        self.there = split is not None
-        if split is not None:
-            self._body, head = split
-            self._gradient = gradient_of(lambda given, chosen: scored(head(given[0], training=False), chosen))
+        self._cuts = _cuts(network)
+        self._cut = next(self._cuts, None)
+        self.there = self._cut is not None
+        if self._cut is not None:
+            self._gradient = self._gradient_of(self._cut)
 
     def heat(self, image: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """float64 [h, w] from 0 to 1, of the feature maps' own size.
 
         image: [height, width, channels] as the network takes it; chosen: see `scored`.
         """
-        maps = np.asarray(self._body(image[None], training=False), np.float64)
-        _, (gradients,) = self._gradient([maps], chosen[None])
-        weights = gradients[0].mean(axis=(0, 1))
-        heat = np.maximum((maps[0] * weights).sum(axis=-1), 0.0)
+        while True:
+            assert self._cut is not None
+            states = np.asarray(self._cut.body(image[None], training=False), np.float64)
+            _, (found,) = self._gradient([states], chosen[None])
+            maps, gradients = self._cut.maps(states[0]), self._cut.maps(found[0])
+            before = None if gradients.any() else next(self._cuts, None)
+            if before is None:
+                break
+            self._cut, self._gradient = before, self._gradient_of(before)
+        weights = gradients.mean(axis=(0, 1))
+        heat = np.maximum((maps * weights).sum(axis=-1), 0.0)
         return np.asarray(heat / heat.max()) if heat.max() > 0 else heat
+
+    @staticmethod
+    def _gradient_of(cut: Cut) -> Gradient:
+        return gradient_of(lambda given, chosen: scored(cut.head(given[0], training=False), chosen))
 
 
 def scored(raw: Tensor, chosen: object) -> Tensor:
@@ -145,18 +180,50 @@ def scored(raw: Tensor, chosen: object) -> Tensor:
     return score
 
 
-def _feature_maps(network: keras.Model) -> tuple[keras.Model, keras.Model] | None:
-    """The network up to its last feature maps, and from there on; preferably maps of at least 4 × 4."""
+def _cuts(network: keras.Model) -> Iterator[Cut]:
+    """Where the network can be cut, from its output on: at the states of a transformer's patches if it has
+    any, else at its last feature maps, preferably of at least 4 × 4."""
+    maps = [layer for layer in network.layers[1:] if len(_shape(layer)) == 4]
+    for layer, grid in _patches(network, maps):
+        if (cut := _cut_at(network, layer, grid)) is not None:
+            yield cut
+            maps = []
+    large = [layer for layer in maps if min(n or 0 for n in _shape(layer)[1:3]) >= 4]
+    for layer in [*reversed(large), *reversed(maps)]:
+        if (cut := _cut_at(network, layer, None)) is not None:
+            yield cut
+            return
+
+
+def _patches(network: keras.Model, maps: list[keras.Layer]) -> Iterator[tuple[keras.Layer, tuple[int, int]]]:
+    """The layers, the last first, whose outputs are a sequence of all places of a convolution's maps behind
+    a few other tokens; with the size of the maps."""
     import keras
 
-    maps = [layer for layer in network.layers[1:] if len(getattr(layer.output, "shape", ())) == 4]
-    large = [layer for layer in maps if min(n or 0 for n in layer.output.shape[1:3]) >= 4]
-    for layer in [*reversed(large), *reversed(maps)]:
-        try:  # other paths bypass this layer, so the model cannot be cut here
-            return keras.Model(network.input, layer.output), keras.Model(layer.output, network.output)
-        except ValueError:
+    grids = [_shape(one)[1:3] for one in maps if isinstance(one, keras.layers.Conv2D)]
+    for layer in reversed(network.layers):
+        shape = _shape(layer)
+        if len(shape) != 3 or shape[1] is None:
             continue
-    return None
+        for height, width in grids:
+            if height and width and height * width > 1 and 0 <= shape[1] - height * width <= MOST_OTHERS:
+                yield layer, (height, width)
+                break
+
+
+def _shape(layer: keras.Layer) -> tuple[int | None, ...]:
+    return tuple(getattr(layer.output, "shape", ()))
+
+
+def _cut_at(network: keras.Model, layer: keras.Layer, grid: tuple[int, int] | None) -> Cut | None:
+    """None if other paths bypass this layer, so that the network cannot be cut there."""
+    import keras
+
+    try:
+        body = keras.Model(network.input, layer.output)
+        return Cut(body, keras.Model(layer.output, network.output), grid)
+    except ValueError:
+        return None
 
 
 def embeddings(network: keras.Model, name: str) -> tuple[keras.Model, keras.Model]:

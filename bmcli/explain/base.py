@@ -42,8 +42,9 @@ class Explanation:
         None for numbers and tables.
     image: uint8 [height, width, channels] as the model saw it; heat: Grad-CAM, [h, w] from 0 to 1, if
         there is one.
-    tokens: of a text. columns: of a pair of texts, the column that each token is from, None for special
-        tokens around them; else empty.
+    tokens: of a text; where the model brought its own tokenizer, the words that its tokens make up. columns:
+        of a pair of texts, the column that each is from; else empty. special: what the special tokens around
+        words add; None where there are none.
     features: (column, its cell) of a row.
     unfamiliar: in what the input does not look like the training data.
     part: of an example of several parts, the one that is explained.
@@ -66,6 +67,7 @@ class Explanation:
     heat: np.ndarray | None = None
     tokens: tuple[str, ...] = ()
     columns: tuple[str | None, ...] = ()
+    special: float | None = None
     features: tuple[tuple[str, Cell], ...] = field(default=())
     unfamiliar: tuple[str, ...] = ()
     part: str | None = None
@@ -92,6 +94,8 @@ class Explanation:
             document["tokens"] = [{"token": token, "weight": weight} for token, weight in pairs]
             for said, column in zip(document["tokens"], self.columns, strict=False):
                 said["column"] = column
+        if self.special is not None:
+            document["special_tokens"] = self.special
         if self.features:
             document["features"] = [
                 {"name": name, "value": cell.value, "state": cell.state, "weight": weight}

@@ -141,12 +141,19 @@ class Explainer:
         return tasks.of(self.spec.task).score(index, self.spec.target)
 
     def deletion(
-        self, index: int, given: np.ndarray, weights: np.ndarray, replacement: np.ndarray
+        self,
+        index: int,
+        given: np.ndarray,
+        weights: np.ndarray,
+        replacement: np.ndarray,
+        inputs: Callable[[np.ndarray], np.ndarray] = lambda units: units,
     ) -> tuple[float, float] | None:
-        """See `attributions.deletion`; None if no probability is predicted."""
+        """See `attributions.deletion`; None if no probability is predicted. inputs: of the model, from units
+        [b, ...]."""
         if not self.spec.classes:
             return None
-        return attributions.deletion(self._probability(index), given, weights, replacement)
+        predict = self._probability(index)
+        return attributions.deletion(lambda units: predict(inputs(units)), given, weights, replacement)
 
     def _probability(self, index: int) -> Callable[[np.ndarray], np.ndarray]:
         return lambda batch: self.session.predict({INPUT: np.asarray(batch)})[:, index]

@@ -98,12 +98,18 @@ class OnePart:
         return self._explainer.chosen(index)
 
     def deletion(
-        self, index: int, given: np.ndarray, weights: np.ndarray, replacement: np.ndarray
+        self,
+        index: int,
+        given: np.ndarray,
+        weights: np.ndarray,
+        replacement: np.ndarray,
+        inputs: Callable[[np.ndarray], np.ndarray] = lambda units: units,
     ) -> tuple[float, float] | None:
         """See Explainer."""
         if not self.spec.classes:
             return None
-        return attributions.deletion(self._probability(index), given, weights, replacement)
+        predict = self._probability(index)
+        return attributions.deletion(lambda units: predict(inputs(units)), given, weights, replacement)
 
     def _probability(self, index: int) -> Callable[[np.ndarray], np.ndarray]:
         def predicted(batch: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ BM_OFFLINE=1 forbids downloads.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,11 +28,15 @@ TIMEOUT = 30.0
 """Seconds without a byte after which a connection counts as broken."""
 CHUNK = 256 * 1024
 
+Progress = Callable[[str, int, int], None]
+"""Called with what is downloaded, and the bytes done and in all."""
+
 
 @dataclass(frozen=True)
 class File:
-    """Something to download. path: below the data home, with '/'; sha256: hex, or MD5 (of 32 digits) where
-    its publisher pins no other; size in bytes, None where the publisher does not say."""
+    """Something to download. path: below the data home, with '/'; sha256: hex, or where its publisher gives
+    no other, MD5 (of 32 digits) or Git's SHA-1 (of 40); size in bytes, None where the publisher does not
+    say."""
 
     path: str
     url: str
@@ -57,21 +61,49 @@ def address(file: File) -> str:
     return f"{mirror.rstrip('/')}/{quote(file.path)}" if mirror else file.url
 
 
-def fetch(file: File, home: Path, progress: Callable[[str, int, int], None] | None = None) -> Path:
+class Origin:
+    """Where files are fetched from: the URL of each, or the mirror in its place."""
+
+    def address(self, file: File) -> str:
+        """The URL that is asked for this file."""
+        return address(file)
+
+    def open(self, url: str, headers: Mapping[str, str]) -> HTTPResponse:
+        """The answer of the server. Raises as `urllib.request.urlopen`."""
+        from urllib.request import Request, urlopen
+
+        answer: HTTPResponse = urlopen(Request(url, headers=dict(headers)), timeout=TIMEOUT)
+        return answer
+
+    def advice(self, file: File, target: Path, status: int) -> str:
+        """What to do where the server refuses the file, or fails, with this status of HTTP; 0: no answer."""
+        by_hand = f"put the file at {target}"
+        if may_pass(status):
+            return f"run the same command again to resume the download, or {by_hand}"
+        mirror = os.environ.get("BM_DATA_MIRROR")
+        return f"the mirror {mirror} must have it as {file.path}; or {by_hand}" if mirror else by_hand
+
+
+def fetch(
+    file: File,
+    home: Path,
+    progress: Progress | None = None,
+    origin: Origin | None = None,
+) -> Path:
     """The path of `file` in the data home, downloaded if it is not there. A file that is there is not read.
 
-    progress: called with (name, bytes done, bytes in all).
+    progress: called with (name, bytes done, bytes in all). origin: where the file comes from.
 
     Raises DataError when offline or unreachable, IntegrityError when the bytes are not the pinned ones,
     ResourceError if the data home cannot be written.
     """
-    target = home / file.path
+    target, origin = home / file.path, origin or Origin()
     if target.exists():
         return target
     if offline():
         raise DataError(
             f"{file.path} is not in the data home, and BM_OFFLINE prevents its download",
-            hint=f"put {address(file)} at {target} ({_hash_name(file.sha256)} {file.sha256})",
+            hint=f"put {origin.address(file)} at {target} ({_hash_name(file.sha256)} {file.sha256})",
         )
     from filelock import FileLock
 
@@ -79,7 +111,7 @@ def fetch(file: File, home: Path, progress: Callable[[str, int, int], None] | No
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{target}.lock"):
             if not target.exists():  # another process may have been quicker
-                _download(file, target, progress)
+                _download(file, target, progress, origin)
     except OSError as error:
         raise ResourceError(
             f"cannot write {target}: {error.strerror or error}",
@@ -97,24 +129,37 @@ def sha256_of(path: Path) -> str:
 
 
 def digest_of(path: Path, pinned: str) -> str:
-    """The hash of a file, hex, of the kind of this pinned one: SHA-256, or MD5 where it has 32 digits."""
+    """The hash of a file, hex, of the kind of this pinned one: SHA-256, MD5 where it has 32 digits, or the
+    name that Git has for its contents where it has 40."""
     import hashlib
 
-    if _hash_name(pinned) == "SHA-256":
+    kind = _hash_name(pinned)
+    if kind == "SHA-256":
         return sha256_of(path)
+    total = hashlib.md5(usedforsecurity=False) if kind == "MD5" else hashlib.sha1(usedforsecurity=False)
+    if kind != "MD5":
+        total.update(b"blob %d\0" % path.stat().st_size)
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(file, lambda: total).hexdigest()
 
 
 def _hash_name(pinned: str) -> str:
-    return "MD5" if len(pinned) == 32 else "SHA-256"
+    return {32: "MD5", 40: "Git SHA-1"}.get(len(pinned), "SHA-256")
 
 
-class _Broken(Exception):
+class _Failed(Exception):
+    """status: of HTTP, 0 where there was no answer."""
+
+    def __init__(self, reason: str, status: int = 0) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class _Broken(_Failed):
     """The connection or the server failed; another attempt may do better."""
 
 
-class _Refused(Exception):
+class _Refused(_Failed):
     """The server does not have the file, or does not give it: another attempt does no better."""
 
 
@@ -122,21 +167,25 @@ _MAY_PASS = (408, 416, 425, 429)
 """Client errors of HTTP that another attempt may not meet: timeouts, a wrong range, too many requests."""
 
 
-def _download(file: File, target: Path, progress: Callable[[str, int, int], None] | None) -> None:
+def may_pass(status: int) -> bool:
+    """Whether another attempt may do better than one that ended with this status; 0: without an answer."""
+    return not 400 <= status < 500 or status in _MAY_PASS
+
+
+def _download(file: File, target: Path, progress: Progress | None, origin: Origin) -> None:
     part = target.with_name(target.name + ".part")
     resumed = part.exists()
-    reason = ""
+    failed = _Broken("")
     for _ in range(ATTEMPTS):
         try:
-            _receive(file, part, progress)
+            _receive(file, part, progress, origin)
         except _Broken as error:
-            reason = str(error)
+            failed = error
             continue
         except _Refused as error:
-            by_hand = f"put the file at {target}"
-            if mirror := os.environ.get("BM_DATA_MIRROR"):
-                by_hand = f"the mirror {mirror} must have it as {file.path}; or {by_hand}"
-            raise DataError(f"cannot download {address(file)}: {error}", hint=by_hand) from error
+            # A status of its own may pass; this refusal will not.
+            hint = origin.advice(file, target, error.status or 400)
+            raise DataError(f"cannot download {origin.address(file)}: {error}", hint=hint) from error
         found = digest_of(part, file.sha256)
         if found == file.sha256:
             _into_place(part, target)
@@ -144,22 +193,20 @@ def _download(file: File, target: Path, progress: Callable[[str, int, int], None
         part.unlink()
         if not resumed:
             raise IntegrityError(
-                f"{address(file)} is not the expected file: its {_hash_name(file.sha256)} is {found}, "
+                f"{origin.address(file)} is not the expected file: its {_hash_name(file.sha256)} is {found}, "
                 f"not {file.sha256}",
                 hint="nothing was kept; try again, or fetch it by hand and put it at " + str(target),
             )
         resumed = False  # an old beginning may have spoilt it: once more from the first byte
     raise DataError(
-        f"cannot download {address(file)}: {reason}",
-        hint=f"run the same command again to resume the download, or put the file at {target}",
+        f"cannot download {origin.address(file)}: {failed}", hint=origin.advice(file, target, failed.status)
     )
 
 
-def _receive(file: File, part: Path, progress: Callable[[str, int, int], None] | None) -> None:
+def _receive(file: File, part: Path, progress: Progress | None, origin: Origin) -> None:
     """Append what is missing to `part`; raises _Broken when the stream ends early."""
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
 
     done = part.stat().st_size if part.exists() else 0
     if done == file.size:
@@ -170,9 +217,9 @@ def _receive(file: File, part: Path, progress: Callable[[str, int, int], None] |
     headers = {"User-Agent": "bm", "Accept-Encoding": "identity"}
     if done:
         headers["Range"] = f"bytes={done}-"
-    url = address(file)
+    url = origin.address(file)
     try:
-        with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as response:
+        with origin.open(url, headers) as response:
             if done and not _continues(response, done):
                 done = 0
             size = file.size if file.size is not None else _announced(response, done)
@@ -183,9 +230,9 @@ def _receive(file: File, part: Path, progress: Callable[[str, int, int], None] |
     except HTTPError as error:
         if error.code == 416:  # the beginning we hold does not fit the server's file
             part.unlink(missing_ok=True)
-        if 400 <= error.code < 500 and error.code not in _MAY_PASS:
-            raise _Refused(f"HTTP {error.code} {error.reason}") from error
-        raise _Broken(f"HTTP {error.code} {error.reason}") from error
+        if not may_pass(error.code):
+            raise _Refused(f"HTTP {error.code} {error.reason}", error.code) from error
+        raise _Broken(f"HTTP {error.code} {error.reason}", error.code) from error
     except URLError as error:
         raise _Broken(str(error.reason)) from error
     except ValueError as error:
@@ -216,7 +263,7 @@ def _copy(
     done: int,
     size: int,
     name: str,
-    progress: Callable[[str, int, int], None] | None,
+    progress: Progress | None,
 ) -> None:
     """At most as many bytes as the file has, and one more, so that a longer one fails its checksum."""
     while done <= size:

@@ -109,8 +109,8 @@ class Modality(Registered):
         """Keys of `data`, each with its value and why."""
         return []
 
-    def draft_model(self, look: Look) -> list[str]:
-        """The lines from `preprocessing` to `model`; empty for those of a table."""
+    def draft_model(self, look: Look, *, pretrained: bool = False) -> list[str]:
+        """The lines from `preprocessing` to `model`, without it if `pretrained`; empty for a table's."""
         return []
 
     def draft_epochs(self, count: int) -> int | str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from bmcli.core.components import Findings
+    from bmcli.core.components import Findings, Missing, Progress
     from bmcli.core.plain import Document
     from bmcli.core.spec import DataSpec, Kind, Task
 
@@ -135,6 +135,18 @@ class Model(Component):
         files: whether they have to be there, as for training; a finished run must be read without them.
         """
         return self, []
+
+    def missing(self) -> Missing | None:
+        """Files named by the options that are not on this machine, and that `obtain` would download; None if
+        there are none. Must not import Keras, nor use any network."""
+        return None
+
+    def obtain(self, progress: Progress | None = None) -> None:
+        """Download what is `missing`; called where a config is read for training, and nowhere else.
+
+        DataError when offline or unreachable, ConfigError or IntegrityError for what cannot be used,
+        ResourceError if it cannot be stored.
+        """
 
     def check_input(self, input_shape: tuple[int | None, ...]) -> list[tuple[tuple[str | int, ...], str]]:
         """Options that cannot work for inputs of this shape, as (path of the option, message). Must not

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -15,7 +16,7 @@ from bmcli.models._frame import dropout, network, network_input
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.core.components import Findings
+    from bmcli.core.components import Findings, Missing, Progress
     from bmcli.core.plain import Document
     from bmcli.core.spec import DataSpec, Kind
     from bmcli.modalities.image.encoder import ImagePreprocessing
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from bmcli.pretrained.backbones.keras_applications import Application
     from bmcli.pretrained.backbones.timm import Architecture
 
-IMAGENET, RANDOM = "imagenet", "random"
+IMAGENET, RANDOM, HUB = "imagenet", "random", "hf:"
 SIZE = ("preprocessing", "image", "size")
 
 
@@ -61,8 +62,9 @@ class Backbone(Model):
     )
     weights: Annotated[str, WeightsPath((IMAGENET, RANDOM))] | None = Field(
         None,
-        description="A timm folder (config.json, model.safetensors); of keras.applications imagenet, Keras's "
-        "official file, or a .weights.h5, .keras or .h5 file; random: none.",
+        description="A timm folder (config.json, model.safetensors) or hf:timm/NAME[@REVISION]; of "
+        "keras.applications imagenet, Keras's official file, or a .weights.h5, .keras or .h5 file; random: "
+        "none. Training downloads what is not here.",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Share dropped in training before the output.")
 
@@ -78,6 +80,8 @@ class Backbone(Model):
 
     def resolved(self, *, files: bool) -> tuple[Self, Findings]:
         """See Model."""
+        if self.weights is not None and self.weights.startswith(HUB):
+            return self._resolved_name(files=files)
         if not files or self.weights == RANDOM:
             return self, []
         try:
@@ -85,6 +89,56 @@ class Backbone(Model):
         except BmError as error:
             return self, [(("weights",), message) for message in _messages(error)]
         return self, []
+
+    def _resolved_name(self, *, files: bool) -> tuple[Self, Findings]:
+        """With the commit of the files that are here."""
+        from bmcli.pretrained.hub import weights as hub
+
+        assert self.weights is not None
+        try:
+            if hub.missing(self.weights) is None and self._application() is None:
+                if files:
+                    self._check()
+                return self.model_copy(update={"weights": hub.pinned(self.weights)}), []
+            self._require_named()
+        except BmError as error:
+            return self, [(("weights",), message) for message in _messages(error)] if files else []
+        return self, []
+
+    def _require_named(self) -> None:
+        """ConfigError for a name that says that its weights are another architecture's."""
+        from bmcli.pretrained.backbones import TIMM
+
+        name = str(self.weights).partition("/")[2].partition("@")[0].partition(".")[0]
+        if self._application() is not None:
+            raise ConfigError(f"{self.architecture} is from keras.applications: {self._needed()}")
+        meant = [key for key, entry in TIMM.items() if re.fullmatch(entry.names, name)]
+        if str(self.weights).startswith(f"{HUB}timm/") and self.architecture not in meant:
+            hint = f"write architecture: {meant[0]}" if meant else f"known: {', '.join(TIMM)}"
+            raise ConfigError(f"{name} is not {self.architecture}", hint=hint)
+
+    def missing(self) -> Missing | None:
+        """See Model."""
+        if self.weights in (None, RANDOM):
+            return None
+        application = self._application()
+        if self.weights == IMAGENET:
+            return None if application is None else application.missing()
+        from bmcli.pretrained.hub import weights as hub
+
+        return hub.missing(str(self.weights))
+
+    def obtain(self, progress: Progress | None = None) -> None:
+        """See Model."""
+        application = self._application()
+        if application is not None:
+            application.official(progress)
+            return
+        from bmcli.pretrained import backbones
+        from bmcli.pretrained.hub import weights as hub
+
+        names = self._timm().names
+        hub.obtain(str(self.weights), progress, lambda folder: backbones.timm.described(folder, names))
 
     def _check(self) -> None:
         """Raise what is wrong with the weights, as far as it is seen without Keras and without a download."""
@@ -97,7 +151,7 @@ class Backbone(Model):
             if application is None:
                 raise ConfigError(f"imagenet is for {', '.join(backbones.KERAS)}; {self._needed()}")
         elif application is None:
-            entry, folder = self._timm(), Path(self.weights)
+            entry, folder = self._timm(), self._folder()
             images = backbones.timm.described(folder, entry.names).images
             backbones.timm.weights_of(folder, entry.architecture, images.size)
         else:
@@ -108,6 +162,8 @@ class Backbone(Model):
         application = self._application()
         if self.weights == IMAGENET:
             there = application is None or application.here() is not None
+        elif self.weights is not None and self.weights.startswith(HUB):
+            there = self.missing() is None
         else:
             there = self.weights in (None, RANDOM) or Path(str(self.weights)).exists()
         return self if there else self.model_copy(update={"weights": RANDOM})
@@ -154,7 +210,7 @@ class Backbone(Model):
         if application is not None:
             application.load(self._file(application), model)
             return
-        entry, folder = self._timm(), Path(str(self.weights))
+        entry, folder = self._timm(), self._folder()
         timm.described(folder, entry.names)
         height, width = model.input.shape[1:3]
         timm.weights_of(folder, entry.architecture, (height, width)).load(model)
@@ -177,11 +233,14 @@ class Backbone(Model):
                 "licence": None,
                 "unused": [],
             }
-        entry, folder = self._timm(), Path(str(self.weights))
+        from bmcli.pretrained.hub import weights as hub
+
+        entry, folder = self._timm(), self._folder()
         about = timm.described(folder, entry.names)
         weights = timm.weights_of(folder, entry.architecture, about.images.size)
         return {
             "name": f"{self.architecture}.{about.tag}" if about.tag else folder.resolve().name,
+            **hub.origin(str(self.weights), folder),
             "architecture": self.architecture,
             "source": "timm",
             "sha256": tensors.sha256(folder),
@@ -219,14 +278,20 @@ class Backbone(Model):
         entry = self._timm()
         if self.weights in (None, RANDOM):
             return entry.images
-        return timm.described(Path(str(self.weights)), entry.names).images
+        return timm.described(self._folder(), entry.names).images
+
+    def _folder(self) -> Path:
+        """Of the weights. ConfigError if they are not on this machine."""
+        from bmcli.pretrained.hub import weights as hub
+
+        return hub.folder_of(str(self.weights))
 
     def _file(self, application: Application) -> Path:
-        return application.official() if self.weights == IMAGENET else Path(str(self.weights))
+        return application.verified() if self.weights == IMAGENET else Path(str(self.weights))
 
     def _needed(self) -> str:
         if self._application() is None:
-            return "write the path of a timm folder with its weights, or random"
+            return "write hf:timm/NAME, the path of a timm folder with its weights, or random"
         return "write imagenet, the path of a file with its weights, or random"
 
 

@@ -15,12 +15,10 @@ from bmcli.models._frame import dropout, masked_pooling, network, network_input
 if TYPE_CHECKING:
     import keras
 
-    from bmcli.core.components import Findings
+    from bmcli.core.components import Findings, Missing, Progress
     from bmcli.core.plain import Document
     from bmcli.core.spec import DataSpec, Kind
     from bmcli.pretrained.architecture import Architecture
-
-HUB = "hf:"
 
 
 @MODELS.register("encoder")
@@ -35,7 +33,8 @@ class Encoder(Model):
 
     weights: Annotated[str, WeightsPath()] | None = Field(
         None,
-        description="Folder as Hugging Face lays it out: config.json, model.safetensors, tokenizer.json.",
+        description="Folder as Hugging Face lays it out (config.json, model.safetensors, tokenizer.json), or "
+        "hf:ORG/NAME[@REVISION]. Training downloads what is not here.",
     )
     pooling: Literal["auto", "cls", "mean"] = Field(
         "auto",
@@ -70,15 +69,18 @@ class Encoder(Model):
             return self, [] if self.architecture is not None else [(("weights",), missing)]
         if self.architecture is not None and not files:
             return self, []
-        if self.weights.startswith(HUB):
-            message = f"{HUB} is not supported yet: download {self.weights.removeprefix(HUB)} as a folder"
-            return self, [(("weights",), f"{message}, and write its path")]
         from bmcli.pretrained import folder as folders
+        from bmcli.pretrained import tokenizer
+        from bmcli.pretrained.hub import weights as hub
 
         try:
-            found = folders.architecture_of(Path(self.weights))
+            if hub.missing(self.weights) is not None:
+                return self, []  # training downloads it
+            folder = hub.folder_of(self.weights)
+            found = folders.architecture_of(folder)
             if files:
-                folders.weights_of(Path(self.weights), found)
+                folders.weights_of(folder, found)
+                tokenizer.require_fitting(folder, found)
         except BmError as error:
             return self, [(("weights",), message) for message in _messages(error)]
         findings: Findings = []
@@ -86,13 +88,38 @@ class Encoder(Model):
             findings = [(("pooling",), f"{folders.POOLING} pools in another way: write cls or mean")]
         if self.architecture is not None and self.architecture != found.to_dict():
             findings.append((("architecture",), "this is not what config.json says: leave it out"))
-        return self.model_copy(update={"architecture": found.to_dict()}), findings
+        known = {"weights": hub.pinned(self.weights), "architecture": found.to_dict()}
+        return self.model_copy(update=known), findings
+
+    def missing(self) -> Missing | None:
+        """See Model."""
+        if self.weights is None:
+            return None
+        from bmcli.pretrained.hub import weights as hub
+
+        return hub.missing(self.weights)
+
+    def obtain(self, progress: Progress | None = None) -> None:
+        """See Model: nothing of a folder that this encoder could not read."""
+        if self.weights is None:
+            return
+        from bmcli.pretrained import folder as folders
+        from bmcli.pretrained import tokenizer
+        from bmcli.pretrained.hub import weights as hub
+
+        def examine(folder: Path) -> None:
+            tokenizer.tokenizer_json(folder, folders.architecture_of(folder))
+
+        hub.obtain(self.weights, progress, examine)
 
     def made_up(self, folder: Path) -> Self:
         """See Model: a small BERT with random weights."""
         if self.weights is None or self.architecture is not None:
             return self
-        if not self.weights.startswith(HUB) and Path(self.weights).exists():
+        from bmcli.pretrained.hub import weights as hub
+
+        there = self.missing() is None if hub.is_name(self.weights) else Path(self.weights).exists()
+        if there:
             return self
         from bmcli.pretrained import made_up
 
@@ -108,7 +135,7 @@ class Encoder(Model):
         from bmcli.modalities.text.examples import Texts
         from bmcli.pretrained import tokenizer
 
-        folder, architecture = Path(self.weights), self._architecture()
+        folder, architecture = self._folder(), self._architecture()
         options, texts = preparing.options.text, preparing.data.train.examples
         length = min(options.max_length, tokenizer.longest(folder, architecture))
         text = tokenizer.tokenizer_json(folder, architecture)
@@ -150,7 +177,7 @@ class Encoder(Model):
             return
         from bmcli.pretrained import folder as folders
 
-        architecture, folder = self._architecture(), Path(self.weights)
+        architecture, folder = self._architecture(), self._folder()
         if folders.architecture_of(folder) != architecture:
             raise ConfigError(f"model.architecture is not what {folder / folders.CONFIG} says")
         folders.weights_of(folder, architecture).load(model)
@@ -161,25 +188,37 @@ class Encoder(Model):
             return None
         from bmcli.pretrained import folder as folders
         from bmcli.pretrained import tensors
+        from bmcli.pretrained.hub import weights as hub
 
-        architecture, folder = self._architecture(), Path(self.weights)
+        architecture, folder = self._architecture(), self._folder()
         return {
             "name": folders.name_of(folder),
+            **hub.origin(self.weights, folder),
             "family": architecture.family,
             "sha256": tensors.sha256(folder),
             "licence": folders.licence_of(folder),
             "unused": list(folders.weights_of(folder, architecture).unused),
+            **(hub.pooling_unknown(self.weights, folder) if self.pooling == "auto" else {}),
         }
 
     def stages(self, model: keras.Model) -> list[list[str]]:
         """See Model: the embeddings, then each block."""
         return self._architecture().stages()
 
+    def _folder(self) -> Path:
+        """Of the weights. ConfigError if they are not on this machine."""
+        from bmcli.pretrained.hub import weights as hub
+
+        assert self.weights is not None
+        return hub.folder_of(self.weights)
+
     def _architecture(self) -> Architecture:
         from bmcli.pretrained.architecture import Architecture
 
         if self.architecture is None:
             (model, findings) = self.resolved(files=False)
+            if model.architecture is None and not findings:
+                self._folder()
             if model.architecture is None:
                 raise ConfigError("; ".join(f"model.{path[0]}: {message}" for path, message in findings))
             return model._architecture()

@@ -184,17 +184,33 @@ def _no_name_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _shards(index: Path) -> dict[str, str]:
-    """Tensor -> the name of its file, all of which are there."""
+def shard_names(index: Path) -> dict[str, str]:
+    """Tensor -> the name of its file. IntegrityError for an index that is damaged, or names other files."""
     names = read_map(index, MOST_INDEX).get("weight_map")
     if not isinstance(names, dict) or not all(isinstance(one, str) for one in names.values()):
         raise IntegrityError(f"{index} has no weight_map from tensors to files")
     for name in sorted(set(names.values())):
         if Path(name).name != name or not name.endswith(".safetensors"):
             raise IntegrityError(f"{index} names {name!r}, which is not a safetensors file beside it")
+    return names
+
+
+def _shards(index: Path) -> dict[str, str]:
+    """The same, of files all of which are there."""
+    names = shard_names(index)
+    for name in sorted(set(names.values())):
         if not (index.parent / name).is_file():
             raise IntegrityError(f"{index.parent / name} is missing, which {index.name} names")
     return names
+
+
+def conversion(source: str, folder: str) -> str:
+    """The command that makes a folder with safetensors of a folder or repository with other weights."""
+    return (
+        'python -c "from transformers import AutoModel, AutoTokenizer; '
+        f"AutoModel.from_pretrained('{source}').save_pretrained('{folder}'); "
+        f"AutoTokenizer.from_pretrained('{source}').save_pretrained('{folder}')\""
+    )
 
 
 def _conversion(folder: Path, name: str) -> str:

@@ -7,6 +7,7 @@ transformers does.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ WORDS, PIECES, MERGES = "vocab.txt", "vocab.json", "merges.txt"
 
 MOST = 64 * 2**20
 """Bytes of the largest tokenizer; that of XLM-RoBERTa has 17 million."""
+BERTS = ("bert", "distilbert", "electra", "mpnet")
+"""Families whose tokenizers normalise texts as BERT's."""
+GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Classes of transformers that take a tokenizer.json as it is."""
 MOST_SPARE = 1024
 """Rows of the token table beyond the vocabulary, which is rounded up; more are another vocabulary's."""
 
@@ -43,14 +48,13 @@ def tokenizer_json(folder: Path, architecture: Architecture) -> str:
     the tokenizer of another vocabulary."""
     options = read_map_if_there(folder / OPTIONS)
     named = _special_tokens(folder, options, architecture.family)
-    file = folder / TOKENIZER
-    if file.is_file():
+    file = _file_of(folder)
+    if file.name == TOKENIZER:
         document = read_map(file, MOST)
     else:
         document = _built(folder, options, named, architecture)
-        file = folder / (WORDS if (folder / WORDS).is_file() else PIECES)
     try:
-        _apply(options, document)
+        _apply(options, document, architecture.family)
         pad = named["pad_token"]
         document["truncation"] = None
         document["padding"] = {
@@ -67,6 +71,68 @@ def tokenizer_json(folder: Path, architecture: Architecture) -> str:
         raise IntegrityError(f"{file} is damaged: {error}") from error
     _check(file, loaded, pad, architecture)
     return text
+
+
+def require_fitting(folder: Path, architecture: Architecture) -> None:
+    """What can be seen of another model's tokenizer without the library `tokenizers`: raises as
+    `tokenizer_json` for files that are missing and for another vocabulary."""
+    file = _file_of(folder)
+    options = read_map_if_there(folder / OPTIONS)
+    ids = _ids(file)
+    if file.name != TOKENIZER:
+        ids |= _numbers(read_map_if_there(folder / ADDED).items())
+        decoder = options.get("added_tokens_decoder")
+        for number, said in decoder.items() if isinstance(decoder, dict) else ():
+            if isinstance(said, dict) and isinstance(said.get("content"), str) and number.isdecimal():
+                ids[said["content"]] = int(number)
+    named = _special_tokens(folder, options, architecture.family)
+    # Special tokens that a file does not have are added by the library, after the others.
+    new = 0 if file.name == TOKENIZER else len(set(named.values()) - ids.keys())
+    size = max(ids.values(), default=-1) + 1
+    _require_size(file, size if size > architecture.vocabulary else size + new, architecture)
+    pad = named["pad_token"]
+    if pad in ids or not new:
+        _require_padding(file, pad, ids.get(pad), architecture)
+
+
+def _file_of(folder: Path) -> Path:
+    """The file with the vocabulary. ConfigError if there is none that can be read."""
+    if (folder / TOKENIZER).is_file():
+        return folder / TOKENIZER
+    if (folder / WORDS).is_file():
+        return folder / WORDS
+    if (folder / PIECES).is_file() and (folder / MERGES).is_file():
+        return folder / PIECES
+    others = [one.name for one in sorted(folder.glob("*.model"))]
+    have = f"; {', '.join(others)} cannot be read" if others else ""
+    raise ConfigError(
+        f"{folder} has no {TOKENIZER}, {WORDS}, or {PIECES} and {MERGES}{have}",
+        hint="transformers writes it: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)",
+    )
+
+
+def _ids(file: Path) -> dict[str, int]:
+    """Token -> id, of the vocabulary in a file. IntegrityError if it has none."""
+    if file.name == WORDS:
+        return {line: number for number, line in enumerate(_lines(file))}
+    document = read_map(file, MOST)
+    if file.name == PIECES:
+        return _numbers(document.items())
+    model = document.get("model")
+    found = model.get("vocab") if isinstance(model, dict) else None
+    if isinstance(found, dict):
+        ids = _numbers(found.items())
+    elif isinstance(found, list):  # of (token, score), in order
+        ids = {str(one[0]): number for number, one in enumerate(found) if isinstance(one, list) and one}
+    else:
+        raise IntegrityError(f"{file} is damaged: it has no vocabulary")
+    added = document.get("added_tokens")
+    said = [one for one in added if isinstance(one, dict)] if isinstance(added, list) else []
+    return ids | _numbers((one.get("content"), one.get("id")) for one in said)
+
+
+def _numbers(pairs: Iterable[tuple[object, object]]) -> dict[str, int]:
+    return {token: one for token, one in pairs if isinstance(token, str) and type(one) is int}
 
 
 def longest(folder: Path, architecture: Architecture) -> int:
@@ -90,21 +156,28 @@ def require_room_for_pairs(text: str, length: int) -> None:
 def _check(file: Path, tokenizer: Tokenizer, pad: str, architecture: Architecture) -> None:
     """IntegrityError if it is not the tokenizer of this model."""
     size = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+    _require_size(file, size, architecture)
+    _require_padding(file, pad, tokenizer.token_to_id(pad), architecture)
+    special = tokenizer.num_special_tokens_to_add(is_pair=False)
+    if special >= architecture.longest:
+        raise IntegrityError(f"{file} adds {special} special tokens, which leaves none for the text")
+
+
+def _require_size(file: Path, size: int, architecture: Architecture) -> None:
     if not architecture.vocabulary - MOST_SPARE <= size <= architecture.vocabulary:
         raise IntegrityError(
             f"{file} is the tokenizer of another vocabulary: it has {size:,} tokens, the model "
             f"{architecture.vocabulary:,}"
         )
-    found = tokenizer.token_to_id(pad)
+
+
+def _require_padding(file: Path, pad: str, found: int | None, architecture: Architecture) -> None:
     if found != architecture.padding:
         has = "no such token" if found is None else f"id {found}"
         raise IntegrityError(
             f"{file} is the tokenizer of another vocabulary: {pad} has {has}, and pad_token_id is "
             f"{architecture.padding}"
         )
-    special = tokenizer.num_special_tokens_to_add(is_pair=False)
-    if special >= architecture.longest:
-        raise IntegrityError(f"{file} adds {special} special tokens, which leaves none for the text")
 
 
 def _loaded(text: str) -> Tokenizer:
@@ -113,18 +186,24 @@ def _loaded(text: str) -> Tokenizer:
     return Tokenizer.from_str(text)
 
 
-def _apply(options: Document, document: Document) -> None:
-    """What tokenizer_config.json says of the normalisation goes before what tokenizer.json does."""
+def _apply(options: Document, document: Document, family: str) -> None:
+    """What tokenizer_config.json says of the normalisation goes before what tokenizer.json does; for BERT's
+    tokenizers so do the defaults of transformers, which lower case where nobody has said."""
     normalizer = document.get("normalizer")
     if isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer":
+        taken = family in BERTS and options.get("tokenizer_class") not in GENERIC
         for key, ours in (
             ("do_lower_case", "lowercase"),
             ("tokenize_chinese_chars", "handle_chinese_chars"),
         ):
             if isinstance(options.get(key), bool):
                 normalizer[ours] = options[key]
+            elif taken:
+                normalizer[ours] = True
         if "strip_accents" in options and isinstance(options["strip_accents"], bool | None):
             normalizer["strip_accents"] = options["strip_accents"]
+        elif taken:
+            normalizer["strip_accents"] = None
     inputs = options.get("model_input_names")
     if isinstance(inputs, list) and "token_type_ids" not in inputs:
         _without_segments(document.get("post_processor"))
@@ -158,17 +237,7 @@ def _special_tokens(folder: Path, options: Document, family: str) -> dict[str, s
 
 def _built(folder: Path, options: Document, named: dict[str, str], architecture: Architecture) -> Document:
     """A tokenizer.json from the files that came before there was one."""
-    if (folder / WORDS).is_file():
-        made = _word_pieces(folder, named)
-    elif (folder / PIECES).is_file() and (folder / MERGES).is_file():
-        made = _byte_pairs(folder)
-    else:
-        others = [one.name for one in sorted(folder.glob("*.model"))]
-        have = f"; {', '.join(others)} cannot be read" if others else ""
-        raise ConfigError(
-            f"{folder} has no {TOKENIZER}, {WORDS}, or {PIECES} and {MERGES}{have}",
-            hint="transformers writes it: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)",
-        )
+    made = _word_pieces(folder, named) if (folder / WORDS).is_file() else _byte_pairs(folder)
     _add_tokens(made, folder, options, named)
     _add_special(made, named, architecture.family)
     document: Document = json.loads(made.to_str())
@@ -178,10 +247,7 @@ def _built(folder: Path, options: Document, named: dict[str, str], architecture:
 def _word_pieces(folder: Path, named: dict[str, str]) -> Tokenizer:
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-    lines = read_text(folder / WORDS, MOST).split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    vocabulary = {line.rstrip("\r"): number for number, line in enumerate(lines)}
+    vocabulary = {line: number for number, line in enumerate(_lines(folder / WORDS))}
     made = Tokenizer(models.WordPiece(vocabulary, unk_token=named["unk_token"], max_input_chars_per_word=100))
     made.normalizer = normalizers.BertNormalizer(
         clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=True
@@ -189,6 +255,13 @@ def _word_pieces(folder: Path, named: dict[str, str]) -> Tokenizer:
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     made.decoder = decoders.WordPiece(prefix="##")
     return made
+
+
+def _lines(file: Path) -> list[str]:
+    lines = read_text(file, MOST).split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return [line.rstrip("\r") for line in lines]
 
 
 def _byte_pairs(folder: Path) -> Tokenizer:

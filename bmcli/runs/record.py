@@ -178,7 +178,12 @@ _INSIDE: dict[str, dict[str, frozenset[type]]] = {
         "gpus": frozenset({list}),
     },
     "init_from": {"run": frozenset({str}), "uuid": frozenset({str})},
-    "pretrained": {"name": frozenset({str}), "sha256": frozenset({str}), "licence": _TEXT},
+    "pretrained": {
+        "name": frozenset({str}),
+        "revision": _TEXT,
+        "sha256": frozenset({str}),
+        "licence": _TEXT,
+    },
     "onnx": {
         "published": frozenset({bool}),
         "reason": _TEXT,

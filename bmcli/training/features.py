@@ -162,7 +162,7 @@ def _written(
 ) -> Iterator[FeaturesDone]:
     count, array = len(examples.source), None
     done = 0
-    for positions, batch in _batches(examples):
+    for positions, batch in batches(examples):
         with phase("features"):
             features = np.asarray(compute(batch)[: len(positions)], np.float32)
         if array is None:
@@ -189,7 +189,7 @@ def _reserve(path: Path, size: int) -> None:
             file.truncate(size)
 
 
-def _batches(examples: Examples) -> Iterator[tuple[np.ndarray, Batch]]:
+def batches(examples: Examples) -> Iterator[tuple[np.ndarray, Batch]]:
     """(positions, inputs) of all examples in batches of one size, those of similar length together."""
     count, lengths = len(examples.source), examples.lengths
     order = np.argsort(next(iter(lengths.values())), kind="stable") if lengths else np.arange(count)

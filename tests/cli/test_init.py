@@ -13,6 +13,8 @@ import pytest
 from bmcli.config import shipped
 from bmcli.config.resolve import load
 
+pytestmark = pytest.mark.usefixtures("nothing_pretrained")
+
 
 def rows(make: Callable[[int, random.Random], list[Any]], count: int = 200) -> list[list[str]]:
     generator = random.Random(0)

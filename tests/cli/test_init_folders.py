@@ -10,6 +10,8 @@ import pytest
 from bmcli.config.resolve import load
 from tests.cli.test_init import write_images
 
+pytestmark = pytest.mark.usefixtures("nothing_pretrained")
+
 
 def test_image_folder(invoke: Callable, tmp_path: Path) -> None:
     write_images(tmp_path / "My Photos")

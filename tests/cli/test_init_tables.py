@@ -10,6 +10,8 @@ import pytest
 
 from bmcli.config.resolve import load
 
+pytestmark = pytest.mark.usefixtures("nothing_pretrained")
+
 
 def noisy(i: int) -> int:
     return (i * 37) % 101

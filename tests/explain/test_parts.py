@@ -24,6 +24,9 @@ class Words:
     def tokens(self, text: str) -> list[tuple[str, int]]:
         return [(word, len(word)) for word in text.split()]
 
+    def words(self, text: str, second: str | None) -> None:
+        """The tokens are words."""
+
 
 @pytest.fixture
 def part() -> OnePart:

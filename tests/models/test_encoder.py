@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,11 @@ from bmcli.pretrained import tensors, tokenizer
 from bmcli.pretrained.folder import architecture_of, licence_of, name_of, weights_of
 from bmcli.runs import layout
 from tests.experiments.test_resume import stop_when_saved
+from tests.hub import COMMIT, HubServer
 from tests.pretrained.make_folders import FOLDERS
 
 BERT = FOLDERS / "bert"
+NAME = "org/tiny-bert"
 TRAINING = {"epochs": 2, "batch_size": 16, "precision": "float32"}
 
 
@@ -35,7 +39,7 @@ def films(folder: Path, count: int = 64) -> dict[str, object]:
     return {"path": str(folder / "films.csv"), "text": "text", "target": "label", "kind": "text"}
 
 
-def config(folder: Path, weights: Path, **options: object) -> dict[str, Any]:
+def config(folder: Path, weights: Path | str, **options: object) -> dict[str, Any]:
     model = {"name": "encoder", "weights": str(weights), **options}
     return {"name": "films", "data": films(folder), "model": model, "training": TRAINING}
 
@@ -45,21 +49,35 @@ def copied(folder: Path, name: str = "bert") -> Path:
     return folder / name
 
 
+@contextmanager
+def on_a_hub(folder: Path) -> Iterator[HubServer]:
+    """A hub that has NAME, and a data home in `folder`, which is gone afterwards; so is the hub."""
+    hub = HubServer()
+    readme = b"---\nlanguage: en\nlicense: apache-2.0\n---\n# Tiny\n"
+    hub.add(NAME, BERT, README__md=readme)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("HF_ENDPOINT", hub.url), ("HF_HOME", os.devnull), ("BM_OFFLINE", "0")):
+            patch.setenv(name, value)
+        patch.setenv("BM_DATA_HOME", str(folder / "home"))
+        yield hub
+    hub.close()
+    shutil.rmtree(folder / "home")
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> bmcli.Run:
-    """Trained from a folder that is gone afterwards."""
+    """Trained from a name whose files are gone afterwards."""
     folder = tmp_path_factory.mktemp("encoder")
-    weights = copied(folder)
-    (weights / "README.md").write_text("---\nlanguage: en\nlicense: apache-2.0\n---\n# Tiny\n")
-    found = bmcli.train(config(folder, weights), runs_dir=folder / "runs", display=None)
-    shutil.rmtree(weights)
-    return found
+    with on_a_hub(folder):
+        return bmcli.train(config(folder, f"hf:{NAME}"), runs_dir=folder / "runs", display=None)
 
 
 def test_a_run_needs_its_folder_no_longer(run: bmcli.Run) -> None:
     assert run.record["onnx"]["published"], run.record["onnx"]
     said = run.record["pretrained"]
-    assert (said["name"], said["family"], said["licence"]) == ("bert", "bert", "apache-2.0")
+    assert (said["name"], said["revision"], said["licence"]) == (NAME, COMMIT, "apache-2.0")
+    assert f"weights: hf:{NAME}@{COMMIT}" in (run.path / layout.CONFIG).read_text()
+    assert said["family"] == "bert"
     assert said["sha256"] == tensors.sha256(BERT)
     assert said["unused"] == ["pooler.dense.bias", "pooler.dense.weight"]
     alone = run.predict("a good film", text=True, display=None)[0]
@@ -76,7 +94,9 @@ def test_a_run_needs_its_folder_no_longer(run: bmcli.Run) -> None:
     plain = keras.saving.load_model(run.path / layout.MODEL_KERAS)  # of nothing but what ships with Keras
     assert np.allclose(np.asarray(plain(np.array([ids], np.int32))), found, atol=1e-6)
     (said,) = run.explain("a good film", text=True, display=None)
-    assert said.tokens[0] == "[CLS]" and len(said.weights) == len(ids)
+    assert said.tokens == ("a", "good", "film") and len(said.weights) == 3 and len(ids) >= 5
+    assert said.weights.sum() + said.special == pytest.approx(said.difference, abs=0.02)
+    assert said.to_json()["special_tokens"] == said.special
     assert run.evaluate("test", display=None)
 
 
@@ -101,17 +121,20 @@ def test_an_encoder_begins_with_the_folders_weights(tmp_path: Path) -> None:
     assert {name for group in stages for name in group} == with_weights - {"head"}
 
 
-def test_resuming_is_exact_and_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = copied(tmp_path)
-    made = config(tmp_path, weights)
-    whole = bmcli.train(made, runs_dir=tmp_path / "whole", display=None)
-    with monkeypatch.context() as patch, pytest.raises(InterruptedRunError):
-        stop_when_saved(1, patch)
-        bmcli.train(made, runs_dir=tmp_path / "runs", display=None)
-    shutil.rmtree(weights)
-    resumed = bmcli.load(tmp_path / "runs/films-v1").resume(display=None)
-    assert resumed.record["weights_sha256"] == whole.record["weights_sha256"]
-    assert resumed.record["exact"] and resumed.record["pretrained"] == whole.record["pretrained"]
+def test_resuming_is_exact_and_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = bmcli.train(config(tmp_path, copied(tmp_path)), runs_dir=tmp_path / "whole", display=None)
+    with on_a_hub(tmp_path) as hub:
+        with monkeypatch.context() as patch, pytest.raises(InterruptedRunError):
+            stop_when_saved(1, patch)
+            bmcli.train(config(tmp_path, f"hf:{NAME}"), runs_dir=tmp_path / "runs", display=None)
+        shutil.rmtree(tmp_path / "home/huggingface")
+        asked, hub.status = len(hub.asked), 500
+        resumed = bmcli.load(tmp_path / "runs/films-v1").resume(display=None)
+        assert len(hub.asked) == asked
+    assert resumed.record["weights_sha256"] == whole.record["weights_sha256"], "wherever they are from"
+    assert resumed.record["exact"]
+    assert resumed.record["pretrained"]["sha256"] == whole.record["pretrained"]["sha256"]
+    assert resumed.record["pretrained"]["revision"] == COMMIT
 
 
 def without(folder: Path, *names: str, **others: np.ndarray) -> None:
@@ -152,6 +175,27 @@ def sharded(folder: Path) -> None:
     (folder / tensors.INDEX).write_text(json.dumps({"metadata": {}, "weight_map": names}))
 
 
+def words(folder: Path, more: int) -> None:
+    """More words in vocab.txt than the model knows."""
+    text = (folder / "vocab.txt").read_text("utf-8")
+    (folder / "vocab.txt").write_text(text + "".join(f"w{i}\n" for i in range(more)), "utf-8")
+
+
+def swapped(folder: Path) -> None:
+    lines = (folder / "vocab.txt").read_text("utf-8").splitlines()
+    (folder / "vocab.txt").write_text("\n".join([lines[1], lines[0], *lines[2:]]) + "\n", "utf-8")
+
+
+def library(folder: Path, more: int) -> None:
+    """A tokenizer.json of that many more tokens, instead of vocab.txt."""
+    text = tokenizer.tokenizer_json(folder, architecture_of(folder))
+    (folder / "vocab.txt").unlink()
+    document = json.loads(text)
+    vocabulary = document["model"]["vocab"]
+    vocabulary |= {f"w{i}": len(vocabulary) + i for i in range(more)}
+    (folder / "tokenizer.json").write_text(json.dumps(document), "utf-8")
+
+
 QUERY = "encoder.layer.1.attention.self.query.weight"
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "a tensor missing": (lambda folder: without(folder, QUERY), f"{QUERY} is missing"),
@@ -182,6 +226,29 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (truncated, "is truncated"),
     "a hostile header": (hostile_header, "is truncated, or not a safetensors file"),
     "a shard missing": (sharded, "model-00002-of-00002.safetensors is missing"),
+    "another vocabulary": (lambda folder: words(folder, 50), "vocab.txt is the tokenizer of another"),
+    "another padding": (
+        lambda folder: swapped(folder),
+        r"of another vocabulary: \[PAD\] has id 1, and pad_token_id is 0",
+    ),
+    "no tokenizer": (lambda folder: (folder / "vocab.txt").unlink(), r"has no tokenizer\.json, vocab\.txt"),
+    "another tokenizer.json": (lambda folder: library(folder, 80), "tokenizer.json is the tokenizer of"),
+    "not a number": (
+        lambda folder: changed(folder, layer_norm_eps=float("nan")),
+        "epsilon is nan, not a number above 0",
+    ),
+    "infinite": (lambda folder: changed(folder, hidden_size=float("inf")), "hidden_size is inf"),
+    "a size that is a list": (lambda folder: changed(folder, vocab_size=[[9]]), "vocab_size is"),
+    "a size that is true": (
+        lambda folder: changed(folder, num_hidden_layers=True),
+        "num_hidden_layers is True",
+    ),
+    "a number of many digits": (
+        lambda folder: (folder / "config.json").write_text(
+            '{"model_type": "bert", "hidden_size": ' + "9" * 9_000
+        ),
+        "is damaged",
+    ),
     "no config": (lambda folder: (folder / "config.json").unlink(), "there is no file .*config.json"),
     "a config too large": (
         lambda folder: (folder / "config.json").write_text(" " * 2_000_000),
@@ -217,7 +284,7 @@ def test_a_check_of_an_encoder_computes_nothing(tmp_path: Path) -> None:
 def test_what_cannot_be_is_an_error_at_its_line(tmp_path: Path) -> None:
     films(tmp_path)
     text = "data: {path: films.csv, text: text, target: label}\nmodel:\n  name: encoder\n  weights: %s\n"
-    for weights, message in (("nowhere", "there is no folder"), ("hf:org/name", "hf: is not supported yet")):
+    for weights, message in (("nowhere", "there is no folder"), ("hf:name", "is not hf:ORG/NAME")):
         (tmp_path / "c.yaml").write_text(text % weights)
         with pytest.raises(ConfigError, match=message) as error:
             resolve.load(tmp_path / "c.yaml")
@@ -277,6 +344,27 @@ def test_the_tokenizer_of_another_vocabulary(tmp_path: Path) -> None:
     (folder / "vocab.txt").unlink()
     with pytest.raises(ConfigError, match=r"has no tokenizer\.json, vocab\.txt"):
         tokenizer.tokenizer_json(folder, architecture)
+
+
+def test_a_tokenizer_lower_cases_where_nobody_has_said(tmp_path: Path) -> None:
+    """As transformers 5.24.0: the default of BertTokenizer goes before what tokenizer.json says."""
+    folder = copied(tmp_path, "bert-cased")
+    architecture, options = architecture_of(folder), folder / "tokenizer_config.json"
+    said = json.loads(options.read_text())
+    assert said["do_lower_case"] is False
+
+    def lower(**keys: object) -> bool:
+        options.write_text(json.dumps(keys))
+        document = json.loads(tokenizer.tokenizer_json(folder, architecture))
+        return bool(document["normalizer"]["lowercase"])
+
+    assert not lower(**said)
+    library(folder, 0)
+    assert not lower(do_lower_case=False)
+    assert lower() and lower(tokenizer_class="BertTokenizer")
+    document = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    assert document["normalizer"]["lowercase"] is False
+    assert not lower(tokenizer_class="PreTrainedTokenizerFast")
 
 
 def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:

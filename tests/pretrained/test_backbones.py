@@ -232,3 +232,20 @@ def test_onnx_with_one_input_and_plain_keras(tmp_path: Path, name: str) -> None:
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert np.abs(np.asarray(again(images)) - found).max() < 1e-4 * max(1, np.abs(found).max())
+
+
+def test_grad_cam_of_patches() -> None:
+    """Of the states that the class token still reads: those at the end have no gradient but its own."""
+    from bmcli.explain.attributions import GradCam
+
+    images = np.load(BACKBONES / "vit/reference.npz")["images"]
+    body = network("vit", images.shape[1:])
+    timm.weights_of(BACKBONES / "vit", TINY["vit"], images.shape[1:3]).load(body)
+    cam = GradCam(body)
+    assert cam.there
+    chosen = np.zeros(body.output.shape[-1], np.float32)
+    chosen[0] = 1
+    heat = cam.heat(images[0], chosen)
+    patch = TINY["vit"].patch
+    assert heat.shape == (images.shape[1] // patch, images.shape[2] // patch)
+    assert heat.max() == 1 and heat.min() < 1 and np.isfinite(heat).all()

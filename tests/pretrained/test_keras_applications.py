@@ -164,7 +164,14 @@ def test_it_is_downloaded_once_and_resumed(
     data = older_file(tmp_path, monkeypatch)
     server.files[f"keras-applications/{KERAS[SMALL].file}"] = data
     server.cut_after = len(data) // 2
-    loaded()
+    component, seen = Backbone(architecture=SMALL, weights="imagenet"), []
+    missing = component.missing()
+    assert missing is not None and missing.name == KERAS[SMALL].name
+    with pytest.raises(ConfigError, match="is not on this machine"):
+        loaded()  # nothing is downloaded but where a config is read for training
+    assert server.requests == []
+    component.obtain(lambda *step: seen.append(step))
+    assert seen[-1] == (KERAS[SMALL].name, len(data), len(data)) and component.missing() is None
     assert server.requests == [None, f"bytes={len(data) // 2}-"]
     assert KERAS[SMALL].here() == places[1] / "keras-applications" / KERAS[SMALL].file
     loaded()

@@ -46,8 +46,15 @@ def check(
     """
     from bmcli.config.resolve import load
 
-    experiment = load(config, overrides or (), run_code=True, before_code=asking(session, trust_code))
+    experiment = load(
+        config,
+        overrides or (),
+        run_code=True,
+        before_code=asking(session, trust_code),
+        obtaining=session.obtain if build or measure else None,
+    )
     _refuse(experiment, session)
+    _note_missing(experiment, session)
     document: dict[str, object] = {"ok": True, "config": experiment.to_dict()}
     more = _folder(experiment, session, quiet=build or measure)
     cost = _measure(experiment, session) if measure else None
@@ -88,6 +95,21 @@ def _refuse(config: ExperimentConfig, session: Session) -> None:
         require(config.trackers)
     if config.init_from is not None:
         session.store.find(config.init_from.run)
+
+
+def _note_missing(config: ExperimentConfig, session: Session) -> None:
+    """What training would download, or cannot without a connection."""
+    missing = config.model.missing()
+    if missing is None:
+        return
+    from bmcli.cli.downloads import described
+    from bmcli.files.download import offline
+
+    if offline():
+        session.warn(f"{missing.name} is not on this machine, and BM_OFFLINE prevents its download")
+        session.note(missing.by_hand)
+    else:
+        session.note(f"training downloads {described(missing)}")
 
 
 def summary(config: ExperimentConfig, examples: int | None = None) -> list[str]:

@@ -11,11 +11,8 @@ from bmcli.cli.command import Session, command
 from bmcli.terminal.render import Verbatim
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
-
     from bmcli.core.plain import Document
-    from bmcli.data.named import Dataset, Progress
+    from bmcli.data.named import Dataset
 
 
 def _complete(incomplete: str) -> list[str]:
@@ -52,6 +49,7 @@ def datasets(
 @command
 def get(session: Session, name: NameArgument) -> None:
     """Download a dataset into the data home."""
+    from bmcli.cli.downloads import Bar
     from bmcli.data.named import DATASETS
     from bmcli.files.download import data_home, fetch
 
@@ -62,7 +60,7 @@ def get(session: Session, name: NameArgument) -> None:
         session.note(f"{name} {why}")
         fetched = []
     else:
-        with _Bar(session) as progress:
+        with Bar(session) as progress:
             fetched = [(file, fetch(file, home, progress)) for file in dataset.files]
     session.result(
         {
@@ -181,41 +179,3 @@ def _classes(names: list[str]) -> str:
 def _yaml(value: object) -> str:
     words: dict[object, str] = {True: "true", False: "false", None: "null"}
     return words.get(value, str(value))
-
-
-class _Bar:
-    """A progress bar on stderr, if it is a terminal."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.shown: RichProgress | None = None
-        self.tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Progress | None:
-        import sys
-
-        from bmcli.terminal.render import is_terminal
-
-        if self.session.quiet or self.session.json or not is_terminal(sys.stderr):
-            return None
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.shown = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            DownloadColumn(),
-            TimeRemainingColumn(),
-            console=self.session.err,
-        )
-        self.shown.start()
-        return self._advance
-
-    def _advance(self, name: str, done: int, total: int) -> None:
-        assert self.shown is not None
-        if name not in self.tasks:
-            self.tasks[name] = self.shown.add_task(name, total=total)
-        self.shown.update(self.tasks[name], completed=done)
-
-    def __exit__(self, *_: object) -> None:
-        if self.shown is not None:
-            self.shown.stop()

@@ -20,6 +20,12 @@ def _complete(incomplete: str) -> list[str]:
     return [name for name in MODELS.names() if name.startswith(incomplete)]
 
 
+def _complete_weights(incomplete: str) -> list[str]:
+    from bmcli.pretrained import catalogue
+
+    return [one.name for one in catalogue.entries() if one.name.startswith(incomplete)]
+
+
 @command
 def models(
     session: Session,
@@ -31,9 +37,16 @@ def models(
         list[Path] | None,
         typer.Option("--code", metavar="FILE", help="Also list models that this Python file registers."),
     ] = None,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="List pretrained weights, and which of them are here.")
+    ] = False,
 ) -> None:
     """List the models, or show the options of one."""
     from bmcli.models import MODELS
+
+    if pretrained:
+        _pretrained(session, name)
+        return
 
     if code:
         from bmcli.config.code import load_code
@@ -48,6 +61,39 @@ def models(
         return
     listed = [_summary(MODELS.get(each)) for each in MODELS]
     session.result({"models": listed}, lambda: _table(listed))
+
+
+@command
+def get(
+    session: Session,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="hf:ORG/NAME[@REVISION], or an architecture of keras.applications.",
+            autocompletion=_complete_weights,
+        ),
+    ],
+) -> None:
+    """Download pretrained weights, of a hub or of keras.applications."""
+    from bmcli.cli import pretrained_tables as tables
+    from bmcli.cli.downloads import Bar
+    from bmcli.pretrained import catalogue
+
+    with Bar(session) as progress:
+        path = catalogue.get(name, progress)
+    session.result(tables.fetched(name, path), str(path))
+
+
+def _pretrained(session: Session, name: str | None) -> None:
+    from bmcli.cli import pretrained_tables as tables
+    from bmcli.core.errors import UsageError
+
+    if name not in (None, "encoder", "backbone"):
+        raise UsageError(f"{name} has no pretrained weights", hint="bm models --pretrained lists them")
+    document = tables.document(name)
+    session.result(document, lambda: tables.table(document))
+    session.note("\nbm models get NAME downloads one; training downloads what its config names")
 
 
 def _summary(model: type[Model]) -> dict[str, object]:

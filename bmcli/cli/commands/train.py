@@ -169,6 +169,7 @@ def _load(
         before_code=asking(session, trust_code),
         paths_exist=not smoke,  # --smoke synthesises missing data
         resuming=auto_resume,
+        obtaining=None if smoke else session.obtain,
     )
 
 
@@ -283,7 +284,13 @@ def _train_seeds(
 
     before_code = asking(session, trust_code)
     configs = [
-        resolve.load(config, [*changes, f"seed={seed}"], run_code=True, before_code=before_code)
+        resolve.load(
+            config,
+            [*changes, f"seed={seed}"],
+            run_code=True,
+            before_code=before_code,
+            obtaining=session.obtain,
+        )
         for seed in seeds
     ]
     runs: list[Run] = []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from bmcli.config import dump
 from bmcli.config.data_facts import modality_of
 from bmcli.config.drafting.inspect import Look
@@ -10,16 +13,27 @@ from bmcli.core.registry import known_tasks
 _FEW = 1_000
 
 
-def draft(look: Look, name: str, path: str) -> str:
+@dataclass(frozen=True)
+class Start:
+    """Pretrained weights to start from. model: as a config has it; why: for the comment."""
+
+    model: Mapping[str, str]
+    why: str
+
+
+def draft(look: Look, name: str, path: str, start: Start | None = None) -> str:
     """The text of a config.
 
-    path: the data's path as it shall be written.
+    path: the data's path as it shall be written. start: the weights that are fine-tuned; None: from scratch.
     """
     lines = [f"# A first config for {_comment(path)}, drafted from its contents:"]
     lines += [f"#   {_comment(sentence)}" for sentence in look.seen]
     lines += ["#", f"#   bm check {name}.yaml --build", f"#   bm train {name}.yaml", ""]
     lines += [f"name: {dump.inline(name)}", "", "data:", *_data(look, path)]
-    lines += ["", *_model(look), "", *_training(look)]
+    if start is not None:
+        lines += ["", *_pretrained(look, start), "", *_finetuning(look)]
+    else:
+        lines += ["", *_model(look), "", *_training(look)]
     return "\n".join(lines) + "\n"
 
 
@@ -59,6 +73,25 @@ def _model(look: Look) -> list[str]:
         why = "few rows: a simple model first; bm models lists others"
         return [f"model: {{name: linear, solver: closed_form}}   # {why}"]
     return ["model: {name: mlp, hidden: [64, 64]}   # bm models lists others"]
+
+
+def _pretrained(look: Look, start: Start) -> list[str]:
+    before = modality_of(look.kind).draft_model(look, pretrained=True)
+    options = [f"  {key}: {dump.inline(value)}" for key, value in start.model.items()]
+    options[-1] = options[-1].ljust(30) + f"   # {_comment(start.why)}"
+    return [*before, "model:", *options]
+
+
+def _finetuning(look: Look) -> list[str]:
+    lines = [
+        "training:",
+        _entry("finetune", "all", "first the head alone, then all layers; none: the head alone, in seconds"),
+        _entry("epochs", "auto", "enough for 600 steps, 3 to 20, after that of the head"),
+        _entry("batch_size", 32, "examples per step"),
+    ]
+    if modality_of(look.kind).has_lengths:
+        lines.append(_entry("batch_by_length", True, "texts of similar length together: less padding"))
+    return lines
 
 
 def _solvable(look: Look) -> bool:

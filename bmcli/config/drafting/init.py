@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os.path
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bmcli.config import shipped
-from bmcli.config.drafting.draft import draft
+from bmcli.config.drafting.draft import Start, draft
 from bmcli.config.drafting.inspect import look
 from bmcli.config.parsing.merge import legal_name
 from bmcli.core.errors import UsageError, did_you_mean
@@ -30,8 +31,13 @@ def templates() -> list[dict[str, str]]:
     return [{"name": name, "summary": shipped.summary(path)} for name, path in found if path is not None]
 
 
-def write(source: str, name: str | None, folder: Path) -> Written:
-    """Write `<name>.yaml` into the folder. UsageError if that file exists or the source is unknown."""
+def write(
+    source: str, name: str | None, folder: Path, choose: Callable[[str], Start | None] | None = None
+) -> Written:
+    """Write `<name>.yaml` into the folder. UsageError if that file exists or the source is unknown.
+
+    choose: from the kind of the data to the pretrained weights that a draft starts from, or to None.
+    """
     if name is not None and legal_name(name) != name:
         raise UsageError(f"'{name}' cannot be a run's name", hint=f"for example --name {legal_name(name)}")
     template = shipped.find(source) if os.path.basename(source) == source else None  # noqa: PTH119
@@ -49,7 +55,8 @@ def write(source: str, name: str | None, folder: Path) -> Written:
         )
     seen = look(path)
     stem = name or legal_name(path.resolve().stem)
-    text = draft(seen, stem, source if source.startswith("~") else _relative(path, folder))
+    start = choose(seen.kind) if choose is not None else None
+    text = draft(seen, stem, source if source.startswith("~") else _relative(path, folder), start)
     return Written(_write(folder / f"{stem}.yaml", _headed(text, folder)), stem, seen.seen)
 
 

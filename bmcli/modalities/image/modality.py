@@ -68,11 +68,11 @@ class Image(Modality):
 
         return data_entries(look)
 
-    def draft_model(self, look: Look) -> list[str]:
-        """See Modality."""
+    def draft_model(self, look: Look, *, pretrained: bool = False) -> list[str]:
+        """See Modality: pretrained weights bring the size of images."""
         from bmcli.modalities.image.draft import model_lines
 
-        return model_lines(look)
+        return [] if pretrained else model_lines(look)
 
     def read_files(self, paths: Sequence[str], names: Sequence[str]) -> FilesRead:
         """See Modality: they are decoded on access."""

@@ -42,6 +42,7 @@ from bmcli.modalities.text.vocabulary import (
     word_vocabulary,
 )
 from bmcli.modalities.text.words import LIBRARY_PIECE, LIBRARY_WORD, library_normalizer, words_of
+from bmcli.modalities.text.written import words_of as words_of_encoding
 from bmcli.runs.layout import TOKENIZER
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from bmcli.core.examples import Data
     from bmcli.core.plain import Document
     from bmcli.modalities.source import Source
+    from bmcli.modalities.text.written import Word
 
 T = TypeVar("T")
 
@@ -260,6 +262,17 @@ class TextPreprocessing(SingleInput):
             return [(word, self.ids.get(word, UNKNOWN_ID)) for word in words]
         return [(names[i], i) for i in next(self.token_ids([text]))]
 
+    def words(self, text: str, second: str | None = None) -> list[Word] | None:
+        """The words that the tokens of a text, or of a pair, make up; None where the tokens are what is to be
+        shown."""
+        if self.tokenizer != OWN:
+            return None
+        one = self._cut(text)
+        if second is not None or self._library.encode(one).ids != next(self.token_ids([text])):
+            one = self._bounded(text)
+        other = None if second is None else self._bounded(second)
+        return words_of_encoding(self._library.encode(one, other), [one, other or ""])
+
     def placed_tokens(self, text: str, second: str) -> list[tuple[str, int | None]]:
         """The same of a pair, as (token, which of its texts it is of) in order; None for special tokens."""
         return pairs.places(self._library, (text, second), self._cut_pairs)
@@ -378,7 +391,7 @@ class TextPreprocessing(SingleInput):
             document["truncate"],
             bool(document["lowercase"]),
             vocabulary,
-            pair=_columns(document.get("pair")),
+            pair=pairs.columns_of(document.get("pair")),
         )
         try:
             _ = loaded.ids
@@ -388,12 +401,3 @@ class TextPreprocessing(SingleInput):
         except Exception as error:  # the library raises plain Exception for a file it cannot read
             raise IntegrityError(f"{TOKENIZER} is damaged: {error}") from error
         return loaded
-
-
-def _columns(said: object) -> Columns | None:
-    """What the texts of pairs are called, as `to_json` has it. ValueError if it is not that."""
-    if said is None:
-        return None
-    if not (isinstance(said, list) and len(said) == 2 and all(isinstance(one, str) for one in said)):
-        raise ValueError("pair")
-    return said[0], said[1]

@@ -66,8 +66,10 @@ class Text(Modality):
 
         return (), unreadable(paths)
 
-    def draft_model(self, look: Look) -> list[str]:
+    def draft_model(self, look: Look, *, pretrained: bool = False) -> list[str]:
         """See Modality."""
+        if pretrained:
+            return ["preprocessing:", "  text: {max_length: 128}   # tokens; longer texts are cut", ""]
         return [
             "preprocessing:",
             "  text: {vocabulary: 10000, max_length: 200}   # longer texts are cut",

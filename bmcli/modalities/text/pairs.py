@@ -40,6 +40,15 @@ def require(examples: Texts, pair: Columns | None) -> None:
     raise DataError(f"this run takes pairs of texts: {' and '.join(pair)}")
 
 
+def columns_of(said: object) -> Columns | None:
+    """What the texts of pairs are called, as a run keeps it. ValueError if it is not that."""
+    if said is None:
+        return None
+    if not (isinstance(said, list) and len(said) == 2 and all(isinstance(one, str) for one in said)):
+        raise ValueError("pair")
+    return said[0], said[1]
+
+
 def separator_of(tokenizer: Tokenizer) -> Separator | None:
     """What ends the first text of a pair, where the tokenizer gives the two texts segments of their own; None
     where it gives both the same. ValueError if the segments cannot be told from the token ids."""

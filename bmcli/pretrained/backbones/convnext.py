@@ -68,6 +68,7 @@ CONVNEXT_TINY = ConvNeXt(
     "convnext_tiny",
     "convnext/convnext_tiny_notop.h5",
     ImageInput((224, 224)),
+    27_820_128,
     blocks=(3, 3, 9, 3),
     widths=(96, 192, 384, 768),
 )

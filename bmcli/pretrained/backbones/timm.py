@@ -64,6 +64,13 @@ class Architecture(Protocol):
         ...
 
 
+class Named(Protocol):
+    """An architecture with the pattern of its names."""
+
+    @property
+    def names(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Described:
     """What config.json says. images: how they are prepared; licence: None if it names none."""
@@ -120,6 +127,18 @@ def described(folder: Path, names: str) -> Described:
     except ValueError as error:
         raise ConfigError(f"{file}: pretrained_cfg.{error}") from error
     return Described(images, _text(about.get("license")), _text(about.get("tag")))
+
+
+def architecture_named(name: str, folder: Path, known: Mapping[str, Named]) -> str:
+    """The key of the architecture that timm calls so. Raises as `described`, and ConfigError for another."""
+    meant = next((key for key, entry in known.items() if re.fullmatch(entry.names, name)), None)
+    if meant is None:
+        raise ConfigError(
+            f"{folder / CONFIG} is of the architecture {name[:80]!r}, which is not supported",
+            hint=f"known: {', '.join(known)}",
+        )
+    described(folder, known[meant].names)
+    return meant
 
 
 def weights_of(folder: Path, architecture: Architecture, size: tuple[int, int]) -> Weights:
