@@ -267,15 +267,13 @@ class TextPreprocessing(SingleInput):
         shown."""
         if self.tokenizer != OWN:
             return None
+        if second is not None:
+            both = self._cut(text, by_words=False), self._cut(second, by_words=False)
+            return words_of_encoding(pairs.cut_encoding(self._library, both, self._cut_pairs), list(both))
         one = self._cut(text)
-        if second is not None or self._library.encode(one).ids != next(self.token_ids([text])):
-            one = self._bounded(text)
-        other = None if second is None else self._bounded(second)
-        return words_of_encoding(self._library.encode(one, other), [one, other or ""])
-
-    def placed_tokens(self, text: str, second: str) -> list[tuple[str, int | None]]:
-        """The same of a pair, as (token, which of its texts it is of) in order; None for special tokens."""
-        return pairs.places(self._library, (text, second), self._cut_pairs)
+        if self._library.encode(one).ids != next(self.token_ids([text])):
+            one = self._cut(text, by_words=False)
+        return words_of_encoding(self._library.encode(one), [one, ""])
 
     def token_ids(self, texts: Sequence[str], seconds: Sequence[str] | None = None) -> Iterator[list[int]]:
         """The ids of each text, or of each pair with the one in `seconds`; at most `max_length`, without
@@ -350,10 +348,9 @@ class TextPreprocessing(SingleInput):
         if self.tokenizer == OWN:
             direction = "right" if self.truncate == "end" else "left"
             tokenizer.no_padding()
-            if self.pair is None:
+            tokenizer.no_truncation()
+            if self.pair is None:  # else see `pairs`
                 tokenizer.enable_truncation(self.max_length, direction=direction)
-            else:  # see `pairs`
-                tokenizer.no_truncation()
         return tokenizer
 
     def unfamiliar(self, examples: Examples) -> Unfamiliar:

@@ -108,9 +108,10 @@ def longest_first(first: int, second: int, room: int) -> tuple[int, int]:
     return (more, less) if first > second else (less, more)
 
 
-def places(tokenizer: Tokenizer, pair: tuple[str, str], cut: Cut) -> list[tuple[str, int | None]]:
-    """(token, which text it is of: 0 or 1, None for special tokens around them) of one pair, in order."""
-    encoding = tokenizer.encode(cut.bound(pair[0]), cut.bound(pair[1]))
-    tokens, texts = encoding.tokens, encoding.sequence_ids
-    kept = range(len(tokens)) if len(tokens) <= cut.length else _kept(texts, cut)
-    return [(tokens[i], texts[i]) for i in kept]
+def cut_encoding(tokenizer: Tokenizer, pair: tuple[str, str], cut: Cut) -> Encoding:
+    """The library's own encoding of a single pair, cut by it, whose offsets say where each token is from."""
+    from tokenizers import Tokenizer
+
+    cutting = Tokenizer.from_str(tokenizer.to_str())
+    cutting.enable_truncation(cut.length, direction="right" if cut.end else "left")
+    return cutting.encode(*pair)
