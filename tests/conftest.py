@@ -21,13 +21,21 @@ from bmcli.runs.store import RunStore
 from tests.hub import HubServer
 from tests.linear_run import MakeRun, finished_run
 from tests.server import Server
-from tests.undrawn import savefig
+from tests.undrawn import fsync, print_png
 
 # TensorFlow takes a number of threads once per process: the same here, where tests follow one another, and in
 # the processes they start. One, so that steps are divided among the cores where they can be.
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
 # As bm has it, whoever imports TensorFlow first; see backend.py.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+
+
+PROCESS = """
+import os
+os.fsync = lambda descriptor: None  # as in this process
+from bmcli.__main__ import main
+main()
+"""
 
 
 @dataclass(frozen=True)
@@ -49,18 +57,28 @@ class Done:
 
 
 LONGEST = (
-    "docs/test_blocks.py",
     "cli/test_configs.py",
     "experiments/test_resume.py",
+    "experiments/test_finetuning.py",
+    "docs/test_blocks.py",
     "cli/test_train.py",
-    "faults/test_plugins.py",
-    "faults/test_damage.py",
-    "faults/test_disk.py",
+    "training/test_tuning.py",
+    "pretrained/test_keras_applications.py",
+    "models/test_backbone.py",
+    "models/test_encoder.py",
     "export/test_parity.py",
-    "models/test_models.py",
-    "faults/test_kill.py",
-    "test_api.py",
+    "faults/test_disk.py",
     "cli/test_check.py",
+    "faults/test_plugins.py",
+    "training/test_trainer.py",
+    "report/test_page.py",
+    "faults/test_kill.py",
+    "experiments/test_trackers.py",
+    "metrics/test_paired.py",
+    "explain/test_explain.py",
+    "doctor/test_examine.py",
+    "data/test_round_trips.py",
+    "test_api.py",
 )
 """Files that take longest, longest first."""
 
@@ -118,13 +136,22 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _plots_undrawn() -> Iterator[Callable[..., None]]:
-    """Plots are put together, but not painted; gives what paints them. Other processes paint theirs."""
-    from matplotlib.figure import Figure
-
-    paints = Figure.savefig
+def _nothing_synced() -> Iterator[None]:
+    """Nothing waits until it is on the disk: a third of a small training run, and only a power cut could
+    tell. Processes that a test kills do sync, and tests of a failing sync put their own in its place."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", savefig)
+        patch.setattr(os, "fsync", fsync)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _plots_undrawn() -> Iterator[Callable[..., None]]:
+    """Plots are put together, but not painted; gives what paints them."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    paints = FigureCanvasAgg.print_png
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FigureCanvasAgg, "print_png", print_png)
         yield paints
 
 
@@ -133,12 +160,12 @@ def _plots_of_the_module(
     request: pytest.FixtureRequest, _plots_undrawn: Callable[..., None]
 ) -> Iterator[None]:
     """A module's shared runs have real plots where a test of it is marked `draws`."""
-    from matplotlib.figure import Figure
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     own = [item for item in request.session.items if item.path == request.path]
     with pytest.MonkeyPatch.context() as patch:
         if any(item.get_closest_marker("draws") for item in own):
-            patch.setattr(Figure, "savefig", _plots_undrawn)
+            patch.setattr(FigureCanvasAgg, "print_png", _plots_undrawn)
         yield
 
 
@@ -146,7 +173,8 @@ def _plots_of_the_module(
 def _plots_of_the_test(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside tests that are marked `draws`, others paint nothing."""
     if not request.node.get_closest_marker("draws"):
-        monkeypatch.setattr(sys.modules["matplotlib.figure"].Figure, "savefig", savefig)
+        canvas = sys.modules["matplotlib.backends.backend_agg"].FigureCanvasAgg
+        monkeypatch.setattr(canvas, "print_png", print_png)
 
 
 @pytest.fixture
@@ -155,7 +183,7 @@ def bm(tmp_path: Path) -> Callable[..., Done]:
 
     def run(*args: str, env: dict[str, str] | None = None, stdin: str = "", timeout: float = 120) -> Done:
         done = subprocess.run(
-            [sys.executable, "-c", "from bmcli.__main__ import main; main()", *args],
+            [sys.executable, "-c", PROCESS, *args],
             cwd=tmp_path,
             env={**os.environ, "HOME": str(tmp_path), **(env or {})},
             input=stdin,

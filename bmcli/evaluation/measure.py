@@ -280,15 +280,16 @@ def _write(
     """Predictions and plots first, the metrics last: if the metrics are there, so is the rest."""
     stem = evaluation.split
     text, arrays = to_csv(spec.task, spec.classes, split.ids, split.targets, outputs)
-    run.write_text(layout.predictions_of(stem), text)
+    files = {layout.predictions_of(stem): text.encode("utf-8")}
     if arrays is not None:
-        run.write_bytes(layout.predictions_of(stem).removesuffix(".csv") + ".npz", arrays)
+        files[layout.predictions_of(stem).removesuffix(".csv") + ".npz"] = arrays
     if contents := worst_contents(spec.task, split, outputs):
-        run.write_text(layout.worst_of(stem), to_text({"format": 1, "examples": contents}))
+        files[layout.worst_of(stem)] = to_text({"format": 1, "examples": contents}).encode("utf-8")
     window = getattr(getattr(preprocessing, "manner", None), "window", None)
     for name, png in _plots(evaluation, split, outputs, spec, window).items():
-        run.write_bytes(layout.plot_of(f"{name}-{stem}"), png)
-    run.write_text(layout.evaluation_of(stem), to_text(evaluation.to_json()))
+        files[layout.plot_of(f"{name}-{stem}")] = png
+    files[layout.evaluation_of(stem)] = to_text(evaluation.to_json()).encode("utf-8")
+    run.write_files(files)
 
 
 @phase("plots")

@@ -58,11 +58,11 @@ def known_of(bundle: DataBundle, preprocessing: Preprocessing) -> Known:
     return Known(form, contents, names)
 
 
-def keep(run: Run, known: Known) -> None:
-    """Write it into the run."""
+def to_file(known: Known) -> bytes:
+    """As the run keeps it, in `layout.EXAMPLES`."""
     arrays = {f"{name} contents": array for name, array in known.contents.items()}
     arrays |= {f"{name} names": array for name, array in known.names.items()}
-    run.write_bytes(layout.EXAMPLES, to_bytes(arrays, metadata={"format": FORMAT, "form": known.form}))
+    return to_bytes(arrays, metadata={"format": FORMAT, "form": known.form})
 
 
 def load(run: Run) -> Known | None:

@@ -27,7 +27,7 @@ from bmcli.models._head import finished
 from bmcli.runs import layout
 from bmcli.training import device as devices
 from bmcli.training import precision
-from bmcli.training.feed import Feed
+from bmcli.training.feed import LENGTHS, MANY_LENGTHS, Feed
 from bmcli.training.initialise import freeze
 from bmcli.training.initialise import initialise as initialise_weights
 from bmcli.training.precision import policy
@@ -295,6 +295,7 @@ def make_trainer(
         seed=config.seed,
         lengths=source.used_lengths(spec.inputs) if training.batch_by_length else {},
         padded=frozenset(one.name for one in spec.inputs if one.padding is not None),
+        padded_lengths=MANY_LENGTHS if config.model.fuses else LENGTHS,
     )
     validation = None
     extra = config.evaluation.metrics

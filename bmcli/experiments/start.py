@@ -195,15 +195,16 @@ def _record(experiment: Experiment, network: keras.Model) -> dict[str, object]:
 
 
 def _keep_preprocessing(run: Run, experiment: Experiment) -> None:
-    for name, text in preprocessing.dump(experiment.preprocessing, experiment.spec).items():
-        run.write_text(name, text)
+    texts = dict(preprocessing.dump(experiment.preprocessing, experiment.spec))
     if columns := experiment.bundle.columns:
         document = {"format": 1, "columns": [one.to_json() for one in columns]}
-        run.write_text(layout.COLUMNS, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+        texts[layout.COLUMNS] = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     with phase("preprocessing"):
         known = familiarity.fit(experiment.preprocessing, experiment.bundle.train.examples)
-        run.write_text(layout.INPUT_STATISTICS, known.to_text())
-        overlap.keep(run, overlap.known_of(experiment.bundle, experiment.preprocessing))
+        texts[layout.INPUT_STATISTICS] = known.to_text()
+        examples = overlap.to_file(overlap.known_of(experiment.bundle, experiment.preprocessing))
+        files = {name: text.encode("utf-8") for name, text in texts.items()}
+        run.write_files({**files, layout.EXAMPLES: examples})
 
 
 def _splits(bundle: DataBundle) -> dict[str, Split]:

@@ -114,7 +114,7 @@ class Encoder(Model):
 
     def made_up(self, folder: Path) -> Self:
         """See Model: a small BERT with random weights."""
-        if self.weights is None or self.architecture is not None:
+        if self.weights is None:
             return self
         from bmcli.pretrained.hub import weights as hub
 
@@ -124,7 +124,8 @@ class Encoder(Model):
         from bmcli.pretrained import made_up
 
         made_up.write(folder)
-        found, _ = self.model_copy(update={"weights": str(folder)}).resolved(files=True)
+        update = {"weights": str(folder), "architecture": None}
+        found, _ = self.model_copy(update=update).resolved(files=True)
         return found
 
     def prepares(self, preparing: Any) -> Any:

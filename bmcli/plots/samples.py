@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bmcli.data.bundle import Split
 
 COLUMNS = 6
+SIDE = 1.72
+"""Inches of an image."""
 RIGHT_IMAGES, WRONG_IMAGES = 6, 12
 RIGHT_ROWS, WRONG_ROWS = 4, 10
 WORST, EXCERPT = 20, 300
@@ -110,60 +112,61 @@ def _choose(
 def _grid(
     blocks: list[tuple[str, list[_Sample]]], images: Examples, window: tuple[float, float] | None
 ) -> bytes:
-    """COLUMNS images side by side, under a heading per block. Places are computed: laying out this many
-    axes by constraints takes seconds."""
-    side, gap, heading = 1.72, 0.2, 0.55
+    """COLUMNS images side by side, under a heading per block. All lie in one pair of axes, in inches: a pair
+    for each of them takes longer to make than all the rest of the plot."""
+    gap, heading = 0.2, 0.55
     rows = [-(-len(samples) // COLUMNS) for _, samples in blocks]
     captions = [0.52 if not samples[0].right else 0.3 for _, samples in blocks]
-    width = COLUMNS * (side + gap) + gap
+    width = COLUMNS * (SIDE + gap) + gap
     height = (
-        sum(heading + n * (side + caption + gap) for n, caption in zip(rows, captions, strict=True)) + gap
+        sum(heading + n * (SIDE + caption + gap) for n, caption in zip(rows, captions, strict=True)) + gap
     )
     made = figure(width, height)
     made.set_layout_engine("none")
+    axes = made.add_axes((0, 0, 1, 1))
+    axes.axis("off")
     top = height
     for (title, samples), lines, caption in zip(blocks, rows, captions, strict=True):
-        y = (top - 0.3) / height
-        made.text(gap / width, y, title, fontsize=14, fontweight="bold", va="center")
+        axes.text(gap, top - 0.3, title, fontsize=14, fontweight="bold", va="center")
         top -= heading
         for at, sample in enumerate(samples):
             row, column = divmod(at, COLUMNS)
-            left = gap + column * (side + gap)
-            bottom = top - row * (side + caption + gap) - caption - side
-            place = (left / width, bottom / height, side / width, side / height)
-            _image(
-                made.add_axes(place),
-                modality_of(images.kind).thumbnail(images, sample.position, window),
-                sample,
-            )
-        top -= lines * (side + caption + gap)
+            left = gap + column * (SIDE + gap)
+            pixels = modality_of(images.kind).thumbnail(images, sample.position, window)
+            _image(axes, left, top - row * (SIDE + caption + gap) - caption, pixels, sample)
+        top -= lines * (SIDE + caption + gap)
+    axes.set(xlim=(0, width), ylim=(0, height))
     return to_png(made)
 
 
-def _image(axes: Axes, pixels: np.ndarray, sample: _Sample) -> None:
-    small = max(pixels.shape[:2]) < 64
-    axes.axis("off")
-    axes.set_anchor("N")
+def _image(axes: Axes, left: float, top: float, pixels: np.ndarray, sample: _Sample) -> None:
+    """One of them, as large as a square of SIDE has room for, with what was answered above it."""
+    tall, wide = pixels.shape[:2]
+    inches = SIDE / max(tall, wide)
+    middle, half = left + SIDE / 2, wide * inches / 2
+    small = max(tall, wide) < 64
     axes.imshow(
         pixels,
         cmap="gray" if pixels.ndim == 2 else None,
         vmin=0,
         vmax=255,
         interpolation="nearest" if small else "antialiased",
+        aspect="auto",
+        extent=(middle - half, middle + half, top - tall * inches, top),
     )
-    colour = BLUE if sample.right else ORANGE
-    axes.set_title(
+    pad = 17 if not sample.right else 4
+    axes.text(
+        middle,
+        top + pad / 72,
         f"{cut(sample.predicted, 12)} · {probability(sample.probability)}",
-        color=colour,
+        color=BLUE if sample.right else ORANGE,
         fontsize=12,
-        loc="center",
-        pad=17 if not sample.right else 4,
+        fontweight="bold",
+        ha="center",
     )
     if not sample.right:
-        axes.text(
-            0.5, 1.02, f"is {cut(sample.true, 15)}", transform=axes.transAxes, ha="center", va="bottom",
-            fontsize=11, color=INK,
-        )  # fmt: skip
+        name = f"is {cut(sample.true, 15)}"
+        axes.text(middle, top + 0.035, name, ha="center", va="bottom", fontsize=11, color=INK)
 
 
 def _list(blocks: list[tuple[str, list[_Sample]]], examples: Examples, ids: Sequence[str]) -> bytes:

@@ -64,18 +64,19 @@ def style() -> Iterator[None]:
 
 def figure(width: float, height: float) -> Figure:
     """An empty figure of that size in inches, with automatic layout."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    FigureCanvasAgg(made)
-    return made
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
 def to_png(made: Figure) -> bytes:
     """PNG bytes: the same for the same plot (no date, no version in them)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     stream = io.BytesIO()
-    made.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
+    made.set_dpi(DPI)
+    # `savefig` would draw everything once more before, to lay it out; drawing lays it out as well.
+    FigureCanvasAgg(made).print_png(stream, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return stream.getvalue()
 
 

@@ -79,7 +79,11 @@ class RunDirectory:
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Put a file in place."""
-        self.write_with(name, lambda path: path.write_bytes(data))
+        self.write_files({name: data})
+
+    def write_files(self, contents: Mapping[str, bytes]) -> None:
+        """Put several files in place, in this order; see `write_together`."""
+        self.write_together({name: _writer(data) for name, data in contents.items()})
 
     def write_with(self, name: str, writer: Callable[[Path], object]) -> None:
         """Let `writer` write a temporary file (same folder, same suffix), then put it in place."""
@@ -332,6 +336,10 @@ class RunDirectory:
                     yield manifests.read(self.path)
             finally:
                 self._depth -= 1
+
+
+def _writer(data: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(data)
 
 
 def _unfinished(name: str) -> bool:

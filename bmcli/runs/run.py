@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -108,7 +108,7 @@ class Run(RunDirectory):
         contents = {**(files or {}), layout.RECORD: record.to_text().encode("utf-8")}
         self._lock.acquire()
         try:
-            self.write_together({name: _writer(data) for name, data in contents.items()})
+            self.write_files(contents)
         except BaseException:
             self._lock.release()
             raise
@@ -199,7 +199,3 @@ class Run(RunDirectory):
             self.write_text(layout.RECORD, changed.to_text())
             self._record = changed
         return changed
-
-
-def _writer(data: bytes) -> Callable[[Path], object]:
-    return lambda path: path.write_bytes(data)

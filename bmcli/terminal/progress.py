@@ -197,8 +197,7 @@ class TrainingDisplay:
 
     def _begin(self, event: Began) -> None:
         self._run = event.run
-        for line in self._before:
-            self._log(line)
+        self._log(*self._before)
         self._before.clear()
         self._rate = words_of(event.kind).rate
         self._monitor = event.monitor
@@ -208,9 +207,11 @@ class TrainingDisplay:
         """(label, text) lines, aligned but for the first, whose label is the title."""
         (title, first), *others = lines
         width = max((len(label) for label, _ in others), default=0)
-        self._say([f"{title}   {first}"], style="1")
-        for label, text in others:
-            self._say([f"{label:<{width}}  {text}"], indent=width + 2)
+        below = [f"{label:<{width}}  {text}" for label, text in others]
+        self._show([f"{title}   {first}"], style="1")
+        for line in below:
+            self._show([line], indent=width + 2)
+        self._log(f"{title}   {first}", *below)
 
     def _stage(self, text: str) -> None:
         if not self._quiet:
@@ -219,8 +220,9 @@ class TrainingDisplay:
 
     def _finished(self, event: Finished) -> None:
         first, *others = summary(event)
-        self._say(["", first], style=f"{render.STRONG};{render.GOOD}")
-        self._say(others)
+        self._show(["", first], style=f"{render.STRONG};{render.GOOD}")
+        self._show(others)
+        self._log(first, *others)
 
     def close(self) -> None:
         """Remove the live lines."""
@@ -306,19 +308,20 @@ class TrainingDisplay:
         return [first, fitting(blank, metrics, ("learning rate", "metric"), self._screen.width, 0, False)]
 
     def _say(self, lines: Sequence[str], *, style: str = "", indent: int = 0) -> None:
+        self._show(lines, style=style, indent=indent)
+        self._log(*lines)
+
+    def _show(self, lines: Sequence[str], *, style: str = "", indent: int = 0) -> None:
         if not self._quiet:
             self._screen.lines(lines, style, indent)
-        for line in lines:
-            self._log(line)
 
-    def _log(self, line: str) -> None:
-        if not line:
-            return
-        stamped = f"{now()}  {one_line(line)}"
+    def _log(self, *lines: str) -> None:
+        """Together, with one wait for the disk."""
+        said = [line for line in lines if line]
         if self._run is None:
-            self._before.append(line)
-        else:
-            self._run.append_line(layout.LOG, stamped)
+            self._before += said
+        elif said:
+            self._run.append_line(layout.LOG, "\n".join(f"{now()}  {one_line(line)}" for line in said))
 
 
 def _columns(record: dict[str, float | int | None], monitor: str) -> list[str]:

@@ -31,6 +31,8 @@ POOL = 50
 """Number of batches drawn at random before their texts are sorted by length."""
 LENGTHS = 8
 """Number of distinct padded lengths of text batches; each compiles once."""
+MANY_LENGTHS = 16
+"""The same for models whose steps take long and whose shapes compile quickly (`bmcli.models.Model.fuses`)."""
 
 Signature = tuple[tuple[str, tuple[int | None, ...]], ...]
 """Input name and shape, of each input."""
@@ -86,6 +88,7 @@ class Feed:
     `augmented`, all of an example with the same random numbers.
     lengths: of padded inputs int [N] by name, where batches are to hold examples of about the same length in
     the first of them; each is then padded no longer than needed. padded: as in Group.
+    padded_lengths: number of distinct lengths that batches are padded to.
     """
 
     source: NamedSources
@@ -97,6 +100,7 @@ class Feed:
     lengths: Mapping[str, np.ndarray] = field(default_factory=dict)
     padded: frozenset[str] = frozenset()
     augmented: tuple[str, ...] = (INPUT,)
+    padded_lengths: int = LENGTHS
 
     @property
     def steps_per_epoch(self) -> int:
@@ -189,7 +193,10 @@ class Feed:
         for count in range(most):
             start = (step + count) * self.batch_size
             some = order[start : start + self.batch_size]
-            padded = [padded_length(of[some], longest[name]) for name, of in self.lengths.items()]
+            padded = [
+                padded_length(of[some], longest[name], self.padded_lengths)
+                for name, of in self.lengths.items()
+            ]
             if count and padded != first:
                 return count
             first = padded
@@ -212,7 +219,7 @@ class Feed:
             for name in self.augmented:
                 changed, targets = augmentation.apply(inputs[name], given, numbers[examples])
                 inputs = {**inputs, name: changed}
-        inputs = shortened(inputs, self.lengths, examples)
+        inputs = shortened(inputs, self.lengths, examples, self.padded_lengths)
         weights = np.ones(len(examples), np.float32) if self.weights is None else self.weights[examples]
         return inputs, targets, weights
 
@@ -222,15 +229,18 @@ def stream(seed: int, *key: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *key])))
 
 
-def shortened(inputs: Batch, lengths: Mapping[str, np.ndarray], examples: np.ndarray) -> Batch:
-    """These examples' inputs, those that have lengths padded no longer than needed; views."""
+def shortened(
+    inputs: Batch, lengths: Mapping[str, np.ndarray], examples: np.ndarray, steps: int = LENGTHS
+) -> Batch:
+    """These examples' inputs, those that have lengths padded no longer than needed; views. steps: as
+    `padded_length` takes them."""
     if not lengths:
         return inputs
-    cut = {name: padded_length(of[examples], inputs[name].shape[1]) for name, of in lengths.items()}
+    cut = {name: padded_length(of[examples], inputs[name].shape[1], steps) for name, of in lengths.items()}
     return {name: array[:, : cut[name]] if name in cut else array for name, array in inputs.items()}
 
 
-def padded_length(lengths: np.ndarray, longest: int) -> int:
-    """What a batch of texts of these lengths is padded to: one of LENGTHS steps up to `longest`."""
-    step = -(-longest // LENGTHS)
+def padded_length(lengths: np.ndarray, longest: int, steps: int = LENGTHS) -> int:
+    """What a batch of texts of these lengths is padded to: one of this number of steps up to `longest`."""
+    step = -(-longest // steps)
     return min(longest, max(1, -(-int(lengths.max()) // step)) * step)

@@ -20,6 +20,7 @@ from bmcli.evaluation import overlap
 from bmcli.evaluation.measure import prepare
 from bmcli.inference.opened import OpenedRun
 from bmcli.modalities import preprocessing
+from bmcli.runs import layout
 from bmcli.runs.run import Run
 from bmcli.runs.store import RunStore
 from tests.evaluated import evaluate_run
@@ -46,7 +47,7 @@ def keep(run: Run, config: dict[str, Any]) -> None:
     resolved = resolve.load({"name": "trial", "model": "mlp", **config}, cwd=run.path.parent.parent)
     bundle = load_data(resolved.data)
     prepared, _ = preprocessing.fit(bundle, resolved.preprocessing)
-    overlap.keep(run, overlap.known_of(bundle, prepared))
+    run.write_bytes(layout.EXAMPLES, overlap.to_file(overlap.known_of(bundle, prepared)))
 
 
 def test_a_folder_that_holds_training_images_is_noticed(make_run: MakeRun, capsys) -> None:

@@ -22,7 +22,7 @@ from bmcli.inference.weights import load_weights, weights_of
 from bmcli.models import MODELS
 from bmcli.models._head import finished
 from bmcli.training.precision import policy
-from tests.pretrained.architectures import TINY_ENCODER
+from tests.pretrained.architectures import TINY_ENCODER, shallow_backbone
 
 quiet.prepare()  # before any test of the session imports TensorFlow
 CLASSES = ("ant", "bee", "cat")
@@ -136,7 +136,8 @@ def trained(name: str, kind: str, options: dict[str, object], key: str) -> Case:
 
 @pytest.fixture(scope="module")
 def cases() -> dict[str, Case]:
-    return {f"{n}-{k}-{i}": trained(n, k, o, f"{n}-{k}-{i}") for i, (n, k, o) in enumerate(CASES)}
+    with shallow_backbone():
+        return {f"{n}-{k}-{i}": trained(n, k, o, f"{n}-{k}-{i}") for i, (n, k, o) in enumerate(CASES)}
 
 
 @pytest.fixture(params=[f"{n}-{k}-{i}" for i, (n, k, _) in enumerate(CASES)])

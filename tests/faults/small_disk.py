@@ -27,9 +27,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from tests.undrawn import savefig
+from tests.undrawn import fsync, print_png
 
 SIZE = "12m"
 BALLAST = ".ballast"
@@ -114,7 +114,8 @@ def bm(arguments: list[str], scratch: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    Figure.savefig = savefig  # type: ignore[method-assign, assignment]
+    FigureCanvasAgg.print_png = print_png  # type: ignore[method-assign, assignment]
+    os.fsync = fsync
     root = Path(sys.argv[1])
     asked = json.load(sys.stdin)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", root], check=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,9 +20,17 @@ from bmcli.models.backbone import Backbone
 from bmcli.pretrained.backbones import KERAS, TIMM
 from bmcli.runs import layout
 from tests.experiments.test_resume import stop_when_saved, train_in
+from tests.pretrained.architectures import LITE, shallow_backbone
 
 SIZE = (32, 32)
 TRAINING = {"epochs": 1, "batch_size": 16, "precision": "float32"}
+DEEP = TIMM[LITE]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _shallow() -> Iterator[None]:
+    with shallow_backbone():
+        yield
 
 
 def folder_of(folder: Path, seed: int = 0) -> Path:
@@ -131,7 +140,7 @@ def test_an_explicit_size_goes_before_that_of_the_weights(tmp_path: Path) -> Non
     weights = folder_of(tmp_path / "weights")
     preprocessing = {"image": {"size": [40, 36], "fit": "crop"}}
     model = {"name": "backbone", "weights": str(weights)}
-    run = train(tmp_path, model, preprocessing=preprocessing)
+    run = train(tmp_path, model, preprocessing=preprocessing, evaluation={"splits": []})
     kept = json.loads((run.path / layout.PREPROCESSING).read_text())["image"]
     assert kept["size"] == [40, 36]
     assert (kept["fit"], kept["share"]) == ("crop", 0.875)
@@ -156,7 +165,10 @@ def built(architecture: str, weights: str, seed: int = 0) -> tuple[Any, Any]:
         ("vit_small_patch16", 14, ["patches", "positions"], ["top_norm"]),
     ],
 )
-def test_stages_follow_the_depth(architecture: str, count: int, first: list[str], last: list[str]) -> None:
+def test_stages_follow_the_depth(
+    architecture: str, count: int, first: list[str], last: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TIMM, LITE, DEEP)
     component, network = built(architecture, "random")
     stages = component.stages(network)
     assert (stages[0], stages[-1], len(stages)) == (first, last, count)
@@ -168,7 +180,7 @@ def test_stages_follow_the_depth(architecture: str, count: int, first: list[str]
     ("model", "said"),
     [
         ({"architecture": "resnet19"}, "resnet18"),
-        ({}, "write the path of a timm folder"),
+        ({}, "write hf:timm/NAME, the path of a timm folder"),
         ({"weights": "imagenet"}, "imagenet is for mobilenet_v3_small"),
         ({"weights": "none/here"}, "there is no folder"),
         ({"architecture": "convnext_tiny"}, "write imagenet"),

@@ -109,9 +109,15 @@ def test_a_hub_that_refuses_is_said_at_its_place(
 
 
 def test_smoke_downloads_nothing(hub: HubServer, named: dict[str, Any], tmp_path: Path) -> None:
-    component = MODELS.get("encoder")(weights=f"hf:{NAME}")
-    (tmp_path / "made").mkdir()
-    assert component.made_up(tmp_path / "made").weights == str(tmp_path / "made")
+    encoder, folder = MODELS.get("encoder"), tmp_path / "made"
+    there, _ = encoder(weights=str(BERT)).resolved(files=True)
+    of_a_run = encoder(weights=PINNED, architecture=there.architecture)
+    for component in (encoder(weights=f"hf:{NAME}"), of_a_run):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        made = component.made_up(folder)
+        assert made.weights == str(folder) and made.architecture not in (None, there.architecture)
+    assert there.made_up(folder) is there
     assert hub.asked == []
 
 

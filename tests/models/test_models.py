@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from bmcli.core.spec import DataSpec, Task
 from bmcli.inference.weights import weights_of, weights_sha256
 from bmcli.models import MODELS
-from tests.pretrained.architectures import TINY_ENCODER
+from tests.pretrained.architectures import TINY_ENCODER, shallow_backbone
 
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "multilabel", "regression")
 SHAPES = {
@@ -26,6 +27,12 @@ SMALLER = {
     "resnet": {"stem": 2, "widths": [2, 3], "blocks": [1, 0]},
     "speednet": {"widths": [2, 3]},
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _shallow() -> Iterator[None]:
+    with shallow_backbone():
+        yield
 
 
 def spec_for(kind: str, task: Task) -> DataSpec:

@@ -126,6 +126,8 @@ def test_batches_by_length_come_in_any_order_and_the_same_however_grouped() -> N
     assert_equal(batches(feed)[7:], batches(feed, start=7, size=3))
     widths = [inputs.shape[1] for inputs, _, _ in batches(feed)]
     assert widths != sorted(widths) and len(set(widths)) <= 8
+    finer = [inputs.shape[1] for inputs, _, _ in batches(replace(feed, padded_lengths=16))]
+    assert len(set(widths)) < len(set(finer)) <= 16 and sum(finer) < sum(widths)
 
 
 @pytest.mark.parametrize("longest", [1, 3, 8, 13, 200, 640])
