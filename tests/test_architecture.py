@@ -107,7 +107,7 @@ ARROWS: dict[str, set[str]] = {
         "training",
     },
     "explain": {"core", "data", "evaluation", "files", "inference", "modalities", "runs", "tasks"},
-    "export": {"_version", "core", "data", "inference", "modalities", "runs", "tasks"},
+    "export": {"_version", "core", "data", "inference", "modalities", "models", "runs", "tasks"},
     "files": {"core"},
     "inference": {"config", "core", "files", "metrics", "modalities", "models", "runs", "tasks"},
     "metrics": {"core"},

@@ -277,8 +277,9 @@ def export(
 ) -> Exported:
     """A run's model for other programs, in a folder with all that its inputs and answers need.
 
-    format: 'onnx', 'saved_model' or 'litert' (extra); output: the folder to make, default in the run. The
-    model is reloaded in a new process and must repeat stored samples: IntegrityError if it does not.
+    format: 'onnx', 'saved_model', 'litert' (extra) or, of an encoder, 'hf'; output: the folder to make,
+    default in the run. The model is reloaded in a new process and must repeat stored samples: IntegrityError
+    if it does not.
     """
     from bmcli.export.engines import Format
     from bmcli.export.formats import export as export_stored

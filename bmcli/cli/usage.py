@@ -74,6 +74,7 @@ _VALUES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("tflite", "tf_lite", "tensorflow_lite", "lite"), "litert"),
         **dict.fromkeys(("savedmodel", "tf", "tensorflow", "pb"), "saved_model"),
         **dict.fromkeys(("onnxruntime", "ort"), "onnx"),
+        **dict.fromkeys(("huggingface", "transformers", "safetensors"), "hf"),
     },
     "split": dict.fromkeys(("val", "valid", "dev"), "validation"),
     "status": {"done": "completed", "finished": "completed", "crashed": "failed", "stopped": "interrupted"},

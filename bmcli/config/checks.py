@@ -223,6 +223,9 @@ def _finetune(config: ExperimentConfig, facts: Facts) -> Iterator[Finding]:
         message = f"{optimizer.registry_name} cannot fine-tune: it rescales the weights it starts from"
         yield Finding(("training", "optimizer"), message, "choose adamw, the default", (path,))
     if finetune.layers == "none":
+        if finetune.adapters is not None:
+            message = "with layers: none, only the head is trained, so no layer gets an adapter"
+            yield Finding((*path, "adapters"), message, "set layers to all or a number", ((*path, "layers"),))
         if finetune.head_epochs is not None:
             message = "with layers: none, all epochs train only the head"
             yield Finding((*path, "head_epochs"), message, "leave it out", (("training", "epochs"),))

@@ -13,7 +13,9 @@ from bmcli.core.errors import IntegrityError
 from bmcli.core.stopwatch import phase
 from bmcli.experiments.display import Warned
 from bmcli.experiments.resume_checks import as_a_new_run
+from bmcli.inference import adapters
 from bmcli.inference.weights import FROZEN_SHA256, frozen_of, sha256_of, to_bytes
+from bmcli.inference.weights_index import index_of
 from bmcli.runs import layout
 from bmcli.training import checkpoints
 from bmcli.training.checkpoints import from_bytes
@@ -36,7 +38,7 @@ def save(run: Run, trainer: Trainer, *, best: bool = False) -> None:
     files: dict[str, Callable[[Path], object]] = {}
     frozen = trainer.frozen()
     if frozen and trainer.tuning is not None and trainer.tuning.frozen_sha256 is None:
-        kept = {path: array for path, array in trainer.weights().items() if path in frozen}
+        kept = {path: array for path, array in trainer.own_weights().items() if path in frozen}
         trainer.tuning.frozen_sha256 = sha256_of(kept)
         once = to_bytes(kept)
         files[layout.FROZEN] = lambda path: path.write_bytes(once)
@@ -52,15 +54,28 @@ def save(run: Run, trainer: Trainer, *, best: bool = False) -> None:
 
 def _best(trainer: Trainer, frozen: set[str]) -> bytes:
     """The weights as they are now, in fine-tuning without the frozen ones, which do not change."""
-    weights = trainer.weights()
+    weights = trainer.own_weights()
     if not frozen or trainer.tuning is None or trainer.tuning.frozen_sha256 is None:
         return to_bytes(weights)
     changing = {path: array for path, array in weights.items() if path not in frozen}
-    return to_bytes(changing, metadata={FROZEN_SHA256: trainer.tuning.frozen_sha256})
+    about = {FROZEN_SHA256: trainer.tuning.frozen_sha256}
+    if trainer.tuning.adapters is not None:
+        about[adapters.SCALE] = repr(trainer.tuning.adapters.scale)
+    return to_bytes(changing, metadata=about)
 
 
 def complete_best(run: Run, weights: Mapping[str, np.ndarray]) -> None:
-    """Give the best weights the frozen ones too, as training has ended: a complete run's are whole."""
+    """As training has ended and model.keras holds them all: note where in it the best weights are, so that
+    their own file can be discarded.
+
+    Where they are not found in it (layers of a user's own may save what they like), that file stays, and gets
+    the frozen weights too.
+    """
+    index = index_of(run.path_of(layout.MODEL_KERAS), weights, sha256_of(weights))
+    if index is not None:
+        run.write_text(layout.BEST_INDEX, index.to_text())
+        return
+    run.remove_file(layout.BEST_INDEX)
     if run.exists(layout.FROZEN):
         data = to_bytes(weights)
         run.write_with(layout.BEST, lambda path: path.write_bytes(data))
@@ -123,17 +138,21 @@ def keep_only(run: Run, origin: str) -> None:
         run.write_with(layout.LAST, lambda path: _link(run.path_of(origin), path))
 
 
-def discard_states(run: Run) -> int:
+def discard(run: Run) -> int:
     """Remove the states of a completed run, which has nothing left to resume; bytes that became free.
 
-    The best weights stay: `bm` rebuilds the model from them, and `init_from` starts from them.
+    The best weights stay, in model.keras where they were found in it: `bm` rebuilds the model from them, and
+    `init_from` starts from them.
     """
-    states = [name for name in (layout.LAST, layout.PREVIOUS, layout.FROZEN) if run.exists(name)]
+    going = [layout.LAST, layout.PREVIOUS, layout.FROZEN]
+    if layout.BEST_INDEX in run.manifest():
+        going.append(layout.BEST)
+    going = [name for name in going if run.exists(name)]
     sizes = {}
-    for name in states:
+    for name in going:
         about = run.path_of(name).stat()
         sizes[about.st_ino] = about.st_size  # of one that has two names, once
-    run.remove_files(states)
+    run.remove_files(going)
     return sum(sizes.values())
 
 

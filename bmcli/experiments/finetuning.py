@@ -6,19 +6,22 @@ import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from bmcli.core.errors import ConfigError
 from bmcli.experiments.display import Warned
 from bmcli.files.download import data_home
 from bmcli.modalities import preprocessing
 from bmcli.modalities.contents import add_texts
 from bmcli.models._head import finished
 from bmcli.runs import environment
+from bmcli.training.adapters import adapt
 from bmcli.training.features import FeatureCache
 from bmcli.training.steps.threads import given
-from bmcli.training.tuning import Tuning, divided, groups_of
+from bmcli.training.tuning import Tuning, chosen_of, divided, groups_of
 
 if TYPE_CHECKING:
     import keras
 
+    from bmcli.core.components import Builds
     from bmcli.experiments.display import Display
     from bmcli.experiments.prepare import Experiment
 
@@ -32,9 +35,28 @@ def tuned(experiment: Experiment, network: keras.Model) -> Tuning | None:
     config = experiment.config
     if config.training.finetune is None:
         return None
+    finetune = config.training.finetune
     groups = groups_of(network, config.model.stages(network))
+    adapters = None
+    if finetune.adapters is not None:
+        names = [name for group in chosen_of(groups, finetune) for name in group]
+        adapters = adapt(
+            network, [name for group in groups for name in group], names, finetune.adapters, config.seed
+        )
+        if adapters is None:
+            raise ConfigError(
+                f"training.finetune.adapters: {_called(config.model)} has no dense layer and no 1x1 "
+                "convolution among the layers that are trained below its head",
+                hint="leave adapters out: the layers' own weights are then trained",
+            )
     body = divided(network, lambda head: finished(head, experiment.spec))
-    return Tuning(network, groups, config.training, body)
+    return Tuning(network, groups, config.training, body, adapters)
+
+
+def _called(model: Builds) -> str:
+    """Its name, or that of its architecture, where it has several."""
+    architecture = getattr(model, "architecture", None)
+    return architecture if isinstance(architecture, str) else model.registry_name
 
 
 def feature_cache(experiment: Experiment, parts: int, display: Display) -> FeatureCache:

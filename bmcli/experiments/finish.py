@@ -29,11 +29,11 @@ def finish(run: Run, experiment: Experiment, display: Display, trackers: Tracker
     views = experiment.config.evaluation.views
     network, model = build(experiment, precision="float32", views=views)
     with phase("saving the model"):
-        best = best_of(run, name=layout.BEST)
+        best = best_of(run)
         load_weights(network, best)
-        checkpointing.complete_best(run, best)
         run.update(weights_sha256=weights_sha256(model))
         run.write_with(layout.MODEL_KERAS, lambda path: model.save(path))
+        checkpointing.complete_best(run, best)
 
     display.handle(Stage("exporting to ONNX"))
     status = publish(run, model, experiment.spec, experiment.preprocessing, _sample_source(experiment))
@@ -57,7 +57,7 @@ def finish(run: Run, experiment: Experiment, display: Display, trackers: Tracker
         write_report(run)
     trackers.report(run)
     if not experiment.config.training.checkpoint.keep:
-        checkpointing.discard_states(run)
+        checkpointing.discard(run)
     return tuple(evaluations)
 
 

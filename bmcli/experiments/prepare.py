@@ -24,7 +24,6 @@ from bmcli.modalities import preprocessing
 from bmcli.modalities.parts import augmented
 from bmcli.models import Model
 from bmcli.models._head import finished
-from bmcli.runs import layout
 from bmcli.training import device as devices
 from bmcli.training import precision
 from bmcli.training.feed import LENGTHS, MANY_LENGTHS, Feed
@@ -336,7 +335,7 @@ def initialise_from(experiment: Experiment, network: keras.Model, other: Run, di
     alike = other.record.task == spec.task and tuple(other.record.classes) == spec.classes
     taken = initialise_weights(
         network,
-        best_of(other, name=f"{other.id}/{layout.BEST}"),
+        best_of(other, name=other.id),
         same_targets=alike and tasks.of(spec.task).has_classes,
         frozen=experiment.config.init_from.freeze,
     )

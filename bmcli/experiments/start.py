@@ -59,8 +59,8 @@ class Started:
 
     @property
     def parameters(self) -> int:
-        """Number of values that the model has."""
-        return int(self.trainer.model.count_params())
+        """Number of values that the model has; adapters are none of them, as they are merged in the end."""
+        return int(str(self.record["parameters"]))
 
     @property
     def frozen(self) -> tuple[int, int] | None:
@@ -111,8 +111,8 @@ def start(
     if other is not None:
         initialise_from(experiment, network, other, display)
     less_memory = foresee_memory(experiment, network, display)
-    trainer = make_trainer(experiment, network, complete, display)
     record = _record(experiment, network)
+    trainer = make_trainer(experiment, network, complete, display)
     if trainer.tuning is not None:
         display.handle(Note(described(trainer.tuning, setting)))
         record["finetune"] = trainer.tuning.document()

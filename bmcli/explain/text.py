@@ -52,8 +52,10 @@ class Part(base.Part):
         explainer, texts = self.explainer, cast("Texts", example)
         encoder = cast("TextPreprocessing", explainer.preprocessing)
         text, second = texts.texts[0], None if texts.seconds is None else texts.seconds[0]
-        placed = encoder.tokens(text) if second is None else encoder.placed_tokens(text, second)
-        tokens = tuple(token for token, _ in placed)
+        if second is None:
+            tokens = tuple(token for token, _ in encoder.tokens(text))
+        else:  # whose words are shown
+            tokens = ("",) * len(next(encoder.token_ids([text], [second])))
         ids = np.asarray(finished[0][: max(len(tokens), 1)])
         body, gradient = self._of_text
         states = body(explainer.fed(ids[None], [one[None] for one in explainer.fixed]), training=False)

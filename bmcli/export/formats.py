@@ -9,12 +9,12 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bmcli.core import backend
 from bmcli.core.batch import fed, rows
 from bmcli.core.errors import IntegrityError, ResourceError, UsageError
-from bmcli.export.engines import Format, require_litert
+from bmcli.export.engines import Format, models_of, require_litert
 from bmcli.export.onnx import quiet_converter
 from bmcli.export.publish import publish_verified, told
 from bmcli.export.readme import readme
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 
     from bmcli.core.spec import DataSpec
     from bmcli.inference.opened import OpenedRun
+    from bmcli.models import Model
     from bmcli.runs.run import Run
 
 MODEL_NAMES: dict[Format, str] = {
     "onnx": layout.MODEL_ONNX,
     "saved_model": "saved_model",
     "litert": "model.tflite",
+    "hf": "model.safetensors",
 }
 ABOUT = "export.json"
 """In an export's folder: what it was made from. Marks a folder that a later export may replace."""
@@ -74,10 +76,7 @@ def export(
     holds something else; MissingExtraError; IntegrityError if the run is damaged or the export disagrees.
     """
     run = opened.run
-    if format == "litert":
-        require_litert()
-    if run.status != "completed":
-        raise UsageError(f"{run.id} is {run.status}: only a completed run can be exported")
+    _check_exportable(run, format)
     own = run.path / layout.EXPORTS / format
     if output is not None and os.path.realpath(output) == os.path.realpath(own):
         output = None
@@ -91,14 +90,16 @@ def export(
     def write(folder: Path) -> None:
         nonlocal agreement
         model = folder / MODEL_NAMES[format]
-        _write_model(opened, format, model, samples, note)
+        use = _write_model(opened, format, model, samples, note)
+        _write_preparation(run, folder, spec)
         with tempfile.TemporaryDirectory(prefix="bm-export-") as scratch:
             stored = Path(scratch) / layout.SAMPLES
             stored.write_bytes(samples.to_bytes())
             agreement = check_in_new_process(format, model, stored)
         if not agreement.agrees:
             raise IntegrityError(f"nothing was exported: reloaded as {format}, {agreement.reason}")
-        _write_companions(run, format, folder, spec, agreement)
+        (folder / "README.md").write_text(readme(run.id, format, spec, use), encoding="utf-8")
+        _write_about(run, format, folder, agreement)
 
     if output is None:
         run.write_folder(f"{layout.EXPORTS}/{format}", write)
@@ -118,6 +119,21 @@ def export(
     )
 
 
+def _check_exportable(run: Run, format: Format) -> None:
+    if format == "litert":
+        require_litert()
+    if run.status != "completed":
+        raise UsageError(f"{run.id} is {run.status}: only a completed run can be exported")
+    names = [one.registry_name for one in models_of(format)]
+    if names and run.record.model not in names:
+        others = ", ".join(name for name in MODEL_NAMES if not models_of(name))
+        raise UsageError(
+            f"{run.id} cannot be exported as {format}, which is for runs with the model {', '.join(names)}: "
+            f"its model is {run.record.model}",
+            hint=f"it can be exported as {others}",
+        )
+
+
 def _check_replaceable(folder: Path) -> None:
     """Only an earlier export may be written over, and nothing inside a run."""
     outputs.check_folder(folder)
@@ -131,23 +147,32 @@ def _check_replaceable(folder: Path) -> None:
 
 def _write_model(
     opened: OpenedRun, format: Format, path: Path, samples: Samples, note: Callable[[str], None]
-) -> None:
+) -> str | None:
+    """Write the model; code that computes its raw outputs, where its libraries have more than one call."""
+    if models_of(format):
+        with atomic.resources(f"write {path}"):
+            model = cast("Model", opened.config.model)
+            made = model.publish(opened.network, opened.preprocessing, path.parent)
+        for line in made.notes:
+            note(line)
+        return made.use
     if format == "onnx":
         path.write_bytes(_onnx(opened, samples, note))
-        return
+        return None
     _require_tensorflow(format)
-    model = opened.model
-    model(fed(model, rows(samples.inputs, slice(1))))  # Keras exports only a model that has been called
+    finished = opened.model
+    finished(fed(finished, rows(samples.inputs, slice(1))))  # Keras exports only a model that has been called
     try:
         with atomic.resources(f"write {path}"), quiet_converter():
             if format == "saved_model":
-                model.export(path, format="tf_saved_model", verbose=False)
+                finished.export(path, format="tf_saved_model", verbose=False)
             else:
-                _write_litert(model, path)
+                _write_litert(finished, path)
     except (MemoryError, ResourceError):
         raise
     except Exception as error:
         raise UsageError(f"{opened.run.id} cannot be exported as {format}: {told(error)}") from error
+    return None
 
 
 def _require_tensorflow(format: Format) -> None:
@@ -179,15 +204,17 @@ def _onnx(opened: OpenedRun, samples: Samples, note: Callable[[str], None]) -> b
     return run.read_bytes(layout.MODEL_ONNX)
 
 
-def _write_companions(run: Run, format: Format, folder: Path, spec: DataSpec, agreement: Agreement) -> None:
-    """Write the files that make the folder usable on its own."""
+def _write_preparation(run: Run, folder: Path, spec: DataSpec) -> None:
+    """Write the files that make inputs of examples, and the names of the outputs."""
     for name in (layout.PREPROCESSING, layout.TOKENIZER):
         if run.exists(name):
             shutil.copyfile(run.verified(name), folder / name)
     if spec.classes:
         labels = "".join(f"{_one_line(name)}\n" for name in spec.classes)
         (folder / "labels.txt").write_text(labels, encoding="utf-8")
-    (folder / "README.md").write_text(readme(run.id, format, spec), encoding="utf-8")
+
+
+def _write_about(run: Run, format: Format, folder: Path, agreement: Agreement) -> None:
     about: dict[str, object] = {
         "format": 1,
         "export": format,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bmcli.core.spec import DataSpec, InputSpec
     from bmcli.export.engines import Format
 
-SEVERAL: dict[Format, str] = {
+SEVERAL: dict[str, str] = {
     "onnx": """import onnxruntime
 
 session = onnxruntime.InferenceSession("model.onnx")
@@ -27,7 +27,7 @@ output = run(**inputs)["output_0"]""",
 }
 """The calls of a model with several inputs: a dict of arrays by their names."""
 
-CALLS: dict[Format, str] = {
+CALLS: dict[str, str] = {
     "onnx": """import onnxruntime
 
 session = onnxruntime.InferenceSession("model.onnx")
@@ -43,8 +43,11 @@ output = run(input=inputs)["output_0"]""",
 }
 
 
-def readme(run_id: str, format: Format, spec: DataSpec) -> str:
-    """Markdown. Names out of the data do not appear in it."""
+def readme(run_id: str, format: Format, spec: DataSpec, use: str | None = None) -> str:
+    """Markdown. Names out of the data do not appear in it.
+
+    use: code that computes raw outputs, of a form that others publish.
+    """
     about = modality_of(spec.kind).readme()
     made = f"from bmcli.data.bundle import {about.imported}\n" if about.imported else ""
     many = len(spec.inputs) > 1
@@ -58,15 +61,19 @@ inputs = preprocessing.finish(encoded[np.arange(len(encoded))])"""
         encode = f"""encoded = preprocessing.source({about.example})
 inputs = preprocessing.finish_batch(encoded[np.arange(len(encoded))])"""
     task = tasks.of(spec.task)
+    given = f"[batch, {task.width(len(spec.classes))}]: {task.outputs_are}"
+    if use is not None:
+        given = f"[batch, {spec.units}]: {_raw(spec)}"
+    call = use or (SEVERAL if many else CALLS)[format]
     return f"""# {run_id}
 
 Exported by bm, reloaded in a new process, and compared with Keras on stored samples: see export.json.
 
 {taken}
-- Output: float32 [batch, {task.width(len(spec.classes))}]: {task.outputs_are}.
+- Output: float32 {given}.
 
 ```python
-{(SEVERAL if many else CALLS)[format]}
+{call}
 ```
 
 ## How inputs are prepared
@@ -85,6 +92,14 @@ preprocessing, spec = bmcli.load_preprocessing(Path("."))  # the folder of this 
 {encode}
 ```
 """
+
+
+def _raw(spec: DataSpec) -> str:
+    """What the outputs are before the task's last step."""
+    if not spec.classes:
+        return f"times {spec.target_scale:.9g} plus {spec.target_offset:.9g}, it is the predicted value"
+    one_each = spec.units == len(spec.classes)
+    return "one logit per class, in the order of labels.txt" if one_each else "the logit of the second class"
 
 
 def _shape(one: InputSpec) -> str:

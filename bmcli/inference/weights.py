@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmcli.core.errors import IntegrityError
+from bmcli.inference import adapters
+from bmcli.inference.weights_index import Index
 from bmcli.runs import layout
 from bmcli.runs.documents import strict
 
@@ -115,12 +117,33 @@ def from_bytes(data: bytes, *, origin: str = "the file") -> dict[str, np.ndarray
 
 def best_of(run: Run, *, name: str | None = None) -> dict[str, np.ndarray]:
     """The best weights of a run, by path; while it is fine-tuned, those that are frozen stand in a file of
-    their own. IntegrityError if they are damaged. name: how to call the run's file in errors."""
-    origin = name or str(run.path / layout.BEST)
+    their own, beside adapters, which are merged; once it is complete, all of them in model.keras.
+    IntegrityError if they are damaged.
+    name: how to call the run in errors."""
+    folder = name or str(run.path)
+    if not run.exists(layout.BEST) and layout.BEST_INDEX in run.manifest():
+        return _indexed(run, folder)
+    origin = f"{folder}/{layout.BEST}"
     data = run.read_bytes(layout.BEST)
     weights = from_bytes(data, origin=origin)
-    reference = metadata_of(data).get(FROZEN_SHA256)
-    return weights if reference is None else {**frozen_of(run, reference), **weights}
+    about = metadata_of(data)
+    if (reference := about.get(FROZEN_SHA256)) is not None:
+        weights = {**frozen_of(run, reference), **weights}
+    if (scale := about.get(adapters.SCALE)) is None:
+        return weights
+    try:
+        return adapters.merged(weights, float(scale))
+    except ValueError as error:
+        raise IntegrityError(f"{origin} is damaged: {error}") from error
+
+
+def _indexed(run: Run, folder: str) -> dict[str, np.ndarray]:
+    origin = f"{folder}/{layout.BEST_INDEX}"
+    index = Index.from_text(run.read_text(layout.BEST_INDEX), origin=origin)
+    weights = index.read(run.read_bytes(layout.MODEL_KERAS), origin=f"{folder}/{layout.MODEL_KERAS}")
+    if sha256_of(weights) != index.sha256:
+        raise IntegrityError(f"{origin} does not fit {layout.MODEL_KERAS}: the weights there are others")
+    return weights
 
 
 def frozen_of(run: Run, reference: str) -> dict[str, np.ndarray]:

@@ -43,6 +43,18 @@ class Solution:
     bias: np.ndarray
 
 
+@dataclass(frozen=True)
+class Published:
+    """What `Model.publish` has written.
+
+    use: Python code that computes raw outputs of texts or images with it, in a page of its folder; notes:
+    what whoever opens it should know, a line each.
+    """
+
+    use: str
+    notes: tuple[str, ...]
+
+
 def _network(result: object, args: tuple[Any, ...]) -> str | None:
     import keras
 
@@ -125,6 +137,9 @@ class Model(Component):
     """Names of the tasks it is for; None: of all."""
     takes_sample: ClassVar[bool] = True
     """Whether `initialise` looks at the training data; if not, it is given None."""
+    form: ClassVar[str | None] = None
+    """The format of `bm export`, besides those of every model, in which others publish such networks:
+    `publish` writes it, `published` reads it."""
     takes_pairs: ClassVar[bool] = False
     """Whether it reads pairs of texts (`data.pair`); the encoder that `prepares` brings must take them."""
 
@@ -224,6 +239,19 @@ class Model(Component):
         groups that fine-tuning can treat alike (embeddings, then each block). []: it has no such order.
         """
         return []
+
+    def publish(self, network: keras.Model, preprocessing: Any, folder: Path) -> Published:
+        """Write the network into `folder` in its `form`, as those libraries read it that it came from.
+
+        network: raw outputs, float32; preprocessing: what makes its inputs.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def published(cls, folder: Path, preprocessing: Any, spec: DataSpec) -> keras.Model:
+        """The network that `publish` has written, from what is in the folder alone. IntegrityError if that
+        prepares inputs in another way than `preprocessing`."""
+        raise NotImplementedError
 
     def solve(
         self, model: keras.Model, spec: DataSpec, inputs: np.ndarray, targets: np.ndarray

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from bmcli.core.component import WeightsPath
-from bmcli.core.errors import BmError, ConfigError
-from bmcli.models import MODELS, Model
+from bmcli.core.errors import BmError, ConfigError, IntegrityError
+from bmcli.models import MODELS, Model, Published
 from bmcli.models._frame import dropout, masked_pooling, network, network_input
 
 if TYPE_CHECKING:
@@ -20,6 +20,24 @@ if TYPE_CHECKING:
     from bmcli.core.spec import DataSpec, Kind
     from bmcli.pretrained.architecture import Architecture
 
+USE = """import torch
+from safetensors.torch import load_file
+from transformers import AutoModel, AutoTokenizer
+
+tokenizer, encoder = AutoTokenizer.from_pretrained("."), AutoModel.from_pretrained(".").eval()
+head = load_file("head.safetensors")
+batch = tokenizer({texts}, padding=True, truncation=True, max_length={length}, return_tensors="pt")
+with torch.no_grad():
+    states = encoder(**batch).last_hidden_state
+{pooled}
+output = pooled @ head["weight"].T + head["bias"]"""
+"""How an exported encoder is used with transformers."""
+POOLED = {
+    "cls": "pooled = states[:, 0]",
+    "mean": """mask = batch["attention_mask"].unsqueeze(-1)
+pooled = (states * mask).sum(1) / mask.sum(1)""",
+}
+
 
 @MODELS.register("encoder")
 class Encoder(Model):
@@ -28,6 +46,7 @@ class Encoder(Model):
     source = "Devlin et al.: BERT (arXiv:1810.04805); the families' papers stand in bmcli/pretrained/families"
     kinds: ClassVar[tuple[Kind, ...]] = ("text",)
     takes_sample: ClassVar[bool] = False
+    form: ClassVar[str | None] = "hf"
     takes_pairs: ClassVar[bool] = True
     fuses: ClassVar[bool] = True
 
@@ -166,7 +185,7 @@ class Encoder(Model):
             attention_dropout=attention_rate,
             separator=spec.input.separator,
         )
-        pooling = (architecture.pooling or "cls") if self.pooling == "auto" else self.pooling
+        pooling = self._pooling(architecture)
         # Of cls, the mean over the first token alone: zeros for a row of padding, as of all tokens.
         kept = slice(None) if pooling == "mean" else slice(0, 1)
         pooled = masked_pooling(states[:, kept], mask[:, kept], "mean")
@@ -205,6 +224,60 @@ class Encoder(Model):
     def stages(self, model: keras.Model) -> list[list[str]]:
         """See Model: the embeddings, then each block."""
         return self._architecture().stages()
+
+    def publish(self, network: keras.Model, preprocessing: Any, folder: Path) -> Published:
+        """See Model: a folder that transformers and sentence-transformers open, and beside it the head."""
+        from bmcli.pretrained import writing
+
+        architecture = self._architecture()
+        pooling = self._pooling(architecture)
+        writing.write(
+            folder,
+            architecture,
+            {variable.path: variable.numpy() for variable in network.variables},
+            preprocessing.vocabulary,
+            pooling=pooling,
+            max_length=preprocessing.max_length,
+            truncate=preprocessing.truncate,
+        )
+        note = (
+            f"the head is in {writing.HEAD}, as README.md uses it: transformers has none for "
+            f"{architecture.family} that computes the same"
+        )
+        texts = '["a text"]' if preprocessing.pair is None else '["a text"], ["its second text"]'
+        use = USE.format(texts=texts, pooled=POOLED[pooling], length=preprocessing.max_length)
+        return Published(use, (note,))
+
+    @classmethod
+    def published(cls, folder: Path, preprocessing: Any, spec: DataSpec) -> keras.Model:
+        """See Model."""
+        import json
+
+        from bmcli.pretrained import tensors, tokenizer, writing
+
+        (model, findings) = cls(weights=str(folder)).resolved(files=True)
+        if findings:
+            raise IntegrityError("; ".join(message for _, message in findings))
+        architecture = model._architecture()
+        read, used = (
+            json.loads(text)
+            for text in (tokenizer.tokenizer_json(folder, architecture), preprocessing.vocabulary)
+        )
+        if architecture.segments < 2:  # what a pair's segments are called does not matter
+            tokenizer.without_segments(used.get("post_processor"))
+        if read != used:
+            raise IntegrityError(
+                f"{folder / tokenizer.TOKENIZER} is read as another tokenizer than the run's"
+            )
+        network = model.build(spec)
+        model.initialise(network, None)
+        head = tensors.header(folder / writing.HEAD)
+        network.get_layer("head").set_weights([head["weight"].read().T, head["bias"].read()])
+        return network
+
+    def _pooling(self, architecture: Architecture) -> str:
+        """'cls' or 'mean'."""
+        return (architecture.pooling or "cls") if self.pooling == "auto" else self.pooling
 
     def _folder(self) -> Path:
         """Of the weights. ConfigError if they are not on this machine."""

@@ -19,6 +19,9 @@ ACTIVATIONS = {
 }
 """transformers' name -> one of ours. All approximations by tanh are one formula."""
 
+PUBLISHED = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu", "silu": "silu"}
+"""The reverse: the name that all versions of transformers know."""
+
 RANGES: dict[str, tuple[int, int]] = {
     "vocabulary": (1, 4_000_000),
     "width": (1, 16_384),

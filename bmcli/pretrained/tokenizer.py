@@ -206,18 +206,18 @@ def _apply(options: Document, document: Document, family: str) -> None:
             normalizer["strip_accents"] = None
     inputs = options.get("model_input_names")
     if isinstance(inputs, list) and "token_type_ids" not in inputs:
-        _without_segments(document.get("post_processor"))
+        without_segments(document.get("post_processor"))
     splitter, spaced = document.get("pre_tokenizer"), options.get("add_prefix_space")
     if isinstance(splitter, dict) and splitter.get("type") == "ByteLevel" and isinstance(spaced, bool):
         splitter["add_prefix_space"] = spaced
 
 
-def _without_segments(processor: object) -> None:
+def without_segments(processor: object) -> None:
     """Both texts of a pair get segment 0: the model is not told which is which."""
     if not isinstance(processor, dict):
         return
     for one in processor.get("processors") or ():
-        _without_segments(one)
+        without_segments(one)
     for piece in processor.get("pair") or () if processor.get("type") == "TemplateProcessing" else ():
         for said in piece.values():
             said["type_id"] = 0

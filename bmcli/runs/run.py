@@ -27,6 +27,7 @@ _OF_TRAINING = (
     layout.LAST,
     layout.PREVIOUS,
     layout.BEST,
+    layout.BEST_INDEX,
     layout.FROZEN,
     layout.MODEL_KERAS,
     layout.MODEL_ONNX,

@@ -1,4 +1,4 @@
-"""How fast training steps are, and how many of them make a group."""
+"""What an epoch has come to, how fast its steps are, and how many of them make a group."""
 
 from __future__ import annotations
 
@@ -11,6 +11,17 @@ if TYPE_CHECKING:
 GROUP_SECONDS = 0.3
 """Target duration of a group of steps: short enough for a live display and a quick reaction to Ctrl-C."""
 MAX_GROUP = 256
+
+
+@dataclass
+class Sums:
+    """Of the epoch under way; seconds of earlier sessions included."""
+
+    step: int = 0
+    examples: int = 0
+    loss: float = 0.0
+    metric: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass

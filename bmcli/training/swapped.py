@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 
 class Swapped:
     """While entered, `variables` hold the values of `others`; after that, their own again."""
 
-    def __init__(self, variables: list[keras.Variable], others: list[keras.Variable]) -> None:
+    def __init__(
+        self, variables: Sequence[keras.Variable], others: Sequence[keras.Variable | np.ndarray]
+    ) -> None:
         self.variables, self.others = variables, others
 
     def __enter__(self) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from bmcli import tasks
 from bmcli.core.errors import DivergedError, IntegrityError
 from bmcli.core.stopwatch import phase, waiting
+from bmcli.inference import adapters
 from bmcli.inference.weights import sha256_of, weights_of
 from bmcli.training.checkpoints import TrainingState
 from bmcli.training.events import (
@@ -29,7 +31,7 @@ from bmcli.training.events import (
     TrainingDone,
 )
 from bmcli.training.features import featurised, same
-from bmcli.training.pace import Clock, Pace
+from bmcli.training.pace import Clock, Pace, Sums
 from bmcli.training.steps.base import Finish
 from bmcli.training.steps.select import forward, fuse, make_loop
 from bmcli.training.swapped import Swapped
@@ -45,17 +47,6 @@ if TYPE_CHECKING:
     from bmcli.training.features import FeatureCache
     from bmcli.training.feed import Feed, Group
     from bmcli.training.tuning import Tuning
-
-
-@dataclass
-class _Epoch:
-    """The sums of the epoch under way; seconds of earlier sessions included."""
-
-    step: int = 0
-    examples: int = 0
-    loss: float = 0.0
-    metric: float = 0.0
-    seconds: float = 0.0
 
 
 class Trainer:
@@ -98,7 +89,7 @@ class Trainer:
         self._all_layers = feed, validation
         self.epochs = config.epochs_of(feed.steps_per_epoch)
         self.epoch = 1
-        self._now = _Epoch()
+        self._now = Sums()
         self._set_up()
 
     def _set_up(self) -> None:
@@ -187,7 +178,7 @@ class Trainer:
             return
         body = self.tuning.body
         compute = forward(body.features, self.finish, parts=self.parts)
-        weights = sha256_of(weights_of(body.features))
+        weights = sha256_of(adapters.without(weights_of(body.features)))
         made = featurised(self.cache, self.feed, self.validation, self.spec, compute, weights)
         self.feed, self.validation = yield from made
         self._forward = forward(body.finished, same)
@@ -298,7 +289,7 @@ class Trainer:
         self.watch = self.watch.see(self.epoch, record.get(self.watch.monitor))
         done = EpochDone(self.epoch, self.epochs, record, self.watch.best_epoch == self.epoch)
         self._pace.fade()
-        self._now = _Epoch()
+        self._now = Sums()
         self._next_epoch()
         return done
 
@@ -320,13 +311,18 @@ class Trainer:
     def _validate(self) -> dict[str, float | None]:
         if self.validation is None:
             return {}
-        with self._averaged():
+        with self._averaged(), self.tuning.applied() if self.tuning else nullcontext():
             return measured(self.validation, self._forward)
 
     # --- weights and state -------------------------------------------------------------------------------
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The weights to evaluate and keep: averaged where `ema` is on; float32 by variable path."""
+        """The weights to evaluate: averaged where `ema` is on, adapters merged; float32 by variable path."""
+        found = self.own_weights()
+        return found if self.tuning is None else self.tuning.merged(found)
+
+    def own_weights(self) -> dict[str, np.ndarray]:
+        """The same with the adapters as variables of their own."""
         with self._averaged():
             return weights_of(self.model)
 
@@ -376,7 +372,7 @@ class Trainer:
         self.epoch = state.epoch
         self.records = list(state.progress["records"])
         self.watch = replace(self.watch, **state.progress["watch"])
-        self._now = _Epoch(**state.progress["sums"])
+        self._now = Sums(**state.progress["sums"])
 
     def _variables(self) -> dict[str, keras.Variable]:
         """Every variable of the training by a name that does not depend on what was built before it; in

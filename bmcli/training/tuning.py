@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,18 @@ from bmcli.training.rates import scale_rates
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from bmcli.config.schema import FineTuning, TrainingConfig
     from bmcli.core.plain import Document
+    from bmcli.training.adapters import Adapters
     from bmcli.training.steps.base import Finish, Tensors
 
 HEAD = "head"
+
+ADAPTERS_FASTER = 5
+"""Adapters' peak rate, where the config has none, as a multiple of that of the layers' own weights: about
+what Hu et al. 2021 train RoBERTa with, 4e-4 to 5e-4."""
 
 Groups = Sequence[Sequence[str]]
 """Names of the layers with weights, except the head's, in groups from the input to the head."""
@@ -105,13 +112,21 @@ class Tuning:
     """The fine-tuning of one network.
 
     network: raw outputs, with the weights to start from; layers that are not trainable stay so in all epochs.
-    groups: as of `groups_of`; body: the same network in two. frozen_sha256: of the weights that are not
-    trained from the start on, once they are known to be in a file.
+    groups: as of `groups_of`; body: the same network in two; adapters: what is trained of the layers below
+    the head, if not their own weights. frozen_sha256: of the weights that are not trained from the start on,
+    once they are known to be in a file.
     """
 
-    def __init__(self, network: keras.Model, groups: Groups, config: TrainingConfig, body: Body) -> None:
+    def __init__(
+        self,
+        network: keras.Model,
+        groups: Groups,
+        config: TrainingConfig,
+        body: Body,
+        adapters: Adapters | None = None,
+    ) -> None:
         assert config.finetune is not None
-        self.network, self.groups, self.body = network, groups, body
+        self.network, self.groups, self.body, self.adapters = network, groups, body, adapters
         self.config: FineTuning = config.finetune
         self.frozen_sha256: str | None = None
         self.head_rate = config.optimizer.learning_rate
@@ -156,26 +171,41 @@ class Tuning:
     def frozen(self) -> set[str]:
         """Paths of the variables that do not change now, statistics of normalisations included."""
         names = {name for group in self.groups for name in group}
-        return {
+        found = {
             variable.path
             for layer in self.network.layers
-            if layer.name in names and not layer.trainable
+            if layer.name in names and (self.adapters is not None or not layer.trainable)
             for variable in layer.variables
             if not variable.path.endswith(RANDOM_STATE)
         }
+        return found if self.adapters is None else found - self.adapters.paths
+
+    def merged(self, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The network's weights by path, with adapters, if there are any, added to the kernels."""
+        return weights if self.adapters is None else self.adapters.merged(weights)
+
+    def applied(self) -> AbstractContextManager[None]:
+        """While entered, the network computes with the merged weights, as it will in the end."""
+        return nullcontext() if self.adapters is None else self.adapters.applied()
 
     def parameters(self) -> tuple[int, int]:
-        """Numbers of values that are trained at some time, and of those in layers that never are."""
+        """Numbers of values that are trained at some time, and of those in layers that never are; with
+        adapters, of all that are not trained."""
         names = {*self.rates, HEAD}
-        return counted(
+        trained, frozen = counted(
             self.network, lambda layer, variable: layer.name in names and id(variable) in self._own
         )
+        if self.adapters is not None:
+            frozen = self.network.count_params() - trained
+        return trained, frozen
 
     def document(self) -> Document:
         """What is trained, as strict JSON data for the run's record."""
         trained, frozen = self.parameters()
+        adapters = None if self.adapters is None else self.adapters.document()
         return {
             "layers": self.config.layers,
+            "adapters": adapters,
             "head_epochs": None if self.config.layers == "none" else self.config.first_epochs,
             "head_rate": self.head_rate,
             "groups": [{"layers": list(group), "rate": self._rate_of(group)} for group in self.groups],
@@ -187,10 +217,9 @@ class Tuning:
         return next((self.rates[name] for name in group if name in self.rates), None)
 
 
-def _rates(groups: Groups, config: TrainingConfig, trainable: set[str]) -> Mapping[str, float]:
-    """Layer name -> peak rate of those below the head that are trained at some time."""
-    finetune = config.finetune
-    assert finetune is not None
+def chosen_of(groups: Groups, finetune: FineTuning) -> Groups:
+    """The groups that are trained at some time, from the head to the input. ConfigError if there are fewer
+    than the config says."""
     if not groups:
         raise ConfigError("training.finetune: the model has no layers with weights below its head")
     count = {"none": 0, "all": len(groups)}.get(str(finetune.layers))
@@ -202,15 +231,24 @@ def _rates(groups: Groups, config: TrainingConfig, trainable: set[str]) -> Mappi
             f"training.finetune.layers: {count} groups of layers, but the model has {len(groups)}",
             hint=f"from the input to the head: {listed}",
         )
+    return list(reversed(groups))[:count]
+
+
+def _rates(groups: Groups, config: TrainingConfig, trainable: set[str]) -> Mapping[str, float]:
+    """Layer name -> peak rate of those below the head that are trained at some time."""
+    finetune = config.finetune
+    assert finetune is not None
+    chosen = chosen_of(groups, finetune)
     rate = finetune.learning_rate or config.optimizer.gentle_rate or config.optimizer.learning_rate
-    chosen = list(reversed(groups))[:count]
+    if finetune.adapters is not None and finetune.learning_rate is None:
+        rate = min(ADAPTERS_FASTER * rate, config.optimizer.learning_rate)
     found = {
         name: rate * finetune.layer_decay**depth
         for depth, group in enumerate(chosen)
         for name in group
         if name in trainable
     }
-    if count and not found:
+    if chosen and not found:
         raise ConfigError(
             "training.finetune.layers: init_from.freeze freezes all of these layers",
             hint="write layers: none, or freeze fewer",
@@ -239,6 +277,9 @@ def described(tuning: Tuning, setting: Callable[[float], str]) -> str:
     trained = [f"{name} {setting(rate)}" for name, rate in rates if rate is not None]
     frozen = [name for name, rate in rates if rate is None]
     head = f"head alone at {setting(tuning.head_rate)}"
+    if tuning.adapters is not None:
+        of = f"adapters of rank {tuning.adapters.rank} in "
+        trained = [f"{of if number == 0 else ''}{one}" for number, one in enumerate(trained)]
     if config.layers == "none":
         parts = [f"fine-tuning: {head}"]
     else:
@@ -246,7 +287,9 @@ def described(tuning: Tuning, setting: Callable[[float], str]) -> str:
         when = f"{head} in epoch {'1' if first == 1 else f'1 to {first}'}, then " if first else ""
         rest = "" if first else f"head {setting(tuning.head_rate)}, "
         parts = [f"fine-tuning: {when}{rest}{_shortened(trained)}"]
-    if frozen:
+    if tuning.adapters is not None:
+        parts.append("frozen: all their own weights")
+    elif frozen:
         parts.append(f"frozen: {_shortened(list(reversed(frozen)))}")
     count, still = tuning.parameters()
     return "; ".join([*parts, f"{count:,} parameters trained, {still:,} frozen"])

@@ -163,7 +163,7 @@ def test_fixed_lists_are_what_is_taken():
         (["models", "lstm"], "did you mean gru?"),
         (["list", "models", "lstm"], "did you mean gru?"),
         (["metrics", "acuracy"], "did you mean accuracy?"),
-        (["formats", "tflit"], "known: onnx, saved_model, litert"),
+        (["formats", "tflit"], "known: onnx, saved_model, litert, hf"),
     ],
 )
 def test_a_name_that_is_not_listed(invoke, args, hint):

@@ -32,7 +32,7 @@ RUN_FILES = [
     "manifest.json",
     "metrics.jsonl",
     "preprocessing.json",
-    "checkpoints/best.safetensors",
+    "checkpoints/best.json",
     "model.keras",
     "model.onnx",
     "evaluation/validation.json",
@@ -102,10 +102,10 @@ def test_verify_loads_the_model_and_repeats_the_samples(digits: Path, invoke: Ca
 def test_a_model_that_answers_differently_is_found(
     digits: Path, tmp_path: Path, invoke: Callable[..., Done]
 ) -> None:
-    from bmcli.inference.weights import from_bytes, to_bytes
+    from bmcli.inference.weights import best_of, to_bytes
 
     run = Run(Path(shutil.copytree(digits, tmp_path / "runs/other-v1")))
-    weights = from_bytes(run.read_bytes("checkpoints/best.safetensors"))
+    weights = best_of(run)
     weights["dense/kernel" if "dense/kernel" in weights else min(weights)] += 0.5
     run.write_bytes("checkpoints/best.safetensors", to_bytes(weights))  # with a manifest that vouches for it
     done = invoke("runs", "verify", str(run.path))
@@ -215,9 +215,9 @@ def test_resume_takes_no_config(invoke: Callable[..., Done]) -> None:
 def test_starting_from_another_run(digits: Path, tmp_path: Path) -> None:
     changes = [*QUICK, f"init_from.run={digits}", "init_from.freeze=[conv*]", "seed=5"]
     run = train.train(resolve.load("digits_cnn", changes), RunStore(tmp_path))
-    from bmcli.inference.weights import from_bytes
+    from bmcli.inference.weights import best_of
 
-    old, new = (from_bytes((p / "checkpoints/best.safetensors").read_bytes()) for p in (digits, run.path))
+    old, new = (best_of(Run(path)) for path in (digits, run.path))
     np.testing.assert_array_equal(old["conv1/kernel"], new["conv1/kernel"])
     assert not np.array_equal(old["head/kernel"], new["head/kernel"])
 

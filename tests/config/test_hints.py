@@ -163,7 +163,7 @@ def test_what_stands_in_place_of_a_map(
 def test_the_example_of_a_map_is_one(key: str, written: str, tmp_path: Path) -> None:
     if key in ("init_from", "training.finetune") and written == "what?":
         return  # the name of a run; the layers
-    needed = ["init_from=base"] if key == "training.finetune" else []
+    needed = ["init_from=base"] if key.startswith("training.finetune") else []
     hint = problem("digits_cnn", f"{key}={written}", cwd=tmp_path).hint or ""
     (example,) = shlex.split(hint.removeprefix("for example "))
     assert load("digits_cnn", [f"{key}={example}", *needed], cwd=tmp_path)

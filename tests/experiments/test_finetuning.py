@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from bmcli.config.resolve import load
+from bmcli.core.errors import ConfigError
 from bmcli.experiments import fit as fitting
 from bmcli.experiments.display import Silent
-from bmcli.experiments.finetuning import feature_cache
-from bmcli.experiments.prepare import prepare
-from bmcli.inference.weights import from_bytes
+from bmcli.experiments.finetuning import feature_cache, tuned
+from bmcli.experiments.prepare import build, prepare
+from bmcli.inference.weights import best_of, from_bytes, sha256_of
+from bmcli.pretrained import made_up
 from bmcli.runs import layout
+from bmcli.runs.run import Run
 from bmcli.training.events import FeaturesDone
 from bmcli.training.trainer import Trainer
 from tests.conftest import Done
@@ -48,6 +52,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "base.yaml").write_text(BASE)
     for layers in ("none", "all", "1"):
         (folder / f"{layers}.yaml").write_text(FINE.replace("LAYERS", layers))
+    (folder / "adapters.yaml").write_text(FINE.replace("LAYERS", "all, adapters: {rank: 2}"))
     assert train_in(folder, "base.yaml") == 0
     return folder
 
@@ -65,7 +70,7 @@ def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def whole(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """The records of runs that were never stopped, by layers."""
     found = {}
-    for layers in ("none", "all", "1"):
+    for layers in ("none", "all", "1", "adapters"):
         folder = tmp_path_factory.mktemp("whole")
         shutil.copytree(made, folder, dirs_exist_ok=True)
         with pytest.MonkeyPatch.context() as patch:
@@ -76,7 +81,9 @@ def whole(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dic
 
 
 def best(run: Path) -> dict[str, np.ndarray]:
-    return from_bytes((run / layout.BEST).read_bytes())
+    """As they are kept: of an unfinished run, without the frozen ones."""
+    file = run / layout.BEST
+    return from_bytes(file.read_bytes()) if file.exists() else best_of(Run(run))
 
 
 def test_what_is_trained_is_said_once_and_recorded(folder: Path, invoke: Invoke) -> None:
@@ -129,6 +136,14 @@ WRONG = {
     "an optimizer that forgets": (["training.optimizer=muon"], "muon cannot fine-tune"),
     "all frozen": (["init_from={run: base, freeze: [dense*]}"], "freezes all of these layers"),
     "a warm-up that is too long": (["training.schedule.warmup_epochs=2.5"], "longer than the training (2)"),
+    "adapters of no layer": (
+        ["training.finetune={adapters: {layers: [conv*]}}"],
+        "no layer that can have an adapter matches 'conv*'",
+    ),
+    "adapters of a head alone": (
+        ["training.finetune={layers: none, adapters: {rank: 2}}"],
+        "with layers: none, only the head is trained, so no layer gets an adapter",
+    ),
     "a number of no group": (["training.finetune.layers=0"], "training.finetune.layers"),
 }
 
@@ -168,6 +183,68 @@ def test_stopped_and_resumed_in_each_phase(
     assert done.code == 0, done.err
     assert record(run)["weights_sha256"] == whole[layers]["weights_sha256"]
     assert record(run)["exact"] is True
+
+
+@pytest.mark.parametrize("saves", [1, 2, 3])
+def test_adapters_stopped_and_resumed_in_each_phase(
+    saves: int, folder: Path, whole: dict[str, dict[str, Any]], invoke: Invoke
+) -> None:
+    """Checkpoints hold adapters and head; best weights that someone starts from have them merged."""
+    with pytest.MonkeyPatch.context() as patch:
+        stop_when_saved(saves, patch)
+        assert invoke("train", "adapters.yaml").code == 143
+    run, base = folder / "runs/fine-v1", best(folder / "runs/base-v1")
+    own = {f"dense{n}/{part}" for n in (1, 2) for part in ("kernel", "bias")}
+    assert set(from_bytes((run / layout.FROZEN).read_bytes())) == own
+    held = {name for name in from_bytes((run / layout.LAST).read_bytes()) if name.startswith("model/")}
+    small = {f"dense{n}/{part}" for n in (1, 2) for part in ("adapter_down", "adapter_up")}
+    assert held == {f"model/{name}" for name in (*small, "head/kernel", "head/bias")}
+    if saves > 1:
+        assert set(best(run)) == {*small, "head/kernel", "head/bias"}
+        merged = best_of(Run(run))
+        assert merged.keys() == base.keys()
+        assert np.array_equal(merged["dense2/kernel"], base["dense2/kernel"]) == (saves == 2)
+    shutil.rmtree(folder / "home", ignore_errors=True)
+    done = invoke("train", "--resume", "fine")
+    assert done.code == 0, done.err
+    assert record(run)["weights_sha256"] == whole["adapters"]["weights_sha256"]
+    assert record(run)["exact"] is True
+
+
+def test_adapters_leave_a_plain_model(folder: Path, invoke: Invoke) -> None:
+    done = invoke("train", "adapters.yaml")
+    assert done.code == 0, done.err
+    assert "then adapters of rank 2 in dense2 5e-4, dense1 4.5e-4; frozen: all their own weights" in done.err
+    about, base = (record(folder / "runs" / name) for name in ("fine-v1", "base-v1"))
+    assert about["parameters"] == base["parameters"]
+    told = about["finetune"]
+    assert told["adapters"] == {"rank": 2, "alpha": 4.0, "layers": ["dense2", "dense1"]}
+    shapes = {path: array.shape for path, array in best(folder / "runs/base-v1").items()}
+    sums = sum(2 * sum(shapes[f"dense{n}/kernel"]) for n in (1, 2))
+    assert told["trained"] == sums + np.prod(shapes["head/kernel"]) + np.prod(shapes["head/bias"])
+    assert told["frozen"] == sum(np.prod(shape) for path, shape in shapes.items() if "head" not in path)
+    new, old = best(folder / "runs/fine-v1"), best(folder / "runs/base-v1")
+    assert {path for path in old if not np.array_equal(old[path], new[path])} == {
+        "dense1/kernel", "dense2/kernel", "head/kernel", "head/bias"
+    }  # fmt: skip
+    change = new["dense1/kernel"] - old["dense1/kernel"]
+    assert np.linalg.matrix_rank(change, tol=1e-6) == 2
+    graphs = [onnx.load(folder / "runs" / name / "model.onnx").graph for name in ("fine-v1", "base-v1")]
+    assert [node.op_type for node in graphs[0].node] == [node.op_type for node in graphs[1].node]
+    assert [list(one.dims) for one in graphs[0].initializer] == [
+        list(one.dims) for one in graphs[1].initializer
+    ]
+
+
+def test_a_network_without_a_layer_for_them_is_refused(folder: Path) -> None:
+    (folder / "cnn.yaml").write_text(
+        "data: {name: digits, limit: 20}\nmodel: {name: cnn, filters: [4], dense: []}\ninit_from: base\n"
+        "training: {epochs: 2, finetune: {adapters: {rank: 2}}}\n"
+    )
+    experiment = prepare(load(folder / "cnn.yaml"), display=Silent())
+    network, _ = build(experiment)
+    with pytest.raises(ConfigError, match="adapters: cnn has no dense layer and no 1x1 convolution"):
+        tuned(experiment, network)
 
 
 def test_stopped_while_features_are_computed(
@@ -284,3 +361,22 @@ def test_a_pretrained_encoder_in_each_phase(texts: Path, invoke: Invoke) -> None
         assert done.code == 0, done.err
         ours, theirs = (record(texts / f"runs/texts-v{n}")["weights_sha256"] for n in (1, number))
         assert ours == theirs
+
+
+def test_what_a_complete_run_weighs(texts: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """model.keras and model.onnx hold all weights, adapters merged; nothing else does."""
+    import keras
+
+    monkeypatch.setitem(made_up.OPTIONS, "max_position_embeddings", 30_000)
+    (texts / "large").mkdir()
+    made_up.write(texts / "large")
+    changes = ["model.weights=large", "training.epochs=2", "training.finetune.adapters={rank: 4}"]
+    assert invoke("train", "c.yaml", *changes).code == 0
+    run = Run(texts / "runs/texts-v1")
+    weights = 4 * (run.record.parameters or 0)
+    assert 2 * weights < run.size() < 2.2 * weights
+    assert [path.name for path in (run.path / "checkpoints").iterdir()] == ["best.json"]
+    assert sha256_of(best_of(run)) == run.record.weights_sha256
+    assert not run.verify().problems
+    plain = keras.models.load_model(run.path / layout.MODEL_KERAS)
+    assert sorted(variable.path for variable in plain.weights) == sorted(best_of(run))

@@ -43,7 +43,7 @@ def states(run: Run) -> list[str]:
 def test_a_completed_run_keeps_what_is_used(folder: Path, invoke: Invoke) -> None:
     assert invoke("train", "c.yaml").out == "tiny-v1\n"
     run = Run(folder / "runs/tiny-v1")
-    assert states(run) == [] and run.exists(layout.BEST)
+    assert states(run) == [] and not run.exists(layout.BEST)
     verified = run.verify()
     assert not verified.problems and not verified.unverified
     done = invoke("train", "--resume", "tiny-v1")
@@ -95,25 +95,26 @@ def cut_at(nth: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "unlink", counted(Path.unlink))
 
 
-@pytest.mark.parametrize("nth", range(1, 7))
-def test_cut_off_while_they_go(nth: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("nth", "best"), [*((n, layout.BEST) for n in range(1, 7)), (2, layout.BEST_INDEX)])
+def test_cut_off_while_they_go(nth: int, best: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = RunStore(tmp_path / "runs").create("tiny")
-    for name in (*STATES, layout.BEST):
+    for name in {*STATES, layout.BEST, best}:
         run.write_text(name, "weights")
     run.seal("completed")
     with monkeypatch.context() as patched:
         cut_at(nth, patched)
         try:
-            checkpointing.discard_states(run)
+            checkpointing.discard(run)
         except KeyboardInterrupt:
             cut = True
         else:
             cut = False
     found = Run(run.path)
-    assert found.status == "completed" and not found.verify().problems and found.exists(layout.BEST)
+    assert found.status == "completed" and not found.verify().problems and found.exists(best)
     assert cut == (nth < 6), "it takes five operations"
-    checkpointing.discard_states(found)
+    checkpointing.discard(found)
     assert states(found) == [] and not found.verify().unverified
+    assert found.exists(layout.BEST) == (best == layout.BEST)
 
 
 @pytest.mark.parametrize("how", ["stopped", "failing"])

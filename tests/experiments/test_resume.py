@@ -18,6 +18,7 @@ import bmcli
 from bmcli.cli import app
 from bmcli.experiments import checkpointing
 from bmcli.experiments import resume_checks as going_on
+from bmcli.inference.weights import best_of, sha256_of
 from bmcli.runs import environment, layout
 from bmcli.runs.run import Run
 from tests.conftest import Done
@@ -374,8 +375,9 @@ def assert_same(run: Path, whole: Path) -> None:
     )
     assert mine == theirs
     assert not Run(run).verify().problems
-    for name in (layout.PREPROCESSING, layout.BEST, "predictions/test.csv"):
+    for name in (layout.PREPROCESSING, "predictions/test.csv"):
         assert (run / name).read_bytes() == (whole / name).read_bytes()
+    assert sha256_of(best_of(Run(run))) == sha256_of(best_of(Run(whole)))
 
 
 SELDOM = ("its preprocessing", "a checkpoint", "an evaluation")

@@ -141,7 +141,7 @@ def test_a_lost_model_onnx_is_made_anew(run, damage):
 
 
 def test_damaged_weights_are_not_exported(run, tmp_path):
-    path = run.path / layout.BEST
+    path = run.path / layout.MODEL_KERAS
     path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
     with pytest.raises(IntegrityError):
         formats.export(OpenedRun(run), "saved_model", tmp_path / "out")

@@ -25,6 +25,7 @@ FILES = [
     *RUN_FILES,
     "checkpoints/last.safetensors",
     "checkpoints/previous.safetensors",
+    "checkpoints/best.safetensors",
     "samples.safetensors",
     "examples.safetensors",
     "plots/confusion_matrix-validation.png",

@@ -128,3 +128,12 @@ def test_segments_that_token_ids_do_not_show_are_refused(tmp_path: Path) -> None
     # Where the model is told of no segments, it does not matter.
     folder = changed(tmp_path / "none", swapped, model_input_names=["input_ids", "attention_mask"])
     assert encoder_of(folder).separator is None
+
+
+def test_long_pairs_take_no_more_memory_than_their_tokens() -> None:
+    """Where the library cuts, it keeps every combination of what it cut off: gigabytes here."""
+    encoder = encoder_of(FOLDERS / "bert")
+    long = Texts(("the film was " * 900,) * 8, ("it is good " * 800,) * 8)
+    short = Texts(("the film was " * 20,), ("it is good " * 20,))
+    assert (np.asarray(encoder.encode(long)) == np.asarray(encoder.encode(short))).all()
+    assert [len(one) for one in encoder.token_ids(long.texts, long.seconds)] == [LENGTH] * 8

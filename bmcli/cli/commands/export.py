@@ -20,8 +20,13 @@ def export(
     session: Session,
     run: RunArgument,
     format: Annotated[
-        Literal["onnx", "saved_model", "litert"],
-        typer.Option("--format", "-f", help="ONNX, TensorFlow's SavedModel, or LiteRT (extra 'litert')."),
+        Literal["onnx", "saved_model", "litert", "hf"],
+        typer.Option(
+            "--format",
+            "-f",
+            help="ONNX, TensorFlow's SavedModel, LiteRT (extra 'litert'), or, of an encoder, a Hugging Face "
+            "folder.",
+        ),
     ],
     output: Annotated[
         Path | None,

@@ -224,7 +224,7 @@ def slim(
     """
     from bmcli.core.errors import UsageError
     from bmcli.core.number_format import size
-    from bmcli.experiments.checkpointing import discard_states
+    from bmcli.experiments.checkpointing import discard
 
     found = [session.store.find(session.store.exact(one).path.name) for one in dict.fromkeys(runs)]
     for run in found:
@@ -232,7 +232,7 @@ def slim(
             raise UsageError(
                 f"{run.id} is {run.status}: only a completed run does not need its training states"
             )
-    freed = [(run.id, discard_states(run)) for run in found]
+    freed = [(run.id, discard(run)) for run in found]
     rows = [{"run": run_id, "freed": number} for run_id, number in freed]
     lines = [f"{run_id}: {f'{size(n)} removed' if n else 'nothing to remove'}" for run_id, n in freed]
     session.result({"runs": rows}, "\n".join(lines))

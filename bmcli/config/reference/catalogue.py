@@ -70,6 +70,7 @@ _FIXED: dict[str, dict[str, str]] = {
         "onnx": "ONNX, for ONNX Runtime and most other engines.",
         "saved_model": "TensorFlow SavedModel, for TensorFlow Serving.",
         "litert": "LiteRT (TensorFlow Lite), for phones and small devices; needs the extra 'litert'.",
+        "hf": "Hugging Face folder, for transformers and sentence-transformers; of the model encoder.",
     },
 }
 """Name and one line of each; tests hold the names against what takes them."""

@@ -25,6 +25,7 @@ from bmcli.config.schema.fields import (
 )
 from bmcli.config.schema.preprocessing import ImageConfig, PreprocessingConfig, TableConfig, TextConfig
 from bmcli.config.schema.training import (
+    Adapters,
     CheckpointConfig,
     EarlyStopping,
     FineTuning,
@@ -34,6 +35,7 @@ from bmcli.core.component import Component, Options
 from bmcli.core.plain import Document
 
 __all__ = [
+    "Adapters",
     "CheckpointConfig",
     "Chosen",
     "Column",

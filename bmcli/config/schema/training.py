@@ -30,6 +30,24 @@ class EarlyStopping(Section):
     )
 
 
+class Adapters(Section):
+    """Train small matrices beside the layers' own, which stay as they are, and merge them in the end."""
+
+    usual = {"rank": 8}
+
+    rank: Annotated[int, Field(ge=1, le=1024)] = Field(
+        8, description="Rank of the product of an adapter's two matrices (LoRA, arXiv:2106.09685)."
+    )
+    alpha: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="The product is multiplied by alpha / rank. Default: twice the rank."
+    )
+    layers: list[str] | None = Field(
+        None,
+        description="Names of the layers that get one, with * for any characters. Default: all dense layers "
+        "and 1x1 convolutions that finetune.layers trains, below the head.",
+    )
+
+
 class FineTuning(Section):
     """Train known weights gently: first the head alone, then the layers below it at low rates."""
 
@@ -52,8 +70,12 @@ class FineTuning(Section):
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
         None,
         description="Peak rate of the group next to the head; the head keeps optimizer.learning_rate. "
-        "Default: the optimizer's own for this, 1e-4 for adam and adamw, but at most "
-        "optimizer.learning_rate.",
+        "Default: the optimizer's own for this, 1e-4 for adam and adamw, five times that for adapters, but at "
+        "most optimizer.learning_rate.",
+    )
+    adapters: Adapters | None = Field(
+        None,
+        description="Train low-rank adapters (LoRA) below the head instead of the layers' own weights.",
     )
 
     @property

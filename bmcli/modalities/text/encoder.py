@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
@@ -267,22 +267,20 @@ class TextPreprocessing(SingleInput):
         shown."""
         if self.tokenizer != OWN:
             return None
+        if second is not None:
+            both = self._cut(text, by_words=False), self._cut(second, by_words=False)
+            return words_of_encoding(pairs.cut_encoding(self._library, both, self._cut_pairs), list(both))
         one = self._cut(text)
-        if second is not None or self._library.encode(one).ids != next(self.token_ids([text])):
-            one = self._bounded(text)
-        other = None if second is None else self._bounded(second)
-        return words_of_encoding(self._library.encode(one, other), [one, other or ""])
-
-    def placed_tokens(self, text: str, second: str) -> list[tuple[str, int | None]]:
-        """The same of a pair, as (token, which of its texts it is of) in order; None for special tokens."""
-        return pairs.places(self._library, (text, second), self._bounded)
+        if self._library.encode(one).ids != next(self.token_ids([text])):
+            one = self._cut(text, by_words=False)
+        return words_of_encoding(self._library.encode(one), [one, ""])
 
     def token_ids(self, texts: Sequence[str], seconds: Sequence[str] | None = None) -> Iterator[list[int]]:
         """The ids of each text, or of each pair with the one in `seconds`; at most `max_length`, without
         padding."""
         if seconds is not None:
             both = list(zip(texts, seconds, strict=True))
-            yield from pairs.token_ids(self._library, self.separator, both, self._bounded)
+            yield from pairs.token_ids(self._library, self.separator, both, self._cut_pairs)
             return
         if self.tokenizer == "word":
             id_of = self.ids.get
@@ -315,10 +313,10 @@ class TextPreprocessing(SingleInput):
         more: list[int] = self._library.encode(self._cut(text, by_words=False)).ids
         return more
 
-    def _bounded(self, text: str) -> str:
-        """The part of one of two texts that is read. Which of them is cut is decided by their tokens: so
-        words do not bound it."""
-        return self._cut(text, by_words=False)
+    @property
+    def _cut_pairs(self) -> pairs.Cut:
+        """Which of two texts is cut is decided by their tokens: so words do not bound them."""
+        return pairs.Cut(partial(self._cut, by_words=False), self.max_length, self.truncate == "end")
 
     def _within(self, tokens: list[T]) -> list[T]:
         return tokens[: self.max_length] if self.truncate == "end" else tokens[-self.max_length :]
@@ -350,7 +348,9 @@ class TextPreprocessing(SingleInput):
         if self.tokenizer == OWN:
             direction = "right" if self.truncate == "end" else "left"
             tokenizer.no_padding()
-            tokenizer.enable_truncation(self.max_length, direction=direction)
+            tokenizer.no_truncation()
+            if self.pair is None:  # else see `pairs`
+                tokenizer.enable_truncation(self.max_length, direction=direction)
         return tokenizer
 
     def unfamiliar(self, examples: Examples) -> Unfamiliar:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bmcli.core.errors import ConfigError, did_you_mean
+from bmcli.core.plain import Document
 from bmcli.pretrained.architecture import Architecture
 from bmcli.pretrained.options import Options
 
@@ -15,11 +16,12 @@ from bmcli.pretrained.options import Options
 @dataclass(frozen=True)
 class Family:
     """prefix: of tensor names, where a file has heads too ('bert.'). read: config.json to the architecture.
-    layers, in_block: our layer to the tensor's name without '.weight' and '.bias'; those of a block stand
-    after `block`, which has its number from 0 in place of '{}'."""
+    options: the reverse. layers, in_block: our layer to the tensor's name without '.weight' and '.bias';
+    those of a block stand after `block`, which has its number from 0 in place of '{}'."""
 
     prefix: str
     read: Callable[[Options], Architecture]
+    options: Callable[[Architecture], Document]
     layers: dict[str, str]
     block: str
     in_block: dict[str, str]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bmcli.pretrained.architecture import Architecture
+from bmcli.core.plain import Document
+from bmcli.pretrained.architecture import PUBLISHED, Architecture
 from bmcli.pretrained.families import Family
 from bmcli.pretrained.options import Options
 
@@ -65,8 +66,32 @@ def architecture(
     )
 
 
+def options_of(architecture: Architecture, network: str) -> Document:
+    """The reverse: a config.json with BERT's keys. network: what transformers calls the encoder."""
+    return {
+        "model_type": architecture.family,
+        "architectures": [network],
+        "vocab_size": architecture.vocabulary,
+        "hidden_size": architecture.width,
+        "num_hidden_layers": architecture.blocks,
+        "num_attention_heads": architecture.heads,
+        "intermediate_size": architecture.feed_forward,
+        "max_position_embeddings": architecture.positions,
+        "type_vocab_size": architecture.segments,
+        "pad_token_id": architecture.padding,
+        "hidden_act": PUBLISHED[architecture.activation],
+        "layer_norm_eps": architecture.epsilon,
+        "hidden_dropout_prob": architecture.dropout,
+        "attention_probs_dropout_prob": architecture.attention_dropout,
+    }
+
+
 def _read(options: Options) -> Architecture:
     return architecture(options, "bert")
 
 
-FAMILY = Family("bert.", _read, LAYERS, BLOCK, IN_BLOCK)
+def _options(architecture: Architecture) -> Document:
+    return options_of(architecture, "BertModel")
+
+
+FAMILY = Family("bert.", _read, _options, LAYERS, BLOCK, IN_BLOCK)

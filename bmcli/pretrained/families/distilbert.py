@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bmcli.pretrained.architecture import Architecture
+from bmcli.core.plain import Document
+from bmcli.pretrained.architecture import PUBLISHED, Architecture
 from bmcli.pretrained.families import Family
 from bmcli.pretrained.options import Options
 
@@ -33,9 +34,28 @@ def _read(options: Options) -> Architecture:
     )
 
 
+def _options(architecture: Architecture) -> Document:
+    return {
+        "model_type": architecture.family,
+        "architectures": ["DistilBertModel"],
+        "vocab_size": architecture.vocabulary,
+        "dim": architecture.width,
+        "n_layers": architecture.blocks,
+        "n_heads": architecture.heads,
+        "hidden_dim": architecture.feed_forward,
+        "max_position_embeddings": architecture.positions,
+        "sinusoidal_pos_embds": False,
+        "pad_token_id": architecture.padding,
+        "activation": PUBLISHED[architecture.activation],
+        "dropout": architecture.dropout,
+        "attention_dropout": architecture.attention_dropout,
+    }
+
+
 FAMILY = Family(
     "distilbert.",
     _read,
+    _options,
     {
         "token_embedding": "embeddings.word_embeddings",
         "position_embedding": "embeddings.position_embeddings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bmcli.core.plain import Document
 from bmcli.pretrained.architecture import Architecture
 from bmcli.pretrained.families import Family, bert
 from bmcli.pretrained.options import Options
@@ -19,9 +20,16 @@ def _read(options: Options) -> Architecture:
     )
 
 
+def _options(architecture: Architecture) -> Document:
+    found = bert.options_of(architecture, "MPNetModel")
+    del found["type_vocab_size"]
+    return {**found, "relative_attention_num_buckets": architecture.buckets}
+
+
 FAMILY = Family(
     "mpnet.",
     _read,
+    _options,
     {**bert.LAYERS, "relative_positions": "encoder.relative_attention_bias"},
     bert.BLOCK,
     {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bmcli.core.plain import Document
 from bmcli.pretrained.architecture import Architecture
 from bmcli.pretrained.families import Family, bert
 from bmcli.pretrained.options import Options
@@ -11,4 +12,8 @@ def _read(options: Options) -> Architecture:
     return bert.architecture(options, "xlm-roberta", padding=1, positions_after_padding=True)
 
 
-FAMILY = Family("roberta.", _read, bert.LAYERS, bert.BLOCK, bert.IN_BLOCK)
+def _options(architecture: Architecture) -> Document:
+    return bert.options_of(architecture, "XLMRobertaModel")
+
+
+FAMILY = Family("roberta.", _read, _options, bert.LAYERS, bert.BLOCK, bert.IN_BLOCK)
