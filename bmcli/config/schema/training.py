@@ -70,8 +70,8 @@ class FineTuning(Section):
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
         None,
         description="Peak rate of the group next to the head; the head keeps optimizer.learning_rate. "
-        "Default: the optimizer's own for this, 1e-4 for adam and adamw, five times that for adapters, but at "
-        "most optimizer.learning_rate.",
+        "Default: the optimizer's own for this, 1e-4 for adam and adamw, five times that for adapters, but "
+        "at most optimizer.learning_rate.",
     )
     adapters: Adapters | None = Field(
         None,
