@@ -136,7 +136,21 @@ class Tuning:
         self._layer_of = {id(v): layer.name for layer in network.layers for v in layer.variables}
 
     def _trainable_layers(self) -> set[str]:
-        return {layer.name for layer in self.network.layers if layer.trainable_variables}
+        kept = self.kept_norms()
+        return {
+            layer.name
+            for layer in self.network.layers
+            if layer.trainable_variables and layer.name not in kept
+        }
+
+    def kept_norms(self) -> set[str]:
+        """The batch normalisations that stay as they are, in every epoch."""
+        import keras
+
+        if self.config.batch_norm == "trained":
+            return set()
+        kind = keras.layers.BatchNormalization
+        return {layer.name for layer in self.network.layers if isinstance(layer, kind)}
 
     def alone(self, epoch: int) -> bool:
         """Whether only the head is trained in this epoch (from 1)."""
@@ -291,6 +305,8 @@ def described(tuning: Tuning, setting: Callable[[float], str]) -> str:
         parts.append("frozen: all their own weights")
     elif frozen:
         parts.append(f"frozen: {_shortened(list(reversed(frozen)))}")
+    if tuning.adapters is None and trained and tuning.kept_norms():
+        parts.append("batch normalisation stays as it is")
     count, still = tuning.parameters()
     return "; ".join([*parts, f"{count:,} parameters trained, {still:,} frozen"])
 

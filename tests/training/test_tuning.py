@@ -198,7 +198,9 @@ def test_equal_rates_leave_the_optimizer_as_it_is() -> None:
 
 def test_rates_fall_with_the_distance_from_the_head() -> None:
     rates = trainer(learning_rate=1e-3, layer_decay=0.5).tuning.rates  # type: ignore[union-attr]
-    assert rates == {"upper": 1e-3, "lower": 5e-4, "norm": 5e-4}
+    assert rates == {"upper": 1e-3, "lower": 5e-4}
+    every = trainer(learning_rate=1e-3, layer_decay=0.5, batch_norm="trained").tuning
+    assert every is not None and every.rates == {**rates, "norm": 5e-4}
 
 
 def test_the_default_rate_is_at_most_the_head_s() -> None:
@@ -214,7 +216,12 @@ def test_the_head_alone_and_then_the_layers_below_it(cached: bool, tmp_path: Pat
     first, *others = by_epoch(t)
     assert first == {"head/kernel", "head/bias"}
     for later in others:
-        assert later == set(weights(t))
+        assert later == {path for path in weights(t) if not path.startswith("norm/")}
+
+
+def test_batch_normalisation_is_trained_on_request(tmp_path: Path) -> None:
+    t = trainer(tmp_path, batch_norm="trained")
+    assert by_epoch(t)[1] == set(weights(t))
 
 
 def test_frozen_layers_keep_their_statistics_to_the_last_bit(tmp_path: Path) -> None:

@@ -73,6 +73,11 @@ class FineTuning(Section):
         "Default: the optimizer's own for this, 1e-4 for adam and adamw, five times that for adapters, but "
         "at most optimizer.learning_rate.",
     )
+    batch_norm: Literal["frozen", "trained"] = Field(
+        "frozen",
+        description="Whether batch normalisation stays as it is, statistics and all, or is trained like its "
+        "group: small batches of few data make poor statistics.",
+    )
     adapters: Adapters | None = Field(
         None,
         description="Train low-rank adapters (LoRA) below the head instead of the layers' own weights.",
