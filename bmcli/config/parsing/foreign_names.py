@@ -15,7 +15,7 @@ _SECTIONS: dict[str, str] = {
     "init_from": "run freeze",
     "training": "epochs batch_size batch_by_length optimizer schedule gradient_clipping label_smoothing "
     "class_weights ema precision xla monitor early_stopping finetune checkpoint",
-    "training.finetune": "head_epochs layer_decay adapters",
+    "training.finetune": "head_epochs layer_decay adapters batch_norm",
     "training.finetune.adapters": "rank alpha",
     "training.optimizer": "learning_rate weight_decay beta_1 beta_2 epsilon",
     "training.early_stopping": "patience min_delta",
