@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict
@@ -156,8 +156,23 @@ class Part:
         nothing, chosen = np.zeros_like(given), self.explainer.chosen(about["index"])
         found, known = self.explainer.integrated(self.gradient, [given], [nothing], [chosen])
         weights = self.weights(found.attributions[0])
-        dropped = self.explainer.deletion(about["index"], given, weights, nothing)
+        dropped = self.deletion(about["index"], given, weights, nothing)
         return Explanation(**about, **known, baseline=self.baseline, weights=weights, deletion=dropped)
+
+    def deletion(
+        self,
+        index: int,
+        given: np.ndarray,
+        weights: np.ndarray,
+        replacement: np.ndarray,
+        inputs: Callable[[np.ndarray], np.ndarray] = lambda units: units,
+    ) -> tuple[float, float] | None:
+        """See `attributions.deletion`; None if no probability is predicted. inputs: of the model, from units
+        [b, ...]."""
+        if not self.explainer.spec.classes:
+            return None
+        predict = self.explainer.probability(index)
+        return attributions.deletion(lambda units: predict(inputs(units)), given, weights, replacement)
 
     def weights(self, attributed: np.ndarray) -> np.ndarray:
         """One attribution per displayed unit, from those of all numbers of an input."""

@@ -140,20 +140,6 @@ class Explainer:
         """What makes the score of raw outputs: a class's logit, or the number in the target's own unit."""
         return tasks.of(self.spec.task).score(index, self.spec.target)
 
-    def deletion(
-        self,
-        index: int,
-        given: np.ndarray,
-        weights: np.ndarray,
-        replacement: np.ndarray,
-        inputs: Callable[[np.ndarray], np.ndarray] = lambda units: units,
-    ) -> tuple[float, float] | None:
-        """See `attributions.deletion`; None if no probability is predicted. inputs: of the model, from units
-        [b, ...]."""
-        if not self.spec.classes:
-            return None
-        predict = self._probability(index)
-        return attributions.deletion(lambda units: predict(inputs(units)), given, weights, replacement)
-
-    def _probability(self, index: int) -> Callable[[np.ndarray], np.ndarray]:
+    def probability(self, index: int) -> Callable[[np.ndarray], np.ndarray]:
+        """Of a class, [b], from the model's input [b, ...]."""
         return lambda batch: self.session.predict({INPUT: np.asarray(batch)})[:, index]

@@ -97,21 +97,9 @@ class OnePart:
         """See Explainer."""
         return self._explainer.chosen(index)
 
-    def deletion(
-        self,
-        index: int,
-        given: np.ndarray,
-        weights: np.ndarray,
-        replacement: np.ndarray,
-        inputs: Callable[[np.ndarray], np.ndarray] = lambda units: units,
-    ) -> tuple[float, float] | None:
+    def probability(self, index: int) -> Callable[[np.ndarray], np.ndarray]:
         """See Explainer."""
-        if not self.spec.classes:
-            return None
-        predict = self._probability(index)
-        return attributions.deletion(lambda units: predict(inputs(units)), given, weights, replacement)
 
-    def _probability(self, index: int) -> Callable[[np.ndarray], np.ndarray]:
         def predicted(batch: np.ndarray) -> np.ndarray:
             others = {name: np.repeat(one[None], len(batch), axis=0) for name, one in self.others.items()}
             answers = self._explainer.session.predict({**others, self.name: np.asarray(batch)})

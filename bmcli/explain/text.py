@@ -77,7 +77,7 @@ class Part(base.Part):
             return base.Explanation(**about, **known, **shown, baseline=self.baseline, deletion=dropped)
         dropped = None
         if len(tokens) > 1:
-            dropped = explainer.deletion(about["index"], ids, weights[: len(ids)], unknown)
+            dropped = self.deletion(about["index"], ids, weights[: len(ids)], unknown)
         return base.Explanation(
             **about,
             **known,
@@ -97,7 +97,7 @@ class Part(base.Part):
         for row, word in zip(within, words, strict=True):
             row[list(word.tokens)] = True
         nothing = np.zeros(len(words), bool)
-        return self.explainer.deletion(
+        return self.deletion(
             index, nothing, weights, ~nothing, lambda gone: np.where(gone @ within, unknown, ids)
         )
 
